@@ -1,0 +1,5 @@
+include(GNUInstallDirs)
+install(TARGETS rhm_shared rhm_static rhm_command)
+install(DIRECTORY include/rhm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(cmake/rhm.pc.in rhm.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/rhm.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

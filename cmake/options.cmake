@@ -1,0 +1,32 @@
+# Options of the build, and the flags that hold for every file.
+option(RHM_TESTS "Build the tests" ON)
+option(RHM_BENCH "Build the benchmarks (needs Google Benchmark and a C++ compiler)" OFF)
+option(RHM_WERROR "Treat warnings as errors" OFF)
+set(RHM_SANITIZE "" CACHE STRING "Sanitizers for everything, such as address,undefined or thread")
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+# Products and sums are fused where the source says fmaf and nowhere else: models must not depend on the compiler's mood.
+add_compile_options(-ffp-contract=off)
+
+if(RHM_SANITIZE)
+  add_compile_options(-fsanitize=${RHM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${RHM_SANITIZE})
+endif()
+
+add_library(rhm_warnings INTERFACE)
+target_compile_options(rhm_warnings INTERFACE $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla
+  -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wdouble-promotion -Wfloat-conversion>)
+if(RHM_WERROR)
+  target_compile_options(rhm_warnings INTERFACE -Werror)
+endif()

@@ -1,0 +1,18 @@
+/* How the library reports failures: build the sentence where the values are known, then forward the status. */
+#ifndef RHM_CORE_FAIL_H
+#define RHM_CORE_FAIL_H
+
+#include "rhm/status.h"
+
+/* Fill `error` (which may be NULL) and return `status`, so that callers write `return rhm_fail(...)`. */
+rhm_status rhm_fail(rhm_error *error, rhm_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Return the status of a failing call unchanged. For functions that own nothing yet; others `goto done`. */
+#define RHM_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        const rhm_status rhm_try_status = (call);                                                                      \
+        if (rhm_try_status != RHM_OK)                                                                                  \
+            return rhm_try_status;                                                                                     \
+    } while (0)
+
+#endif
