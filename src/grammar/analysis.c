@@ -1,0 +1,143 @@
+/*
+ * The exact quantities of Assumption 6 (paper.md section 2). A patch is written by its parent alone, so everything
+ * follows from the joint law of the label and the first symbol of each level, propagated downwards.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "grammar/grammar.h"
+
+/* Two posteriors this close are the same: about 10^4 times what rounding leaves between equal ones. */
+static const double same_posterior = 1e-12;
+
+/* joint (V_{l-1}, V_0) of (first level-(l-1) symbol, label) to next (V_l, V_0); `first` is scratch for V_l numbers. */
+static void propagate(double *next, const double *joint, double *first, const rhm_grammar *grammar, uint32_t level) {
+    const rhm_shape *shape = &grammar->shape;
+    const size_t labels = shape->vocab[0];
+    const size_t rules = shape->rules[level];
+    const size_t vocab = shape->vocab[level];
+    memset(next, 0, sizeof *next * vocab * labels);
+    for (size_t parent = 0; parent < shape->vocab[level - 1]; parent++) {
+        const double *probability = grammar->probability[level] + parent * rules;
+        const uint32_t *patch = grammar->patches[level] + parent * rules * shape->branching;
+        /* Rules that share a first symbol are merged first: many rules then cost no more than many symbols. */
+        memset(first, 0, sizeof *first * vocab);
+        for (size_t rule = 0; rule < rules; rule++)
+            first[patch[rule * shape->branching]] += probability[rule];
+        for (size_t rule = 0; rule < rules; rule++) {
+            const size_t symbol = patch[rule * shape->branching];
+            if (first[symbol] == 0)
+                continue;
+            for (size_t label = 0; label < labels; label++)
+                next[symbol * labels + label] += first[symbol] * joint[parent * labels + label];
+            first[symbol] = 0;
+        }
+    }
+}
+
+/* 1 / (|P_l| P[first patch = mu]) at its largest, for one parent that comes first with probability `first`. */
+static double patch_kappa(const rhm_grammar *grammar, uint32_t level, size_t parent, double first) {
+    const size_t rules = grammar->shape.rules[level];
+    const double patch_count = (double)grammar->present[level].count;
+    double largest = 0;
+    for (size_t rule = 0; rule < rules; rule++) {
+        const double probability = grammar->probability[level][parent * rules + rule];
+        if (probability > 0)
+            largest = fmax(largest, first > 0 ? 1 / (patch_count * first * probability) : (double)INFINITY);
+    }
+    return largest;
+}
+
+/* Rows of the joint law to label posteriors, noting kappa and the symbols that never come first. */
+static void condition(rhm_analysis *analysis, const rhm_grammar *grammar, uint32_t level, const double *joint) {
+    const size_t labels = grammar->shape.vocab[0];
+    for (size_t symbol = 0; symbol < grammar->shape.vocab[level - 1]; symbol++) {
+        double sum = 0;
+        for (size_t label = 0; label < labels; label++)
+            sum += joint[symbol * labels + label];
+        for (size_t label = 0; label < labels; label++)
+            analysis->posterior[level][symbol * labels + label] =
+                sum > 0 ? joint[symbol * labels + label] / sum : (double)NAN;
+        analysis->never_first[level] += !(sum > 0);
+        analysis->kappa = fmax(analysis->kappa, patch_kappa(grammar, level, symbol, sum));
+    }
+}
+
+static double squared_distance(const double *a, const double *b, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
+static void find_closest(rhm_analysis *analysis, const rhm_shape *shape, uint32_t level) {
+    const size_t labels = shape->vocab[0];
+    const double *posterior = analysis->posterior[level];
+    double closest = (double)INFINITY;
+    for (uint32_t a = 0; a < shape->vocab[level - 1]; a++) {
+        if (isnan(posterior[a * labels]))
+            continue;
+        for (uint32_t b = a + 1; b < shape->vocab[level - 1]; b++) {
+            /* False for the NaN of a symbol that never comes first. */
+            const double distance = squared_distance(posterior + a * labels, posterior + b * labels, labels);
+            if (distance < closest) {
+                closest = distance;
+                analysis->closest[level][0] = a;
+                analysis->closest[level][1] = b;
+            }
+        }
+    }
+    const double rho = sqrt(closest);
+    analysis->rho[level] = rho < same_posterior ? 0 : rho;
+}
+
+rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error *error) {
+    const rhm_shape *shape = &grammar->shape;
+    const size_t labels = shape->vocab[0];
+    size_t largest = 0;
+    for (uint32_t level = 0; level <= shape->levels; level++)
+        largest = shape->vocab[level] > largest ? shape->vocab[level] : largest;
+    rhm_analysis analysis = {.levels = shape->levels, .assumption_6 = true};
+    memcpy(analysis.vocab, shape->vocab, sizeof analysis.vocab);
+    rhm_status status = RHM_NO_MEMORY;
+    double *joint = RHM_NEW(double, largest, labels, 1, "exact analysis", error);
+    double *next = joint ? RHM_NEW(double, largest, labels, 1, "exact analysis", error) : NULL;
+    double *first = next ? RHM_NEW(double, largest, 1, 1, "exact analysis", error) : NULL;
+    if (!first)
+        goto done;
+    for (size_t label = 0; label < labels; label++)
+        joint[label * labels + label] = grammar->label_probability[label];
+    double rules = 1;
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        analysis.posterior[level] = RHM_NEW(double, shape->vocab[level - 1], labels, 1, "label posteriors", error);
+        if (!analysis.posterior[level])
+            goto done;
+        condition(&analysis, grammar, level, joint);
+        find_closest(&analysis, shape, level);
+        rules *= shape->rules[level];
+        analysis.k_rho[level] = analysis.rho[level] * sqrt(rules);
+        analysis.assumption_6 = analysis.assumption_6 && analysis.rho[level] > 0;
+        propagate(next, joint, first, grammar, level);
+        double *const swap = joint;
+        joint = next;
+        next = swap;
+    }
+    analysis.assumption_6 = analysis.assumption_6 && isfinite(analysis.kappa);
+    *out = analysis;
+    status = RHM_OK;
+done:
+    if (status != RHM_OK)
+        rhm_analysis_clear(&analysis);
+    rhm_free(joint);
+    rhm_free(next);
+    rhm_free(first);
+    return status;
+}
+
+void rhm_analysis_clear(rhm_analysis *analysis) {
+    for (uint32_t level = 1; level <= RHM_MAX_LEVELS; level++)
+        rhm_free(analysis->posterior[level]);
+    *analysis = (rhm_analysis){0};
+}

@@ -1,0 +1,96 @@
+/*
+ * Drawing the rules of a grammar. Patches are drawn digit by digit and drawn again when seen before, so V^s is neither
+ * enumerated nor even formed. At worst, when all V^s patches are wanted, that is a coupon collector: log(V^s) draws
+ * each.
+ */
+#include "core/fail.h"
+#include "core/memory.h"
+#include "core/philox.h"
+#include "grammar/grammar.h"
+
+/* Draw digits from..s-1 of `patch` until the whole is new to `seen`. */
+static rhm_status draw_new(rhm_random *random, uint32_t *patch, uint32_t from, uint32_t vocab, rhm_intern *seen,
+                           rhm_error *error) {
+    for (bool is_new = false; !is_new;) {
+        for (uint32_t i = from; i < seen->words; i++)
+            patch[i] = rhm_random_below(random, vocab);
+        uint32_t id;
+        RHM_TRY(rhm_intern_add(seen, patch, &id, &is_new, error));
+    }
+    return RHM_OK;
+}
+
+static void swap_patches(uint32_t *a, uint32_t *b, uint32_t branching) {
+    for (uint32_t i = 0; i < branching; i++) {
+        const uint32_t kept = a[i];
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
+/* Fill `patches` (V_{l-1} m_l, s), dealt to the parents m_l at a time in the order of the rows. */
+static rhm_status draw_level(uint32_t *patches, const rhm_shape *shape, uint32_t level, rhm_rule_sampling sampling,
+                             uint64_t seed, rhm_error *error) {
+    const uint32_t branching = shape->branching;
+    const uint32_t vocab = shape->vocab[level];
+    const size_t rows = rhm_shape_rules(shape, level);
+    rhm_random random = {.seed = seed, .stream = level};
+    rhm_intern seen;
+    rhm_status status = rhm_intern_init(&seen, branching, rows, error);
+    if (sampling == RHM_UNIFORM) {
+        /* Independent draws without repetition are exchangeable: dealing them in the order drawn is already random. */
+        for (size_t row = 0; status == RHM_OK && row < rows; row++)
+            status = draw_new(&random, patches + row * branching, 0, vocab, &seen, error);
+    } else {
+        const size_t suffixes = rows / vocab;
+        for (size_t row = 0; status == RHM_OK && row < rows; row++) {
+            patches[row * branching] = (uint32_t)(row / suffixes);
+            status = draw_new(&random, patches + row * branching, 1, vocab, &seen, error);
+        }
+        for (size_t row = rows; status == RHM_OK && row-- > 1;)
+            swap_patches(patches + row * branching,
+                         patches + rhm_random_below(&random, (uint32_t)row + 1) * (size_t)branching, branching);
+    }
+    rhm_intern_destroy(&seen);
+    return status;
+}
+
+static rhm_status check_sampling(const rhm_shape *shape, rhm_rule_sampling sampling, rhm_error *error) {
+    if (sampling == RHM_UNIFORM)
+        return RHM_OK;
+    if (sampling != RHM_FIRST_TOKEN_UNIFORM)
+        return rhm_fail(error, RHM_INVALID, "rules cannot be drawn by the method '%s': use '%s' or '%s'",
+                        rhm_rule_sampling_name(sampling), rhm_rule_sampling_name(RHM_FIRST_TOKEN_UNIFORM),
+                        rhm_rule_sampling_name(RHM_UNIFORM));
+    for (uint32_t level = 1; level <= shape->levels; level++)
+        if (rhm_shape_rules(shape, level) % shape->vocab[level] != 0)
+            return rhm_fail(error, RHM_INVALID,
+                            "level %u has %zu rules, which cannot be shared equally among %u first tokens: "
+                            "first-token-uniform needs a multiple of %u",
+                            level, rhm_shape_rules(shape, level), shape->vocab[level], shape->vocab[level]);
+    return RHM_OK;
+}
+
+rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_sampling sampling, uint64_t seed,
+                            rhm_error *error) {
+    *out = NULL;
+    RHM_TRY(rhm_shape_check(shape, error));
+    RHM_TRY(check_sampling(shape, sampling, error));
+    uint32_t *patches[RHM_MAX_LEVELS] = {0};
+    rhm_status status = RHM_OK;
+    for (uint32_t level = 1; status == RHM_OK && level <= shape->levels; level++) {
+        patches[level - 1] =
+            RHM_NEW(uint32_t, shape->vocab[level - 1], shape->rules[level], shape->branching, "rules", error);
+        status =
+            patches[level - 1] ? draw_level(patches[level - 1], shape, level, sampling, seed, error) : RHM_NO_MEMORY;
+    }
+    if (status == RHM_OK)
+        status = rhm_grammar_create(out, shape, (const uint32_t *const *)patches, NULL, NULL, error);
+    if (status == RHM_OK) {
+        (*out)->sampling = sampling;
+        (*out)->seed = seed;
+    }
+    for (uint32_t level = 0; level < RHM_MAX_LEVELS; level++)
+        rhm_free(patches[level]);
+    return status;
+}

@@ -1,0 +1,89 @@
+/* Assumption 6 in plain sentences: what a user must know before spending time on an instance. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "rhm/grammar.h"
+
+/* Text that is cut, never overrun, where the buffer ends. */
+typedef struct writer {
+    char *text;
+    size_t nbytes;
+    size_t used;
+} writer;
+
+static void put(writer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(writer *out, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(out->text + out->used, out->nbytes - out->used, format, arguments);
+    va_end(arguments);
+    const size_t room = out->nbytes - out->used;
+    out->used += length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
+}
+
+/* Separate sentences by a space. */
+static void next_sentence(writer *out) {
+    if (out->used > 0)
+        put(out, " ");
+}
+
+static void put_rho(writer *out, const rhm_analysis *analysis) {
+    for (uint32_t level = 1; level <= analysis->levels; level++)
+        put(out, "%s%.4g", level == 1 ? "" : ", ", analysis->rho[level]);
+    if (analysis->levels == 1)
+        put(out, " (level 1)");
+    else
+        put(out, " (levels 1 to %u)", analysis->levels);
+}
+
+/* "symbol 3" or "symbols 3, 5, 8 and 4 more": those whose posterior is undefined. */
+static void put_never_first(writer *out, const rhm_analysis *analysis, uint32_t level, const char *noun) {
+    const uint32_t count = analysis->never_first[level];
+    uint32_t named = 0;
+    put(out, "%s%s", noun, count == 1 ? "" : "s");
+    for (uint32_t symbol = 0; symbol < analysis->vocab[level - 1] && named < 5; symbol++)
+        if (isnan(analysis->posterior[level][(size_t)symbol * analysis->vocab[0]]))
+            put(out, "%s%u", named++ == 0 ? " " : ", ", symbol);
+    if (count > named)
+        put(out, " and %u more", count - named);
+}
+
+void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_nbytes) {
+    if (text_nbytes == 0)
+        return;
+    writer out = {.text = text, .nbytes = text_nbytes};
+    text[0] = '\0';
+    if (analysis->assumption_6) {
+        put(&out, "Assumption 6 holds: kappa = %.4g, rho = ", analysis->kappa);
+        put_rho(&out, analysis);
+        put(&out, ".");
+        return;
+    }
+    for (uint32_t level = 1; level <= analysis->levels; level++) {
+        if (analysis->never_first[level] > 0) {
+            next_sentence(&out);
+            put(&out, "Assumption 6 fails at level %u: ", level);
+            if (level == 1) {
+                put_never_first(&out, analysis, level, "label");
+                put(&out, " of probability 0 (kappa infinite): no sample shows %s patches.",
+                    analysis->never_first[level] == 1 ? "its" : "their");
+            } else {
+                put_never_first(&out, analysis, level, "symbol");
+                put(&out,
+                    " of level %u never come%s first (kappa infinite), so %s patches are absent from training but "
+                    "present in tests.",
+                    level - 1, analysis->never_first[level] == 1 ? "s" : "",
+                    analysis->never_first[level] == 1 ? "its" : "their");
+            }
+        }
+        if (!(analysis->rho[level] > 0)) {
+            next_sentence(&out);
+            put(&out,
+                "Assumption 6 fails at level %u: symbols %u and %u of level %u have the same label posterior "
+                "(rho^(%u) = 0), so no amount of data on first patches separates them.",
+                level, analysis->closest[level][0], analysis->closest[level][1], level - 1, level);
+        }
+    }
+}

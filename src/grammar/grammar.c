@@ -1,0 +1,217 @@
+/* Grammars from explicit tables: validation, look-up of parents, parsing. */
+#include "grammar/grammar.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+
+/* How far the probabilities of a row may be from summing to 1: a decimal file keeps about ten digits. */
+static const double sum_tolerance = 1e-9;
+
+/* "(3, 1, 4)", cut after eight symbols so that a sentence around it fits an rhm_error. */
+static const char *patch_text(char *text, size_t text_nbytes, const uint32_t *patch, uint32_t branching) {
+    size_t used = 0;
+    for (uint32_t i = 0; i < branching && i < 8; i++)
+        used += (size_t)snprintf(text + used, text_nbytes - used, "%s%" PRIu32, i == 0 ? "(" : ", ", patch[i]);
+    snprintf(text + used, text_nbytes - used, branching > 8 ? ", ...)" : ")");
+    return text;
+}
+
+/* One row of probabilities; `what` names it, `item` its entries. */
+static rhm_status check_distribution(const double *probability, size_t count, const char *what, const char *item,
+                                     rhm_error *error) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(probability[i]) || probability[i] < 0)
+            return rhm_fail(error, RHM_INVALID, "%s: %s %zu has probability %g: it must be finite and not negative",
+                            what, item, i, probability[i]);
+        sum += probability[i];
+    }
+    if (!(fabs(sum - 1) <= sum_tolerance))
+        return rhm_fail(error, RHM_INVALID, "%s: the probabilities of its %zu entries sum to %.12g: they must sum to 1",
+                        what, count, sum);
+    return RHM_OK;
+}
+
+static double *copy_distributions(const double *given, size_t rows, size_t columns, rhm_error *error) {
+    double *copy = RHM_NEW(double, rows, columns, 1, "probabilities", error);
+    for (size_t i = 0; copy && i < rows * columns; i++)
+        copy[i] = given ? given[i] : 1.0 / (double)columns;
+    return copy;
+}
+
+static rhm_status check_symbols(const rhm_shape *shape, uint32_t level, const uint32_t *patches, rhm_error *error) {
+    const size_t rules = shape->rules[level];
+    for (size_t i = 0; i < rhm_shape_rules(shape, level) * shape->branching; i++)
+        if (patches[i] >= shape->vocab[level]) {
+            const size_t row = i / shape->branching;
+            return rhm_fail(error, RHM_INVALID,
+                            "level %u, symbol %zu, rule %zu: token %zu is %" PRIu32 ": it must be 0 to %u", level,
+                            row / rules, row % rules, i % shape->branching, patches[i], shape->vocab[level] - 1);
+        }
+    return RHM_OK;
+}
+
+/* Number the patches of a level and note their parents; refuse those that occur twice. */
+static rhm_status index_level(rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+    const rhm_shape *shape = &grammar->shape;
+    const size_t rows = rhm_shape_rules(shape, level);
+    rhm_intern *present = &grammar->present[level];
+    RHM_TRY(rhm_intern_init(present, shape->branching, rows, error));
+    grammar->parent[level] = RHM_NEW(uint32_t, rows, 1, 1, "parents of patches", error);
+    if (!grammar->parent[level])
+        return RHM_NO_MEMORY;
+    for (size_t row = 0; row < rows; row++) {
+        if (!(grammar->probability[level][row] > 0))
+            continue;
+        const uint32_t *patch = grammar->patches[level] + row * shape->branching;
+        const uint32_t parent = (uint32_t)(row / shape->rules[level]);
+        uint32_t id;
+        bool is_new;
+        RHM_TRY(rhm_intern_add(present, patch, &id, &is_new, error));
+        if (is_new) {
+            grammar->parent[level][id] = parent;
+            continue;
+        }
+        char text[128];
+        patch_text(text, sizeof text, patch, shape->branching);
+        const uint32_t other = grammar->parent[level][id];
+        if (other == parent)
+            return rhm_fail(error, RHM_INVALID,
+                            "level %u: symbol %u has the patch %s twice: its rules must be distinct", level, parent,
+                            text);
+        return rhm_fail(
+            error, RHM_INVALID,
+            "level %u: the patch %s has two parents, symbols %u and %u: an ambiguous grammar is not allowed", level,
+            text, other, parent);
+    }
+    return RHM_OK;
+}
+
+static rhm_status fill_level(rhm_grammar *grammar, uint32_t level, const uint32_t *patches, const double *probability,
+                             rhm_error *error) {
+    const rhm_shape *shape = &grammar->shape;
+    const size_t parents = shape->vocab[level - 1];
+    const size_t rules = shape->rules[level];
+    RHM_TRY(check_symbols(shape, level, patches, error));
+    for (size_t parent = 0; probability && parent < parents; parent++) {
+        char what[64];
+        snprintf(what, sizeof what, "level %u, symbol %zu", level, parent);
+        RHM_TRY(check_distribution(probability + parent * rules, rules, what, "rule", error));
+    }
+    grammar->patches[level] = RHM_NEW(uint32_t, parents, rules, shape->branching, "rules", error);
+    grammar->probability[level] = copy_distributions(probability, parents, rules, error);
+    if (!grammar->patches[level] || !grammar->probability[level])
+        return RHM_NO_MEMORY;
+    memcpy(grammar->patches[level], patches, sizeof *patches * parents * rules * shape->branching);
+    return index_level(grammar, level, error);
+}
+
+rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
+                              const double *const *probability, const double *label_probability, rhm_error *error) {
+    *out = NULL;
+    RHM_TRY(rhm_shape_check(shape, error));
+    if (label_probability)
+        RHM_TRY(check_distribution(label_probability, shape->vocab[0], "label distribution", "label", error));
+    rhm_grammar *grammar = RHM_NEW(rhm_grammar, 1, 1, 1, "grammar", error);
+    if (!grammar)
+        return RHM_NO_MEMORY;
+    grammar->shape = *shape;
+    grammar->sampling = RHM_GIVEN;
+    rhm_status status = RHM_NO_MEMORY;
+    grammar->label_probability = copy_distributions(label_probability, 1, shape->vocab[0], error);
+    if (!grammar->label_probability)
+        goto fail;
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        status = fill_level(grammar, level, patches[level - 1], probability ? probability[level - 1] : NULL, error);
+        if (status != RHM_OK)
+            goto fail;
+    }
+    *out = grammar;
+    return RHM_OK;
+fail:
+    rhm_grammar_destroy(grammar);
+    return status;
+}
+
+void rhm_grammar_destroy(rhm_grammar *grammar) {
+    if (!grammar)
+        return;
+    for (uint32_t level = 1; level <= RHM_MAX_LEVELS; level++) {
+        rhm_free(grammar->patches[level]);
+        rhm_free(grammar->probability[level]);
+        rhm_free(grammar->parent[level]);
+        rhm_intern_destroy(&grammar->present[level]);
+    }
+    rhm_free(grammar->label_probability);
+    rhm_free(grammar);
+}
+
+const rhm_shape *rhm_grammar_shape(const rhm_grammar *grammar) {
+    return &grammar->shape;
+}
+
+rhm_rule_sampling rhm_grammar_sampling(const rhm_grammar *grammar) {
+    return grammar->sampling;
+}
+
+uint64_t rhm_grammar_seed(const rhm_grammar *grammar) {
+    return grammar->seed;
+}
+
+const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level) {
+    return grammar->patches[level];
+}
+
+const double *rhm_grammar_probability(const rhm_grammar *grammar, uint32_t level) {
+    return grammar->probability[level];
+}
+
+const double *rhm_grammar_label_probability(const rhm_grammar *grammar) {
+    return grammar->label_probability;
+}
+
+const char *rhm_rule_sampling_name(rhm_rule_sampling sampling) {
+    switch (sampling) {
+    case RHM_FIRST_TOKEN_UNIFORM: return "first-token-uniform";
+    case RHM_UNIFORM: return "uniform";
+    case RHM_GIVEN: return "given";
+    }
+    return "unknown";
+}
+
+size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t level) {
+    return grammar->present[level].count;
+}
+
+uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const uint32_t *patch) {
+    const uint32_t id = rhm_intern_find(&grammar->present[level], patch);
+    return id == UINT32_MAX ? UINT32_MAX : grammar->parent[level][id];
+}
+
+/* Bottom-up with one unfinished patch per level, like carries of a counter in base s: memory O(L s), not O(d). */
+uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *tokens) {
+    const uint32_t levels = grammar->shape.levels;
+    const uint32_t branching = grammar->shape.branching;
+    const size_t token_count = rhm_shape_tokens(&grammar->shape);
+    uint32_t patch[RHM_MAX_LEVELS + 1][RHM_MAX_BRANCHING];
+    uint32_t filled[RHM_MAX_LEVELS + 1] = {0};
+    uint32_t symbol = UINT32_MAX;
+    for (size_t i = 0; i < token_count; i++) {
+        symbol = tokens[i];
+        for (uint32_t level = levels; level > 0; level--) {
+            patch[level][filled[level]++] = symbol;
+            if (filled[level] < branching)
+                break;
+            filled[level] = 0;
+            symbol = rhm_grammar_parent(grammar, level, patch[level]);
+            if (symbol == UINT32_MAX)
+                return UINT32_MAX;
+        }
+    }
+    return grammar->label_probability[symbol] > 0 ? symbol : UINT32_MAX;
+}

@@ -1,0 +1,28 @@
+/* What a grammar holds. Indexed arrays are indexed by level, 1..L; rooms to the right read them through rhm/grammar.h.
+ */
+#ifndef RHM_GRAMMAR_GRAMMAR_H
+#define RHM_GRAMMAR_GRAMMAR_H
+
+#include "core/intern.h"
+#include "rhm/grammar.h"
+
+/* Patch ids are 31 bits wide (core/intern.h), and so is the number of rules of a level. */
+enum { RHM_MAX_LEVEL_RULES = INT32_MAX };
+
+struct rhm_grammar {
+    rhm_shape shape;
+    rhm_rule_sampling sampling;
+    uint64_t seed;
+    uint32_t *patches[RHM_MAX_LEVELS + 1];   /* (V_{l-1}, m_l, s) */
+    double *probability[RHM_MAX_LEVELS + 1]; /* (V_{l-1}, m_l) */
+    double *label_probability;               /* (V_0) */
+    rhm_intern present[RHM_MAX_LEVELS + 1];  /* patches of positive probability, in the order of the tables */
+    uint32_t *parent[RHM_MAX_LEVELS + 1];    /* (|P_l|): level-(l-1) symbol of each member of `present` */
+};
+
+/* V_{l-1} m_l: rows of the tables of a level, absent rules included. */
+static inline size_t rhm_shape_rules(const rhm_shape *shape, uint32_t level) {
+    return (size_t)shape->vocab[level - 1] * shape->rules[level];
+}
+
+#endif

@@ -1,0 +1,610 @@
+/* Grammars: validation, drawing, parsing and the exact analysis, against all derivations of small grammars. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "derivations.h"
+#include "rhm/grammar.h"
+
+enum { RANDOM_GRAMMARS = 400 };
+
+static rhm_grammar *must_draw(rhm_shape shape, rhm_rule_sampling sampling, uint64_t seed) {
+    rhm_grammar *grammar;
+    rhm_error error = {0};
+    if (rhm_grammar_draw(&grammar, &shape, sampling, seed, &error) != RHM_OK)
+        fail_msg("seed %llu: %s", (unsigned long long)seed, error.text);
+    return grammar;
+}
+
+/* ------------------------------------------------------------------------------------------------ exact analysis */
+
+/* Joint law of (first patch, label) of one level, by adding up derivations; patches are tuple indices. */
+typedef struct first_patches {
+    const tables *t;
+    double joint[RHM_MAX_LEVELS][125][5]; /* [level - 1][tuple][label]: at most 5^3 tuples, 5 labels */
+} first_patches;
+
+static void add_first_patches(void *context, const derivation *d) {
+    first_patches *f = context;
+    const rhm_shape *shape = &f->t->shape;
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        const size_t tuple = tuple_index(d->symbols[level], shape->branching, shape->vocab[level]);
+        f->joint[level - 1][tuple][d->symbols[0][0]] += d->probability;
+    }
+}
+
+static double distance(const double *a, const double *b, uint32_t count) {
+    double sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sqrt(sum);
+}
+
+static void compare_level(const first_patches *f, uint32_t level, const rhm_grammar *grammar,
+                          const rhm_analysis *analysis, double *kappa, uint64_t seed) {
+    const tables *t = f->t;
+    const uint32_t labels = t->shape.vocab[0];
+    const uint32_t parents = t->shape.vocab[level - 1];
+    const uint32_t s = t->shape.branching;
+    double posterior[MAX_TABLE][5];
+    uint32_t parent_of[MAX_TABLE];
+    size_t count = 0, seen = 0;
+    bool comes_first[5] = {false};
+    for (size_t row = 0; row < (size_t)parents * t->shape.rules[level]; row++)
+        count += t->probability[level - 1][row] > 0;
+    assert_int_equal(rhm_grammar_patch_count(grammar, level), count);
+    for (size_t row = 0; row < (size_t)parents * t->shape.rules[level]; row++) {
+        if (t->probability[level - 1][row] == 0)
+            continue;
+        const double *joint = f->joint[level - 1][tuple_index(&t->patch[level - 1][row * s], s, t->shape.vocab[level])];
+        double sum = 0;
+        for (uint32_t z = 0; z < labels; z++)
+            sum += joint[z];
+        *kappa = fmax(*kappa, sum > 0 ? 1 / ((double)count * sum) : (double)INFINITY);
+        if (sum == 0)
+            continue;
+        parent_of[seen] = (uint32_t)(row / t->shape.rules[level]);
+        comes_first[parent_of[seen]] = true;
+        for (uint32_t z = 0; z < labels; z++)
+            posterior[seen][z] = joint[z] / sum;
+        if (distance(posterior[seen], analysis->posterior[level] + parent_of[seen] * labels, labels) > 1e-12)
+            fail_msg("seed %llu level %u row %zu: posterior differs", (unsigned long long)seed, level, row);
+        seen++;
+    }
+    double rho = (double)INFINITY;
+    for (size_t a = 0; a < seen; a++)
+        for (size_t b = 0; b < a; b++)
+            if (parent_of[a] != parent_of[b])
+                rho = fmin(rho, distance(posterior[a], posterior[b], labels));
+    if (isinf(rho) ? !isinf(analysis->rho[level]) : !(fabs(rho - analysis->rho[level]) <= 1e-12))
+        fail_msg("seed %llu level %u: rho %.17g, not %.17g", (unsigned long long)seed, level, analysis->rho[level],
+                 rho);
+    if (rho < 1e-13)
+        assert_true(analysis->rho[level] == 0);
+    if (isfinite(rho)) {
+        const uint32_t *pair = analysis->closest[level];
+        assert_true(pair[0] < pair[1] && pair[1] < parents);
+        assert_true(fabs(distance(analysis->posterior[level] + pair[0] * labels,
+                                  analysis->posterior[level] + pair[1] * labels, labels) -
+                         rho) < 1e-12);
+        double rules = 1;
+        for (uint32_t l = 1; l <= level; l++)
+            rules *= t->shape.rules[l];
+        assert_true(fabs(analysis->k_rho[level] - rho * sqrt(rules)) < 1e-10);
+    }
+    uint32_t never_first = 0;
+    for (uint32_t parent = 0; parent < parents; parent++) {
+        never_first += !comes_first[parent];
+        assert_int_equal(isnan(analysis->posterior[level][parent * labels]), !comes_first[parent]);
+    }
+    assert_int_equal(analysis->never_first[level], never_first);
+}
+
+static void analysis_equals_enumeration(void **state) {
+    (void)state;
+    static tables t;
+    static first_patches f;
+    size_t finite = 0, infinite = 0, degenerate = 0;
+    for (uint64_t seed = 1; seed <= RANDOM_GRAMMARS; seed++) {
+        random_tables(&t, seed, 3000);
+        memset(&f, 0, sizeof f);
+        f.t = &t;
+        visit_derivations(&t, add_first_patches, &f);
+        rhm_grammar *grammar;
+        rhm_error error = {0};
+        if (create_from_tables(&grammar, &t, &error) != RHM_OK)
+            fail_msg("seed %llu: %s", (unsigned long long)seed, error.text);
+        rhm_analysis analysis;
+        assert_int_equal(rhm_analyse(&analysis, grammar, NULL), RHM_OK);
+        assert_int_equal(analysis.levels, t.shape.levels);
+        double kappa = 0;
+        bool separate = true;
+        for (uint32_t level = 1; level <= t.shape.levels; level++) {
+            compare_level(&f, level, grammar, &analysis, &kappa, seed);
+            separate = separate && analysis.rho[level] > 0;
+        }
+        if (isinf(kappa) ? !isinf(analysis.kappa) : !(fabs(kappa / analysis.kappa - 1) <= 1e-12))
+            fail_msg("seed %llu: kappa %.17g, not %.17g", (unsigned long long)seed, analysis.kappa, kappa);
+        assert_int_equal(analysis.assumption_6, isfinite(kappa) && separate);
+        finite += isfinite(kappa) && separate;
+        infinite += !isfinite(kappa);
+        degenerate += !separate;
+        rhm_analysis_clear(&analysis);
+        rhm_grammar_destroy(grammar);
+    }
+    /* The random grammars must exercise every verdict. */
+    assert_true(finite > 20 && infinite > 20 && degenerate > 20);
+}
+
+/* paper.md section 2: rho^(1) is sqrt 2 whatever the rules, and first-token-uniform means kappa = 1. */
+static void worked_check(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        rhm_grammar *grammar = must_draw(rhm_shape_uniform(8, 4, 2, 3), RHM_FIRST_TOKEN_UNIFORM, seed);
+        rhm_analysis analysis;
+        assert_int_equal(rhm_analyse(&analysis, grammar, NULL), RHM_OK);
+        assert_true(fabs(analysis.rho[1] - sqrt(2.0)) < 1e-15);
+        assert_true(fabs(analysis.kappa - 1) < 1e-12);
+        assert_true(analysis.rho[2] < analysis.rho[1] && analysis.rho[3] <= analysis.rho[2]);
+        rhm_analysis_clear(&analysis);
+        rhm_grammar_destroy(grammar);
+    }
+}
+
+/* The NumPy prototype finds 11.3 % of 4000 grammars of this shape degenerate; paper.md says 15 % of 200. */
+static void degenerate_share_is_the_known_one(void **state) {
+    (void)state;
+    size_t degenerate = 0;
+    const size_t count = 2000;
+    for (uint64_t seed = 1; seed <= count; seed++) {
+        rhm_grammar *grammar = must_draw(rhm_shape_uniform(8, 4, 2, 3), RHM_FIRST_TOKEN_UNIFORM, seed);
+        rhm_analysis analysis;
+        assert_int_equal(rhm_analyse(&analysis, grammar, NULL), RHM_OK);
+        degenerate += !analysis.assumption_6;
+        rhm_analysis_clear(&analysis);
+        rhm_grammar_destroy(grammar);
+    }
+    const double share = (double)degenerate / (double)count;
+    print_message("V=8 m=4 s=2 L=3: %.1f %% of %zu grammars are degenerate\n", 100 * share, count);
+    assert_true(share > 0.08 && share < 0.15);
+}
+
+/* 0.1 + 0.2 is not 0.3 in binary: equal posteriors differ by rounding here, and must count as equal all the same. */
+static void rounding_does_not_separate_symbols(void **state) {
+    (void)state;
+    const tables t = {
+        .shape = {.levels = 2, .branching = 2, .vocab = {2, 3, 2}, .rules = {0, 4, 1}},
+        .label_probability = {0.5, 0.5},
+        .patch = {{0, 0, 0, 1, 1, 0, 2, 0, 0, 2, 1, 1, 2, 1, 2, 2}, {0, 0, 0, 1, 1, 0}},
+        .probability = {{0.1, 0.2, 0.3, 0.4, 0.25, 0.25, 0.25, 0.25}, {1, 1, 1}},
+    };
+    rhm_grammar *grammar;
+    rhm_analysis analysis;
+    assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
+    assert_int_equal(rhm_analyse(&analysis, grammar, NULL), RHM_OK);
+    const double *posterior = analysis.posterior[2];
+    assert_true(distance(posterior, posterior + 2, 2) > 0 && distance(posterior, posterior + 2, 2) < 1e-15);
+    assert_true(analysis.rho[2] == 0);
+    assert_false(analysis.assumption_6);
+    rhm_analysis_clear(&analysis);
+    rhm_grammar_destroy(grammar);
+}
+
+static void explained(const tables *t, char *text, size_t text_nbytes) {
+    rhm_grammar *grammar;
+    rhm_analysis analysis;
+    assert_int_equal(create_from_tables(&grammar, t, NULL), RHM_OK);
+    assert_int_equal(rhm_analyse(&analysis, grammar, NULL), RHM_OK);
+    rhm_analysis_explain(&analysis, text, text_nbytes);
+    rhm_analysis_clear(&analysis);
+    rhm_grammar_destroy(grammar);
+}
+
+static void explanations_name_level_and_symbols(void **state) {
+    (void)state;
+    char text[1024];
+    tables t = {.shape = rhm_shape_uniform(2, 2, 2, 2), .label_probability = {0.5, 0.5}};
+    const uint32_t apart[8] = {0, 0, 0, 1, 1, 0, 1, 1};  /* the first token gives the label away */
+    const uint32_t mixed[8] = {0, 0, 1, 1, 0, 1, 1, 0};  /* and here it says nothing */
+    const uint32_t lonely[8] = {0, 0, 0, 1, 0, 2, 0, 3}; /* symbol 0 alone comes first */
+    for (uint32_t l = 0; l < 2; l++)
+        for (uint32_t i = 0; i < 4; i++)
+            t.probability[l][i] = 0.5;
+    memcpy(t.patch[0], apart, sizeof apart);
+    memcpy(t.patch[1], apart, sizeof apart);
+    explained(&t, text, sizeof text);
+    assert_string_equal(text, "Assumption 6 holds: kappa = 1, rho = 1.414, 1.414 (levels 1 to 2).");
+
+    memcpy(t.patch[0], mixed, sizeof mixed);
+    explained(&t, text, sizeof text);
+    assert_string_equal(text, "Assumption 6 fails at level 2: symbols 0 and 1 of level 1 have the same label posterior "
+                              "(rho^(2) = 0), so no amount of data on first patches separates them.");
+
+    t.shape.vocab[1] = 4;
+    for (uint32_t i = 0; i < 8; i++)
+        t.probability[1][i] = 0.5;
+    memcpy(t.patch[0], lonely, sizeof lonely);
+    t.shape.vocab[2] = 3;
+    const uint32_t bottom[16] = {0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2, 2, 0, 2, 1};
+    memcpy(t.patch[1], bottom, sizeof bottom);
+    explained(&t, text, sizeof text);
+    assert_string_equal(
+        text, "Assumption 6 fails at level 2: symbols 1, 2, 3 of level 1 never come first (kappa infinite), so "
+              "their patches are absent from training but present in tests.");
+
+    t.label_probability[0] = 0;
+    t.label_probability[1] = 1;
+    explained(&t, text, sizeof text);
+    assert_non_null(strstr(text, "Assumption 6 fails at level 1: label 0 of probability 0 (kappa infinite)"));
+
+    /* Cut anywhere without overrunning. */
+    const size_t length = strlen(text);
+    for (size_t room = 0; room <= length + 1; room++) {
+        char cut[1024];
+        memset(cut, '#', sizeof cut);
+        explained(&t, cut, room);
+        for (size_t i = room; i < sizeof cut; i++)
+            assert_int_equal(cut[i], '#');
+        if (room > 0) {
+            assert_int_equal(strlen(cut), room - 1);
+            assert_memory_equal(cut, text, room - 1);
+        }
+    }
+}
+
+/* Nothing to tell apart: no non-synonyms, so rho is infinite and nothing fails. */
+static void a_single_label_is_legal(void **state) {
+    (void)state;
+    tables t = {.shape = {.levels = 1, .branching = 2, .vocab = {1, 2}, .rules = {0, 3}}, .label_probability = {1}};
+    const uint32_t patches[6] = {0, 0, 0, 1, 1, 1};
+    memcpy(t.patch[0], patches, sizeof patches);
+    for (uint32_t i = 0; i < 3; i++)
+        t.probability[0][i] = 1.0 / 3;
+    char text[256];
+    explained(&t, text, sizeof text);
+    assert_string_equal(text, "Assumption 6 holds: kappa = 1, rho = inf (level 1).");
+}
+
+/* ------------------------------------------------------------------------------------------------------- parsing */
+
+typedef struct language {
+    const tables *t;
+    const rhm_grammar *grammar;
+    uint32_t *label; /* of every sequence, as a tuple index; UINT32_MAX where not derivable */
+} language;
+
+static void note_sequence(void *context, const derivation *d) {
+    language *all = context;
+    const rhm_shape *shape = &all->t->shape;
+    const size_t index = tuple_index(d->symbols[shape->levels], rhm_shape_tokens(shape), shape->vocab[shape->levels]);
+    assert_int_equal(all->label[index], UINT32_MAX); /* one derivation per sequence: the grammar is not ambiguous */
+    all->label[index] = d->symbols[0][0];
+    for (uint32_t level = 1; level <= shape->levels; level++)
+        for (size_t p = 0; p < power(shape->branching, level - 1); p++)
+            assert_int_equal(rhm_grammar_parent(all->grammar, level, d->symbols[level] + p * shape->branching),
+                             d->symbols[level - 1][p]);
+}
+
+static void parsing_decides_every_sequence(void **state) {
+    (void)state;
+    static tables t;
+    size_t checked = 0;
+    for (uint64_t seed = 1; seed <= RANDOM_GRAMMARS; seed++) {
+        random_tables(&t, seed, 3000);
+        const size_t d = rhm_shape_tokens(&t.shape);
+        const uint32_t vocab = t.shape.vocab[t.shape.levels];
+        if (pow(vocab, (double)d) > 70000)
+            continue;
+        const size_t sequences = power(vocab, d);
+        language all = {.t = &t, .label = malloc(sequences * sizeof(uint32_t))};
+        memset(all.label, 0xff, sequences * sizeof(uint32_t));
+        rhm_grammar *grammar;
+        assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
+        all.grammar = grammar;
+        visit_derivations(&t, note_sequence, &all);
+        for (size_t index = 0; index < sequences; index++) {
+            uint16_t tokens[MAX_TOKENS];
+            for (size_t rest = index, i = d; i-- > 0; rest /= vocab)
+                tokens[i] = (uint16_t)(rest % vocab);
+            if (rhm_grammar_parse(grammar, tokens) != all.label[index])
+                fail_msg("seed %llu sequence %zu: parsed as %u, not %u", (unsigned long long)seed, index,
+                         rhm_grammar_parse(grammar, tokens), all.label[index]);
+        }
+        uint16_t outside[MAX_TOKENS] = {0};
+        outside[d - 1] = (uint16_t)vocab;
+        assert_int_equal(rhm_grammar_parse(grammar, outside), UINT32_MAX);
+        checked++;
+        free(all.label);
+        rhm_grammar_destroy(grammar);
+    }
+    assert_true(checked > 100);
+}
+
+/* ------------------------------------------------------------------------------------------------------- drawing */
+
+static void check_drawn(const rhm_grammar *grammar, bool first_token_uniform) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const uint32_t s = shape->branching;
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        const size_t rows = (size_t)shape->vocab[level - 1] * shape->rules[level];
+        const uint32_t *patches = rhm_grammar_patches(grammar, level);
+        size_t *first = calloc(shape->vocab[level], sizeof *first);
+        assert_int_equal(rhm_grammar_patch_count(grammar, level), rows);
+        for (size_t row = 0; row < rows; row++) {
+            /* Each patch belongs to its own row's parent alone, so no two parents share one... */
+            assert_int_equal(rhm_grammar_parent(grammar, level, patches + row * s), row / shape->rules[level]);
+            assert_true(rhm_grammar_probability(grammar, level)[row] == 1.0 / shape->rules[level]);
+            /* ... and no parent has one twice. */
+            for (size_t other = row / shape->rules[level] * shape->rules[level]; other < row; other++)
+                assert_memory_not_equal(patches + row * s, patches + other * s, s * sizeof *patches);
+            for (uint32_t i = 0; i < s; i++)
+                assert_true(patches[row * s + i] < shape->vocab[level]);
+            first[patches[row * s]]++;
+        }
+        for (uint32_t symbol = 0; first_token_uniform && symbol < shape->vocab[level]; symbol++)
+            assert_int_equal(first[symbol], rows / shape->vocab[level]);
+        free(first);
+    }
+}
+
+static void drawn_grammars_are_what_they_claim(void **state) {
+    (void)state;
+    const rhm_shape shapes[] = {
+        rhm_shape_uniform(16, 4, 2, 4),
+        rhm_shape_uniform(8, 8, 2, 3), /* all V^s patches */
+        rhm_shape_uniform(12, 3, 3, 3),
+        rhm_shape_uniform(2, 1, 5, 6),
+        {.levels = 3, .branching = 2, .vocab = {3, 6, 4, 8}, .rules = {0, 4, 2, 6}},
+        {.levels = 1, .branching = 2, .vocab = {1, 1}, .rules = {0, 1}},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (rhm_rule_sampling sampling = RHM_FIRST_TOKEN_UNIFORM; sampling <= RHM_UNIFORM; sampling++)
+            for (uint64_t seed = 0; seed < 5; seed++) {
+                rhm_grammar *grammar = must_draw(shapes[i], sampling, seed);
+                assert_int_equal(rhm_grammar_sampling(grammar), sampling);
+                assert_int_equal(rhm_grammar_seed(grammar), seed);
+                check_drawn(grammar, sampling == RHM_FIRST_TOKEN_UNIFORM);
+                rhm_grammar_destroy(grammar);
+            }
+}
+
+static void levels_and_seeds_differ(void **state) {
+    (void)state;
+    rhm_grammar *a = must_draw(rhm_shape_uniform(16, 4, 2, 3), RHM_FIRST_TOKEN_UNIFORM, 1);
+    rhm_grammar *again = must_draw(rhm_shape_uniform(16, 4, 2, 3), RHM_FIRST_TOKEN_UNIFORM, 1);
+    rhm_grammar *b = must_draw(rhm_shape_uniform(16, 4, 2, 3), RHM_FIRST_TOKEN_UNIFORM, (uint64_t)1 << 32 | 1);
+    const size_t nbytes = 16 * 4 * 2 * sizeof(uint32_t);
+    for (uint32_t level = 1; level <= 3; level++) {
+        assert_memory_equal(rhm_grammar_patches(a, level), rhm_grammar_patches(again, level), nbytes);
+        assert_memory_not_equal(rhm_grammar_patches(a, level), rhm_grammar_patches(b, level), nbytes);
+        assert_memory_not_equal(rhm_grammar_patches(a, level), rhm_grammar_patches(a, level % 3 + 1), nbytes);
+    }
+    rhm_grammar_destroy(a);
+    rhm_grammar_destroy(again);
+    rhm_grammar_destroy(b);
+}
+
+/* How often each outcome of a tiny one-level draw appears over many seeds: all legal ones must be equally likely. */
+static void check_uniform_over_outcomes(rhm_shape shape, rhm_rule_sampling sampling, size_t legal_outcomes,
+                                        size_t seeds) {
+    const size_t digits = (size_t)shape.vocab[0] * shape.rules[1] * shape.branching;
+    const size_t codes = power(shape.vocab[1], digits);
+    size_t *observed = calloc(codes, sizeof *observed);
+    for (uint64_t seed = 0; seed < seeds; seed++) {
+        rhm_grammar *grammar = must_draw(shape, sampling, seed);
+        observed[tuple_index(rhm_grammar_patches(grammar, 1), digits, shape.vocab[1])]++;
+        rhm_grammar_destroy(grammar);
+    }
+    size_t outcomes = 0;
+    for (size_t i = 0; i < codes; i++)
+        if (observed[i] > 0)
+            observed[outcomes++] = observed[i];
+    assert_int_equal(outcomes, legal_outcomes);
+    double *equal = malloc(outcomes * sizeof *equal);
+    for (size_t i = 0; i < outcomes; i++)
+        equal[i] = 1 / (double)outcomes;
+    const double ratio = chi_square_ratio(observed, equal, outcomes, seeds);
+    if (!(ratio <= 1))
+        fail_msg("chi-square is %.2f times its limit", ratio);
+    free(equal);
+    free(observed);
+}
+
+static void all_rule_tables_are_equally_likely(void **state) {
+    (void)state;
+    const rhm_shape two = {.levels = 1, .branching = 2, .vocab = {2, 2}, .rules = {0, 1}};
+    const rhm_shape full = {.levels = 1, .branching = 2, .vocab = {2, 2}, .rules = {0, 2}};
+    const rhm_shape three = {.levels = 1, .branching = 2, .vocab = {3, 3}, .rules = {0, 1}};
+    /* 4 3 ordered pairs of tuples; 4! orders of all four; 9 8 7 ordered triples. */
+    check_uniform_over_outcomes(two, RHM_UNIFORM, 12, 6000);
+    check_uniform_over_outcomes(full, RHM_UNIFORM, 24, 12000);
+    check_uniform_over_outcomes(three, RHM_UNIFORM, 504, 25200);
+    /* A suffix for each first token, then any order: 2^2 2!, (2!/(2! 0!))^2 4! and 3^3 3!. */
+    check_uniform_over_outcomes(two, RHM_FIRST_TOKEN_UNIFORM, 8, 6000);
+    check_uniform_over_outcomes(full, RHM_FIRST_TOKEN_UNIFORM, 24, 12000);
+    check_uniform_over_outcomes(three, RHM_FIRST_TOKEN_UNIFORM, 162, 16200);
+}
+
+/* 65536^8 = 2^128 tuples: nothing may depend on their number. */
+static void huge_tuple_spaces_cost_nothing(void **state) {
+    (void)state;
+    for (rhm_rule_sampling sampling = RHM_FIRST_TOKEN_UNIFORM; sampling <= RHM_UNIFORM; sampling++) {
+        rhm_grammar *grammar = must_draw(rhm_shape_uniform(65536, 1, 8, 1), sampling, 3);
+        check_drawn(grammar, sampling == RHM_FIRST_TOKEN_UNIFORM);
+        rhm_grammar_destroy(grammar);
+    }
+    rhm_grammar *deep = must_draw(rhm_shape_uniform(300, 2, 64, 5), RHM_UNIFORM, 4);
+    check_drawn(deep, false);
+    rhm_grammar_destroy(deep);
+}
+
+/* ---------------------------------------------------------------------------------------------------- validation */
+
+static void check_refused_shape(rhm_shape shape, rhm_rule_sampling sampling, const char *sentence_part) {
+    rhm_grammar *grammar = (rhm_grammar *)&shape; /* anything but NULL */
+    rhm_error error = {0};
+    assert_int_equal(rhm_grammar_draw(&grammar, &shape, sampling, 1, &error), RHM_INVALID);
+    assert_null(grammar);
+    assert_int_equal(error.status, RHM_INVALID);
+    if (!strstr(error.text, sentence_part))
+        fail_msg("'%s' does not contain '%s'", error.text, sentence_part);
+    assert_int_equal(rhm_grammar_draw(&grammar, &shape, sampling, 1, NULL), RHM_INVALID);
+}
+
+static void bad_shapes_are_refused(void **state) {
+    (void)state;
+    const rhm_rule_sampling any = RHM_UNIFORM;
+    check_refused_shape(rhm_shape_uniform(8, 4, 2, 0), any, "levels is 0: it must be 1 to 32");
+    check_refused_shape(rhm_shape_uniform(8, 4, 2, 33), any, "levels is 33");
+    check_refused_shape(rhm_shape_uniform(8, 4, 2, UINT32_MAX), any, "levels is 4294967295");
+    check_refused_shape(rhm_shape_uniform(8, 4, 1, 3), any, "branching is 1: it must be 2 to 64");
+    check_refused_shape(rhm_shape_uniform(8, 4, 65, 3), any, "branching is 65");
+    check_refused_shape(rhm_shape_uniform(0, 4, 2, 3), any, "level 0 has 0 symbols: it must have 1 to 65536");
+    check_refused_shape(rhm_shape_uniform(65537, 4, 2, 3), any, "level 0 has 65537 symbols");
+    check_refused_shape(rhm_shape_uniform(8, 0, 2, 3), any, "level 1 has 0 rules");
+    check_refused_shape(rhm_shape_uniform(8, 9, 2, 3), any, "level 1 needs 72 distinct patches");
+    check_refused_shape(rhm_shape_uniform(65536, UINT32_MAX, 2, 1), any, "distinct patches");
+    check_refused_shape(rhm_shape_uniform(65536, 32768, 8, 1), any, "2147483648 rules in all");
+    check_refused_shape(rhm_shape_uniform(8, 4, 3, 21), any, "3^21 tokens");
+    check_refused_shape(rhm_shape_uniform(8, 4, 64, 32), any, "64^32 tokens");
+    check_refused_shape(rhm_shape_uniform(8, 4, 2, 3), RHM_GIVEN, "'given'");
+    rhm_shape uneven = {.levels = 2, .branching = 2, .vocab = {4, 4, 3}, .rules = {0, 2, 2}};
+    check_refused_shape(uneven, RHM_FIRST_TOKEN_UNIFORM, "level 2 has 8 rules");
+    rhm_grammar_destroy(must_draw(uneven, RHM_UNIFORM, 1));
+    uneven.vocab[1] = 0;
+    check_refused_shape(uneven, any, "level 1 has 0 symbols");
+
+    assert_int_equal(rhm_shape_check(&(rhm_shape){.levels = 32, .branching = 2, .vocab = {0}}, NULL), RHM_INVALID);
+    const rhm_shape deepest = rhm_shape_uniform(8, 4, 2, 32);
+    assert_int_equal(rhm_shape_check(&deepest, NULL), RHM_OK);
+    assert_true(rhm_shape_tokens(&deepest) == (size_t)1 << 32);
+}
+
+static tables sound_tables(void) {
+    tables t = {.shape = rhm_shape_uniform(2, 2, 2, 2), .label_probability = {0.25, 0.75}};
+    for (uint32_t l = 0; l < 2; l++)
+        for (uint32_t i = 0; i < 4; i++) {
+            t.patch[l][2 * i] = i / 2;
+            t.patch[l][2 * i + 1] = i % 2;
+            t.probability[l][i] = 0.5;
+        }
+    return t;
+}
+
+static void check_refused_tables(const tables *t, const char *sentence_part) {
+    rhm_grammar *grammar;
+    rhm_error error = {0};
+    assert_int_equal(create_from_tables(&grammar, t, &error), RHM_INVALID);
+    assert_null(grammar);
+    assert_int_equal(error.status, RHM_INVALID);
+    if (!strstr(error.text, sentence_part))
+        fail_msg("'%s' does not contain '%s'", error.text, sentence_part);
+}
+
+static void bad_tables_are_refused(void **state) {
+    (void)state;
+    tables t = sound_tables();
+    rhm_grammar *grammar;
+    assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
+    rhm_grammar_destroy(grammar);
+
+    t.patch[1][5] = 2;
+    check_refused_tables(&t, "level 2, symbol 1, rule 0: token 1 is 2: it must be 0 to 1");
+    t.patch[1][5] = UINT32_MAX;
+    check_refused_tables(&t, "token 1 is 4294967295");
+
+    t = sound_tables();
+    t.patch[1][2] = t.patch[1][3] = 1;
+    check_refused_tables(&t, "level 2: the patch (1, 1) has two parents, symbols 0 and 1");
+    t.patch[1][2] = t.patch[1][3] = 0;
+    check_refused_tables(&t, "level 2: symbol 0 has the patch (0, 0) twice");
+    /* Absent rules do not count: the same tables are sound when one of the two never applies. */
+    t.probability[1][0] = 0;
+    t.probability[1][1] = 1;
+    assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
+    assert_int_equal(rhm_grammar_patch_count(grammar, 2), 3);
+    assert_int_equal(rhm_grammar_parent(grammar, 2, (const uint32_t[]){0, 1}), UINT32_MAX);
+    rhm_grammar_destroy(grammar);
+
+    const struct {
+        double value;
+        const char *sentence_part;
+    } bad[] = {
+        {-0.5, "has probability -0.5: it must be finite and not negative"},
+        {(double)NAN, "has probability nan"},
+        {(double)INFINITY, "has probability inf"},
+        {0.5 + 3e-9, "sum to 1.000000003: they must sum to 1"},
+        {0.25, "sum to 0.75"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        t = sound_tables();
+        t.probability[0][3] = bad[i].value;
+        check_refused_tables(&t, bad[i].sentence_part);
+        check_refused_tables(&t, "level 1, symbol 1");
+        t = sound_tables();
+        t.label_probability[0] = 0.5;
+        t.label_probability[1] = bad[i].value;
+        check_refused_tables(&t, bad[i].sentence_part);
+        check_refused_tables(&t, "label distribution");
+    }
+    t = sound_tables();
+    t.probability[0][3] = 0.5 + 5e-10;
+    assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
+    assert_true(rhm_grammar_probability(grammar, 1)[3] == 0.5 + 5e-10); /* stored as given */
+    rhm_grammar_destroy(grammar);
+
+    /* A long patch is cut in the sentence. */
+    uint32_t patches[128] = {0};
+    rhm_shape wide = {.levels = 1, .branching = 64, .vocab = {2, 2}, .rules = {0, 1}};
+    rhm_error error;
+    assert_int_equal(rhm_grammar_create(&grammar, &wide, (const uint32_t *const[]){patches}, NULL, NULL, &error),
+                     RHM_INVALID);
+    assert_non_null(strstr(error.text, "(0, 0, 0, 0, 0, 0, 0, 0, ...) has two parents, symbols 0 and 1"));
+}
+
+static void accessors_return_what_was_given(void **state) {
+    (void)state;
+    tables t;
+    random_tables(&t, 77, 3000);
+    rhm_grammar *grammar;
+    assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
+    assert_memory_equal(rhm_grammar_shape(grammar), &t.shape, sizeof t.shape);
+    assert_int_equal(rhm_grammar_sampling(grammar), RHM_GIVEN);
+    assert_true(rhm_grammar_seed(grammar) == 0);
+    assert_memory_equal(rhm_grammar_label_probability(grammar), t.label_probability, t.shape.vocab[0] * sizeof(double));
+    for (uint32_t level = 1; level <= t.shape.levels; level++) {
+        const size_t rows = (size_t)t.shape.vocab[level - 1] * t.shape.rules[level];
+        assert_memory_equal(rhm_grammar_patches(grammar, level), t.patch[level - 1],
+                            rows * t.shape.branching * sizeof(uint32_t));
+        assert_memory_equal(rhm_grammar_probability(grammar, level), t.probability[level - 1], rows * sizeof(double));
+    }
+    rhm_grammar_destroy(grammar);
+    rhm_grammar_destroy(NULL);
+    rhm_analysis_clear(&(rhm_analysis){0});
+    assert_string_equal(rhm_rule_sampling_name(RHM_FIRST_TOKEN_UNIFORM), "first-token-uniform");
+    assert_string_equal(rhm_rule_sampling_name(RHM_UNIFORM), "uniform");
+    assert_string_equal(rhm_rule_sampling_name(RHM_GIVEN), "given");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(analysis_equals_enumeration),
+        cmocka_unit_test(worked_check),
+        cmocka_unit_test(degenerate_share_is_the_known_one),
+        cmocka_unit_test(rounding_does_not_separate_symbols),
+        cmocka_unit_test(explanations_name_level_and_symbols),
+        cmocka_unit_test(a_single_label_is_legal),
+        cmocka_unit_test(parsing_decides_every_sequence),
+        cmocka_unit_test(drawn_grammars_are_what_they_claim),
+        cmocka_unit_test(levels_and_seeds_differ),
+        cmocka_unit_test(all_rule_tables_are_equally_likely),
+        cmocka_unit_test(huge_tuple_spaces_cost_nothing),
+        cmocka_unit_test(bad_shapes_are_refused),
+        cmocka_unit_test(bad_tables_are_refused),
+        cmocka_unit_test(accessors_return_what_was_given),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
