@@ -1,0 +1,55 @@
+/*
+ * Samples of a grammar. Sample i of stream t is a pure function of (seed, t, i): the same whichever thread draws it, in
+ * whatever chunks. Randomness is Philox4x32-10 (Random123); a choice among m rules is biased by less than 2^-32 m.
+ */
+#ifndef RHM_SAMPLING_H
+#define RHM_SAMPLING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rhm/grammar.h"
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rhm_sampler rhm_sampler;
+
+/* What a stream is for. Streams of different purposes (or levels) never share randomness. */
+typedef enum rhm_purpose {
+    RHM_TRAINING = 1, /* of one level */
+    RHM_VALIDATION,   /* of one level */
+    RHM_TEST,
+    RHM_EXPORT, /* data sets written to files */
+} rhm_purpose;
+
+/* Stream number of a purpose, and of a level (0 where it has none). */
+static inline uint32_t rhm_stream(rhm_purpose purpose, uint32_t level) {
+    return (uint32_t)purpose << 8 | level;
+}
+
+/* Keeps a pointer to the grammar, which must outlive it. Immutable: threads may share it. */
+RHM_API rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uint64_t seed, rhm_error *error);
+RHM_API void rhm_sampler_destroy(rhm_sampler *sampler); /* accepts NULL */
+
+/*
+ * Whole sequences first..first+count-1 of a stream. tokens is (count, d); labels is (count). latents is NULL or has L
+ * entries: latents[l] for l = 1..L-1 is NULL or (count, s^l) and receives the level-l symbols; latents[0] is unused.
+ */
+RHM_API void rhm_sample_sequences(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count,
+                                  uint16_t *tokens, uint16_t *labels, uint16_t *const *latents);
+
+/*
+ * The leaves under the first level-`level` patch of the same samples, and only those: leaves is (count, s^(L-level+1)),
+ * equal to the first columns of the tokens that rhm_sample_sequences draws; parents is NULL or (count) and receives the
+ * level-(level-1) symbol above the patch.
+ */
+RHM_API void rhm_sample_first_patches(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first,
+                                      size_t count, uint16_t *leaves, uint16_t *labels, uint16_t *parents);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,41 @@
+/*
+ * What a sampler holds, and which random word decides what.
+ *
+ * Sample i of stream t under a seed has the words 0, 1, 2, ...; word w is lane w % 4 of the Philox block (index i,
+ * stream t, block w / 4; core/philox.h). Word 0 draws the label and word l = 1..L the rule of the leftmost level-(l-1)
+ * symbol. The other symbols follow in level order: positions 1, 2, ... of level 1, then of level 2, up to level L-1. So
+ * the first patch of level l needs words 0..L and those of its own subtree, which are contiguous in every level.
+ */
+#ifndef RHM_SAMPLING_SAMPLER_H
+#define RHM_SAMPLING_SAMPLER_H
+
+#include "rhm/sampling.h"
+#include "sampling/alias.h"
+
+/* How the symbols of level l-1 are rewritten. */
+typedef struct rhm_rewriting {
+    uint32_t rules;     /* m_l */
+    uint16_t *patches;  /* (V_{l-1}, m_l, s) */
+    rhm_alias *columns; /* (V_{l-1}, m_l), or NULL where all rules of every symbol are equally likely */
+} rhm_rewriting;
+
+struct rhm_sampler {
+    const rhm_grammar *grammar;
+    uint64_t seed;
+    uint32_t levels;
+    uint32_t branching;
+    uint32_t label_count;                        /* V_0 */
+    rhm_alias *labels;                           /* (V_0) */
+    rhm_rewriting rewriting[RHM_MAX_LEVELS + 1]; /* entries 1..L */
+    uint64_t first_word[RHM_MAX_LEVELS + 1];     /* word of position 1 of level l = 1..L-1 */
+};
+
+/*
+ * Samples first..first+count-1 below the leftmost level-(level-1) symbol. leaves is (count, s^(L-level+1)); labels and
+ * parents (the level-(level-1) symbols) are (count) or NULL. latents, or NULL, is as in rhm_sample_sequences and is
+ * meant for level 1.
+ */
+void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
+                         uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);
+
+#endif
