@@ -1,0 +1,66 @@
+/*
+ * The engine: a team of threads, where they run, which kernels they use, and who hears about progress.
+ *
+ * One engine serves one caller at a time; create several for independent callers. It is the only state of the library.
+ */
+#ifndef RHM_ENGINE_H
+#define RHM_ENGINE_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rhm_engine rhm_engine;
+
+/* What is going on, for a progress display. */
+typedef struct rhm_progress {
+    const char *stage; /* a short phrase, such as "level 3: sampling" */
+    uint64_t done;     /* units finished */
+    uint64_t total;    /* units in all; 0 when unknown */
+} rhm_progress;
+
+typedef struct rhm_engine_options {
+    int threads;           /* 0: one per allowed core */
+    const char *placement; /* "compact", "scatter", "none", or a list of logical PU numbers such as "0,2,4-7"; NULL: compact */
+    const char *isa;       /* "auto", "scalar", "avx2", "avx512"; NULL: auto */
+    const char *backend;   /* "native"; NULL: native */
+    uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the cgroup's limit */
+
+    /* Set to nonzero (by a signal handler, say) to make the running call return RHM_INTERRUPTED soon. May be NULL. */
+    const volatile sig_atomic_t *interrupt;
+
+    /* Called now and then, on the calling thread only. May be NULL. */
+    void (*progress)(void *user, const rhm_progress *progress);
+    void *user;
+} rhm_engine_options;
+
+/* The answer to "what is this running on", all strings owned by the engine. */
+typedef struct rhm_engine_info {
+    int threads;
+    const char *cpu;       /* model name */
+    const char *isa;       /* level of the kernels in use */
+    const char *kernels;   /* name of the kernel set in use */
+    const char *backend;
+    const char *placement; /* policy in effect */
+    int numa_nodes;
+    uint64_t memory_limit_nbytes;
+} rhm_engine_info;
+
+/* All zero is a valid choice of options; NULL means that. The strings are copied. */
+RHM_API rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error);
+
+/* Accepts NULL. */
+RHM_API void rhm_engine_destroy(rhm_engine *engine);
+
+RHM_API rhm_engine_info rhm_engine_describe(const rhm_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

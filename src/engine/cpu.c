@@ -1,0 +1,146 @@
+#include "engine/cpu.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "engine/engine.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#define HAVE_CPUID 1
+#else
+#define HAVE_CPUID 0
+#endif
+
+enum {
+    LEAF1_ECX_FMA = 12,
+    LEAF1_ECX_OSXSAVE = 27,
+    LEAF1_ECX_AVX = 28,
+    LEAF7_EBX_AVX2 = 5,
+    LEAF7_EBX_AVX512F = 16,
+    LEAF7_EBX_AVX512DQ = 17,
+    LEAF7_EBX_AVX512BW = 30,
+    LEAF7_EBX_AVX512VL = 31,
+    XCR0_YMM = 0x06, /* SSE and AVX state */
+    XCR0_ZMM = 0xe6, /* these, opmask, and both parts of the ZMM state */
+};
+
+static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
+enum { ISA_COUNT = sizeof isa_names / sizeof *isa_names };
+
+const char *rhm_isa_name(rhm_isa isa) {
+    return isa_names[isa];
+}
+
+static bool bit(uint32_t word, int number) {
+    return word >> number & 1;
+}
+
+#if HAVE_CPUID
+/* By hand: the compiler's intrinsic would need -mxsave for the whole file. */
+static uint64_t read_xcr0(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+#endif
+
+/* Intel SDM vol. 1, 14.3 and 15.2: OSXSAVE before XGETBV (it faults otherwise), XCR0 before any feature is believed. */
+rhm_cpuid rhm_cpuid_read(void) {
+    rhm_cpuid out = {0};
+#if HAVE_CPUID
+    uint32_t eax, ebx, ecx, edx;
+    out.max_leaf = __get_cpuid_max(0, NULL);
+    if (out.max_leaf < 1)
+        return out;
+    __cpuid(1, eax, ebx, ecx, edx);
+    out.leaf1_ecx = ecx;
+    if (!bit(ecx, LEAF1_ECX_OSXSAVE))
+        return out;
+    out.xcr0 = read_xcr0();
+    if (out.max_leaf < 7)
+        return out;
+    __cpuid_count(7, 0, eax, ebx, ecx, edx);
+    out.leaf7_ebx = ebx;
+#endif
+    return out;
+}
+
+rhm_isa rhm_isa_of(const rhm_cpuid *cpuid) {
+    if (cpuid->max_leaf < 7 || !bit(cpuid->leaf1_ecx, LEAF1_ECX_OSXSAVE) || (cpuid->xcr0 & XCR0_YMM) != XCR0_YMM)
+        return RHM_ISA_SCALAR;
+    if (!bit(cpuid->leaf1_ecx, LEAF1_ECX_AVX) || !bit(cpuid->leaf1_ecx, LEAF1_ECX_FMA) ||
+        !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX2))
+        return RHM_ISA_SCALAR;
+    if ((cpuid->xcr0 & XCR0_ZMM) != XCR0_ZMM || !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512F) ||
+        !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512DQ) || !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512BW) ||
+        !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512VL))
+        return RHM_ISA_AVX2;
+    return RHM_ISA_AVX512;
+}
+
+static bool parse_isa(const char *text, rhm_isa *out) {
+    for (int i = 0; i < ISA_COUNT; i++)
+        if (strcmp(text, isa_names[i]) == 0) {
+            *out = (rhm_isa)i;
+            return true;
+        }
+    return false;
+}
+
+static const char *levels_up_to(rhm_isa isa) {
+    static const char *const lists[ISA_COUNT] = {"scalar only", "scalar and avx2", "scalar, avx2 and avx512"};
+    return lists[isa];
+}
+
+rhm_status rhm_isa_choose(rhm_isa *out, const char *asked, const char *mask, rhm_isa has, rhm_error *error) {
+    rhm_isa top = has;
+    if (mask && *mask && strcmp(mask, "auto") != 0) {
+        rhm_isa masked;
+        if (!parse_isa(mask, &masked))
+            return rhm_fail(error, RHM_INVALID, "the environment variable RHM_ISA is \"%s\": allowed are auto, scalar, avx2, avx512",
+                            mask);
+        if (masked < top)
+            top = masked;
+    }
+    if (!asked || strcmp(asked, "auto") == 0) {
+        *out = top;
+        return RHM_OK;
+    }
+    rhm_isa wanted;
+    if (!parse_isa(asked, &wanted))
+        return rhm_fail(error, RHM_INVALID, "isa is \"%s\": allowed are auto, scalar, avx2, avx512", asked);
+    if (wanted > has)
+        return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": this CPU and operating system have %s", asked,
+                        levels_up_to(has));
+    if (wanted > top)
+        return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": the environment variable RHM_ISA=%s leaves %s", asked, mask,
+                        levels_up_to(top));
+    *out = wanted;
+    return RHM_OK;
+}
+
+void rhm_cpu_name(char name[RHM_CPU_NAME_NBYTES]) {
+    snprintf(name, RHM_CPU_NAME_NBYTES, "unknown");
+#if HAVE_CPUID
+    uint32_t words[12] = {0};
+    if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
+        return;
+    for (uint32_t leaf = 0; leaf < 3; leaf++)
+        __cpuid(0x80000002u + leaf, words[4 * leaf], words[4 * leaf + 1], words[4 * leaf + 2], words[4 * leaf + 3]);
+    char text[sizeof words + 1] = {0};
+    memcpy(text, words, sizeof words);
+    const char *start = text + strspn(text, " ");
+    size_t length = strlen(start);
+    while (length > 0 && start[length - 1] == ' ')
+        length--;
+    if (length > 0)
+        snprintf(name, RHM_CPU_NAME_NBYTES, "%.*s", (int)length, start);
+#endif
+}
+
+rhm_isa rhm_engine_isa(const rhm_engine *engine) {
+    return engine->isa;
+}

@@ -1,0 +1,175 @@
+#include "engine/engine.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+
+enum { MAX_THREADS = 4096 };
+
+static char *copy_text(const char *text, const char *what, rhm_error *error) {
+    const size_t nbytes = strlen(text) + 1;
+    char *copy = RHM_NEW(char, nbytes, 1, 1, what, error);
+    if (copy)
+        memcpy(copy, text, nbytes);
+    return copy;
+}
+
+/* First number of OMP_NUM_THREADS ("4" or "4,2"), 0 where it says nothing we can use. */
+static int threads_of_environment(void) {
+    const char *text = getenv("OMP_NUM_THREADS");
+    const long value = text ? strtol(text, NULL, 10) : 0;
+    return value >= 1 && value <= MAX_THREADS ? (int)value : 0;
+}
+
+/* What the affinity mask leaves of the machine, and how many threads of it a quota can keep busy. */
+static rhm_status survey(rhm_engine *engine, hwloc_cpuset_t *unbound, rhm_error *error) {
+    RHM_TRY(rhm_topology_load(&engine->topology, NULL, NULL, error));
+    engine->affinity_variable = rhm_affinity_variable();
+    *unbound = rhm_team_allowed(&engine->topology, engine->affinity_variable);
+    if (!*unbound)
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for a set of CPUs");
+    if (engine->topology.this_system)
+        RHM_TRY(rhm_topology_restrict(&engine->topology, *unbound, error));
+    rhm_cgroup_read(&engine->cgroup, "");
+    return RHM_OK;
+}
+
+static rhm_status plan_threads(rhm_engine *engine, const rhm_engine_options *options, rhm_error *error) {
+    const int quota = rhm_cgroup_threads(&engine->cgroup), named = threads_of_environment();
+    int automatic = engine->topology.cores;
+    engine->threads_from = "allowed cores";
+    if (quota < automatic) {
+        automatic = quota;
+        engine->threads_from = "CPU quota";
+    }
+    if (automatic > MAX_THREADS)
+        automatic = MAX_THREADS;
+    if (named) {
+        automatic = named;
+        engine->threads_from = "OMP_NUM_THREADS";
+    }
+    RHM_TRY(rhm_plan_make(&engine->plan, &engine->topology, options->placement, options->threads, automatic, error));
+    if (engine->plan.threads > MAX_THREADS)
+        return rhm_fail(error, RHM_INVALID, "placement names %d PUs: allowed are up to %d threads", engine->plan.threads,
+                        MAX_THREADS);
+    if (options->threads)
+        engine->threads_from = "option";
+    else if (engine->plan.policy == RHM_PLACE_LIST)
+        engine->threads_from = "placement list";
+    engine->threads = engine->plan.threads;
+    if (engine->affinity_variable) {
+        rhm_plan_clear(&engine->plan);
+        engine->plan = rhm_plan_unplaced(RHM_PLACE_ENVIRONMENT, engine->threads);
+    }
+    return RHM_OK;
+}
+
+/* The plan decides; without one the masks that the threads turned out to have. */
+static rhm_status settle_nodes(rhm_engine *engine, rhm_error *error) {
+    engine->thread_node = RHM_NEW(int, (size_t)engine->threads, 1, 1, "nodes of threads", error);
+    engine->node_threads = RHM_NEW(int, (size_t)engine->topology.node_count, 1, 1, "threads of nodes", error);
+    if (!engine->thread_node || !engine->node_threads)
+        return RHM_NO_MEMORY;
+    int settled = 0;
+    for (int i = 0; i < engine->threads; i++) {
+        const int node = engine->plan.place ? engine->plan.place[i].node : engine->team.seat[i].node;
+        engine->thread_node[i] = node;
+        if (node >= 0) {
+            engine->node_threads[node]++;
+            settled++;
+        }
+    }
+    engine->threads_have_nodes = settled == engine->threads;
+    for (int i = 0; i < engine->topology.node_count && !engine->threads_have_nodes; i++)
+        engine->node_threads[i] = 1;
+    return RHM_OK;
+}
+
+static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_error *error) {
+    engine->physical_nbytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t group = engine->cgroup.memory_limit_nbytes;
+    engine->memory_limit_nbytes = asked_nbytes ? asked_nbytes : group < engine->physical_nbytes ? group : engine->physical_nbytes;
+    return rhm_ledger_create(&engine->ledger, &engine->topology, engine->memory_limit_nbytes, error);
+}
+
+rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error) {
+    static const rhm_engine_options automatic = {0};
+    const rhm_engine_options *o = options ? options : &automatic;
+    *out = NULL;
+    if (o->threads < 0 || o->threads > MAX_THREADS)
+        return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 0 (one per core) to %d", o->threads, MAX_THREADS);
+    rhm_engine *engine = RHM_NEW(rhm_engine, 1, 1, 1, "engine", error);
+    if (!engine)
+        return RHM_NO_MEMORY;
+    engine->interrupt = o->interrupt;
+    engine->progress = o->progress;
+    engine->user = o->user;
+    engine->kernels_name = "reference";
+    rhm_cpu_name(engine->cpu);
+    const rhm_cpuid cpuid = rhm_cpuid_read();
+    engine->isa_of_cpu = rhm_isa_of(&cpuid);
+    hwloc_cpuset_t unbound = NULL;
+    rhm_status status = rhm_isa_choose(&engine->isa, o->isa, getenv("RHM_ISA"), engine->isa_of_cpu, error);
+    if (status != RHM_OK)
+        goto fail;
+    if (o->backend && strcmp(o->backend, "native") != 0) {
+        status = rhm_fail(error, RHM_INVALID, "backend is \"%.40s\": allowed is native", o->backend);
+        goto fail;
+    }
+    status = RHM_NO_MEMORY;
+    engine->backend = copy_text(o->backend ? o->backend : "native", "backend name", error);
+    engine->placement_asked = copy_text(o->placement ? o->placement : "compact", "placement policy", error);
+    if (!engine->backend || !engine->placement_asked)
+        goto fail;
+
+    status = survey(engine, &unbound, error);
+    if (status == RHM_OK)
+        status = plan_threads(engine, o, error);
+    if (status == RHM_OK) {
+        status = rhm_team_start(&engine->team, &engine->topology, &engine->plan, unbound, error);
+        unbound = NULL;
+    }
+    if (status == RHM_OK)
+        status = settle_nodes(engine, error);
+    if (status == RHM_OK)
+        status = settle_memory(engine, o->memory_limit_nbytes, error);
+    if (status != RHM_OK)
+        goto fail;
+    *out = engine;
+    return RHM_OK;
+
+fail:
+    hwloc_bitmap_free(unbound);
+    rhm_engine_destroy(engine);
+    return status;
+}
+
+void rhm_engine_destroy(rhm_engine *engine) {
+    if (!engine)
+        return;
+    rhm_team_stop(&engine->team);
+    rhm_ledger_destroy(engine->ledger);
+    rhm_plan_clear(&engine->plan);
+    rhm_topology_clear(&engine->topology);
+    rhm_free(engine->thread_node);
+    rhm_free(engine->node_threads);
+    rhm_free(engine->backend);
+    rhm_free(engine->placement_asked);
+    rhm_free(engine);
+}
+
+rhm_engine_info rhm_engine_describe(const rhm_engine *engine) {
+    return (rhm_engine_info){.threads = engine->threads,
+                             .cpu = engine->cpu,
+                             .isa = rhm_isa_name(engine->isa),
+                             .kernels = engine->kernels_name,
+                             .backend = engine->backend,
+                             .placement = engine->plan.policy == RHM_PLACE_LIST ? engine->placement_asked
+                                                                             : rhm_policy_name(engine->plan.policy),
+                             .numa_nodes = engine->topology.node_count,
+                             .memory_limit_nbytes = engine->memory_limit_nbytes};
+}

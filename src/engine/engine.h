@@ -1,0 +1,43 @@
+/* What the engine handle holds; rooms to the right use the functions of parallel.h and this struct's fields read-only. */
+#ifndef RHM_ENGINE_ENGINE_H
+#define RHM_ENGINE_ENGINE_H
+
+#include "engine/cgroup.h"
+#include "engine/cpu.h"
+#include "engine/ledger.h"
+#include "engine/placement.h"
+#include "engine/team.h"
+#include "engine/topology.h"
+#include "rhm/engine.h"
+
+struct rhm_kernels;
+
+struct rhm_engine {
+    int threads;
+    uint64_t memory_limit_nbytes;
+    const volatile sig_atomic_t *interrupt;
+    void (*progress)(void *user, const rhm_progress *progress);
+    void *user;
+
+    char cpu[RHM_CPU_NAME_NBYTES];
+    rhm_isa isa;
+    rhm_isa isa_of_cpu;                /* before --isa and RHM_ISA */
+    char *backend;                     /* as asked, owned */
+    const char *kernels_name;          /* of `kernels` */
+    const struct rhm_kernels *kernels; /* the operations at the chosen ISA level */
+
+    rhm_topology topology;
+    rhm_cgroup cgroup;
+    const char *threads_from;      /* what decided their number */
+    const char *affinity_variable; /* the one that took placement out of our hands, or NULL */
+    char *placement_asked;         /* owned */
+    rhm_plan plan;
+    rhm_team team;
+    bool threads_have_nodes; /* each thread stays on one NUMA node */
+    int *thread_node;        /* (threads) index into topology.node, -1 for a thread that may roam between nodes */
+    int *node_threads;       /* (topology.node_count) threads of each; 1 everywhere when some thread roams */
+    uint64_t physical_nbytes;
+    rhm_ledger *ledger;
+};
+
+#endif

@@ -1,0 +1,113 @@
+#include "engine/parallel.h"
+
+#include <omp.h>
+#include <stdatomic.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+
+/* What is left of one thread's range, alone on its cache line: its owner and thieves take from the same end. */
+typedef struct range {
+    _Alignas(RHM_ALIGNMENT) atomic_size_t next;
+    size_t end;
+} range;
+
+typedef struct loop {
+    const rhm_engine *engine;
+    rhm_chunk_body *body;
+    void *context;
+    range *ranges; /* (threads) */
+    atomic_size_t failed_chunk;
+    rhm_error failure;
+} loop;
+
+int rhm_engine_threads(const rhm_engine *engine) {
+    return engine->threads;
+}
+
+rhm_status rhm_engine_check(const rhm_engine *engine, rhm_error *error) {
+    if (engine->interrupt && *engine->interrupt)
+        return rhm_fail(error, RHM_INTERRUPTED, "interrupted by signal %d", (int)*engine->interrupt);
+    return RHM_OK;
+}
+
+void rhm_engine_progress(const rhm_engine *engine, const char *stage, uint64_t done, uint64_t total) {
+    if (engine->progress) {
+        const rhm_progress progress = {.stage = stage, .done = done, .total = total};
+        engine->progress(engine->user, &progress);
+    }
+}
+
+size_t rhm_chunk_begin(const rhm_engine *engine, size_t chunk_count, int thread) {
+    const size_t threads = (size_t)engine->threads, t = (size_t)thread;
+    const size_t rest = chunk_count % threads;
+    return chunk_count / threads * t + (t < rest ? t : rest);
+}
+
+int rhm_chunk_home(const rhm_engine *engine, size_t chunk_count, size_t chunk) {
+    const size_t threads = (size_t)engine->threads;
+    const size_t share = chunk_count / threads, rest = chunk_count % threads;
+    const size_t in_large_ranges = (share + 1) * rest;
+    return (int)(chunk < in_large_ranges ? chunk / (share + 1) : rest + (chunk - in_large_ranges) / share);
+}
+
+/* Chunks above a failed one may be skipped, those below must run: one of them may be the lowest that fails. */
+static void run_range(loop *work, range *from, int thread) {
+    const rhm_engine *engine = work->engine;
+    for (;;) {
+        if (engine->interrupt && *engine->interrupt)
+            return;
+        if (atomic_load_explicit(&from->next, memory_order_relaxed) >= from->end)
+            return;
+        const size_t chunk = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
+        if (chunk >= from->end || chunk > atomic_load_explicit(&work->failed_chunk, memory_order_relaxed))
+            return;
+        rhm_error here = {0};
+        const rhm_status status = work->body(work->context, chunk, thread, &here);
+        if (status == RHM_OK)
+            continue;
+        here.status = status;
+#pragma omp critical(rhm_parallel_failure)
+        if (chunk < atomic_load(&work->failed_chunk)) {
+            atomic_store(&work->failed_chunk, chunk);
+            work->failure = here;
+        }
+        return;
+    }
+}
+
+/* Own range first, then those of the same NUMA node, then the rest. */
+static void run_thread(loop *work, int thread) {
+    const rhm_engine *engine = work->engine;
+    const int *node = engine->thread_node;
+    rhm_team_enter(&engine->team, thread);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < engine->threads; i++) {
+            const int victim = (thread + i) % engine->threads;
+            if ((node[victim] == node[thread]) == (pass == 0))
+                run_range(work, &work->ranges[victim], thread);
+        }
+}
+
+rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
+                        rhm_error *error) {
+    loop work = {.engine = engine, .body = body, .context = context};
+    atomic_init(&work.failed_chunk, SIZE_MAX);
+    work.ranges = RHM_NEW(range, (size_t)engine->threads, 1, 1, "ranges of a parallel loop", error);
+    if (!work.ranges)
+        return RHM_NO_MEMORY;
+    for (int thread = 0; thread < engine->threads; thread++) {
+        atomic_init(&work.ranges[thread].next, rhm_chunk_begin(engine, chunk_count, thread));
+        work.ranges[thread].end = rhm_chunk_begin(engine, chunk_count, thread + 1);
+    }
+
+#pragma omp parallel num_threads(engine->threads)
+    run_thread(&work, omp_get_thread_num());
+
+    rhm_free(work.ranges);
+    RHM_TRY(rhm_engine_check(engine, error));
+    if (atomic_load(&work.failed_chunk) != SIZE_MAX)
+        return rhm_fail(error, work.failure.status, "%s", work.failure.text);
+    return RHM_OK;
+}

@@ -1,0 +1,61 @@
+/*
+ * Distinct first patches with their multiplicities by label: all that the regression of a level needs from its samples
+ * (paper.md section 6.1), whatever their number.
+ *
+ * A level-j patch is a tuple of s ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is stored, and
+ * later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a patch: they do not
+ * depend on threads, nor on how the samples were cut into calls.
+ */
+#ifndef RHM_PATCHES_PATCHES_H
+#define RHM_PATCHES_PATCHES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/intern.h"
+#include "engine/parallel.h"
+#include "rhm/grammar.h"
+
+/* Samples first..first+count-1: leaves (count, s^(L-level+1)) and labels (count). Thread-safe. */
+typedef void rhm_patch_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                              uint16_t *labels);
+
+typedef struct rhm_patches {
+    uint32_t level, levels, branching, classes;
+    uint64_t samples;
+    rhm_intern subtree[RHM_MAX_LEVELS + 1]; /* [j], j = level..levels: the distinct level-j patches */
+    rhm_intern cell;                        /* (first patch, label) pairs that occurred */
+    uint64_t *count;                        /* (cell.capacity): samples of each pair */
+    size_t count_capacity;
+} rhm_patches;
+
+/* An empty collection of first patches of `level` in a hierarchy of `levels`. */
+rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, uint32_t levels, uint32_t branching, uint32_t classes,
+                            rhm_error *error);
+
+/* Accepts a zeroed collection. */
+void rhm_patches_destroy(rhm_patches *patches);
+
+/*
+ * Count samples first..first+count-1. `stage` names the work for the progress display, which shows `first` as done
+ * already. ids is NULL or (count) and receives the distinct patch of every sample.
+ */
+rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
+                           const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);
+
+/* Distinct first patches so far. */
+static inline size_t rhm_patches_distinct(const rhm_patches *patches) {
+    return patches->subtree[patches->level].count;
+}
+
+/* The counts by patch: cells offset[i]..offset[i+1]-1 belong to patch i, in increasing order of label. */
+typedef struct rhm_patch_counts {
+    size_t *offset;  /* (distinct + 1) */
+    uint32_t *label; /* (cells) */
+    uint64_t *count; /* (cells) */
+} rhm_patch_counts;
+
+rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, rhm_error *error);
+void rhm_patch_counts_clear(rhm_patch_counts *counts);
+
+#endif
