@@ -1,0 +1,85 @@
+/*
+ * The hot operations of a level and the table through which everybody calls them. README.md beside this file is the
+ * contract: formulas, shapes, order of operations, error bounds. Every table computes the same bits.
+ */
+#ifndef RHM_KERNELS_KERNELS_H
+#define RHM_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/cpu.h"
+#include "rhm/engine.h"
+
+/*
+ * Sums over features run in RHM_LANES interleaved partial sums whatever the register width, and frequencies come in
+ * multiples of RHM_LANES: that is what makes scalar, AVX2 and AVX-512 agree to the bit.
+ */
+enum { RHM_LANES = 16 };
+
+/* M rounded up to whole lanes. */
+static inline size_t rhm_padded_width(size_t width) {
+    return (width + RHM_LANES - 1) / RHM_LANES * RHM_LANES;
+}
+
+/*
+ * Layout of anything indexed by feature (weights, gradients, features of a patch): groups of RHM_LANES cosines followed by
+ * their RHM_LANES sines, so that a row is one stream of memory and a sum over features is one loop.
+ */
+static inline size_t rhm_feature_index(size_t k, int is_sine) {
+    return k / RHM_LANES * 2 * RHM_LANES + (is_sine ? RHM_LANES : 0) + k % RHM_LANES;
+}
+
+/* Floats from one row to the next. One group more than a row holds: rows a power of two apart would share cache sets. */
+static inline size_t rhm_feature_stride(size_t padded) {
+    return 2 * padded + RHM_LANES;
+}
+
+/* The random features of a level: cos and sin of pi z_k, z_k = offset[k] + sum_j half_turns[j, k] h_j. */
+typedef struct rhm_phase_map {
+    size_t tokens;           /* s */
+    size_t embedding;        /* d_e */
+    size_t padded;           /* M rounded up to a multiple of RHM_LANES */
+    const float *half_turns; /* (padded / RHM_LANES, s d_e, RHM_LANES): w / pi, zero in the padding */
+    const float *offset;     /* (padded) */
+} rhm_phase_map;
+
+/* `count` patches: row i concatenates table rows ids[i][0..s-1], each of d_e floats. */
+typedef struct rhm_patch_rows {
+    const float *table;  /* (rows, d_e) */
+    const uint32_t *ids; /* (count, s) */
+    size_t count;
+} rhm_patch_rows;
+
+/* Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; their last group is never read or written. */
+typedef struct rhm_kernels {
+    const char *name;
+    rhm_isa isa;
+
+    /* x (count, features): overwrites. */
+    void (*features)(const rhm_phase_map *map, const rhm_patch_rows *patches, float *x);
+
+    /* y (count, classes) = x w^T, w (classes, features): overwrites. */
+    void (*product)(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y);
+
+    /* g (classes, features) += r^T x, r (count, classes), one patch after the other: accumulates. */
+    void (*gradient)(size_t classes, size_t padded, size_t count, const float *r, const float *x, float *g);
+
+    /* features and product in one, the features never leaving the cache: overwrites y. */
+    void (*forward)(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches, float *y);
+} rhm_kernels;
+
+/* The table of an ISA level; never NULL for a level the CPU has. */
+const rhm_kernels *rhm_kernels_at(rhm_isa isa);
+
+static inline const rhm_kernels *rhm_kernels_of(const rhm_engine *engine) {
+    return rhm_kernels_at(rhm_engine_isa(engine));
+}
+
+/*
+ * Divide each row of y (count, classes) by its sum (double precision, left to right) and subtract `centre` from every
+ * element. Sums within `floor` of zero are replaced by +-floor. Returns how many were.
+ */
+uint64_t rhm_normalise(size_t classes, size_t count, float floor, double centre, float *y);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * The operations one lane at a time: what the vector kernels are compared with, and what runs where they cannot. Built
+ * twice, with fmaf as an instruction and as a library call (both round once, so the bits agree).
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "kernels/sincos.h"
+#include "kernels/tables.h"
+
+/* Cosines, then sines, of features k..k+RHM_LANES-1 of one patch. */
+static void feature_group(const rhm_phase_map *map, const float *table, const uint32_t *ids, size_t k, float *x) {
+    float z[RHM_LANES];
+    memcpy(z, map->offset + k, sizeof z);
+    const float *row = map->half_turns + k * map->tokens * map->embedding;
+    for (size_t t = 0; t < map->tokens; t++)
+        for (size_t j = 0; j < map->embedding; j++, row += RHM_LANES)
+            for (size_t l = 0; l < RHM_LANES; l++)
+                z[l] = fmaf(row[l], table[ids[t] * map->embedding + j], z[l]);
+    for (size_t l = 0; l < RHM_LANES; l++)
+        rhm_cos_sin_half_turns(z[l], x + l, x + RHM_LANES + l);
+}
+
+static void features(const rhm_phase_map *map, const rhm_patch_rows *patches, float *x) {
+    for (size_t i = 0; i < patches->count; i++)
+        for (size_t k = 0; k < map->padded; k += RHM_LANES)
+            feature_group(map, patches->table, patches->ids + i * map->tokens, k,
+                          x + i * rhm_feature_stride(map->padded) + 2 * k);
+}
+
+static void accumulate(float lane[RHM_LANES], const float *w, const float *x, size_t length) {
+    for (size_t f = 0; f < length; f += RHM_LANES)
+        for (size_t l = 0; l < RHM_LANES; l++)
+            lane[l] = fmaf(w[f + l], x[f + l], lane[l]);
+}
+
+static float lane_sum(float lane[RHM_LANES]) {
+    for (size_t half = RHM_LANES / 2; half; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lane[i] = lane[i] + lane[i + half];
+    return lane[0];
+}
+
+static void product(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y) {
+    const size_t stride = rhm_feature_stride(padded);
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < classes; c++) {
+            float lane[RHM_LANES] = {0};
+            accumulate(lane, w + c * stride, x + i * stride, 2 * padded);
+            y[i * classes + c] = lane_sum(lane);
+        }
+}
+
+static void gradient(size_t classes, size_t padded, size_t count, const float *r, const float *x, float *g) {
+    const size_t stride = rhm_feature_stride(padded);
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < classes; c++)
+            for (size_t f = 0; f < 2 * padded; f++)
+                g[c * stride + f] = fmaf(r[i * classes + c], x[i * stride + f], g[c * stride + f]);
+}
+
+static void forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches, float *y) {
+    enum { BLOCK = 16 }; /* classes that share one evaluation of the features */
+    const size_t stride = rhm_feature_stride(map->padded);
+    for (size_t i = 0; i < patches->count; i++)
+        for (size_t first = 0; first < classes; first += BLOCK) {
+            const size_t block = classes - first < BLOCK ? classes - first : BLOCK;
+            float lane[BLOCK][RHM_LANES] = {{0}}, x[2 * RHM_LANES];
+            for (size_t k = 0; k < map->padded; k += RHM_LANES) {
+                feature_group(map, patches->table, patches->ids + i * map->tokens, k, x);
+                for (size_t c = 0; c < block; c++)
+                    accumulate(lane[c], w + (first + c) * stride + 2 * k, x, 2 * RHM_LANES);
+            }
+            for (size_t c = 0; c < block; c++)
+                y[i * classes + first + c] = lane_sum(lane[c]);
+        }
+}
+
+const rhm_kernels RHM_TABLE = {
+    .name = "reference",
+    .isa = RHM_ISA_SCALAR,
+    .features = features,
+    .product = product,
+    .gradient = gradient,
+    .forward = forward,
+};

@@ -1,0 +1,12 @@
+/* The tables that this build contains; select.c chooses among them. */
+#ifndef RHM_KERNELS_TABLES_H
+#define RHM_KERNELS_TABLES_H
+
+#include "kernels/kernels.h"
+
+extern const rhm_kernels rhm_kernels_reference;     /* fmaf from the library */
+extern const rhm_kernels rhm_kernels_reference_fma; /* fmaf as an instruction */
+extern const rhm_kernels rhm_kernels_avx2;
+extern const rhm_kernels rhm_kernels_avx512;
+
+#endif

@@ -1,0 +1,286 @@
+/* The kernels: every table against the reference to the last bit, the reference against double precision. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/philox.h"
+#include "kernels/kernels.h"
+#include "kernels/sincos.h"
+#include "kernels/tables.h"
+
+extern const rhm_kernels rhm_kernels_emulated; /* tile.h with 16 portable lanes: emulated_lanes.c */
+
+static rhm_random source = {.seed = 20260119, .stream = 1 << 20};
+
+static float uniform(float scale) {
+    return scale * (2 * (float)rhm_random_word(&source) * 0x1p-32f - 1);
+}
+
+static size_t below(size_t bound) {
+    return rhm_random_below(&source, (uint32_t)bound);
+}
+
+/* An array that ends where an unreadable page begins: any access beyond it is a crash, not a wrong number. */
+typedef struct guarded {
+    void *pages;
+    size_t nbytes;
+    float *data;
+} guarded;
+
+static guarded guarded_floats(size_t count) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), want = sizeof(float) * count;
+    guarded g = {.nbytes = (want + page - 1) / page * page + page};
+    g.pages = mmap(NULL, g.nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(g.pages, MAP_FAILED);
+    assert_int_equal(mprotect((char *)g.pages + g.nbytes - page, page, PROT_NONE), 0);
+    g.data = (float *)(void *)((char *)g.pages + g.nbytes - page - want);
+    return g;
+}
+
+static void release(guarded *g) {
+    munmap(g->pages, g->nbytes);
+}
+
+static guarded random_floats(size_t count, float scale) {
+    guarded g = guarded_floats(count);
+    for (size_t i = 0; i < count; i++)
+        g.data[i] = uniform(scale);
+    return g;
+}
+
+typedef struct problem {
+    size_t tokens, embedding, padded, classes, count, rows, stride;
+    guarded half_turns, offset, table, w, r;
+    uint32_t *ids;
+    rhm_phase_map map;
+    rhm_patch_rows patches;
+} problem;
+
+static problem make_problem(size_t tokens, size_t embedding, size_t padded, size_t classes, size_t count, float scale) {
+    problem p = {.tokens = tokens, .embedding = embedding, .padded = padded, .classes = classes, .count = count, .rows = 7};
+    p.stride = rhm_feature_stride(padded);
+    p.half_turns = random_floats(padded * tokens * embedding, scale);
+    p.offset = random_floats(padded, 1);
+    p.table = random_floats(p.rows * embedding, 1);
+    /* The last group of the last row is between rows: it is never touched, so it need not exist. */
+    p.w = random_floats(classes * p.stride - RHM_LANES, 1);
+    p.r = random_floats(count * classes + 1, 1);
+    p.ids = malloc(sizeof *p.ids * (count * tokens + 1));
+    for (size_t i = 0; i < count * tokens; i++)
+        p.ids[i] = (uint32_t)below(p.rows);
+    p.map = (rhm_phase_map){tokens, embedding, padded, p.half_turns.data, p.offset.data};
+    p.patches = (rhm_patch_rows){p.table.data, p.ids, count};
+    return p;
+}
+
+static void drop_problem(problem *p) {
+    release(&p->half_turns);
+    release(&p->offset);
+    release(&p->table);
+    release(&p->w);
+    release(&p->r);
+    free(p->ids);
+}
+
+static size_t x_floats(const problem *p) {
+    return p->count ? p->count * p->stride - RHM_LANES : 0;
+}
+
+/* Everything a table computes for a problem, one after the other, in exactly as much memory as the contract grants. */
+typedef struct outputs {
+    guarded x, y, fused, g;
+} outputs;
+
+static outputs compute(const rhm_kernels *k, const problem *p) {
+    outputs o = {guarded_floats(x_floats(p)), guarded_floats(p->count * p->classes),
+                 guarded_floats(p->count * p->classes), guarded_floats(p->classes * p->stride - RHM_LANES)};
+    for (size_t c = 0; c < p->classes; c++)
+        for (size_t f = 0; f < 2 * p->padded; f++)
+            o.g.data[c * p->stride + f] = (float)(int)(f % 13) - 6;
+    k->features(&p->map, &p->patches, o.x.data);
+    k->product(p->classes, p->padded, p->w.data, p->count, o.x.data, o.y.data);
+    k->forward(&p->map, p->classes, p->w.data, &p->patches, o.fused.data);
+    k->gradient(p->classes, p->padded, p->count, p->r.data, o.x.data, o.g.data);
+    return o;
+}
+
+static void drop_outputs(outputs *o) {
+    release(&o->x);
+    release(&o->y);
+    release(&o->fused);
+    release(&o->g);
+}
+
+static void same_floats(const float *a, const float *b, size_t count, const char *what, const char *name, const problem *p) {
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(a + i, b + i, sizeof *a) != 0 && !(isnan(a[i]) && isnan(b[i])))
+            fail_msg("%s of %s differs at %zu: %a, reference %a (s=%zu d_e=%zu padded=%zu classes=%zu count=%zu, seed %llu)",
+                     what, name, i, (double)a[i], (double)b[i], p->tokens, p->embedding, p->padded, p->classes, p->count,
+                     (unsigned long long)source.seed);
+}
+
+static void compare(const rhm_kernels *k, const problem *p) {
+    outputs want = compute(&rhm_kernels_reference, p), have = compute(k, p);
+    same_floats(have.x.data, want.x.data, x_floats(p), "features", k->name, p);
+    same_floats(have.y.data, want.y.data, p->count * p->classes, "product", k->name, p);
+    same_floats(have.fused.data, want.y.data, p->count * p->classes, "forward", k->name, p);
+    same_floats(have.g.data, want.g.data, p->classes * p->stride - RHM_LANES, "gradient", k->name, p);
+    drop_outputs(&want);
+    drop_outputs(&have);
+}
+
+/* All tables this CPU can run; the emulated one stands for the 16-lane code where AVX-512 is missing. */
+static size_t tables(const rhm_kernels *out[5]) {
+    size_t n = 0;
+    out[n++] = &rhm_kernels_reference;
+    out[n++] = &rhm_kernels_emulated;
+    const rhm_cpuid cpuid = rhm_cpuid_read();
+    const rhm_isa has = rhm_isa_of(&cpuid);
+    if (has >= RHM_ISA_AVX2) {
+        out[n++] = &rhm_kernels_reference_fma;
+        out[n++] = &rhm_kernels_avx2;
+    }
+    if (has >= RHM_ISA_AVX512)
+        out[n++] = &rhm_kernels_avx512;
+    return n;
+}
+
+static void all_tables(problem p) {
+    const rhm_kernels *list[5];
+    const size_t n = tables(list);
+    for (size_t i = 0; i < n; i++)
+        compare(list[i], &p);
+    drop_problem(&p);
+}
+
+static void test_every_remainder(void **state) {
+    (void)state;
+    /* Around the register tiles (3, 4, 6), the blocks (12) and their multiples. */
+    for (size_t count = 0; count <= 26; count++)
+        for (size_t classes = 1; classes <= 9; classes++)
+            all_tables(make_problem(2, 3, RHM_LANES * (1 + (count + classes) % 5), classes, count, 4));
+}
+
+static void test_odd_shapes(void **state) {
+    (void)state;
+    static const size_t classes[] = {1, 2, 11, 16, 31, 63, 64, 65, 67, 130};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        all_tables(make_problem(2 + i % 3, 1 + 5 * i, RHM_LANES * (7 + 3 * i), classes[i], 13 + i, 4));
+    for (int i = 0; i < 30; i++)
+        all_tables(make_problem(1 + below(5), 1 + below(40), RHM_LANES * (1 + below(24)), 1 + below(70), below(60), 8));
+}
+
+static void test_extreme_values(void **state) {
+    (void)state;
+    /* Phases that are huge, integral, halves, tiny, denormal, infinite; all must agree, and finite ones stay finite. */
+    static const float values[] = {0.0f,    -0.0f,   0.5f,     -0.5f,    1.5f,        1e-45f,      1e-38f,     0x1p22f,
+                                   0x1p23f, 0x1.8p22f, 0x1p24f, 0x1p31f, -0x1p31f,    0x1.fffffep127f, 3e9f,   -12345.5f};
+    problem p = make_problem(1, 1, RHM_LANES, 3, 4, 1);
+    for (size_t i = 0; i < RHM_LANES; i++) {
+        p.offset.data[i] = values[i];
+        p.half_turns.data[i] = 0;
+    }
+    outputs o = compute(&rhm_kernels_reference, &p);
+    for (size_t i = 0; i < 2 * RHM_LANES; i++)
+        assert_true(fabsf(o.x.data[i]) <= 1);
+    drop_outputs(&o);
+    all_tables(p);
+
+    p = make_problem(1, 1, RHM_LANES, 2, 3, 1);
+    p.offset.data[3] = INFINITY;
+    p.offset.data[7] = NAN;
+    o = compute(&rhm_kernels_reference, &p);
+    assert_true(isnan(o.x.data[3]) && isnan(o.x.data[RHM_LANES + 7]) && !isnan(o.x.data[4]));
+    drop_outputs(&o);
+    all_tables(p);
+}
+
+static void test_sine_accuracy(void **state) {
+    (void)state;
+    const double pi = acos(-1.0);
+    double worst = 0;
+    for (int i = 0; i < 4000000; i++) {
+        const float z = i % 2 ? uniform(0.5f) : uniform(1000);
+        float c, s;
+        rhm_cos_sin_half_turns(z, &c, &s);
+        const double turn = fmod((double)z, 2.0); /* exact */
+        worst = fmax(worst, fmax(fabs((double)c - cos(pi * turn)), fabs((double)s - sin(pi * turn))));
+    }
+    print_message("largest error of cos and sin: %.3g\n", worst);
+    assert_true(worst <= 1.4e-7);
+}
+
+static void test_against_double(void **state) {
+    (void)state;
+    problem p = make_problem(3, 5, 48, 6, 17, 2);
+    outputs o = compute(&rhm_kernels_reference, &p);
+    const double pi = acos(-1.0);
+    for (size_t i = 0; i < p.count; i++) {
+        double x[2 * 48];
+        for (size_t k = 0; k < p.padded; k++) {
+            double z = (double)p.offset.data[k];
+            for (size_t t = 0; t < p.tokens; t++)
+                for (size_t j = 0; j < p.embedding; j++)
+                    z += (double)p.half_turns.data[(k / 16 * p.tokens * p.embedding + t * p.embedding + j) * 16 + k % 16] *
+                         (double)p.table.data[p.ids[i * p.tokens + t] * p.embedding + j];
+            x[rhm_feature_index(k, 0)] = cos(pi * z);
+            x[rhm_feature_index(k, 1)] = sin(pi * z);
+        }
+        for (size_t c = 0; c < p.classes; c++) {
+            double y = 0;
+            for (size_t f = 0; f < 2 * p.padded; f++)
+                y += x[f] * (double)p.w.data[c * p.stride + f];
+            assert_true(fabs(y - (double)o.y.data[i * p.classes + c]) < 2e-4);
+        }
+    }
+    for (size_t c = 0; c < p.classes; c++)
+        for (size_t f = 0; f < 2 * p.padded; f++) {
+            double g = (double)((int)(f % 13) - 6);
+            for (size_t i = 0; i < p.count; i++)
+                g += (double)p.r.data[i * p.classes + c] * (double)o.x.data[i * p.stride + f];
+            assert_true(fabs(g - (double)o.g.data[c * p.stride + f]) < 1e-5);
+        }
+    drop_outputs(&o);
+    drop_problem(&p);
+}
+
+static void test_normalise(void **state) {
+    (void)state;
+    float y[] = {1, 3, -1, 1.5f, 1e-5f, 0, -1e-5f, -1e-5f};
+    const uint64_t clamped = rhm_normalise(2, 4, 1e-3f, 0.5, y);
+    assert_int_equal(clamped, 2);
+    assert_true(y[0] == -0.25f && y[1] == 0.25f); /* 1/4 and 3/4, less the centre */
+    assert_true(fabsf(y[2] - -2.5f) < 1e-6f && fabsf(y[3] - 2.5f) < 1e-6f);
+    assert_true(fabsf(y[4] - (0.01f - 0.5f)) < 1e-6f);
+    assert_true(fabsf(y[6] - (0.01f - 0.5f)) < 1e-6f); /* a negative sum is clamped to the negative floor */
+    float bad[] = {NAN, 1};
+    assert_int_equal(rhm_normalise(2, 1, 1e-3f, 0, bad), 1);
+}
+
+static void test_table_of_level(void **state) {
+    (void)state;
+    const rhm_cpuid cpuid = rhm_cpuid_read();
+    for (int isa = RHM_ISA_SCALAR; isa <= (int)rhm_isa_of(&cpuid); isa++)
+        assert_int_equal(rhm_kernels_at((rhm_isa)isa)->isa, isa);
+    if (rhm_isa_of(&cpuid) < RHM_ISA_AVX512)
+        print_message("SKIPPED: this CPU has no AVX-512; its code ran with 16 emulated lanes only\n");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_remainder), cmocka_unit_test(test_odd_shapes),
+        cmocka_unit_test(test_extreme_values),  cmocka_unit_test(test_sine_accuracy),
+        cmocka_unit_test(test_against_double),  cmocka_unit_test(test_normalise),
+        cmocka_unit_test(test_table_of_level),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
