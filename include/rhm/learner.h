@@ -1,0 +1,154 @@
+/*
+ * The layerwise learner (paper, sections 2.2-2.3): levels L, L-1, ..., 1, each a random-feature map and a ridge
+ * regression of the label on the first patch of fresh samples, pushed through the levels below.
+ */
+#ifndef RHM_LEARNER_H
+#define RHM_LEARNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rhm/data.h"
+#include "rhm/engine.h"
+#include "rhm/grammar.h"
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rhm_solver {
+    RHM_CG,       /* conjugate gradients, all |V_0| right-hand sides at once */
+    RHM_GD,       /* gradient descent, step 2 / (top + 2 lambda) with the top eigenvalue from power iteration */
+    RHM_GD_PAPER, /* gradient descent with the paper's step 2 |P_l| / (|P_l| + 1) */
+    RHM_CHOLESKY, /* LAPACKE in double precision */
+} rhm_solver;
+
+/* Value of an entry of rhm_train_options.ridge: lambda = 1/|P_l|, as the paper has it. */
+#define RHM_RIDGE_PAPER (-1.0)
+
+/* Indexed arrays are indexed by level 1..L; 0 means auto: chosen from the data, never from the grammar. */
+typedef struct rhm_train_options {
+    uint64_t samples[RHM_MAX_LEVELS + 1];  /* N^(l) */
+    double bandwidth[RHM_MAX_LEVELS + 1];  /* sigma_l, in units of embedding distance */
+    double ridge[RHM_MAX_LEVELS + 1];      /* lambda_l, or RHM_RIDGE_PAPER */
+    uint32_t width;                        /* M, features are 2M; 0: auto */
+    rhm_solver solver;
+    double tolerance;       /* relative residual to stop at; 0: 1e-4 */
+    uint64_t max_samples;   /* largest N^(l) that auto may choose; 0: 1e9 */
+    uint32_t max_width;     /* largest M that auto may choose; 0: 4096 */
+    double max_seconds;     /* auto stops asking for more samples after this; 0: no limit */
+    uint64_t seed;          /* of samples and random frequencies */
+    uint64_t test_samples;  /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
+} rhm_train_options;
+
+/* What happened at one level. NAN where a diagnostic has no meaning (training on data without a grammar). */
+typedef struct rhm_level_report {
+    uint32_t level;
+    uint64_t samples;
+    uint64_t validation_samples;
+    uint64_t distinct_patches;
+    uint32_t width;
+    double bandwidth;
+    double ridge;
+    rhm_solver solver;
+    uint32_t iterations;
+    double residual;            /* ||(C + lambda I) W - B|| / ||B||, measured after the last step */
+    double held_out_loss;       /* mean squared error of the normalised prediction on a validation stream */
+    double held_out_accuracy;   /* share of validation samples whose label is the largest output */
+    double cluster_separation;  /* smallest distance between the centres of |V_{l-1}| clusters of the outputs */
+    double cluster_radius;      /* 99th percentile of the distance to the own centre */
+    double posterior_error_mean, posterior_error_max, posterior_error_floor;
+    double synonym_accuracy;
+    double separation;
+    double radius;
+    uint64_t clamped;           /* outputs whose coordinate sum was below the floor */
+    uint32_t attempts;          /* fits tried while choosing sample size, bandwidth, ridge and width */
+    double sample_seconds, embed_seconds, bandwidth_seconds, solve_seconds, total_seconds;
+    double flops;               /* multiply-adds of the kernels, counted as two */
+    bool resolved;              /* the clusters are separate enough for the level above (see `limit`) */
+    char limit[160];            /* "" or what stopped an automatic choice short of its target */
+} rhm_level_report;
+
+typedef struct rhm_train_report {
+    uint32_t levels;
+    rhm_level_report level[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
+    uint64_t test_samples;
+    uint64_t test_clamped;
+    double test_accuracy;
+    double test_seconds;
+    double seconds;
+} rhm_train_report;
+
+typedef struct rhm_model rhm_model;
+
+enum { RHM_MAX_WIDTH = 1 << 20 };
+
+/*
+ * Train on samples of a grammar. The grammar's exact quantities enter only the diagnostics of the report. On success
+ * *out is owned by the caller. The model is a function of (grammar, options) alone: the same bits for every engine.
+ * On RHM_INTERRUPTED nothing is returned. `report` may be NULL.
+ */
+RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                             const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);
+
+/*
+ * Train on a data set: stages take disjoint slices, the last sequences are the test set. parents[l] = |V_{l-1}| for
+ * l = 1..L, or NULL: |V_0| at level 1, |V_L| at the others. Diagnostics that need the grammar use data->grammar.
+ */
+RHM_API rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                                  const rhm_data *data, const uint32_t *parents, const rhm_train_options *options,
+                                  rhm_error *error);
+
+/* One trained level as stored in a model file: row-major float32, owned by the model. */
+typedef struct rhm_level_weights {
+    uint32_t tokens;             /* s */
+    uint32_t embedding;          /* d_e: |V_L| at level L, |V_0| above */
+    uint32_t classes;            /* |V_0| */
+    uint32_t width;              /* M */
+    double bandwidth;
+    double ridge;
+    const float *frequencies;    /* (M, s d_e): rows w_k, in radians */
+    const float *weights;        /* (|V_0|, 2M): M cosine columns, then M sine columns */
+} rhm_level_weights;
+
+/* Outputs whose coordinate sum is smaller than this in magnitude are divided by it instead (paper.md section 3). */
+#define RHM_NORMALIZATION_FLOOR 1e-3f
+
+RHM_API void rhm_model_destroy(rhm_model *model); /* accepts NULL */
+RHM_API uint32_t rhm_model_levels(const rhm_model *model);
+RHM_API uint32_t rhm_model_branching(const rhm_model *model);
+RHM_API uint32_t rhm_model_classes(const rhm_model *model);
+RHM_API uint32_t rhm_model_token_vocab(const rhm_model *model);
+RHM_API rhm_level_weights rhm_model_level(const rhm_model *model, uint32_t level);
+
+/* The grammar the model was trained on, or NULL; owned by the model. */
+RHM_API const rhm_grammar *rhm_model_grammar(const rhm_model *model);
+
+/* The JSON report of the training run as text, or NULL; owned by the model. */
+RHM_API const char *rhm_model_report(const rhm_model *model);
+RHM_API rhm_status rhm_model_set_report(rhm_model *model, const char *text, rhm_error *error);
+
+/* A model from explicit levels (index 1..levels; contents copied), as when reading a file. `grammar` is copied or NULL. */
+RHM_API rhm_status rhm_model_create(rhm_model **out, uint32_t levels, const rhm_level_weights *level,
+                                    const rhm_grammar *grammar, rhm_error *error);
+
+enum { RHM_HASH_TEXT_NBYTES = 65 };
+
+/*
+ * SHA-256, as hexadecimal text, over the levels L, L-1, ..., 1; of each: level, s, d_e, |V_0|, M as little-endian uint32,
+ * bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
+ */
+RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
+
+/* HDF5 files as laid out in the README. */
+RHM_API rhm_status rhm_model_save(const rhm_model *model, const char *path, rhm_error *error);
+RHM_API rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error);
+
+RHM_API const char *rhm_solver_name(rhm_solver solver); /* "cg", "gd", "gd-paper", "cholesky" */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,14 @@
+/* rhm: Random Hierarchy Models and their layerwise learner on multicore CPUs. The whole public API. */
+#ifndef RHM_RHM_H
+#define RHM_RHM_H
+
+#include "rhm/data.h"
+#include "rhm/engine.h"
+#include "rhm/grammar.h"
+#include "rhm/inference.h"
+#include "rhm/learner.h"
+#include "rhm/sampling.h"
+#include "rhm/status.h"
+#include "rhm/theory.h"
+
+#endif

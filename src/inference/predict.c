@@ -1,0 +1,92 @@
+#include "rhm/inference.h"
+
+#include "core/fail.h"
+#include "learner/evaluate.h"
+#include "learner/source.h"
+
+static rhm_status check_tokens(const rhm_model *model, const uint16_t *tokens, size_t first, size_t count,
+                               rhm_error *error) {
+    const uint32_t vocab = rhm_model_token_vocab(model);
+    size_t width = 1;
+    for (uint32_t l = 0; l < rhm_model_levels(model); l++)
+        width *= rhm_model_branching(model);
+    for (size_t i = first * width; i < (first + count) * width; i++)
+        if (tokens[i] >= vocab)
+            return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u: the model knows the tokens 0 to %u",
+                            i % width, i / width, tokens[i], vocab - 1);
+    return RHM_OK;
+}
+
+static rhm_status run(const rhm_engine *engine, const rhm_model *model, const char *stage, rhm_patch_source *source,
+                      const void *context, uint64_t count, rhm_score *score, uint16_t *labels, float *posteriors,
+                      rhm_error *error) {
+    rhm_ready_layer ready[RHM_MAX_LEVELS + 1];
+    RHM_TRY(rhm_ready_model(ready, model, error));
+    const rhm_status status =
+        rhm_run_sequences(engine, model, ready, stage, source, context, 0, count, score, labels, posteriors, error);
+    rhm_ready_model_clear(ready);
+    return status;
+}
+
+rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const uint16_t *tokens, size_t count,
+                       uint16_t *labels, float *posteriors, uint64_t *clamped, rhm_error *error) {
+    RHM_TRY(check_tokens(model, tokens, 0, count, error));
+    const rhm_data data = {
+        .count = count,
+        .levels = rhm_model_levels(model),
+        .branching = rhm_model_branching(model),
+        .token_vocab = rhm_model_token_vocab(model),
+        .label_vocab = rhm_model_classes(model),
+        .tokens = (uint16_t *)(uintptr_t)tokens, /* only read */
+    };
+    const rhm_data_source source = {&data, 0};
+    rhm_score score = {0};
+    RHM_TRY(run(engine, model, "predicting", rhm_draw_from_data, &source, count, &score, labels, posteriors, error));
+    if (clamped)
+        *clamped = score.clamped;
+    return RHM_OK;
+}
+
+rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model, const rhm_grammar *grammar,
+                        uint64_t seed, uint32_t stream, uint64_t first, uint64_t count, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    if (shape->levels != rhm_model_levels(model) || shape->branching != rhm_model_branching(model) ||
+        shape->vocab[shape->levels] != rhm_model_token_vocab(model) || shape->vocab[0] != rhm_model_classes(model))
+        return rhm_fail(error, RHM_INVALID, "the grammar (%u levels, branching %u, %u tokens, %u labels) does not fit the model (%u, %u, %u, %u)",
+                        shape->levels, shape->branching, shape->vocab[shape->levels], shape->vocab[0],
+                        rhm_model_levels(model), rhm_model_branching(model), rhm_model_token_vocab(model),
+                        rhm_model_classes(model));
+    rhm_sampler *sampler;
+    RHM_TRY(rhm_sampler_create(&sampler, grammar, seed, error));
+    rhm_ready_layer ready[RHM_MAX_LEVELS + 1];
+    rhm_score score = {0};
+    rhm_status status = rhm_ready_model(ready, model, error);
+    if (status == RHM_OK) {
+        const rhm_grammar_source source = {sampler, stream};
+        status = rhm_run_sequences(engine, model, ready, "evaluating", rhm_draw_from_grammar, &source, first, count,
+                                   &score, NULL, NULL, error);
+        rhm_ready_model_clear(ready);
+    }
+    rhm_sampler_destroy(sampler);
+    if (status == RHM_OK)
+        *out = (rhm_accuracy){score.samples, score.correct, score.clamped};
+    return status;
+}
+
+rhm_status rhm_evaluate_data(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model, const rhm_data *data,
+                             size_t first, size_t count, rhm_error *error) {
+    if (data->levels != rhm_model_levels(model) || data->branching != rhm_model_branching(model))
+        return rhm_fail(error, RHM_INVALID, "the data set has %u^%u tokens a sequence, the model reads %u^%u",
+                        data->branching, data->levels, rhm_model_branching(model), rhm_model_levels(model));
+    if (!data->labels)
+        return rhm_fail(error, RHM_INVALID, "the data set has no labels to compare with");
+    if (first > data->count || count > data->count - first)
+        return rhm_fail(error, RHM_INVALID, "sequences %zu to %zu were asked for, but the data set has %zu", first,
+                        first + count, data->count);
+    RHM_TRY(check_tokens(model, data->tokens, first, count, error));
+    const rhm_data_source source = {data, first};
+    rhm_score score = {0};
+    RHM_TRY(run(engine, model, "evaluating", rhm_draw_from_data, &source, count, &score, NULL, NULL, error));
+    *out = (rhm_accuracy){score.samples, score.correct, score.clamped};
+    return RHM_OK;
+}

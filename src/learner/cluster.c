@@ -1,0 +1,168 @@
+#include "learner/cluster.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/philox.h"
+
+enum { MOST_POINTS = 4096, STARTS = 6, MOST_STEPS = 60 };
+
+typedef struct grouping {
+    size_t count, width, k;
+    double *point;    /* (count, width) */
+    double *centre;   /* (k, width) */
+    double *best;     /* (k, width): centres of the cheapest start */
+    double *distance; /* (count): squared, to the own centre */
+    uint32_t *owner;  /* (count) */
+    size_t *members;  /* (k) */
+    rhm_random random;
+} grouping;
+
+static double squared_distance(const double *a, const double *b, size_t width) {
+    double sum = 0;
+    for (size_t j = 0; j < width; j++)
+        sum += (a[j] - b[j]) * (a[j] - b[j]);
+    return sum;
+}
+
+/* Lower distance[] to what centre c offers. */
+static void offer(grouping *g, size_t c) {
+    for (size_t i = 0; i < g->count; i++) {
+        const double d = squared_distance(g->point + i * g->width, g->centre + c * g->width, g->width);
+        if (c == 0 || d < g->distance[i])
+            g->distance[i] = d;
+    }
+}
+
+/*
+ * Start 0 takes the farthest point each time, which hits every cluster once when they are well apart; the others draw
+ * points in proportion to squared distance (k-means++), which outliers mislead less.
+ */
+static void seed_centres(grouping *g, int start) {
+    for (size_t c = 0; c < g->k; c++) {
+        size_t pick = 0;
+        if (c == 0) {
+            pick = start == 0 ? 0 : rhm_random_below(&g->random, (uint32_t)g->count);
+        } else if (start == 0) {
+            for (size_t i = 1; i < g->count; i++)
+                if (g->distance[i] > g->distance[pick])
+                    pick = i;
+        } else {
+            double total = 0;
+            for (size_t i = 0; i < g->count; i++)
+                total += g->distance[i];
+            double left = total * ((double)rhm_random_word(&g->random) * 0x1p-32);
+            while (pick + 1 < g->count && left >= g->distance[pick])
+                left -= g->distance[pick++];
+        }
+        memcpy(g->centre + c * g->width, g->point + pick * g->width, sizeof(double) * g->width);
+        offer(g, c);
+    }
+}
+
+/* Give every point to its nearest centre; true when an owner changed. *cost is the sum of squared distances. */
+static bool assign(grouping *g, double *cost) {
+    bool changed = false;
+    *cost = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        uint32_t owner = 0;
+        double nearest = INFINITY;
+        for (size_t c = 0; c < g->k; c++) {
+            const double d = squared_distance(g->point + i * g->width, g->centre + c * g->width, g->width);
+            if (d < nearest) {
+                nearest = d;
+                owner = (uint32_t)c;
+            }
+        }
+        changed |= owner != g->owner[i];
+        g->owner[i] = owner;
+        g->distance[i] = nearest;
+        *cost += nearest;
+    }
+    return changed;
+}
+
+static void update_centres(grouping *g) {
+    memset(g->members, 0, sizeof *g->members * g->k);
+    for (size_t i = 0; i < g->count; i++)
+        g->members[g->owner[i]]++;
+    for (size_t c = 0; c < g->k; c++) /* a centre that lost all its points stays where it was */
+        if (g->members[c])
+            memset(g->centre + c * g->width, 0, sizeof(double) * g->width);
+    for (size_t i = 0; i < g->count; i++)
+        for (size_t j = 0; j < g->width; j++)
+            g->centre[g->owner[i] * g->width + j] += g->point[i * g->width + j];
+    for (size_t c = 0; c < g->k; c++)
+        for (size_t j = 0; j < g->width && g->members[c]; j++)
+            g->centre[c * g->width + j] /= (double)g->members[c];
+}
+
+static double lloyd(grouping *g, int start) {
+    seed_centres(g, start);
+    memset(g->owner, 0xff, sizeof *g->owner * g->count);
+    double cost = 0;
+    for (int step = 0; step < MOST_STEPS && assign(g, &cost); step++)
+        update_centres(g);
+    return cost;
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure(grouping *g, rhm_clusters *out) {
+    double cost;
+    memcpy(g->centre, g->best, sizeof(double) * g->k * g->width);
+    assign(g, &cost);
+    double nearest = INFINITY;
+    for (size_t a = 1; a < g->k; a++)
+        for (size_t b = 0; b < a; b++)
+            nearest = fmin(nearest, squared_distance(g->centre + a * g->width, g->centre + b * g->width, g->width));
+    qsort(g->distance, g->count, sizeof *g->distance, ascending);
+    *out = (rhm_clusters){
+        .separation = g->k > 1 ? sqrt(nearest) : 0,
+        .radius = sqrt(g->distance[(g->count - 1) * 99 / 100]),
+    };
+}
+
+rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, size_t width, size_t k, uint64_t seed,
+                       rhm_error *error) {
+    *out = (rhm_clusters){0};
+    if (count == 0 || k == 0)
+        return RHM_OK;
+    const size_t used = count < MOST_POINTS ? count : MOST_POINTS;
+    grouping g = {.count = used, .width = width, .k = k, .random = {.seed = seed, .stream = UINT32_C(1) << 18}};
+    rhm_status status = RHM_NO_MEMORY;
+    if (!(g.point = RHM_NEW(double, used, width, 1, "points to cluster", error)) ||
+        !(g.centre = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
+        !(g.best = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
+        !(g.distance = RHM_NEW(double, used, 1, 1, "cluster distances", error)) ||
+        !(g.owner = RHM_NEW(uint32_t, used, 1, 1, "cluster owners", error)) ||
+        !(g.members = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)))
+        goto done;
+    for (size_t i = 0; i < used; i++)
+        for (size_t j = 0; j < width; j++)
+            g.point[i * width + j] = (double)points[(count > used ? i * count / used : i) * width + j];
+    double cheapest = INFINITY;
+    for (int start = 0; start < STARTS; start++) {
+        const double cost = lloyd(&g, start);
+        if (cost < cheapest) {
+            cheapest = cost;
+            memcpy(g.best, g.centre, sizeof(double) * k * width);
+        }
+    }
+    measure(&g, out);
+    status = RHM_OK;
+done:
+    rhm_free(g.point);
+    rhm_free(g.centre);
+    rhm_free(g.best);
+    rhm_free(g.distance);
+    rhm_free(g.owner);
+    rhm_free(g.members);
+    return status;
+}

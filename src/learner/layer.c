@@ -1,0 +1,128 @@
+#include "learner/layer.h"
+
+#include <math.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+
+static const double PI = 0x1.921fb54442d18p+1;
+
+rhm_status rhm_ready_layer_make(rhm_ready_layer *ready, const struct rhm_layer *layer, bool one_hot, rhm_error *error) {
+    const size_t inputs = (size_t)layer->tokens * layer->embedding, padded = rhm_padded_width(layer->width);
+    *ready = (rhm_ready_layer){.classes = layer->classes, .width = layer->width};
+    if (!(ready->half_turns = RHM_NEW(float, padded, inputs, 1, "frequencies", error)) ||
+        !(ready->offset = RHM_NEW(float, padded, 1, 1, "phase offsets", error)) ||
+        !(ready->weights = RHM_NEW(float, layer->classes, rhm_feature_stride(padded), 1, "weights", error))) {
+        rhm_ready_layer_clear(ready);
+        return RHM_NO_MEMORY;
+    }
+    const double centre = one_hot ? 0 : 1.0 / layer->classes;
+    for (size_t k = 0; k < layer->width; k++) {
+        const float *w = layer->frequencies + k * inputs;
+        double phase = 0;
+        for (size_t j = 0; j < inputs; j++) {
+            ready->half_turns[(k / RHM_LANES * inputs + j) * RHM_LANES + k % RHM_LANES] = (float)((double)w[j] / PI);
+            phase += (double)w[j] * centre;
+        }
+        phase /= PI;
+        ready->offset[k] = (float)(phase - 2 * rint(phase / 2));
+    }
+    ready->map = (rhm_phase_map){layer->tokens, layer->embedding, padded, ready->half_turns, ready->offset};
+    if (layer->weights)
+        rhm_ready_layer_set_weights(ready, layer->weights);
+    return RHM_OK;
+}
+
+void rhm_ready_layer_clear(rhm_ready_layer *ready) {
+    rhm_free(ready->half_turns);
+    rhm_free(ready->offset);
+    rhm_free(ready->weights);
+    *ready = (rhm_ready_layer){0};
+}
+
+void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights) {
+    const size_t stride = rhm_feature_stride(ready->map.padded), width = ready->width;
+    const double scale = 1 / sqrt((double)width);
+    for (size_t c = 0; c < ready->classes; c++)
+        for (size_t k = 0; k < width; k++)
+            for (int sine = 0; sine < 2; sine++)
+                ready->weights[c * stride + rhm_feature_index(k, sine)] =
+                    (float)((double)weights[c * 2 * width + (sine ? width : 0) + k] * scale);
+}
+
+rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error *error) {
+    *table = (rhm_embeddings){.count = vocab, .capacity = vocab, .width = vocab};
+    if (!(table->row = RHM_NEW(float, vocab, vocab, 1, "one-hot tokens", error)))
+        return RHM_NO_MEMORY;
+    for (size_t i = 0; i < vocab; i++)
+        table->row[i * vocab + i] = 1;
+    return RHM_OK;
+}
+
+void rhm_embeddings_clear(rhm_embeddings *table) {
+    rhm_free(table->row);
+    *table = (rhm_embeddings){0};
+}
+
+enum { CHUNK_PATCHES = 192 }; /* a multiple of the kernels' blocks, small enough to balance few patches over threads */
+
+typedef struct embed_work {
+    const rhm_kernels *kernels;
+    const rhm_ready_layer *layer;
+    const rhm_intern *patches;
+    const rhm_embeddings *inputs;
+    rhm_embeddings *out;
+    size_t first, last;
+    uint64_t clamped;
+} embed_work;
+
+static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    embed_work *work = context;
+    const size_t first = work->first + chunk * CHUNK_PATCHES;
+    const size_t count = work->last - first < CHUNK_PATCHES ? work->last - first : CHUNK_PATCHES;
+    const size_t classes = work->layer->classes;
+    const rhm_patch_rows rows = {work->inputs->row, rhm_intern_tuple(work->patches, first), count};
+    float *y = work->out->row + first * classes;
+    work->kernels->forward(&work->layer->map, classes, work->layer->weights, &rows, y);
+    const uint64_t clamped = rhm_normalise(classes, count, RHM_NORMALIZATION_FLOOR, 1.0 / (double)classes, y);
+#pragma omp atomic
+    work->clamped += clamped;
+    return RHM_OK;
+}
+
+rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
+                     const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error) {
+    if (patches->count == out->count)
+        return RHM_OK;
+    if (patches->count > out->capacity) {
+        const size_t capacity = patches->count < 2 * out->capacity ? 2 * out->capacity : patches->count;
+        void *row = out->row;
+        RHM_TRY(rhm_grow(&row, sizeof(float) * layer->classes, out->count, capacity, "embeddings of distinct patches",
+                         error));
+        out->row = row;
+        out->capacity = capacity;
+        out->width = layer->classes;
+    }
+    embed_work work = {
+        .kernels = rhm_kernels_of(engine),
+        .layer = layer,
+        .patches = patches,
+        .inputs = inputs,
+        .out = out,
+        .first = out->count,
+        .last = patches->count,
+    };
+    RHM_TRY(rhm_parallel(engine, (work.last - work.first + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error));
+    out->count = patches->count;
+    if (clamped)
+        *clamped += work.clamped;
+    return RHM_OK;
+}
+
+rhm_status rhm_embed_subtrees(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
+                              const rhm_patches *patches, uint64_t *clamped, rhm_error *error) {
+    for (uint32_t j = patches->levels; j > patches->level; j--)
+        RHM_TRY(rhm_embed(&tables[j], engine, &ready[j], &patches->subtree[j], &tables[j + 1], clamped, error));
+    return RHM_OK;
+}

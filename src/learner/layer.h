@@ -1,0 +1,59 @@
+/*
+ * A level ready to run: its arrays in the kernels' layout, and patches pushed through it.
+ *
+ * Embeddings are handled centred, minus 1/|V_0| in every coordinate: deep posteriors differ from uniform by rho, and a
+ * phase w . h computed from the small differences keeps the digits that w . h would lose. The phase of the centre itself is
+ * added in double precision through the offset, so the features are those of the paper.
+ */
+#ifndef RHM_LEARNER_LAYER_H
+#define RHM_LEARNER_LAYER_H
+
+#include "kernels/kernels.h"
+#include "learner/model.h"
+#include "patches/patches.h"
+
+typedef struct rhm_ready_layer {
+    rhm_phase_map map;
+    size_t classes;
+    size_t width;      /* M */
+    float *half_turns; /* owned; what map points to */
+    float *offset;     /* owned */
+    float *weights;    /* (classes, features): M^(-1/2) W in feature order; owned */
+} rhm_ready_layer;
+
+/* One-hot inputs (level L) are not centred. Weights are set if layer->weights is not NULL. */
+rhm_status rhm_ready_layer_make(rhm_ready_layer *ready, const struct rhm_layer *layer, bool one_hot, rhm_error *error);
+void rhm_ready_layer_clear(rhm_ready_layer *ready); /* accepts a zeroed one */
+
+/* Reorder W (|V_0|, 2M as in files) into feature rows scaled by M^(-1/2). */
+void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights);
+
+/* Multiply-adds of the two products, counted as two, for `count` patches. */
+static inline double rhm_forward_flops(const rhm_ready_layer *layer, size_t count) {
+    return 2.0 * (double)count * (double)layer->width *
+           (double)(layer->map.tokens * layer->map.embedding + 2 * layer->classes);
+}
+
+/* A growing table of centred embeddings: row i belongs to distinct patch i. */
+typedef struct rhm_embeddings {
+    size_t count, capacity, width;
+    float *row; /* (capacity, width) */
+} rhm_embeddings;
+
+/* One-hot rows for `vocab` tokens. */
+rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error *error);
+void rhm_embeddings_clear(rhm_embeddings *table);
+
+/*
+ * Append to `out` the normalised, centred outputs of the distinct patches out->count, ..., patches->count - 1, whose tuples
+ * name rows of `inputs`. *clamped (may be NULL) grows by the outputs that met the floor.
+ */
+rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
+                     const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error);
+
+/* Push the subtrees of a collection of patches through levels L..level+1, extending tables[L+1], ..., tables[level+1]
+ * (tables[L+1] holds the one-hot tokens). ready[j] is the level j. */
+rhm_status rhm_embed_subtrees(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
+                              const rhm_patches *patches, uint64_t *clamped, rhm_error *error);
+
+#endif

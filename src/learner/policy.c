@@ -1,0 +1,189 @@
+#include "learner/policy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    FIRST_WIDTH = 1024,
+    SAMPLES_PER_RULE = 16,         /* N = c V m^l: the field's scaling law, with a modest constant */
+    LEAST_SAMPLES = 2000,
+    MOST_HELD_OUT = 100000,
+    MOST_DISTINCT = 1 << 18,       /* distinct patches beyond which a search no longer asks for more samples */
+    MOST_STEPS = 8,                /* of a search along one axis */
+    MOST_STALLS = 3,               /* enlargements in a row that may fail to help */
+};
+
+static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
+static const double BOTTOM_BANDWIDTH = 0.35;        /* one-hot inputs: any value around it works */
+static const double BANDWIDTH_RATIO = 1.4;
+static const double RIDGE_RATIO = 0x1.4p-2; /* 0.3125: about half a decade */
+static const double FIRST_RIDGE = 0.1;      /* times 1/|P_l| */
+static const double LEAST_RIDGE = 1e-4;
+static const double MOST_RIDGE = 3;
+
+typedef struct search {
+    rhm_stage *stage;
+    const rhm_train_options *options;
+    double deadline;
+    uint32_t width;
+    double bandwidth, ridge; /* of the best fit, or the starting point */
+    rhm_fit best;
+} search;
+
+static double gap(const rhm_fit *fit) {
+    return fit->clusters.radius > 0 ? fit->clusters.separation / fit->clusters.radius
+                                    : fit->clusters.separation > 0 ? HUGE_VAL : 0;
+}
+
+/* Good enough for the level above; at the top the label itself says so, on held-out samples. */
+static bool good(const search *s) {
+    return gap(&s->best) >= RHM_TARGET_GAP || (s->stage->level == 1 && s->best.accuracy >= 0.9995);
+}
+
+static bool late(const search *s) {
+    return rhm_seconds() > s->deadline;
+}
+
+/* Fit at a point; keep it, and return true, if its held-out loss is smaller than the best one's. */
+static rhm_status attempt(search *s, double bandwidth, double ridge, bool *better, rhm_error *error) {
+    rhm_fit fit;
+    const rhm_status status = rhm_stage_fit(s->stage, s->width, bandwidth, ridge, &fit, error);
+    if (status != RHM_OK)
+        return status;
+    *better = !s->best.layer.weights || fit.loss < s->best.loss;
+    if (*better) {
+        rhm_fit_clear(&s->best);
+        s->best = fit;
+        s->bandwidth = bandwidth;
+        s->ridge = ridge;
+    } else {
+        rhm_fit_clear(&fit);
+    }
+    return RHM_OK;
+}
+
+/* Walk along one axis in the direction in which the held-out loss falls, as long as it does. */
+static rhm_status descend(search *s, bool along_bandwidth, double ratio, double least, double most, rhm_error *error) {
+    for (int direction = 0; direction < 2; direction++) {
+        const double factor = direction ? 1 / ratio : ratio;
+        bool better = true;
+        int steps = 0;
+        while (better && steps < MOST_STEPS && !late(s)) {
+            const double bandwidth = along_bandwidth ? s->bandwidth * factor : s->bandwidth;
+            const double ridge = along_bandwidth ? s->ridge : s->ridge * factor;
+            if ((along_bandwidth ? bandwidth : ridge) < least || (along_bandwidth ? bandwidth : ridge) > most)
+                break;
+            rhm_status status = attempt(s, bandwidth, ridge, &better, error);
+            if (status != RHM_OK)
+                return status;
+            steps += better;
+        }
+        if (steps > 0)
+            break; /* the other side was left behind */
+    }
+    return RHM_OK;
+}
+
+/* Best bandwidth and ridge for the samples at hand, starting from where the last search ended. */
+static rhm_status search_point(search *s, rhm_error *error) {
+    const uint32_t level = s->stage->level;
+    const double patches = s->stage->task->patches[level];
+    bool better;
+    rhm_fit_clear(&s->best);
+    s->best = (rhm_fit){0};
+    rhm_status status = attempt(s, s->bandwidth, s->ridge, &better, error);
+    if (status == RHM_OK && good(s)) /* the rule of thumb was enough */
+        return RHM_OK;
+    if (status == RHM_OK && s->options->bandwidth[level] == 0)
+        status = descend(s, true, 1 / BANDWIDTH_RATIO, 1e-9, 1e3, error);
+    if (status == RHM_OK && s->options->ridge[level] == 0)
+        status = descend(s, false, RIDGE_RATIO, LEAST_RIDGE / patches, MOST_RIDGE / patches, error);
+    return status;
+}
+
+uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level) {
+    if (options->samples[level])
+        return options->samples[level];
+    double n = SAMPLES_PER_RULE * task->patches[level];
+    for (uint32_t l = 1; l < level; l++)
+        n *= task->patches[l] / task->parents[l];
+    n = n < LEAST_SAMPLES ? LEAST_SAMPLES : n;
+    return n > (double)options->max_samples ? options->max_samples : (uint64_t)n;
+}
+
+uint64_t rhm_held_out_samples(uint64_t samples, uint64_t available) {
+    const uint64_t n = samples < LEAST_SAMPLES ? LEAST_SAMPLES : samples > MOST_HELD_OUT ? MOST_HELD_OUT : samples;
+    return n < available ? n : available;
+}
+
+/* The noise of the outputs, and so the radius, falls like N^(-1/2). */
+static uint64_t more_samples(uint64_t samples, double gap_now) {
+    const double factor = RHM_TARGET_GAP / fmax(gap_now, 0.1);
+    return (uint64_t)((double)samples * fmin(8, fmax(2, 1.2 * factor * factor)));
+}
+
+rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error) {
+    const rhm_train_options *o = stage->options;
+    const uint32_t level = stage->level;
+    const rhm_task *task = stage->task;
+    *out = (rhm_choice){0};
+    search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : FIRST_WIDTH};
+    if (s.width > o->max_width && !o->width)
+        s.width = o->max_width;
+    s.bandwidth = o->bandwidth[level] > 0    ? o->bandwidth[level]
+                  : level == task->levels    ? BOTTOM_BANDWIDTH
+                  : separation > 0           ? BANDWIDTH_OF_SEPARATION * separation
+                                             : BOTTOM_BANDWIDTH;
+    s.ridge = o->ridge[level] > 0                   ? o->ridge[level]
+              : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / task->patches[level]
+                                                    : FIRST_RIDGE / task->patches[level];
+
+    uint64_t samples = rhm_first_samples(task, o, level);
+    const uint64_t most = o->max_samples < stage->training.stream.available ? o->max_samples
+                                                                             : stage->training.stream.available;
+    samples = samples > stage->training.stream.available ? stage->training.stream.available : samples;
+    rhm_status status = RHM_OK;
+    double widest_gap = 0;
+    bool helped = true, widen_next = false;
+    int stalls = 0;
+    for (;;) {
+        if ((status = rhm_stage_draw(stage, samples, rhm_held_out_samples(samples, stage->validation.stream.available),
+                                     error)) != RHM_OK ||
+            (status = search_point(&s, error)) != RHM_OK)
+            break;
+        const double now = gap(&s.best);
+        if (good(&s))
+            break;
+        const size_t distinct = rhm_patches_distinct(&stage->training.patches);
+        const bool can_draw = o->samples[level] == 0 && samples < most && distinct < MOST_DISTINCT;
+        const bool can_widen = o->width == 0 && s.width * 2 <= o->max_width;
+        helped = now > 1.15 * widest_gap;
+        widest_gap = fmax(widest_gap, now);
+        stalls = helped ? 0 : stalls + 1;
+        if (late(&s) || stalls == MOST_STALLS || (!can_draw && !can_widen)) {
+            snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.1f: %s", now, RHM_TARGET_GAP,
+                     late(&s)                ? "max-seconds are over"
+                     : stalls == MOST_STALLS ? "more samples and width stopped helping"
+                     : samples >= most       ? "no more samples are allowed"
+                     : o->samples[level]     ? "the number of samples is fixed"
+                                             : "more distinct patches would cost more than they help");
+            break;
+        }
+        /* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */
+        widen_next = !helped && !widen_next;
+        if (can_draw && (!widen_next || !can_widen)) {
+            const uint64_t next = more_samples(samples, now);
+            samples = next > most ? most : next;
+        } else {
+            s.width *= 2;
+        }
+    }
+    if (status != RHM_OK) {
+        rhm_fit_clear(&s.best);
+        return status;
+    }
+    out->fit = s.best;
+    out->resolved = gap(&s.best) >= RHM_LEAST_GAP || level == 1;
+    return RHM_OK;
+}

@@ -1,0 +1,33 @@
+/*
+ * Bandwidth, ridge, sample size and width of a stage from its data alone (paper.md section 5). Every decision depends on
+ * counts, losses and cluster gaps, never on the machine, so the model does not depend on where it was trained; only the
+ * caller's max_seconds can cut a search short, and the report then says so.
+ */
+#ifndef RHM_LEARNER_POLICY_H
+#define RHM_LEARNER_POLICY_H
+
+#include "learner/stage.h"
+
+/* Separation / radius that a stage aims at, and below which the level above is bound to fail. */
+#define RHM_TARGET_GAP 2.5
+#define RHM_LEAST_GAP 1.0
+
+typedef struct rhm_choice {
+    rhm_fit fit; /* the accepted one; owned */
+    bool resolved;
+    char limit[160]; /* "" or what kept the search from its target */
+} rhm_choice;
+
+/*
+ * Draw and fit until the clusters of the outputs are RHM_TARGET_GAP apart or a limit is met. `separation` is the smallest
+ * distance between two different input embeddings, as the level below measured it. `deadline` is on rhm_seconds' clock.
+ */
+rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error);
+
+/* Samples with which an automatic search begins. */
+uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level);
+
+/* Validation samples that go with `samples` training samples. */
+uint64_t rhm_held_out_samples(uint64_t samples, uint64_t available);
+
+#endif

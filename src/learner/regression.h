@@ -1,0 +1,52 @@
+/*
+ * The ridge regression of one level (paper, eq. 3) on distinct patches: minimise over W
+ *     1/2 sum_mu p_mu ||q_mu - W x_mu||^2 + lambda/2 ||W||^2,   p_mu = n_mu / N,  q_mu = label frequencies of patch mu,
+ * whose normal equations are (C + lambda I) W = B with C = sum p_mu x_mu x_mu^T and B = sum p_mu q_mu x_mu^T. Exactly the
+ * regression on the N samples.
+ *
+ * Matrices with one row per class are (classes, stride) doubles in feature order (kernels/README.md); padding is zero.
+ */
+#ifndef RHM_LEARNER_REGRESSION_H
+#define RHM_LEARNER_REGRESSION_H
+
+#include "learner/layer.h"
+#include "patches/patches.h"
+
+typedef struct rhm_regression {
+    const rhm_engine *engine;
+    const rhm_kernels *kernels;
+    const rhm_phase_map *map;
+    size_t width;   /* M */
+    size_t classes; /* |V_0| */
+    size_t stride;
+    rhm_patch_rows rows;            /* the distinct patches */
+    const rhm_patch_counts *counts; /* how often each came with each label */
+    uint64_t samples;               /* N */
+
+    float *kept;      /* (count, stride): features, or NULL: recomputed in every pass, to the same bits */
+    size_t leaves;    /* fixed partial sums, a function of the problem's sizes alone */
+    double *partial;  /* (leaves, classes, stride) */
+    float *operand;   /* (classes, stride): what a pass multiplies with */
+    float *workspace; /* per thread */
+    size_t workspace_floats;
+    double flops; /* so far */
+} rhm_regression;
+
+/* Borrows everything it is given; features are kept if they take at most `keep_nbytes`. */
+rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
+                               const rhm_embeddings *inputs, const rhm_intern *patches, const rhm_patch_counts *counts,
+                               uint64_t samples, size_t keep_nbytes, rhm_error *error);
+void rhm_regression_clear(rhm_regression *problem); /* accepts a zeroed one */
+
+/* out = B */
+rhm_status rhm_regression_target(rhm_regression *problem, double *out, rhm_error *error);
+
+/* out = C w */
+rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double *out, rhm_error *error);
+
+/* Floats in a matrix with a row per class. */
+static inline size_t rhm_regression_size(const rhm_regression *problem) {
+    return problem->classes * problem->stride;
+}
+
+#endif

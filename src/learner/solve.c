@@ -1,0 +1,168 @@
+#include "learner/solve.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "learner/gaussian.h"
+
+static double dot(const double *a, const double *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* residual = B - (C + lambda I) w */
+static rhm_status residual_of(rhm_regression *p, double lambda, const double *target, const double *w, double *residual,
+                              rhm_error *error) {
+    RHM_TRY(rhm_regression_apply(p, w, residual, error));
+    for (size_t i = 0; i < rhm_regression_size(p); i++)
+        residual[i] = target[i] - residual[i] - lambda * w[i];
+    return RHM_OK;
+}
+
+/* Every class is a system of its own with the same matrix; one pass serves them all. */
+static rhm_status conjugate_gradients(rhm_regression *p, const rhm_solve_options *o, const double *target, double *w,
+                                      rhm_solve_result *result, rhm_error *error) {
+    const size_t size = rhm_regression_size(p), stride = p->stride;
+    const double goal = o->tolerance * o->tolerance * dot(target, target, size);
+    double *r = RHM_NEW(double, size, 3, 1, "conjugate gradient vectors", error);
+    double *square = RHM_NEW(double, p->classes, 1, 1, "conjugate gradient norms", error);
+    rhm_status status = r && square ? RHM_OK : RHM_NO_MEMORY;
+    double *direction = r + size, *image = r + 2 * size;
+    if (status == RHM_OK)
+        status = residual_of(p, o->lambda, target, w, r, error);
+    if (status != RHM_OK)
+        goto done;
+    memcpy(direction, r, sizeof *r * size);
+    for (size_t c = 0; c < p->classes; c++)
+        square[c] = dot(r + c * stride, r + c * stride, stride);
+    double total = dot(r, r, size);
+    while (total > goal && result->iterations < o->max_iterations) {
+        status = rhm_regression_apply(p, direction, image, error);
+        if (status != RHM_OK)
+            goto done;
+        result->iterations++;
+        total = 0;
+        for (size_t c = 0; c < p->classes; c++) {
+            double *rc = r + c * stride, *dc = direction + c * stride, *qc = image + c * stride, *wc = w + c * stride;
+            const double curvature = dot(dc, qc, stride) + o->lambda * dot(dc, dc, stride);
+            if (!(curvature > 0)) /* the direction is zero: this class is solved */
+                continue;
+            const double step = square[c] / curvature;
+            for (size_t f = 0; f < stride; f++) {
+                wc[f] += step * dc[f];
+                rc[f] -= step * (qc[f] + o->lambda * dc[f]);
+            }
+            const double next = dot(rc, rc, stride), turn = next / square[c];
+            for (size_t f = 0; f < stride; f++)
+                dc[f] = rc[f] + turn * dc[f];
+            square[c] = next;
+            total += next;
+        }
+    }
+done:
+    rhm_free(r);
+    rhm_free(square);
+    return status;
+}
+
+static rhm_status gradient_descent(rhm_regression *p, const rhm_solve_options *o, double step, const double *target,
+                                   double *w, rhm_solve_result *result, rhm_error *error) {
+    const size_t size = rhm_regression_size(p);
+    const double goal = o->tolerance * o->tolerance * dot(target, target, size);
+    double *r = RHM_NEW(double, size, 1, 1, "gradient", error);
+    if (!r)
+        return RHM_NO_MEMORY;
+    rhm_status status;
+    while ((status = residual_of(p, o->lambda, target, w, r, error)) == RHM_OK && dot(r, r, size) > goal &&
+           result->iterations < o->max_iterations) {
+        for (size_t i = 0; i < size; i++)
+            w[i] += step * r[i];
+        result->iterations++;
+    }
+    rhm_free(r);
+    return status;
+}
+
+rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *error) {
+    enum { MOST = 200 };
+    const size_t size = rhm_regression_size(problem), stride = problem->stride;
+    double *v = RHM_NEW(double, size, 2, 1, "power iteration vectors", error);
+    if (!v)
+        return RHM_NO_MEMORY;
+    double *image = v + size;
+    /* Every class iterates from its own start, so the largest of |V_0| independent estimates is returned. */
+    for (size_t c = 0; c < problem->classes; c++)
+        for (size_t k = 0; k < problem->width; k++)
+            for (int sine = 0; sine < 2; sine++)
+                v[c * stride + rhm_feature_index(k, sine)] =
+                    rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
+    rhm_status status = RHM_OK;
+    double previous = 0;
+    *top = 0;
+    for (int i = 0; i < MOST && status == RHM_OK; i++) {
+        for (size_t c = 0; c < problem->classes; c++) {
+            const double norm = sqrt(dot(v + c * stride, v + c * stride, stride));
+            for (size_t f = 0; f < stride && norm > 0; f++)
+                v[c * stride + f] /= norm;
+        }
+        status = rhm_regression_apply(problem, v, image, error);
+        *top = 0;
+        for (size_t c = 0; c < problem->classes; c++)
+            *top = fmax(*top, dot(v + c * stride, image + c * stride, stride));
+        if (fabs(*top - previous) <= 1e-4 * *top)
+            break;
+        previous = *top;
+        memcpy(v, image, sizeof *v * size);
+    }
+    rhm_free(v);
+    return status;
+}
+
+static uint32_t default_iterations(rhm_solver solver) {
+    /* CG ends after as many steps as there are distinct eigenvalues; descent needs about condition x log(1/tolerance). */
+    return solver == RHM_CG ? 2000 : 200000;
+}
+
+rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, const double *target, double *w,
+                     rhm_solve_result *result, rhm_error *error) {
+    const size_t size = rhm_regression_size(problem);
+    rhm_solve_options o = *options;
+    *result = (rhm_solve_result){0};
+    if (!o.max_iterations)
+        o.max_iterations = default_iterations(o.solver);
+    switch (o.solver) {
+    case RHM_CG: RHM_TRY(conjugate_gradients(problem, &o, target, w, result, error)); break;
+    case RHM_GD: {
+        double top;
+        RHM_TRY(rhm_top_eigenvalue(problem, &top, error));
+        /* The estimate approaches from below; two per cent keep the step inside the stable range. */
+        RHM_TRY(gradient_descent(problem, &o, 2 / (1.02 * top + 2 * o.lambda), target, w, result, error));
+        break;
+    }
+    case RHM_GD_PAPER:
+        RHM_TRY(gradient_descent(problem, &o, 2 * o.patch_count / (o.patch_count + 1), target, w, result, error));
+        break;
+    case RHM_CHOLESKY:
+        RHM_TRY(rhm_solve_cholesky(problem, o.lambda, target, w, error));
+        result->iterations = 1;
+        break;
+    default: return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
+    }
+
+    for (size_t i = 0; i < size; i++)
+        w[i] = (double)(float)w[i];
+    double *r = RHM_NEW(double, size, 1, 1, "residual", error);
+    if (!r)
+        return RHM_NO_MEMORY;
+    const rhm_status status = residual_of(problem, o.lambda, target, w, r, error);
+    const double norm = sqrt(dot(target, target, size));
+    result->residual = norm > 0 ? sqrt(dot(r, r, size)) / norm : 0;
+    /* Rounding to float moves the residual by parts in 10^7, which is no failure to converge. */
+    result->converged = result->residual <= 1.1 * o.tolerance + 2e-6;
+    rhm_free(r);
+    return status;
+}

@@ -1,0 +1,27 @@
+#include "learner/source.h"
+
+#include <string.h>
+
+void rhm_draw_from_grammar(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                           uint16_t *labels) {
+    const rhm_grammar_source *source = context;
+    rhm_sample_first_patches(source->sampler, source->stream, level, first, count, leaves, labels, NULL);
+}
+
+void rhm_draw_from_data(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                        uint16_t *labels) {
+    const rhm_data_source *source = context;
+    const rhm_data *data = source->data;
+    size_t tokens = 1, width = 1;
+    for (uint32_t l = 1; l <= data->levels; l++) {
+        tokens *= data->branching;
+        width *= l >= level ? data->branching : 1;
+    }
+    const size_t row = (size_t)(source->first + first);
+    for (size_t i = 0; i < count; i++)
+        memcpy(leaves + i * width, data->tokens + (row + i) * tokens, sizeof *leaves * width);
+    if (data->labels)
+        memcpy(labels, data->labels + row, sizeof *labels * count);
+    else
+        memset(labels, 0, sizeof *labels * count);
+}

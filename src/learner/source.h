@@ -1,0 +1,25 @@
+/* Where a stage's samples come from: a grammar, or the rows of a data set. */
+#ifndef RHM_LEARNER_SOURCE_H
+#define RHM_LEARNER_SOURCE_H
+
+#include "patches/patches.h"
+#include "rhm/data.h"
+#include "rhm/sampling.h"
+
+typedef struct rhm_grammar_source {
+    const rhm_sampler *sampler;
+    uint32_t stream;
+} rhm_grammar_source;
+
+typedef struct rhm_data_source {
+    const rhm_data *data;
+    uint64_t first; /* row of sample 0 */
+} rhm_data_source;
+
+/* rhm_patch_source functions; the context is one of the structures above. Rows without labels count as label 0. */
+void rhm_draw_from_grammar(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                           uint16_t *labels);
+void rhm_draw_from_data(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                        uint16_t *labels);
+
+#endif

@@ -1,0 +1,200 @@
+#include "learner/stage.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "learner/gaussian.h"
+
+double rhm_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, uint32_t level, rhm_stream_of_samples stream,
+                           rhm_error *error) {
+    set->stream = stream;
+    RHM_TRY(rhm_patches_init(&set->patches, level, task->levels, task->branching, task->classes, error));
+    return rhm_embeddings_one_hot(&set->table[task->levels + 1], task->token_vocab, error);
+}
+
+static void set_clear(rhm_sample_set *set) {
+    rhm_patches_destroy(&set->patches);
+    rhm_patch_counts_clear(&set->counts);
+    for (size_t j = 0; j < sizeof set->table / sizeof *set->table; j++)
+        rhm_embeddings_clear(&set->table[j]);
+}
+
+rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,
+                          const rhm_train_options *options, const rhm_ready_layer *ready, uint32_t level,
+                          rhm_stream_of_samples training, rhm_stream_of_samples validation, rhm_error *error) {
+    *stage = (rhm_stage){.engine = engine, .task = task, .options = options, .ready = ready, .level = level};
+    rhm_status status = set_init(&stage->training, task, level, training, error);
+    if (status == RHM_OK)
+        status = set_init(&stage->validation, task, level, validation, error);
+    if (status != RHM_OK)
+        rhm_stage_clear(stage);
+    return status;
+}
+
+void rhm_stage_clear(rhm_stage *stage) {
+    set_clear(&stage->training);
+    set_clear(&stage->validation);
+    *stage = (rhm_stage){0};
+}
+
+/* Distinct patches that were not there before are pushed up to the inputs of the stage's level. */
+static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples, const char *what, rhm_error *error) {
+    const uint64_t have = set->patches.samples;
+    if (samples <= have)
+        return RHM_OK;
+    char label[64];
+    snprintf(label, sizeof label, "level %u: %s", stage->level, what);
+    double begin = rhm_seconds();
+    RHM_TRY(rhm_patches_add(&set->patches, stage->engine, label, set->stream.source, set->stream.context, have,
+                            samples - have, NULL, error));
+    rhm_patch_counts_clear(&set->counts);
+    RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
+    stage->sample_seconds += rhm_seconds() - begin;
+
+    begin = rhm_seconds();
+    for (uint32_t j = stage->task->levels; j > stage->level; j--)
+        stage->flops += rhm_forward_flops(&stage->ready[j], set->patches.subtree[j].count - set->table[j].count);
+    const rhm_status status = rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
+    stage->embed_seconds += rhm_seconds() - begin;
+    return status;
+}
+
+rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
+    RHM_TRY(extend(stage, &stage->training, samples, "sampling", error));
+    return extend(stage, &stage->validation, held_out, "validation", error);
+}
+
+/* The stage's random frequencies: the same directions for every bandwidth, a longer list for a larger width. */
+static void draw_frequencies(const rhm_stage *stage, struct rhm_layer *layer) {
+    const size_t inputs = (size_t)layer->tokens * layer->embedding;
+    for (size_t i = 0; i < layer->width * inputs; i++)
+        layer->frequencies[i] =
+            (float)(rhm_gaussian(stage->options->seed, UINT32_C(1) << 16 | stage->level, i) / layer->bandwidth);
+}
+
+static void store_weights(struct rhm_layer *layer, const rhm_regression *problem, const double *w) {
+    const size_t m = layer->width;
+    for (size_t c = 0; c < layer->classes; c++)
+        for (size_t k = 0; k < m; k++)
+            for (int sine = 0; sine < 2; sine++)
+                layer->weights[c * 2 * m + (sine ? m : 0) + k] =
+                    (float)w[c * problem->stride + rhm_feature_index(k, sine)];
+}
+
+/*
+ * Held-out loss: mean over samples of ||e_label - y||^2 = 1 - 2 y_label + ||y||^2, patch by patch. An output that the
+ * normalisation threw far away is as useless at any distance, so no sample counts for more than LOSS_CAP.
+ */
+static void score(const rhm_sample_set *set, const float *y, size_t classes, rhm_fit *fit) {
+    static const double LOSS_CAP = 4;
+    const double uniform = 1.0 / (double)classes; /* embeddings are centred */
+    double loss = 0;
+    uint64_t correct = 0;
+    for (size_t i = 0; i < rhm_patches_distinct(&set->patches); i++, y += classes) {
+        double square = 1;
+        size_t largest = 0;
+        for (size_t c = 0; c < classes; c++) {
+            square += ((double)y[c] + uniform) * ((double)y[c] + uniform);
+            largest = y[c] > y[largest] ? c : largest;
+        }
+        for (size_t cell = set->counts.offset[i]; cell < set->counts.offset[i + 1]; cell++) {
+            const double one = square - 2 * ((double)y[set->counts.label[cell]] + uniform);
+            loss += (double)set->counts.count[cell] * (one < LOSS_CAP ? one : LOSS_CAP);
+            correct += set->counts.label[cell] == largest ? set->counts.count[cell] : 0;
+        }
+    }
+    fit->loss = loss / (double)set->patches.samples;
+    fit->accuracy = (double)correct / (double)set->patches.samples;
+}
+
+static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
+    const rhm_sample_set *set = &stage->validation;
+    const size_t classes = stage->task->classes, distinct = rhm_patches_distinct(&set->patches);
+    rhm_embeddings out = {0};
+    rhm_status status = rhm_embed(&out, stage->engine, ready, &set->patches.subtree[stage->level],
+                                  &set->table[stage->level + 1], &fit->clamped, error);
+    if (status == RHM_OK) {
+        stage->flops += rhm_forward_flops(ready, distinct);
+        score(set, out.row, classes, fit);
+        status = rhm_cluster(&fit->clusters, out.row, distinct, classes, stage->task->parents[stage->level],
+                             stage->options->seed, error);
+    }
+    rhm_embeddings_clear(&out);
+    return status;
+}
+
+/* Features of all distinct patches are kept where they are small against the memory we may use. */
+static size_t keep_limit(const rhm_engine *engine) {
+    const uint64_t most = UINT64_C(1) << 30, share = engine->memory_limit_nbytes / 4;
+    return (size_t)(share && share < most ? share : most);
+}
+
+rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, double ridge, rhm_fit *fit,
+                         rhm_error *error) {
+    const rhm_task *task = stage->task;
+    const bool bottom = stage->level == task->levels;
+    const double begin = rhm_seconds();
+    *fit = (rhm_fit){.layer = {
+                         .tokens = task->branching,
+                         .embedding = bottom ? task->token_vocab : task->classes,
+                         .classes = task->classes,
+                         .width = width,
+                         .bandwidth = bandwidth,
+                         .ridge = ridge,
+                     }};
+    rhm_ready_layer ready = {0};
+    rhm_regression problem = {0};
+    double *target = NULL;
+    rhm_status status = rhm_layer_alloc(&fit->layer, error);
+    if (status != RHM_OK)
+        return status;
+    draw_frequencies(stage, &fit->layer);
+    if ((status = rhm_ready_layer_make(&ready, &fit->layer, bottom, error)) != RHM_OK ||
+        (status = rhm_regression_init(&problem, stage->engine, &ready, &stage->training.table[stage->level + 1],
+                                      &stage->training.patches.subtree[stage->level], &stage->training.counts,
+                                      stage->training.patches.samples, keep_limit(stage->engine), error)) != RHM_OK)
+        goto done;
+    const size_t size = rhm_regression_size(&problem);
+    if (!(target = RHM_NEW(double, size, 2, 1, "right-hand side and solution", error))) {
+        status = RHM_NO_MEMORY;
+        goto done;
+    }
+    double *w = target + size;
+    const rhm_solve_options solve = {
+        .solver = stage->options->solver,
+        .lambda = ridge,
+        .tolerance = stage->options->tolerance,
+        .patch_count = task->patches[stage->level],
+    };
+    if ((status = rhm_regression_target(&problem, target, error)) != RHM_OK ||
+        (status = rhm_solve(&problem, &solve, target, w, &fit->solve, error)) != RHM_OK)
+        goto done;
+    store_weights(&fit->layer, &problem, w);
+    rhm_ready_layer_set_weights(&ready, fit->layer.weights);
+    fit->seconds = rhm_seconds() - begin;
+    status = measure(stage, &ready, fit, error);
+    stage->fits++;
+done:
+    stage->fit_seconds += rhm_seconds() - begin;
+    stage->flops += problem.flops;
+    rhm_free(target);
+    rhm_regression_clear(&problem);
+    rhm_ready_layer_clear(&ready);
+    if (status != RHM_OK)
+        rhm_fit_clear(fit);
+    return status;
+}
+
+void rhm_fit_clear(rhm_fit *fit) {
+    rhm_layer_clear(&fit->layer);
+}

@@ -1,0 +1,75 @@
+/*
+ * One stage of training: the samples of a level, pushed through the levels below, and fits of that level to them. What to
+ * fit next is decided in policy.c; this file only does what it is told and measures what came out.
+ */
+#ifndef RHM_LEARNER_STAGE_H
+#define RHM_LEARNER_STAGE_H
+
+#include "learner/cluster.h"
+#include "learner/layer.h"
+#include "learner/solve.h"
+#include "patches/patches.h"
+#include "rhm/learner.h"
+
+/* A stream of samples of a stage, and how many it can give. */
+typedef struct rhm_stream_of_samples {
+    rhm_patch_source *source;
+    const void *context;
+    uint64_t available; /* UINT64_MAX: no end */
+} rhm_stream_of_samples;
+
+/* What the learner is told about the problem; nothing of it comes from the rules. */
+typedef struct rhm_task {
+    uint32_t levels, branching, classes, token_vocab;
+    uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| */
+    double patches[RHM_MAX_LEVELS + 1];   /* |P_l|; 0: unknown, estimated from the level-L patches that occur */
+} rhm_task;
+
+/* One half of a stage's data: counted patches and the embeddings of their subtrees. */
+typedef struct rhm_sample_set {
+    rhm_stream_of_samples stream;
+    rhm_patches patches;
+    rhm_patch_counts counts;
+    rhm_embeddings table[RHM_MAX_LEVELS + 2]; /* [j], j = level+1..L+1 */
+} rhm_sample_set;
+
+/* A fitted level and what the data say about it. */
+typedef struct rhm_fit {
+    struct rhm_layer layer; /* owned */
+    rhm_solve_result solve;
+    double loss;           /* held-out mean squared error of the normalised prediction */
+    rhm_clusters clusters; /* of the held-out outputs */
+    double accuracy;       /* share of held-out samples whose label is the largest output */
+    uint64_t clamped;
+    double seconds;        /* of the solver */
+} rhm_fit;
+
+typedef struct rhm_stage {
+    const rhm_engine *engine;
+    const rhm_task *task;
+    const rhm_train_options *options;
+    const rhm_ready_layer *ready; /* [j], j = level+1..L: the levels below */
+    uint32_t level;
+    rhm_sample_set training, validation;
+    double sample_seconds, embed_seconds, fit_seconds;
+    double flops;
+    uint32_t fits;
+} rhm_stage;
+
+rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,
+                          const rhm_train_options *options, const rhm_ready_layer *ready, uint32_t level,
+                          rhm_stream_of_samples training, rhm_stream_of_samples validation, rhm_error *error);
+void rhm_stage_clear(rhm_stage *stage); /* accepts a zeroed one */
+
+/* Draw until the training set has `samples` and the validation set `held_out` samples; never fewer than before. */
+rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error);
+
+/* Fit with width M, bandwidth sigma and ridge lambda and measure on the validation set. Release with rhm_fit_clear. */
+rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, double ridge, rhm_fit *fit,
+                         rhm_error *error);
+void rhm_fit_clear(rhm_fit *fit); /* accepts a zeroed one */
+
+/* Seconds on the monotonic clock. */
+double rhm_seconds(void);
+
+#endif

@@ -1,0 +1,150 @@
+/* The two entrances: samples of a grammar, or the rows of a data set. */
+#include <math.h>
+
+#include "core/fail.h"
+#include "core/intern.h"
+#include "core/memory.h"
+#include "learner/source.h"
+#include "learner/trainer.h"
+
+rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
+                     const rhm_train_options *options, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_train_options o;
+    *out = NULL;
+    RHM_TRY(rhm_train_options_resolve(&o, options, shape->levels, error));
+
+    rhm_analysis analysis = {0};
+    rhm_sampler *sampler = NULL;
+    rhm_grammar_source training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], testing;
+    rhm_status status = rhm_analyse(&analysis, grammar, error);
+    if (status == RHM_OK)
+        status = rhm_sampler_create(&sampler, grammar, o.seed, error);
+    if (status != RHM_OK)
+        goto done;
+    testing = (rhm_grammar_source){sampler, rhm_stream(RHM_TEST, 0)};
+    rhm_lesson lesson = {
+        .task = {shape->levels, shape->branching, shape->vocab[0], shape->vocab[shape->levels]},
+        .test = {rhm_draw_from_grammar, &testing, UINT64_MAX},
+        .test_samples = o.test_samples,
+        .grammar = grammar,
+        .analysis = &analysis,
+    };
+    for (uint32_t l = 1; l <= shape->levels; l++) {
+        lesson.task.parents[l] = shape->vocab[l - 1];
+        lesson.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
+        training[l] = (rhm_grammar_source){sampler, rhm_stream(RHM_TRAINING, l)};
+        validation[l] = (rhm_grammar_source){sampler, rhm_stream(RHM_VALIDATION, l)};
+        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX};
+        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX};
+    }
+    status = rhm_train_lesson(out, report, engine, &lesson, &o, error);
+done:
+    rhm_sampler_destroy(sampler);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
+
+/* Distinct level-L patches at the front of the sequences: with few samples a lower bound of |P_L|. */
+static rhm_status bottom_patches(const rhm_data *data, size_t *distinct, rhm_error *error) {
+    rhm_intern set;
+    size_t tokens = 1;
+    for (uint32_t l = 0; l < data->levels; l++)
+        tokens *= data->branching;
+    RHM_TRY(rhm_intern_init(&set, data->branching, 0, error));
+    rhm_status status = RHM_OK;
+    for (size_t i = 0; i < data->count && status == RHM_OK; i++) {
+        uint32_t tuple[RHM_MAX_BRANCHING], id;
+        for (size_t t = 0; t < data->branching; t++)
+            tuple[t] = data->tokens[i * tokens + t];
+        status = rhm_intern_add(&set, tuple, &id, NULL, error);
+    }
+    *distinct = set.count;
+    rhm_intern_destroy(&set);
+    return status;
+}
+
+/*
+ * Cut the rows into disjoint slices, in file order: per stage training and validation, then the test set at the end. A
+ * stage with a given N takes N and a quarter of that for validation; the others share what is left in proportion to
+ * c V m^l, their needs according to the scaling law.
+ */
+static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const rhm_data *data, uint64_t *training,
+                        uint64_t *validation, uint64_t *test, rhm_error *error) {
+    *test = o->test_samples < data->count / 5 ? o->test_samples : data->count / 5;
+    const uint64_t usable = data->count - *test;
+    uint64_t given = 0;
+    double wanted = 0;
+    for (uint32_t l = 1; l <= task->levels; l++) {
+        if (o->samples[l])
+            given += o->samples[l] + (o->samples[l] + 3) / 4;
+        else
+            wanted += (double)rhm_first_samples(task, o, l);
+    }
+    if (given > usable)
+        return rhm_fail(error, RHM_INVALID, "the given sample sizes need %llu sequences (validation included), but the data set has %zu, of which %llu are kept for the test",
+                        (unsigned long long)given, data->count, (unsigned long long)*test);
+    const uint64_t rest = usable - given;
+    for (uint32_t l = task->levels; l >= 1; l--) {
+        if (o->samples[l]) {
+            training[l] = o->samples[l];
+            validation[l] = (o->samples[l] + 3) / 4;
+            continue;
+        }
+        const uint64_t share = (uint64_t)((double)rest * ((double)rhm_first_samples(task, o, l) / wanted));
+        validation[l] = share / 5;
+        training[l] = share - validation[l];
+        /* Fewer samples than patches leave symbols unseen: no choice of bandwidth or ridge can make up for that. */
+        if ((double)training[l] < task->patches[l] || validation[l] < 10)
+            return rhm_fail(error, RHM_INVALID, "too few samples for level %u: its share of the data set's %zu sequences is %llu for training and %llu for validation, but at least %.0f and 10 are needed",
+                            l, data->count, (unsigned long long)training[l], (unsigned long long)validation[l], task->patches[l]);
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_data *data,
+                          const uint32_t *parents, const rhm_train_options *options, rhm_error *error) {
+    rhm_train_options o;
+    *out = NULL;
+    RHM_TRY(rhm_train_options_resolve(&o, options, data->levels, error));
+    if (!data->labels)
+        return rhm_fail(error, RHM_INVALID, "the data set has no labels to train on");
+    rhm_lesson lesson = {
+        .task = {data->levels, data->branching, data->label_vocab, data->token_vocab},
+        .grammar = data->grammar,
+    };
+    rhm_task *task = &lesson.task;
+    size_t distinct;
+    RHM_TRY(bottom_patches(data, &distinct, error));
+    for (uint32_t l = 1; l <= data->levels; l++)
+        task->parents[l] = parents ? parents[l] : l == 1 ? data->label_vocab : data->token_vocab;
+    for (uint32_t l = 1; l <= data->levels; l++) {
+        /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
+        const double rules = fmax(1, (double)distinct / task->parents[data->levels]);
+        task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
+    }
+
+    uint64_t training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], row = 0;
+    rhm_data_source source[2][RHM_MAX_LEVELS + 1], testing;
+    RHM_TRY(slice(task, &o, data, training, validation, &lesson.test_samples, error));
+    for (uint32_t l = data->levels; l >= 1; l--) {
+        source[0][l] = (rhm_data_source){data, row};
+        source[1][l] = (rhm_data_source){data, row + training[l]};
+        row += training[l] + validation[l];
+        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l]};
+        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l]};
+    }
+    testing = (rhm_data_source){data, data->count - lesson.test_samples};
+    lesson.test = (rhm_stream_of_samples){rhm_draw_from_data, &testing, lesson.test_samples};
+
+    rhm_analysis analysis = {0};
+    rhm_status status = RHM_OK;
+    if (data->grammar) {
+        status = rhm_analyse(&analysis, data->grammar, error);
+        lesson.analysis = &analysis;
+    }
+    if (status == RHM_OK)
+        status = rhm_train_lesson(out, report, engine, &lesson, &o, error);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
