@@ -13,6 +13,12 @@
 
 #include <stdint.h>
 
+/* Multipliers of the counter, increments of the key. */
+#define RHM_PHILOX_M0 0xd2511f53u
+#define RHM_PHILOX_M1 0xcd9e8d57u
+#define RHM_PHILOX_W0 0x9e3779b9u
+#define RHM_PHILOX_W1 0xbb67ae85u
+
 typedef struct rhm_philox_block {
     uint32_t word[4];
 } rhm_philox_block;
@@ -21,14 +27,14 @@ static inline rhm_philox_block rhm_philox(uint64_t seed, uint64_t index, uint32_
     uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = stream, c3 = block;
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < 10; round++) {
-        const uint64_t product0 = (uint64_t)0xd2511f53u * c0;
-        const uint64_t product1 = (uint64_t)0xcd9e8d57u * c2;
+        const uint64_t product0 = (uint64_t)RHM_PHILOX_M0 * c0;
+        const uint64_t product1 = (uint64_t)RHM_PHILOX_M1 * c2;
         c0 = (uint32_t)(product1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)product1;
         c2 = (uint32_t)(product0 >> 32) ^ c3 ^ k1;
         c3 = (uint32_t)product0;
-        k0 += 0x9e3779b9u;
-        k1 += 0xbb67ae85u;
+        k0 += RHM_PHILOX_W0;
+        k1 += RHM_PHILOX_W1;
     }
     return (rhm_philox_block){{c0, c1, c2, c3}};
 }

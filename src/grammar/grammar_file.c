@@ -1,0 +1,256 @@
+#include "grammar/grammar_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "grammar/copy.h"
+
+static const char group[] = "/grammar";
+
+enum { OBJECT_NBYTES = 48 };
+
+/* "/grammar/rules_3" */
+static const char *object_of(char text[OBJECT_NBYTES], const char *name, uint32_t level) {
+    snprintf(text, OBJECT_NBYTES, "%s/%s_%u", group, name, level);
+    return text;
+}
+
+static rhm_status write_attributes(rhm_h5 *file, const rhm_grammar *grammar, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const uint64_t seed = rhm_grammar_seed(grammar);
+    RHM_TRY(rhm_h5_write_attribute(file, group, "levels", RHM_H5_U32, 0, &shape->levels, error));
+    RHM_TRY(rhm_h5_write_attribute(file, group, "branching", RHM_H5_U32, 0, &shape->branching, error));
+    RHM_TRY(rhm_h5_write_attribute(file, group, "vocab", RHM_H5_U32, shape->levels + 1, shape->vocab, error));
+    RHM_TRY(rhm_h5_write_attribute(file, group, "seed", RHM_H5_U64, 0, &seed, error));
+    return rhm_h5_write_text_attribute(file, group, "rule_sampling",
+                                       rhm_rule_sampling_name(rhm_grammar_sampling(grammar)), error);
+}
+
+static rhm_status write_tables(rhm_h5 *file, const rhm_grammar *grammar, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    char object[OBJECT_NBYTES];
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        const rhm_h5_shape rules = rhm_h5_shape3(shape->vocab[level - 1], shape->rules[level], shape->branching);
+        const rhm_h5_shape rows = rhm_h5_shape2(shape->vocab[level - 1], shape->rules[level]);
+        RHM_TRY(rhm_h5_write(file, object_of(object, "rules", level), RHM_H5_U32, &rules,
+                             rhm_grammar_patches(grammar, level), error));
+        RHM_TRY(rhm_h5_write(file, object_of(object, "probability", level), RHM_H5_F64, &rows,
+                             rhm_grammar_probability(grammar, level), error));
+    }
+    const rhm_h5_shape labels = rhm_h5_shape1(shape->vocab[0]);
+    return rhm_h5_write(file, "/grammar/label_probability", RHM_H5_F64, &labels, rhm_grammar_label_probability(grammar),
+                        error);
+}
+
+static rhm_status write_analysis(rhm_h5 *file, const rhm_grammar *grammar, const rhm_analysis *analysis,
+                                 rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const uint8_t holds = analysis->assumption_6;
+    const rhm_h5_shape levels = rhm_h5_shape1(shape->levels);
+    RHM_TRY(rhm_h5_write_attribute(file, group, "kappa", RHM_H5_F64, 0, &analysis->kappa, error));
+    RHM_TRY(rhm_h5_write_attribute(file, group, "assumption_6", RHM_H5_U8, 0, &holds, error));
+    RHM_TRY(rhm_h5_write(file, "/grammar/rho", RHM_H5_F64, &levels, analysis->rho + 1, error));
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        char object[OBJECT_NBYTES];
+        const rhm_h5_shape posterior = rhm_h5_shape2(shape->vocab[level - 1], shape->vocab[0]);
+        RHM_TRY(rhm_h5_write(file, object_of(object, "posterior", level), RHM_H5_F64, &posterior,
+                             analysis->posterior[level], error));
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_grammar_write_group(rhm_h5 *file, const rhm_grammar *grammar, rhm_error *error) {
+    rhm_analysis analysis = {0};
+    rhm_status status = rhm_analyse(&analysis, grammar, error);
+    if (status == RHM_OK)
+        status = rhm_h5_write_group(file, group, error);
+    if (status == RHM_OK)
+        status = write_attributes(file, grammar, error);
+    if (status == RHM_OK)
+        status = write_tables(file, grammar, error);
+    if (status == RHM_OK)
+        status = write_analysis(file, grammar, &analysis, error);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
+
+rhm_status rhm_grammar_save(const rhm_grammar *grammar, const char *path, rhm_error *error) {
+    rhm_h5 *file = NULL;
+    RHM_TRY(rhm_h5_create(&file, path, "grammar", error));
+    rhm_status status = rhm_grammar_write_group(file, grammar, error);
+    if (status == RHM_OK)
+        return rhm_h5_commit(&file, error);
+    rhm_h5_close(&file);
+    return status;
+}
+
+/* Tables on their way from a file into a grammar. */
+struct tables {
+    rhm_shape shape;
+    uint32_t *patches[RHM_MAX_LEVELS];
+    double *probability[RHM_MAX_LEVELS];
+    double *label_probability;
+};
+
+static void clear_tables(struct tables *tables) {
+    for (uint32_t i = 0; i < RHM_MAX_LEVELS; i++) {
+        rhm_free(tables->patches[i]);
+        rhm_free(tables->probability[i]);
+    }
+    rhm_free(tables->label_probability);
+}
+
+/* An attribute that a file of others may lack; *value stays as it is then. */
+static rhm_status read_optional(const rhm_h5 *file, const char *name, uint64_t low, uint64_t high, uint64_t *value,
+                                rhm_error *error) {
+    if (!rhm_h5_has_attribute(file, group, name))
+        return RHM_OK;
+    return rhm_h5_read_integer_attribute(file, group, name, 1, low, high, value, error);
+}
+
+/* L, s and every extent, V_L excepted, which only the attribute or the rules themselves can tell. */
+static rhm_status read_shape(const rhm_h5 *file, rhm_shape *shape, rhm_error *error) {
+    char object[OBJECT_NBYTES];
+    uint64_t levels = 0;
+    while (levels < RHM_MAX_LEVELS && rhm_h5_has(file, object_of(object, "rules", (uint32_t)levels + 1)))
+        levels++;
+    if (levels == 0)
+        return rhm_h5_refuse(file, group, error, "has no rules_1");
+    RHM_TRY(read_optional(file, "levels", 1, RHM_MAX_LEVELS, &levels, error));
+    uint64_t branching = 0;
+    RHM_TRY(read_optional(file, "branching", 2, RHM_MAX_BRANCHING, &branching, error));
+    shape->levels = (uint32_t)levels;
+    for (uint32_t level = 1; level <= levels; level++) {
+        rhm_h5_shape found;
+        RHM_TRY(rhm_h5_read_shape(file, object_of(object, "rules", level), RHM_H5_INTEGERS, &found, error));
+        if (found.rank != 3)
+            return rhm_h5_refuse(file, object, error,
+                                 "has %u dimensions; 3 expected: parents, rules, symbols of a patch", found.rank);
+        if (branching == 0)
+            branching = found.extent[2];
+        if (found.extent[2] != branching)
+            return rhm_h5_refuse(file, object, error, "has patches of %llu symbols where the branching is %llu",
+                                 (unsigned long long)found.extent[2], (unsigned long long)branching);
+        if (found.extent[0] > RHM_MAX_VOCAB || found.extent[1] > UINT32_MAX)
+            return rhm_h5_refuse(
+                file, object, error, "has %llu rules for each of %llu parents; at most %u parents are allowed",
+                (unsigned long long)found.extent[1], (unsigned long long)found.extent[0], (unsigned)RHM_MAX_VOCAB);
+        shape->vocab[level - 1] = (uint32_t)found.extent[0];
+        shape->rules[level] = (uint32_t)found.extent[1];
+    }
+    if (branching < 2 || branching > RHM_MAX_BRANCHING)
+        return rhm_h5_refuse(file, object_of(object, "rules", 1), error,
+                             "has patches of %llu symbols; allowed are 2 to %d", (unsigned long long)branching,
+                             RHM_MAX_BRANCHING);
+    shape->branching = (uint32_t)branching;
+    return RHM_OK;
+}
+
+/* The attribute vocab must agree with the extents; without it V_L is left 0. */
+static rhm_status read_vocab(const rhm_h5 *file, rhm_shape *shape, rhm_error *error) {
+    if (!rhm_h5_has_attribute(file, group, "vocab"))
+        return RHM_OK;
+    uint64_t vocab[RHM_MAX_LEVELS + 1];
+    RHM_TRY(rhm_h5_read_integer_attribute(file, group, "vocab", shape->levels + 1, 1, RHM_MAX_VOCAB, vocab, error));
+    for (uint32_t level = 0; level < shape->levels; level++) {
+        char object[OBJECT_NBYTES];
+        if (vocab[level] != shape->vocab[level])
+            return rhm_h5_refuse(file, object_of(object, "rules", level + 1), error,
+                                 "has %u parents where the attribute vocab says %u", shape->vocab[level],
+                                 (uint32_t)vocab[level]);
+    }
+    shape->vocab[shape->levels] = (uint32_t)vocab[shape->levels];
+    return RHM_OK;
+}
+
+static rhm_status read_level(const rhm_h5 *file, struct tables *tables, uint32_t level, rhm_error *error) {
+    char object[OBJECT_NBYTES];
+    rhm_shape *shape = &tables->shape;
+    const size_t parents = shape->vocab[level - 1], rules = shape->rules[level], symbols = shape->branching;
+    const rhm_h5_shape expected = rhm_h5_shape3(parents, rules, symbols);
+    uint32_t *patches = RHM_NEW(uint32_t, parents, rules, symbols, "rules of a grammar", error);
+    tables->patches[level - 1] = patches;
+    if (!patches)
+        return RHM_NO_MEMORY;
+    const bool infer = shape->vocab[level] == 0;
+    RHM_TRY(rhm_h5_read_symbols(file, object_of(object, "rules", level), &expected,
+                                infer ? RHM_MAX_VOCAB : shape->vocab[level], RHM_H5_U32, patches, error));
+    for (size_t i = 0; infer && i < parents * rules * symbols; i++)
+        if (patches[i] >= shape->vocab[level])
+            shape->vocab[level] = patches[i] + 1;
+    if (!rhm_h5_has(file, object_of(object, "probability", level)))
+        return RHM_OK;
+    const rhm_h5_shape rows = rhm_h5_shape2(parents, rules);
+    double *probability = RHM_NEW(double, parents, rules, 1, "probabilities of rules", error);
+    tables->probability[level - 1] = probability;
+    return probability ? rhm_h5_read_floats(file, object, &rows, RHM_H5_F64, probability, error) : RHM_NO_MEMORY;
+}
+
+static rhm_status read_label_probability(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
+    static const char object[] = "/grammar/label_probability";
+    if (!rhm_h5_has(file, object))
+        return RHM_OK;
+    const rhm_h5_shape labels = rhm_h5_shape1(tables->shape.vocab[0]);
+    tables->label_probability = RHM_NEW(double, tables->shape.vocab[0], 1, 1, "probabilities of labels", error);
+    if (!tables->label_probability)
+        return RHM_NO_MEMORY;
+    return rhm_h5_read_floats(file, object, &labels, RHM_H5_F64, tables->label_probability, error);
+}
+
+/* How the rules were drawn; a way that this library does not know makes them given. */
+static rhm_status read_origin(const rhm_h5 *file, rhm_rule_sampling *sampling, uint64_t *seed, rhm_error *error) {
+    *sampling = RHM_GIVEN;
+    *seed = 0;
+    if (rhm_h5_has_attribute(file, group, "rule_sampling")) {
+        char name[256];
+        RHM_TRY(rhm_h5_read_text_attribute(file, group, "rule_sampling", name, sizeof name, error));
+        for (int known = RHM_FIRST_TOKEN_UNIFORM; known <= RHM_GIVEN; known++)
+            if (strcmp(name, rhm_rule_sampling_name((rhm_rule_sampling)known)) == 0)
+                *sampling = (rhm_rule_sampling)known;
+    }
+    return read_optional(file, "seed", 0, UINT64_MAX, seed, error);
+}
+
+static rhm_status read_tables(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
+    if (!rhm_h5_has(file, group))
+        return rhm_h5_refuse(file, group, error, "is missing: the file holds no grammar");
+    RHM_TRY(read_shape(file, &tables->shape, error));
+    RHM_TRY(read_vocab(file, &tables->shape, error));
+    for (uint32_t level = 1; level <= tables->shape.levels; level++)
+        RHM_TRY(read_level(file, tables, level, error));
+    return read_label_probability(file, tables, error);
+}
+
+rhm_status rhm_grammar_read_group(rhm_grammar **out, const rhm_h5 *file, rhm_error *error) {
+    struct tables tables = {0};
+    rhm_rule_sampling sampling;
+    uint64_t seed;
+    rhm_status status = read_tables(file, &tables, error);
+    if (status == RHM_OK)
+        status = read_origin(file, &sampling, &seed, error);
+    if (status == RHM_OK)
+        status = rhm_h5_blame(file,
+                              rhm_grammar_restore(out, &tables.shape, (const uint32_t *const *)tables.patches,
+                                                  (const double *const *)tables.probability, tables.label_probability,
+                                                  sampling, seed, error),
+                              error);
+    clear_tables(&tables);
+    return status;
+}
+
+static rhm_status read_file(void *context, const rhm_h5 *file, rhm_error *error) {
+    return rhm_grammar_read_group(context, file, error);
+}
+
+rhm_status rhm_grammar_load(rhm_grammar **out, const char *path, rhm_error *error) {
+    rhm_grammar *grammar = NULL;
+    *out = NULL;
+    const rhm_status status = rhm_h5_load(path, read_file, &grammar, error);
+    if (status == RHM_OK)
+        *out = grammar;
+    else
+        rhm_grammar_destroy(grammar);
+    return status;
+}
