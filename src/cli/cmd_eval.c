@@ -1,0 +1,186 @@
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/instance.h"
+#include "cli/report.h"
+#include "cli/running.h"
+#include "core/atomic_file.h"
+#include "core/fail.h"
+#include "rhm/data.h"
+#include "rhm/inference.h"
+#include "rhm/sampling.h"
+
+/* Training tests on the level-0 stream of this purpose; eval has the next one for itself. */
+enum { EVAL_STREAM = 1, DEFAULT_SAMPLES = 10000 };
+
+static const rhm_option own[] = {
+    {.name = "data",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .otherwise = "draw fresh sequences from the instance given, else from the grammar inside the model",
+     .place = offsetof(rhm_settings, data),
+     .help = "Measure on the labelled sequences of this HDF5 file."},
+    {.name = "test-samples",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "sequences",
+     .otherwise = "10000, with --data all of them",
+     .least = 1,
+     .greatest = 1e12,
+     .place = offsetof(rhm_settings, test_samples),
+     .help = "How many sequences to measure on: fresh ones, or the first of the file."},
+    {.name = "data-seed",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "S",
+     .otherwise = "the value of --seed",
+     .least = 0,
+     .greatest = 0x1.fffffffffffffp62,
+     .place = offsetof(rhm_settings, data_seed),
+     .help = "Seed of the fresh sequences. Under any seed they differ from those that train drew and tested on."},
+    {.name = "report",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .place = offsetof(rhm_settings, report),
+     .help = "Write the result as JSON to this file."},
+    {.name = "json",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, json),
+     .help = "Print JSON instead of text."},
+    {0}};
+static const rhm_option_group own_options = {"Evaluation", own};
+
+typedef struct evaluation {
+    rhm_model *model;
+    rhm_grammar *drawn; /* from instance options; NULL without */
+    rhm_data data;      /* empty without --data */
+    const rhm_grammar *grammar;
+    rhm_engine *engine;
+    rhm_progress_bar bar;
+    rhm_accuracy accuracy;
+} evaluation;
+
+static rhm_status load_data(evaluation *e, const rhm_settings *settings, rhm_error *error) {
+    for (const rhm_option *option = rhm_instance_options.options; option->name; option++)
+        RHM_TRY(rhm_option_refuse(settings, option->name, "has no effect with --data: leave it out", error));
+    RHM_TRY(rhm_option_refuse(settings, "data-seed", "has no effect with --data: leave it out", error));
+    const rhm_data_hints hints = {.token_vocab = rhm_model_token_vocab(e->model),
+                                  .label_vocab = rhm_model_classes(e->model),
+                                  .branching = rhm_model_branching(e->model),
+                                  .levels = rhm_model_levels(e->model)};
+    RHM_TRY(rhm_running_input(rhm_data_load(&e->data, settings->data, &hints, error)));
+    e->grammar = e->data.grammar;
+    return RHM_OK;
+}
+
+static rhm_status choose_grammar(evaluation *e, const rhm_settings *settings, rhm_error *error) {
+    if (rhm_instance_given(settings)) {
+        RHM_TRY(rhm_instance_grammar(&e->drawn, settings, error));
+        e->grammar = e->drawn;
+    } else {
+        e->grammar = rhm_model_grammar(e->model);
+    }
+    if (!e->grammar)
+        return rhm_fail(error, RHM_INVALID,
+                        "%s holds no grammar to draw sequences from: give --data or the instance options",
+                        rhm_path_shown(settings->operands[0]));
+    const rhm_shape *shape = rhm_grammar_shape(e->grammar);
+    if (shape->levels != rhm_model_levels(e->model) || shape->branching != rhm_model_branching(e->model) ||
+        shape->vocab[0] != rhm_model_classes(e->model) ||
+        shape->vocab[shape->levels] != rhm_model_token_vocab(e->model))
+        return rhm_fail(
+            error, RHM_INVALID,
+            "the instance has |V_0| = %u, |V_L| = %u, s = %u, L = %u, but the model %u, %u, %u, %u: they must agree",
+            shape->vocab[0], shape->vocab[shape->levels], shape->branching, shape->levels, rhm_model_classes(e->model),
+            rhm_model_token_vocab(e->model), rhm_model_branching(e->model), rhm_model_levels(e->model));
+    return RHM_OK;
+}
+
+static rhm_status measure(evaluation *e, const rhm_settings *settings, uint64_t samples, rhm_error *error) {
+    if (settings->data)
+        return rhm_evaluate_data(&e->accuracy, e->engine, e->model, &e->data, 0, (size_t)samples, error);
+    return rhm_evaluate(&e->accuracy, e->engine, e->model, e->grammar, rhm_settings_data_seed(settings),
+                        rhm_stream(RHM_TEST, EVAL_STREAM), 0, samples, error);
+}
+
+static json_t *build_report(const evaluation *e, const rhm_settings *settings, double seconds, double test_seconds) {
+    char hash[RHM_HASH_TEXT_NBYTES];
+    rhm_model_hash(e->model, hash);
+    uint32_t vocab[RHM_MAX_LEVELS + 1];
+    const uint32_t levels = rhm_model_levels(e->model);
+    for (uint32_t level = 0; level <= levels; level++)
+        vocab[level] = level == 0 ? rhm_model_classes(e->model) : rhm_model_token_vocab(e->model);
+    json_t *instance = e->grammar ? rhm_report_instance(e->grammar, NULL)
+                                  : rhm_report_unknown_instance(vocab, rhm_model_branching(e->model), levels);
+    json_t *test = json_pack("{s:o, s:o, s:o, s:o}", "samples", rhm_json_unsigned(e->accuracy.samples), "accuracy",
+                             rhm_json_number((double)e->accuracy.correct / (double)e->accuracy.samples), "clamped",
+                             rhm_json_unsigned(e->accuracy.clamped), "seconds", rhm_json_number(test_seconds));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "rhm-eval/1", "version", rhm_version(),
+                     "command", rhm_report_command(settings), "instance", instance, "machine",
+                     rhm_report_machine(e->engine), "test", test, "model_hash", hash, "seconds",
+                     rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+}
+
+static rhm_status tell(const evaluation *e, const rhm_settings *settings, double seconds, double test_seconds,
+                       rhm_error *error) {
+    char *text;
+    RHM_TRY(rhm_report_text(&text, build_report(e, settings, seconds, test_seconds), error));
+    rhm_status status = RHM_OK;
+    if (settings->report)
+        status = rhm_atomic_write_text(settings->report, text, strlen(text), error);
+    if (status == RHM_OK && settings->json)
+        puts(text);
+    else if (status == RHM_OK)
+        printf("accuracy %.4f on %" PRIu64 " %s sequences (%" PRIu64 " right, %" PRIu64
+               " outputs at the floor, %.2f s)\n",
+               (double)e->accuracy.correct / (double)e->accuracy.samples, e->accuracy.samples,
+               settings->data ? "given" : "fresh", e->accuracy.correct, e->accuracy.clamped, test_seconds);
+    free(text);
+    return status;
+}
+
+static rhm_status choose_samples(uint64_t *samples, const evaluation *e, const rhm_settings *settings,
+                                 rhm_error *error) {
+    const bool given = rhm_option_given(settings, "test-samples") != NULL;
+    *samples = given ? settings->test_samples : settings->data ? e->data.count : DEFAULT_SAMPLES;
+    if (settings->data && *samples > e->data.count)
+        return rhm_fail(error, RHM_INVALID, "--test-samples %" PRIu64 " is more than the %zu sequences of %s", *samples,
+                        e->data.count, rhm_path_shown(settings->data));
+    return RHM_OK;
+}
+
+static rhm_status work(evaluation *e, const rhm_settings *settings, rhm_error *error) {
+    const double start = rhm_progress_seconds();
+    uint64_t samples;
+    RHM_TRY(rhm_running_check_outputs(settings, error));
+    RHM_TRY(rhm_running_input(rhm_model_load(&e->model, settings->operands[0], error)));
+    RHM_TRY(settings->data ? load_data(e, settings, error) : choose_grammar(e, settings, error));
+    RHM_TRY(choose_samples(&samples, e, settings, error));
+    RHM_TRY(rhm_running_engine(&e->engine, &e->bar, settings, error));
+    const double test_start = rhm_progress_seconds();
+    RHM_TRY(measure(e, settings, samples, error));
+    rhm_progress_clear(&e->bar);
+    return tell(e, settings, rhm_progress_seconds() - start, rhm_progress_seconds() - test_start, error);
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    evaluation e = {0};
+    const rhm_status status = work(&e, settings, error);
+    rhm_progress_clear(&e.bar);
+    rhm_engine_destroy(e.engine);
+    rhm_data_clear(&e.data);
+    rhm_grammar_destroy(e.drawn);
+    rhm_model_destroy(e.model);
+    return status;
+}
+
+const rhm_command rhm_command_eval = {
+    .name = "eval",
+    .operands = "MODEL ",
+    .operand_count = 1,
+    .summary = "accuracy of a model on fresh or given sequences",
+    .description = "Measure the accuracy of a trained model on fresh sequences or on those of a file.",
+    .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options},
+    .run = run,
+};

@@ -1,0 +1,230 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cli/instance.h"
+#include "cli/report.h"
+#include "cli/running.h"
+#include "core/atomic_file.h"
+#include "core/fail.h"
+#include "core/h5file.h"
+#include "core/memory.h"
+#include "rhm/data.h"
+#include "rhm/learner.h"
+
+static const rhm_option own[] = {{.name = "json",
+                                  .kind = RHM_OPTION_FLAG,
+                                  .place = offsetof(rhm_settings, json),
+                                  .help = "Print JSON instead of text."},
+                                 {0}};
+static const rhm_option_group own_options = {"Output", own};
+
+/* The instance of a grammar, with its analysis: as *json, or as text where `json` is NULL. */
+static rhm_status show_instance(const rhm_grammar *grammar, json_t **json, rhm_error *error) {
+    rhm_analysis analysis = {0};
+    RHM_TRY(rhm_analyse(&analysis, grammar, error));
+    if (json)
+        *json = rhm_report_instance(grammar, &analysis);
+    else
+        rhm_instance_print(stdout, grammar, &analysis);
+    rhm_analysis_clear(&analysis);
+    return RHM_OK;
+}
+
+/* ---- grammars -------------------------------------------------------------------------------------------- */
+
+static rhm_status show_grammar(const char *path, bool as_json, rhm_error *error) {
+    rhm_grammar *grammar;
+    json_t *instance = NULL;
+    RHM_TRY(rhm_grammar_load(&grammar, path, error));
+    if (!as_json)
+        printf("grammar     %s\n", path);
+    rhm_status status = show_instance(grammar, as_json ? &instance : NULL, error);
+    if (status == RHM_OK && as_json)
+        status = rhm_report_print(json_pack("{s:s, s:o}", "kind", "grammar", "instance", instance), error);
+    rhm_grammar_destroy(grammar);
+    return status;
+}
+
+/* ---- data sets ------------------------------------------------------------------------------------------- */
+
+/* Smallest and largest number of sequences that share a label. */
+static rhm_status count_labels(const rhm_data *data, uint64_t *least, uint64_t *most, rhm_error *error) {
+    uint64_t *counts = RHM_NEW(uint64_t, data->label_vocab, 1, 1, "label counts", error);
+    if (!counts)
+        return RHM_NO_MEMORY;
+    for (size_t i = 0; i < data->count; i++)
+        counts[data->labels[i]]++;
+    *least = *most = counts[0];
+    for (uint32_t label = 1; label < data->label_vocab; label++) {
+        *least = counts[label] < *least ? counts[label] : *least;
+        *most = counts[label] > *most ? counts[label] : *most;
+    }
+    rhm_free(counts);
+    return RHM_OK;
+}
+
+static json_t *describe_data(const rhm_data *data, uint64_t least, uint64_t most, json_t *instance) {
+    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o}", "kind", "data", "sequences",
+                     rhm_json_unsigned(data->count), "levels", (int)data->levels, "branching", (int)data->branching,
+                     "token_vocab", (int)data->token_vocab, "label_vocab", (int)data->label_vocab, "labelled",
+                     data->labels != NULL, "least_per_label", data->labels ? rhm_json_unsigned(least) : json_null(),
+                     "most_per_label", data->labels ? rhm_json_unsigned(most) : json_null(), "instance",
+                     instance ? instance : json_null());
+}
+
+static rhm_status show_data(const char *path, bool as_json, rhm_error *error) {
+    static const rhm_data_hints hints = {.allow_missing_labels = 1};
+    rhm_data data = {0};
+    json_t *instance = NULL;
+    uint64_t least = 0, most = 0;
+    RHM_TRY(rhm_data_load(&data, path, &hints, error));
+    rhm_status status = data.labels ? count_labels(&data, &least, &most, error) : RHM_OK;
+    if (status == RHM_OK && !as_json) {
+        printf("data        %s\nsequences   %zu, s = %u, L = %u (%.0f tokens each), |V_L| = %u, |V_0| = %u\n", path,
+               data.count, data.branching, data.levels, pow(data.branching, data.levels), data.token_vocab,
+               data.label_vocab);
+        if (data.labels)
+            printf("labels      each on %" PRIu64 " to %" PRIu64 " sequences\n", least, most);
+        else
+            printf("labels      none\n");
+    }
+    if (status == RHM_OK && data.grammar)
+        status = show_instance(data.grammar, as_json ? &instance : NULL, error);
+    if (status == RHM_OK && as_json)
+        status = rhm_report_print(describe_data(&data, least, most, instance), error);
+    rhm_data_clear(&data);
+    return status;
+}
+
+/* ---- models ---------------------------------------------------------------------------------------------- */
+
+static json_t *describe_levels(const rhm_model *model) {
+    json_t *levels = json_array();
+    for (uint32_t level = rhm_model_levels(model); level >= 1; level--) {
+        const rhm_level_weights w = rhm_model_level(model, level);
+        json_array_append_new(levels, json_pack("{s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "level", (int)level, "tokens",
+                                                (int)w.tokens, "embedding", (int)w.embedding, "classes", (int)w.classes,
+                                                "width", (int)w.width, "bandwidth", rhm_json_number(w.bandwidth),
+                                                "ridge", rhm_json_number(w.ridge)));
+    }
+    return levels;
+}
+
+static void print_levels(const rhm_model *model) {
+    printf("\n%5s %7s %9s %8s %8s %10s %10s\n", "level", "tokens", "embedding", "outputs", "width", "bandwidth",
+           "ridge");
+    for (uint32_t level = rhm_model_levels(model); level >= 1; level--) {
+        const rhm_level_weights w = rhm_model_level(model, level);
+        printf("%5u %7u %9u %8u %8u %10.4g %10.4g\n", level, w.tokens, w.embedding, w.classes, w.width, w.bandwidth,
+               w.ridge);
+    }
+}
+
+/* The report inside the model, or NULL where there is none or it is not JSON. */
+static json_t *training_report(const rhm_model *model) {
+    const char *text = rhm_model_report(model);
+    return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+static void print_training(const json_t *report) {
+    const json_t *test = json_object_get(report, "test");
+    if (test)
+        printf("test        accuracy %.4f on %" JSON_INTEGER_FORMAT " sequences\n",
+               json_number_value(json_object_get(test, "accuracy")),
+               json_integer_value(json_object_get(test, "samples")));
+}
+
+static rhm_status show_model(const char *path, bool as_json, rhm_error *error) {
+    rhm_model *model;
+    RHM_TRY(rhm_model_load(&model, path, error));
+    char hash[RHM_HASH_TEXT_NBYTES];
+    rhm_model_hash(model, hash);
+    json_t *instance = NULL, *report = training_report(model);
+    rhm_status status = RHM_OK;
+    if (!as_json) {
+        printf("model       %s\nhash        %s\n", path, hash);
+        print_training(report);
+        print_levels(model);
+        printf("\n");
+    }
+    if (rhm_model_grammar(model))
+        status = show_instance(rhm_model_grammar(model), as_json ? &instance : NULL, error);
+    if (status == RHM_OK && as_json)
+        status = rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:O}", "kind", "model", "model_hash", hash, "levels",
+                                            describe_levels(model), "instance", instance ? instance : json_null(),
+                                            "report", report ? report : json_null()),
+                                  error);
+    json_decref(report);
+    rhm_model_destroy(model);
+    return status;
+}
+
+/* ---- predictions ----------------------------------------------------------------------------------------- */
+
+typedef struct prediction {
+    uint64_t sequences, classes;
+    char hash[RHM_HASH_TEXT_NBYTES];
+    double accuracy; /* NaN where the data had no labels */
+} prediction;
+
+static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *error) {
+    static const char group[] = "/prediction", posteriors[] = "/prediction/posteriors";
+    prediction *p = context;
+    rhm_h5_shape shape;
+    RHM_TRY(rhm_h5_read_shape(file, posteriors, RHM_H5_FLOATS, &shape, error));
+    if (shape.rank != 2)
+        return rhm_h5_refuse(file, posteriors, error, "has %u dimensions: two are wanted, N x |V_0|", shape.rank);
+    p->sequences = shape.extent[0];
+    p->classes = shape.extent[1];
+    p->accuracy = (double)NAN;
+    if (rhm_h5_has_attribute(file, group, "accuracy"))
+        RHM_TRY(rhm_h5_read_float_attribute(file, group, "accuracy", &p->accuracy, error));
+    return rhm_h5_read_text_attribute(file, group, "model_hash", p->hash, sizeof p->hash, error);
+}
+
+static rhm_status show_prediction(const char *path, bool as_json, rhm_error *error) {
+    prediction p;
+    RHM_TRY(rhm_h5_load(path, read_prediction, &p, error));
+    if (as_json)
+        return rhm_report_print(json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
+                                          rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
+                                          "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy)),
+                                error);
+    printf("prediction  %s\nsequences   %" PRIu64 ", %" PRIu64 " labels\nmodel hash  %s\n", path, p.sequences,
+           p.classes, p.hash);
+    if (!isnan(p.accuracy))
+        printf("accuracy    %.4f\n", p.accuracy);
+    return RHM_OK;
+}
+
+static rhm_status show(const rhm_settings *settings, rhm_error *error) {
+    static const struct {
+        const char *kind;
+        rhm_status (*show)(const char *path, bool as_json, rhm_error *error);
+    } kinds[] = {
+        {"grammar", show_grammar}, {"data", show_data}, {"model", show_model}, {"prediction", show_prediction}};
+    const char *path = settings->operands[0];
+    char kind[RHM_FILE_KIND_NBYTES];
+    RHM_TRY(rhm_h5_load_kind(path, kind, error));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kind, kinds[i].kind))
+            return kinds[i].show(path, settings->json, error);
+    return rhm_fail(error, RHM_INVALID, "%s holds none of the groups /grammar, /data, /model and /prediction",
+                    rhm_path_shown(path));
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    return rhm_running_input(show(settings, error));
+}
+
+const rhm_command rhm_command_inspect = {
+    .name = "inspect",
+    .operands = "FILE ",
+    .operand_count = 1,
+    .summary = "what a grammar, data, model or prediction file holds",
+    .description = "Check a file and say what it holds.",
+    .groups = {&own_options},
+    .run = run,
+};

@@ -1,0 +1,176 @@
+#include <math.h>
+#include <stddef.h>
+
+#include "cli/instance.h"
+#include "cli/plan.h"
+#include "cli/report.h"
+#include "cli/running.h"
+#include "cli/table.h"
+#include "core/fail.h"
+#include "rhm/theory.h"
+
+static const rhm_option own[] = {{.name = "json",
+                                  .kind = RHM_OPTION_FLAG,
+                                  .place = offsetof(rhm_settings, json),
+                                  .help = "Print JSON instead of text."},
+                                 {0}};
+static const rhm_option_group own_options = {"Output", own};
+
+/* What is planned, and for what. */
+typedef struct planning {
+    rhm_grammar *grammar;
+    rhm_analysis analysis;
+    rhm_theory_problem problem;
+    rhm_train_options options;
+    uint32_t levels;
+} planning;
+
+static double total(const planning *p, double (*of)(const planning *p, uint32_t level)) {
+    double sum = 0;
+    for (uint32_t level = 1; level <= p->levels; level++)
+        sum += of(p, level);
+    return sum;
+}
+
+static rhm_plan_stage stage_of(const planning *p, uint32_t level) {
+    return rhm_plan(p->grammar, &p->analysis, &p->options, level);
+}
+
+static double printed(const planning *p, uint32_t level) {
+    return rhm_theory_constants(&p->problem, level).samples_printed;
+}
+
+static double corrected(const planning *p, uint32_t level) {
+    return rhm_theory_constants(&p->problem, level).samples_corrected;
+}
+
+static double practical(const planning *p, uint32_t level) {
+    return stage_of(p, level).samples;
+}
+
+static double largest_nbytes(const planning *p) {
+    double most = 0;
+    for (uint32_t level = 1; level <= p->levels; level++)
+        most = fmax(most, stage_of(p, level).nbytes);
+    return most;
+}
+
+static void print_theory(const planning *p) {
+    printf("\nThe theorem, with C = %g, delta = %g, kappa = %.4g, K_rho = %.4g (not runnable; see rhm/theory.h)\n\n",
+           p->problem.constant, p->problem.delta, p->problem.kappa, p->problem.k_rho);
+    printf("%5s %10s %10s %10s %11s %11s %10s %10s %10s %10s %10s\n", "level", "eps*", "eps_O", "eps_S", "N printed",
+           "N corrected", "sigma pr.", "sigma co.", "lambda", "GD steps", "width");
+    for (uint32_t level = p->levels; level >= 1; level--) {
+        const rhm_theory_level c = rhm_theory_constants(&p->problem, level);
+        printf("%5u %10.3g %10.3g %10.3g %11.3g %11.3g %10.3g %10.3g %10.3g %10.4g %10.3g\n", level, c.accuracy,
+               c.off_diagonal, c.synonym, c.samples_printed, c.samples_corrected, c.bandwidth_printed,
+               c.bandwidth_corrected, c.ridge, c.gd_steps, c.width);
+    }
+    printf("  sum %44.3g %11.3g\n", total(p, printed), total(p, corrected));
+}
+
+static void print_practice(const planning *p) {
+    printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
+    printf("%5s %11s %11s %11s %11s %11s %6s %10s\n", "level", "first N", "wanted N", "N", "possible", "distinct",
+           "width", "MiB");
+    for (uint32_t level = p->levels; level >= 1; level--) {
+        const rhm_plan_stage s = stage_of(p, level);
+        printf("%5u %11.4g %11.4g %11.4g %11.4g %11.4g %6u %10.1f%s\n", level, s.first_samples, s.wanted_samples,
+               s.samples, s.possible, s.distinct, s.width, s.nbytes / 0x1p20, s.capped ? "  fewer than wanted" : "");
+    }
+    printf("  sum %35.4g samples, at most %.1f MiB at a time beside the program itself\n", total(p, practical),
+           largest_nbytes(p) / 0x1p20);
+}
+
+static json_t *describe_theory(const planning *p) {
+    json_t *levels = json_array();
+    for (uint32_t level = p->levels; level >= 1; level--) {
+        const rhm_theory_level c = rhm_theory_constants(&p->problem, level);
+        /* clang-format off */
+        json_array_append_new(levels, json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                                                "level", (int)level,
+                                                "rho", rhm_json_number(c.rho),
+                                                "accuracy", rhm_json_number(c.accuracy),
+                                                "off_diagonal", rhm_json_number(c.off_diagonal),
+                                                "synonym", rhm_json_number(c.synonym),
+                                                "ridge", rhm_json_number(c.ridge),
+                                                "gd_step", rhm_json_number(c.gd_step),
+                                                "gd_steps", rhm_json_number(c.gd_steps),
+                                                "samples_printed", rhm_json_number(c.samples_printed),
+                                                "samples_corrected", rhm_json_number(c.samples_corrected),
+                                                "bandwidth_printed", rhm_json_number(c.bandwidth_printed),
+                                                "bandwidth_corrected", rhm_json_number(c.bandwidth_corrected),
+                                                "width", rhm_json_number(c.width)));
+        /* clang-format on */
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "constant", rhm_json_number(p->problem.constant), "delta",
+                     rhm_json_number(p->problem.delta), "kappa", rhm_json_number(p->problem.kappa), "k_rho",
+                     rhm_json_number(p->problem.k_rho), "levels", levels, "samples_printed",
+                     rhm_json_number(total(p, printed)), "samples_corrected", rhm_json_number(total(p, corrected)));
+}
+
+static json_t *describe_practice(const planning *p) {
+    json_t *levels = json_array();
+    for (uint32_t level = p->levels; level >= 1; level--) {
+        const rhm_plan_stage s = stage_of(p, level);
+        /* clang-format off */
+        json_array_append_new(levels, json_pack("{s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o}",
+                                                "level", (int)level,
+                                                "first_samples", rhm_json_number(s.first_samples),
+                                                "wanted_samples", rhm_json_number(s.wanted_samples),
+                                                "samples", rhm_json_number(s.samples),
+                                                "capped", (int)s.capped,
+                                                "possible_patches", rhm_json_number(s.possible),
+                                                "distinct_patches", rhm_json_number(s.distinct),
+                                                "width", (int)s.width,
+                                                "memory_bytes", rhm_json_number(s.nbytes)));
+        /* clang-format on */
+    }
+    return json_pack("{s:o, s:o, s:o}", "levels", levels, "samples", rhm_json_number(total(p, practical)),
+                     "memory_bytes", rhm_json_number(largest_nbytes(p)));
+}
+
+static json_t *describe_instance(const planning *p) {
+    json_t *instance = rhm_report_instance(p->grammar, &p->analysis);
+    json_t *k_rho = json_array();
+    for (uint32_t level = 1; level <= p->levels; level++)
+        json_array_append_new(k_rho, rhm_json_number(p->analysis.k_rho[level]));
+    json_object_set_new(instance, "k_rho", k_rho);
+    return instance;
+}
+
+static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
+    RHM_TRY(rhm_instance_build(&p->grammar, &p->analysis, settings, error));
+    p->levels = rhm_grammar_shape(p->grammar)->levels;
+    RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
+    p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
+    if (settings->json)
+        return rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:o}", "schema", "rhm-plan/1", "version", rhm_version(),
+                                          "instance", describe_instance(p), "theorem", describe_theory(p), "practice",
+                                          describe_practice(p)),
+                                error);
+    rhm_instance_print(stdout, p->grammar, &p->analysis);
+    print_theory(p);
+    print_practice(p);
+    return RHM_OK;
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    planning p = {0};
+    const rhm_status status = work(&p, settings, error);
+    rhm_analysis_clear(&p.analysis);
+    rhm_grammar_destroy(p.grammar);
+    return status;
+}
+
+const rhm_command rhm_command_plan = {
+    .name = "plan",
+    .operands = "",
+    .summary = "the theorem's constants and what training would take",
+    .description =
+        "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
+        "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches and memory of a "
+        "practical run.",
+    .groups = {&rhm_instance_options, &rhm_budget_options, &own_options},
+    .run = run,
+};

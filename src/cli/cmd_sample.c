@@ -1,0 +1,165 @@
+#include <inttypes.h>
+#include <stddef.h>
+
+#include "cli/instance.h"
+#include "cli/running.h"
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+#include "rhm/data.h"
+#include "rhm/sampling.h"
+
+/* Work for one thread at a time, and what is held in memory before it goes to the file. */
+enum { CHUNK_TOKENS = 1 << 16, BLOCK_TOKENS = 1 << 22 };
+
+static const rhm_option own[] = {
+    {.name = "samples",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "sequences",
+     .otherwise = "must be given",
+     .least = 1,
+     .greatest = 1e12,
+     .place = offsetof(rhm_settings, samples),
+     .help = "How many labelled sequences to draw."},
+    {.name = "latents",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, latents),
+     .help = "Write the symbols of the levels 1 to L-1 as well."},
+    {.name = "data-seed",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "S",
+     .otherwise = "the value of --seed",
+     .least = 0,
+     .greatest = 0x1.fffffffffffffp62,
+     .place = offsetof(rhm_settings, data_seed),
+     .help = "Seed of the sequences. They never coincide with those that train and eval draw themselves."},
+    {.name = "output",
+     .letter = 'o',
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .otherwise = "must be given",
+     .place = offsetof(rhm_settings, output),
+     .help = "HDF5 file to write."},
+    {0}};
+static const rhm_option_group own_options = {"Sampling", own};
+
+/* A block of sequences being drawn. */
+typedef struct block {
+    const rhm_sampler *sampler;
+    uint32_t levels, branching;
+    size_t tokens_each; /* d */
+    size_t chunk;       /* sequences per chunk */
+    uint64_t first;     /* number of the block's first sequence */
+    size_t count;
+    uint16_t *tokens;
+    uint16_t *labels;
+    uint16_t *latents[RHM_MAX_LEVELS + 1]; /* all NULL unless asked for */
+    bool with_latents;
+} block;
+
+typedef struct sampling {
+    rhm_grammar *grammar;
+    rhm_sampler *sampler;
+    rhm_engine *engine;
+    rhm_progress_bar bar;
+    rhm_data_writer *writer;
+    block block;
+} sampling;
+
+static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
+    (void)thread;
+    (void)error;
+    const block *b = context;
+    const size_t from = chunk * b->chunk;
+    const size_t count = b->count - from < b->chunk ? b->count - from : b->chunk;
+    uint16_t *latents[RHM_MAX_LEVELS + 1] = {0};
+    size_t symbols = b->branching;
+    for (uint32_t level = 1; b->with_latents && level < b->levels; level++, symbols *= b->branching)
+        latents[level] = b->latents[level] + from * symbols;
+    rhm_sample_sequences(b->sampler, rhm_stream(RHM_EXPORT, 0), b->first + from, count,
+                         b->tokens + from * b->tokens_each, b->labels + from, b->with_latents ? latents : NULL);
+    return RHM_OK;
+}
+
+static rhm_status allocate(block *b, const rhm_settings *settings, const rhm_shape *shape, rhm_error *error) {
+    b->levels = shape->levels;
+    b->branching = shape->branching;
+    b->tokens_each = rhm_shape_tokens(shape);
+    b->chunk = b->tokens_each < CHUNK_TOKENS ? CHUNK_TOKENS / b->tokens_each : 1;
+    b->count = b->tokens_each < BLOCK_TOKENS ? BLOCK_TOKENS / b->tokens_each : 1;
+    if (b->count > settings->samples)
+        b->count = (size_t)settings->samples;
+    b->with_latents = settings->latents;
+    b->tokens = RHM_NEW(uint16_t, b->count, b->tokens_each, 1, "tokens", error);
+    b->labels = RHM_NEW(uint16_t, b->count, 1, 1, "labels", error);
+    if (!b->tokens || !b->labels)
+        return RHM_NO_MEMORY;
+    size_t symbols = b->branching;
+    for (uint32_t level = 1; b->with_latents && level < b->levels; level++, symbols *= b->branching) {
+        b->latents[level] = RHM_NEW(uint16_t, b->count, symbols, 1, "latent symbols", error);
+        if (!b->latents[level])
+            return RHM_NO_MEMORY;
+    }
+    return RHM_OK;
+}
+
+static rhm_status stream(block *b, rhm_data_writer *writer, const rhm_engine *engine, uint64_t samples,
+                         rhm_error *error) {
+    const size_t most = b->count;
+    for (b->first = 0; b->first < samples; b->first += b->count) {
+        rhm_engine_progress(engine, "sampling", b->first, samples);
+        b->count = samples - b->first < most ? (size_t)(samples - b->first) : most;
+        RHM_TRY(rhm_parallel(engine, (b->count + b->chunk - 1) / b->chunk, draw_chunk, b, error));
+        RHM_TRY(
+            rhm_data_writer_append(writer, b->count, b->tokens, b->labels, b->with_latents ? b->latents : NULL, error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status work(sampling *s, const rhm_settings *settings, rhm_error *error) {
+    if (!settings->output || !settings->samples)
+        return rhm_fail(error, RHM_INVALID, "%s is missing: usage is rhm sample --samples N -o FILE [options]",
+                        settings->output ? "--samples" : "-o");
+    const uint64_t seed = rhm_settings_data_seed(settings);
+    block *b = &s->block;
+    RHM_TRY(rhm_running_check_outputs(settings, error));
+    RHM_TRY(rhm_instance_grammar(&s->grammar, settings, error));
+    RHM_TRY(rhm_running_engine(&s->engine, &s->bar, settings, error));
+    RHM_TRY(rhm_sampler_create(&s->sampler, s->grammar, seed, error));
+    b->sampler = s->sampler;
+    RHM_TRY(allocate(b, settings, rhm_grammar_shape(s->grammar), error));
+    RHM_TRY(rhm_data_writer_open(&s->writer, settings->output, s->grammar, seed, (size_t)settings->samples,
+                                 settings->latents, error));
+    RHM_TRY(stream(b, s->writer, s->engine, settings->samples, error));
+    RHM_TRY(rhm_data_writer_commit(&s->writer, error));
+    rhm_progress_clear(&s->bar);
+    printf("%" PRIu64 " sequences of %zu tokens written to %s\n", settings->samples, b->tokens_each, settings->output);
+    return RHM_OK;
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    sampling s = {0};
+    const rhm_status status = work(&s, settings, error);
+    rhm_progress_clear(&s.bar);
+    rhm_data_writer_abandon(&s.writer);
+    rhm_free(s.block.tokens);
+    rhm_free(s.block.labels);
+    for (size_t level = 0; level <= RHM_MAX_LEVELS; level++)
+        rhm_free(s.block.latents[level]);
+    rhm_sampler_destroy(s.sampler);
+    rhm_engine_destroy(s.engine);
+    rhm_grammar_destroy(s.grammar);
+    return status;
+}
+
+const rhm_command rhm_command_sample = {
+    .name = "sample",
+    .operands = "",
+    .summary = "draw labelled sequences and write them to a file",
+    .description =
+        "Draw labelled sequences from a grammar and write them, with the grammar, to an HDF5 file. The first "
+        "sequences of a longer file are those of a shorter one.",
+    .groups = {&rhm_instance_options, &own_options, &rhm_thread_options},
+    .run = run,
+};

@@ -1,0 +1,239 @@
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/instance.h"
+#include "cli/report.h"
+#include "cli/running.h"
+#include "cli/table.h"
+#include "core/atomic_file.h"
+#include "core/fail.h"
+#include "rhm/data.h"
+#include "rhm/learner.h"
+
+/* At most one sequence in so many of a data set becomes the test set (learner/train.c). */
+enum { HELD_OUT = 5 };
+
+static const rhm_option own[] = {
+    {.name = "data",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .otherwise = "draw samples from the grammar",
+     .place = offsetof(rhm_settings, data),
+     .help = "Train and test on the sequences of this HDF5 file: stages take disjoint slices, the last ones are the "
+             "test set. "
+             "--vocab, --branching and --levels then say what the file itself leaves open."},
+    {.name = "parents",
+     .kind = RHM_OPTION_COUNTS,
+     .argument = "V|V_{L-1},...,V_0",
+     .unit = "symbols",
+     .otherwise = "from the file's grammar or --vocab; else |V_0| for level 1 and |V_L| for the others",
+     .least = 1,
+     .greatest = RHM_MAX_VOCAB,
+     .place = offsetof(rhm_settings, training.parents),
+     .help = "With --data: number of different symbols above the patches of each level, level L first."},
+    {.name = "require-identifiable",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, instance.identifiable),
+     .help = "Try the seeds S, S + 1, ... until the grammar satisfies Assumption 6, and say which one does."},
+    {.name = "output",
+     .letter = 'o',
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .otherwise = "only print",
+     .place = offsetof(rhm_settings, output),
+     .help = "Write the model to this HDF5 file."},
+    {.name = "report",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .place = offsetof(rhm_settings, report),
+     .help = "Write a JSON report to this file."},
+    {0}};
+static const rhm_option_group own_options = {"Data and results", own};
+
+/* What a run holds; everything is released at the end whatever happened. */
+typedef struct training {
+    rhm_grammar *grammar;     /* drawn or read; NULL with --data */
+    rhm_data data;            /* empty without --data */
+    const rhm_grammar *known; /* either's grammar, or NULL */
+    rhm_analysis analysis;
+    uint32_t levels, branching;
+    uint32_t vocab[RHM_MAX_LEVELS + 1];   /* |V_0|..|V_L| as far as known */
+    uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
+    rhm_engine *engine;
+    rhm_progress_bar bar;
+    rhm_model *model;
+    rhm_train_report report;
+} training;
+
+static rhm_status choose_options(rhm_train_options *out, const rhm_settings *settings, uint32_t levels,
+                                 rhm_error *error) {
+    *out = (rhm_train_options){
+        .solver = (rhm_solver)settings->training.solver,
+        .tolerance = settings->training.tolerance,
+        .max_seconds = settings->training.max_seconds,
+        .seed = rhm_settings_data_seed(settings),
+        .test_samples = rhm_option_given(settings, "test-samples") ? settings->test_samples : 0,
+    };
+    RHM_TRY(rhm_settings_budget(out, settings, levels, error));
+    RHM_TRY(rhm_settings_by_level(out->bandwidth, settings, "bandwidth", &settings->training.bandwidth, levels, error));
+    return rhm_settings_by_level(out->ridge, settings, "ridge", &settings->training.ridge, levels, error);
+}
+
+/* ---- training on a file ---------------------------------------------------------------------------------- */
+
+static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *error) {
+    static const char *const useless[] = {"grammar", "rules", "rule-sampling", "require-identifiable"};
+    for (size_t i = 0; i < sizeof useless / sizeof *useless; i++)
+        RHM_TRY(rhm_option_refuse(settings, useless[i],
+                                  "has no effect with --data, whose sequences are not drawn: leave it out", error));
+    return RHM_OK;
+}
+
+static rhm_status choose_parents(training *t, const rhm_settings *settings, rhm_error *error) {
+    const bool vocab_list = rhm_option_given(settings, "vocab") && settings->instance.vocab.count > 1;
+    for (uint32_t level = 0; level <= t->levels; level++)
+        t->vocab[level] = level == 0 ? t->data.label_vocab : t->data.token_vocab;
+    if (t->known)
+        memcpy(t->vocab, rhm_grammar_shape(t->known)->vocab, sizeof t->vocab);
+    if (vocab_list)
+        RHM_TRY(rhm_instance_vocab(t->vocab, settings, t->levels, error));
+    if (rhm_option_given(settings, "parents")) {
+        if (vocab_list)
+            return rhm_option_refuse(settings, "parents", "repeats what a list in --vocab says: give one of them",
+                                     error);
+        double typed[RHM_MAX_LEVELS + 1];
+        RHM_TRY(rhm_settings_by_level(typed, settings, "parents", &settings->training.parents, t->levels, error));
+        for (uint32_t level = 1; level <= t->levels; level++)
+            t->vocab[level - 1] = (uint32_t)typed[level];
+        if (t->vocab[0] != t->data.label_vocab)
+            return rhm_fail(error, RHM_INVALID,
+                            "--parents %s says that there are %u labels at level 0, but there are %u",
+                            rhm_option_given(settings, "parents"), t->vocab[0], t->data.label_vocab);
+    }
+    for (uint32_t level = 1; level <= t->levels; level++)
+        t->parents[level] = t->vocab[level - 1];
+    return RHM_OK;
+}
+
+static rhm_status load_data(training *t, const rhm_settings *settings, rhm_error *error) {
+    RHM_TRY(refuse_beside_data(settings, error));
+    rhm_data_hints hints = {0};
+    const rhm_list *vocab = &settings->instance.vocab;
+    if (rhm_option_given(settings, "vocab")) {
+        hints.label_vocab = (uint32_t)vocab->value[0];
+        hints.token_vocab = (uint32_t)vocab->value[vocab->count - 1];
+        hints.levels = vocab->count > 1 ? vocab->count - 1 : 0;
+    }
+    if (rhm_option_given(settings, "levels"))
+        hints.levels = (uint32_t)settings->instance.levels;
+    if (rhm_option_given(settings, "branching"))
+        hints.branching = (uint32_t)settings->instance.branching;
+    RHM_TRY(rhm_running_input(rhm_data_load(&t->data, settings->data, &hints, error)));
+    if (rhm_option_given(settings, "test-samples") && settings->test_samples > t->data.count / HELD_OUT)
+        return rhm_fail(error, RHM_INVALID,
+                        "--test-samples %" PRIu64 " is more than a fifth of the %zu sequences of %s",
+                        settings->test_samples, t->data.count, rhm_path_shown(settings->data));
+    t->known = t->data.grammar;
+    t->levels = t->data.levels;
+    t->branching = t->data.branching;
+    RHM_TRY(choose_parents(t, settings, error));
+    if (!t->known)
+        return RHM_OK;
+    RHM_TRY(rhm_analyse(&t->analysis, t->known, error));
+    rhm_instance_warn(settings, &t->analysis);
+    return RHM_OK;
+}
+
+/* ---- the run --------------------------------------------------------------------------------------------- */
+
+static rhm_status prepare(training *t, rhm_train_options *options, const rhm_settings *settings, rhm_error *error) {
+    RHM_TRY(rhm_running_check_outputs(settings, error));
+    if (settings->data) {
+        RHM_TRY(load_data(t, settings, error));
+    } else {
+        RHM_TRY(rhm_option_refuse(settings, "parents", "has no effect without --data: the grammar knows", error));
+        RHM_TRY(rhm_instance_build(&t->grammar, &t->analysis, settings, error));
+        t->known = t->grammar;
+        t->levels = rhm_grammar_shape(t->grammar)->levels;
+    }
+    RHM_TRY(choose_options(options, settings, t->levels, error));
+    return rhm_running_engine(&t->engine, &t->bar, settings, error);
+}
+
+static rhm_status write_results(const training *t, const rhm_settings *settings, double seconds, rhm_error *error) {
+    json_t *instance = t->known ? rhm_report_instance(t->known, &t->analysis)
+                                : rhm_report_unknown_instance(t->vocab, t->branching, t->levels);
+    char *text;
+    RHM_TRY(rhm_report_text(
+        &text, rhm_report_training(settings, instance, rhm_report_machine(t->engine), &t->report, t->model, seconds),
+        error));
+    rhm_status status = rhm_model_set_report(t->model, text, error);
+    if (status == RHM_OK && settings->output)
+        status = rhm_model_save(t->model, settings->output, error);
+    if (status == RHM_OK && settings->report)
+        status = rhm_atomic_write_text(settings->report, text, strlen(text), error);
+    free(text);
+    return status;
+}
+
+static void print_results(const training *t, const rhm_settings *settings) {
+    char hash[RHM_HASH_TEXT_NBYTES];
+    const rhm_engine_info info = rhm_engine_describe(t->engine);
+    if (t->known)
+        rhm_instance_print(stdout, t->known, &t->analysis);
+    else
+        printf("data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = %u, L = %u\n", t->data.count,
+               settings->data, t->data.label_vocab, t->data.token_vocab, t->branching, t->levels);
+    printf("\n");
+    rhm_table_levels(stdout, &t->report, t->known ? &t->analysis : NULL);
+    printf("\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy, t->report.test_samples,
+           settings->data ? "held-out" : "fresh");
+    rhm_table_seconds(stdout, &t->report);
+    rhm_model_hash(t->model, hash);
+    printf("machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
+           info.threads == 1 ? "" : "s", info.isa, info.backend, hash);
+    if (settings->output)
+        printf("model       %s\n", settings->output);
+    if (settings->report)
+        printf("report      %s\n", settings->report);
+}
+
+static rhm_status work(training *t, const rhm_settings *settings, rhm_error *error) {
+    const double start = rhm_progress_seconds();
+    rhm_train_options options;
+    RHM_TRY(prepare(t, &options, settings, error));
+    if (settings->data)
+        RHM_TRY(rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error));
+    else
+        RHM_TRY(rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error));
+    rhm_progress_clear(&t->bar);
+    RHM_TRY(write_results(t, settings, rhm_progress_seconds() - start, error));
+    print_results(t, settings);
+    return RHM_OK;
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    training t = {0};
+    const rhm_status status = work(&t, settings, error);
+    rhm_progress_clear(&t.bar);
+    rhm_model_destroy(t.model);
+    rhm_engine_destroy(t.engine);
+    rhm_analysis_clear(&t.analysis);
+    rhm_data_clear(&t.data);
+    rhm_grammar_destroy(t.grammar);
+    return status;
+}
+
+const rhm_command rhm_command_train = {
+    .name = "train",
+    .operands = "",
+    .summary = "train level by level and test on fresh sequences",
+    .description =
+        "Train the layerwise learner of arXiv 2601.19756, level L first, on fresh samples of a grammar or on the "
+        "sequences of a file, and measure its accuracy on sequences it has not seen.",
+    .groups = {&rhm_instance_options, &own_options, &rhm_budget_options, &rhm_method_options, &rhm_thread_options,
+               &rhm_kernel_options},
+    .run = run,
+};

@@ -1,0 +1,34 @@
+/* The instance a command line asks for: a grammar drawn or read, and its exact analysis. */
+#ifndef RHM_CLI_INSTANCE_H
+#define RHM_CLI_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "cli/settings.h"
+#include "rhm/grammar.h"
+
+/* Draw or read the grammar; on success *out is the caller's. Refuses --grammar beside the options it replaces. */
+rhm_status rhm_instance_grammar(rhm_grammar **out, const rhm_settings *settings, rhm_error *error);
+
+/*
+ * The same with its analysis. With --require-identifiable, seeds S, S + 1, ... are tried until Assumption 6 holds,
+ * which is said on standard error; otherwise a grammar that violates it is announced there as a warning.
+ */
+rhm_status rhm_instance_build(rhm_grammar **out, rhm_analysis *analysis, const rhm_settings *settings,
+                              rhm_error *error);
+
+/* Whether any option of the instance group was typed. */
+bool rhm_instance_given(const rhm_settings *settings);
+
+/* The vocabularies of --vocab as |V_0|..|V_L| for L = levels; RHM_INVALID when the list has another length. */
+rhm_status rhm_instance_vocab(uint32_t vocab[RHM_MAX_LEVELS + 1], const rhm_settings *settings, uint32_t levels,
+                              rhm_error *error);
+
+/* On standard error, one line: "rhm train: warning: ..." when the analysed grammar violates Assumption 6. */
+void rhm_instance_warn(const rhm_settings *settings, const rhm_analysis *analysis);
+
+/* A paragraph and a table of the levels for people. */
+void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_analysis *analysis);
+
+#endif

@@ -1,0 +1,16 @@
+/* Ctrl-C and SIGTERM raise a flag, so that work stops at a clean point; a second one ends the process at once. */
+#ifndef RHM_CLI_INTERRUPT_H
+#define RHM_CLI_INTERRUPT_H
+
+#include <signal.h>
+
+#include "rhm/status.h"
+
+extern volatile sig_atomic_t rhm_interrupt; /* the number of the signal that came, or 0 */
+
+void rhm_interrupt_install(void);
+
+/* RHM_INTERRUPTED, with its sentence, once a signal has come. For loops of the command itself. */
+rhm_status rhm_interrupt_check(rhm_error *error);
+
+#endif

@@ -1,0 +1,109 @@
+/* The command: finds the subcommand, reads its options, runs it, and turns the outcome into an exit status. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/interrupt.h"
+#include "cli/settings.h"
+#include "rhm/status.h"
+
+static const rhm_command *const commands[] = {
+    &rhm_command_grammar, &rhm_command_sample,  &rhm_command_train, &rhm_command_eval,
+    &rhm_command_predict, &rhm_command_inspect, &rhm_command_plan,
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+/* What scripts rely on. */
+enum { DONE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };
+
+static int exit_status(rhm_status status) {
+    switch (status) {
+    case RHM_OK: return DONE;
+    case RHM_INVALID:
+    case RHM_CORRUPT: return USAGE;
+    case RHM_INTERRUPTED: return INTERRUPTED;
+    case RHM_IO:
+    case RHM_NO_MEMORY:
+    case RHM_UNSUPPORTED:
+    case RHM_FAILED: break;
+    }
+    return FAILED;
+}
+
+/* One line, whatever a file name or a library put into the sentence. */
+static void complain(const char *command, const char *sentence) {
+    fprintf(stderr, "rhm%s%s: ", *command ? " " : "", command);
+    for (; *sentence; sentence++)
+        fputc((unsigned char)*sentence < ' ' || *sentence == '\177' ? '?' : *sentence, stderr);
+    fputc('\n', stderr);
+}
+
+static void overview(FILE *stream) {
+    fputs("usage: rhm COMMAND [options]\n\n"
+          "Random Hierarchy Models and their layerwise learner on multicore CPUs.\n\nCommands:\n",
+          stream);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(stream, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\nOptions:\n  -h, --help   Print this text, or after a command the options of that command.\n"
+          "  --version    Print the version.\n\n"
+          "Exit status: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n",
+          stream);
+}
+
+/* What was printed must have arrived: a full disk behind standard output is a failed run. */
+static int finish(const char *command, int status) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    char sentence[128];
+    snprintf(sentence, sizeof sentence, "cannot write to standard output: %s", strerror(errno));
+    complain(command, sentence);
+    return status == DONE ? FAILED : status;
+}
+
+static bool asks_for_help(int count, char **arguments) {
+    for (int i = 0; i < count && strcmp(arguments[i], "--") != 0; i++)
+        if (!strcmp(arguments[i], "--help") || !strcmp(arguments[i], "-h"))
+            return true;
+    return false;
+}
+
+static int run(const rhm_command *command, int count, char **arguments) {
+    if (asks_for_help(count, arguments)) {
+        rhm_options_help(stdout, command);
+        return finish(command->name, DONE);
+    }
+    static rhm_settings settings;
+    rhm_error error = {0};
+    rhm_status status = rhm_options_parse(&settings, command, count, arguments, &error);
+    if (status == RHM_OK) {
+        rhm_interrupt_install();
+        status = command->run(&settings, &error);
+    }
+    if (status != RHM_OK)
+        complain(command->name, error.text);
+    return finish(command->name, exit_status(status));
+}
+
+int main(int count, char **arguments) {
+    if (count < 2) {
+        overview(stderr);
+        return USAGE;
+    }
+    const char *first = arguments[1];
+    if (!strcmp(first, "--help") || !strcmp(first, "-h")) {
+        overview(stdout);
+        return finish("", DONE);
+    }
+    if (!strcmp(first, "--version")) {
+        printf("rhm %s\n", rhm_version());
+        return finish("", DONE);
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(first, commands[i]->name))
+            return run(commands[i], count - 2, arguments + 2);
+    char sentence[256];
+    snprintf(sentence, sizeof sentence, "unknown command '%.80s': the commands are listed by rhm --help", first);
+    complain("", sentence);
+    return USAGE;
+}

@@ -1,0 +1,35 @@
+/*
+ * One line on standard error that shows the running stage, how far it is, its rate and the time left. Silent in a pipe.
+ */
+#ifndef RHM_CLI_PROGRESS_H
+#define RHM_CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rhm/engine.h"
+
+typedef enum rhm_progress_mode { RHM_PROGRESS_AUTO, RHM_PROGRESS_ON, RHM_PROGRESS_OFF } rhm_progress_mode;
+
+/* Zeroed is a valid bar that stays silent. */
+typedef struct rhm_progress_bar {
+    bool on;
+    bool drawn; /* a line is on the screen */
+    char stage[64];
+    uint64_t stage_first; /* units that were done when the stage began */
+    double stage_started; /* seconds of the monotonic clock */
+    double last_drawn;
+} rhm_progress_bar;
+
+rhm_progress_bar rhm_progress_open(rhm_progress_mode mode);
+
+/* To be an rhm_engine_options.progress, with the bar as `user`. Redraws at most ten times a second within a stage. */
+void rhm_progress_show(void *bar, const rhm_progress *progress);
+
+/* Erase the line, so that other text starts on a clean one. */
+void rhm_progress_clear(rhm_progress_bar *bar);
+
+/* Seconds of the monotonic clock. */
+double rhm_progress_seconds(void);
+
+#endif

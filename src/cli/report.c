@@ -1,0 +1,205 @@
+#include "cli/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/fail.h"
+
+json_t *rhm_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *rhm_json_unsigned(uint64_t value) {
+    return value <= INT64_MAX ? json_integer((json_int_t)value) : json_sprintf("%llu", (unsigned long long)value);
+}
+
+json_t *rhm_json_text(const char *text) {
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    char *plain = strdup(text);
+    for (char *c = plain; c && *c; c++)
+        *c = (unsigned char)*c < 128 ? *c : '?';
+    json = plain ? json_string(plain) : NULL;
+    free(plain);
+    return json;
+}
+
+json_t *rhm_json_sizes(const uint32_t *values, uint32_t count) {
+    bool equal = true;
+    for (uint32_t i = 1; i < count; i++)
+        equal &= values[i] == values[0];
+    if (equal)
+        return json_integer(values[0]);
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, json_integer(values[i]));
+    return list;
+}
+
+/* clang-format off: keys stand one to a line */
+
+json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *analysis) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    json_t *rho = analysis ? json_array() : json_null();
+    for (uint32_t level = 1; analysis && level <= shape->levels; level++)
+        json_array_append_new(rho, rhm_json_number(analysis->rho[level]));
+    return json_pack(
+        "{s:o, s:o, s:i, s:i, s:o, s:s, s:o, s:o, s:o}", "vocab", rhm_json_sizes(shape->vocab, shape->levels + 1),
+        "rules", rhm_json_sizes(shape->rules + 1, shape->levels), "branching", (int)shape->branching, "levels",
+        (int)shape->levels, "seed",
+        rhm_grammar_sampling(grammar) == RHM_GIVEN ? json_null() : rhm_json_unsigned(rhm_grammar_seed(grammar)),
+        "rule_sampling", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)), "kappa",
+        analysis ? rhm_json_number(analysis->kappa) : json_null(), "rho", rho, "assumption_6",
+        analysis ? json_boolean(analysis->assumption_6) : json_null());
+}
+
+json_t *rhm_report_unknown_instance(const uint32_t *vocab, uint32_t branching, uint32_t levels) {
+    return json_pack("{s:o, s:n, s:i, s:i, s:n, s:n, s:n, s:n, s:n}", "vocab", rhm_json_sizes(vocab, levels + 1),
+                     "rules", "branching", (int)branching, "levels", (int)levels, "seed", "rule_sampling", "kappa",
+                     "rho", "assumption_6");
+}
+
+/* The two ceilings are null until a run measures them. */
+json_t *rhm_report_machine(const rhm_engine *engine) {
+    const rhm_engine_info info = rhm_engine_describe(engine);
+    return json_pack("{s:o, s:s, s:s, s:o, s:i, s:o, s:i, s:o, s:n, s:n}", "cpu", rhm_json_text(info.cpu), "isa",
+                     info.isa, "kernels", info.kernels, "backend", rhm_json_text(info.backend), "threads", info.threads,
+                     "placement", rhm_json_text(info.placement), "numa_nodes", info.numa_nodes, "memory_limit_bytes",
+                     rhm_json_unsigned(info.memory_limit_nbytes), "fma_peak_gflops", "bandwidth_gbs");
+}
+
+/* clang-format on */
+
+/* Append `word` as a POSIX shell would need it typed; false when the buffer is full. */
+static bool append_quoted(char *line, size_t line_nbytes, const char *word) {
+    const bool plain = *word && !word[strcspn(word, " \t\n\"'\\$`!*?[](){}<>|&;#~")];
+    size_t used = strlen(line);
+    if (used + 4 * strlen(word) + 4 > line_nbytes)
+        return false;
+    if (used)
+        line[used++] = ' ';
+    if (plain) {
+        memcpy(line + used, word, strlen(word) + 1);
+        return true;
+    }
+    line[used++] = '\'';
+    for (; *word; word++) {
+        if (*word == '\'') {
+            memcpy(line + used, "'\\''", 4);
+            used += 4;
+        } else {
+            line[used++] = *word;
+        }
+    }
+    line[used++] = '\'';
+    line[used] = '\0';
+    return true;
+}
+
+json_t *rhm_report_command(const rhm_settings *settings) {
+    char line[8192] = "rhm";
+    append_quoted(line, sizeof line, settings->command->name);
+    for (int i = 0; i < settings->argument_count; i++)
+        if (!append_quoted(line, sizeof line, settings->arguments[i]))
+            break;
+    return rhm_json_text(line);
+}
+
+/* clang-format off */
+
+static json_t *report_level(const rhm_level_report *level) {
+    const double kernel_seconds = level->embed_seconds + level->bandwidth_seconds + level->solve_seconds;
+    json_t *posterior_error = json_pack("{s:o, s:o, s:o}",
+                                        "mean", rhm_json_number(level->posterior_error_mean),
+                                        "max", rhm_json_number(level->posterior_error_max),
+                                        "floor", rhm_json_number(level->posterior_error_floor));
+    json_t *seconds = json_pack("{s:o, s:o, s:o, s:o, s:o}",
+                                "sample", rhm_json_number(level->sample_seconds),
+                                "embed", rhm_json_number(level->embed_seconds),
+                                "bandwidth", rhm_json_number(level->bandwidth_seconds),
+                                "solve", rhm_json_number(level->solve_seconds),
+                                "total", rhm_json_number(level->total_seconds));
+    return json_pack("{s:i, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+                     " s:b, s:s, s:o, s:o, s:n}",
+                     "level", (int)level->level,
+                     "samples", rhm_json_unsigned(level->samples),
+                     "validation_samples", rhm_json_unsigned(level->validation_samples),
+                     "distinct_patches", rhm_json_unsigned(level->distinct_patches),
+                     "width", (int)level->width,
+                     "bandwidth", rhm_json_number(level->bandwidth),
+                     "ridge", rhm_json_number(level->ridge),
+                     "solver", rhm_solver_name(level->solver),
+                     "iterations", (int)level->iterations,
+                     "residual", rhm_json_number(level->residual),
+                     "held_out_loss", rhm_json_number(level->held_out_loss),
+                     "held_out_accuracy", rhm_json_number(level->held_out_accuracy),
+                     "cluster_separation", rhm_json_number(level->cluster_separation),
+                     "cluster_radius", rhm_json_number(level->cluster_radius),
+                     "posterior_error", posterior_error,
+                     "synonym_accuracy", rhm_json_number(level->synonym_accuracy),
+                     "separation", rhm_json_number(level->separation),
+                     "radius", rhm_json_number(level->radius),
+                     "clamped", rhm_json_unsigned(level->clamped),
+                     "attempts", (int)level->attempts,
+                     "resolved", (int)level->resolved,
+                     "limit", level->limit,
+                     "seconds", seconds,
+                     "gflops", rhm_json_number(level->flops / kernel_seconds * 1e-9),
+                     "fraction_of_peak");
+}
+
+json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
+                            const rhm_train_report *train, const rhm_model *model, double seconds) {
+    char hash[RHM_HASH_TEXT_NBYTES];
+    rhm_model_hash(model, hash);
+    json_t *levels = json_array();
+    for (uint32_t level = train->levels; level >= 1; level--)
+        json_array_append_new(levels, report_level(&train->level[level]));
+    json_t *options = json_pack("{s:s, s:o, s:o, s:o}",
+                                "solver", rhm_solver_name((rhm_solver)settings->training.solver),
+                                "tolerance", rhm_json_number(settings->training.tolerance),
+                                "data_seed", rhm_json_unsigned(rhm_settings_data_seed(settings)),
+                                "data", settings->data ? rhm_json_text(settings->data) : json_null());
+    json_t *test = json_pack("{s:o, s:o, s:o, s:o}",
+                             "samples", rhm_json_unsigned(train->test_samples),
+                             "accuracy", rhm_json_number(train->test_accuracy),
+                             "clamped", rhm_json_unsigned(train->test_clamped),
+                             "seconds", rhm_json_number(train->test_seconds));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+                     "schema", "rhm-report/1",
+                     "version", rhm_version(),
+                     "command", rhm_report_command(settings),
+                     "instance", instance,
+                     "machine", machine,
+                     "options", options,
+                     "levels", levels,
+                     "test", test,
+                     "model_hash", hash,
+                     "seconds", rhm_json_number(seconds),
+                     "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+}
+
+/* clang-format on */
+
+uint64_t rhm_report_peak_rss_nbytes(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error) {
+    *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(json);
+    return *text ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the report: the system refused memory for its JSON text");
+}
+
+rhm_status rhm_report_print(json_t *json, rhm_error *error) {
+    char *text;
+    RHM_TRY(rhm_report_text(&text, json, error));
+    puts(text);
+    free(text);
+    return RHM_OK;
+}

@@ -1,0 +1,41 @@
+/*
+ * Results as JSON (jansson; keys keep their order). Numbers that do not exist, such as diagnostics without a grammar or
+ * an infinite kappa, are null. Builders return NULL when memory runs out, and accept NULL from each other.
+ */
+#ifndef RHM_CLI_REPORT_H
+#define RHM_CLI_REPORT_H
+
+#include <jansson.h>
+
+#include "cli/settings.h"
+#include "rhm/engine.h"
+#include "rhm/grammar.h"
+#include "rhm/learner.h"
+
+json_t *rhm_json_number(double value);     /* null unless finite */
+json_t *rhm_json_unsigned(uint64_t value); /* text beyond 2^63, which JSON readers would round */
+json_t *rhm_json_text(const char *text);   /* file names need not be UTF-8: other bytes become question marks then */
+json_t *rhm_json_sizes(const uint32_t *values, uint32_t count); /* one number when all are equal, else a list */
+
+/* The report's "instance"; analysis may be NULL, then what follows from it is null. */
+json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *analysis);
+
+/* The same where there is no grammar: only vocabularies (vocab has levels + 1 entries) and shape are known. */
+json_t *rhm_report_unknown_instance(const uint32_t *vocab, uint32_t branching, uint32_t levels);
+
+json_t *rhm_report_machine(const rhm_engine *engine);
+json_t *rhm_report_command(const rhm_settings *settings); /* the command line, quoted for a shell */
+
+/* The whole report of `rhm train` (schema rhm-report/1); takes over `instance` and `machine`. */
+json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
+                            const rhm_train_report *train, const rhm_model *model, double seconds);
+
+uint64_t rhm_report_peak_rss_nbytes(void);
+
+/* Indented text of `json`, whose reference is taken over; *text is the caller's to free(). RHM_NO_MEMORY on NULL. */
+rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error);
+
+/* The same, written to standard output. */
+rhm_status rhm_report_print(json_t *json, rhm_error *error);
+
+#endif

@@ -1,0 +1,285 @@
+#include "cli/settings.h"
+
+#include <float.h>
+#include <stddef.h>
+
+#include "core/fail.h"
+
+/* Largest sample size and memory size that make sense as numbers; what is affordable is decided later, with reasons. */
+#define MOST_SAMPLES 1e15
+#define MOST_NBYTES  0x1p62
+
+/* The largest double below 2^63: JSON and HDF5 readers hold integers in signed 64-bit words. */
+#define MOST_SEED 0x1.fffffffffffffp62
+
+static const rhm_word rule_samplings[] = {
+    {"first-token-uniform", RHM_FIRST_TOKEN_UNIFORM}, {"uniform", RHM_UNIFORM}, {NULL, 0}};
+static const rhm_word solvers[] = {
+    {"cg", RHM_CG}, {"gd", RHM_GD}, {"gd-paper", RHM_GD_PAPER}, {"cholesky", RHM_CHOLESKY}, {NULL, 0}};
+static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
+static const rhm_word ridges[] = {{"auto", 0}, {"paper", RHM_RIDGE_PAPER}, {NULL, 0}};
+static const rhm_word progress_modes[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
+
+#define AT(member) offsetof(rhm_settings, member)
+
+static const rhm_option instance[] = {
+    {.name = "vocab",
+     .kind = RHM_OPTION_COUNTS,
+     .argument = "V|V_0,...,V_L",
+     .unit = "symbols",
+     .fallback = "16",
+     .least = 1,
+     .greatest = RHM_MAX_VOCAB,
+     .place = AT(instance.vocab),
+     .help = "Size of the vocabulary: of every level, or of level 0 (the labels) to level L (the tokens)."},
+    {.name = "rules",
+     .kind = RHM_OPTION_COUNTS,
+     .argument = "m|m_1,...,m_L",
+     .unit = "rules per symbol",
+     .fallback = "4",
+     .least = 1,
+     .greatest = UINT32_MAX,
+     .place = AT(instance.rules),
+     .help = "Patches into which a symbol may be rewritten: at every level, or at levels 1 to L."},
+    {.name = "branching",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "s",
+     .unit = "symbols per patch",
+     .fallback = "2",
+     .least = 2,
+     .greatest = RHM_MAX_BRANCHING,
+     .place = AT(instance.branching),
+     .help = "Length of a patch; a sequence has s^L tokens."},
+    {.name = "levels",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "L",
+     .fallback = "4",
+     .least = 1,
+     .greatest = RHM_MAX_LEVELS,
+     .place = AT(instance.levels),
+     .help = "How often symbols are rewritten. A list in --vocab or --rules implies it."},
+    {.name = "seed",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "S",
+     .fallback = "1",
+     .least = 0,
+     .greatest = MOST_SEED,
+     .place = AT(instance.seed),
+     .help = "Seed of the rules and, unless --data-seed is given, of everything else that is drawn."},
+    {.name = "rule-sampling",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "HOW",
+     .fallback = "first-token-uniform",
+     .words = rule_samplings,
+     .place = AT(instance.rule_sampling),
+     .help = "How rules are drawn: every first token equally often (arXiv 2601.19756, Appendix B), or distinct patches "
+             "out of all V^s (arXiv 2307.02129)."},
+    {.name = "grammar",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .place = AT(instance.grammar),
+     .help = "Read the grammar from an HDF5 file instead of drawing one."},
+    {0}};
+
+static const rhm_option budget[] = {
+    {.name = "samples",
+     .kind = RHM_OPTION_COUNTS,
+     .argument = "auto|N|N_L,...,N_1",
+     .unit = "samples per stage",
+     .fallback = "auto",
+     .least = 1,
+     .greatest = MOST_SAMPLES,
+     .words = automatic,
+     .place = AT(training.samples),
+     .help = "Fresh samples of each stage, level L first. auto: until the outputs of the stage are well apart."},
+    {.name = "width",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "auto|M",
+     .unit = "random frequencies",
+     .fallback = "auto",
+     .least = 1,
+     .greatest = RHM_MAX_WIDTH,
+     .words = automatic,
+     .place = AT(training.width),
+     .help = "Width M of every level, which has 2M features. auto: chosen per stage."},
+    {.name = "max-samples",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "samples per stage",
+     .fallback = "1e9",
+     .least = 1,
+     .greatest = MOST_SAMPLES,
+     .place = AT(training.max_samples),
+     .help = "Most samples that --samples auto may choose for a stage."},
+    {.name = "max-width",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "M",
+     .unit = "random frequencies",
+     .fallback = "4096",
+     .least = 1,
+     .greatest = RHM_MAX_WIDTH,
+     .place = AT(training.max_width),
+     .help = "Largest width that --width auto may choose."},
+    {0}};
+
+static const rhm_option method[] = {
+    {.name = "bandwidth",
+     .kind = RHM_OPTION_REALS,
+     .argument = "auto|x|x_L,...,x_1",
+     .unit = "distance between embeddings",
+     .fallback = "auto",
+     .least = DBL_MIN,
+     .greatest = 1e6,
+     .words = automatic,
+     .place = AT(training.bandwidth),
+     .help = "Kernel bandwidth sigma of each stage, level L first. auto: chosen from the data."},
+    {.name = "ridge",
+     .kind = RHM_OPTION_REALS,
+     .argument = "auto|paper|x|x_L,...,x_1",
+     .fallback = "auto",
+     .least = DBL_MIN,
+     .greatest = 1e6,
+     .words = ridges,
+     .place = AT(training.ridge),
+     .help =
+         "Ridge parameter lambda of each stage, level L first. paper: 1/|P_l|, with |P_l| the number of patches that "
+         "the rules of the level produce. auto: chosen from the data."},
+    {.name = "solver",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "NAME",
+     .fallback = "cg",
+     .words = solvers,
+     .place = AT(training.solver),
+     .help = "Conjugate gradients, gradient descent (step from the top eigenvalue, or the paper's), or LAPACK."},
+    {.name = "tolerance",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "relative residual",
+     .fallback = "1e-4",
+     .least = DBL_MIN,
+     .greatest = 0.9,
+     .place = AT(training.tolerance),
+     .help = "Residual at which the solver stops."},
+    {.name = "test-samples",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "sequences",
+     .otherwise = "10000",
+     .least = 1,
+     .greatest = 1e12,
+     .place = AT(test_samples),
+     .help = "Fresh sequences (with --data: held-out ones) on which the accuracy is measured."},
+    {.name = "data-seed",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "S",
+     .otherwise = "the value of --seed",
+     .least = 0,
+     .greatest = MOST_SEED,
+     .place = AT(data_seed),
+     .help = "Seed of the samples and of the random frequencies."},
+    {.name = "max-seconds",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "seconds",
+     .otherwise = "no limit",
+     .least = DBL_MIN,
+     .greatest = DBL_MAX,
+     .place = AT(training.max_seconds),
+     .help =
+         "Time after which --samples auto asks for no more samples. The model then depends on the machine's speed."},
+    {0}};
+
+static const rhm_option threads[] = {
+    {.name = "threads",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .otherwise = "one per allowed core",
+     .least = 1,
+     .greatest = 4096,
+     .place = AT(running.threads),
+     .help = "Threads to use; results do not depend on it."},
+    {.name = "placement",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "compact|scatter|none|LIST",
+     .otherwise = "compact",
+     .place = AT(running.placement),
+     .help = "Where threads run: close together, spread out, wherever the system puts them, or on the listed logical "
+             "processors, such as 0,2,4-7."},
+    {.name = "progress",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "WHEN",
+     .fallback = "auto",
+     .words = progress_modes,
+     .place = AT(running.progress),
+     .help = "Show a progress bar on standard error. auto: when that is a terminal."},
+    {0}};
+
+static const rhm_option kernels[] = {{.name = "isa",
+                                      .kind = RHM_OPTION_TEXT,
+                                      .argument = "auto|scalar|avx2|avx512",
+                                      .otherwise = "auto",
+                                      .place = AT(running.isa),
+                                      .help = "Instruction set of the kernels; results do not depend on it."},
+                                     {.name = "backend",
+                                      .kind = RHM_OPTION_TEXT,
+                                      .argument = "NAME",
+                                      .otherwise = "native",
+                                      .place = AT(running.backend),
+                                      .help = "Who computes the products: native, the project's own kernels."},
+                                     {.name = "memory-limit",
+                                      .kind = RHM_OPTION_NBYTES,
+                                      .argument = "SIZE",
+                                      .unit = "bytes",
+                                      .otherwise = "what the machine or the control group has",
+                                      .least = 1,
+                                      .greatest = MOST_NBYTES,
+                                      .place = AT(running.memory_limit_nbytes),
+                                      .help = "Memory that may be used; what needs more is refused before it starts."},
+                                     {0}};
+
+const rhm_option_group rhm_instance_options = {"Instance", instance};
+const rhm_option_group rhm_budget_options = {"Size of the training", budget};
+const rhm_option_group rhm_method_options = {"Method of the training", method};
+const rhm_option_group rhm_thread_options = {"Running", threads};
+const rhm_option_group rhm_kernel_options = {"Kernels and memory", kernels};
+
+uint64_t rhm_settings_data_seed(const rhm_settings *settings) {
+    return rhm_option_given(settings, "data-seed") ? settings->data_seed : settings->instance.seed;
+}
+
+rhm_status rhm_settings_by_level(double *by_level, const rhm_settings *settings, const char *name, const rhm_list *list,
+                                 uint32_t levels, rhm_error *error) {
+    if (list->count > 1 && list->count != levels)
+        return rhm_fail(error, RHM_INVALID,
+                        "--%s %s has %u values: with %u levels allowed are one, or %u for levels %u to 1", name,
+                        rhm_option_given(settings, name), list->count, levels, levels, levels);
+    for (uint32_t level = 1; level <= levels; level++)
+        by_level[level] = list->value[list->count > 1 ? levels - level : 0];
+    return RHM_OK;
+}
+
+static bool all_chosen(const rhm_train_options *options, uint32_t levels) {
+    for (uint32_t level = 1; level <= levels; level++)
+        if (options->samples[level] == 0)
+            return false;
+    return true;
+}
+
+rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
+                               rhm_error *error) {
+    double samples[RHM_MAX_LEVELS + 1];
+    RHM_TRY(rhm_settings_by_level(samples, settings, "samples", &settings->training.samples, levels, error));
+    for (uint32_t level = 1; level <= levels; level++)
+        options->samples[level] = (uint64_t)samples[level];
+    options->width = (uint32_t)settings->training.width;
+    options->max_samples = settings->training.max_samples;
+    options->max_width = (uint32_t)settings->training.max_width;
+    static const char *const limits[] = {"max-samples", "max-seconds"};
+    for (size_t i = 0; all_chosen(options, levels) && i < sizeof limits / sizeof *limits; i++)
+        RHM_TRY(rhm_option_refuse(settings, limits[i],
+                                  "has no effect where --samples gives every number: leave one out", error));
+    if (options->width)
+        return rhm_option_refuse(settings, "max-width", "has no effect where --width gives the number: leave one out",
+                                 error);
+    return RHM_OK;
+}

@@ -1,0 +1,88 @@
+/* Everything a command line can say, the groups of options that subcommands share, and the subcommands themselves. */
+#ifndef RHM_CLI_SETTINGS_H
+#define RHM_CLI_SETTINGS_H
+
+#include "cli/options.h"
+#include "rhm/learner.h"
+
+enum { RHM_MOST_GROUPS = 8, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 64 };
+
+typedef struct rhm_settings {
+    const struct rhm_command *command;
+    char *const *arguments; /* as typed, after the subcommand's name */
+    int argument_count;
+    const char *operands[RHM_MOST_OPERANDS];
+
+    struct {
+        rhm_list vocab, rules;
+        uint64_t branching, levels, seed;
+        int rule_sampling;
+        const char *grammar;
+        bool identifiable;
+    } instance;
+
+    struct {
+        rhm_list samples, bandwidth, ridge, parents;
+        uint64_t width, max_samples, max_width;
+        int solver;
+        double tolerance, max_seconds;
+    } training;
+
+    struct {
+        uint64_t threads, memory_limit_nbytes;
+        const char *placement, *isa, *backend;
+        int progress;
+    } running;
+
+    const char *data;   /* data set to read */
+    const char *output; /* file to write */
+    const char *report; /* JSON report to write */
+    uint64_t data_seed; /* use rhm_settings_data_seed */
+    uint64_t samples;   /* sequences to draw */
+    uint64_t test_samples;
+    bool latents;
+    bool json;
+
+    struct {
+        const rhm_option *option;
+        const char *text;
+    } given[RHM_MOST_GIVEN]; /* what the user typed */
+    size_t given_count;
+} rhm_settings;
+
+typedef struct rhm_command {
+    const char *name;
+    const char *operands;    /* as shown in the usage line; "" for none */
+    size_t operand_count;    /* exactly so many */
+    const char *summary;     /* one line in `rhm --help` */
+    const char *description; /* first paragraphs of the subcommand's own --help */
+    const rhm_option_group *groups[RHM_MOST_GROUPS];
+    rhm_status (*run)(const rhm_settings *settings, rhm_error *error);
+} rhm_command;
+
+extern const rhm_option_group rhm_instance_options; /* --vocab ... --grammar */
+extern const rhm_option_group rhm_budget_options;   /* --samples, --width and their limits */
+extern const rhm_option_group rhm_method_options;   /* --bandwidth ... --max-seconds */
+extern const rhm_option_group rhm_thread_options;   /* --threads, --placement, --progress */
+extern const rhm_option_group rhm_kernel_options;   /* --isa, --backend, --memory-limit */
+
+/* --data-seed, or the value of --seed where it was not given. */
+uint64_t rhm_settings_data_seed(const rhm_settings *settings);
+
+/* Values of a per-level option, typed with level L first, as by_level[1..levels]; one value stands for all levels. */
+rhm_status rhm_settings_by_level(double *by_level, const rhm_settings *settings, const char *name, const rhm_list *list,
+                                 uint32_t levels, rhm_error *error);
+
+/* The budget group into samples, width, max_samples and max_width; refuses limits on what is given outright. */
+rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
+                               rhm_error *error);
+
+extern const rhm_command rhm_command_grammar;
+extern const rhm_command rhm_command_sample;
+extern const rhm_command rhm_command_train;
+extern const rhm_command rhm_command_eval;
+extern const rhm_command rhm_command_predict;
+extern const rhm_command rhm_command_inspect;
+extern const rhm_command rhm_command_plan;
+
+#endif

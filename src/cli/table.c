@@ -1,0 +1,65 @@
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+enum { CELL_NBYTES = 32 };
+
+/* `value` with four digits, or "-" where it does not exist. */
+static const char *cell(double value, char text[CELL_NBYTES]) {
+    if (isnan(value))
+        snprintf(text, CELL_NBYTES, "-");
+    else
+        snprintf(text, CELL_NBYTES, "%.4g", value);
+    return text;
+}
+
+static void row(FILE *stream, const rhm_level_report *level, const rhm_analysis *analysis) {
+    char rho[CELL_NBYTES], separation[CELL_NBYTES], radius[CELL_NBYTES], error[CELL_NBYTES], synonyms[CELL_NBYTES];
+    fprintf(stream, "%5u %11.10g %10" PRIu64 " %6u %9.4g %9.3g %5u %9.2g %9s %9s %9s %9s %9s %8.2f\n", level->level,
+            (double)level->samples, level->distinct_patches, level->width, level->bandwidth, level->ridge,
+            level->iterations, level->residual, cell(analysis ? analysis->rho[level->level] : (double)NAN, rho),
+            cell(level->cluster_separation, separation), cell(level->cluster_radius, radius),
+            cell(level->posterior_error_mean, error), cell(level->synonym_accuracy, synonyms), level->total_seconds);
+}
+
+void rhm_table_levels(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis) {
+    fprintf(stream, "%5s %11s %10s %6s %9s %9s %5s %9s %9s %9s %9s %9s %9s %8s\n", "level", "samples", "distinct",
+            "width", "bandwidth", "ridge", "steps", "residual", "rho", "clusters", "radius", "error", "synonyms",
+            "seconds");
+    for (uint32_t level = report->levels; level >= 1; level--)
+        row(stream, &report->level[level], analysis);
+    for (uint32_t level = report->levels; level >= 1; level--) {
+        const rhm_level_report *one = &report->level[level];
+        if (!one->resolved)
+            fprintf(stream,
+                    "WARNING: level %u is not resolved: the groups of its outputs overlap, so the levels above it "
+                    "may fail%s%s\n",
+                    level, *one->limit ? "; " : "", one->limit);
+        else if (*one->limit)
+            fprintf(stream, "note: level %u: %s\n", level, one->limit);
+        if (one->clamped)
+            fprintf(stream,
+                    "note: level %u: %" PRIu64 " outputs summed to less than %g and were normalised by that floor\n",
+                    level, one->clamped, (double)RHM_NORMALIZATION_FLOOR);
+    }
+}
+
+void rhm_table_seconds(FILE *stream, const rhm_train_report *report) {
+    double sample = 0, embed = 0, bandwidth = 0, solve = 0, total = 0;
+    for (uint32_t level = 1; level <= report->levels; level++) {
+        const rhm_level_report *one = &report->level[level];
+        sample += one->sample_seconds;
+        embed += one->embed_seconds;
+        bandwidth += one->bandwidth_seconds;
+        solve += one->solve_seconds;
+        total += one->total_seconds;
+    }
+    const double other = report->seconds - total - report->test_seconds;
+    fprintf(stream,
+            "seconds     %.2f: sampling %.2f, embedding %.2f, choosing bandwidths %.2f, solving %.2f, rest of the "
+            "levels %.2f, "
+            "test %.2f, other %.2f\n",
+            report->seconds, sample, embed, bandwidth, solve, fmax(0, total - sample - embed - bandwidth - solve),
+            report->test_seconds, fmax(0, other));
+}

@@ -1,0 +1,258 @@
+"""What the command refuses, how it stops, what it shows."""
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from command_tools import RHM, SMALL, refused, run
+
+# ---- bad usage ---------------------------------------------------------------------------------------------------------
+
+BAD_USAGE = [
+    # arguments, words of the sentence
+    (["frobnicate"], ["frobnicate", "--help"]),
+    (["train", "--frobnicate"], ["--frobnicate", "--help"]),
+    (["train", "--frobnicate=3"], ["--frobnicate"]),
+    (["train", "-x", "3"], ["-x"]),
+    (["train", "--level", "3"], ["--level"]),
+    (["train", "--checkpoint", "x"], ["--checkpoint"]),
+    (["train", "stray"], ["stray"]),
+    (["train", "--", "--stray"], ["--stray"]),
+    (["inspect"], ["FILE"]),
+    (["inspect", "a", "b"], ["b"]),
+    (["predict", "m.h5"], ["MODEL DATA"]),
+    (["predict", "m.h5", "d.h5"], ["-o"]),
+    (["sample", "--samples", "5"], ["-o"]),
+    (["sample", "-o", "x"], ["--samples"]),
+    (["sample", "-o", "x", "--samples", "0"], ["--samples '0'", "1"]),
+    (["sample", "-o", "x", "--samples", "auto"], ["--samples 'auto'"]),
+    (["train", "--levels"], ["--levels", "value"]),
+    (["train", "--levels", "--seed", "3"], ["--levels", "value"]),
+    (["train", "-o"], ["-o", "value"]),
+    (["train", "--report="], ["--report", "empty"]),
+    (["sample", "--latents=yes", "-o", "x", "--samples", "3"], ["--latents", "yes"]),
+    (["train", "--levels", "0"], ["--levels '0'", "1 to 32"]),
+    (["train", "--levels", "33"], ["--levels '33'", "1 to 32"]),
+    (["train", "--levels", "three"], ["--levels 'three'", "whole number"]),
+    (["train", "--levels", "2.5"], ["--levels '2.5'", "whole number"]),
+    (["train", "--levels", "0x3"], ["--levels '0x3'", "whole number"]),
+    (["train", "--levels", " 3"], ["--levels ' 3'"]),
+    (["train", "--levels", ""], ["--levels ''"]),
+    (["train", "--levels", "3,3"], ["--levels '3,3'"]),
+    (["train", "--levels", "99999999999999999999999"], ["too large"]),
+    (["train", "--branching", "1"], ["--branching '1'", "2 to 64"]),
+    (["train", "--branching", "65"], ["--branching '65'", "2 to 64"]),
+    (["train", "--vocab", "0"], ["--vocab '0'", "65536"]),
+    (["train", "--vocab", "65537"], ["--vocab '65537'", "65536"]),
+    (["train", "--vocab", "8,,8"], ["--vocab '8,,8'", "empty"]),
+    (["train", "--vocab", "8,8,"], ["--vocab", "empty"]),
+    (["train", "--vocab", ",".join(["4"] * 40)], ["--vocab"]),
+    (["train", "--vocab", "8,8,8", "--levels", "3"], ["--vocab 8,8,8", "3 values", "4"]),
+    (["train", "--rules", "0"], ["--rules '0'"]),
+    (["train", "--rules", "2,2", "--levels", "3"], ["--rules 2,2", "2 values", "3"]),
+    (["train", "--vocab", "4,4,4", "--rules", "2,2,2"], ["--rules 2,2,2"]),
+    (["train", "--vocab", "2", "--rules", "3", "--levels", "2"], ["6", "2^2 = 4"]),
+    (["train", "--vocab", "6,5,6", "--rules", "2"], ["first-token-uniform", "5"]),
+    (["train", "--vocab", "65536", "--rules", "4294967295"], ["level 1"]),
+    (["train", "--vocab", "4", "--branching", "64", "--levels", "32"], ["64"]),
+    (["train", "--seed", "-1"], ["--seed '-1'"]),
+    (["train", "--seed", "1", "--seed", "2"], ["--seed", "1", "2", "twice"]),
+    (["train", "--rule-sampling", "zipf"], ["--rule-sampling 'zipf'", "first-token-uniform, uniform"]),
+    (["train", "--samples", "1,2,3"], ["--samples 1,2,3", "3 values", "4"]),
+    (["train", "--samples", "0"], ["--samples '0'", "auto"]),
+    (["train", "--samples", "1e3,x", "--levels", "2"], ["--samples '1e3,x'"]),
+    (["train", "--samples", "1.5"], ["--samples '1.5'", "whole number"]),
+    (["train", "--samples", "1e16"], ["--samples '1e16'", "1e+15"]),
+    (["train", "--width", "0"], ["--width '0'", "auto"]),
+    (["train", "--width", "1e9"], ["--width '1e9'", "1048576"]),
+    (["train", "--bandwidth", "0"], ["--bandwidth '0'", "greater than 0"]),
+    (["train", "--bandwidth", "nan"], ["--bandwidth 'nan'"]),
+    (["train", "--bandwidth", "inf"], ["--bandwidth 'inf'"]),
+    (["train", "--bandwidth", "paper"], ["--bandwidth 'paper'", "auto"]),
+    (["train", "--bandwidth", "1,2"], ["--bandwidth 1,2"]),
+    (["train", "--ridge", "-0.1"], ["--ridge '-0.1'", "paper"]),
+    (["train", "--ridge", "1e400"], ["--ridge '1e400'", "too large"]),
+    (["train", "--ridge", "paper,1,1"], ["--ridge paper,1,1"]),
+    (["train", "--solver", "lu"], ["--solver 'lu'", "cg, gd, gd-paper, cholesky"]),
+    (["train", "--tolerance", "0"], ["--tolerance '0'", "greater than 0"]),
+    (["train", "--tolerance", "2"], ["--tolerance '2'"]),
+    (["train", "--test-samples", "0"], ["--test-samples '0'"]),
+    (["train", "--max-samples", "0"], ["--max-samples '0'"]),
+    (["train", "--max-seconds", "0"], ["--max-seconds '0'"]),
+    (["train", "--samples", "100", "--max-samples", "200"], ["--max-samples 200", "--samples"]),
+    (["train", "--samples", "100", "--max-seconds", "2"], ["--max-seconds 2", "--samples"]),
+    (["train", "--width", "64", "--max-width", "128"], ["--max-width 128", "--width"]),
+    (["train", "--threads", "0"], ["--threads '0'", "1 to 4096"]),
+    (["train", "--threads", "4097"], ["--threads '4097'"]),
+    (["train", "--placement", "diagonal"], ["diagonal", "compact", "scatter", "none"]),
+    (["train", "--isa", "sse"], ["sse", "scalar"]),
+    (["train", "--backend", "abacus"], ["abacus", "native"]),
+    (["train", "--memory-limit", "2x"], ["--memory-limit '2x'"]),
+    (["train", "--memory-limit", "0"], ["--memory-limit '0'"]),
+    (["train", "--progress", "maybe"], ["--progress 'maybe'", "auto, on, off"]),
+    (["train", "--parents", "8"], ["--parents 8", "--data"]),
+    (["train", "--grammar", "g.h5", "--vocab", "8"], ["--vocab 8", "--grammar"]),
+    (["train", "--grammar", "g.h5", "--rule-sampling", "uniform"], ["--rule-sampling uniform", "--grammar"]),
+    (["plan", "--grammar", "g.h5", "--seed", "3"], ["--seed 3", "--grammar"]),
+    (["train", "--data", "d.h5", "--grammar", "g.h5"], ["--grammar g.h5", "--data"]),
+    (["train", "--data", "d.h5", "--rules", "4"], ["--rules 4", "--data"]),
+    (["train", "--data", "d.h5", "--require-identifiable"], ["--require-identifiable", "--data"]),
+    (["eval", "m.h5", "--data", "d.h5", "--vocab", "8"], ["--vocab 8", "--data"]),
+    (["eval", "m.h5", "--data", "d.h5", "--data-seed", "8"], ["--data-seed 8", "--data"]),
+    (["eval", "m.h5", "--vocab", "4", "--levels", "3"], ["4", "8"]),
+    (["train", "-o", "same", "--report", "same"], ["same"]),
+    # inputs that are missing or of the wrong kind
+    (["inspect", "missing.h5"], ["missing.h5", "No such file"]),
+    (["inspect", "."], ["directory"]),
+    (["inspect", "r.json"], ["r.json", "HDF5"]),
+    (["train", "--grammar", "missing.h5"], ["missing.h5", "No such file"]),
+    (["train", "--grammar", "d.h5/x"], ["d.h5/x"]),
+    (["train", "--data", "missing.h5"], ["missing.h5", "No such file"]),
+    (["train", "--data", "g.h5"], ["g.h5"]),
+    (["train", "--grammar", "p.h5"], ["p.h5"]),
+    (["eval", "g.h5"], ["g.h5"]),
+    (["eval", "missing.h5"], ["missing.h5", "No such file"]),
+    (["predict", "m.h5", "missing.h5", "-o", "x"], ["missing.h5"]),
+    (["predict", "d.h5", "d.h5", "-o", "x"], ["d.h5"]),
+    (["predict", "m.h5", "m.h5", "-o", "x"], ["m.h5"]),
+]
+
+
+@pytest.mark.parametrize("arguments, says", BAD_USAGE, ids=lambda value: " ".join(value)[:60])
+def test_bad_usage_is_one_clear_line(here, arguments, says):
+    refused(*arguments, cwd=here, says=says)
+
+
+def test_no_command_prints_the_overview(tmp_path):
+    done = run(cwd=tmp_path, expect=2)
+    assert done.stdout == "" and done.stderr.startswith("usage: rhm COMMAND")
+
+
+def test_the_same_value_twice_is_fine(tmp_path):
+    run("grammar", *SMALL, "--seed=2", cwd=tmp_path)
+
+
+# ---- interruption ------------------------------------------------------------------------------------------------------
+
+
+def catches(process, number):
+    with open(f"/proc/{process.pid}/status") as f:
+        caught = next(line for line in f if line.startswith("SigCgt:"))
+    return int(caught.split()[1], 16) >> (number - 1) & 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("command", [
+    ["train", "--vocab", "32", "--rules", "8", "--levels", "4", "--samples", "1e9", "--width", "4096"],
+    ["sample", *SMALL, "--samples", "1e9"],
+], ids=lambda command: command[0])
+def test_interruption_is_clean(tmp_path, command, number):
+    # a shell may have started this test with SIGINT ignored
+    process = subprocess.Popen([RHM, *command, "-o", "out.h5"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    while not catches(process, number):
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert process.poll() is None
+    begin = time.monotonic()
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - begin < 5
+    assert stdout == "" and stderr == f"rhm {command[0]}: interrupted by signal {int(number)}\n"
+    assert os.listdir(tmp_path) == []
+
+
+# ---- what is shown -----------------------------------------------------------------------------------------------------
+
+
+def on_a_terminal(*arguments, cwd):
+    """Standard error of a run whose standard error is a terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([RHM, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while True:
+        ready, _, _ = select.select([ours], [], [], 60)
+        assert ready
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        seen += part
+    assert process.wait() == 0
+    os.close(ours)
+    return seen.decode()
+
+
+def test_progress_only_on_a_terminal(here, tmp_path):
+    assert "\x1b" not in (here / "train.txt").read_text() and "\r" not in (here / "train.txt").read_text()
+    long = ["sample", "--samples", "2000000", "-o", "d.h5"]
+    seen = on_a_terminal(*long, cwd=tmp_path)
+    assert "sampling" in seen and "%" in seen and "/s" in seen and "left" in seen
+    assert seen.endswith("\r\x1b[K")  # the line is gone at the end
+    short = ["sample", "--samples", "1000", "-o", "d.h5"]
+    assert run(*short, cwd=tmp_path).stderr == ""
+    assert on_a_terminal(*short, "--progress", "off", cwd=tmp_path) == ""
+    assert "%" in run(*short, "--progress", "on", cwd=tmp_path).stderr
+
+
+def test_training_shows_its_stages(tmp_path):
+    seen = on_a_terminal("train", *SMALL, "--samples", "5000", "--width", "256", cwd=tmp_path)
+    for level in (3, 2, 1):
+        assert f"level {level}" in seen
+
+
+OPTIONS = {
+    "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--grammar"],
+    "budget": ["--samples", "--width", "--max-samples", "--max-width"],
+    "method": ["--bandwidth", "--ridge", "--solver", "--tolerance", "--test-samples", "--data-seed", "--max-seconds"],
+    "threads": ["--threads", "--placement", "--progress"],
+    "kernels": ["--isa", "--backend", "--memory-limit"],
+}
+HELP = {
+    "grammar": OPTIONS["instance"] + ["--output", "--require-identifiable"],
+    "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output"],
+    "train": sum(OPTIONS.values(), []) + ["--data", "--parents", "--require-identifiable", "--output", "--report"],
+    "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
+                                                                              "--json"],
+    "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output"],
+    "inspect": ["--json"],
+    "plan": OPTIONS["instance"] + OPTIONS["budget"] + ["--json"],
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_lists_every_option_with_its_default(tmp_path, command):
+    done = run(command, "--help", cwd=tmp_path)
+    assert done.stderr == "" and done.stdout.startswith(f"usage: rhm {command} ")
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    entries = {}
+    for line in done.stdout.splitlines():
+        words = line.replace("-o, ", "").replace("-h, ", "").split()
+        if words and words[0].startswith("--") and line.startswith("  -"):
+            name = words[0]
+            entries[name] = ""
+        elif entries and line.startswith("      "):
+            entries[name] += line
+    assert sorted(entries) == sorted(HELP[command] + ["--help"])
+    for name, text in entries.items():
+        if name not in ("--help", "--latents", "--json", "--require-identifiable"):
+            assert "Default: " in text, name
+    assert run(command, "-h", cwd=tmp_path).stdout == done.stdout
+    # --help wins over everything else on the line
+    assert run(command, "--frobnicate", "--help", cwd=tmp_path).stdout == done.stdout
+
+
+def test_overview_and_version(tmp_path):
+    text = run("--help", cwd=tmp_path).stdout
+    for command in HELP:
+        assert f"  {command} " in text
+    assert run("--version", cwd=tmp_path).stdout.split()[0] == "rhm"
