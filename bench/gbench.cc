@@ -1,0 +1,283 @@
+// The bridge to Google Benchmark: one call of the library per function, nothing thrown across, and the reporters. All
+// decisions are taken in C, on the other side; see gbench_internal.h.
+#include "gbench_internal.h"
+
+#include <benchmark/benchmark.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace {
+
+// benchmark::internal::Benchmark in older releases, benchmark::Benchmark in newer ones.
+using family =
+    std::remove_pointer_t<decltype(benchmark::RegisterBenchmark("", std::declval<void (*)(benchmark::State &)>()))>;
+
+family &as_family(void *raw) {
+    return *static_cast<family *>(raw);
+}
+
+benchmark::State &as_state(void *raw) {
+    return *static_cast<benchmark::State *>(raw);
+}
+
+const benchmark::State &as_state(const void *raw) {
+    return *static_cast<const benchmark::State *>(raw);
+}
+
+// What the library throws is std::bad_alloc, or a formatting of it.
+template <typename Operation> bool succeeds(Operation operation) noexcept {
+    try {
+        operation();
+        return true;
+    } catch (const std::exception &) {
+        return false;
+    }
+}
+
+// Hands rows on to a reporter of the library, without the numbers that are not JSON. They arise from 0/0 and x/0 in
+// rates and in the coefficient of variation, after the benchmark has returned.
+class finite_reporter : public benchmark::BenchmarkReporter {
+  public:
+    // Without `inner`, rows are dropped. `out` outlives this object.
+    finite_reporter(std::unique_ptr<benchmark::BenchmarkReporter> inner, std::ostream &out) : inner_(std::move(inner)) {
+        if (inner_)
+            inner_->SetOutputStream(&out);
+    }
+
+    bool ReportContext(const Context &context) override {
+        return !inner_ || inner_->ReportContext(context);
+    }
+
+    void ReportRuns(const std::vector<Run> &runs) override {
+        if (!inner_)
+            return;
+        std::vector<Run> finite(runs);
+        for (Run &run : finite)
+            keep_finite(run);
+        inner_->ReportRuns(finite);
+    }
+
+    void Finalize() override {
+        if (inner_)
+            inner_->Finalize();
+    }
+
+  private:
+    static void keep_finite(Run &run) {
+        std::string omitted;
+        const auto note = [&omitted](const std::string &name, double value) {
+            omitted += (omitted.empty() ? "omitted: " : ",") + name;
+            omitted += std::isnan(value) ? "=nan" : value > 0 ? "=inf" : "=-inf";
+        };
+        for (auto it = run.counters.begin(); it != run.counters.end();) {
+            const double value = it->second.value;
+            if (!std::isfinite(value))
+                note(it->first, value);
+            it = std::isfinite(value) ? std::next(it) : run.counters.erase(it);
+        }
+        // These two fields are part of every row: zero stands in for what is not a number.
+        const std::pair<const char *, double *> times[] = {{"real_time", &run.real_accumulated_time},
+                                                           {"cpu_time", &run.cpu_accumulated_time}};
+        for (const auto &time : times) {
+            if (!std::isfinite(*time.second)) {
+                note(time.first, *time.second);
+                *time.second = 0;
+            }
+        }
+        if (!omitted.empty())
+            run.report_label += (run.report_label.empty() ? "" : "; ") + omitted;
+    }
+
+    std::unique_ptr<benchmark::BenchmarkReporter> inner_;
+};
+
+std::unique_ptr<benchmark::BenchmarkReporter> make_display(const gb_flags &flags) {
+    using console = benchmark::ConsoleReporter;
+    if (flags.json)
+        return std::unique_ptr<benchmark::BenchmarkReporter>(new benchmark::JSONReporter);
+    const int options = (flags.colour ? console::OO_Color : 0) | (flags.tabular ? console::OO_Tabular : 0);
+    return std::unique_ptr<benchmark::BenchmarkReporter>(new console(static_cast<console::OutputOptions>(options)));
+}
+
+} // namespace
+
+bool gb_raw_initialize(int *argc, char **argv) {
+    return succeeds([&] { benchmark::Initialize(argc, argv); });
+}
+
+bool gb_raw_add_context(const char *key, const char *value) {
+    return succeeds([&] { benchmark::AddCustomContext(key, value); });
+}
+
+void gb_raw_shutdown(void) {
+    succeeds([] {
+        benchmark::ClearRegisteredBenchmarks();
+        benchmark::Shutdown();
+    });
+}
+
+bool gb_raw_run(const char *filter, const gb_flags *flags, const char *report_path, size_t *matched) {
+    bool file_failed = false;
+    const bool ran = succeeds([&] {
+        std::ofstream file;
+        std::unique_ptr<benchmark::BenchmarkReporter> json;
+        if (report_path) {
+            file.open(report_path);
+            file_failed = !file;
+            json.reset(new benchmark::JSONReporter);
+        }
+        if (file_failed)
+            return;
+        finite_reporter display(make_display(*flags), std::cout);
+        finite_reporter report(std::move(json), file);
+        // The library wants a name for the file reporter's file and writes no byte of its own into it: gbench_flags.c.
+        *matched =
+            benchmark::RunSpecifiedBenchmarks(&display, &report, filter ? filter : benchmark::GetBenchmarkFilter());
+        std::cout.flush();
+        if (report_path) {
+            errno = 0;
+            file.close();
+            file_failed = !file;
+        }
+    });
+    if (file_failed && errno == 0)
+        errno = EIO;
+    if (!ran)
+        errno = 0;
+    return ran && !file_failed;
+}
+
+void *gb_raw_register(gb_bench *bench) {
+    void *raw = nullptr;
+    const auto body = [bench](benchmark::State &state) { gb_run_body(&state, bench); };
+    return succeeds([&] { raw = benchmark::RegisterBenchmark(bench->name, body); }) ? raw : nullptr;
+}
+
+bool gb_raw_args(void *raw, const int64_t *values, size_t count) {
+    return succeeds([&] { as_family(raw).Args(std::vector<std::int64_t>(values, values + count)); });
+}
+
+bool gb_raw_arg_names(void *raw, const char *const *names, size_t count) {
+    return succeeds([&] {
+        std::vector<std::string> copies;
+        for (size_t i = 0; i < count; i++)
+            copies.emplace_back(names[i] ? names[i] : "");
+        as_family(raw).ArgNames(copies);
+    });
+}
+
+void gb_raw_unit(void *raw, gb_time_unit unit) {
+    static const benchmark::TimeUnit units[] = {benchmark::kNanosecond, benchmark::kMicrosecond,
+                                                benchmark::kMillisecond, benchmark::kSecond};
+    as_family(raw).Unit(units[unit]);
+}
+
+void gb_raw_min_time(void *raw, double seconds) {
+    as_family(raw).MinTime(seconds);
+}
+
+void gb_raw_warmup_time(void *raw, double seconds) {
+    as_family(raw).MinWarmUpTime(seconds);
+}
+
+void gb_raw_iterations(void *raw, int64_t count) {
+    as_family(raw).Iterations(count);
+}
+
+void gb_raw_repetitions(void *raw, int count) {
+    as_family(raw).Repetitions(count);
+}
+
+void gb_raw_report_aggregates_only(void *raw) {
+    as_family(raw).ReportAggregatesOnly(true);
+}
+
+void gb_raw_display_aggregates_only(void *raw) {
+    as_family(raw).DisplayAggregatesOnly(true);
+}
+
+void gb_raw_use_real_time(void *raw) {
+    as_family(raw).UseRealTime();
+}
+
+void gb_raw_measure_process_cpu_time(void *raw) {
+    as_family(raw).MeasureProcessCPUTime();
+}
+
+void gb_raw_use_manual_time(void *raw) {
+    as_family(raw).UseManualTime();
+}
+
+bool gb_raw_keep_running(void *raw, int64_t count) {
+    return count == 1 ? as_state(raw).KeepRunning() : as_state(raw).KeepRunningBatch(count);
+}
+
+void gb_raw_pause(void *raw) {
+    as_state(raw).PauseTiming();
+}
+
+void gb_raw_resume(void *raw) {
+    as_state(raw).ResumeTiming();
+}
+
+void gb_raw_set_iteration_time(void *raw, double seconds) {
+    as_state(raw).SetIterationTime(seconds);
+}
+
+bool gb_raw_stop(void *raw, bool is_error, const char *reason) {
+    return succeeds([&] {
+#if GB_HAVE_SKIP_MESSAGE
+        if (is_error)
+            as_state(raw).SkipWithError(reason);
+        else
+            as_state(raw).SkipWithMessage(reason);
+#else
+        as_state(raw).SkipWithError(((is_error ? "" : "skipped: ") + std::string(reason)).c_str());
+#endif
+    });
+}
+
+bool gb_raw_counter(void *raw, const char *name, double value, unsigned flags) {
+    using benchmark::Counter;
+    Counter::Flags how = Counter::kDefaults;
+    how = how | (flags & GB_RATE ? Counter::kIsRate : Counter::kDefaults);
+    how = how | (flags & GB_AVG_ITERATIONS ? Counter::kAvgIterations : Counter::kDefaults);
+    how = how | (flags & GB_INVARIANT ? Counter::kIsIterationInvariant : Counter::kDefaults);
+    how = how | (flags & GB_INVERT ? Counter::kInvert : Counter::kDefaults);
+    const Counter::OneK one_k = flags & GB_1024 ? Counter::kIs1024 : Counter::kIs1000;
+    return succeeds([&] { as_state(raw).counters[name] = Counter(value, how, one_k); });
+}
+
+bool gb_raw_bytes_processed(void *raw, int64_t nbytes) {
+    return succeeds([&] { as_state(raw).SetBytesProcessed(nbytes); });
+}
+
+bool gb_raw_items_processed(void *raw, int64_t items) {
+    return succeeds([&] { as_state(raw).SetItemsProcessed(items); });
+}
+
+bool gb_raw_label(void *raw, const char *text) {
+    return succeeds([&] { as_state(raw).SetLabel(text); });
+}
+
+int64_t gb_raw_range(const void *raw, size_t index) {
+    return as_state(raw).range(index);
+}
+
+int64_t gb_raw_iterations_done(const void *raw) {
+    return as_state(raw).iterations();
+}
+
+int64_t gb_raw_max_iterations(const void *raw) {
+    return as_state(raw).max_iterations;
+}

@@ -1,0 +1,269 @@
+/*
+ * One run of one row. The library ends the process when the protocol of its loop is broken (Debian's build has these
+ * checks on), so the protocol is kept here and a breach fails the row.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "gbench_internal.h"
+
+/* The library puts no wall limit on manual time, so a benchmark that reports next to nothing would run for hours. */
+static const double manual_wall_seconds = 10, manual_wall_factor = 20;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/*
+ * End the run with the row's reason. The library compares the iterations of all repetitions, failed ones included, and
+ * aborts when they differ; so this one is first made to count as many as the last complete one did.
+ */
+static void stop_raw(gb_state *state) {
+    const gb_row *row = state->row;
+    if (row->max_iterations == gb_raw_max_iterations(state->raw)) {
+        const int64_t missing = row->iterations - gb_raw_iterations_done(state->raw);
+        if (missing > 0)
+            gb_raw_keep_running(state->raw, missing);
+    }
+    if (!gb_raw_stop(state->raw, row->outcome != GB_SKIPPED, row->reason))
+        gb_raw_stop(state->raw, true, "");
+    state->stopped = state->ended = true;
+    state->looping = state->paused = false;
+}
+
+__attribute__((format(printf, 3, 4))) static void stop(gb_state *state, gb_outcome outcome, const char *format, ...) {
+    if (state->stopped)
+        return;
+    char reason[GB_TEXT_NBYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    gb_text_copy(state->row->reason, sizeof state->row->reason, reason);
+    state->row->outcome = outcome;
+    stop_raw(state);
+}
+
+static void stop_without_memory(gb_state *state) {
+    stop(state, GB_FAILED, "the system refused memory to the report");
+}
+
+void gb_skip_error(gb_state *state, const char *reason) {
+    stop(state, GB_FAILED, "%s", reason ? reason : "no reason given");
+}
+
+void gb_skip_message(gb_state *state, const char *reason) {
+    stop(state, GB_SKIPPED, "%s", reason ? reason : "no reason given");
+}
+
+bool gb_skipped(const gb_state *state) {
+    return state->stopped;
+}
+
+/* What must hold when the body comes back for another pass. */
+static void check_pass(gb_state *state, int64_t count) {
+    gb_row *row = state->row;
+    if (count < 1)
+        stop(state, GB_FAILED, "a batch of %" PRId64 " iterations: allowed are 1 or more", count);
+    else if (row->batch && row->batch != count)
+        stop(state, GB_FAILED, "a batch of %" PRId64 " iterations after one of %" PRId64 ": a row uses one size", count,
+             row->batch);
+    else if (state->paused)
+        stop(state, GB_FAILED, "the iteration ended between gb_pause and gb_resume");
+    row->batch = count;
+    if (!state->bench->has_manual_time || state->stopped)
+        return;
+    const double wall = state->passes ? now() - state->begin : 0;
+    if (state->passes == 0)
+        state->begin = now();
+    if (state->times_set != state->passes)
+        stop(state, GB_FAILED,
+             "gb_set_iteration_time was called %" PRId64 " times in %" PRId64 " passes: once in each is needed",
+             state->times_set, state->passes);
+    else if (wall > manual_wall_seconds && wall > manual_wall_factor * state->manual_seconds)
+        stop(state, GB_FAILED,
+             "%.3g s of manual time in %.3g s: the library would not stop before it reaches the minimum time",
+             state->manual_seconds, wall);
+}
+
+bool gb_keep_running(gb_state *state) {
+    return gb_keep_running_batch(state, 1);
+}
+
+bool gb_keep_running_batch(gb_state *state, int64_t count) {
+    if (state->ended)
+        return false;
+    if (count < 1 || count != state->row->batch || state->paused || state->bench->has_manual_time) {
+        check_pass(state, count);
+        if (state->stopped)
+            return false;
+    }
+    state->looping = gb_raw_keep_running(state->raw, count);
+    state->ended = !state->looping;
+    state->passes += state->looping;
+    return state->looping;
+}
+
+void gb_set_iteration_time(gb_state *state, double seconds) {
+    if (!state->bench->has_manual_time)
+        stop(state, GB_FAILED, "gb_set_iteration_time without gb_use_manual_time");
+    else if (!state->looping)
+        stop(state, GB_FAILED, "gb_set_iteration_time outside the loop");
+    else if (!isfinite(seconds) || seconds < 0)
+        stop(state, GB_FAILED, "an iteration time of %g s: allowed is 0 or more", seconds);
+    if (state->stopped)
+        return;
+    state->times_set++;
+    state->manual_seconds += seconds;
+    gb_raw_set_iteration_time(state->raw, seconds);
+}
+
+void gb_pause(gb_state *state) {
+    if (!state->looping || state->paused) {
+        stop(state, GB_FAILED, "gb_pause outside the loop or while paused");
+        return;
+    }
+    state->paused = true;
+    gb_raw_pause(state->raw);
+}
+
+void gb_resume(gb_state *state) {
+    if (!state->looping || !state->paused) {
+        stop(state, GB_FAILED, "gb_resume without gb_pause");
+        return;
+    }
+    state->paused = false;
+    gb_raw_resume(state->raw);
+}
+
+static void note_omitted(gb_state *state, const char *name, double value) {
+    const size_t used = strlen(state->omitted);
+    snprintf(state->omitted + used, sizeof state->omitted - used, "%s%s=%s", used ? "," : "omitted: ", name,
+             isnan(value) ? "nan"
+             : value > 0  ? "inf"
+                          : "-inf");
+}
+
+/* Whether the counter has the flags it had before; the library aborts when they change between repetitions. */
+static bool agree_on_flags(gb_bench *bench, const char *name, unsigned flags) {
+    for (size_t i = 0; i < bench->counter_count; i++)
+        if (strcmp(bench->counters[i].name, name) == 0)
+            return bench->counters[i].flags == flags;
+    if (bench->counter_count == GB_MAX_COUNTERS)
+        return false;
+    gb_text_copy(bench->counters[bench->counter_count].name, GB_COUNTER_NBYTES, name);
+    bench->counters[bench->counter_count++].flags = flags;
+    return true;
+}
+
+void gb_counter(gb_state *state, const char *name, double value, unsigned flags) {
+    if (!name || !gb_is_counter_name(name))
+        stop(state, GB_FAILED, "counter name '%s': allowed are 1 to %d letters, digits and _-./%%()", name ? name : "",
+             GB_COUNTER_NBYTES - 1);
+    else if (gb_is_row_field(name))
+        stop(state, GB_FAILED, "counter name '%s' is a field of the report: choose another", name);
+    else if (flags >= 2 * GB_1024)
+        stop(state, GB_FAILED, "counter '%s' has unknown flags %#x", name, flags);
+    else if (!agree_on_flags(state->bench, name, flags))
+        stop(state, GB_FAILED, "counter '%s' changes its flags, or is one more than %d", name, GB_MAX_COUNTERS);
+    if (state->stopped)
+        return;
+    if (!isfinite(value))
+        note_omitted(state, name, value);
+    else if (!gb_raw_counter(state->raw, name, value, flags))
+        stop_without_memory(state);
+}
+
+void gb_bytes_processed(gb_state *state, int64_t nbytes) {
+    if (!state->stopped && !gb_raw_bytes_processed(state->raw, nbytes))
+        stop_without_memory(state);
+}
+
+void gb_items_processed(gb_state *state, int64_t items) {
+    if (!state->stopped && !gb_raw_items_processed(state->raw, items))
+        stop_without_memory(state);
+}
+
+void gb_label(gb_state *state, const char *text) {
+    gb_text_copy(state->label, sizeof state->label, text);
+}
+
+size_t gb_range_count(const gb_state *state) {
+    return state->bench->has_rows ? state->bench->range_count : 0;
+}
+
+int64_t gb_range(gb_state *state, size_t index) {
+    if (index < gb_range_count(state))
+        return state->row->ranges[index];
+    stop(state, GB_FAILED, "argument %zu is asked for where there are %zu", index, gb_range_count(state));
+    return 0;
+}
+
+int64_t gb_iterations_done(const gb_state *state) {
+    return gb_raw_iterations_done(state->raw);
+}
+
+int64_t gb_max_iterations(const gb_state *state) {
+    return gb_raw_max_iterations(state->raw);
+}
+
+const char *gb_name(const gb_state *state) {
+    return state->bench->name;
+}
+
+size_t gb_run_index(const gb_state *state) {
+    return state->row->runs;
+}
+
+static void check_complete(gb_state *state) {
+    if (!state->ended)
+        stop(state, GB_FAILED, "the benchmark returned before gb_keep_running was false");
+    else if (state->bench->has_manual_time && state->times_set != state->passes)
+        stop(state, GB_FAILED,
+             "gb_set_iteration_time was called %" PRId64 " times in %" PRId64 " passes: once in each is needed",
+             state->times_set, state->passes);
+}
+
+static void set_label(gb_state *state) {
+    char text[sizeof state->label + sizeof state->omitted + 2];
+    snprintf(text, sizeof text, "%s%s%s", state->label, *state->label && *state->omitted ? "; " : "", state->omitted);
+    if (*text && !gb_raw_label(state->raw, text))
+        stop_without_memory(state);
+}
+
+/*
+ * The hooks are called here and not by the library, whose own cannot carry user data before 1.9.5. Its threads being 1,
+ * it calls this function exactly once between them, and no clock runs outside the loop.
+ */
+void gb_run_body(void *raw, gb_bench *bench) {
+    int64_t ranges[GB_MAX_RANGES] = {0};
+    const size_t count = bench->has_rows ? bench->range_count : 0;
+    for (size_t i = 0; i < count; i++)
+        ranges[i] = gb_raw_range(raw, i);
+    gb_state state = {.raw = raw, .bench = bench, .row = gb_find_row(bench, ranges)};
+    if (state.row->outcome == GB_SKIPPED || state.row->outcome == GB_FAILED) {
+        stop_raw(&state);
+        return;
+    }
+    if (bench->setup)
+        bench->setup(&state, bench->user);
+    if (!state.stopped) {
+        bench->body(&state, bench->user);
+        check_complete(&state);
+    }
+    if (bench->teardown)
+        bench->teardown(&state, bench->user);
+    set_label(&state);
+    if (!state.stopped) {
+        state.row->outcome = GB_MEASURED;
+        state.row->max_iterations = gb_max_iterations(&state);
+        state.row->iterations = gb_iterations_done(&state);
+    }
+    state.row->runs++;
+}

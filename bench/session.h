@@ -1,0 +1,19 @@
+/* What every benchmark program does besides its benchmarks. */
+#ifndef RHM_BENCH_SESSION_H
+#define RHM_BENCH_SESSION_H
+
+/*
+ * Read the flags, put into the report's context what a reader needs to judge the numbers, call `register_all`, run,
+ * clean up. Returns the exit status: 0 done, 1 a benchmark failed or none was measured, 2 bad usage.
+ */
+int session_main(int argc, char **argv, const char *about, void (*register_all)(void));
+
+/* CPUs this process may run on; Google Benchmark's own num_cpus counts those of the machine. */
+int session_allowed_cpus(void);
+
+/*
+ * Thread counts of a sweep: 1, 2, 4, ... and the number of allowed CPUs. Returns how many were written, at most `room`.
+ */
+int session_thread_counts(int *counts, int room);
+
+#endif

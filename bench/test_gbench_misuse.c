@@ -1,0 +1,332 @@
+/* Mistakes in registration and in the loop, which the library's own checks answer with abort, or does not see. */
+#include "test_child.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+static const char report_path[] = "test_gbench_misuse.json";
+
+/* --- registration ---------------------------------------------------------------------------------------------------
+ */
+
+static const int64_t two[] = {1, 2}, zeros[] = {0, 0}, minus[] = {-1, 0};
+
+static void no_body(void) {
+    gb_register("b", NULL, NULL);
+}
+static void no_name(void) {
+    gb_register("", plain, NULL);
+}
+static void null_name(void) {
+    gb_register(NULL, plain, NULL);
+}
+static void control_in_name(void) {
+    gb_register("a\nb", plain, NULL);
+}
+static void twice(void) {
+    gb_register("b", plain, NULL), gb_register("b", plain, NULL);
+}
+static void other_length(void) {
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_arg(b, 1);
+    gb_args(b, two, 2);
+}
+static void names_of_other_length(void) {
+    static const char *const names[] = {"x", "y"};
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_arg(b, 1);
+    gb_arg_names(b, names, 2);
+}
+static void no_args(void) {
+    gb_args(gb_register("b", plain, NULL), two, 0);
+}
+static void same_args(void) {
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_arg(b, 1);
+    gb_arg(b, 1);
+}
+static void too_many_rows(void) {
+    gb_bench *b = gb_register("b", plain, NULL);
+    for (int64_t i = 0; i < 4097; i++)
+        gb_arg(b, i);
+}
+static void empty_list(void) {
+    static const int64_t *const lists[] = {two};
+    static const size_t lengths[] = {0};
+    gb_args_product(gb_register("b", plain, NULL), lists, lengths, 1);
+}
+static void negative_range(void) {
+    gb_ranges(gb_register("b", plain, NULL), minus, two, 2, 2);
+}
+static void backward_range(void) {
+    gb_ranges(gb_register("b", plain, NULL), two, zeros, 2, 2);
+}
+static void multiplier_of_one(void) {
+    gb_ranges(gb_register("b", plain, NULL), zeros, two, 2, 1);
+}
+static void unit_that_is_none(void) {
+    gb_unit(gb_register("b", plain, NULL), (gb_time_unit)4);
+}
+static void no_time(void) {
+    gb_min_time(gb_register("b", plain, NULL), 0);
+}
+static void nan_time(void) {
+    gb_min_time(gb_register("b", plain, NULL), (double)NAN);
+}
+static void warm_up_alone(void) {
+    gb_warmup_time(gb_register("b", plain, NULL), 1);
+}
+static void no_iterations(void) {
+    gb_iterations(gb_register("b", plain, NULL), 0);
+}
+static void time_and_iterations(void) {
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_iterations(b, 1);
+    gb_min_time(b, 1);
+}
+static void iterations_and_time(void) {
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_min_time(b, 1);
+    gb_iterations(b, 1);
+}
+static void no_repetitions(void) {
+    gb_repetitions(gb_register("b", plain, NULL), 0);
+}
+static void two_clocks(void) {
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_use_manual_time(b);
+    gb_use_real_time(b);
+}
+
+typedef struct mistake {
+    void (*make)(void);
+    const char *message;
+} mistake;
+
+static void play_mistake(const void *what, verdict *out) {
+    if (start(NULL, out) != RHM_OK)
+        return;
+    ((const mistake *)what)->make();
+    finish(NULL, NULL, out);
+}
+
+static void mistakes_in_registration_are_named(void **unused) {
+    (void)unused;
+    static const mistake cases[] = {
+        {no_body, "'b' needs a function"},
+        {no_name, "needs a function and a name"},
+        {null_name, "needs a function and a name"},
+        {control_in_name, "'a?b' needs"},
+        {twice, "'b' is registered twice"},
+        {other_length, "'b' has 2 arguments where it had 1"},
+        {names_of_other_length, "'b' has 2 arguments where it had 1"},
+        {no_args, "'b' has 0 arguments"},
+        {same_args, "'b' has the same arguments twice"},
+        {too_many_rows, "'b' has more than 4096"},
+        {empty_list, "'b' has a product of arguments with no tuple"},
+        {negative_range, "'b' has the range -1 to 1 by 2"},
+        {backward_range, "'b' has the range 1 to 0 by 2"},
+        {multiplier_of_one, "'b' has the range 0 to 1 by 1"},
+        {unit_that_is_none, "'b' has time unit 4"},
+        {no_time, "'b' has a minimum time of 0 s"},
+        {nan_time, "'b' has a minimum time of nan s"},
+        {warm_up_alone, "'b' has a warm-up time without"},
+        {no_iterations, "'b' has 0 iterations"},
+        {time_and_iterations, "'b' has both"},
+        {iterations_and_time, "'b' has both"},
+        {no_repetitions, "'b' has 0 repetitions"},
+        {two_clocks, "'b' uses real time and manual time"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const verdict v = in_child(cases[i].message, play_mistake, &cases[i]);
+        if (v.status != RHM_INVALID || !strstr(v.text, cases[i].message))
+            fail_msg("wanted '%s', got %s, '%s'", cases[i].message, rhm_status_name(v.status), v.text);
+    }
+}
+
+/* --- the loop's protocol
+ * ---------------------------------------------------------------------------------------------- */
+
+static void leaves_early(gb_state *state, void *user) {
+    (void)user;
+    if (gb_keep_running(state))
+        return;
+}
+static void never_loops(gb_state *state, void *user) {
+    (void)state, (void)user;
+}
+static void goes_on(gb_state *state, void *user) {
+    plain(state, user);
+    if (gb_keep_running(state) || gb_keep_running_batch(state, 5))
+        abort();
+    gb_skip_error(state, "asked again, and it was false");
+}
+static void batch_of_none(gb_state *state, void *user) {
+    (void)user;
+    while (gb_keep_running_batch(state, 0))
+        abort();
+}
+static void batches_differ(gb_state *state, void *user) {
+    (void)user;
+    for (int64_t n = 2; gb_keep_running_batch(state, n); n++)
+        GB_CLOBBER();
+}
+static void pauses_before(gb_state *state, void *user) {
+    gb_pause(state);
+    plain(state, user);
+}
+static void pauses_after(gb_state *state, void *user) {
+    plain(state, user);
+    gb_pause(state);
+}
+static void pauses_twice(gb_state *state, void *user) {
+    (void)user;
+    while (gb_keep_running(state)) {
+        gb_pause(state);
+        gb_pause(state);
+    }
+}
+static void stays_paused(gb_state *state, void *user) {
+    (void)user;
+    while (gb_keep_running(state))
+        gb_pause(state);
+}
+static void returns_paused(gb_state *state, void *user) {
+    (void)user;
+    if (gb_keep_running(state))
+        gb_pause(state);
+}
+static void only_resumes(gb_state *state, void *user) {
+    (void)user;
+    while (gb_keep_running(state))
+        gb_resume(state);
+}
+static void asks_too_far(gb_state *state, void *user) {
+    gb_range(state, 1);
+    plain(state, user);
+}
+static void sets_time(gb_state *state, void *user) {
+    const double *seconds = user;
+    while (gb_keep_running(state))
+        gb_set_iteration_time(state, *seconds);
+}
+static void sets_time_twice(gb_state *state, void *user) {
+    (void)user;
+    while (gb_keep_running(state)) {
+        gb_set_iteration_time(state, 1);
+        gb_set_iteration_time(state, 1);
+    }
+}
+static void sets_time_late(gb_state *state, void *user) {
+    plain(state, user);
+    gb_set_iteration_time(state, 1);
+}
+static void counts(gb_state *state, void *user) {
+    plain(state, NULL);
+    gb_counter(state, user, 1, 0);
+}
+static void counts_with_bad_flags(gb_state *state, void *user) {
+    plain(state, user);
+    gb_counter(state, "x", 1, 64);
+}
+static void changes_flags(gb_state *state, void *user) {
+    plain(state, user);
+    gb_counter(state, "x", 1, gb_run_index(state) == 1 ? GB_RATE : 0);
+}
+static void counts_too_much(gb_state *state, void *user) {
+    plain(state, user);
+    for (int i = 0; i < 49; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%d", i);
+        gb_counter(state, name, i, 0);
+    }
+}
+static void registers_while_running(gb_state *state, void *user) {
+    rhm_error error = {0};
+    gb_result result;
+    const bool refused = !gb_register("late", plain, NULL) && gb_run(NULL, NULL, &result, &error) == RHM_INVALID &&
+                         gb_add_context("late", "too", &error) == RHM_INVALID;
+    plain(state, user);
+    gb_skip_error(state, refused ? "refused all three" : "allowed too much");
+}
+
+typedef struct breach {
+    gb_function *body;
+    const char *message;
+    void *user;
+    bool manual;
+} breach;
+
+static void play_breach(const void *what, verdict *out) {
+    const breach *b = what;
+    if (start(NULL, out) != RHM_OK)
+        return;
+    gb_bench *bench = gb_register("b", b->body, b->user);
+    gb_arg(bench, 1);
+    gb_iterations(bench, 10);
+    gb_repetitions(bench, 3);
+    if (b->manual)
+        gb_use_manual_time(bench);
+    finish(NULL, report_path, out);
+}
+
+static void breaches_fail_the_row(void **unused) {
+    (void)unused;
+    static double negative = -1, not_a_number, one = 1;
+    static char threads[] = "threads", skip[] = "skip_message", bytes[] = "bytes_per_second", quote[] = "a\"b",
+                empty[] = "";
+    static char longest[66];
+    not_a_number = (double)NAN;
+    memset(longest, 'x', sizeof longest - 1);
+    const breach cases[] = {
+        {leaves_early, "returned before gb_keep_running was false", NULL, false},
+        {never_loops, "returned before gb_keep_running was false", NULL, false},
+        {goes_on, "asked again, and it was false", NULL, false},
+        {batch_of_none, "a batch of 0 iterations", NULL, false},
+        {batches_differ, "a batch of 3 iterations after one of 2", NULL, false},
+        {pauses_before, "gb_pause outside the loop", NULL, false},
+        {pauses_after, "gb_pause outside the loop", NULL, false},
+        {pauses_twice, "gb_pause outside the loop or while paused", NULL, false},
+        {stays_paused, "the iteration ended between gb_pause and gb_resume", NULL, false},
+        {returns_paused, "returned before gb_keep_running was false", NULL, false},
+        {only_resumes, "gb_resume without gb_pause", NULL, false},
+        {asks_too_far, "argument 1 is asked for where there are 1", NULL, false},
+        {plain, "called 0 times in 1 passes", NULL, true},
+        {sets_time_twice, "called 2 times in 1 passes", NULL, true},
+        {sets_time_late, "called 0 times in 1 passes", NULL, true},
+        {sets_time, "an iteration time of -1 s", &negative, true},
+        {sets_time, "an iteration time of nan s", &not_a_number, true},
+        {sets_time, "gb_set_iteration_time without gb_use_manual_time", &one, false},
+        {counts, "counter name 'threads' is a field of the report", threads, false},
+        {counts, "counter name 'skip_message' is a field of the report", skip, false},
+        {counts, "counter name 'bytes_per_second' is a field of the report", bytes, false},
+        {counts, "counter name 'a\"b': allowed", quote, false},
+        {counts, "counter name '': allowed", empty, false},
+        {counts, "xxx': allowed are 1 to 63", longest, false},
+        {counts_with_bad_flags, "counter 'x' has unknown flags 0x40", NULL, false},
+        {changes_flags, "counter 'x' changes its flags", NULL, false},
+        {counts_too_much, "counter 'c48' changes its flags, or is one more than 48", NULL, false},
+        {registers_while_running, "refused all three", NULL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const verdict v = in_child(cases[i].message, play_breach, &cases[i]);
+        if (v.status != RHM_FAILED || v.result.failed != 1 || !strstr(v.text, cases[i].message))
+            fail_msg("wanted '%s', got %s, '%s'", cases[i].message, rhm_status_name(v.status), v.text);
+        json_error_t where;
+        json_t *report = json_load_file(report_path, JSON_REJECT_DUPLICATES, &where);
+        if (!report)
+            fail_msg("'%s': the report is not JSON: %s", cases[i].message, where.text);
+        assert_true(json_array_size(json_object_get(report, "benchmarks")) >= 3);
+        json_decref(report);
+    }
+    remove(report_path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mistakes_in_registration_are_named),
+        cmocka_unit_test(breaches_fail_the_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
