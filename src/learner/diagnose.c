@@ -44,6 +44,7 @@ static double distance(const double *a, const double *b, size_t width) {
 typedef struct diagnosis {
     size_t parents, classes, distinct;
     const uint32_t *parent; /* (distinct) */
+    uint64_t *samples;      /* (distinct): of each patch */
     double *weight;         /* (distinct): share of the samples */
     double *output;         /* (distinct, classes), not centred */
     double *mean;           /* (parents, classes) */
@@ -55,6 +56,7 @@ static void fill(diagnosis *d, const rhm_patches *patches, const rhm_patch_count
         uint64_t n = 0;
         for (size_t cell = counts->offset[i]; cell < counts->offset[i + 1]; cell++)
             n += counts->count[cell];
+        d->samples[i] = n;
         d->weight[i] = (double)n / (double)patches->samples;
         d->share[d->parent[i]] += d->weight[i];
         for (size_t c = 0; c < d->classes; c++) {
@@ -73,7 +75,8 @@ static void compare(const diagnosis *d, const rhm_grammar *grammar, const rhm_an
     const double *posterior = analysis->posterior[level];
     const double *rule = rhm_grammar_probability(grammar, level);
     const size_t rules = rhm_grammar_shape(grammar)->rules[level];
-    double mean = 0, most = 0, radius = 0, nearest_own = 0;
+    double mean = 0, most = 0, radius = 0;
+    uint64_t nearest_own = 0, total = 0;
     for (size_t i = 0; i < d->distinct; i++) {
         const double *y = d->output + i * d->classes;
         const size_t own = d->parent[i];
@@ -85,7 +88,8 @@ static void compare(const diagnosis *d, const rhm_grammar *grammar, const rhm_an
         bool nearest = true;
         for (size_t p = 0; p < d->parents && nearest; p++)
             nearest = p == own || d->share[p] == 0 || distance(y, d->mean + p * d->classes, d->classes) > to_own;
-        nearest_own += nearest ? d->weight[i] : 0;
+        nearest_own += nearest ? d->samples[i] : 0;
+        total += d->samples[i];
     }
     double separation = INFINITY, floor = 0;
     for (size_t p = 0; p < d->parents; p++) {
@@ -106,7 +110,7 @@ static void compare(const diagnosis *d, const rhm_grammar *grammar, const rhm_an
     report->posterior_error_mean = mean;
     report->posterior_error_max = most;
     report->posterior_error_floor = floor;
-    report->synonym_accuracy = nearest_own;
+    report->synonym_accuracy = (double)nearest_own / (double)total;
     report->separation = isfinite(separation) ? separation : (double)NAN;
     report->radius = radius;
 }
@@ -124,7 +128,8 @@ rhm_status rhm_diagnose(rhm_level_report *report, const rhm_grammar *grammar, co
     RHM_TRY(parse_parents(grammar, patches, &parent, error));
     d.parent = parent;
     rhm_status status = RHM_NO_MEMORY;
-    if ((d.weight = RHM_NEW(double, d.distinct, 1, 1, "patch frequencies", error)) &&
+    if ((d.samples = RHM_NEW(uint64_t, d.distinct, 1, 1, "patch counts", error)) &&
+        (d.weight = RHM_NEW(double, d.distinct, 1, 1, "patch frequencies", error)) &&
         (d.output = RHM_NEW(double, d.distinct, d.classes, 1, "outputs", error)) &&
         (d.mean = RHM_NEW(double, d.parents, d.classes, 1, "mean outputs", error)) &&
         (d.share = RHM_NEW(double, d.parents, 1, 1, "symbol frequencies", error))) {
@@ -133,6 +138,7 @@ rhm_status rhm_diagnose(rhm_level_report *report, const rhm_grammar *grammar, co
         status = RHM_OK;
     }
     rhm_free(parent);
+    rhm_free(d.samples);
     rhm_free(d.weight);
     rhm_free(d.output);
     rhm_free(d.mean);

@@ -17,7 +17,7 @@ enum {
 static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
 static const double BOTTOM_BANDWIDTH = 0.35;        /* one-hot inputs: any value around it works */
 static const double BANDWIDTH_RATIO = 1.4;
-static const double RIDGE_RATIO = 0x1.4p-2; /* 0.3125: about half a decade */
+static const double RIDGE_RATIO = 3.2; /* about half a decade */
 static const double FIRST_RIDGE = 0.1;      /* times 1/|P_l| */
 static const double LEAST_RIDGE = 1e-4;
 static const double MOST_RIDGE = 3;
@@ -63,10 +63,10 @@ static rhm_status attempt(search *s, double bandwidth, double ridge, bool *bette
     return RHM_OK;
 }
 
-/* Walk along one axis in the direction in which the held-out loss falls, as long as it does. */
+/* Walk along one axis, down first, in the direction in which the held-out loss falls, as long as it does. */
 static rhm_status descend(search *s, bool along_bandwidth, double ratio, double least, double most, rhm_error *error) {
     for (int direction = 0; direction < 2; direction++) {
-        const double factor = direction ? 1 / ratio : ratio;
+        const double factor = direction ? ratio : 1 / ratio;
         bool better = true;
         int steps = 0;
         while (better && steps < MOST_STEPS && !late(s)) {
@@ -85,19 +85,22 @@ static rhm_status descend(search *s, bool along_bandwidth, double ratio, double 
     return RHM_OK;
 }
 
-/* Best bandwidth and ridge for the samples at hand, starting from where the last search ended. */
-static rhm_status search_point(search *s, rhm_error *error) {
-    const uint32_t level = s->stage->level;
-    const double patches = s->stage->task->patches[level];
+/* One fit with the bandwidth and ridge at which the last search ended. */
+static rhm_status probe(search *s, rhm_error *error) {
     bool better;
     rhm_fit_clear(&s->best);
     s->best = (rhm_fit){0};
-    rhm_status status = attempt(s, s->bandwidth, s->ridge, &better, error);
-    if (status == RHM_OK && good(s)) /* the rule of thumb was enough */
-        return RHM_OK;
-    if (status == RHM_OK && s->options->bandwidth[level] == 0)
-        status = descend(s, true, 1 / BANDWIDTH_RATIO, 1e-9, 1e3, error);
-    if (status == RHM_OK && s->options->ridge[level] == 0)
+    return attempt(s, s->bandwidth, s->ridge, &better, error);
+}
+
+/* Best bandwidth and ridge for the samples at hand. */
+static rhm_status refine(search *s, rhm_error *error) {
+    const uint32_t level = s->stage->level;
+    const double patches = s->stage->task->patches[level];
+    rhm_status status = RHM_OK;
+    if (s->options->bandwidth[level] == 0)
+        status = descend(s, true, BANDWIDTH_RATIO, 1e-9, 1e3, error);
+    if (status == RHM_OK && !good(s) && s->options->ridge[level] == 0)
         status = descend(s, false, RIDGE_RATIO, LEAST_RIDGE / patches, MOST_RIDGE / patches, error);
     return status;
 }
@@ -150,14 +153,18 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
     for (;;) {
         if ((status = rhm_stage_draw(stage, samples, rhm_held_out_samples(samples, stage->validation.stream.available),
                                      error)) != RHM_OK ||
-            (status = search_point(&s, error)) != RHM_OK)
-            break;
-        const double now = gap(&s.best);
-        if (good(&s))
+            (status = probe(&s, error)) != RHM_OK)
             break;
         const size_t distinct = rhm_patches_distinct(&stage->training.patches);
         const bool can_draw = o->samples[level] == 0 && samples < most && distinct < MOST_DISTINCT;
         const bool can_widen = o->width == 0 && s.width * 2 <= o->max_width;
+        /* Far from the target, samples are what is missing; a search now would only be repeated with more of them. */
+        if (!good(&s) && (!can_draw || !helped || gap(&s.best) > RHM_TARGET_GAP / 2) &&
+            (status = refine(&s, error)) != RHM_OK)
+            break;
+        if (good(&s))
+            break;
+        const double now = gap(&s.best);
         helped = now > 1.15 * widest_gap;
         widest_gap = fmax(widest_gap, now);
         stalls = helped ? 0 : stalls + 1;

@@ -16,7 +16,7 @@
 enum {
     BLOCK_PATCHES = 12,       /* patches whose features share a visit to the weights; whole PHASE and PRODUCT tiles */
     BLOCK_CLASSES = 64,       /* classes whose partial sums fit on the stack */
-    BLOCK_FEATURES = 128,     /* frequencies whose features stay in the first-level cache, BLOCK_PATCHES at a time */
+    BLOCK_FEATURES = 256,     /* frequencies whose features stay in the first-level cache, BLOCK_PATCHES at a time */
 };
 _Static_assert(BLOCK_PATCHES % PHASE_PATCHES == 0 && BLOCK_PATCHES % PRODUCT_PATCHES == 0, "blocks hold whole tiles");
 _Static_assert(RHM_LANES % WIDTH == 0 && BLOCK_FEATURES % (PHASE_VECTORS * WIDTH) == 0, "tiles hold whole lane groups");
@@ -117,37 +117,38 @@ INLINE void product_tile(const float *w, size_t w_stride, const float *x, size_t
     }
 }
 
-INLINE void product_rows(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length, float *lane,
-                         size_t lane_stride, size_t patches, size_t classes) {
+/* All patches against one tile of classes, whose weights meanwhile stay in the first-level cache. */
+INLINE void product_columns(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length, float *lane,
+                            size_t lane_stride, size_t count, size_t classes) {
+    size_t i = 0;
+    for (; i + PRODUCT_PATCHES <= count; i += PRODUCT_PATCHES)
+        product_tile(w, w_stride, x + i * x_stride, x_stride, length, lane + i * lane_stride * RHM_LANES, lane_stride,
+                     PRODUCT_PATCHES, classes);
+    for (; i < count; i++)
+        product_tile(w, w_stride, x + i * x_stride, x_stride, length, lane + i * lane_stride * RHM_LANES, lane_stride, 1,
+                     classes);
+}
+
+static void product_block(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length, float *lane,
+                          size_t count, size_t classes) {
     size_t c = 0;
     for (; c + PRODUCT_CLASSES <= classes; c += PRODUCT_CLASSES)
-        product_tile(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, lane_stride, patches,
-                     PRODUCT_CLASSES);
+        product_columns(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, classes, count,
+                        PRODUCT_CLASSES);
     switch (classes - c) {
     case 3:
-        product_tile(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, lane_stride, patches, 3);
+        product_columns(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, classes, count, 3);
         break;
     case 2:
-        product_tile(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, lane_stride, patches, 2);
+        product_columns(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, classes, count, 2);
         break;
     case 1:
-        product_tile(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, lane_stride, patches, 1);
+        product_columns(w + c * w_stride, w_stride, x, x_stride, length, lane + c * RHM_LANES, classes, count, 1);
         break;
     default: break;
     }
 }
 
-static void product_block(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length, float *lane,
-                          size_t count, size_t classes) {
-    size_t i = 0;
-    for (; i + PRODUCT_PATCHES <= count; i += PRODUCT_PATCHES)
-        product_rows(w, w_stride, x + i * x_stride, x_stride, length, lane + i * classes * RHM_LANES, classes,
-                     PRODUCT_PATCHES, classes);
-    for (; i < count; i++)
-        product_rows(w, w_stride, x + i * x_stride, x_stride, length, lane + i * classes * RHM_LANES, classes, 1, classes);
-}
-
-/* Call product_block over all features for one block of patches and classes, then add up the lanes. */
 static void product(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y) {
     const size_t stride = rhm_feature_stride(padded);
     float lane[BLOCK_PATCHES * BLOCK_CLASSES * RHM_LANES] __attribute__((aligned(64)));
@@ -156,7 +157,10 @@ static void product(size_t classes, size_t padded, const float *w, size_t count,
         for (size_t first = 0; first < classes; first += BLOCK_CLASSES) {
             const size_t block = classes - first < BLOCK_CLASSES ? classes - first : BLOCK_CLASSES;
             memset(lane, 0, sizeof *lane * patches * block * RHM_LANES);
-            product_block(w + first * stride, stride, x + i * stride, stride, 2 * padded, lane, patches, block);
+            for (size_t f = 0; f < 2 * padded; f += 2 * BLOCK_FEATURES) {
+                const size_t length = 2 * padded - f < 2 * BLOCK_FEATURES ? 2 * padded - f : 2 * BLOCK_FEATURES;
+                product_block(w + first * stride + f, stride, x + i * stride + f, stride, length, lane, patches, block);
+            }
             for (size_t p = 0; p < patches; p++)
                 for (size_t c = 0; c < block; c++)
                     y[(i + p) * classes + first + c] = lane_sum(lane + (p * block + c) * RHM_LANES);
