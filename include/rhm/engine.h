@@ -2,6 +2,11 @@
  * The engine: a team of threads, where they run, which kernels they use, and who hears about progress.
  *
  * One engine serves one caller at a time; create several for independent callers. It is the only state of the library.
+ *
+ * Threads are OpenMP's, each bound to one processing unit (PU) while the engine lives, the creating thread included:
+ * create other threads before the engine, for they inherit its mask. rhm_engine_destroy, called by the same thread,
+ * gives the masks back. Where OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY or KMP_AFFINITY is set nothing is bound:
+ * the placement in effect is then "environment".
  */
 #ifndef RHM_ENGINE_H
 #define RHM_ENGINE_H
@@ -26,11 +31,23 @@ typedef struct rhm_progress {
 } rhm_progress;
 
 typedef struct rhm_engine_options {
-    int threads;           /* 0: one per allowed core */
-    const char *placement; /* "compact", "scatter", "none", or a list of logical PU numbers such as "0,2,4-7"; NULL: compact */
-    const char *isa;       /* "auto", "scalar", "avx2", "avx512"; NULL: auto */
-    const char *backend;   /* "native"; NULL: native */
-    uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the cgroup's limit */
+    int threads; /* at most 4096; 0: OMP_NUM_THREADS, else one per allowed core as far as a CPU quota can keep busy */
+
+    /*
+     * "compact": neighbouring cores first; "scatter": round-robin over NUMA nodes, then L3 caches; "none": no binding;
+     * or a list of logical PU numbers within the allowed set, such as "0,2,4-7". One thread per core before any gets a
+     * second. NULL: compact.
+     */
+    const char *placement;
+    const char *isa; /* "auto", "scalar", "avx2", "avx512"; NULL: auto. RHM_ISA hides levels above the one it names */
+
+    /*
+     * Who computes the products of a level. "native": the library's kernels, whose results are the same everywhere;
+     * "onednn": oneDNN, equal within rounding, RHM_UNSUPPORTED in builds without it; "auto": oneDNN for the shapes for
+     * which a measurement on this machine finds it faster. NULL: native.
+     */
+    const char *backend;
+    uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the control group's limit */
 
     /* Set to nonzero (by a signal handler, say) to make the running call return RHM_INTERRUPTED soon. May be NULL. */
     const volatile sig_atomic_t *interrupt;
@@ -46,9 +63,9 @@ typedef struct rhm_engine_info {
     const char *cpu;       /* model name */
     const char *isa;       /* level of the kernels in use */
     const char *kernels;   /* name of the kernel set in use */
-    const char *backend;
-    const char *placement; /* policy in effect */
-    int numa_nodes;
+    const char *backend;   /* as asked */
+    const char *placement; /* in effect: a policy, a list, or "environment" */
+    int numa_nodes;        /* that have allowed PUs */
     uint64_t memory_limit_nbytes;
 } rhm_engine_info;
 

@@ -100,8 +100,8 @@ rhm_status rhm_isa_choose(rhm_isa *out, const char *asked, const char *mask, rhm
     if (mask && *mask && strcmp(mask, "auto") != 0) {
         rhm_isa masked;
         if (!parse_isa(mask, &masked))
-            return rhm_fail(error, RHM_INVALID, "the environment variable RHM_ISA is \"%s\": allowed are auto, scalar, avx2, avx512",
-                            mask);
+            return rhm_fail(error, RHM_INVALID,
+                            "the environment variable RHM_ISA is \"%s\": allowed are auto, scalar, avx2, avx512", mask);
         if (masked < top)
             top = masked;
     }
@@ -116,8 +116,8 @@ rhm_status rhm_isa_choose(rhm_isa *out, const char *asked, const char *mask, rhm
         return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": this CPU and operating system have %s", asked,
                         levels_up_to(has));
     if (wanted > top)
-        return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": the environment variable RHM_ISA=%s leaves %s", asked, mask,
-                        levels_up_to(top));
+        return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": the environment variable RHM_ISA=%s leaves %s", asked,
+                        mask, levels_up_to(top));
     *out = wanted;
     return RHM_OK;
 }

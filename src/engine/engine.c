@@ -54,8 +54,8 @@ static rhm_status plan_threads(rhm_engine *engine, const rhm_engine_options *opt
     }
     RHM_TRY(rhm_plan_make(&engine->plan, &engine->topology, options->placement, options->threads, automatic, error));
     if (engine->plan.threads > MAX_THREADS)
-        return rhm_fail(error, RHM_INVALID, "placement names %d PUs: allowed are up to %d threads", engine->plan.threads,
-                        MAX_THREADS);
+        return rhm_fail(error, RHM_INVALID, "placement names %d PUs: allowed are up to %d threads",
+                        engine->plan.threads, MAX_THREADS);
     if (options->threads)
         engine->threads_from = "option";
     else if (engine->plan.policy == RHM_PLACE_LIST)
@@ -92,8 +92,32 @@ static rhm_status settle_nodes(rhm_engine *engine, rhm_error *error) {
 static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_error *error) {
     engine->physical_nbytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     const uint64_t group = engine->cgroup.memory_limit_nbytes;
-    engine->memory_limit_nbytes = asked_nbytes ? asked_nbytes : group < engine->physical_nbytes ? group : engine->physical_nbytes;
+    const uint64_t available = group < engine->physical_nbytes ? group : engine->physical_nbytes;
+    engine->memory_limit_nbytes = asked_nbytes ? asked_nbytes : available;
     return rhm_ledger_create(&engine->ledger, &engine->topology, engine->memory_limit_nbytes, error);
+}
+
+const char *rhm_backend_obstacle(const rhm_engine *engine) {
+    if (!RHM_HAVE_ONEDNN)
+        return "this build has no oneDNN";
+    if (engine->isa == RHM_ISA_SCALAR)
+        return "oneDNN needs isa avx2 or avx512";
+    return NULL;
+}
+
+static rhm_status choose_backend(rhm_engine *engine, const char *name, rhm_error *error) {
+    static const char *const names[] = {
+        [RHM_BACKEND_NATIVE] = "native", [RHM_BACKEND_ONEDNN] = "onednn", [RHM_BACKEND_AUTO] = "auto"};
+    int kind = 0;
+    while (name && kind < (int)(sizeof names / sizeof *names) && strcmp(name, names[kind]) != 0)
+        kind++;
+    if (kind == (int)(sizeof names / sizeof *names))
+        return rhm_fail(error, RHM_INVALID, "backend is \"%.40s\": allowed are native, onednn, auto", name);
+    engine->backend_kind = (rhm_backend_kind)kind;
+    const char *obstacle = rhm_backend_obstacle(engine);
+    if (kind == RHM_BACKEND_ONEDNN && obstacle)
+        return rhm_fail(error, RHM_UNSUPPORTED, "backend is \"onednn\", but %s: allowed are native and auto", obstacle);
+    return RHM_OK;
 }
 
 rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error) {
@@ -101,7 +125,8 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     const rhm_engine_options *o = options ? options : &automatic;
     *out = NULL;
     if (o->threads < 0 || o->threads > MAX_THREADS)
-        return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 0 (one per core) to %d", o->threads, MAX_THREADS);
+        return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 0 (one per core) to %d", o->threads,
+                        MAX_THREADS);
     rhm_engine *engine = RHM_NEW(rhm_engine, 1, 1, 1, "engine", error);
     if (!engine)
         return RHM_NO_MEMORY;
@@ -116,14 +141,14 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     rhm_status status = rhm_isa_choose(&engine->isa, o->isa, getenv("RHM_ISA"), engine->isa_of_cpu, error);
     if (status != RHM_OK)
         goto fail;
-    if (o->backend && strcmp(o->backend, "native") != 0) {
-        status = rhm_fail(error, RHM_INVALID, "backend is \"%.40s\": allowed is native", o->backend);
+    status = choose_backend(engine, o->backend, error);
+    if (status != RHM_OK)
         goto fail;
-    }
     status = RHM_NO_MEMORY;
+    engine->kernels_slot = RHM_NEW(rhm_slot, 1, 1, 1, "state of the kernels", error);
     engine->backend = copy_text(o->backend ? o->backend : "native", "backend name", error);
     engine->placement_asked = copy_text(o->placement ? o->placement : "compact", "placement policy", error);
-    if (!engine->backend || !engine->placement_asked)
+    if (!engine->kernels_slot || !engine->backend || !engine->placement_asked)
         goto fail;
 
     status = survey(engine, &unbound, error);
@@ -151,6 +176,9 @@ fail:
 void rhm_engine_destroy(rhm_engine *engine) {
     if (!engine)
         return;
+    if (engine->kernels_slot && engine->kernels_slot->state)
+        engine->kernels_slot->destroy(engine->kernels_slot->state);
+    rhm_free(engine->kernels_slot);
     rhm_team_stop(&engine->team);
     rhm_ledger_destroy(engine->ledger);
     rhm_plan_clear(&engine->plan);
@@ -163,13 +191,13 @@ void rhm_engine_destroy(rhm_engine *engine) {
 }
 
 rhm_engine_info rhm_engine_describe(const rhm_engine *engine) {
+    const bool list = engine->plan.policy == RHM_PLACE_LIST;
     return (rhm_engine_info){.threads = engine->threads,
                              .cpu = engine->cpu,
                              .isa = rhm_isa_name(engine->isa),
                              .kernels = engine->kernels_name,
                              .backend = engine->backend,
-                             .placement = engine->plan.policy == RHM_PLACE_LIST ? engine->placement_asked
-                                                                             : rhm_policy_name(engine->plan.policy),
+                             .placement = list ? engine->placement_asked : rhm_policy_name(engine->plan.policy),
                              .numa_nodes = engine->topology.node_count,
                              .memory_limit_nbytes = engine->memory_limit_nbytes};
 }

@@ -1,4 +1,4 @@
-/* What the engine handle holds; rooms to the right use the functions of parallel.h and this struct's fields read-only. */
+/* What the engine handle holds. Rooms to the right use the functions of parallel.h and only read these fields. */
 #ifndef RHM_ENGINE_ENGINE_H
 #define RHM_ENGINE_ENGINE_H
 
@@ -12,6 +12,18 @@
 
 struct rhm_kernels;
 
+typedef enum rhm_backend_kind {
+    RHM_BACKEND_NATIVE,
+    RHM_BACKEND_ONEDNN,
+    RHM_BACKEND_AUTO, /* oneDNN where it was measured to be faster */
+} rhm_backend_kind;
+
+/* What a room to the right keeps with an engine: the engine destroys it and knows nothing else about it. */
+typedef struct rhm_slot {
+    void *state; /* NULL: nothing yet */
+    void (*destroy)(void *state);
+} rhm_slot;
+
 struct rhm_engine {
     int threads;
     uint64_t memory_limit_nbytes;
@@ -21,8 +33,10 @@ struct rhm_engine {
 
     char cpu[RHM_CPU_NAME_NBYTES];
     rhm_isa isa;
-    rhm_isa isa_of_cpu;                /* before --isa and RHM_ISA */
-    char *backend;                     /* as asked, owned */
+    rhm_isa isa_of_cpu; /* before --isa and RHM_ISA */
+    char *backend;      /* as asked, owned */
+    rhm_backend_kind backend_kind;
+    rhm_slot *kernels_slot;            /* owned, never NULL */
     const char *kernels_name;          /* of `kernels` */
     const struct rhm_kernels *kernels; /* the operations at the chosen ISA level */
 
@@ -39,5 +53,8 @@ struct rhm_engine {
     uint64_t physical_nbytes;
     rhm_ledger *ledger;
 };
+
+/* Why oneDNN cannot run on this engine, or NULL. */
+const char *rhm_backend_obstacle(const rhm_engine *engine);
 
 #endif

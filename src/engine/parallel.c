@@ -63,7 +63,8 @@ static void run_range(loop *work, range *from, int thread) {
         const size_t chunk = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
         if (chunk >= from->end || chunk > atomic_load_explicit(&work->failed_chunk, memory_order_relaxed))
             return;
-        rhm_error here = {0};
+        rhm_error here; /* zeroing all of it would cost more than the rest of this loop */
+        here.text[0] = '\0';
         const rhm_status status = work->body(work->context, chunk, thread, &here);
         if (status == RHM_OK)
             continue;

@@ -7,8 +7,8 @@
 #include "rhm/engine.h"
 
 /*
- * Call body(context, chunk, thread) once for every chunk 0..chunk_count-1, on any thread 0..threads-1 of the team, in any
- * order. Results must not depend on which thread ran a chunk: chunks are fixed by the problem, and whoever combines
+ * Call body(context, chunk, thread) once for every chunk 0..chunk_count-1, on any thread 0..threads-1 of the team, in
+ * any order. Results must not depend on which thread ran a chunk: chunks are fixed by the problem, and whoever combines
  * their results does so in the order of the chunks. Returns RHM_INTERRUPTED when the interrupt flag was seen, else the
  * failure of the lowest-numbered failing chunk, the same in every run; chunks above it may have been skipped.
  * Not from inside a body.
@@ -17,7 +17,8 @@
  * that: the same number of chunks meets the same memory again on the same NUMA node.
  */
 typedef rhm_status rhm_chunk_body(void *context, size_t chunk, int thread, rhm_error *error);
-rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context, rhm_error *error);
+rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
+                        rhm_error *error);
 
 /* First chunk of the range of `thread` (0..threads; with `threads` the end of all). */
 size_t rhm_chunk_begin(const rhm_engine *engine, size_t chunk_count, int thread);
