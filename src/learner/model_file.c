@@ -189,17 +189,17 @@ static rhm_status read_surroundings(rhm_model *model, const rhm_h5 *file, rhm_er
     return status;
 }
 
+static rhm_status read_file(void *context, const rhm_h5 *file, rhm_error *error) {
+    rhm_model **model = context;
+    RHM_TRY(read_attributes(model, file, error));
+    RHM_TRY(read_levels(*model, file, error));
+    return read_surroundings(*model, file, error);
+}
+
 rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error) {
     rhm_model *model = NULL;
-    rhm_h5 *file = NULL;
     *out = NULL;
-    RHM_TRY(rhm_h5_open(&file, path, error));
-    rhm_status status = read_attributes(&model, file, error);
-    if (status == RHM_OK)
-        status = read_levels(model, file, error);
-    if (status == RHM_OK)
-        status = read_surroundings(model, file, error);
-    rhm_h5_close(&file);
+    const rhm_status status = rhm_h5_load(path, read_file, &model, error);
     if (status == RHM_OK)
         *out = model;
     else

@@ -1,0 +1,78 @@
+"""Running the command from tests. RHM_COMMAND names the binary."""
+import json
+import os
+import subprocess
+
+import h5py
+import numpy as np
+
+RHM = os.environ["RHM_COMMAND"]
+SMALL = ["--vocab", "8", "--rules", "4", "--branching", "2", "--levels", "3", "--seed", "2"]
+QUICK = ["--vocab", "8", "--rules", "4", "--levels", "2", "--samples", "4000", "--width", "64", "--test-samples", "500"]
+
+
+def run(*arguments, cwd, expect=0, **more):
+    done = subprocess.run([RHM, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120, **more)
+    assert done.returncode == expect, f"exit {done.returncode}, wanted {expect}: {arguments}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def refused(*arguments, cwd, expect=2, says=(), **more):
+    """One line on standard error, nothing on standard output, no new file."""
+    before = sorted(os.listdir(cwd))
+    done = run(*arguments, cwd=cwd, expect=expect, **more)
+    assert done.stdout == ""
+    assert done.stderr.endswith("\n") and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("rhm"), done.stderr
+    for words in says:
+        assert words in done.stderr, done.stderr
+    assert sorted(os.listdir(cwd)) == before
+    return done.stderr
+
+
+def report_of(cwd, *arguments, command=QUICK):
+    """The report of a training run."""
+    run("train", *command, *arguments, "--report", "h.json", cwd=cwd)
+    return json.loads((cwd / "h.json").read_text())
+
+
+def rules_of(path):
+    with h5py.File(path) as f:
+        g = f["grammar"]
+        levels = int(g.attrs["levels"])
+        return [g[f"rules_{l}"][()] for l in range(1, levels + 1)], [g[f"probability_{l}"][()] for l in range(1, levels + 1)]
+
+
+def parse(tokens, rules):
+    """Symbols of the levels L-1..0 by bottom-up parsing; fails on a patch that no rule writes."""
+    found = []
+    for table in reversed(rules):
+        parents = {tuple(patch): nu for nu, patches in enumerate(table.tolist()) for patch in patches}
+        s = table.shape[2]
+        tokens = np.array([[parents[tuple(row[i:i + s])] for i in range(0, len(row), s)] for row in tokens.tolist()])
+        found.append(tokens)
+    return found
+
+
+def write_grammar(path, rules, probability=None, label=None, vocab=None, **attributes):
+    with h5py.File(path, "w") as f:
+        g = f.create_group("grammar")
+        g.attrs["vocab"] = [len(rules[0])] + [len(r) for r in rules[1:]] + [6] if vocab is None else vocab
+        g.attrs["levels"] = len(rules)
+        g.attrs["branching"] = len(rules[0][0][0])
+        for name, value in attributes.items():
+            g.attrs[name] = value
+        for l, table in enumerate(rules, 1):
+            g[f"rules_{l}"] = np.array(table)
+            if probability is not None:
+                g[f"probability_{l}"] = np.array(probability[l - 1], dtype=float)
+        if label is not None:
+            g["label_probability"] = np.array(label, dtype=float)
+
+
+def foreign_grammar():
+    """3 labels, 4 symbols below, 6 tokens; two and three rules per symbol, not equally probable."""
+    rules = [[[[0, 1], [1, 0]], [[2, 2], [3, 1]], [[0, 3], [2, 0]]],
+             [[[0, 0], [1, 1], [2, 2]], [[3, 0], [4, 1], [5, 2]], [[0, 3], [1, 4], [2, 5]], [[3, 3], [4, 4], [5, 5]]]]
+    probability = [[[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]], [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4], [1 / 3] * 3]]
+    return rules, probability, [0.5, 0.3, 0.2]
