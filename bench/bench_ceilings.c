@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "ceilings.h"
+#include "ceilings_session.h"
 #include "gbench.h"
 #include "session.h"
 
@@ -16,15 +16,15 @@ typedef struct row {
     int first, second; /* isa and precision, or stream and memory */
 } row;
 
-static rhm_status create(ceilings_trial **trial, const row *r, int threads, rhm_error *error) {
+static rhm_status create(rhm_ceilings_trial **trial, const row *r, int threads, rhm_error *error) {
     if (r->is_bandwidth)
-        return ceilings_trial_bandwidth(trial, (ceilings_stream)r->first, (ceilings_memory)r->second, threads, error);
-    return ceilings_trial_fma(trial, (rhm_isa)r->first, (ceilings_precision)r->second, threads, error);
+        return rhm_ceilings_trial_bandwidth(trial, (rhm_ceilings_stream)r->first, (rhm_ceilings_memory)r->second, threads, error);
+    return rhm_ceilings_trial_fma(trial, (rhm_isa)r->first, (rhm_ceilings_precision)r->second, threads, error);
 }
 
 static void run(gb_state *state, void *user) {
     const row *r = user;
-    ceilings_trial *trial = NULL;
+    rhm_ceilings_trial *trial = NULL;
     rhm_error error = {0};
     const rhm_status status = create(&trial, r, (int)gb_range(state, 0), &error);
     if (status == RHM_UNSUPPORTED) {
@@ -35,30 +35,30 @@ static void run(gb_state *state, void *user) {
         gb_skip_error(state, error.text);
         return;
     }
-    const uint64_t rounds = ceilings_trial_rounds(trial);
+    const uint64_t rounds = rhm_ceilings_trial_rounds(trial);
     double best = HUGE_VAL;
     while (gb_keep_running(state)) {
-        const double seconds = ceilings_trial_run(trial, rounds);
+        const double seconds = rhm_ceilings_trial_run(trial, rounds);
         if (!isfinite(seconds))
             gb_skip_error(state, "the team had fewer threads than asked for, or its result was wrong");
         else
             gb_set_iteration_time(state, seconds);
         best = seconds < best ? seconds : best;
     }
-    const double work = ceilings_trial_work(trial) * (double)rounds;
+    const double work = rhm_ceilings_trial_work(trial) * (double)rounds;
     if (r->is_bandwidth) {
         gb_counter(state, "bytes", work, 0);
         gb_bytes_processed(state, (int64_t)work * gb_iterations_done(state));
         gb_counter(state, "best_bytes_per_second", work / best, 0);
-        gb_counter(state, "best_traffic_per_second", ceilings_trial_traffic(trial) * (double)rounds / best, 0);
-        gb_counter(state, "working_set_bytes", (double)ceilings_trial_working_set(trial), GB_1024);
+        gb_counter(state, "best_traffic_per_second", rhm_ceilings_trial_traffic(trial) * (double)rounds / best, 0);
+        gb_counter(state, "working_set_bytes", (double)rhm_ceilings_trial_working_set(trial), GB_1024);
     } else {
         gb_counter(state, "flops", work, 0);
         gb_counter(state, "flops_per_second", work, GB_RATE | GB_INVARIANT);
         gb_counter(state, "best_flops_per_second", work / best, 0);
     }
-    gb_counter(state, "cpus", ceilings_trial_cpus(trial), 0);
-    ceilings_trial_destroy(trial);
+    gb_counter(state, "cpus", rhm_ceilings_trial_cpus(trial), 0);
+    rhm_ceilings_trial_destroy(trial);
 }
 
 static void add(const char *name, row *r) {
@@ -82,15 +82,15 @@ static void register_all(void) {
     for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++)
         for (int precision = 0; precision < CEILINGS_PRECISION_COUNT; precision++) {
             fma[isa][precision] = (row){false, isa, precision};
-            snprintf(name, sizeof name, "ceiling/fma/%s/%s", ceilings_precision_name((ceilings_precision)precision),
+            snprintf(name, sizeof name, "ceiling/fma/%s/%s", rhm_ceilings_precision_name((rhm_ceilings_precision)precision),
                      rhm_isa_name((rhm_isa)isa));
             add(name, &fma[isa][precision]);
         }
     for (int stream = 0; stream < CEILINGS_STREAM_COUNT; stream++)
         for (int where = 0; where < CEILINGS_MEMORY_COUNT; where++) {
             bandwidth[stream][where] = (row){true, stream, where};
-            snprintf(name, sizeof name, "ceiling/%s/%s", ceilings_stream_name((ceilings_stream)stream),
-                     ceilings_memory_name((ceilings_memory)where));
+            snprintf(name, sizeof name, "ceiling/%s/%s", rhm_ceilings_stream_name((rhm_ceilings_stream)stream),
+                     rhm_ceilings_memory_name((rhm_ceilings_memory)where));
             add(name, &bandwidth[stream][where]);
         }
 }

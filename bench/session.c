@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ceilings.h"
+#include "ceilings_session.h"
 #include "engine/record.h"
 #include "gbench.h"
 #include "rhm/rhm.h"
@@ -56,7 +56,7 @@ static rhm_status add_context(rhm_error *error) {
     } lines[] = {
         {"rhm_version", rhm_version()}, {"gbench_version", gb_version()},
         {"compiler", __VERSION__},      {"cpu", cpu},
-        {"cpus_allowed", allowed},      {"isa_widest", rhm_isa_name(ceilings_widest_isa())},
+        {"cpus_allowed", allowed},      {"isa_widest", rhm_isa_name(rhm_ceilings_widest_isa())},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         const rhm_status status = gb_add_context(lines[i].key, lines[i].value, error);

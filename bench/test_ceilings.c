@@ -12,30 +12,30 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ceilings.h"
-#include "ceilings_caches.h"
-#include "ceilings_kernels.h"
+#include "ceilings_session.h"
+#include "ceilings/caches.h"
+#include "ceilings/loops.h"
 #include "core/memory.h"
 
 enum { VALUES = CEILINGS_CHAINS * CEILINGS_MAX_LANES };
 
-static const ceilings_kernels *available(int isa) {
-    if (!ceilings_has_isa((rhm_isa)isa))
+static const rhm_ceilings_kernels *available(int isa) {
+    if (!rhm_ceilings_has_isa((rhm_isa)isa))
         return NULL;
 #if defined(__x86_64__)
     if (isa == RHM_ISA_AVX2)
-        return &ceilings_kernels_avx2;
+        return &rhm_ceilings_kernels_avx2;
     if (isa == RHM_ISA_AVX512)
-        return &ceilings_kernels_avx512;
+        return &rhm_ceilings_kernels_avx512;
 #endif
-    return &ceilings_kernels_scalar;
+    return &rhm_ceilings_kernels_scalar;
 }
 
 static void multiply_adds_are_all_done(void **unused) {
     (void)unused;
     static const uint64_t steps[] = {0, 1, 2, 7, 1000};
     for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
-        const ceilings_kernels *k = available(isa);
+        const rhm_ceilings_kernels *k = available(isa);
         if (!k)
             continue;
         const bool fused = isa != RHM_ISA_SCALAR;
@@ -79,7 +79,7 @@ static void streams_touch_every_word(void **unused) {
     }
     a[FLOATS] = -1;
     for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
-        const ceilings_kernels *k = available(isa);
+        const rhm_ceilings_kernels *k = available(isa);
         if (!k)
             continue;
         /* A checksum that misses or repeats a word fails for that word's own bit pattern. */
@@ -106,8 +106,8 @@ static const double absurd_gflops_per_thread = 32 * 2 * 2 * 7.0, absurd_gbs_per_
 static void multiply_add_rates_are_possible(void **unused) {
     (void)unused;
     for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
-        const ceilings_result single = ceilings_fma((rhm_isa)isa, CEILINGS_F32, 1);
-        if (!ceilings_has_isa((rhm_isa)isa)) {
+        const rhm_ceilings_result single = rhm_ceilings_fma((rhm_isa)isa, CEILINGS_F32, 1);
+        if (!rhm_ceilings_has_isa((rhm_isa)isa)) {
             assert_true(isnan(single.rate));
             assert_non_null(strstr(single.reason, rhm_isa_name((rhm_isa)isa)));
             continue;
@@ -115,24 +115,24 @@ static void multiply_add_rates_are_possible(void **unused) {
         assert_string_equal(single.reason, "");
         assert_true(single.rate > 0.01 && single.rate < absurd_gflops_per_thread);
         assert_true(single.cpus >= 1 && single.working_set_nbytes == 0 && isnan(single.traffic_gbs));
-        const double twice = ceilings_fma_gflops_f64((rhm_isa)isa, 1);
+        const double twice = rhm_ceilings_fma_gflops_f64((rhm_isa)isa, 1);
         assert_true(twice > 0.01 && twice < absurd_gflops_per_thread);
     }
 }
 
 static void values_are_kept(void **unused) {
     (void)unused;
-    const double first = ceilings_fma_gflops(RHM_ISA_SCALAR, 2);
+    const double first = rhm_ceilings_fma_gflops(RHM_ISA_SCALAR, 2);
     assert_true(first > 0 && first < 2 * absurd_gflops_per_thread);
-    assert_true(ceilings_fma_gflops(RHM_ISA_SCALAR, 2) == first);
-    assert_true(ceilings_fma(RHM_ISA_SCALAR, CEILINGS_F32, 2).rate == first);
+    assert_true(rhm_ceilings_fma_gflops(RHM_ISA_SCALAR, 2) == first);
+    assert_true(rhm_ceilings_fma(RHM_ISA_SCALAR, CEILINGS_F32, 2).rate == first);
 }
 
 static void bandwidths_are_possible(void **unused) {
     (void)unused;
     for (int stream = 0; stream < CEILINGS_STREAM_COUNT; stream++) {
         for (int where = CEILINGS_L1; where <= CEILINGS_L2; where++) {
-            const ceilings_result r = ceilings_bandwidth((ceilings_stream)stream, (ceilings_memory)where, 1);
+            const rhm_ceilings_result r = rhm_ceilings_bandwidth((rhm_ceilings_stream)stream, (rhm_ceilings_memory)where, 1);
             if (isnan(r.rate)) {
                 assert_true(*r.reason != '\0');
                 continue;
@@ -147,31 +147,31 @@ static void bandwidths_are_possible(void **unused) {
 
 static void work_is_counted_exactly(void **unused) {
     (void)unused;
-    ceilings_trial *trial = NULL;
-    assert_int_equal(ceilings_trial_fma(&trial, RHM_ISA_SCALAR, CEILINGS_F64, 3, NULL), RHM_OK);
-    assert_true(ceilings_trial_work(trial) == 3.0 * 1024 * CEILINGS_CHAINS * 2);
-    assert_int_equal(ceilings_trial_cpus(trial), 0);
-    assert_true(ceilings_trial_run(trial, 5) > 0);
-    assert_true(ceilings_trial_cpus(trial) >= 1);
-    ceilings_trial_destroy(trial);
+    rhm_ceilings_trial *trial = NULL;
+    assert_int_equal(rhm_ceilings_trial_fma(&trial, RHM_ISA_SCALAR, CEILINGS_F64, 3, NULL), RHM_OK);
+    assert_true(rhm_ceilings_trial_work(trial) == 3.0 * 1024 * CEILINGS_CHAINS * 2);
+    assert_int_equal(rhm_ceilings_trial_cpus(trial), 0);
+    assert_true(rhm_ceilings_trial_run(trial, 5) > 0);
+    assert_true(rhm_ceilings_trial_cpus(trial) >= 1);
+    rhm_ceilings_trial_destroy(trial);
 
-    if (ceilings_trial_bandwidth(&trial, CEILINGS_TRIAD, CEILINGS_L2, 2, NULL) == RHM_OK) {
-        assert_true(ceilings_trial_work(trial) == 2.0 * (double)ceilings_trial_working_set(trial));
-        assert_true(ceilings_trial_traffic(trial) * 3 == ceilings_trial_work(trial) * 4);
-        assert_int_equal(ceilings_trial_working_set(trial) % (3 * CEILINGS_BLOCK_NBYTES), 0);
-        assert_true(ceilings_trial_run(trial, 3) > 0); /* verifies its own result */
-        ceilings_trial_destroy(trial);
+    if (rhm_ceilings_trial_bandwidth(&trial, CEILINGS_TRIAD, CEILINGS_L2, 2, NULL) == RHM_OK) {
+        assert_true(rhm_ceilings_trial_work(trial) == 2.0 * (double)rhm_ceilings_trial_working_set(trial));
+        assert_true(rhm_ceilings_trial_traffic(trial) * 3 == rhm_ceilings_trial_work(trial) * 4);
+        assert_int_equal(rhm_ceilings_trial_working_set(trial) % (3 * CEILINGS_BLOCK_NBYTES), 0);
+        assert_true(rhm_ceilings_trial_run(trial, 3) > 0); /* verifies its own result */
+        rhm_ceilings_trial_destroy(trial);
     }
-    ceilings_trial_destroy(NULL);
+    rhm_ceilings_trial_destroy(NULL);
 }
 
 static void working_sets_fit_their_level(void **unused) {
     (void)unused;
     char reason[128] = "";
-    const uint64_t l1 = ceilings_working_set(CEILINGS_L1, 1, 1, reason, sizeof reason);
-    const uint64_t l2 = ceilings_working_set(CEILINGS_L2, 1, 1, reason, sizeof reason);
-    const uint64_t l3 = ceilings_working_set(CEILINGS_L3, 1, 1, reason, sizeof reason);
-    const uint64_t dram = ceilings_working_set(CEILINGS_DRAM, 1, 1, reason, sizeof reason);
+    const uint64_t l1 = rhm_ceilings_working_set(CEILINGS_L1, 1, 1, reason, sizeof reason);
+    const uint64_t l2 = rhm_ceilings_working_set(CEILINGS_L2, 1, 1, reason, sizeof reason);
+    const uint64_t l3 = rhm_ceilings_working_set(CEILINGS_L3, 1, 1, reason, sizeof reason);
+    const uint64_t dram = rhm_ceilings_working_set(CEILINGS_DRAM, 1, 1, reason, sizeof reason);
     if (l1 && l2)
         assert_true(l1 < l2);
     if (l2 && l3)
@@ -179,8 +179,8 @@ static void working_sets_fit_their_level(void **unused) {
     if (l3 && dram)
         assert_true(l3 < dram);
     if (dram) {
-        assert_true(ceilings_working_set(CEILINGS_DRAM, 1, 4, reason, sizeof reason) == dram / 4);
-        assert_true(ceilings_working_set(CEILINGS_DRAM, 3, 1, reason, sizeof reason) <= (uint64_t)4 << 30);
+        assert_true(rhm_ceilings_working_set(CEILINGS_DRAM, 1, 4, reason, sizeof reason) == dram / 4);
+        assert_true(rhm_ceilings_working_set(CEILINGS_DRAM, 3, 1, reason, sizeof reason) <= (uint64_t)4 << 30);
     }
     if (!l1 || !l2 || !l3 || !dram)
         assert_true(*reason != '\0');
@@ -189,12 +189,12 @@ static void working_sets_fit_their_level(void **unused) {
 static void refuses_impossible_teams(void **unused) {
     (void)unused;
     rhm_error error = {0};
-    ceilings_trial *trial = (ceilings_trial *)&error;
-    assert_int_equal(ceilings_trial_fma(&trial, RHM_ISA_SCALAR, CEILINGS_F32, 0, &error), RHM_INVALID);
+    rhm_ceilings_trial *trial = (rhm_ceilings_trial *)&error;
+    assert_int_equal(rhm_ceilings_trial_fma(&trial, RHM_ISA_SCALAR, CEILINGS_F32, 0, &error), RHM_INVALID);
     assert_null(trial);
     assert_string_equal(error.text, "threads is 0: allowed are 1 to 4096");
-    assert_int_equal(ceilings_trial_bandwidth(&trial, CEILINGS_LOAD, CEILINGS_L1, 4097, &error), RHM_INVALID);
-    assert_true(isnan(ceilings_load_gbs(CEILINGS_L1, -1)));
+    assert_int_equal(rhm_ceilings_trial_bandwidth(&trial, CEILINGS_LOAD, CEILINGS_L1, 4097, &error), RHM_INVALID);
+    assert_true(isnan(rhm_ceilings_load_gbs(CEILINGS_L1, -1)));
 }
 
 int main(void) {

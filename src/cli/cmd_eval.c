@@ -118,7 +118,7 @@ static json_t *build_report(const evaluation *e, const rhm_settings *settings, d
                              rhm_json_unsigned(e->accuracy.clamped), "seconds", rhm_json_number(test_seconds));
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "rhm-eval/1", "version", rhm_version(),
                      "command", rhm_report_command(settings), "instance", instance, "machine",
-                     rhm_report_machine(e->engine), "test", test, "model_hash", hash, "seconds",
+                     rhm_report_machine(e->engine, NULL), "test", test, "model_hash", hash, "seconds",
                      rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
 }
 

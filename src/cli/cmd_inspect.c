@@ -13,12 +13,22 @@
 #include "rhm/data.h"
 #include "rhm/learner.h"
 
-static const rhm_option own[] = {{.name = "json",
-                                  .kind = RHM_OPTION_FLAG,
-                                  .place = offsetof(rhm_settings, json),
-                                  .help = "Print JSON instead of text."},
-                                 {0}};
-static const rhm_option_group own_options = {"Output", own};
+static const rhm_option own[] = {
+    {.name = "json",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, json),
+     .help = "Print JSON instead of text."},
+    {.name = "branching",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "s",
+     .unit = "symbols per patch",
+     .otherwise = "what the file says or implies",
+     .least = 2,
+     .greatest = RHM_MAX_BRANCHING,
+     .place = offsetof(rhm_settings, instance.branching),
+     .help = "Of a data set of another program whose number of tokens can be read as s^L in several ways."},
+    {0}};
+static const rhm_option_group own_options = {"Inspection", own};
 
 /* The instance of a grammar, with its analysis: as *json, or as text where `json` is NULL. */
 static rhm_status show_instance(const rhm_grammar *grammar, json_t **json, rhm_error *error) {
@@ -34,14 +44,14 @@ static rhm_status show_instance(const rhm_grammar *grammar, json_t **json, rhm_e
 
 /* ---- grammars -------------------------------------------------------------------------------------------- */
 
-static rhm_status show_grammar(const char *path, bool as_json, rhm_error *error) {
+static rhm_status show_grammar(const char *path, const rhm_settings *settings, rhm_error *error) {
     rhm_grammar *grammar;
     json_t *instance = NULL;
     RHM_TRY(rhm_grammar_load(&grammar, path, error));
-    if (!as_json)
+    if (!settings->json)
         printf("grammar     %s\n", path);
-    rhm_status status = show_instance(grammar, as_json ? &instance : NULL, error);
-    if (status == RHM_OK && as_json)
+    rhm_status status = show_instance(grammar, settings->json ? &instance : NULL, error);
+    if (status == RHM_OK && settings->json)
         status = rhm_report_print(json_pack("{s:s, s:o}", "kind", "grammar", "instance", instance), error);
     rhm_grammar_destroy(grammar);
     return status;
@@ -74,14 +84,14 @@ static json_t *describe_data(const rhm_data *data, uint64_t least, uint64_t most
                      instance ? instance : json_null());
 }
 
-static rhm_status show_data(const char *path, bool as_json, rhm_error *error) {
-    static const rhm_data_hints hints = {.allow_missing_labels = 1};
+static rhm_status show_data(const char *path, const rhm_settings *settings, rhm_error *error) {
+    const rhm_data_hints hints = {.branching = (uint32_t)settings->instance.branching, .allow_missing_labels = 1};
     rhm_data data = {0};
     json_t *instance = NULL;
     uint64_t least = 0, most = 0;
     RHM_TRY(rhm_data_load(&data, path, &hints, error));
     rhm_status status = data.labels ? count_labels(&data, &least, &most, error) : RHM_OK;
-    if (status == RHM_OK && !as_json) {
+    if (status == RHM_OK && !settings->json) {
         printf("data        %s\nsequences   %zu, s = %u, L = %u (%.0f tokens each), |V_L| = %u, |V_0| = %u\n", path,
                data.count, data.branching, data.levels, pow(data.branching, data.levels), data.token_vocab,
                data.label_vocab);
@@ -91,8 +101,8 @@ static rhm_status show_data(const char *path, bool as_json, rhm_error *error) {
             printf("labels      none\n");
     }
     if (status == RHM_OK && data.grammar)
-        status = show_instance(data.grammar, as_json ? &instance : NULL, error);
-    if (status == RHM_OK && as_json)
+        status = show_instance(data.grammar, settings->json ? &instance : NULL, error);
+    if (status == RHM_OK && settings->json)
         status = rhm_report_print(describe_data(&data, least, most, instance), error);
     rhm_data_clear(&data);
     return status;
@@ -136,22 +146,22 @@ static void print_training(const json_t *report) {
                json_integer_value(json_object_get(test, "samples")));
 }
 
-static rhm_status show_model(const char *path, bool as_json, rhm_error *error) {
+static rhm_status show_model(const char *path, const rhm_settings *settings, rhm_error *error) {
     rhm_model *model;
     RHM_TRY(rhm_model_load(&model, path, error));
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
     json_t *instance = NULL, *report = training_report(model);
     rhm_status status = RHM_OK;
-    if (!as_json) {
+    if (!settings->json) {
         printf("model       %s\nhash        %s\n", path, hash);
         print_training(report);
         print_levels(model);
         printf("\n");
     }
     if (rhm_model_grammar(model))
-        status = show_instance(rhm_model_grammar(model), as_json ? &instance : NULL, error);
-    if (status == RHM_OK && as_json)
+        status = show_instance(rhm_model_grammar(model), settings->json ? &instance : NULL, error);
+    if (status == RHM_OK && settings->json)
         status = rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:O}", "kind", "model", "model_hash", hash, "levels",
                                             describe_levels(model), "instance", instance ? instance : json_null(),
                                             "report", report ? report : json_null()),
@@ -184,10 +194,10 @@ static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *
     return rhm_h5_read_text_attribute(file, group, "model_hash", p->hash, sizeof p->hash, error);
 }
 
-static rhm_status show_prediction(const char *path, bool as_json, rhm_error *error) {
+static rhm_status show_prediction(const char *path, const rhm_settings *settings, rhm_error *error) {
     prediction p;
     RHM_TRY(rhm_h5_load(path, read_prediction, &p, error));
-    if (as_json)
+    if (settings->json)
         return rhm_report_print(json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
                                           rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
                                           "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy)),
@@ -202,15 +212,17 @@ static rhm_status show_prediction(const char *path, bool as_json, rhm_error *err
 static rhm_status show(const rhm_settings *settings, rhm_error *error) {
     static const struct {
         const char *kind;
-        rhm_status (*show)(const char *path, bool as_json, rhm_error *error);
+        rhm_status (*show)(const char *path, const rhm_settings *settings, rhm_error *error);
     } kinds[] = {
         {"grammar", show_grammar}, {"data", show_data}, {"model", show_model}, {"prediction", show_prediction}};
     const char *path = settings->operands[0];
     char kind[RHM_FILE_KIND_NBYTES];
     RHM_TRY(rhm_h5_load_kind(path, kind, error));
+    if (strcmp(kind, "data") != 0)
+        RHM_TRY(rhm_option_refuse(settings, "branching", "has no effect on a file that is not a data set", error));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(kind, kinds[i].kind))
-            return kinds[i].show(path, settings->json, error);
+            return kinds[i].show(path, settings, error);
     return rhm_fail(error, RHM_INVALID, "%s holds none of the groups /grammar, /data, /model and /prediction",
                     rhm_path_shown(path));
 }

@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "kernels/operator.h"
 #include "rhm/data.h"
 #include "rhm/learner.h"
 
@@ -165,10 +166,16 @@ static rhm_status prepare(training *t, rhm_train_options *options, const rhm_set
 static rhm_status write_results(const training *t, const rhm_settings *settings, double seconds, rhm_error *error) {
     json_t *instance = t->known ? rhm_report_instance(t->known, &t->analysis)
                                 : rhm_report_unknown_instance(t->vocab, t->branching, t->levels);
+    /* Ceilings take a second to measure: only for those who will read them. */
+    rhm_report_ceilings measured, *ceilings = NULL;
+    if (settings->report) {
+        measured = rhm_report_measure_ceilings(t->engine);
+        ceilings = &measured;
+    }
+    json_t *machine = rhm_report_machine(t->engine, ceilings);
     char *text;
     RHM_TRY(rhm_report_text(
-        &text, rhm_report_training(settings, instance, rhm_report_machine(t->engine), &t->report, t->model, seconds),
-        error));
+        &text, rhm_report_training(settings, instance, machine, ceilings, &t->report, t->model, seconds), error));
     rhm_status status = rhm_model_set_report(t->model, text, error);
     if (status == RHM_OK && settings->output)
         status = rhm_model_save(t->model, settings->output, error);
@@ -181,6 +188,8 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
 static void print_results(const training *t, const rhm_settings *settings) {
     char hash[RHM_HASH_TEXT_NBYTES];
     const rhm_engine_info info = rhm_engine_describe(t->engine);
+    char backend[RHM_BACKEND_TEXT_NBYTES];
+    rhm_backend_text(t->engine, backend);
     if (t->known)
         rhm_instance_print(stdout, t->known, &t->analysis);
     else
@@ -193,7 +202,7 @@ static void print_results(const training *t, const rhm_settings *settings) {
     rhm_table_seconds(stdout, &t->report);
     rhm_model_hash(t->model, hash);
     printf("machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
-           info.threads == 1 ? "" : "s", info.isa, info.backend, hash);
+           info.threads == 1 ? "" : "s", info.isa, backend, hash);
     if (settings->output)
         printf("model       %s\n", settings->output);
     if (settings->report)

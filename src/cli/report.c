@@ -5,7 +5,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "ceilings/ceilings.h"
 #include "core/fail.h"
+#include "engine/parallel.h"
+#include "engine/record.h"
 
 json_t *rhm_json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
@@ -62,13 +65,24 @@ json_t *rhm_report_unknown_instance(const uint32_t *vocab, uint32_t branching, u
                      "rho", "assumption_6");
 }
 
-/* The two ceilings are null until a run measures them. */
-json_t *rhm_report_machine(const rhm_engine *engine) {
+json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *ceilings) {
     const rhm_engine_info info = rhm_engine_describe(engine);
-    return json_pack("{s:o, s:s, s:s, s:o, s:i, s:o, s:i, s:o, s:n, s:n}", "cpu", rhm_json_text(info.cpu), "isa",
-                     info.isa, "kernels", info.kernels, "backend", rhm_json_text(info.backend), "threads", info.threads,
-                     "placement", rhm_json_text(info.placement), "numa_nodes", info.numa_nodes, "memory_limit_bytes",
-                     rhm_json_unsigned(info.memory_limit_nbytes), "fma_peak_gflops", "bandwidth_gbs");
+    json_t *record;
+    if (rhm_engine_record(engine, &record, NULL) != RHM_OK)
+        return NULL;
+    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}",
+                     "cpu", rhm_json_text(info.cpu),
+                     "isa", info.isa,
+                     "kernels", info.kernels,
+                     "backend", rhm_json_text(info.backend),
+                     "backend_details", rhm_backend_record(engine),
+                     "threads", info.threads,
+                     "placement", rhm_json_text(info.placement),
+                     "numa_nodes", info.numa_nodes,
+                     "memory_limit_bytes", rhm_json_unsigned(info.memory_limit_nbytes),
+                     "fma_peak_gflops", ceilings ? rhm_json_number(ceilings->fma_peak_gflops) : json_null(),
+                     "bandwidth_gbs", ceilings ? rhm_json_number(ceilings->bandwidth_gbs) : json_null(),
+                     "record", record);
 }
 
 /* clang-format on */
@@ -99,6 +113,14 @@ static bool append_quoted(char *line, size_t line_nbytes, const char *word) {
     return true;
 }
 
+rhm_report_ceilings rhm_report_measure_ceilings(const rhm_engine *engine) {
+    const int threads = rhm_engine_threads(engine);
+    return (rhm_report_ceilings){
+        .fma_peak_gflops = rhm_ceilings_measure_fma(rhm_engine_isa(engine), CEILINGS_F32, threads).rate,
+        .bandwidth_gbs = rhm_ceilings_measure_bandwidth(CEILINGS_LOAD, CEILINGS_DRAM, threads).rate,
+    };
+}
+
 json_t *rhm_report_command(const rhm_settings *settings) {
     char line[8192] = "rhm";
     append_quoted(line, sizeof line, settings->command->name);
@@ -110,8 +132,9 @@ json_t *rhm_report_command(const rhm_settings *settings) {
 
 /* clang-format off */
 
-static json_t *report_level(const rhm_level_report *level) {
+static json_t *report_level(const rhm_level_report *level, const rhm_report_ceilings *ceilings) {
     const double kernel_seconds = level->embed_seconds + level->bandwidth_seconds + level->solve_seconds;
+    const double gflops = level->flops / kernel_seconds * 1e-9;
     json_t *posterior_error = json_pack("{s:o, s:o, s:o}",
                                         "mean", rhm_json_number(level->posterior_error_mean),
                                         "max", rhm_json_number(level->posterior_error_max),
@@ -123,7 +146,7 @@ static json_t *report_level(const rhm_level_report *level) {
                                 "solve", rhm_json_number(level->solve_seconds),
                                 "total", rhm_json_number(level->total_seconds));
     return json_pack("{s:i, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
-                     " s:b, s:s, s:o, s:o, s:n}",
+                     " s:b, s:s, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "samples", rhm_json_unsigned(level->samples),
                      "validation_samples", rhm_json_unsigned(level->validation_samples),
@@ -147,17 +170,17 @@ static json_t *report_level(const rhm_level_report *level) {
                      "resolved", (int)level->resolved,
                      "limit", level->limit,
                      "seconds", seconds,
-                     "gflops", rhm_json_number(level->flops / kernel_seconds * 1e-9),
-                     "fraction_of_peak");
+                     "gflops", rhm_json_number(gflops),
+                     "fraction_of_peak", ceilings ? rhm_json_number(gflops / ceilings->fma_peak_gflops) : json_null());
 }
 
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
-                            const rhm_train_report *train, const rhm_model *model, double seconds) {
+                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds) {
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
     json_t *levels = json_array();
     for (uint32_t level = train->levels; level >= 1; level--)
-        json_array_append_new(levels, report_level(&train->level[level]));
+        json_array_append_new(levels, report_level(&train->level[level], ceilings));
     json_t *options = json_pack("{s:s, s:o, s:o, s:o}",
                                 "solver", rhm_solver_name((rhm_solver)settings->training.solver),
                                 "tolerance", rhm_json_number(settings->training.tolerance),

@@ -23,12 +23,23 @@ json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *anal
 /* The same where there is no grammar: only vocabularies (vocab has levels + 1 entries) and shape are known. */
 json_t *rhm_report_unknown_instance(const uint32_t *vocab, uint32_t branching, uint32_t levels);
 
-json_t *rhm_report_machine(const rhm_engine *engine);
+/* Measured ceilings of the engine's threads at its ISA level; NAN where not measured. */
+typedef struct rhm_report_ceilings {
+    double fma_peak_gflops; /* single precision */
+    double bandwidth_gbs;   /* loads from memory */
+} rhm_report_ceilings;
+
+/* About a second of measuring; nothing else may run meanwhile. */
+rhm_report_ceilings rhm_report_measure_ceilings(const rhm_engine *engine);
+
+/* The report's "machine", with the engine's whole record (engine/record.h); ceilings may be NULL: null then. */
+json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *ceilings);
+
 json_t *rhm_report_command(const rhm_settings *settings); /* the command line, quoted for a shell */
 
 /* The whole report of `rhm train` (schema rhm-report/1); takes over `instance` and `machine`. */
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
-                            const rhm_train_report *train, const rhm_model *model, double seconds);
+                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds);
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 

@@ -84,5 +84,6 @@ extern const rhm_command rhm_command_eval;
 extern const rhm_command rhm_command_predict;
 extern const rhm_command rhm_command_inspect;
 extern const rhm_command rhm_command_plan;
+extern const rhm_command rhm_command_machine;
 
 #endif

@@ -1,11 +1,11 @@
 /* Sizes that decide which memory a bandwidth trial sees. */
-#ifndef RHM_BENCH_CEILINGS_CACHES_H
-#define RHM_BENCH_CEILINGS_CACHES_H
+#ifndef RHM_CEILINGS_CACHES_H
+#define RHM_CEILINGS_CACHES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ceilings.h"
+#include "ceilings/ceilings.h"
 
 /*
  * Bytes for one of `threads` threads such that the working set of all of them fits `where` and not the level before:
@@ -15,6 +15,6 @@
  * divided by the threads; at most 4 GiB and a quarter of the memory this process may use. 0 with a phrase in `reason`
  * when that cannot be.
  */
-uint64_t ceilings_working_set(ceilings_memory where, unsigned arrays, int threads, char *reason, size_t reason_nbytes);
+uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason, size_t reason_nbytes);
 
 #endif

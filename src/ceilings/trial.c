@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "ceilings.h"
-#include "ceilings_caches.h"
-#include "ceilings_lane.h"
+#include "ceilings/ceilings.h"
+#include "ceilings/caches.h"
+#include "ceilings/lane.h"
 #include "core/fail.h"
 #include "core/memory.h"
 
@@ -21,12 +21,12 @@ enum { MAX_THREADS = 4096 };
  */
 static const double trial_seconds = 0.002, calibration_seconds = 0.0005;
 
-struct ceilings_trial {
-    ceilings_job job;
-    ceilings_memory where;
+struct rhm_ceilings_trial {
+    rhm_ceilings_job job;
+    rhm_ceilings_memory where;
     int threads;
     int cpus;             /* that the team's threads may run on, all together; 0 before the first run */
-    ceilings_lane *lanes; /* (threads) */
+    rhm_ceilings_lane *lanes; /* (threads) */
 };
 
 static double now(clockid_t clock) {
@@ -35,35 +35,35 @@ static double now(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static const ceilings_kernels *kernels_of(rhm_isa isa) {
+static const rhm_ceilings_kernels *kernels_of(rhm_isa isa) {
 #if defined(__x86_64__)
     if (isa == RHM_ISA_AVX2)
-        return &ceilings_kernels_avx2;
+        return &rhm_ceilings_kernels_avx2;
     if (isa == RHM_ISA_AVX512)
-        return &ceilings_kernels_avx512;
+        return &rhm_ceilings_kernels_avx512;
 #endif
     (void)isa;
-    return &ceilings_kernels_scalar;
+    return &rhm_ceilings_kernels_scalar;
 }
 
-static rhm_status trial_create(ceilings_trial **out, const ceilings_job *job, ceilings_memory where, int threads,
+static rhm_status trial_create(rhm_ceilings_trial **out, const rhm_ceilings_job *job, rhm_ceilings_memory where, int threads,
                                rhm_error *error) {
     *out = NULL;
-    ceilings_trial *trial = RHM_NEW(ceilings_trial, 1, 1, 1, "trial", error);
+    rhm_ceilings_trial *trial = RHM_NEW(rhm_ceilings_trial, 1, 1, 1, "trial", error);
     if (!trial)
         return RHM_NO_MEMORY;
-    *trial = (ceilings_trial){.job = *job, .where = where, .threads = threads};
-    trial->lanes = RHM_NEW(ceilings_lane, (size_t)threads, 1, 1, "threads of a trial", error);
+    *trial = (rhm_ceilings_trial){.job = *job, .where = where, .threads = threads};
+    trial->lanes = RHM_NEW(rhm_ceilings_lane, (size_t)threads, 1, 1, "threads of a trial", error);
     if (!trial->lanes) {
-        ceilings_trial_destroy(trial);
+        rhm_ceilings_trial_destroy(trial);
         return RHM_NO_MEMORY;
     }
     bool filled = true;
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(&& : filled)
     for (int t = 0; t < threads; t++)
-        filled = ceilings_lane_fill(&trial->lanes[t], job) && filled;
+        filled = rhm_ceilings_lane_fill(&trial->lanes[t], job) && filled;
     if (!filled) {
-        ceilings_trial_destroy(trial);
+        rhm_ceilings_trial_destroy(trial);
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused %d working sets of %u x %u x %zu bytes", threads,
                         job->arrays, job->segments, (size_t)job->segment_nbytes);
     }
@@ -77,39 +77,39 @@ static rhm_status check_threads(int threads, rhm_error *error) {
     return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 1 to %d", threads, MAX_THREADS);
 }
 
-rhm_status ceilings_trial_fma(ceilings_trial **out, rhm_isa isa, ceilings_precision precision, int threads,
+rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_ceilings_precision precision, int threads,
                               rhm_error *error) {
     *out = NULL;
     RHM_TRY(check_threads(threads, error));
-    if (!ceilings_has_isa(isa))
+    if (!rhm_ceilings_has_isa(isa))
         return rhm_fail(error, RHM_UNSUPPORTED, "this machine has no %s", rhm_isa_name(isa));
-    const ceilings_job job = {.kernels = kernels_of(isa),
+    const rhm_ceilings_job job = {.kernels = kernels_of(isa),
                               .kind = precision == CEILINGS_F32 ? CEILINGS_FMA_F32 : CEILINGS_FMA_F64};
     return trial_create(out, &job, CEILINGS_L1, threads, error);
 }
 
-rhm_status ceilings_trial_bandwidth(ceilings_trial **out, ceilings_stream stream, ceilings_memory where, int threads,
+rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where, int threads,
                                     rhm_error *error) {
     *out = NULL;
     RHM_TRY(check_threads(threads, error));
-    ceilings_job job = {.kernels = kernels_of(ceilings_widest_isa()),
+    rhm_ceilings_job job = {.kernels = kernels_of(rhm_ceilings_widest_isa()),
                         .kind = stream == CEILINGS_TRIAD ? CEILINGS_UPDATE : CEILINGS_READ,
                         .arrays = stream == CEILINGS_TRIAD ? 3 : 1,
                         .segments = where == CEILINGS_DRAM ? CEILINGS_MAX_SEGMENTS : 1};
     char reason[128] = "";
-    const uint64_t working_set = ceilings_working_set(where, job.arrays, threads, reason, sizeof reason);
+    const uint64_t working_set = rhm_ceilings_working_set(where, job.arrays, threads, reason, sizeof reason);
     job.segment_nbytes = working_set / job.arrays / job.segments / CEILINGS_BLOCK_NBYTES * CEILINGS_BLOCK_NBYTES;
     if (job.segment_nbytes == 0)
-        return rhm_fail(error, RHM_UNSUPPORTED, "no bandwidth of %s with %d threads: %s", ceilings_memory_name(where),
+        return rhm_fail(error, RHM_UNSUPPORTED, "no bandwidth of %s with %d threads: %s", rhm_ceilings_memory_name(where),
                         threads, *reason ? reason : "the working set is empty");
     return trial_create(out, &job, where, threads, error);
 }
 
-void ceilings_trial_destroy(ceilings_trial *trial) {
+void rhm_ceilings_trial_destroy(rhm_ceilings_trial *trial) {
     if (!trial)
         return;
     for (int t = 0; trial->lanes && t < trial->threads; t++)
-        ceilings_lane_release(&trial->lanes[t]);
+        rhm_ceilings_lane_release(&trial->lanes[t]);
     rhm_free(trial->lanes);
     rhm_free(trial);
 }
@@ -120,12 +120,12 @@ static void allow(cpu_set_t *together) {
     CPU_ZERO(&mine);
     if (sched_getaffinity(0, sizeof mine, &mine) != 0)
         memset(&mine, 0xff, sizeof mine);
-#pragma omp critical(ceilings_allow)
+#pragma omp critical(rhm_ceilings_allow)
     CPU_OR(together, together, &mine);
 }
 
 /* Seconds from the first start to the last end, NaN when unsound; *busy the most CPU time that a thread took. */
-static double run(ceilings_trial *trial, uint64_t rounds, double *busy) {
+static double run(rhm_ceilings_trial *trial, uint64_t rounds, double *busy) {
     double first = HUGE_VAL, last = -HUGE_VAL, most = 0;
     bool sound = true;
     cpu_set_t together;
@@ -134,28 +134,28 @@ static double run(ceilings_trial *trial, uint64_t rounds, double *busy) {
     reduction(&& : sound)
     {
         allow(&together);
-        ceilings_lane *lane = &trial->lanes[omp_get_thread_num()];
+        rhm_ceilings_lane *lane = &trial->lanes[omp_get_thread_num()];
         sound = omp_get_num_threads() == trial->threads;
 #pragma omp barrier
         const double cpu = now(CLOCK_THREAD_CPUTIME_ID);
         first = now(CLOCK_MONOTONIC);
-        ceilings_lane_run(lane, &trial->job, rounds);
+        rhm_ceilings_lane_run(lane, &trial->job, rounds);
         last = now(CLOCK_MONOTONIC);
         most = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
-        sound = sound && ceilings_lane_verify(lane, &trial->job, rounds);
+        sound = sound && rhm_ceilings_lane_verify(lane, &trial->job, rounds);
     }
     trial->cpus = CPU_COUNT(&together);
     *busy = most;
     return sound ? last - first : (double)NAN;
 }
 
-double ceilings_trial_run(ceilings_trial *trial, uint64_t rounds) {
+double rhm_ceilings_trial_run(rhm_ceilings_trial *trial, uint64_t rounds) {
     double busy;
     return run(trial, rounds, &busy);
 }
 
 /* By CPU time: a thread that lost its CPU for a while would pass for a slow kernel and make every trial too short. */
-uint64_t ceilings_trial_rounds(ceilings_trial *trial) {
+uint64_t rhm_ceilings_trial_rounds(rhm_ceilings_trial *trial) {
     uint64_t rounds = 1;
     double busy = 0;
     run(trial, rounds, &busy); /* creates the team's threads */
@@ -168,8 +168,8 @@ uint64_t ceilings_trial_rounds(ceilings_trial *trial) {
     return wanted >= 1 ? (uint64_t)wanted : 1;
 }
 
-double ceilings_trial_work(const ceilings_trial *trial) {
-    const ceilings_job *job = &trial->job;
+double rhm_ceilings_trial_work(const rhm_ceilings_trial *trial) {
+    const rhm_ceilings_job *job = &trial->job;
     const double steps = (double)trial->threads * CEILINGS_STEPS_PER_ROUND * CEILINGS_CHAINS;
     switch (job->kind) {
     case CEILINGS_FMA_F32: return steps * 2.0 * (double)job->kernels->lanes_f32;
@@ -178,16 +178,16 @@ double ceilings_trial_work(const ceilings_trial *trial) {
     }
 }
 
-double ceilings_trial_traffic(const ceilings_trial *trial) {
-    const ceilings_job *job = &trial->job;
+double rhm_ceilings_trial_traffic(const rhm_ceilings_trial *trial) {
+    const rhm_ceilings_job *job = &trial->job;
     const unsigned allocated = job->kind == CEILINGS_UPDATE && trial->where != CEILINGS_L1 ? 1 : 0;
     return (double)trial->threads * (job->arrays + allocated) * (double)job->segment_nbytes;
 }
 
-uint64_t ceilings_trial_working_set(const ceilings_trial *trial) {
+uint64_t rhm_ceilings_trial_working_set(const rhm_ceilings_trial *trial) {
     return trial->job.arrays * trial->job.segments * trial->job.segment_nbytes;
 }
 
-int ceilings_trial_cpus(const ceilings_trial *trial) {
+int rhm_ceilings_trial_cpus(const rhm_ceilings_trial *trial) {
     return trial->cpus;
 }

@@ -1,7 +1,7 @@
 /* One lane, and a multiplication followed by an addition: what the baseline instruction set of every x86-64 has. */
 #include <string.h>
 
-#include "ceilings_kernels.h"
+#include "ceilings/loops.h"
 
 static void fma_f32(float *values, float x, float y, uint64_t steps) {
     float v[CEILINGS_CHAINS];
@@ -38,5 +38,5 @@ static void triad(float *restrict a, const float *restrict b, const float *restr
         a[i] = b[i] + x * c[i];
 }
 
-const ceilings_kernels ceilings_kernels_scalar = {
+const rhm_ceilings_kernels rhm_ceilings_kernels_scalar = {
     .lanes_f32 = 1, .lanes_f64 = 1, .fma_f32 = fma_f32, .fma_f64 = fma_f64, .load = load, .triad = triad};

@@ -1,4 +1,4 @@
-#include "ceilings_caches.h"
+#include "ceilings/caches.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,14 +54,14 @@ static uint64_t usable_memory_nbytes(void) {
     return smaller(group.memory_limit_nbytes, (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
-uint64_t ceilings_working_set(ceilings_memory where, unsigned arrays, int threads, char *reason, size_t reason_nbytes) {
+uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason, size_t reason_nbytes) {
     static caches c;
     if (!c.known)
         read_caches(&c);
     const uint64_t team = (uint64_t)threads, size[] = {c.l1, c.l2, c.l3, c.last_level};
     if (!c.known || size[where] == 0) {
         snprintf(reason, reason_nbytes, "the system reports no %s cache",
-                 where == CEILINGS_DRAM ? "last-level" : ceilings_memory_name(where));
+                 where == CEILINGS_DRAM ? "last-level" : rhm_ceilings_memory_name(where));
         return 0;
     }
     switch (where) {

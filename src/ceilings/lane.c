@@ -1,9 +1,9 @@
-#include "ceilings_lane.h"
+#include "ceilings/lane.h"
 
 #include <sys/mman.h>
 
 /* v <- 1 - v returns to itself after two steps, exactly, and keeps the bits moving. */
-static void start_values(ceilings_lane *lane, ceilings_kind kind) {
+static void start_values(rhm_ceilings_lane *lane, rhm_ceilings_kind kind) {
     for (size_t i = 0; i < CEILINGS_MAX_VALUES; i++)
         if (kind == CEILINGS_FMA_F32)
             lane->values.f32[i] = (float)(i + 1) / 1024;
@@ -15,7 +15,7 @@ static void start_values(ceilings_lane *lane, ceilings_kind kind) {
  * Small integers: sums and products of them are exact, so that fused or not makes no difference. The arrays are set
  * apart by some lines, or loads would wait for stores whose addresses agree in their low 12 bits.
  */
-bool ceilings_lane_fill(ceilings_lane *lane, const ceilings_job *job) {
+bool rhm_ceilings_lane_fill(rhm_ceilings_lane *lane, const rhm_ceilings_job *job) {
     enum { STAGGER_NBYTES = 17 * RHM_ALIGNMENT };
     start_values(lane, job->kind);
     if (job->arrays == 0)
@@ -34,27 +34,27 @@ bool ceilings_lane_fill(ceilings_lane *lane, const ceilings_job *job) {
             numbers[i] = (float)((i * (k + 5)) % 1021);
     }
     for (unsigned s = 0; s < job->segments; s++)
-        lane->expected[s] = ceilings_kernels_scalar.load(lane->array[0] + s * job->segment_nbytes, job->segment_nbytes);
+        lane->expected[s] = rhm_ceilings_kernels_scalar.load(lane->array[0] + s * job->segment_nbytes, job->segment_nbytes);
     return true;
 }
 
-void ceilings_lane_release(ceilings_lane *lane) {
+void rhm_ceilings_lane_release(rhm_ceilings_lane *lane) {
     if (lane->memory)
         munmap(lane->memory, lane->memory_nbytes);
     lane->memory = NULL;
 }
 
 /* The cursor's segment of array `k`; the cursor stays. */
-static float *segment(const ceilings_lane *lane, const ceilings_job *job, unsigned k) {
+static float *segment(const rhm_ceilings_lane *lane, const rhm_ceilings_job *job, unsigned k) {
     return (float *)(void *)(lane->array[k] + lane->cursor * job->segment_nbytes);
 }
 
-static void advance(ceilings_lane *lane, const ceilings_job *job) {
+static void advance(rhm_ceilings_lane *lane, const rhm_ceilings_job *job) {
     lane->cursor = lane->cursor + 1 == job->segments ? 0 : lane->cursor + 1;
 }
 
-void ceilings_lane_run(ceilings_lane *lane, const ceilings_job *job, uint64_t rounds) {
-    const ceilings_kernels *k = job->kernels;
+void rhm_ceilings_lane_run(rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds) {
+    const rhm_ceilings_kernels *k = job->kernels;
     switch (job->kind) {
     case CEILINGS_FMA_F32: k->fma_f32(lane->values.f32, -1, 1, rounds * CEILINGS_STEPS_PER_ROUND); break;
     case CEILINGS_FMA_F64: k->fma_f64(lane->values.f64, -1, 1, rounds * CEILINGS_STEPS_PER_ROUND); break;
@@ -75,12 +75,12 @@ void ceilings_lane_run(ceilings_lane *lane, const ceilings_job *job, uint64_t ro
     }
 }
 
-bool ceilings_lane_verify(const ceilings_lane *lane, const ceilings_job *job, uint64_t rounds) {
+bool rhm_ceilings_lane_verify(const rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds) {
     if (job->kind == CEILINGS_READ)
         return lane->checksum == lane->wanted;
     if (job->kind != CEILINGS_UPDATE || rounds == 0)
         return true;
-    ceilings_lane last = {.array = {lane->array[0], lane->array[1], lane->array[2]},
+    rhm_ceilings_lane last = {.array = {lane->array[0], lane->array[1], lane->array[2]},
                           .cursor = (lane->cursor + job->segments - 1) % job->segments};
     const float *a = segment(&last, job, 0), *b = segment(&last, job, 1), *c = segment(&last, job, 2);
     const uint64_t count = job->segment_nbytes / sizeof *a, stride = count / 256 + 1;

@@ -1,6 +1,6 @@
 /* The loops that are timed, one set per instruction set. */
-#ifndef RHM_BENCH_CEILINGS_KERNELS_H
-#define RHM_BENCH_CEILINGS_KERNELS_H
+#ifndef RHM_CEILINGS_KERNELS_H
+#define RHM_CEILINGS_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@ enum {
     CEILINGS_BLOCK_NBYTES = 512,
 };
 
-typedef struct ceilings_kernels {
+typedef struct rhm_ceilings_kernels {
     size_t lanes_f32, lanes_f64; /* of a vector register */
 
     /* values[i] = values[i] * x + y, `steps` times, for chains x lanes values: fused where the ISA has it. */
@@ -28,12 +28,12 @@ typedef struct ceilings_kernels {
 
     /* a[i] = b[i] + x * c[i] for nbytes / 4 floats, ordinary (allocating) stores. */
     void (*triad)(float *a, const float *b, const float *c, float x, size_t nbytes);
-} ceilings_kernels;
+} rhm_ceilings_kernels;
 
-extern const ceilings_kernels ceilings_kernels_scalar;
+extern const rhm_ceilings_kernels rhm_ceilings_kernels_scalar;
 #if defined(__x86_64__)
-extern const ceilings_kernels ceilings_kernels_avx2;
-extern const ceilings_kernels ceilings_kernels_avx512;
+extern const rhm_ceilings_kernels rhm_ceilings_kernels_avx2;
+extern const rhm_ceilings_kernels rhm_ceilings_kernels_avx512;
 #endif
 
 #endif

@@ -1,11 +1,11 @@
 /* What one thread of a trial works on, and its work. */
-#ifndef RHM_BENCH_CEILINGS_LANE_H
-#define RHM_BENCH_CEILINGS_LANE_H
+#ifndef RHM_CEILINGS_LANE_H
+#define RHM_CEILINGS_LANE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ceilings_kernels.h"
+#include "ceilings/loops.h"
 #include "core/memory.h"
 
 enum {
@@ -14,22 +14,22 @@ enum {
     CEILINGS_MAX_SEGMENTS = 16,
 };
 
-typedef enum ceilings_kind { CEILINGS_FMA_F32, CEILINGS_FMA_F64, CEILINGS_READ, CEILINGS_UPDATE } ceilings_kind;
+typedef enum rhm_ceilings_kind { CEILINGS_FMA_F32, CEILINGS_FMA_F64, CEILINGS_READ, CEILINGS_UPDATE } rhm_ceilings_kind;
 
 /*
  * The same for all threads. A round of multiply-adds is CEILINGS_STEPS_PER_ROUND steps. A round of the others is one
  * segment: rounds go through the segments in a circle, so that memory larger than the caches stays cold although a
  * trial sees a part of it only.
  */
-typedef struct ceilings_job {
-    const ceilings_kernels *kernels;
-    ceilings_kind kind;
+typedef struct rhm_ceilings_job {
+    const rhm_ceilings_kernels *kernels;
+    rhm_ceilings_kind kind;
     unsigned arrays;         /* 1 to read, 3 to update, 0 for multiply-adds */
     unsigned segments;       /* of an array */
     uint64_t segment_nbytes; /* whole blocks of CEILINGS_BLOCK_NBYTES */
-} ceilings_job;
+} rhm_ceilings_job;
 
-typedef struct ceilings_lane {
+typedef struct rhm_ceilings_lane {
     void *memory; /* mapping of memory_nbytes; NULL for multiply-adds */
     uint64_t memory_nbytes;
     char *array[3];
@@ -41,16 +41,16 @@ typedef struct ceilings_lane {
         double f64[CEILINGS_MAX_VALUES];
     } values;
     char padding[RHM_ALIGNMENT]; /* neighbours share no cache line */
-} ceilings_lane;
+} rhm_ceilings_lane;
 
 /* To be called by the thread that will use it: memory belongs to who touches it first. False: the system refused
  * memory. */
-bool ceilings_lane_fill(ceilings_lane *lane, const ceilings_job *job);
-void ceilings_lane_release(ceilings_lane *lane); /* accepts a zeroed one */
+bool rhm_ceilings_lane_fill(rhm_ceilings_lane *lane, const rhm_ceilings_job *job);
+void rhm_ceilings_lane_release(rhm_ceilings_lane *lane); /* accepts a zeroed one */
 
-void ceilings_lane_run(ceilings_lane *lane, const ceilings_job *job, uint64_t rounds);
+void rhm_ceilings_lane_run(rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds);
 
 /* Whether the last run did its work: exactly for reading, by samples of the last segment for updating. */
-bool ceilings_lane_verify(const ceilings_lane *lane, const ceilings_job *job, uint64_t rounds);
+bool rhm_ceilings_lane_verify(const rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds);
 
 #endif
