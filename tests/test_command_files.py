@@ -51,6 +51,9 @@ def test_training_on_data_of_somebody_elses(here, tmp_path):
         f["data/tokens"] = tokens.astype(">i4")
         f["data/labels"] = labels.astype(np.int64)
     refused("train", "--data", "d.h5", cwd=tmp_path, says=["--branching"])
+    refused("inspect", "d.h5", cwd=tmp_path, says=["--branching"])
+    found = json.loads(run("inspect", "d.h5", "--branching", 2, "--json", cwd=tmp_path).stdout)
+    assert (found["kind"], found["levels"], found["token_vocab"], found["instance"]) == ("data", 3, 8, None)
     done = run("train", "--data", "d.h5", "--branching", 2, "--width", 512, "-o", "m.h5", "--report", "r.json", cwd=tmp_path)
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["test"]["accuracy"] >= 0.95

@@ -24,6 +24,7 @@ BAD_USAGE = [
     (["train", "--", "--stray"], ["--stray"]),
     (["inspect"], ["FILE"]),
     (["inspect", "a", "b"], ["b"]),
+    (["inspect", "g.h5", "--branching", "2"], ["--branching 2", "data set"]),
     (["predict", "m.h5"], ["MODEL DATA"]),
     (["predict", "m.h5", "d.h5"], ["-o"]),
     (["sample", "--samples", "5"], ["-o"]),
@@ -224,7 +225,7 @@ HELP = {
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
                                                                               "--json"],
     "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output"],
-    "inspect": ["--json"],
+    "inspect": ["--json", "--branching"],
     "plan": OPTIONS["instance"] + OPTIONS["budget"] + ["--json"],
 }
 

@@ -62,7 +62,6 @@ typedef struct rhm_engine_info {
     int threads;
     const char *cpu;       /* model name */
     const char *isa;       /* level of the kernels in use */
-    const char *kernels;   /* name of the kernel set in use */
     const char *backend;   /* as asked */
     const char *placement; /* in effect: a policy, a list, or "environment" */
     int numa_nodes;        /* that have allowed PUs */

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "engine/parallel.h"
 #include "engine/record.h"
+#include "kernels/kernels.h"
 
 static const rhm_option own[] = {{.name = "json",
                                   .kind = RHM_OPTION_FLAG,
@@ -79,8 +80,8 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
     RHM_TRY(rhm_running_engine(engine, bar, settings, error));
     json_t *record;
     RHM_TRY(rhm_engine_record(*engine, &record, error));
-    const rhm_engine_info info = rhm_engine_describe(*engine);
-    json_object_set_new(record, "kernels", json_string(info.kernels));
+    const char *kernels = rhm_kernels_of(*engine)->name;
+    json_object_set_new(record, "kernels", json_string(kernels));
     const ceilings c = measure(rhm_engine_threads(*engine));
     if (settings->json) {
         json_object_set_new(record, "ceilings", describe(&c));
@@ -93,7 +94,7 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
         return status;
     fputs(text, stdout);
     rhm_free(text);
-    printf("\nkernels     %s\n", info.kernels);
+    printf("\nkernels     %s\n", kernels);
     print(&c);
     return RHM_OK;
 }

@@ -9,6 +9,8 @@
 #include "core/fail.h"
 #include "engine/parallel.h"
 #include "engine/record.h"
+#include "kernels/operator.h"
+#include "kernels/kernels.h"
 
 json_t *rhm_json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
@@ -73,7 +75,7 @@ json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *
     return json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}",
                      "cpu", rhm_json_text(info.cpu),
                      "isa", info.isa,
-                     "kernels", info.kernels,
+                     "kernels", rhm_kernels_of(engine)->name,
                      "backend", rhm_json_text(info.backend),
                      "backend_details", rhm_backend_record(engine),
                      "threads", info.threads,

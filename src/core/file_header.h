@@ -26,7 +26,7 @@ enum {
 typedef struct rhm_file_header {
     bool present;                    /* false: an HDF5 file of another program */
     uint64_t nbytes;                 /* of the whole file */
-    char kind[RHM_FILE_KIND_NBYTES]; /* "grammar", "data", "model"; "" when not present */
+    char kind[RHM_FILE_KIND_NBYTES]; /* "grammar", "data", "model", "prediction"; "" when not present */
 } rhm_file_header;
 
 /*

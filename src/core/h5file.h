@@ -53,7 +53,7 @@ static inline rhm_h5_shape rhm_h5_shape3(uint64_t n0, uint64_t n1, uint64_t n2) 
     return (rhm_h5_shape){.rank = 3, .extent = {n0, n1, n2}};
 }
 
-/* A new file of a kind ("grammar", "data", "model") with the root attributes schema and version. */
+/* A new file of a kind ("grammar", "data", "model", "prediction") with the root attributes schema and version. */
 rhm_status rhm_h5_create(rhm_h5 **out, const char *path, const char *kind, rhm_error *error);
 
 /* Finish, checksum, sync, put in place. Releases the handle and sets it to NULL, also on failure. */
@@ -71,8 +71,8 @@ rhm_status rhm_h5_load(const char *path, rhm_h5_reader *reader, void *context, r
 void rhm_h5_close(rhm_h5 **file);
 
 /*
- * "grammar", "data" or "model": what the header says or, in a file of others, what is there; "" when nothing is. The
- * second one opens the file for it.
+ * "grammar", "data", "model" or "prediction": what the header says or, in a file of others, what is there; "" when
+ * nothing is. The second one opens the file for it.
  */
 const char *rhm_h5_kind(const rhm_h5 *file);
 rhm_status rhm_h5_load_kind(const char *path, char kind[RHM_FILE_KIND_NBYTES], rhm_error *error);

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+enum { RHM_PHILOX_ROUNDS = 10 };
+
 /* Multipliers of the counter, increments of the key. */
 #define RHM_PHILOX_M0 0xd2511f53u
 #define RHM_PHILOX_M1 0xcd9e8d57u
@@ -26,7 +28,7 @@ typedef struct rhm_philox_block {
 static inline rhm_philox_block rhm_philox(uint64_t seed, uint64_t index, uint32_t stream, uint32_t block) {
     uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = stream, c3 = block;
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < RHM_PHILOX_ROUNDS; round++) {
         const uint64_t product0 = (uint64_t)RHM_PHILOX_M0 * c0;
         const uint64_t product1 = (uint64_t)RHM_PHILOX_M1 * c2;
         c0 = (uint32_t)(product1 >> 32) ^ c1 ^ k0;

@@ -133,7 +133,6 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     engine->interrupt = o->interrupt;
     engine->progress = o->progress;
     engine->user = o->user;
-    engine->kernels_name = "reference";
     rhm_cpu_name(engine->cpu);
     const rhm_cpuid cpuid = rhm_cpuid_read();
     engine->isa_of_cpu = rhm_isa_of(&cpuid);
@@ -195,7 +194,6 @@ rhm_engine_info rhm_engine_describe(const rhm_engine *engine) {
     return (rhm_engine_info){.threads = engine->threads,
                              .cpu = engine->cpu,
                              .isa = rhm_isa_name(engine->isa),
-                             .kernels = engine->kernels_name,
                              .backend = engine->backend,
                              .placement = list ? engine->placement_asked : rhm_policy_name(engine->plan.policy),
                              .numa_nodes = engine->topology.node_count,

@@ -10,8 +10,6 @@
 #include "engine/topology.h"
 #include "rhm/engine.h"
 
-struct rhm_kernels;
-
 typedef enum rhm_backend_kind {
     RHM_BACKEND_NATIVE,
     RHM_BACKEND_ONEDNN,
@@ -37,8 +35,6 @@ struct rhm_engine {
     char *backend;      /* as asked, owned */
     rhm_backend_kind backend_kind;
     rhm_slot *kernels_slot;            /* owned, never NULL */
-    const char *kernels_name;          /* of `kernels` */
-    const struct rhm_kernels *kernels; /* the operations at the chosen ISA level */
 
     rhm_topology topology;
     rhm_cgroup cgroup;

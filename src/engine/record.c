@@ -221,12 +221,11 @@ rhm_status rhm_engine_record(const rhm_engine *engine, json_t **out, rhm_error *
     json_t *placement = describe_placement(engine, notes);
     json_t *throttling = describe_throttling(&engine->cgroup, notes);
     json_t *memory = describe_memory(engine, notes);
-    *out = json_pack("{s:o, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}",
+    *out = json_pack("{s:o, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "cpu", rhm_record_text(engine->cpu),
                      "isa",
                          "in_use", rhm_isa_name(engine->isa),
                          "available", rhm_isa_name(engine->isa_of_cpu),
-                         "kernels", engine->kernels_name,
                      "topology", rhm_record_topology(engine),
                      "allowed", describe_allowed(engine),
                      "quota", describe_quota(&engine->cgroup),
