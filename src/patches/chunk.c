@@ -5,99 +5,202 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-rhm_status rhm_patch_chunk_init(rhm_patch_chunk *chunk, const rhm_patches *patches, size_t samples, size_t leaves,
-                                rhm_error *error) {
-    const size_t s = patches->branching;
-    *chunk = (rhm_patch_chunk){0};
-    for (uint32_t j = patches->level; j <= patches->levels; j++)
-        RHM_TRY(rhm_intern_init(&chunk->subtree[j], s, 0, error));
-    RHM_TRY(rhm_intern_init(&chunk->cell, 2, 0, error));
-    if (!(chunk->count = RHM_NEW(uint64_t, samples, 1, 1, "chunk counts", error)) ||
-        !(chunk->leaves = RHM_NEW(uint16_t, samples, leaves, 1, "chunk leaves", error)) ||
-        !(chunk->labels = RHM_NEW(uint16_t, samples, 1, 1, "chunk labels", error)) ||
-        !(chunk->ids = RHM_NEW(uint32_t, samples, leaves, 1, "chunk ids", error)) ||
-        !(chunk->global = RHM_NEW(uint32_t, samples, leaves / s, 1, "chunk ids", error)) ||
-        !(chunk->children = RHM_NEW(uint32_t, samples, leaves / s, 1, "chunk ids", error)))
+enum { AHEAD = 16 }; /* hash slots requested before the first is looked at */
+
+rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches *patches, size_t samples, size_t leaves,
+                                  rhm_error *error) {
+    if (scratch->own)
+        return RHM_OK;
+    for (uint32_t j = patches->level - 1; j <= patches->levels; j++)
+        RHM_TRY(rhm_intern_init(&scratch->listed[j], rhm_patches_tuples(patches, j)->words, 0, error));
+    if (!(scratch->leaves = RHM_NEW(uint16_t, samples, leaves, 1, "leaves of a chunk", error)) ||
+        !(scratch->labels = RHM_NEW(uint16_t, samples, 1, 1, "labels of a chunk", error)) ||
+        !(scratch->codes = RHM_NEW(uint32_t, samples, leaves, 1, "codes of a chunk", error)) ||
+        !(scratch->own = RHM_NEW(uint32_t, RHM_OWN_CELLS, 1, 1, "counts of a thread", error)))
         return RHM_NO_MEMORY;
     return RHM_OK;
 }
 
-void rhm_patch_chunk_destroy(rhm_patch_chunk *chunk) {
-    for (size_t j = 0; j <= RHM_MAX_LEVELS; j++)
-        rhm_intern_destroy(&chunk->subtree[j]);
-    rhm_intern_destroy(&chunk->cell);
-    rhm_free(chunk->count);
-    rhm_free(chunk->leaves);
-    rhm_free(chunk->labels);
-    rhm_free(chunk->ids);
-    rhm_free(chunk->global);
-    rhm_free(chunk->children);
-    *chunk = (rhm_patch_chunk){0};
+void rhm_patch_scratch_destroy(rhm_patch_scratch *scratch) {
+    for (uint32_t j = 0; j <= RHM_MAX_LEVELS; j++)
+        rhm_intern_destroy(&scratch->listed[j]);
+    rhm_free(scratch->leaves);
+    rhm_free(scratch->labels);
+    rhm_free(scratch->codes);
+    rhm_free(scratch->own);
 }
 
-rhm_status rhm_patch_chunk_fill(rhm_patch_chunk *chunk, const rhm_patches *patches, size_t leaves,
-                                rhm_patch_source *source, const void *context, uint64_t first, size_t count,
-                                rhm_error *error) {
-    source(context, patches->level, first, count, chunk->leaves, chunk->labels);
-    chunk->samples = count;
-
-    size_t units = count * leaves;
-    for (size_t i = 0; i < units; i++)
-        chunk->ids[i] = chunk->leaves[i];
-    for (uint32_t j = patches->levels; j >= patches->level; j--) {
-        rhm_intern *set = &chunk->subtree[j];
-        rhm_intern_clear(set);
-        units /= patches->branching;
-        /* In place: tuple i is read before id i, which lies at or before it, is written. */
-        for (size_t i = 0; i < units; i++) {
-            uint32_t id;
-            RHM_TRY(rhm_intern_add(set, chunk->ids + i * patches->branching, &id, NULL, error));
-            chunk->ids[i] = id;
-        }
+void rhm_patch_chunk_destroy(rhm_patch_chunk *chunk) {
+    for (uint32_t j = 0; j <= RHM_MAX_LEVELS; j++) {
+        rhm_free(chunk->fresh[j].tuples);
+        rhm_free(chunk->fresh[j].number);
     }
+    rhm_free(chunk->uncounted);
+}
 
-    rhm_intern_clear(&chunk->cell);
-    memset(chunk->count, 0, sizeof *chunk->count * count);
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t pair[2] = {chunk->ids[i], chunk->labels[i]};
-        uint32_t cell;
-        RHM_TRY(rhm_intern_add(&chunk->cell, pair, &cell, NULL, error));
-        chunk->count[cell]++;
+/* One level of a chunk: `units` tuples of codes, replaced by their own codes. */
+typedef struct reading {
+    const rhm_intern *members;
+    const rhm_index *index;
+    rhm_intern *listed;
+    uint32_t child_codes; /* codes of children from here on were not found */
+    size_t words;
+    size_t units;
+    uint32_t *codes; /* in: (units, words), out: (units) */
+    rhm_error *error;
+} reading;
+
+static rhm_status list(const reading *r, const uint32_t *tuple, uint32_t *code) {
+    uint32_t place;
+    RHM_TRY(rhm_intern_add(r->listed, tuple, &place, NULL, r->error));
+    *code = (uint32_t)r->members->count + place;
+    return RHM_OK;
+}
+
+/* Here and below, tuple i is read before code i, which lies at or before it, is written. */
+static rhm_status list_all(const reading *r) {
+    for (size_t i = 0; i < r->units; i++)
+        RHM_TRY(list(r, r->codes + i * r->words, &r->codes[i]));
+    return RHM_OK;
+}
+
+/* Codes of fresh children may be inside the table, but all their places are empty. */
+static inline __attribute__((always_inline)) rhm_status look_up_directly(const reading *r, size_t words) {
+    const rhm_index index = *r->index;
+    uint32_t *codes = r->codes;
+    for (size_t i = 0; i < r->units; i++) {
+        const size_t place = rhm_index_place(&index, codes + i * words, words);
+        const uint32_t code = place == SIZE_MAX ? 0 : index.direct[place];
+        if (code)
+            codes[i] = code - 1;
+        else
+            RHM_TRY(list(r, codes + i * words, &codes[i]));
     }
     return RHM_OK;
 }
 
-rhm_status rhm_patch_chunk_merge(rhm_patch_chunk *chunk, rhm_patches *patches, uint32_t *ids, rhm_error *error) {
-    uint32_t tuple[RHM_MAX_BRANCHING];
-    for (uint32_t j = patches->levels; j >= patches->level; j--) {
-        uint32_t *swap = chunk->children;
-        chunk->children = chunk->global;
-        chunk->global = swap;
-        const rhm_intern *set = &chunk->subtree[j];
-        for (size_t id = 0; id < set->count; id++) {
-            const uint32_t *local = rhm_intern_tuple(set, id);
-            for (size_t t = 0; t < set->words; t++)
-                tuple[t] = j == patches->levels ? local[t] : chunk->children[local[t]];
-            RHM_TRY(rhm_intern_add(&patches->subtree[j], tuple, &chunk->global[id], NULL, error));
+static bool children_found(const reading *r, const uint32_t *tuple) {
+    for (size_t w = 0; w < r->words; w++)
+        if (tuple[w] >= r->child_codes)
+            return false;
+    return true;
+}
+
+static rhm_status look_up_hashed(const reading *r) {
+    uint64_t hash[AHEAD];
+    for (size_t begin = 0; begin < r->units; begin += AHEAD) {
+        const size_t count = r->units - begin < AHEAD ? r->units - begin : AHEAD;
+        for (size_t i = 0; i < count; i++) {
+            hash[i] = rhm_index_hash(r->codes + (begin + i) * r->words, r->words);
+            __builtin_prefetch(rhm_index_first_slot(r->index, hash[i]));
+        }
+        for (size_t i = 0; i < count; i++) {
+            const uint32_t *tuple = r->codes + (begin + i) * r->words;
+            const uint32_t code =
+                children_found(r, tuple) ? rhm_index_find(r->index, r->members, tuple, hash[i], r->words) : 0;
+            if (code)
+                r->codes[begin + i] = code - 1;
+            else
+                RHM_TRY(list(r, tuple, &r->codes[begin + i]));
         }
     }
-    for (size_t i = 0; i < chunk->cell.count; i++) {
-        const uint32_t *local = rhm_intern_tuple(&chunk->cell, i);
-        const uint32_t pair[2] = {chunk->global[local[0]], local[1]};
-        uint32_t cell;
-        RHM_TRY(rhm_intern_add(&patches->cell, pair, &cell, NULL, error));
-        if (cell >= patches->count_capacity) {
-            void *count = patches->count;
-            RHM_TRY(rhm_grow(&count, sizeof *patches->count, patches->count_capacity, patches->cell.capacity,
-                             "counts of distinct patches", error));
-            patches->count = count;
-            patches->count_capacity = patches->cell.capacity;
+    return RHM_OK;
+}
+
+static rhm_status reserve(rhm_fresh *fresh, size_t count, size_t words, rhm_error *error) {
+    fresh->count = count;
+    if (count <= fresh->capacity)
+        return RHM_OK;
+    const size_t capacity = count + count / 2; /* chunks differ a little */
+    fresh->capacity = 0;
+    rhm_free(fresh->tuples);
+    rhm_free(fresh->number);
+    fresh->number = NULL;
+    if (!(fresh->tuples = RHM_NEW(uint32_t, capacity, words, 1, "new patches of a chunk", error)) ||
+        !(fresh->number = RHM_NEW(uint32_t, capacity, 1, 1, "new patches of a chunk", error)))
+        return RHM_NO_MEMORY;
+    fresh->capacity = capacity;
+    return RHM_OK;
+}
+
+/* Where next to nothing was found before, and no tuple came twice in a chunk, looking would be wasted. */
+static rhm_status list_blindly(const reading *r, rhm_fresh *fresh) {
+    RHM_TRY(reserve(fresh, r->units, r->words, r->error));
+    memcpy(fresh->tuples, r->codes, sizeof *r->codes * r->units * r->words);
+    for (size_t i = 0; i < r->units; i++)
+        r->codes[i] = (uint32_t)(r->members->count + i);
+    return RHM_OK;
+}
+
+static rhm_status look_up(const reading *r, rhm_fresh *fresh) {
+    rhm_intern_clear(r->listed);
+    if (r->index->direct && r->words == 2)
+        RHM_TRY(look_up_directly(r, 2));
+    else if (r->index->direct)
+        RHM_TRY(look_up_directly(r, r->words));
+    else if (r->index->part)
+        RHM_TRY(look_up_hashed(r));
+    else
+        RHM_TRY(list_all(r));
+    RHM_TRY(reserve(fresh, r->listed->count, r->words, r->error));
+    memcpy(fresh->tuples, r->listed->tuples, sizeof *fresh->tuples * fresh->count * r->words);
+    return RHM_OK;
+}
+
+/* Cells that the thread has no counter for, or that are fresh, are left for later. */
+static void count_cells(rhm_patch_chunk *chunk, const uint32_t *codes, size_t known, uint32_t *own) {
+    const size_t counted = known < RHM_OWN_CELLS ? known : RHM_OWN_CELLS;
+    size_t left = 0;
+    for (size_t i = 0; i < chunk->samples; i++)
+        if (codes[i] < counted)
+            own[codes[i]]++;
+        else
+            chunk->uncounted[left++] = codes[i];
+    chunk->uncounted_count = left;
+}
+
+rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scratch, const rhm_patches *patches,
+                                rhm_patch_source *source, const void *context, uint64_t first, size_t count,
+                                size_t samples, size_t leaves, uint32_t *ids, rhm_error *error) {
+    uint32_t *codes = scratch->codes;
+    chunk->samples = count;
+    chunk->ids = ids;
+    if (!chunk->uncounted && !(chunk->uncounted = RHM_NEW(uint32_t, samples, 1, 1, "cells of a chunk", error)))
+        return RHM_NO_MEMORY;
+    source(context, patches->level, first, count, scratch->leaves, scratch->labels);
+    for (size_t i = 0; i < count * leaves; i++)
+        codes[i] = scratch->leaves[i];
+
+    bool blind = false;
+    size_t units = count * leaves, found = SIZE_MAX;
+    for (uint32_t j = patches->levels; j + 1 >= patches->level; j--) {
+        const bool cells = j < patches->level;
+        units = cells ? count : units / patches->branching;
+        if (cells) {
+            if (ids)
+                memcpy(ids, codes, sizeof *ids * count);
+            for (size_t i = count; i-- > 0;) {
+                codes[2 * i + 1] = scratch->labels[i];
+                codes[2 * i] = codes[i];
+            }
         }
-        patches->count[cell] += chunk->count[i];
+        const reading r = {
+            .members = rhm_patches_tuples(patches, j),
+            .index = &patches->index[j],
+            .listed = &scratch->listed[j],
+            .child_codes = found < UINT32_MAX ? (uint32_t)found : UINT32_MAX,
+            .words = rhm_patches_tuples(patches, j)->words,
+            .units = units,
+            .codes = codes,
+            .error = error,
+        };
+        found = r.members->count;
+        /* Fresh children that are listed more than once hide that tuples are the same. */
+        blind = blind || patches->blind[j];
+        RHM_TRY(blind ? list_blindly(&r, &chunk->fresh[j]) : look_up(&r, &chunk->fresh[j]));
+        if (j == 0)
+            break;
     }
-    if (ids)
-        for (size_t i = 0; i < chunk->samples; i++)
-            ids[i] = chunk->global[chunk->ids[i]];
-    patches->samples += chunk->samples;
+    count_cells(chunk, codes, patches->cell.count, scratch->own);
     return RHM_OK;
 }

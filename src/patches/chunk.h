@@ -1,31 +1,51 @@
-/* One chunk of samples, interned by itself: the part of counting that threads do independently. */
+/*
+ * Reading a chunk of samples: the part of counting that threads do independently. The collection is only looked at.
+ *
+ * Subtrees and cells go by codes: a code below the number of members that the collection had when the round began is that
+ * member; higher ones count the tuples in the chunk's own list of what was not found. merge.h gives those their numbers.
+ */
 #ifndef RHM_PATCHES_CHUNK_H
 #define RHM_PATCHES_CHUNK_H
 
 #include "patches/patches.h"
 
+/* The first cells are counted by each thread for itself; in the others threads seldom meet. */
+enum { RHM_OWN_CELLS = 1 << 16 };
+
+/* What a thread needs from chunk to chunk. */
+typedef struct rhm_patch_scratch {
+    uint16_t *leaves;                      /* (samples, leaves per patch) */
+    uint16_t *labels;                      /* (samples) */
+    uint32_t *codes;                       /* (samples, leaves per patch): of the level in hand */
+    uint32_t *own;                         /* (RHM_OWN_CELLS): samples of each cell in this round */
+    rhm_intern listed[RHM_MAX_LEVELS + 1]; /* the tuples that this chunk lists; cells at level - 1 */
+} rhm_patch_scratch;
+
+/* Tuples of one level that were not found, in order; not necessarily distinct. */
+typedef struct rhm_fresh {
+    uint32_t *tuples; /* (count, words): codes, from merge.c on numbers */
+    uint32_t *number; /* (count): what merge.c makes of them */
+    size_t count, capacity;
+} rhm_fresh;
+
 typedef struct rhm_patch_chunk {
-    rhm_intern subtree[RHM_MAX_LEVELS + 1];
-    rhm_intern cell;
-    uint64_t *count;    /* (samples): of each cell */
-    uint16_t *leaves;   /* (samples, leaves per patch) */
-    uint16_t *labels;   /* (samples) */
-    uint32_t *ids;      /* (samples, leaves per patch): ids of the level in hand */
-    uint32_t *global;   /* (samples, leaves per patch / s): global id of each local one, of the level in hand */
-    uint32_t *children; /* the same of the level below */
-    size_t samples;     /* in the chunk now */
+    size_t samples;
+    rhm_fresh fresh[RHM_MAX_LEVELS + 1]; /* by level; cells at level - 1 */
+    uint32_t *uncounted;                 /* (uncounted_count): cells of the samples that reading has not counted */
+    size_t uncounted_count;
+    uint32_t *ids;                       /* NULL, or the caller's (samples): codes, from merge.c on numbers */
 } rhm_patch_chunk;
 
-rhm_status rhm_patch_chunk_init(rhm_patch_chunk *chunk, const rhm_patches *patches, size_t samples, size_t leaves,
-                                rhm_error *error);
-void rhm_patch_chunk_destroy(rhm_patch_chunk *chunk);
+/* Memory for chunks of up to `samples`; what is there already is kept. */
+rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches *patches, size_t samples, size_t leaves,
+                                  rhm_error *error);
+void rhm_patch_scratch_destroy(rhm_patch_scratch *scratch);
 
-/* Draw and intern; chunk->ids then starts with the local patch of every sample. */
-rhm_status rhm_patch_chunk_fill(rhm_patch_chunk *chunk, const rhm_patches *patches, size_t leaves,
+/* Draw `count` samples and find their codes; ids is NULL or (count). `samples` is the most that a chunk has. */
+rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scratch, const rhm_patches *patches,
                                 rhm_patch_source *source, const void *context, uint64_t first, size_t count,
-                                rhm_error *error);
+                                size_t samples, size_t leaves, uint32_t *ids, rhm_error *error);
 
-/* Add the chunk to the collection; ids is NULL or (chunk->samples). Call in the order of the samples. */
-rhm_status rhm_patch_chunk_merge(rhm_patch_chunk *chunk, rhm_patches *patches, uint32_t *ids, rhm_error *error);
+void rhm_patch_chunk_destroy(rhm_patch_chunk *chunk);
 
 #endif

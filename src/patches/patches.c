@@ -2,89 +2,147 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/memory.h"
 #include "patches/chunk.h"
+#include "patches/merge.h"
 
 enum {
     CHUNK_LEAVES = 1 << 16, /* tokens drawn by a thread before it hands over: larger than a thread's overheads */
     CHUNK_SAMPLES = 1 << 14,
     CHUNKS_PER_THREAD = 4, /* in a round, so that a slow chunk does not idle the others */
+    MOST_CHUNKS_PER_THREAD = 16, /* where there is next to nothing to do between rounds */
+    FIRST_TUPLES = 32,
 };
+
+static rhm_status make_list(rhm_intern *set, size_t words, rhm_error *error) {
+    *set = (rhm_intern){.words = words, .capacity = FIRST_TUPLES};
+    set->tuples = RHM_NEW(uint32_t, FIRST_TUPLES, words, 1, "distinct patches", error);
+    return set->tuples ? RHM_OK : RHM_NO_MEMORY;
+}
 
 rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, uint32_t levels, uint32_t branching, uint32_t classes,
                             rhm_error *error) {
     *patches = (rhm_patches){.level = level, .levels = levels, .branching = branching, .classes = classes};
-    rhm_status status = rhm_intern_init(&patches->cell, 2, 0, error);
+    rhm_status status = make_list(&patches->cell, 2, error);
     for (uint32_t j = level; j <= levels && status == RHM_OK; j++)
-        status = rhm_intern_init(&patches->subtree[j], branching, 0, error);
+        status = make_list(&patches->subtree[j], branching, error);
+    if (status == RHM_OK && !(patches->count = RHM_NEW(uint64_t, FIRST_TUPLES, 1, 1, "counts of patches", error)))
+        status = RHM_NO_MEMORY;
     if (status != RHM_OK)
         rhm_patches_destroy(patches);
     return status;
 }
 
 void rhm_patches_destroy(rhm_patches *patches) {
-    for (size_t j = 0; j <= RHM_MAX_LEVELS; j++)
+    for (size_t j = 0; j <= RHM_MAX_LEVELS; j++) {
         rhm_intern_destroy(&patches->subtree[j]);
+        rhm_index_destroy(&patches->index[j]);
+    }
     rhm_intern_destroy(&patches->cell);
     rhm_free(patches->count);
+    if (patches->engine)
+        rhm_memory_release(patches->engine, patches->reserved_nbytes);
     *patches = (rhm_patches){0};
+}
+
+static size_t taken_nbytes(const rhm_patches *patches) {
+    size_t nbytes = sizeof *patches->count * patches->cell.capacity;
+    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+        const rhm_intern *set = rhm_patches_tuples(patches, j);
+        nbytes += sizeof *set->tuples * set->words * set->capacity + rhm_index_nbytes(&patches->index[j]);
+    }
+    return nbytes;
+}
+
+/* Enter what the collection has grown by. */
+static rhm_status account(rhm_patches *patches, const rhm_engine *engine, rhm_error *error) {
+    const size_t nbytes = taken_nbytes(patches);
+    patches->engine = engine;
+    if (nbytes > patches->reserved_nbytes)
+        RHM_TRY(rhm_memory_reserve(engine, nbytes - patches->reserved_nbytes, "distinct patches", error));
+    else
+        rhm_memory_release(engine, patches->reserved_nbytes - nbytes);
+    patches->reserved_nbytes = nbytes;
+    return RHM_OK;
 }
 
 typedef struct counting {
     const rhm_patches *patches;
-    rhm_patch_chunk *chunk;
+    rhm_patch_chunk *chunk;     /* (most chunks of a round) */
+    rhm_patch_scratch *scratch; /* (threads) */
     rhm_patch_source *source;
     const void *context;
+    uint32_t *ids; /* of the round, or NULL */
     uint64_t first;
     uint64_t count;
     size_t chunk_samples;
     size_t leaves;
 } counting;
 
-static rhm_status fill(void *context, size_t index, int thread, rhm_error *error) {
-    (void)thread;
+static rhm_status read_chunk(void *context, size_t index, int thread, rhm_error *error) {
     const counting *r = context;
     const uint64_t begin = index * r->chunk_samples;
     const uint64_t left = r->count - begin;
-    return rhm_patch_chunk_fill(&r->chunk[index], r->patches, r->leaves, r->source, r->context, r->first + begin,
-                                left < r->chunk_samples ? (size_t)left : r->chunk_samples, error);
+    rhm_patch_scratch *scratch = &r->scratch[thread];
+    RHM_TRY(rhm_patch_scratch_init(scratch, r->patches, r->chunk_samples, r->leaves, error));
+    return rhm_patch_chunk_read(&r->chunk[index], scratch, r->patches, r->source, r->context, r->first + begin,
+                                left < r->chunk_samples ? (size_t)left : r->chunk_samples, r->chunk_samples, r->leaves,
+                                r->ids ? r->ids + begin : NULL, error);
+}
+
+static size_t samples_per_chunk(uint64_t count, size_t leaves) {
+    const size_t most = CHUNK_LEAVES / leaves < 1 ? 1 : CHUNK_LEAVES / leaves;
+    const size_t samples = most < CHUNK_SAMPLES ? most : CHUNK_SAMPLES;
+    return count < samples ? (size_t)count : samples;
 }
 
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error) {
-    size_t leaves = 1;
+    if (count == 0)
+        return RHM_OK;
+    const size_t threads = (size_t)rhm_engine_threads(engine);
+    counting r = {.patches = patches, .source = source, .context = context, .leaves = 1};
     for (uint32_t j = patches->level; j <= patches->levels; j++)
-        leaves *= patches->branching;
-    size_t chunk_samples = CHUNK_LEAVES / leaves;
-    chunk_samples = chunk_samples < 1 ? 1 : chunk_samples > CHUNK_SAMPLES ? CHUNK_SAMPLES : chunk_samples;
-    const uint64_t needed = (count + chunk_samples - 1) / chunk_samples;
-    size_t chunks = (size_t)rhm_engine_threads(engine) * CHUNKS_PER_THREAD;
-    if (needed < chunks)
-        chunks = (size_t)needed;
+        r.leaves *= patches->branching;
+    r.chunk_samples = samples_per_chunk(count, r.leaves);
+    const uint64_t needed = (count + r.chunk_samples - 1) / r.chunk_samples;
+    const size_t most = needed < threads * MOST_CHUNKS_PER_THREAD ? (size_t)needed : threads * MOST_CHUNKS_PER_THREAD;
+    size_t chunks = threads * CHUNKS_PER_THREAD;
 
-    rhm_patch_chunk *chunk = RHM_NEW(rhm_patch_chunk, chunks, 1, 1, "sampling chunks", error);
-    if (!chunk)
-        return RHM_NO_MEMORY;
-    rhm_status status = RHM_OK;
-    for (size_t i = 0; i < chunks && status == RHM_OK; i++)
-        status = rhm_patch_chunk_init(&chunk[i], patches, chunk_samples, leaves, error);
-
-    for (uint64_t done = 0; done < count && status == RHM_OK;) {
-        const uint64_t most = (uint64_t)chunks * chunk_samples;
-        const uint64_t now = count - done < most ? count - done : most;
-        counting r = {patches, chunk, source, context, first + done, now, chunk_samples, leaves};
-        const size_t used = (size_t)((now + chunk_samples - 1) / chunk_samples);
-        status = rhm_parallel(engine, used, fill, &r, error);
-        for (size_t i = 0; i < used && status == RHM_OK; i++) {
-            status = rhm_patch_chunk_merge(&chunk[i], patches, ids, error);
-            if (ids)
-                ids += chunk[i].samples;
-        }
-        done += now;
-        rhm_engine_progress(engine, stage, first + done, first + count);
+    rhm_merge merge = {0};
+    rhm_status status = RHM_NO_MEMORY;
+    if (!(r.chunk = RHM_NEW(rhm_patch_chunk, most, 1, 1, "sampling chunks", error)) ||
+        !(r.scratch = RHM_NEW(rhm_patch_scratch, threads, 1, 1, "sampling chunks", error)) ||
+        rhm_merge_init(&merge, patches, engine, most, error) != RHM_OK)
+        goto done;
+    merge.chunk = r.chunk;
+    merge.scratch = r.scratch;
+    status = RHM_OK;
+    for (uint64_t done = 0; done < count && status == RHM_OK; done += r.count) {
+        chunks = chunks < most ? chunks : most;
+        const uint64_t now = (uint64_t)chunks * r.chunk_samples;
+        r.first = first + done;
+        r.count = count - done < now ? count - done : now;
+        r.ids = ids ? ids + done : NULL;
+        const size_t used = (size_t)((r.count + r.chunk_samples - 1) / r.chunk_samples);
+        size_t listed;
+        if ((status = rhm_parallel(engine, used, read_chunk, &r, error)) != RHM_OK ||
+            (status = rhm_merge_round(&merge, used, &listed, error)) != RHM_OK ||
+            (status = account(patches, engine, error)) != RHM_OK)
+            break;
+        rhm_engine_progress(engine, stage, r.first + r.count, first + count);
+        chunks = listed < used * (r.chunk_samples / 64) ? chunks * 2 : threads * CHUNKS_PER_THREAD;
+        if (done + r.count < count)
+            status = rhm_engine_check(engine, error);
     }
-    for (size_t i = 0; i < chunks; i++)
-        rhm_patch_chunk_destroy(&chunk[i]);
-    rhm_free(chunk);
+done:
+    rhm_merge_destroy(&merge);
+    for (size_t i = 0; r.chunk && i < most; i++)
+        rhm_patch_chunk_destroy(&r.chunk[i]);
+    for (size_t t = 0; r.scratch && t < threads; t++)
+        rhm_patch_scratch_destroy(&r.scratch[t]);
+    rhm_free(r.chunk);
+    rhm_free(r.scratch);
     return status;
 }
 

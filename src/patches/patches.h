@@ -14,6 +14,7 @@
 
 #include "core/intern.h"
 #include "engine/parallel.h"
+#include "patches/index.h"
 #include "rhm/grammar.h"
 
 /* Samples first..first+count-1: leaves (count, s^(L-level+1)) and labels (count). Thread-safe. */
@@ -26,19 +27,31 @@ typedef struct rhm_patches {
     rhm_intern subtree[RHM_MAX_LEVELS + 1]; /* [j], j = level..levels: the distinct level-j patches */
     rhm_intern cell;                        /* (first patch, label) pairs that occurred */
     uint64_t *count;                        /* (cell.capacity): samples of each pair */
-    size_t count_capacity;
+
+    /* The sets above are lists only, without hash slots of their own: these find members, by level; cells at level - 1. */
+    rhm_index index[RHM_MAX_LEVELS + 1];
+    bool blind[RHM_MAX_LEVELS + 1]; /* nearly all tuples are new, so reading samples does not look for them */
+
+    const rhm_engine *engine; /* whose memory limit counts what this collection takes; NULL before the first sample */
+    size_t reserved_nbytes;
 } rhm_patches;
+
+/* The level-j patches or, for j = level - 1, the cells. */
+static inline const rhm_intern *rhm_patches_tuples(const rhm_patches *patches, uint32_t j) {
+    return j < patches->level ? &patches->cell : &patches->subtree[j];
+}
 
 /* An empty collection of first patches of `level` in a hierarchy of `levels`. */
 rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, uint32_t levels, uint32_t branching, uint32_t classes,
                             rhm_error *error);
 
-/* Accepts a zeroed collection. */
+/* Accepts a zeroed collection. The engine that counted must still exist. */
 void rhm_patches_destroy(rhm_patches *patches);
 
 /*
- * Count samples first..first+count-1. `stage` names the work for the progress display, which shows `first` as done
- * already. ids is NULL or (count) and receives the distinct patch of every sample.
+ * Count samples first..first+count-1. After RHM_INTERRUPTED the collection has the first of them, as far as
+ * patches->samples says; after any other failure it can only be destroyed. `stage` names the work for the progress
+ * display, which shows `first` as done already. ids is NULL or (count) and receives the distinct patch of every sample.
  */
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);

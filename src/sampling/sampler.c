@@ -1,5 +1,7 @@
-/* The tables of a sampler: rules in 16 bits, choices as alias columns. */
+/* The tables of a sampler: rules in 16 bits, choices as alias columns, and small rules for byte shuffles. */
 #include "sampling/sampler.h"
+
+#include <stdlib.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
@@ -27,6 +29,42 @@ static rhm_alias *build_columns(const double *probability, size_t rows, size_t c
     return columns;
 }
 
+static uint32_t bits_below(uint32_t count) {
+    uint32_t bits = 0;
+    while (UINT32_C(1) << bits < count)
+        bits++;
+    return bits;
+}
+
+/* The chunks are written as they are, and then, from the last to the first, as differences. */
+static rhm_status fill_small(rhm_small_rules *small, const rhm_rewriting *from, size_t parents, size_t branching,
+                             rhm_error *error) {
+    small->shift = bits_below(from->rules);
+    small->chunks = 1;
+    while (small->chunks * RHM_LOOKUP < parents << small->shift)
+        small->chunks *= 2;
+    small->lookup = RHM_NEW(uint8_t, small->chunks, branching, RHM_LOOKUP, "small rules of a sampler", error);
+    if (!small->lookup)
+        return RHM_NO_MEMORY;
+    for (size_t row = 0; row < parents * from->rules; row++) {
+        const size_t number = row / from->rules << small->shift | row % from->rules;
+        for (size_t c = 0; c < branching; c++)
+            small->lookup[(number / RHM_LOOKUP * branching + c) * RHM_LOOKUP + number % RHM_LOOKUP] =
+                (uint8_t)from->patches[row * branching + c];
+    }
+    const size_t size = branching * RHM_LOOKUP;
+    for (size_t k = small->chunks; k-- > 1;)
+        for (size_t i = 0; k % RHM_LINKED_CHUNKS != 0 && i < size; i++)
+            small->lookup[k * size + i] ^= small->lookup[(k - 1) * size + i];
+    return RHM_OK;
+}
+
+static bool fits_small(const rhm_shape *shape, uint32_t level) {
+    const uint32_t most = RHM_SMALL_RULES;
+    return shape->rules[level] <= most && shape->vocab[level] <= most &&
+           shape->vocab[level - 1] <= most >> bits_below(shape->rules[level]);
+}
+
 static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *grammar, uint32_t level,
                                  rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
@@ -43,6 +81,8 @@ static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *gr
         rewriting->columns = build_columns(probability, parents, rewriting->rules, error);
         if (!rewriting->columns)
             return RHM_NO_MEMORY;
+    } else if (fits_small(shape, level)) {
+        return fill_small(&rewriting->small, rewriting, parents, shape->branching, error);
     }
     return RHM_OK;
 }
@@ -50,6 +90,9 @@ static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *gr
 rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uint64_t seed, rhm_error *error) {
     *out = NULL;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const rhm_cpuid cpuid = rhm_cpuid_read();
+    rhm_isa isa;
+    RHM_TRY(rhm_isa_choose(&isa, NULL, getenv("RHM_ISA"), rhm_isa_of(&cpuid), error));
     rhm_sampler *sampler = RHM_NEW(rhm_sampler, 1, 1, 1, "sampler", error);
     if (!sampler)
         return RHM_NO_MEMORY;
@@ -69,16 +112,23 @@ rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uin
     sampler->labels = build_columns(rhm_grammar_label_probability(grammar), 1, shape->vocab[0], error);
     if (!sampler->labels)
         goto fail;
+    sampler->small = equally_likely(rhm_grammar_label_probability(grammar), 1, shape->vocab[0]);
     for (uint32_t level = 1; level <= shape->levels; level++) {
         status = fill_rewriting(&sampler->rewriting[level], grammar, level, error);
         if (status != RHM_OK)
             goto fail;
+        sampler->small = sampler->small && sampler->rewriting[level].small.lookup;
     }
+    rhm_sampler_use(sampler, isa);
     *out = sampler;
     return RHM_OK;
 fail:
     rhm_sampler_destroy(sampler);
     return status;
+}
+
+void rhm_sampler_use(rhm_sampler *sampler, rhm_isa isa) {
+    sampler->ops = rhm_tile_ops_at(isa);
 }
 
 void rhm_sampler_destroy(rhm_sampler *sampler) {
@@ -87,6 +137,7 @@ void rhm_sampler_destroy(rhm_sampler *sampler) {
     for (uint32_t level = 1; level <= RHM_MAX_LEVELS; level++) {
         rhm_free(sampler->rewriting[level].patches);
         rhm_free(sampler->rewriting[level].columns);
+        rhm_free(sampler->rewriting[level].small.lookup);
     }
     rhm_free(sampler->labels);
     rhm_free(sampler);

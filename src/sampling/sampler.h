@@ -9,14 +9,18 @@
 #ifndef RHM_SAMPLING_SAMPLER_H
 #define RHM_SAMPLING_SAMPLER_H
 
+#include <stdbool.h>
+
 #include "rhm/sampling.h"
 #include "sampling/alias.h"
+#include "sampling/tile_ops.h"
 
 /* How the symbols of level l-1 are rewritten. */
 typedef struct rhm_rewriting {
     uint32_t rules;     /* m_l */
     uint16_t *patches;  /* (V_{l-1}, m_l, s) */
     rhm_alias *columns; /* (V_{l-1}, m_l), or NULL where all rules of every symbol are equally likely */
+    rhm_small_rules small;
 } rhm_rewriting;
 
 struct rhm_sampler {
@@ -28,7 +32,22 @@ struct rhm_sampler {
     rhm_alias *labels;                           /* (V_0) */
     rhm_rewriting rewriting[RHM_MAX_LEVELS + 1]; /* entries 1..L */
     uint64_t first_word[RHM_MAX_LEVELS + 1];     /* word of position 1 of level l = 1..L-1 */
+    bool small;                                  /* all levels have `small`, and the labels are equally likely */
+    const rhm_tile_ops *ops;                     /* NULL: one sample after the other */
 };
+
+/*
+ * Use the operations of `isa`, which the CPU must have; the samples are the same. rhm_sampler_create has chosen the best
+ * level of the CPU that the variable RHM_ISA allows. Not while others use the sampler.
+ */
+void rhm_sampler_use(rhm_sampler *sampler, rhm_isa isa);
+
+/*
+ * Tiles of samples, symbols in bytes, as rhm_sample_subtrees: false, with nothing done, where the sampler has no vector
+ * operations or its rules or the subtree are too large for them.
+ */
+bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
+                      uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);
 
 /*
  * Samples first..first+count-1 below the leftmost level-(level-1) symbol. leaves is (count, s^(L-level+1)); labels and

@@ -1,5 +1,5 @@
 /*
- * Samples in tiles: one random word of TILE samples at a time, so that the Philox rounds run in vector lanes and the
+ * Samples row by row, for rules of any size: one random word of TILE samples at a time, so that the Philox rounds run in vector lanes and the
  * look-ups of different samples overlap. A row of leaves is its own workspace: the symbols of a level sit at its start
  * and are rewritten from the last to the second, each into a place that no unread symbol occupies any more (p s > p for
  * p >= 1); the first follows last.
@@ -10,14 +10,16 @@
 #include "sampling/sampler.h"
 
 /* 16 lanes fill one AVX-512 register and keep 16 rows in the cache; CACHED blocks cover whole samples of d <= 64. */
-enum { TILE = 16, CACHED = 16 };
+enum { TILE = RHM_WORD_TILE, CACHED = 16 };
 
 /* The random words of a tile, block by block as they are asked for. */
 typedef struct tile {
+    const rhm_tile_ops *ops;
     uint64_t seed;
     uint64_t first;
     uint32_t stream;
-    size_t count;           /* samples in use, 1..TILE */
+    rhm_tile_stream words; /* of the same, where there are `ops` */
+    size_t count;          /* samples in use, 1..TILE */
     uint32_t block[CACHED]; /* block held by a slot, plus 1; 0 where empty */
     uint32_t word[CACHED][4][TILE];
 } tile;
@@ -25,6 +27,11 @@ typedef struct tile {
 /* Kept out of line: it is asked for from many loops and is large once vectorised. */
 static __attribute__((noinline)) void fill_block(tile *t, uint32_t block) {
     uint32_t(*word)[TILE] = t->word[block % CACHED];
+    t->block[block % CACHED] = block + 1;
+    if (t->ops) {
+        t->ops->words(&t->words, block, word[0]);
+        return;
+    }
     for (uint32_t i = 0; i < TILE; i++) {
         const rhm_philox_block b = rhm_philox(t->seed, t->first + i, t->stream, block);
         word[0][i] = b.word[0];
@@ -32,7 +39,6 @@ static __attribute__((noinline)) void fill_block(tile *t, uint32_t block) {
         word[2][i] = b.word[2];
         word[3][i] = b.word[3];
     }
-    t->block[block % CACHED] = block + 1;
 }
 
 /* Word `w` of the TILE samples. It stays valid until CACHED other blocks were asked for. */
@@ -102,10 +108,15 @@ void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t l
     size_t width = 1;
     for (uint32_t l = level; l <= sampler->levels; l++)
         width *= sampler->branching;
-    tile t = {.seed = sampler->seed, .stream = stream};
-    for (size_t done = 0; done < count; done += TILE) {
-        t.first = first + done;
+    if (rhm_sample_tiles(sampler, stream, level, first, count, leaves, labels, parents, latents))
+        return;
+    tile t = {.ops = sampler->ops, .seed = sampler->seed, .first = first, .stream = stream};
+    for (size_t done = 0; done < count; done += t.count, t.first += t.count) {
+        const uint64_t to_carry = (UINT64_C(1) << 32) - (uint32_t)t.first;
         t.count = count - done < TILE ? count - done : TILE;
+        t.count = to_carry < t.count ? (size_t)to_carry : t.count;
+        if (t.ops)
+            t.words = rhm_tile_stream_of(t.seed, t.first, stream);
         memset(t.block, 0, sizeof t.block);
         uint16_t label[TILE], parent[TILE];
         descend(sampler, &t, level - 1, label, parent);
