@@ -7,7 +7,12 @@ pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson>=2.10)
 pkg_check_modules(nettle REQUIRED IMPORTED_TARGET nettle>=3.4)
 pkg_check_modules(lapacke REQUIRED IMPORTED_TARGET lapacke blas)
 
+include(cmake/onednn.cmake)
+
 add_library(rhm_dependencies INTERFACE)
 target_include_directories(rhm_dependencies SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(rhm_dependencies INTERFACE OpenMP::OpenMP_C ${HDF5_C_LIBRARIES} PkgConfig::hwloc PkgConfig::jansson
   PkgConfig::nettle PkgConfig::lapacke m)
+if(RHM_HAVE_ONEDNN)
+  target_link_libraries(rhm_dependencies INTERFACE rhm_onednn)
+endif()

@@ -1,6 +1,8 @@
 # Options of the build, and the flags that hold for every file.
 option(RHM_TESTS "Build the tests" ON)
 option(RHM_BENCH "Build the benchmarks (needs Google Benchmark and a C++ compiler)" OFF)
+set(RHM_ONEDNN AUTO CACHE STRING "oneDNN backend: AUTO (if oneDNN is found), ON (fail without it), OFF")
+set_property(CACHE RHM_ONEDNN PROPERTY STRINGS AUTO ON OFF)
 option(RHM_WERROR "Treat warnings as errors" OFF)
 set(RHM_SANITIZE "" CACHE STRING "Sanitizers for everything, such as address,undefined or thread")
 

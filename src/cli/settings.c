@@ -236,7 +236,7 @@ static const rhm_option kernels[] = {{.name = "isa",
                                       .least = 1,
                                       .greatest = MOST_NBYTES,
                                       .place = AT(running.memory_limit_nbytes),
-                                      .help = "Memory that may be used; what needs more is refused before it starts."},
+                                      .help = "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and a stage that needs more is refused with the numbers."},
                                      {0}};
 
 const rhm_option_group rhm_instance_options = {"Instance", instance};

@@ -4,6 +4,8 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/memory.h"
+#include "kernels/operator.h"
 
 static const double PI = 0x1.921fb54442d18p+1;
 
@@ -60,6 +62,8 @@ rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error
 }
 
 void rhm_embeddings_clear(rhm_embeddings *table) {
+    if (table->engine)
+        rhm_memory_release(table->engine, table->reserved_nbytes);
     rhm_free(table->row);
     *table = (rhm_embeddings){0};
 }
@@ -67,8 +71,7 @@ void rhm_embeddings_clear(rhm_embeddings *table) {
 enum { CHUNK_PATCHES = 192 }; /* a multiple of the kernels' blocks, small enough to balance few patches over threads */
 
 typedef struct embed_work {
-    const rhm_kernels *kernels;
-    const rhm_ready_layer *layer;
+    rhm_operator op;
     const rhm_intern *patches;
     const rhm_embeddings *inputs;
     rhm_embeddings *out;
@@ -77,14 +80,13 @@ typedef struct embed_work {
 } embed_work;
 
 static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
-    (void)thread, (void)error;
     embed_work *work = context;
     const size_t first = work->first + chunk * CHUNK_PATCHES;
     const size_t count = work->last - first < CHUNK_PATCHES ? work->last - first : CHUNK_PATCHES;
-    const size_t classes = work->layer->classes;
+    const size_t classes = work->op.classes;
     const rhm_patch_rows rows = {work->inputs->row, rhm_intern_tuple(work->patches, first), count};
     float *y = work->out->row + first * classes;
-    work->kernels->forward(&work->layer->map, classes, work->layer->weights, &rows, y);
+    RHM_TRY(work->op.operations->forward(&work->op, thread, &rows, y, error));
     const uint64_t clamped = rhm_normalise(classes, count, RHM_NORMALIZATION_FLOOR, 1.0 / (double)classes, y);
 #pragma omp atomic
     work->clamped += clamped;
@@ -97,6 +99,10 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
         return RHM_OK;
     if (patches->count > out->capacity) {
         const size_t capacity = patches->count < 2 * out->capacity ? 2 * out->capacity : patches->count;
+        const size_t nbytes = sizeof(float) * layer->classes * (capacity - out->capacity);
+        RHM_TRY(rhm_memory_reserve(engine, nbytes, "embeddings of distinct patches", error));
+        out->engine = engine;
+        out->reserved_nbytes += nbytes;
         void *row = out->row;
         RHM_TRY(rhm_grow(&row, sizeof(float) * layer->classes, out->count, capacity, "embeddings of distinct patches",
                          error));
@@ -105,15 +111,20 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
         out->width = layer->classes;
     }
     embed_work work = {
-        .kernels = rhm_kernels_of(engine),
-        .layer = layer,
         .patches = patches,
         .inputs = inputs,
         .out = out,
         .first = out->count,
         .last = patches->count,
     };
-    RHM_TRY(rhm_parallel(engine, (work.last - work.first + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error));
+    const size_t count = work.last - work.first;
+    RHM_TRY(rhm_operator_init(&work.op, engine, RHM_WORK_FORWARD, &layer->map, layer->classes, count, error));
+    rhm_status status = rhm_operator_set_weights(&work.op, layer->weights, error);
+    if (status == RHM_OK)
+        status = rhm_parallel(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error);
+    rhm_operator_clear(&work.op);
+    if (status != RHM_OK)
+        return status;
     out->count = patches->count;
     if (clamped)
         *clamped += work.clamped;

@@ -38,6 +38,8 @@ static inline double rhm_forward_flops(const rhm_ready_layer *layer, size_t coun
 typedef struct rhm_embeddings {
     size_t count, capacity, width;
     float *row; /* (capacity, width) */
+    const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
+    size_t reserved_nbytes;
 } rhm_embeddings;
 
 /* One-hot rows for `vocab` tokens. */

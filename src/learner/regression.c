@@ -5,17 +5,17 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/memory.h"
 
 enum {
-    BLOCK = 24,         /* patches whose features stay in the second-level cache from product to gradient */
-    CHUNK = 4 * BLOCK,  /* patches summed in float before the sum moves to double */
-    MOST_LEAVES = 128,  /* and so the most threads that a pass can use */
+    LEAST_CHUNK = 96,  /* patches summed in float before the sum moves to double */
+    MOST_LEAVES = 128, /* and so the most threads that a pass can use */
     FEWEST_LEAVES = 16,
     MOST_PARTIAL = 1 << 25, /* doubles in all partial sums, where that leaves FEWEST_LEAVES */
 };
 
 static size_t chunk_count(const rhm_regression *p) {
-    return (p->rows.count + CHUNK - 1) / CHUNK;
+    return (p->rows.count + p->chunk - 1) / p->chunk;
 }
 
 static size_t leaf_count(const rhm_regression *p) {
@@ -25,14 +25,14 @@ static size_t leaf_count(const rhm_regression *p) {
 }
 
 typedef struct workspace {
-    float *x; /* (BLOCK, stride) */
-    float *y; /* (BLOCK, classes) */
+    float *x; /* (block, stride) */
+    float *y; /* (block, classes) */
     float *g; /* (classes, stride) */
 } workspace;
 
 static workspace workspace_of(const rhm_regression *p, int thread) {
     float *base = p->workspace + (size_t)thread * p->workspace_floats;
-    return (workspace){base, base + BLOCK * p->stride, base + BLOCK * (p->stride + p->classes)};
+    return (workspace){base, base + p->op.block * p->stride, base + p->op.block * (p->stride + p->classes)};
 }
 
 static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t count) {
@@ -40,12 +40,10 @@ static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t c
 }
 
 static rhm_status keep_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
-    (void)thread, (void)error;
     const rhm_regression *p = context;
-    const size_t first = chunk * CHUNK, left = p->rows.count - first;
-    const rhm_patch_rows rows = block_rows(p, first, left < CHUNK ? left : CHUNK);
-    p->kernels->features(p->map, &rows, p->kept + first * p->stride);
-    return RHM_OK;
+    const size_t first = chunk * p->chunk, left = p->rows.count - first;
+    const rhm_patch_rows rows = block_rows(p, first, left < p->chunk ? left : p->chunk);
+    return p->op.operations->features(&p->op, thread, &rows, p->kept + first * p->stride, error);
 }
 
 rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
@@ -54,7 +52,6 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
     rhm_regression *p = problem;
     *p = (rhm_regression){
         .engine = engine,
-        .kernels = rhm_kernels_of(engine),
         .map = &layer->map,
         .width = layer->width,
         .classes = layer->classes,
@@ -63,19 +60,34 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
         .counts = counts,
         .samples = samples,
     };
+    size_t kept_nbytes = sizeof(float);
+    const bool keep = rhm_size_mul(&kept_nbytes, p->rows.count) && rhm_size_mul(&kept_nbytes, p->stride) &&
+                      kept_nbytes <= keep_nbytes;
+    RHM_TRY(rhm_operator_init(&p->op, engine, keep ? RHM_WORK_KEPT_PASS : RHM_WORK_PASS, p->map, p->classes,
+                              p->rows.count, error));
+    p->chunk = (LEAST_CHUNK + p->op.block - 1) / p->op.block * p->op.block;
     p->leaves = leaf_count(p);
     /* Whole cache lines per thread, and one more, so that threads never share one. */
-    p->workspace_floats = (BLOCK * (p->stride + p->classes) + rhm_regression_size(p)) / 16 * 16 + 32;
+    p->workspace_floats = (p->op.block * (p->stride + p->classes) + rhm_regression_size(p)) / 16 * 16 + 32;
+    size_t reserve = sizeof(double);
+    if (!rhm_size_mul(&reserve, p->leaves) || !rhm_size_mul(&reserve, rhm_regression_size(p)))
+        reserve = SIZE_MAX / 2;
+    const rhm_status reserved =
+        rhm_memory_reserve(engine, reserve + (keep ? kept_nbytes : 0), "features and partial sums of a solver", error);
+    if (reserved != RHM_OK) {
+        rhm_regression_clear(p);
+        return reserved;
+    }
+    p->reserved_nbytes = reserve + (keep ? kept_nbytes : 0);
     p->partial = RHM_NEW(double, p->leaves, p->classes, p->stride, "partial sums of a solver pass", error);
     p->operand = RHM_NEW(float, p->classes, p->stride, 1, "operand of a solver pass", error);
-    p->workspace = RHM_NEW(float, (size_t)rhm_engine_threads(engine), p->workspace_floats, 1, "solver workspace", error);
+    p->workspace =
+        RHM_NEW(float, (size_t)rhm_engine_threads(engine), p->workspace_floats, 1, "solver workspace", error);
     if (!p->partial || !p->operand || !p->workspace) {
         rhm_regression_clear(p);
         return RHM_NO_MEMORY;
     }
-    size_t kept_nbytes = sizeof(float);
-    if (rhm_size_mul(&kept_nbytes, p->rows.count) && rhm_size_mul(&kept_nbytes, p->stride) &&
-        kept_nbytes <= keep_nbytes) {
+    if (keep) {
         p->kept = RHM_NEW(float, p->rows.count, p->stride, 1, "kept features", error);
         rhm_status status = p->kept ? rhm_parallel(engine, chunk_count(p), keep_chunk, p, error) : RHM_NO_MEMORY;
         if (status != RHM_OK) {
@@ -88,6 +100,9 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
 }
 
 void rhm_regression_clear(rhm_regression *problem) {
+    if (problem->engine)
+        rhm_memory_release(problem->engine, problem->reserved_nbytes);
+    rhm_operator_clear(&problem->op);
     rhm_free(problem->kept);
     rhm_free(problem->partial);
     rhm_free(problem->operand);
@@ -96,19 +111,22 @@ void rhm_regression_clear(rhm_regression *problem) {
 }
 
 /* The factor r of a block's contribution r^T x: label frequencies for B, weighted outputs for C w. */
-typedef void block_factor(const rhm_regression *p, size_t first, size_t count, const float *x, float *r);
+typedef rhm_status block_factor(const rhm_regression *p, size_t first, size_t count, int thread, const float *x,
+                                float *r, rhm_error *error);
 
-static void label_factor(const rhm_regression *p, size_t first, size_t count, const float *x, float *r) {
-    (void)x;
+static rhm_status label_factor(const rhm_regression *p, size_t first, size_t count, int thread, const float *x,
+                               float *r, rhm_error *error) {
+    (void)thread, (void)x, (void)error;
     memset(r, 0, sizeof *r * count * p->classes);
     for (size_t i = 0; i < count; i++)
         for (size_t cell = p->counts->offset[first + i]; cell < p->counts->offset[first + i + 1]; cell++)
-            r[i * p->classes + p->counts->label[cell]] =
-                (float)((double)p->counts->count[cell] / (double)p->samples);
+            r[i * p->classes + p->counts->label[cell]] = (float)((double)p->counts->count[cell] / (double)p->samples);
+    return RHM_OK;
 }
 
-static void output_factor(const rhm_regression *p, size_t first, size_t count, const float *x, float *r) {
-    p->kernels->product(p->classes, p->map->padded, p->operand, count, x, r);
+static rhm_status output_factor(const rhm_regression *p, size_t first, size_t count, int thread, const float *x,
+                                float *r, rhm_error *error) {
+    RHM_TRY(p->op.operations->product(&p->op, thread, count, x, r, error));
     for (size_t i = 0; i < count; i++) {
         uint64_t n = 0;
         for (size_t cell = p->counts->offset[first + i]; cell < p->counts->offset[first + i + 1]; cell++)
@@ -117,6 +135,7 @@ static void output_factor(const rhm_regression *p, size_t first, size_t count, c
         for (size_t c = 0; c < p->classes; c++)
             r[i * p->classes + c] *= weight;
     }
+    return RHM_OK;
 }
 
 typedef struct pass {
@@ -125,7 +144,6 @@ typedef struct pass {
 } pass;
 
 static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *error) {
-    (void)error;
     const pass *work = context;
     const rhm_regression *p = work->p;
     const workspace space = workspace_of(p, thread);
@@ -135,16 +153,16 @@ static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *e
     const size_t chunks = chunk_count(p);
     for (size_t chunk = leaf * chunks / p->leaves; chunk < (leaf + 1) * chunks / p->leaves; chunk++) {
         memset(space.g, 0, sizeof *space.g * size);
-        const size_t end = (chunk + 1) * CHUNK < p->rows.count ? (chunk + 1) * CHUNK : p->rows.count;
-        for (size_t first = chunk * CHUNK; first < end; first += BLOCK) {
-            const size_t count = end - first < BLOCK ? end - first : BLOCK;
+        const size_t end = (chunk + 1) * p->chunk < p->rows.count ? (chunk + 1) * p->chunk : p->rows.count;
+        for (size_t first = chunk * p->chunk; first < end; first += p->op.block) {
+            const size_t count = end - first < p->op.block ? end - first : p->op.block;
             const float *x = p->kept ? p->kept + first * p->stride : space.x;
             if (!p->kept) {
                 const rhm_patch_rows rows = block_rows(p, first, count);
-                p->kernels->features(p->map, &rows, space.x);
+                RHM_TRY(p->op.operations->features(&p->op, thread, &rows, space.x, error));
             }
-            work->factor(p, first, count, x, space.y);
-            p->kernels->gradient(p->classes, p->map->padded, count, space.y, x, space.g);
+            RHM_TRY(work->factor(p, first, count, thread, x, space.y, error));
+            RHM_TRY(p->op.operations->gradient(&p->op, thread, count, space.y, x, space.g, error));
         }
         for (size_t i = 0; i < size; i++)
             sum[i] += (double)space.g[i];
@@ -196,5 +214,6 @@ rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double
     const double scale = 1 / sqrt((double)problem->width);
     for (size_t i = 0; i < rhm_regression_size(problem); i++)
         problem->operand[i] = (float)(w[i] * scale);
+    RHM_TRY(rhm_operator_set_weights(&problem->op, problem->operand, error));
     return run_pass(problem, output_factor, out, error);
 }

@@ -1,20 +1,21 @@
 /*
  * The ridge regression of one level (paper, eq. 3) on distinct patches: minimise over W
  *     1/2 sum_mu p_mu ||q_mu - W x_mu||^2 + lambda/2 ||W||^2,   p_mu = n_mu / N,  q_mu = label frequencies of patch mu,
- * whose normal equations are (C + lambda I) W = B with C = sum p_mu x_mu x_mu^T and B = sum p_mu q_mu x_mu^T. Exactly the
- * regression on the N samples.
+ * whose normal equations are (C + lambda I) W = B with C = sum p_mu x_mu x_mu^T and B = sum p_mu q_mu x_mu^T. Exactly
+ * the regression on the N samples.
  *
  * Matrices with one row per class are (classes, stride) doubles in feature order (kernels/README.md); padding is zero.
  */
 #ifndef RHM_LEARNER_REGRESSION_H
 #define RHM_LEARNER_REGRESSION_H
 
+#include "kernels/operator.h"
 #include "learner/layer.h"
 #include "patches/patches.h"
 
 typedef struct rhm_regression {
     const rhm_engine *engine;
-    const rhm_kernels *kernels;
+    rhm_operator op;
     const rhm_phase_map *map;
     size_t width;   /* M */
     size_t classes; /* |V_0| */
@@ -24,12 +25,15 @@ typedef struct rhm_regression {
     uint64_t samples;               /* N */
 
     float *kept;      /* (count, stride): features, or NULL: recomputed in every pass, to the same bits */
+    size_t chunk;     /* patches summed in float before the sum moves to double, whole blocks of the operator */
     size_t leaves;    /* fixed partial sums, a function of the problem's sizes alone */
     double *partial;  /* (leaves, classes, stride) */
     float *operand;   /* (classes, stride): what a pass multiplies with */
     float *workspace; /* per thread */
     size_t workspace_floats;
-    double flops; /* so far */
+    size_t reserved_nbytes; /* of the engine's memory limit */
+    const char *stage; /* what solvers call their passes on the progress display, or NULL: the caller's to set */
+    double flops;      /* so far */
 } rhm_regression;
 
 /* Borrows everything it is given; features are kept if they take at most `keep_nbytes`. */

@@ -14,6 +14,12 @@ static double dot(const double *a, const double *b, size_t n) {
     return sum;
 }
 
+/* Passes are the unit; how many more will be needed is not known. */
+static void show(const rhm_regression *p, const rhm_solve_result *result) {
+    if (p->stage)
+        rhm_engine_progress(p->engine, p->stage, result->iterations, 0);
+}
+
 /* residual = B - (C + lambda I) w */
 static rhm_status residual_of(rhm_regression *p, double lambda, const double *target, const double *w, double *residual,
                               rhm_error *error) {
@@ -45,6 +51,7 @@ static rhm_status conjugate_gradients(rhm_regression *p, const rhm_solve_options
         if (status != RHM_OK)
             goto done;
         result->iterations++;
+        show(p, result);
         total = 0;
         for (size_t c = 0; c < p->classes; c++) {
             double *rc = r + c * stride, *dc = direction + c * stride, *qc = image + c * stride, *wc = w + c * stride;
@@ -76,12 +83,21 @@ static rhm_status gradient_descent(rhm_regression *p, const rhm_solve_options *o
     double *r = RHM_NEW(double, size, 1, 1, "gradient", error);
     if (!r)
         return RHM_NO_MEMORY;
+    /* In exact arithmetic every step lowers the residual; once many in a row do not, rounding to float is all that is left. */
+    enum { MOST_STALLS = 50 };
     rhm_status status;
-    while ((status = residual_of(p, o->lambda, target, w, r, error)) == RHM_OK && dot(r, r, size) > goal &&
-           result->iterations < o->max_iterations) {
+    double least = INFINITY;
+    int stalls = 0;
+    while ((status = residual_of(p, o->lambda, target, w, r, error)) == RHM_OK) {
+        const double total = dot(r, r, size);
+        stalls = total < least ? 0 : stalls + 1;
+        least = fmin(least, total);
+        if (total <= goal || stalls == MOST_STALLS || result->iterations == o->max_iterations)
+            break;
         for (size_t i = 0; i < size; i++)
             w[i] += step * r[i];
         result->iterations++;
+        show(p, result);
     }
     rhm_free(r);
     return status;

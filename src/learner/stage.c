@@ -170,6 +170,9 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
         goto done;
     }
     double *w = target + size;
+    char label[64];
+    problem.stage = label;
+    snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
     const rhm_solve_options solve = {
         .solver = stage->options->solver,
         .lambda = ridge,

@@ -102,13 +102,40 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
     return RHM_OK;
 }
 
+/* What later stages index with: a caller's structure may hold anything. */
+static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_error *error) {
+    size_t tokens = 1;
+    if (data->levels < 1 || data->levels > RHM_MAX_LEVELS || data->branching < 2 || data->branching > RHM_MAX_BRANCHING)
+        return rhm_fail(error, RHM_INVALID, "the data set has %u levels and branching %u: allowed are 1 to %d and 2 to %d",
+                        data->levels, data->branching, RHM_MAX_LEVELS, RHM_MAX_BRANCHING);
+    for (uint32_t l = 1; l <= data->levels; l++) {
+        if (!rhm_size_mul(&tokens, data->branching))
+            return rhm_fail(error, RHM_INVALID, "the data set has %u^%u tokens a sequence, which no memory can hold",
+                            data->branching, data->levels);
+        if (parents && (parents[l] < 1 || parents[l] > RHM_MAX_VOCAB))
+            return rhm_fail(error, RHM_INVALID, "level %u has %u parent symbols: allowed are 1 to %d", l, parents[l],
+                            RHM_MAX_VOCAB);
+    }
+    if (!data->labels)
+        return rhm_fail(error, RHM_INVALID, "the data set has no labels to train on");
+    for (size_t i = 0; i < data->count; i++) {
+        if (data->labels[i] >= data->label_vocab)
+            return rhm_fail(error, RHM_INVALID, "the label of sequence %zu is %u, but the data set has %u labels", i,
+                            data->labels[i], data->label_vocab);
+        for (size_t t = 0; t < tokens; t++)
+            if (data->tokens[i * tokens + t] >= data->token_vocab)
+                return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u, but the data set has %u tokens", t, i,
+                                data->tokens[i * tokens + t], data->token_vocab);
+    }
+    return RHM_OK;
+}
+
 rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_data *data,
                           const uint32_t *parents, const rhm_train_options *options, rhm_error *error) {
     rhm_train_options o;
     *out = NULL;
+    RHM_TRY(check_data(data, parents, error));
     RHM_TRY(rhm_train_options_resolve(&o, options, data->levels, error));
-    if (!data->labels)
-        return rhm_fail(error, RHM_INVALID, "the data set has no labels to train on");
     rhm_lesson lesson = {
         .task = {data->levels, data->branching, data->label_vocab, data->token_vocab},
         .grammar = data->grammar,

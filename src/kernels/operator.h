@@ -1,0 +1,82 @@
+/*
+ * The operations of one level on an engine, computed by whom the engine's backend says: the native table of the
+ * engine's ISA level, or oneDNN's matrix products around the native cosines and sines (onednn/). README.md is the
+ * contract of both.
+ *
+ * With the backend "auto" the choice is made per kind of work and shape, by a measurement on the engine's threads that
+ * is made once, when enough work of that shape has been seen to pay for it.
+ */
+#ifndef RHM_KERNELS_OPERATOR_H
+#define RHM_KERNELS_OPERATOR_H
+
+#include <jansson.h>
+
+#include "kernels/kernels.h"
+
+/* What the operator will be used for, which is what the choice of a backend depends on. */
+typedef enum rhm_work {
+    RHM_WORK_FORWARD,   /* forward */
+    RHM_WORK_PASS,      /* features, product and gradient of the same patches */
+    RHM_WORK_KEPT_PASS, /* product and gradient of features that are kept */
+} rhm_work;
+
+typedef struct rhm_operator rhm_operator;
+
+/*
+ * May be called from bodies of rhm_parallel, by thread `thread`, several threads at a time. Formulas, shapes and
+ * extents are those of rhm_kernels. Native operations cannot fail.
+ */
+typedef struct rhm_operations {
+    rhm_status (*features)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *x,
+                           rhm_error *error);
+    rhm_status (*product)(const rhm_operator *op, int thread, size_t count, const float *x, float *y, rhm_error *error);
+    rhm_status (*gradient)(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, float *g,
+                           rhm_error *error);
+    rhm_status (*forward)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *y,
+                          rhm_error *error);
+    rhm_status (*set_weights)(rhm_operator *op, rhm_error *error);
+    void (*clear)(rhm_operator *op);
+} rhm_operations;
+
+struct rhm_operator {
+    const rhm_operations *operations;
+    const char *backend; /* "native" or "onednn" */
+    size_t block;        /* patches that a loop over features, product and gradient should take at a time */
+    const rhm_engine *engine;
+    const rhm_kernels *kernels; /* the native table */
+    const rhm_phase_map *map;
+    size_t classes;
+    const float *w; /* (classes, stride), what product and forward multiply with */
+    void *packed;   /* the backend's own */
+};
+
+/*
+ * `count` patches are expected, in one forward or in every pass. Keeps `map` and what it points to. Outside of parallel
+ * loops, as are set_weights and clear.
+ */
+rhm_status rhm_operator_init(rhm_operator *out, const rhm_engine *engine, rhm_work work, const rhm_phase_map *map,
+                             size_t classes, size_t count, rhm_error *error);
+void rhm_operator_clear(rhm_operator *op); /* accepts a zeroed one */
+
+/* Weights for product and forward, kept by pointer; to be called again whenever their values change. */
+rhm_status rhm_operator_set_weights(rhm_operator *op, const float *w, rhm_error *error);
+
+/* One named backend, whatever the engine's; RHM_UNSUPPORTED with a sentence where it cannot run. */
+rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
+                                    size_t classes, rhm_error *error);
+rhm_status rhm_operator_init_onednn(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
+                                    size_t classes, rhm_error *error);
+
+/*
+ * What became of the engine's backend: {"library": name and version or null, "choices": [{"work", "inputs", "width",
+ * "classes", "taken", "native_seconds", "onednn_seconds"}], "obstacle": why oneDNN cannot run, or null}, seconds per
+ * patch and thread with all threads at work, null where too little work came to be worth a measurement. null for the
+ * native backend. A new reference; NULL when memory is short.
+ */
+json_t *rhm_backend_record(const rhm_engine *engine);
+
+/* The same in a few words, such as "auto: oneDNN 2.6.3 for 2 of 3 shapes". */
+enum { RHM_BACKEND_TEXT_NBYTES = 96 };
+void rhm_backend_text(const rhm_engine *engine, char text[RHM_BACKEND_TEXT_NBYTES]);
+
+#endif
