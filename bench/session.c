@@ -9,6 +9,17 @@
 #include "gbench.h"
 #include "rhm/rhm.h"
 
+void session_take_option(int *argc, char **argv, const char *prefix, const char **value) {
+    int kept = 1;
+    for (int i = 1; i < *argc; i++)
+        if (strncmp(argv[i], prefix, strlen(prefix)) == 0)
+            *value = argv[i] + strlen(prefix);
+        else
+            argv[kept++] = argv[i];
+    if (*argc > 0)
+        argv[ *argc = kept < *argc ? kept : *argc] = NULL;
+}
+
 int session_allowed_cpus(void) {
     cpu_set_t *set = NULL;
     int count = 0;

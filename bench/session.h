@@ -8,6 +8,12 @@
  */
 int session_main(int argc, char **argv, const char *about, void (*register_all)(void));
 
+/*
+ * Take the last "<prefix>value" out of argv, as Google Benchmark does with its flags: *value points to what follows the
+ * prefix, and stays as it is when there is none. For programs with a flag of their own, before session_main.
+ */
+void session_take_option(int *argc, char **argv, const char *prefix, const char **value);
+
 /* CPUs this process may run on; Google Benchmark's own num_cpus counts those of the machine. */
 int session_allowed_cpus(void);
 

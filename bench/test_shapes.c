@@ -120,7 +120,7 @@ static void limits_the_number_of_keys(void **unused) {
 /* Every file that ships is read with the keys it may have, and describes possible instances. */
 static void shipped_files_are_sound(void **unused) {
     (void)unused;
-    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "width", "patches", NULL};
+    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "width", "patches", "rows", "first", NULL};
     glob_t files;
     assert_int_equal(glob(RHM_BENCH_DIR "/shapes/*.txt", 0, NULL, &files), 0);
     assert_true(files.gl_pathc >= 3);
@@ -130,15 +130,19 @@ static void shipped_files_are_sound(void **unused) {
         if (shapes_read(&all, files.gl_pathv[f], keys, &error) != RHM_OK)
             fail_msg("%s", error.text);
         for (size_t i = 0; i < all.count; i++) {
-            int64_t value[6];
-            for (size_t k = 0; k < 6; k++)
-                if (shape_value(&all, &all.items[i], keys[k], 1, INT32_MAX, &value[k], &error) != RHM_OK)
+            const shape *item = &all.items[i];
+            int64_t value[8] = {0};
+            for (size_t k = 0; keys[k]; k++)
+                if (shape_find(item, keys[k], &value[k]) &&
+                    shape_value(&all, item, keys[k], 1, INT32_MAX, &value[k], &error) != RHM_OK)
                     fail_msg("%s", error.text);
+            if (value[0] == 0 || value[2] == 0)
+                fail_msg("%s:%zu: no vocab or branching", all.path, item->line);
             int64_t tuples = 1; /* V^s, enough to see V m <= V^s */
             for (int64_t s = 0; s < value[2] && tuples < INT32_MAX; s++)
                 tuples *= value[0];
             if (value[0] * value[1] > tuples)
-                fail_msg("%s:%zu: V m exceeds V^s", all.path, all.items[i].line);
+                fail_msg("%s:%zu: V m exceeds V^s", all.path, item->line);
         }
         shapes_destroy(&all);
     }

@@ -1,0 +1,364 @@
+#include "kernel_work.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "core/philox.h"
+#include "engine/parallel.h"
+#include "session.h"
+#include "session_engine.h"
+
+enum {
+    VERIFIED = 199,    /* patches: whole blocks, and a short one */
+    LEAST_CHUNK = 96,  /* patches summed in float before the sum moves to double, as in src/learner/regression.c */
+    LARGEST = 1 << 24, /* any extent of a problem */
+    STREAM = 1 << 16,  /* of random numbers */
+};
+
+static const double TOLERANCE = 1e-4;
+
+const char *operation_name(operation what) {
+    static const char *const names[WORK_COUNT] = {"forward", "pass", "features", "product", "gradient"};
+    return names[what];
+}
+
+/* ------------------------------------------------------------------------------------------------------- problems */
+
+static float *random_floats(rhm_random *random, size_t count, float scale, rhm_error *error) {
+    float *out = RHM_NEW(float, count, 1, 1, "operands of a benchmark", error);
+    for (size_t i = 0; out && i < count; i++)
+        out[i] = scale * (2 * (float)rhm_random_word(random) * 0x1p-32f - 1);
+    return out;
+}
+
+/* Frequencies beyond the width are padding: zero phases, and no weight. */
+static void clear_padding(problem *p) {
+    const size_t inputs = p->tokens * p->vocab;
+    for (size_t k = p->width; k < p->padded; k++) {
+        p->offset[k] = 0;
+        for (size_t j = 0; j < inputs; j++)
+            p->half_turns[(k / RHM_LANES * inputs + j) * RHM_LANES + k % RHM_LANES] = 0;
+        for (size_t c = 0; c < p->vocab; c++)
+            p->w[c * p->stride + rhm_feature_index(k, 0)] = p->w[c * p->stride + rhm_feature_index(k, 1)] = 0;
+    }
+}
+
+rhm_status problem_make(problem *out, const shapes *all, const shape *source, rhm_error *error) {
+    const struct {
+        const char *key;
+        size_t *value;
+    } sizes[] = {{"vocab", &out->vocab},
+                 {"branching", &out->tokens},
+                 {"width", &out->width},
+                 {"rows", &out->rows},
+                 {"patches", &out->patches}};
+    *out = (problem){.source = source};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int64_t value;
+        RHM_TRY(shape_value(all, source, sizes[i].key, 1, LARGEST, &value, error));
+        *sizes[i].value = (size_t)value;
+    }
+    problem *p = out;
+    p->padded = rhm_padded_width(p->width);
+    p->stride = rhm_feature_stride(p->padded);
+    const double slot_nbytes = 4.0 * (double)p->patches * (double)(p->tokens + p->vocab);
+    p->slots = (size_t)(4 * session_l2_nbytes() / slot_nbytes) + 1 + (size_t)session_allowed_cpus();
+    rhm_random random = {.seed = 1, .stream = STREAM};
+    p->half_turns = random_floats(&random, p->padded * p->tokens * p->vocab, 2, error);
+    p->offset = random_floats(&random, p->padded, 1, error);
+    p->table = random_floats(&random, p->rows * p->vocab, 0.5f, error);
+    p->w = random_floats(&random, p->vocab * p->stride, 1, error);
+    p->frequency = random_floats(&random, p->patches, 1, error);
+    p->residual = random_floats(&random, p->slots * p->patches * p->vocab, 1, error);
+    p->output = RHM_NEW(float, p->slots, p->patches, p->vocab, "outputs of a benchmark", error);
+    p->ids = RHM_NEW(uint32_t, p->slots, p->patches, p->tokens, "ids of a benchmark", error);
+    if (!p->half_turns || !p->offset || !p->table || !p->w || !p->frequency || !p->residual || !p->output || !p->ids) {
+        problem_clear(p);
+        return RHM_NO_MEMORY;
+    }
+    for (size_t i = 0; i < p->slots * p->patches * p->tokens; i++)
+        p->ids[i] = rhm_random_below(&random, (uint32_t)p->rows);
+    clear_padding(p);
+    p->map = (rhm_phase_map){p->tokens, p->vocab, p->padded, p->half_turns, p->offset};
+    return RHM_OK;
+}
+
+void problem_clear(problem *p) {
+    rhm_free(p->half_turns);
+    rhm_free(p->offset);
+    rhm_free(p->table);
+    rhm_free(p->w);
+    rhm_free(p->frequency);
+    rhm_free(p->residual);
+    rhm_free(p->output);
+    rhm_free(p->ids);
+    *p = (problem){0};
+}
+
+/* The padding is not counted, so that a rate is of useful work. */
+double work_flops(const problem *p, operation what, size_t count) {
+    const double project = (double)(p->tokens * p->vocab), product = 2 * (double)p->vocab;
+    const double terms[WORK_COUNT] = {project + product, project + 2 * product, project, product, product};
+    return 2 * (double)count * (double)p->width * terms[what];
+}
+
+double work_bytes(const problem *p, operation what, size_t count) {
+    const double ids = (double)p->tokens, y = (double)p->vocab, x = 2 * (double)p->padded;
+    const double words[WORK_COUNT] = {ids + y, ids + 1, ids + x, x + y, x + y};
+    return 4 * (double)count * words[what];
+}
+
+double work_resident_nbytes(const problem *p, operation what, size_t block) {
+    const double map = (double)(p->padded * (p->tokens * p->vocab + 1) + p->rows * p->vocab);
+    const double w = (double)(p->vocab * p->stride), x = (double)(block * p->stride);
+    const double words[WORK_COUNT] = {map + w, map + x + 2 * w, map + x, x + w, x + w};
+    return 4 * words[what];
+}
+
+/* ----------------------------------------------------------------------------------------------------------- work */
+
+/* What the patches of one thread are worked on with. */
+typedef struct work_lane {
+    float *x;    /* (block, stride) */
+    float *y;    /* (block, vocab) */
+    float *g;    /* (vocab, stride) */
+    double *sum; /* (vocab, stride) */
+} work_lane;
+
+static size_t block_of(const work *w) {
+    return w->op.block < w->patches ? w->op.block : w->patches;
+}
+
+/* Features that the product and the gradient find in place: those of the first block. */
+static rhm_status fill_features(work *w, rhm_error *error) {
+    const rhm_patch_rows rows = {w->p->table, w->p->ids, block_of(w)};
+    for (size_t i = 0; i < w->lane_count; i++)
+        w->op.kernels->features(&w->p->map, &rows, w->lanes[i].x);
+    return rhm_operator_set_weights(&w->op, w->p->w, error);
+}
+
+rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operation what, bool onednn, size_t patches,
+                     rhm_error *error) {
+    *w = (work){.p = p, .engine = engine, .what = what, .patches = patches < p->patches ? patches : p->patches};
+    w->lane_count = (size_t)rhm_engine_threads(engine);
+    rhm_status status = onednn ? rhm_operator_init_onednn(&w->op, engine, &p->map, p->vocab, error)
+                               : rhm_operator_init_native(&w->op, engine, &p->map, p->vocab, error);
+    if (status != RHM_OK) {
+        w->op = (rhm_operator){0};
+        return status;
+    }
+    w->lanes = RHM_NEW(work_lane, w->lane_count, 1, 1, "workspace of a benchmark", error);
+    status = w->lanes ? RHM_OK : RHM_NO_MEMORY;
+    for (size_t i = 0; status == RHM_OK && i < w->lane_count; i++) {
+        work_lane *lane = &w->lanes[i];
+        if (!(lane->x = RHM_NEW(float, w->op.block, p->stride, 1, "features of a benchmark", error)) ||
+            !(lane->y = RHM_NEW(float, w->op.block, p->vocab, 1, "outputs of a benchmark", error)) ||
+            !(lane->g = RHM_NEW(float, p->vocab, p->stride, 1, "gradient of a benchmark", error)) ||
+            !(lane->sum = RHM_NEW(double, p->vocab, p->stride, 1, "gradient of a benchmark", error)))
+            status = RHM_NO_MEMORY;
+    }
+    if (status == RHM_OK)
+        status = fill_features(w, error);
+    if (status != RHM_OK)
+        work_clear(w);
+    return status;
+}
+
+void work_clear(work *w) {
+    for (size_t i = 0; w->lanes && i < w->lane_count; i++) {
+        rhm_free(w->lanes[i].x);
+        rhm_free(w->lanes[i].y);
+        rhm_free(w->lanes[i].g);
+        rhm_free(w->lanes[i].sum);
+    }
+    rhm_free(w->lanes);
+    rhm_operator_clear(&w->op);
+    *w = (work){0};
+}
+
+/* What `count` patches of one thread start from. */
+typedef struct span {
+    const uint32_t *ids;
+    const float *residual;
+    float *output;
+    size_t count;
+} span;
+
+static span span_at(const problem *p, size_t input_slot, size_t output_slot, size_t count) {
+    const size_t in = input_slot % p->slots * p->patches, out = output_slot % p->slots * p->patches;
+    return (span){p->ids + in * p->tokens, p->residual + in * p->vocab, p->output + out * p->vocab, count};
+}
+
+static rhm_status run_pass_block(const work *w, const work_lane *lane, int thread, const rhm_patch_rows *rows,
+                                 size_t first, rhm_error *error) {
+    const size_t classes = w->p->vocab;
+    RHM_TRY(w->op.operations->features(&w->op, thread, rows, lane->x, error));
+    RHM_TRY(w->op.operations->product(&w->op, thread, rows->count, lane->x, lane->y, error));
+    for (size_t i = 0; i < rows->count; i++)
+        for (size_t c = 0; c < classes; c++)
+            lane->y[i * classes + c] *= w->p->frequency[first + i];
+    return w->op.operations->gradient(&w->op, thread, rows->count, lane->y, lane->x, lane->g, error);
+}
+
+/* The loop of src/learner/regression.c. */
+static rhm_status run_pass(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
+    const size_t size = w->p->vocab * w->p->stride, block = w->op.block;
+    const size_t chunk = (LEAST_CHUNK + block - 1) / block * block;
+    if (w->same) /* once for many chunks in the solver, and so not in every trial */
+        memset(lane->sum, 0, sizeof *lane->sum * size);
+    for (size_t begin = 0; begin < s.count; begin += chunk) {
+        const size_t end = begin + chunk < s.count ? begin + chunk : s.count;
+        memset(lane->g, 0, sizeof *lane->g * size);
+        for (size_t first = begin; first < end; first += block) {
+            const rhm_patch_rows rows = {w->p->table, s.ids + first * w->p->tokens,
+                                         end - first < block ? end - first : block};
+            RHM_TRY(run_pass_block(w, lane, thread, &rows, first, error));
+        }
+        for (size_t i = 0; i < size; i++)
+            lane->sum[i] += (double)lane->g[i];
+    }
+    return RHM_OK;
+}
+
+static rhm_status run_span(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
+    const problem *p = w->p;
+    const rhm_operations *call = w->op.operations;
+    if (w->what == WORK_PASS)
+        return run_pass(w, lane, thread, s, error);
+    if (w->what == WORK_FORWARD) {
+        const rhm_patch_rows rows = {p->table, s.ids, s.count};
+        return call->forward(&w->op, thread, &rows, s.output, error);
+    }
+    if (w->what == WORK_GRADIENT)
+        memset(lane->g, 0, sizeof *lane->g * p->vocab * p->stride);
+    for (size_t first = 0; first < s.count; first += block_of(w)) {
+        const size_t count = s.count - first < block_of(w) ? s.count - first : block_of(w);
+        const rhm_patch_rows rows = {p->table, s.ids + first * p->tokens, count};
+        if (w->what == WORK_FEATURES)
+            RHM_TRY(call->features(&w->op, thread, &rows, lane->x, error));
+        else if (w->what == WORK_PRODUCT)
+            RHM_TRY(call->product(&w->op, thread, count, lane->x, s.output + first * p->vocab, error));
+        else
+            RHM_TRY(call->gradient(&w->op, thread, count, s.residual + first * p->vocab, lane->x, lane->g, error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status run_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
+    const work *w = context;
+    const span s = span_at(w->p, w->same ? 0 : w->slot + chunk, w->slot + chunk, w->patches);
+    return run_span(w, &w->lanes[chunk], thread, s, error);
+}
+
+rhm_status work_run(work *w, rhm_error *error) {
+    const rhm_status status = rhm_parallel(w->engine, w->lane_count, run_chunk, w, error);
+    w->slot = (w->slot + w->lane_count) % w->p->slots;
+    return status;
+}
+
+/* --------------------------------------------------------------------------------------------------- verification */
+
+/* Rows of results, in either precision. */
+typedef struct result {
+    const float *f;
+    const double *d;
+    size_t rows, length, stride;
+} result;
+
+static result result_of(const work *w, const work_lane *lane, span s) {
+    const problem *p = w->p;
+    const size_t features = 2 * p->padded, last = s.count % block_of(w) ? s.count % block_of(w) : block_of(w);
+    switch (w->what) {
+    case WORK_FEATURES: return (result){lane->x, NULL, last, features, p->stride};
+    case WORK_GRADIENT: return (result){lane->g, NULL, p->vocab, features, p->stride};
+    case WORK_PASS: return (result){NULL, lane->sum, p->vocab, features, p->stride};
+    default: return (result){s.output, NULL, s.count, p->vocab, p->vocab};
+    }
+}
+
+static double value_at(const result *r, size_t row, size_t i) {
+    return r->f ? (double)r->f[row * r->stride + i] : r->d[row * r->stride + i];
+}
+
+static rhm_status compare(const result *got, const result *want, double tolerance, size_t thread, rhm_error *error) {
+    double squares = 0;
+    for (size_t row = 0; row < want->rows; row++)
+        for (size_t i = 0; i < want->length; i++)
+            squares += value_at(want, row, i) * value_at(want, row, i);
+    const double bound = tolerance * sqrt(squares / (double)(want->rows * want->length));
+    for (size_t row = 0; row < want->rows; row++)
+        for (size_t i = 0; i < want->length; i++) {
+            const double a = value_at(got, row, i), b = value_at(want, row, i);
+            if (!(fabs(a - b) <= bound))
+                return rhm_fail(error, RHM_FAILED, "wrong result of thread %zu: row %zu, column %zu is %.9g, not %.9g",
+                                thread, row, i, a, b);
+        }
+    return RHM_OK;
+}
+
+/* What the reference table makes of the same patches, in blocks of the same size. */
+static rhm_status run_reference(const work *w, const work_lane *lane, float *output, rhm_error *error) {
+    work reference = {.p = w->p, .engine = w->engine, .what = w->what, .patches = w->patches};
+    RHM_TRY(rhm_operator_init_native(&reference.op, w->engine, &w->p->map, w->p->vocab, error));
+    reference.op.kernels = rhm_kernels_at(RHM_ISA_SCALAR);
+    reference.op.block = w->op.block;
+    reference.same = true;
+    RHM_TRY(rhm_operator_set_weights(&reference.op, w->p->w, error));
+    span s = span_at(w->p, 0, 0, w->patches);
+    s.output = output;
+    const rhm_patch_rows rows = {w->p->table, w->p->ids, block_of(w)};
+    reference.op.kernels->features(&w->p->map, &rows, lane->x);
+    return run_span(&reference, lane, 0, s, error);
+}
+
+/* Poison what earlier runs left behind, and the features that only the product and the gradient start from. */
+static void forget_results(const work *w) {
+    for (size_t lane = 0; lane < w->lane_count; lane++) {
+        float *output = span_at(w->p, 0, lane, 0).output;
+        for (size_t i = 0; i < w->patches * w->p->vocab; i++)
+            output[i] = NAN;
+        for (size_t i = 0; w->what == WORK_FEATURES && i < w->op.block * w->p->stride; i++)
+            w->lanes[lane].x[i] = NAN;
+    }
+}
+
+rhm_status work_verify(work *w, rhm_error *error) {
+    const problem *p = w->p;
+    const size_t size = p->vocab * p->stride, patches = w->patches;
+    const bool native = strcmp(w->op.backend, "native") == 0;
+    w->patches = patches < VERIFIED ? patches : VERIFIED;
+    work_lane lane = {
+        RHM_NEW(float, w->op.block, p->stride, 1, "reference", error),
+        RHM_NEW(float, w->op.block, p->vocab, 1, "reference", error),
+        RHM_NEW(float, size, 1, 1, "reference", error),
+        RHM_NEW(double, size, 1, 1, "reference", error),
+    };
+    float *output = RHM_NEW(float, w->patches, p->vocab, 1, "reference", error);
+    rhm_status status = lane.x && lane.y && lane.g && lane.sum && output ? RHM_OK : RHM_NO_MEMORY;
+    if (status == RHM_OK) {
+        forget_results(w);
+        w->slot = 0;
+        w->same = true;
+        status = work_run(w, error);
+        w->same = false;
+        if (status == RHM_OK)
+            status = run_reference(w, &lane, output, error);
+        for (size_t i = 0; status == RHM_OK && i < w->lane_count; i++) {
+            const span mine = span_at(p, 0, i, w->patches);
+            span right = mine;
+            right.output = output;
+            const result got = result_of(w, &w->lanes[i], mine), want = result_of(w, &lane, right);
+            status = compare(&got, &want, native ? 0 : TOLERANCE, i, error);
+        }
+    }
+    w->patches = patches;
+    w->slot = 0;
+    rhm_free(lane.x);
+    rhm_free(lane.y);
+    rhm_free(lane.g);
+    rhm_free(lane.sum);
+    rhm_free(output);
+    return status == RHM_OK ? fill_features(w, error) : status;
+}

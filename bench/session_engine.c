@@ -1,0 +1,73 @@
+#include "session_engine.h"
+
+#include <math.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ceilings/ceilings.h"
+
+enum { MAX_THREADS = 4096, FIRST_TRIALS = 20 };
+
+static double best[CEILINGS_ISA_COUNT][MAX_THREADS + 1]; /* 0: not measured yet */
+
+static struct {
+    rhm_engine *engine;
+    rhm_isa isa;
+    int threads;
+    rhm_ceilings_trial *ceiling; /* of the same, or NULL */
+    uint64_t rounds;
+} now;
+
+void session_engine_clear(void) {
+    rhm_ceilings_trial_destroy(now.ceiling);
+    rhm_engine_destroy(now.engine);
+    now.ceiling = NULL;
+    now.engine = NULL;
+}
+
+rhm_status session_engine(rhm_engine **out, rhm_isa isa, int threads, rhm_error *error) {
+    if (!now.engine || now.isa != isa || now.threads != threads) {
+        session_engine_clear();
+        const rhm_engine_options options = {.isa = rhm_isa_name(isa), .threads = threads};
+        const rhm_status status = rhm_engine_create(&now.engine, &options, error);
+        if (status != RHM_OK) {
+            now.engine = NULL;
+            return status;
+        }
+        now.isa = isa;
+        now.threads = threads;
+        if (rhm_ceilings_trial_fma(&now.ceiling, isa, CEILINGS_F32, threads, NULL) == RHM_OK)
+            now.rounds = rhm_ceilings_trial_rounds(now.ceiling);
+        else
+            now.ceiling = NULL;
+        const int trials = best[isa][threads] > 0 ? 1 : FIRST_TRIALS;
+        for (int i = 0; i < trials; i++)
+            session_ceiling_trial();
+    }
+    *out = now.engine;
+    return RHM_OK;
+}
+
+void session_ceiling_trial(void) {
+    if (!now.ceiling)
+        return;
+    const double work = rhm_ceilings_trial_work(now.ceiling) * (double)now.rounds;
+    const double rate = work / rhm_ceilings_trial_run(now.ceiling, now.rounds);
+    if (rate > best[now.isa][now.threads])
+        best[now.isa][now.threads] = rate;
+}
+
+double session_ceiling(void) {
+    return now.ceiling && best[now.isa][now.threads] > 0 ? best[now.isa][now.threads] : (double)NAN;
+}
+
+double session_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double session_l2_nbytes(void) {
+    const long nbytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return nbytes > 0 ? (double)nbytes : 512.0 * 1024;
+}
