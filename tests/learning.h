@@ -166,4 +166,30 @@ static inline void free_rows(rhm_data *data) {
     free(data->labels);
 }
 
+/* Weights of no training. At `sharpness` 1 output sums stay away from the floor, because cosines of small phases are near
+ * 1; the sharper, the more predictions differ. */
+static inline rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab, uint32_t width,
+                            double sharpness) {
+    rhm_level_weights level[RHM_MAX_LEVELS + 1] = {0};
+    rhm_random random = {.seed = levels, .stream = 1u << 20};
+    float *memory[RHM_MAX_LEVELS + 1];
+    for (uint32_t l = 1; l <= levels; l++) {
+        const uint32_t embedding = l == levels ? vocab : classes, m = width + l;
+        const size_t frequencies = (size_t)m * branching * embedding, weights = (size_t)classes * 2 * m;
+        memory[l] = calloc(frequencies + weights, sizeof **memory);
+        assert_non_null(memory[l]);
+        for (size_t i = 0; i < frequencies; i++)
+            memory[l][i] = (float)(sharpness * ((double)rhm_random_word(&random) * 0x1p-32 - 0.5));
+        for (size_t i = 0; i < weights; i++)
+            memory[l][frequencies + i] = (float)((i / m % 2 ? 0.25 : 1) * (double)rhm_random_word(&random) * 0x1p-32);
+        level[l] = (rhm_level_weights){branching, embedding, classes, m, 1, 0, memory[l], memory[l] + frequencies};
+    }
+    rhm_model *model;
+    rhm_error error = {0};
+    assert_ok(rhm_model_create(&model, levels, level, NULL, &error), &error);
+    for (uint32_t l = 1; l <= levels; l++)
+        free(memory[l]);
+    return model;
+}
+
 #endif

@@ -131,6 +131,21 @@ static void touching_groups_are_not_told_apart_by_much(void **state) {
     assert_true(found.separation > 0 && found.separation < 2.5 * found.radius);
 }
 
+/* One point far out tempts a search that starts from the farthest points to give it a cluster and to merge two others. */
+static void an_outlier_does_not_cost_a_cluster(void **state) {
+    (void)state;
+    static const size_t size[3] = {400, 400, 400};
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        grow(3, 4, size, 0.02, SEED + seed);
+        const rhm_clusters expected = truth();
+        for (size_t j = 0; j < 4; j++)
+            planted.point[j] += (float)(4 * expected.separation); /* and its centre by 2 % of that */
+        const rhm_clusters found = cluster(3, seed);
+        assert_close("separation", found.separation, expected.separation, 0.05);
+        assert_true(found.radius < 0.1 * found.separation);
+    }
+}
+
 /* 10000 points: only some are looked at, evenly, so that every group is still there. */
 static void many_points_are_thinned_evenly(void **state) {
     (void)state;
@@ -200,6 +215,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(planted_groups_are_found),
         cmocka_unit_test(touching_groups_are_not_told_apart_by_much),
+        cmocka_unit_test(an_outlier_does_not_cost_a_cluster),
         cmocka_unit_test(many_points_are_thinned_evenly),
         cmocka_unit_test(one_cluster_has_only_a_radius),
         cmocka_unit_test(too_few_points_have_no_separation),

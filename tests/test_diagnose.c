@@ -182,9 +182,13 @@ static void report_holds_for_uneven_grammars(void **state) {
     (void)state;
     rhm_grammar *grammar = uneven_grammar();
     study s;
-    begin(&s, grammar, (rhm_train_options){.seed = 3, .test_samples = 100, .max_samples = 5000, .width = 128});
+    begin(&s, grammar, (rhm_train_options){.seed = 3, .test_samples = 100, .max_samples = 20000, .width = 256});
     for (uint32_t level = 1; level <= 3; level++) {
+        const rhm_level_report *r = &s.report.level[level];
         check_level(&s, level, 3);
+        /* As many clusters as the level above has symbols: what the learner sees without the grammar is right. */
+        assert_true(r->resolved);
+        assert_near(level, "cluster_separation", r->cluster_separation, r->separation, 0.1 * r->separation);
         const double floor = exact_floor(&s, level);
         assert_near(level, "posterior_error_floor", s.report.level[level].posterior_error_floor, floor, 0.05 * floor + 1e-9);
     }

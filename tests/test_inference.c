@@ -5,30 +5,6 @@
 
 static const uint64_t SEED = 20260119;
 
-/* Weights of no training whose output sums stay away from the floor: cosines of small phases are near 1. */
-static rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab, uint32_t width) {
-    rhm_level_weights level[RHM_MAX_LEVELS + 1] = {0};
-    rhm_random random = {.seed = SEED + levels, .stream = 1u << 20};
-    float *memory[RHM_MAX_LEVELS + 1];
-    for (uint32_t l = 1; l <= levels; l++) {
-        const uint32_t embedding = l == levels ? vocab : classes, m = width + l;
-        const size_t frequencies = (size_t)m * branching * embedding, weights = (size_t)classes * 2 * m;
-        memory[l] = calloc(frequencies + weights, sizeof **memory);
-        assert_non_null(memory[l]);
-        for (size_t i = 0; i < frequencies; i++)
-            memory[l][i] = (float)((double)rhm_random_word(&random) * 0x1p-32 - 0.5);
-        for (size_t i = 0; i < weights; i++)
-            memory[l][frequencies + i] = (float)((i / m % 2 ? 0.25 : 1) * (double)rhm_random_word(&random) * 0x1p-32);
-        level[l] = (rhm_level_weights){branching, embedding, classes, m, 1, 0, memory[l], memory[l] + frequencies};
-    }
-    rhm_model *model;
-    rhm_error error = {0};
-    assert_ok(rhm_model_create(&model, levels, level, NULL, &error), &error);
-    for (uint32_t l = 1; l <= levels; l++)
-        free(memory[l]);
-    return model;
-}
-
 typedef struct batch {
     size_t count, tokens, classes;
     uint16_t *token, *label;
@@ -61,6 +37,15 @@ static void free_batch(batch *b) {
 static void predict(const rhm_engine *engine, const rhm_model *model, batch *b) {
     rhm_error error = {0};
     assert_ok(rhm_predict(engine, model, b->token, b->count, b->label, b->posterior, NULL, &error), &error);
+}
+
+/* No label has nearly all predictions: mixing sequences up would show. */
+static void assert_diverse(const batch *b) {
+    size_t count[64] = {0};
+    for (size_t i = 0; i < b->count; i++)
+        count[b->label[i]]++;
+    for (size_t c = 0; c < b->classes; c++)
+        assert_true(count[c] < b->count * 9 / 10);
 }
 
 static rhm_model *trained(const rhm_grammar *grammar) {
@@ -100,7 +85,7 @@ static void posteriors_follow_the_documented_formula(void **state) {
     } shapes[] = {{1, 2, 5, 7, 40}, {3, 2, 4, 9, 33}, {2, 3, 11, 3, 16}, {2, 5, 3, 20, 1}, {5, 2, 2, 2, 7}, {1, 3, 1, 4, 8}};
     rhm_engine *engine = engine_of(2);
     for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
-        rhm_model *model = untrained(shapes[n].levels, shapes[n].branching, shapes[n].classes, shapes[n].vocab, shapes[n].width);
+        rhm_model *model = untrained(shapes[n].levels, shapes[n].branching, shapes[n].classes, shapes[n].vocab, shapes[n].width, 1);
         batch b = random_batch(model, 200);
         predict(engine, model, &b);
         compare_with_oracle(model, &b, 1e-5);
@@ -126,9 +111,10 @@ static void posteriors_follow_the_documented_formula(void **state) {
 static void a_prediction_depends_on_its_sequence_alone(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(2);
-    rhm_model *model = untrained(3, 2, 4, 3, 24);
+    rhm_model *model = untrained(3, 2, 4, 3, 24, 30);
     batch all = random_batch(model, 500), other = empty_batch(model, 500);
     predict(engine, model, &all);
+    assert_diverse(&all);
 
     for (size_t i = 0; i < all.count; i++) {
         batch one = {1, all.tokens, all.classes, all.token + i * all.tokens, other.label + i, other.posterior + i * all.classes};
@@ -167,9 +153,10 @@ static void long_batches_are_evaluated_in_blocks(void **state) {
     (void)state;
     enum { COUNT = 140000, SMALL = 1000 };
     rhm_engine *engine = engine_of(2);
-    rhm_model *model = untrained(2, 2, 3, 30, 5);
+    rhm_model *model = untrained(2, 2, 3, 30, 5, 30);
     batch all = random_batch(model, COUNT), small = empty_batch(model, SMALL);
     predict(engine, model, &all);
+    assert_diverse(&all);
     for (size_t first = 0; first < COUNT; first += SMALL) {
         memcpy(small.token, all.token + first * 4, sizeof *small.token * SMALL * 4);
         predict(engine, model, &small);
@@ -185,7 +172,7 @@ static void long_batches_are_evaluated_in_blocks(void **state) {
 static void unknown_tokens_are_refused(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
-    rhm_model *model = untrained(2, 2, 3, 6, 8);
+    rhm_model *model = untrained(2, 2, 3, 6, 8, 1);
     batch b = random_batch(model, 20);
     const size_t places[] = {0, 3, 41, 79};
     for (size_t i = 0; i < 4; i++)
@@ -211,7 +198,7 @@ static void unknown_tokens_are_refused(void **state) {
 static void outputs_are_optional(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
-    rhm_model *model = untrained(2, 2, 3, 6, 8);
+    rhm_model *model = untrained(2, 2, 3, 6, 8, 1);
     batch b = random_batch(model, 50);
     uint16_t label[50];
     uint64_t clamped = 99;
@@ -252,7 +239,7 @@ static void accuracies_equal_counting(void **state) {
     (void)state;
     enum { COUNT = 3000, FIRST = 1234 };
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), SEED);
-    rhm_model *model = untrained(2, 2, 8, 8, 30), *good = trained(grammar);
+    rhm_model *model = untrained(2, 2, 8, 8, 30, 1), *good = trained(grammar);
     const rhm_model *models[2] = {model, good};
     for (size_t m = 0; m < 2; m++)
         for (int threads = 1; threads <= 3; threads++) {
@@ -301,7 +288,7 @@ static void misfits_are_refused(void **state) {
     rhm_engine *engine;
     rhm_error error = {0};
     assert_ok(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1, .interrupt = &flag}, &error), &error);
-    rhm_model *model = untrained(2, 2, 8, 8, 5);
+    rhm_model *model = untrained(2, 2, 8, 8, 5, 1);
     rhm_accuracy out = {.samples = 42};
     const rhm_shape wrong[] = {rhm_shape_uniform(8, 4, 2, 3), rhm_shape_uniform(4, 4, 2, 2), rhm_shape_uniform(8, 4, 3, 2)};
     for (size_t i = 0; i < 3; i++) {
@@ -319,7 +306,11 @@ static void misfits_are_refused(void **state) {
     data.levels = 2;
     tokens[9 * 4 + 1] = 8;
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error, "token 1 of sequence 9");
-    assert_int_equal(rhm_evaluate_data(&out, engine, model, &data, 0, 9, NULL), RHM_OK);
+    assert_int_equal(rhm_evaluate_data(&out, engine, model, &data, 0, 9, NULL), RHM_OK); /* not among those asked for */
+    tokens[9 * 4 + 1] = 0;
+    tokens[0] = 8;
+    assert_int_equal(rhm_evaluate_data(&out, engine, model, &data, 1, 9, NULL), RHM_OK);
+    tokens[0] = 0;
     tokens[9 * 4 + 1] = 0;
     data.labels = NULL;
     out.samples = 42;

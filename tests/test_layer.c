@@ -205,9 +205,9 @@ static void small_sums_are_clamped_and_counted(void **state) {
     rhm_engine *engine = engine_of(2);
     const double scales[] = {0, 1e-30, 3e-4, 1e-2, 1};
     for (size_t n = 0; n < 5; n++) {
-        dense_problem p = make_problem((problem_shape){600, 600, 2, 3, 3, 48, 0.7}, SEED);
+        dense_problem p = make_problem((problem_shape){600, 600, 2, 3, 3, 40, 0.7}, SEED);
         rhm_random random = {.seed = SEED, .stream = 1u << 22};
-        for (size_t i = 0; i < 3 * 96; i++)
+        for (size_t i = 0; i < 3 * 80; i++)
             p.layer.weights[i] = (float)(scales[n] * ((double)rhm_random_word(&random) * 0x1p-32 - 0.5));
         rhm_ready_layer_set_weights(&p.ready, p.layer.weights);
         rhm_embeddings out = {0};

@@ -33,9 +33,14 @@ static void *must_alloc(size_t count, size_t nbytes) {
     return memory;
 }
 
-/* Half of the rows repeat an earlier one and small tokens are common, so that patches recur at every level. */
+typedef enum habits {
+    MIXED,   /* half of the rows repeat an earlier one */
+    IN_TURN, /* a third without repetitions, a third of fifty rows only, a third without again */
+} habits;
+
+/* Small tokens are common, so that patches recur at every level. */
 static sample_table make_table(uint32_t level, uint32_t levels, uint32_t branching, uint32_t vocab, uint32_t classes,
-                               size_t samples) {
+                               size_t samples, habits habit) {
     sample_table t = {.level = level, .levels = levels, .branching = branching, .classes = classes, .samples = samples};
     t.leaves = 1;
     for (uint32_t j = level; j <= levels; j++)
@@ -46,8 +51,10 @@ static sample_table make_table(uint32_t level, uint32_t levels, uint32_t branchi
     for (size_t i = 0; i < samples; i++) {
         uint16_t *row = t.leaf + i * t.leaves;
         t.label[i] = (uint16_t)rhm_random_below(&random, classes);
-        if (i > 0 && rhm_random_below(&random, 2))
-            memcpy(row, t.leaf + rhm_random_below(&random, (uint32_t)i) * t.leaves, sizeof *row * t.leaves);
+        const size_t turn = habit == MIXED ? rhm_random_below(&random, 2) : 3 * i / samples % 2;
+        const uint32_t earlier = habit == MIXED ? (uint32_t)i : 50;
+        if (i > 0 && turn)
+            memcpy(row, t.leaf + rhm_random_below(&random, earlier) * t.leaves, sizeof *row * t.leaves);
         else
             for (size_t k = 0; k < t.leaves; k++)
                 row[k] = (uint16_t)rhm_random_below(&random, 1 + rhm_random_below(&random, vocab));
@@ -202,14 +209,16 @@ static void counts_equal_sorted_samples(void **state) {
     const struct {
         uint32_t level, levels, branching, vocab, classes;
         size_t samples;
+        habits habit;
     } cases[] = {
-        {1, 1, 2, 5, 3, 40000},     /* several chunks, few patches */
-        {3, 3, 2, 300, 2, 70000},   /* several rounds of chunks; the level says nothing of the depth */
-        {1, 4, 2, 6, 4, 18000},     /* four levels of subtrees */
-        {2, 4, 3, 4, 7, 6000},      /* s = 3, three levels */
-        {5, 5, 64, 3, 2, 3000},     /* the widest patch */
-        {1, 2, 2, 65535, 300, 500}, /* nearly all distinct, many labels */
-        {1, 3, 3, 2, 1, 1},
+        {1, 1, 2, 5, 3, 40000, MIXED},     /* several chunks, few patches */
+        {3, 3, 2, 300, 2, 70000, MIXED},   /* several rounds of chunks; the level says nothing of the depth */
+        {1, 4, 2, 6, 4, 18000, MIXED},     /* four levels of subtrees */
+        {2, 4, 3, 4, 7, 6000, MIXED},      /* s = 3, three levels */
+        {5, 5, 64, 3, 2, 3000, MIXED},     /* the widest patch */
+        {1, 2, 2, 65535, 300, 500, MIXED}, /* nearly all distinct, many labels */
+        {1, 4, 2, 60000, 4, 66000, IN_TURN}, /* several rounds of each habit; tokens of 16 bits */
+        {1, 3, 3, 2, 1, 1, MIXED},
     };
     const size_t cuts[][6] = {{0}, {1, 7, 4096, 1, 300, 0}, {16384, 1, 0}, {5000, 0}};
     const int threads[] = {1, 2, 3, 7};
@@ -218,7 +227,7 @@ static void counts_equal_sorted_samples(void **state) {
         engine[i] = must_engine((rhm_engine_options){.threads = threads[i]});
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         sample_table t = make_table(cases[c].level, cases[c].levels, cases[c].branching, cases[c].vocab, cases[c].classes,
-                                    cases[c].samples);
+                                    cases[c].samples, cases[c].habit);
         expectation e = expect(&t);
         uint32_t *ids = must_alloc(t.samples, sizeof *ids);
         for (size_t i = 0; i < 4; i++) {
@@ -258,7 +267,7 @@ static void nothing_added_is_nothing(void **state) {
 static void first_sample_may_be_any(void **state) {
     (void)state;
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
-    sample_table t = make_table(1, 2, 2, 9, 3, 50000);
+    sample_table t = make_table(1, 2, 2, 9, 3, 50000, MIXED);
     const size_t first = 20011;
     sample_table half = t;
     half.leaf += first * t.leaves;
@@ -291,7 +300,7 @@ static void progress_ends_at_the_total(void **state) {
     (void)state;
     heard h = {0};
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1, .progress = listen, .user = &h});
-    sample_table t = make_table(1, 1, 2, 9, 3, 70000);
+    sample_table t = make_table(1, 1, 2, 9, 3, 70000, MIXED);
     rhm_patches patches;
     assert_int_equal(count_table(&patches, engine, &t, (const size_t[]){0}, NULL, NULL), RHM_OK);
     assert_int_equal(h.done, t.samples);
@@ -305,7 +314,7 @@ static void progress_ends_at_the_total(void **state) {
 static void an_interrupt_stops_the_counting(void **state) {
     (void)state;
     static volatile sig_atomic_t flag;
-    sample_table t = make_table(1, 1, 2, 9, 3, 200000);
+    sample_table t = make_table(1, 1, 2, 9, 3, 200000, MIXED);
     t.raise = &flag;
     const size_t moments[] = {0, 100000, 199999};
     for (int threads = 1; threads <= 3; threads += 2)

@@ -177,6 +177,52 @@ static void descent_takes_the_papers_step(void **state) {
     rhm_engine_destroy(engine);
 }
 
+/* Hestenes and Stiefel's recurrence on the dense system, one class after the other. */
+static void dense_conjugate_gradients(const dense_problem *p, double lambda, uint32_t steps, double *w) {
+    const size_t n = 2 * (size_t)p->shape.width, classes = p->shape.classes, size = n * classes;
+    double *r = must_alloc(3 * size, sizeof *r), *d = r + size, *q = r + 2 * size;
+    memset(w, 0, sizeof *w * size);
+    memcpy(r, p->target, sizeof *r * size);
+    memcpy(d, r, sizeof *r * size);
+    for (uint32_t step = 0; step < steps; step++) {
+        dense_apply(p, d, q);
+        for (size_t c = 0; c < classes; c++) {
+            double *rc = r + c * n, *dc = d + c * n, *qc = q + c * n, curvature = 0;
+            const double before = norm(rc, n) * norm(rc, n);
+            for (size_t f = 0; f < n; f++)
+                curvature += dc[f] * (qc[f] + lambda * dc[f]);
+            for (size_t f = 0; f < n; f++) {
+                w[c * n + f] += before / curvature * dc[f];
+                rc[f] -= before / curvature * (qc[f] + lambda * dc[f]);
+            }
+            const double after = norm(rc, n) * norm(rc, n);
+            for (size_t f = 0; f < n; f++)
+                dc[f] = rc[f] + after / before * dc[f];
+        }
+    }
+    free(r);
+}
+
+static void conjugate_gradients_take_the_textbook_steps(void **state) {
+    (void)state;
+    rhm_engine *engine = engine_of(1);
+    for (size_t n = 0; n < 3; n++) {
+        const double lambda = 0.2 / (double)SHAPES[n].patches;
+        solving s;
+        begin(&s, SHAPES[n], SEED + n, engine);
+        double *w = must_alloc(s.size, sizeof *w);
+        for (uint32_t steps = 1; steps <= 6; steps++) {
+            dense_conjugate_gradients(&s.dense, lambda, steps, w);
+            solve(&s, (rhm_solve_options){RHM_CG, lambda, 1e-9, 1, steps});
+            if (!(relative(s.found, w, s.size) < 1e-5))
+                fail_msg("shape %zu: off by %.3g after %u steps", n, relative(s.found, w, s.size), steps);
+        }
+        free(w);
+        end(&s);
+    }
+    rhm_engine_destroy(engine);
+}
+
 /* The largest eigenvalue of the dense C, by many more multiplications. */
 static double dense_top(const dense_problem *p) {
     const size_t n = 2 * (size_t)p->shape.width;
@@ -292,6 +338,7 @@ int main(void) {
         cmocka_unit_test(reported_residual_is_true),
         cmocka_unit_test(iterations_are_limited),
         cmocka_unit_test(descent_takes_the_papers_step),
+        cmocka_unit_test(conjugate_gradients_take_the_textbook_steps),
         cmocka_unit_test(top_eigenvalue_is_found_from_below),
         cmocka_unit_test(nothing_to_solve_gives_zero),
         cmocka_unit_test(an_absent_class_stays_zero),

@@ -84,6 +84,20 @@ static double *solve_level(const rhm_model *model, uint32_t level, const rhm_dat
     return target;
 }
 
+/* Mean ||e_label - y||^2 of the level's outputs on those rows, no sample counting for more than 4. */
+static double loss_of_rows(const rhm_model *model, uint32_t level, const rhm_data *data, size_t first, size_t count) {
+    const size_t row = tokens_of(data->branching, data->levels);
+    double loss = 0;
+    for (size_t i = first; i < first + count; i++) {
+        double y[64], square = 0;
+        oracle_patch(model, level, data->tokens + i * row, y);
+        for (size_t c = 0; c < data->label_vocab; c++)
+            square += pow(y[c] - (data->labels[i] == c), 2);
+        loss += fmin(square, 4) / (double)count;
+    }
+    return loss;
+}
+
 static double weights_off(const rhm_model *model, uint32_t level, const double *exact) {
     const rhm_level_weights w = rhm_model_level(model, level);
     const size_t size = (size_t)w.classes * 2 * w.width;
@@ -119,6 +133,8 @@ static void stages_take_their_own_rows(void **state) {
         assert_int_equal(report.level[l].validation_samples, (FIXED.samples[l] + 3) / 4);
         double *exact = solve_level(model, l, &data, FIRST_ROW[l], FIXED.samples[l]);
         double *shifted = solve_level(model, l, &data, FIRST_ROW[l] + 1, FIXED.samples[l]);
+        const double loss = loss_of_rows(model, l, &data, FIRST_ROW[l] + FIXED.samples[l], (FIXED.samples[l] + 3) / 4);
+        assert_true(fabs(report.level[l].held_out_loss - loss) < 1e-4);
         if (!(weights_off(model, l, exact) < 1e-4 && weights_off(model, l, shifted) > 2e-4))
             fail_msg("level %u: off by %.3g, one row further by %.3g", l, weights_off(model, l, exact),
                      weights_off(model, l, shifted));

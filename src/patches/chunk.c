@@ -143,7 +143,9 @@ static rhm_status look_up(const reading *r, rhm_fresh *fresh) {
     else
         RHM_TRY(list_all(r));
     RHM_TRY(reserve(fresh, r->listed->count, r->words, r->error));
-    memcpy(fresh->tuples, r->listed->tuples, sizeof *fresh->tuples * fresh->count * r->words);
+    if (fresh->count > 0) /* else there is no memory, which memcpy must not see even for 0 bytes */
+        if (fresh->count > 0)
+        memcpy(fresh->tuples, r->listed->tuples, sizeof *fresh->tuples * fresh->count * r->words);
     return RHM_OK;
 }
 
@@ -173,7 +175,7 @@ rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scrat
 
     bool blind = false;
     size_t units = count * leaves, found = SIZE_MAX;
-    for (uint32_t j = patches->levels; j + 1 >= patches->level; j--) {
+    for (uint32_t j = patches->levels + 1; j-- >= patches->level;) {
         const bool cells = j < patches->level;
         units = cells ? count : units / patches->branching;
         if (cells) {
@@ -198,8 +200,6 @@ rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scrat
         /* Fresh children that are listed more than once hide that tuples are the same. */
         blind = blind || patches->blind[j];
         RHM_TRY(blind ? list_blindly(&r, &chunk->fresh[j]) : look_up(&r, &chunk->fresh[j]));
-        if (j == 0)
-            break;
     }
     count_cells(chunk, codes, patches->cell.count, scratch->own);
     return RHM_OK;

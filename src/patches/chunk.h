@@ -1,8 +1,9 @@
 /*
  * Reading a chunk of samples: the part of counting that threads do independently. The collection is only looked at.
  *
- * Subtrees and cells go by codes: a code below the number of members that the collection had when the round began is that
- * member; higher ones count the tuples in the chunk's own list of what was not found. merge.h gives those their numbers.
+ * Subtrees and cells go by codes: a code below the number of members that the collection had when the round began is
+ * that member; higher ones count the tuples in the chunk's own list of what was not found. merge.h gives those their
+ * numbers.
  */
 #ifndef RHM_PATCHES_CHUNK_H
 #define RHM_PATCHES_CHUNK_H
@@ -33,7 +34,7 @@ typedef struct rhm_patch_chunk {
     rhm_fresh fresh[RHM_MAX_LEVELS + 1]; /* by level; cells at level - 1 */
     uint32_t *uncounted;                 /* (uncounted_count): cells of the samples that reading has not counted */
     size_t uncounted_count;
-    uint32_t *ids;                       /* NULL, or the caller's (samples): codes, from merge.c on numbers */
+    uint32_t *ids; /* NULL, or the caller's (samples): codes, from merge.c on numbers */
 } rhm_patch_chunk;
 
 /* Memory for chunks of up to `samples`; what is there already is kept. */

@@ -48,8 +48,8 @@ void rhm_index_destroy(rhm_index *index);
 size_t rhm_index_nbytes(const rhm_index *index);
 
 /*
- * Make places for tuples of `words` words, the first below 2^first_bits and the others below 2^bits: a larger direct table,
- * or hash tables from now on. `tuples` holds those inserted so far. Not while others use the index.
+ * Make places for tuples of `words` words, the first below 2^first_bits and the others below 2^bits: a larger direct
+ * table, or hash tables from now on. `tuples` holds those inserted so far. Not while others use the index.
  */
 rhm_status rhm_index_widen(rhm_index *index, const rhm_intern *tuples, uint32_t first_bits, uint32_t bits,
                            rhm_error *error);

@@ -1,10 +1,10 @@
 /*
- * Between rounds of reading: what chunks have not found enters the collection, under the numbers that a reader of samples
- * 0, 1, 2, ... would give.
+ * Between rounds of reading: what chunks have not found enters the collection, under the numbers that a reader of
+ * samples 0, 1, 2, ... would give.
  *
- * Level by level from the leaves up, the listed tuples of all chunks are dealt by hash into parts; each part is inserted
- * into the index by one thread, chunk after chunk, which finds the first of equal tuples; then the firsts are numbered
- * through, chunk after chunk. No step waits for samples before it, so all threads work all the time.
+ * Level by level from the leaves up, the listed tuples of all chunks are dealt by hash into parts; each part is
+ * inserted into the index by one thread, chunk after chunk, which finds the first of equal tuples; then the firsts are
+ * numbered through, chunk after chunk. No step waits for samples before it, so all threads work all the time.
  */
 #ifndef RHM_PATCHES_MERGE_H
 #define RHM_PATCHES_MERGE_H
@@ -39,17 +39,33 @@ typedef struct rhm_merge {
     size_t chunks;
     size_t known[RHM_MAX_LEVELS + 1]; /* members when the round began; cells at level - 1 */
 
-    uint32_t level;        /* in hand */
-    size_t parts;          /* 1 or RHM_INDEX_PARTS */
-    size_t listed_count;   /* of all chunks */
+    uint32_t level;      /* in hand */
+    size_t parts;        /* 1 or RHM_INDEX_PARTS */
+    size_t listed_count; /* of all chunks */
     size_t listed_capacity;
-    rhm_listed *listed;     /* (listed_count): by chunk, then by part */
-    rhm_newcomer *newcomer; /* (listed_count): by part */
+    rhm_listed *listed;        /* (listed_count): by chunk, then by part */
+    rhm_newcomer *newcomer;    /* (listed_count): by part */
     size_t *dealt;             /* (chunks, RHM_INDEX_PARTS + 1): where each part of each chunk ends */
     rhm_merge_share *of_chunk; /* (chunks) */
     rhm_merge_share of_part[RHM_INDEX_PARTS];
     bool *done; /* (chunks + RHM_INDEX_PARTS): what an interrupted loop has done */
 } rhm_merge;
+
+enum { RHM_MERGE_FEW = 1 << 12 }; /* tuples that one thread merges before others have woken up */
+
+/* The number of a code, once the fresh tuples of its level have numbers. */
+static inline uint32_t rhm_fresh_number(const rhm_fresh *fresh, size_t known, uint32_t code) {
+    return code < known ? code : fresh->number[code - known];
+}
+
+/*
+ * All of a parallel loop, even after an interrupt: half a round would leave the collection in pieces. `alone`: on the
+ * calling thread. The context of `body` is the rhm_merge.
+ */
+rhm_status rhm_merge_run(rhm_merge *merge, size_t count, bool alone, rhm_chunk_body *body, rhm_error *error);
+
+/* Members and numbers for all fresh tuples of merge->level; its children have numbers. */
+rhm_status rhm_merge_level(rhm_merge *merge, rhm_error *error);
 
 /* Memory for rounds of up to `chunks`. */
 rhm_status rhm_merge_init(rhm_merge *merge, rhm_patches *patches, const rhm_engine *engine, size_t chunks,
@@ -59,8 +75,8 @@ rhm_status rhm_merge_init(rhm_merge *merge, rhm_patches *patches, const rhm_engi
 void rhm_merge_destroy(rhm_merge *merge);
 
 /*
- * Take the first `chunks` chunks into the collection, whole or not at all: an interrupt does not stop it. *listed receives how
- * many tuples were listed. Decides which levels the next round reads blindly.
+ * Take the first `chunks` chunks into the collection, whole or not at all: an interrupt does not stop it. *listed
+ * receives how many tuples were listed. Decides which levels the next round reads blindly.
  */
 rhm_status rhm_merge_round(rhm_merge *merge, size_t chunks, size_t *listed, rhm_error *error);
 

@@ -9,7 +9,7 @@
 enum {
     CHUNK_LEAVES = 1 << 16, /* tokens drawn by a thread before it hands over: larger than a thread's overheads */
     CHUNK_SAMPLES = 1 << 14,
-    CHUNKS_PER_THREAD = 4, /* in a round, so that a slow chunk does not idle the others */
+    CHUNKS_PER_THREAD = 4,       /* in a round, so that a slow chunk does not idle the others */
     MOST_CHUNKS_PER_THREAD = 16, /* where there is next to nothing to do between rounds */
     FIRST_TUPLES = 32,
 };
@@ -132,8 +132,6 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
             break;
         rhm_engine_progress(engine, stage, r.first + r.count, first + count);
         chunks = listed < used * (r.chunk_samples / 64) ? chunks * 2 : threads * CHUNKS_PER_THREAD;
-        if (done + r.count < count)
-            status = rhm_engine_check(engine, error);
     }
 done:
     rhm_merge_destroy(&merge);

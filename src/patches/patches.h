@@ -2,9 +2,9 @@
  * Distinct first patches with their multiplicities by label: all that the regression of a level needs from its samples
  * (paper.md section 6.1), whatever their number.
  *
- * A level-j patch is a tuple of s ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is stored, and
- * later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a patch: they do not
- * depend on threads, nor on how the samples were cut into calls.
+ * A level-j patch is a tuple of s ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is stored,
+ * and later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a patch:
+ * they do not depend on threads, nor on how the samples were cut into calls.
  */
 #ifndef RHM_PATCHES_PATCHES_H
 #define RHM_PATCHES_PATCHES_H
@@ -28,7 +28,8 @@ typedef struct rhm_patches {
     rhm_intern cell;                        /* (first patch, label) pairs that occurred */
     uint64_t *count;                        /* (cell.capacity): samples of each pair */
 
-    /* The sets above are lists only, without hash slots of their own: these find members, by level; cells at level - 1. */
+    /* The sets above are lists only, without hash slots of their own: these find members, by level; cells at level - 1.
+     */
     rhm_index index[RHM_MAX_LEVELS + 1];
     bool blind[RHM_MAX_LEVELS + 1]; /* nearly all tuples are new, so reading samples does not look for them */
 

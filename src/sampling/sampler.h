@@ -37,8 +37,8 @@ struct rhm_sampler {
 };
 
 /*
- * Use the operations of `isa`, which the CPU must have; the samples are the same. rhm_sampler_create has chosen the best
- * level of the CPU that the variable RHM_ISA allows. Not while others use the sampler.
+ * Use the operations of `isa`, which the CPU must have; the samples are the same. rhm_sampler_create has chosen the
+ * best level of the CPU that the variable RHM_ISA allows. Not while others use the sampler.
  */
 void rhm_sampler_use(rhm_sampler *sampler, rhm_isa isa);
 

@@ -1,8 +1,8 @@
 /*
- * Samples row by row, for rules of any size: one random word of TILE samples at a time, so that the Philox rounds run in vector lanes and the
- * look-ups of different samples overlap. A row of leaves is its own workspace: the symbols of a level sit at its start
- * and are rewritten from the last to the second, each into a place that no unread symbol occupies any more (p s > p for
- * p >= 1); the first follows last.
+ * Samples row by row, for rules of any size: one random word of TILE samples at a time, so that the Philox rounds run
+ * in vector lanes and the look-ups of different samples overlap. A row of leaves is its own workspace: the symbols of a
+ * level sit at its start and are rewritten from the last to the second, each into a place that no unread symbol
+ * occupies any more (p s > p for p >= 1); the first follows last.
  */
 #include <string.h>
 
@@ -18,8 +18,8 @@ typedef struct tile {
     uint64_t seed;
     uint64_t first;
     uint32_t stream;
-    rhm_tile_stream words; /* of the same, where there are `ops` */
-    size_t count;          /* samples in use, 1..TILE */
+    rhm_tile_stream words;  /* of the same, where there are `ops` */
+    size_t count;           /* samples in use, 1..TILE */
     uint32_t block[CACHED]; /* block held by a slot, plus 1; 0 where empty */
     uint32_t word[CACHED][4][TILE];
 } tile;

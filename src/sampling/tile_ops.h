@@ -1,8 +1,8 @@
 /*
- * The vector operations of sampling and the table through which they are called. They work on tiles: RHM_TILE consecutive
- * samples side by side, one byte or word for each, so that a random block is computed for all of them at once and a small
- * table of rules is looked up with byte shuffles. (Gather instructions are no alternative: they cost a load per lane, and
- * several times that on processors that guard against GDS, CVE-2022-40982.)
+ * The vector operations of sampling and the table through which they are called. They work on tiles: RHM_TILE
+ * consecutive samples side by side, one byte or word for each, so that a random block is computed for all of them at
+ * once and a small table of rules is looked up with byte shuffles. (Gather instructions are no alternative: they cost a
+ * load per lane, and several times that on processors that guard against GDS, CVE-2022-40982.)
  */
 #ifndef RHM_SAMPLING_TILE_OPS_H
 #define RHM_SAMPLING_TILE_OPS_H
@@ -14,22 +14,23 @@
 #include "engine/cpu.h"
 
 enum {
-    RHM_TILE = 64,          /* the bytes of an AVX-512 register */
-    RHM_WORD_TILE = 16,     /* samples of `words`: rows of 16-bit symbols take more cache */
-    RHM_LOOKUP = 16,        /* entries that one byte shuffle reaches */
-    RHM_SMALL_RULES = 256,  /* a rule's number is one byte */
-    RHM_LINKED_CHUNKS = 8,  /* see rhm_small_rules */
+    RHM_TILE = 64,         /* the bytes of an AVX-512 register */
+    RHM_WORD_TILE = 16,    /* samples of `words`: rows of 16-bit symbols take more cache */
+    RHM_LOOKUP = 16,       /* entries that one byte shuffle reaches */
+    RHM_SMALL_RULES = 256, /* a rule's number is one byte */
+    RHM_LINKED_CHUNKS = 8, /* see rhm_small_rules */
 };
 
 /*
- * Where a tile draws its words: sample i is index first + i, block b is philox(seed, first + i, stream, b). All indices of
- * a tile have the same high word. It and the stream enter Philox in the same pair of counter words, so that the first
- * round and half of the next two are known for the whole tile.
+ * Where a tile draws its words: sample i is index first + i, block b is philox(seed, first + i, stream, b). All indices
+ * of a tile have the same high word. It and the stream enter Philox in the same pair of counter words, so that the
+ * first round and half of the next two are known for the whole tile.
  */
 typedef struct rhm_tile_stream {
     uint64_t first;
-    uint64_t key[RHM_PHILOX_ROUNDS][2];       /* added up; each fits 32 bits */
-    uint64_t c0_round2, c2_round2, c2_round3; /* what known words and keys add to these words on the way into rounds 2, 3 */
+    uint64_t key[RHM_PHILOX_ROUNDS][2]; /* added up; each fits 32 bits */
+    uint64_t c0_round2, c2_round2,
+        c2_round3; /* what known words and keys add to these words on the way into rounds 2, 3 */
 } rhm_tile_stream;
 
 static inline rhm_tile_stream rhm_tile_stream_of(uint64_t seed, uint64_t first, uint32_t stream) {
@@ -51,13 +52,14 @@ static inline rhm_tile_stream rhm_tile_stream_of(uint64_t seed, uint64_t first, 
 }
 
 /*
- * Rules of one level, where both vocabularies are below 257 and a symbol and its rule fit one byte: rule r of symbol v has
- * the number v << shift | r.
+ * Rules of one level, where both vocabularies are below 257 and a symbol and its rule fit one byte: rule r of symbol v
+ * has the number v << shift | r.
  *
- * lookup is (chunks, s, RHM_LOOKUP): child c of rules 16 k, 16 k + 1, ..., except that all chunks but each eighth hold the
- * exclusive or with the chunk before. A byte shuffle yields 0 where bit 7 of its operand is set and ignores bits 4-6. So with
- * 16 subtracted from chunk to chunk, a number below 128 is found in its chunk and in all before it, and the exclusive or
- * of these telescopes to its entry; numbers from 128 on, bit 7 flipped, do the same in the second eight chunks.
+ * lookup is (chunks, s, RHM_LOOKUP): child c of rules 16 k, 16 k + 1, ..., except that all chunks but each eighth hold
+ * the exclusive or with the chunk before. A byte shuffle yields 0 where bit 7 of its operand is set and ignores bits
+ * 4-6. So with 16 subtracted from chunk to chunk, a number below 128 is found in its chunk and in all before it, and
+ * the exclusive or of these telescopes to its entry; numbers from 128 on, bit 7 flipped, do the same in the second
+ * eight chunks.
  */
 typedef struct rhm_small_rules {
     uint32_t shift;
@@ -77,9 +79,9 @@ typedef struct rhm_tile_ops {
                     uint8_t *choice);
 
     /*
-     * Rewrite nodes first..first+count-1 of symbols (nodes, RHM_TILE) by choice (count, RHM_TILE) into their children, node
-     * first c + j for child j of node `first`: from the last to the first and in place. Only the first `children` of the
-     * s children that `rules` has are made.
+     * Rewrite nodes first..first+count-1 of symbols (nodes, RHM_TILE) by choice (count, RHM_TILE) into their children,
+     * node first c + j for child j of node `first`: from the last to the first and in place. Only the first `children`
+     * of the s children that `rules` has are made.
      */
     void (*rewrite)(const rhm_small_rules *rules, uint32_t branching, uint32_t children, size_t first, size_t count,
                     const uint8_t *choice, uint8_t *symbols);

@@ -1,10 +1,10 @@
 /*
- * Samples in tiles of RHM_TILE, a byte for each symbol: the symbols of one position of all samples lie side by side, and
- * a level is rewritten in place from the last position to the first, each into places that no unread symbol occupies any
- * more (p s > p for p >= 1). Only leaves and latents, on their way out, are turned into rows.
+ * Samples in tiles of RHM_TILE, a byte for each symbol: the symbols of one position of all samples lie side by side,
+ * and a level is rewritten in place from the last position to the first, each into places that no unread symbol
+ * occupies any more (p s > p for p >= 1). Only leaves and latents, on their way out, are turned into rows.
  *
- * A subtree of more than LEAVES leaves is cut: what lies above the cut is kept, and the part below each of its symbols is
- * drawn and written out by itself, so that it stays in the first-level cache.
+ * A subtree of more than LEAVES leaves is cut: what lies above the cut is kept, and the part below each of its symbols
+ * is drawn and written out by itself, so that it stays in the first-level cache.
  */
 #include <string.h>
 
@@ -24,8 +24,8 @@ typedef struct tile {
     size_t count; /* samples in use, 1..RHM_TILE */
     uint16_t *leaves;
     uint16_t *const *latents;
-    size_t stride[RHM_MAX_LEVELS + 1]; /* symbols of each level below the root of the subtrees */
-    uint64_t begin, end;               /* words whose choices are in `choice`; `end` starts a block */
+    size_t stride[RHM_MAX_LEVELS + 1];         /* symbols of each level below the root of the subtrees */
+    uint64_t begin, end;                       /* words whose choices are in `choice`; `end` starts a block */
     _Alignas(64) uint8_t head[HEAD][RHM_TILE]; /* choices of words 0..L */
     _Alignas(64) uint8_t choice[NODES + 8][RHM_TILE];
     _Alignas(64) uint8_t top[TOPS][RHM_TILE];
@@ -45,8 +45,8 @@ static uint32_t bound_of(const rhm_sampler *sampler, uint64_t word) {
 }
 
 /*
- * The choices of words word..word+count-1, at most NODES of them. Levels share blocks: what the calls before have computed and
- * not been asked for is taken over.
+ * The choices of words word..word+count-1, at most NODES of them. Levels share blocks: what the calls before have
+ * computed and not been asked for is taken over.
  */
 static const uint8_t *choose(tile *t, uint64_t word, size_t count) {
     const uint64_t last = word + count;
@@ -101,8 +101,8 @@ static void expand(tile *t, uint32_t from, uint32_t to, size_t position, size_t 
 }
 
 /*
- * Label and leftmost symbols down to level `level`, which t->top[0] then holds. The first `contiguous` words will all be
- * needed.
+ * Label and leftmost symbols down to level `level`, which t->top[0] then holds. The first `contiguous` words will all
+ * be needed.
  */
 static void descend(tile *t, uint32_t level, size_t contiguous, uint16_t *labels, uint16_t *symbols) {
     const rhm_sampler *sampler = t->sampler;

@@ -6,37 +6,85 @@
 enum { WIDTH = 64 };
 typedef __m512i vec;
 
-static inline vec vec_zero(void) { return _mm512_setzero_si512(); }
-static inline vec vec_load(const void *p) { return _mm512_loadu_si512(p); }
-static inline void vec_store(void *p, vec v) { _mm512_storeu_si512(p, v); }
-static inline vec vec_set64(uint64_t v) { return _mm512_set1_epi64((long long)v); }
-static inline vec vec_set8(uint8_t v) { return _mm512_set1_epi8((char)v); }
-static inline vec vec_and(vec a, vec b) { return _mm512_and_si512(a, b); }
-static inline vec vec_or(vec a, vec b) { return _mm512_or_si512(a, b); }
-static inline vec vec_xor(vec a, vec b) { return _mm512_xor_si512(a, b); }
-static inline vec vec_xor3(vec a, vec b, vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+static inline vec vec_zero(void) {
+    return _mm512_setzero_si512();
+}
+static inline vec vec_load(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+static inline void vec_store(void *p, vec v) {
+    _mm512_storeu_si512(p, v);
+}
+static inline vec vec_set64(uint64_t v) {
+    return _mm512_set1_epi64((long long)v);
+}
+static inline vec vec_set8(uint8_t v) {
+    return _mm512_set1_epi8((char)v);
+}
+static inline vec vec_and(vec a, vec b) {
+    return _mm512_and_si512(a, b);
+}
+static inline vec vec_or(vec a, vec b) {
+    return _mm512_or_si512(a, b);
+}
+static inline vec vec_xor(vec a, vec b) {
+    return _mm512_xor_si512(a, b);
+}
+static inline vec vec_xor3(vec a, vec b, vec c) {
+    return _mm512_ternarylogic_epi64(a, b, c, 0x96);
+}
 
 /* 64-bit lanes: low half times low half, high half moved down, pairs of halves as 32-bit lanes. */
-static inline vec vec_add64(vec a, vec b) { return _mm512_add_epi64(a, b); }
-static inline vec vec_mul(vec a, vec b) { return _mm512_mul_epu32(a, b); }
-static inline vec vec_high(vec a) { return _mm512_srli_epi64(a, 32); }
+static inline vec vec_add64(vec a, vec b) {
+    return _mm512_add_epi64(a, b);
+}
+static inline vec vec_mul(vec a, vec b) {
+    return _mm512_mul_epu32(a, b);
+}
+static inline vec vec_high(vec a) {
+    return _mm512_srli_epi64(a, 32);
+}
 static inline vec vec_merge_low(vec even, vec odd) {
     return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
-static inline vec vec_merge_high(vec even, vec odd) { return _mm512_mask_blend_epi32(0xaaaa, vec_high(even), odd); }
+static inline vec vec_merge_high(vec even, vec odd) {
+    return _mm512_mask_blend_epi32(0xaaaa, vec_high(even), odd);
+}
 
-static inline vec vec_pack32(vec a, vec b) { return _mm512_packus_epi32(a, b); }
-static inline vec vec_pack16(vec a, vec b) { return _mm512_packus_epi16(a, b); }
-static inline vec vec_unpack_low8(vec a, vec b) { return _mm512_unpacklo_epi8(a, b); }
-static inline vec vec_unpack_high8(vec a, vec b) { return _mm512_unpackhi_epi8(a, b); }
-static inline vec vec_unpack_low32(vec a, vec b) { return _mm512_unpacklo_epi32(a, b); }
-static inline vec vec_unpack_high32(vec a, vec b) { return _mm512_unpackhi_epi32(a, b); }
-static inline vec vec_unpack_low64(vec a, vec b) { return _mm512_unpacklo_epi64(a, b); }
-static inline vec vec_unpack_high64(vec a, vec b) { return _mm512_unpackhi_epi64(a, b); }
+static inline vec vec_pack32(vec a, vec b) {
+    return _mm512_packus_epi32(a, b);
+}
+static inline vec vec_pack16(vec a, vec b) {
+    return _mm512_packus_epi16(a, b);
+}
+static inline vec vec_unpack_low8(vec a, vec b) {
+    return _mm512_unpacklo_epi8(a, b);
+}
+static inline vec vec_unpack_high8(vec a, vec b) {
+    return _mm512_unpackhi_epi8(a, b);
+}
+static inline vec vec_unpack_low32(vec a, vec b) {
+    return _mm512_unpacklo_epi32(a, b);
+}
+static inline vec vec_unpack_high32(vec a, vec b) {
+    return _mm512_unpackhi_epi32(a, b);
+}
+static inline vec vec_unpack_low64(vec a, vec b) {
+    return _mm512_unpacklo_epi64(a, b);
+}
+static inline vec vec_unpack_high64(vec a, vec b) {
+    return _mm512_unpackhi_epi64(a, b);
+}
 
-static inline vec vec_shift_left16(vec a, int bits) { return _mm512_sll_epi16(a, _mm_cvtsi32_si128(bits)); }
-static inline vec vec_subtract_saturated(vec a, vec b) { return _mm512_subs_epi8(a, b); }
-static inline vec vec_shuffle(vec table, vec index) { return _mm512_shuffle_epi8(table, index); }
+static inline vec vec_shift_left16(vec a, int bits) {
+    return _mm512_sll_epi16(a, _mm_cvtsi32_si128(bits));
+}
+static inline vec vec_subtract_saturated(vec a, vec b) {
+    return _mm512_subs_epi8(a, b);
+}
+static inline vec vec_shuffle(vec table, vec index) {
+    return _mm512_shuffle_epi8(table, index);
+}
 static inline vec vec_table(const uint8_t *p) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
@@ -51,7 +99,7 @@ static inline void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_
             _mm256_storeu_si256((__m256i *)(void *)(out + q * stride), _mm256_cvtepu8_epi16(quarter[q]));
 }
 
-#define RHM_TABLE rhm_tile_ops_avx512
+#define RHM_TABLE      rhm_tile_ops_avx512
 #define RHM_TABLE_NAME "avx512"
-#define RHM_TABLE_ISA RHM_ISA_AVX512
+#define RHM_TABLE_ISA  RHM_ISA_AVX512
 #include "sampling/x86/tile.h"

@@ -32,10 +32,10 @@ INLINE indices indices_of(const rhm_tile_stream *s, size_t i, const uint64_t *of
 }
 
 /*
- * The block of four words of core/philox.h for two registers of indices, in 64-bit lanes whose high halves hold anything: the
- * multiplier reads low halves only, so that the low word of a product needs no work and the high word one shift. Index and
- * block meet in the second round, because they start in counter words 0 and 3 and the other two words are the same for all
- * lanes: all that depends on one of them alone is computed once.
+ * The block of four words of core/philox.h for two registers of indices, in 64-bit lanes whose high halves hold
+ * anything: the multiplier reads low halves only, so that the low word of a product needs no work and the high word one
+ * shift. Index and block meet in the second round, because they start in counter words 0 and 3 and the other two words
+ * are the same for all lanes: all that depends on one of them alone is computed once.
  *
  * Two registers go in step because a round waits for its multiplications: schedulers do not look far enough ahead to
  * find the next register by themselves.
@@ -76,8 +76,7 @@ static const uint64_t in_order[2][8] = {{0, 2, 4, 6, 8, 10, 12, 14}, {1, 3, 5, 7
 
 static void words(const rhm_tile_stream *s, uint32_t block, uint32_t *word) {
     for (size_t i = 0; i < RHM_WORD_TILE; i += WIDTH / 4) {
-        const indices at[2] = {indices_of(s, i, in_order[0]),
-                               indices_of(s, i, in_order[1])};
+        const indices at[2] = {indices_of(s, i, in_order[0]), indices_of(s, i, in_order[1])};
         vec of[4][2];
         philox(s, at, vec_set64(block), of);
         for (size_t w = 0; w < 4; w++)
@@ -86,8 +85,8 @@ static void words(const rhm_tile_stream *s, uint32_t block, uint32_t *word) {
 }
 
 /*
- * Group g of four computes, in quarter q, samples 16 q + 4 g, ..., 16 q + 4 g + 3: after packing, its quarters hold four bytes
- * of each of the four words, and the words of four groups are put together by unpacking alone.
+ * Group g of four computes, in quarter q, samples 16 q + 4 g, ..., 16 q + 4 g + 3: after packing, its quarters hold
+ * four bytes of each of the four words, and the words of four groups are put together by unpacking alone.
  */
 static const uint64_t in_quarters[2][8] = {{0, 2, 16, 18, 32, 34, 48, 50}, {1, 3, 17, 19, 33, 35, 49, 51}};
 
@@ -99,8 +98,7 @@ INLINE vec choose_group(const rhm_tile_stream *s, const indices at[2], vec block
     return vec_pack16(vec_pack32(c[0], c[1]), vec_pack32(c[2], c[3]));
 }
 
-static void choices(const rhm_tile_stream *s, uint32_t block, size_t blocks, const uint32_t *bound,
-                    uint8_t *choice) {
+static void choices(const rhm_tile_stream *s, uint32_t block, size_t blocks, const uint32_t *bound, uint8_t *choice) {
     for (size_t i = 0; i < RHM_TILE; i += WIDTH) {
         indices at[GROUPS][2];
         for (size_t g = 0; g < GROUPS; g++)
@@ -143,8 +141,8 @@ INLINE void rewrite_nodes(const rhm_small_rules *rules, size_t chunks, size_t br
     for (size_t n = count; n-- > 0;)
         for (size_t i = 0; i < RHM_TILE; i += WIDTH) {
             const vec symbol = vec_load(symbols + (first + n) * RHM_TILE + i);
-            const vec rule = vec_or(vec_and(vec_shift_left16(symbol, (int)rules->shift), mask),
-                                    vec_load(choice + n * RHM_TILE + i));
+            const vec rule =
+                vec_or(vec_and(vec_shift_left16(symbol, (int)rules->shift), mask), vec_load(choice + n * RHM_TILE + i));
             uint8_t *out = symbols + (first + n) * branching * RHM_TILE + i;
             size_t c = 0;
             for (; c + 2 <= children; c += 2)
@@ -176,8 +174,8 @@ static void rewrite(const rhm_small_rules *rules, uint32_t branching, uint32_t c
 
 /*
  * `nodes` (a power of two up to 16) rows of symbols, transposed within quarters: quarter q of register j then has all
- * symbols of sample 16 q + 16 j / nodes, and of the samples after it as far as it reaches. One interleaving of the first
- * half of the registers with the second rotates the bits of a byte's address by one.
+ * symbols of sample 16 q + 16 j / nodes, and of the samples after it as far as it reaches. One interleaving of the
+ * first half of the registers with the second rotates the bits of a byte's address by one.
  */
 INLINE void transpose(const uint8_t *symbols, size_t nodes, vec row[QUARTER]) {
     const size_t half = nodes / 2;

@@ -1,0 +1,190 @@
+/* sampling/x86/tile.h with registers of sixty-four bytes in portable C: the code of the AVX-512 table on machines that
+ * lack AVX-512. */
+#include <string.h>
+
+#include "sampling/tile_ops.h"
+
+enum { WIDTH = 64 };
+typedef struct vec {
+    uint8_t byte[WIDTH];
+} vec;
+
+enum { BYTES = WIDTH, WORDS = WIDTH / 2, LANES = WIDTH / 8, PART = 16 };
+
+static vec vec_load(const void *p) {
+    vec v;
+    memcpy(v.byte, p, sizeof v);
+    return v;
+}
+static void vec_store(void *p, vec v) {
+    memcpy(p, v.byte, sizeof v);
+}
+static vec vec_set8(uint8_t x) {
+    vec v;
+    memset(v.byte, x, sizeof v);
+    return v;
+}
+static vec vec_zero(void) {
+    return vec_set8(0);
+}
+
+/* Lanes of 64, 32 and 16 bits. */
+static uint64_t get64(vec v, size_t lane) {
+    uint64_t x;
+    memcpy(&x, v.byte + 8 * lane, sizeof x);
+    return x;
+}
+static void put64(vec *v, size_t lane, uint64_t x) {
+    memcpy(v->byte + 8 * lane, &x, sizeof x);
+}
+static uint32_t get32(vec v, size_t lane) {
+    uint32_t x;
+    memcpy(&x, v.byte + 4 * lane, sizeof x);
+    return x;
+}
+static void put32(vec *v, size_t lane, uint32_t x) {
+    memcpy(v->byte + 4 * lane, &x, sizeof x);
+}
+static uint16_t get16(vec v, size_t lane) {
+    uint16_t x;
+    memcpy(&x, v.byte + 2 * lane, sizeof x);
+    return x;
+}
+static void put16(vec *v, size_t lane, uint16_t x) {
+    memcpy(v->byte + 2 * lane, &x, sizeof x);
+}
+
+static vec vec_set64(uint64_t x) {
+    vec v;
+    for (size_t l = 0; l < LANES; l++)
+        put64(&v, l, x);
+    return v;
+}
+static vec vec_and(vec a, vec b) {
+    for (size_t i = 0; i < BYTES; i++)
+        a.byte[i] &= b.byte[i];
+    return a;
+}
+static vec vec_or(vec a, vec b) {
+    for (size_t i = 0; i < BYTES; i++)
+        a.byte[i] |= b.byte[i];
+    return a;
+}
+static vec vec_xor(vec a, vec b) {
+    for (size_t i = 0; i < BYTES; i++)
+        a.byte[i] ^= b.byte[i];
+    return a;
+}
+static vec vec_xor3(vec a, vec b, vec c) {
+    return vec_xor(a, vec_xor(b, c));
+}
+static vec vec_add64(vec a, vec b) {
+    for (size_t l = 0; l < LANES; l++)
+        put64(&a, l, get64(a, l) + get64(b, l));
+    return a;
+}
+static vec vec_mul(vec a, vec b) {
+    for (size_t l = 0; l < LANES; l++)
+        put64(&a, l, (uint64_t)(uint32_t)get64(a, l) * (uint32_t)get64(b, l));
+    return a;
+}
+static vec vec_high(vec a) {
+    for (size_t l = 0; l < LANES; l++)
+        put64(&a, l, get64(a, l) >> 32);
+    return a;
+}
+static vec vec_merge_low(vec even, vec odd) {
+    for (size_t l = 0; l < LANES; l++)
+        put32(&even, 2 * l + 1, get32(odd, 2 * l));
+    return even;
+}
+static vec vec_merge_high(vec even, vec odd) {
+    for (size_t l = 0; l < LANES; l++) {
+        put32(&even, 2 * l, get32(even, 2 * l + 1));
+        put32(&even, 2 * l + 1, get32(odd, 2 * l + 1));
+    }
+    return even;
+}
+
+/* Packs take signed values and saturate; within each sixteen bytes `a` comes first. */
+static vec vec_pack32(vec a, vec b) {
+    vec v;
+    for (size_t part = 0; part < WIDTH / PART; part++)
+        for (size_t i = 0; i < 8; i++) {
+            const int32_t x = (int32_t)get32(i < 4 ? a : b, 4 * part + i % 4);
+            put16(&v, 8 * part + i, (uint16_t)(x < 0 ? 0 : x > UINT16_MAX ? UINT16_MAX : x));
+        }
+    return v;
+}
+static vec vec_pack16(vec a, vec b) {
+    vec v;
+    for (size_t part = 0; part < WIDTH / PART; part++)
+        for (size_t i = 0; i < 16; i++) {
+            const int16_t x = (int16_t)get16(i < 8 ? a : b, 8 * part + i % 8);
+            v.byte[16 * part + i] = (uint8_t)(x < 0 ? 0 : x > UINT8_MAX ? UINT8_MAX : x);
+        }
+    return v;
+}
+
+/* Elements of `size` bytes of the lower (0) or upper (1) half of each sixteen bytes, in turn. */
+static vec unpack(vec a, vec b, size_t size, size_t half) {
+    vec v;
+    for (size_t part = 0; part < WIDTH; part += PART)
+        for (size_t i = 0; i < PART / size; i++)
+            memcpy(v.byte + part + i * size, (i % 2 ? b : a).byte + part + half * PART / 2 + i / 2 * size, size);
+    return v;
+}
+static vec vec_unpack_low8(vec a, vec b) {
+    return unpack(a, b, 1, 0);
+}
+static vec vec_unpack_high8(vec a, vec b) {
+    return unpack(a, b, 1, 1);
+}
+static vec vec_unpack_low32(vec a, vec b) {
+    return unpack(a, b, 4, 0);
+}
+static vec vec_unpack_high32(vec a, vec b) {
+    return unpack(a, b, 4, 1);
+}
+static vec vec_unpack_low64(vec a, vec b) {
+    return unpack(a, b, 8, 0);
+}
+static vec vec_unpack_high64(vec a, vec b) {
+    return unpack(a, b, 8, 1);
+}
+
+static vec vec_shift_left16(vec a, int bits) {
+    for (size_t i = 0; i < WORDS; i++)
+        put16(&a, i, (uint16_t)(get16(a, i) << bits));
+    return a;
+}
+static vec vec_subtract_saturated(vec a, vec b) {
+    for (size_t i = 0; i < BYTES; i++) {
+        const int difference = (int8_t)a.byte[i] - (int8_t)b.byte[i];
+        a.byte[i] = (uint8_t)(difference < INT8_MIN ? INT8_MIN : difference > INT8_MAX ? INT8_MAX : difference);
+    }
+    return a;
+}
+static vec vec_shuffle(vec table, vec index) {
+    vec v;
+    for (size_t i = 0; i < BYTES; i++)
+        v.byte[i] = index.byte[i] & 0x80 ? 0 : table.byte[i / PART * PART + index.byte[i] % PART];
+    return v;
+}
+static vec vec_table(const uint8_t *p) {
+    vec v;
+    for (size_t i = 0; i < BYTES; i++)
+        v.byte[i] = p[i % PART];
+    return v;
+}
+static void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_t count) {
+    for (size_t q = 0; q < WIDTH / PART && q < count; q++)
+        for (size_t i = 0; i < PART; i++)
+            out[q * stride + i] = v.byte[q * PART + i];
+}
+
+extern const rhm_tile_ops rhm_tile_ops_emulated;
+#define RHM_TABLE      rhm_tile_ops_emulated
+#define RHM_TABLE_NAME "emulated"
+#define RHM_TABLE_ISA  RHM_ISA_SCALAR
+#include "sampling/x86/tile.h"
