@@ -18,7 +18,8 @@ typedef struct row {
 
 static rhm_status create(rhm_ceilings_trial **trial, const row *r, int threads, rhm_error *error) {
     if (r->is_bandwidth)
-        return rhm_ceilings_trial_bandwidth(trial, (rhm_ceilings_stream)r->first, (rhm_ceilings_memory)r->second, threads, error);
+        return rhm_ceilings_trial_bandwidth(trial, (rhm_ceilings_stream)r->first, (rhm_ceilings_memory)r->second,
+                                            threads, error);
     return rhm_ceilings_trial_fma(trial, (rhm_isa)r->first, (rhm_ceilings_precision)r->second, threads, error);
 }
 
@@ -82,8 +83,8 @@ static void register_all(void) {
     for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++)
         for (int precision = 0; precision < CEILINGS_PRECISION_COUNT; precision++) {
             fma[isa][precision] = (row){false, isa, precision};
-            snprintf(name, sizeof name, "ceiling/fma/%s/%s", rhm_ceilings_precision_name((rhm_ceilings_precision)precision),
-                     rhm_isa_name((rhm_isa)isa));
+            snprintf(name, sizeof name, "ceiling/fma/%s/%s",
+                     rhm_ceilings_precision_name((rhm_ceilings_precision)precision), rhm_isa_name((rhm_isa)isa));
             add(name, &fma[isa][precision]);
         }
     for (int stream = 0; stream < CEILINGS_STREAM_COUNT; stream++)

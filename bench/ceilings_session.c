@@ -44,9 +44,8 @@ static rhm_ceilings_result measure(bool is_bandwidth, int first, int second, int
     if (known)
         return *known;
     const rhm_ceilings_result result =
-        is_bandwidth
-            ? rhm_ceilings_measure_bandwidth((rhm_ceilings_stream)first, (rhm_ceilings_memory)second, threads)
-            : rhm_ceilings_measure_fma((rhm_isa)first, (rhm_ceilings_precision)second, threads);
+        is_bandwidth ? rhm_ceilings_measure_bandwidth((rhm_ceilings_stream)first, (rhm_ceilings_memory)second, threads)
+                     : rhm_ceilings_measure_fma((rhm_isa)first, (rhm_ceilings_precision)second, threads);
     remember((entry){is_bandwidth, first, second, threads, result});
     return result;
 }

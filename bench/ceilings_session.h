@@ -21,7 +21,6 @@ double rhm_ceilings_fma_gflops_f64(rhm_isa isa, int threads); /* double precisio
 double rhm_ceilings_load_gbs(rhm_ceilings_memory where, int threads);
 double rhm_ceilings_triad_gbs(rhm_ceilings_memory where, int threads);
 
-
 /* The same in long form. */
 rhm_ceilings_result rhm_ceilings_fma(rhm_isa isa, rhm_ceilings_precision precision, int threads);
 rhm_ceilings_result rhm_ceilings_bandwidth(rhm_ceilings_stream stream, rhm_ceilings_memory where, int threads);

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ceilings_session.h"
 #include "ceilings/caches.h"
 #include "ceilings/loops.h"
+#include "ceilings_session.h"
 #include "core/memory.h"
 
 enum { VALUES = CEILINGS_CHAINS * CEILINGS_MAX_LANES };
@@ -132,7 +132,8 @@ static void bandwidths_are_possible(void **unused) {
     (void)unused;
     for (int stream = 0; stream < CEILINGS_STREAM_COUNT; stream++) {
         for (int where = CEILINGS_L1; where <= CEILINGS_L2; where++) {
-            const rhm_ceilings_result r = rhm_ceilings_bandwidth((rhm_ceilings_stream)stream, (rhm_ceilings_memory)where, 1);
+            const rhm_ceilings_result r =
+                rhm_ceilings_bandwidth((rhm_ceilings_stream)stream, (rhm_ceilings_memory)where, 1);
             if (isnan(r.rate)) {
                 assert_true(*r.reason != '\0');
                 continue;

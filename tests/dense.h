@@ -1,6 +1,6 @@
 /*
- * A random regression problem three times over: as raw samples, as the library's counted patches, and as dense features in
- * double precision computed with libm. Matrices of the oracle are (classes, 2M): M cosines, then M sines.
+ * A random regression problem three times over: as raw samples, as the library's counted patches, and as dense features
+ * in double precision computed with libm. Matrices of the oracle are (classes, 2M): M cosines, then M sines.
  */
 #ifndef RHM_TESTS_DENSE_H
 #define RHM_TESTS_DENSE_H
@@ -69,9 +69,8 @@ static inline void make_samples(dense_problem *p, rhm_random *random) {
     uint64_t *table = must_alloc(s->patches * s->classes, sizeof *table);
     size_t cells = 0;
     for (size_t i = 0; i < s->samples; i++) {
-        const uint32_t patch = i < s->patches
-                                   ? (uint32_t)i
-                                   : rhm_random_below(random, 1 + rhm_random_below(random, (uint32_t)s->patches));
+        const uint32_t patch =
+            i < s->patches ? (uint32_t)i : rhm_random_below(random, 1 + rhm_random_below(random, (uint32_t)s->patches));
         const uint32_t label = rhm_random_below(random, 2) ? patch % s->classes : rhm_random_below(random, s->classes);
         p->patch_of[i] = patch;
         p->label_of[i] = label;

@@ -57,10 +57,17 @@ static inline float lane_sum(const float *lane) {
 }
 
 /* The tiles of avx512.c. */
-enum { PHASE_PATCHES = 6, PHASE_VECTORS = 4, PRODUCT_CLASSES = 4, PRODUCT_PATCHES = 6, GRADIENT_CLASSES = 4, GRADIENT_VECTORS = 4 };
+enum {
+    PHASE_PATCHES = 6,
+    PHASE_VECTORS = 4,
+    PRODUCT_CLASSES = 4,
+    PRODUCT_PATCHES = 6,
+    GRADIENT_CLASSES = 4,
+    GRADIENT_VECTORS = 4
+};
 
 extern const rhm_kernels rhm_kernels_emulated;
-#define RHM_TABLE rhm_kernels_emulated
+#define RHM_TABLE      rhm_kernels_emulated
 #define RHM_TABLE_NAME "emulated"
-#define RHM_TABLE_ISA RHM_ISA_SCALAR
+#define RHM_TABLE_ISA  RHM_ISA_SCALAR
 #include "kernels/x86/tile.h"

@@ -1,6 +1,6 @@
 /*
- * The oracle of the learner's tests: the paper's formulas in double precision and libm, patch by patch, straight from the
- * arrays of a model as include/rhm/learner.h documents them.
+ * The oracle of the learner's tests: the paper's formulas in double precision and libm, patch by patch, straight from
+ * the arrays of a model as include/rhm/learner.h documents them.
  */
 #ifndef RHM_TESTS_LEARNING_H
 #define RHM_TESTS_LEARNING_H
@@ -15,8 +15,7 @@
 static inline rhm_engine *engine_at(int threads, const char *isa) {
     rhm_engine *engine;
     rhm_error error = {0};
-    const rhm_status status =
-        rhm_engine_create(&engine, &(rhm_engine_options){.threads = threads, .isa = isa}, &error);
+    const rhm_status status = rhm_engine_create(&engine, &(rhm_engine_options){.threads = threads, .isa = isa}, &error);
     if (status == RHM_UNSUPPORTED && isa)
         return NULL;
     assert_ok(status, &error);
@@ -43,8 +42,8 @@ static inline rhm_grammar *learnable_grammar(rhm_shape shape, uint64_t seed) {
     }
 }
 
-/* V = 3, 4, 5, 6 and m = 4, 3, 2: rules, their probabilities and the labels' all uneven, yet learnable with ease: symbols
- * differ by at least 0.1 in their exact posteriors. */
+/* V = 3, 4, 5, 6 and m = 4, 3, 2: rules, their probabilities and the labels' all uneven, yet learnable with ease:
+ * symbols differ by at least 0.1 in their exact posteriors. */
 static inline rhm_grammar *uneven_grammar(void) {
     static const rhm_shape shape = {.levels = 3, .branching = 2, .vocab = {3, 4, 5, 6}, .rules = {0, 4, 3, 2}};
     static const double labels[3] = {0.5, 0.3, 0.2};
@@ -141,8 +140,8 @@ static inline size_t largest(const double *y, size_t count) {
     return best;
 }
 
-/* Rows of a grammar as another program would have written them; with_grammar lends it (diagnostics need it). Release with
- * free_rows. */
+/* Rows of a grammar as another program would have written them; with_grammar lends it (diagnostics need it). Release
+ * with free_rows. */
 static inline rhm_data sample_rows(rhm_grammar *grammar, bool with_grammar, size_t count, uint64_t seed) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_data data = {.count = count,
@@ -166,10 +165,10 @@ static inline void free_rows(rhm_data *data) {
     free(data->labels);
 }
 
-/* Weights of no training. At `sharpness` 1 output sums stay away from the floor, because cosines of small phases are near
- * 1; the sharper, the more predictions differ. */
-static inline rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab, uint32_t width,
-                            double sharpness) {
+/* Weights of no training. At `sharpness` 1 output sums stay away from the floor, because cosines of small phases are
+ * near 1; the sharper, the more predictions differ. */
+static inline rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab,
+                                   uint32_t width, double sharpness) {
     rhm_level_weights level[RHM_MAX_LEVELS + 1] = {0};
     rhm_random random = {.seed = levels, .stream = 1u << 20};
     float *memory[RHM_MAX_LEVELS + 1];

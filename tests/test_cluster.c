@@ -39,8 +39,8 @@ static void grow(size_t k, size_t width, const size_t *size, double spread, uint
     }
     for (size_t i = 0; i < p->count; i++)
         for (size_t j = 0; j < width; j++)
-            p->point[i * width + j] =
-                (float)(centre[p->group[i] * width + j] + spread * (2 * (double)rhm_random_word(&random) * 0x1p-32 - 1));
+            p->point[i * width + j] = (float)(centre[p->group[i] * width + j] +
+                                              spread * (2 * (double)rhm_random_word(&random) * 0x1p-32 - 1));
 }
 
 static int ascending(const void *a, const void *b) {
@@ -131,7 +131,8 @@ static void touching_groups_are_not_told_apart_by_much(void **state) {
     assert_true(found.separation > 0 && found.separation < 2.5 * found.radius);
 }
 
-/* One point far out tempts a search that starts from the farthest points to give it a cluster and to merge two others. */
+/* One point far out tempts a search that starts from the farthest points to give it a cluster and to merge two others.
+ */
 static void an_outlier_does_not_cost_a_cluster(void **state) {
     (void)state;
     static const size_t size[3] = {400, 400, 400};

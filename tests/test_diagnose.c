@@ -160,7 +160,11 @@ static void report_equals_recomputation(void **state) {
     (void)state;
     const rhm_train_options options[] = {
         {.seed = 11, .test_samples = 100, .max_samples = 6000, .width = 200},
-        {.seed = 12, .test_samples = 100, .max_samples = 4000, .width = 50, .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER}},
+        {.seed = 12,
+         .test_samples = 100,
+         .max_samples = 4000,
+         .width = 50,
+         .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER}},
         {.seed = 13, .test_samples = 100, .width = 33, .samples = {0, 300, 300, 300}}, /* too few: unresolved levels */
     };
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), SEED);
@@ -170,7 +174,8 @@ static void report_equals_recomputation(void **state) {
         for (uint32_t level = 1; level <= 3; level++) {
             check_level(&s, level, options[i].seed);
             const double floor = exact_floor(&s, level);
-            assert_near(level, "posterior_error_floor", s.report.level[level].posterior_error_floor, floor, 0.05 * floor + 1e-9);
+            assert_near(level, "posterior_error_floor", s.report.level[level].posterior_error_floor, floor,
+                        0.05 * floor + 1e-9);
         }
         end(&s);
     }
@@ -190,7 +195,8 @@ static void report_holds_for_uneven_grammars(void **state) {
         assert_true(r->resolved);
         assert_near(level, "cluster_separation", r->cluster_separation, r->separation, 0.1 * r->separation);
         const double floor = exact_floor(&s, level);
-        assert_near(level, "posterior_error_floor", s.report.level[level].posterior_error_floor, floor, 0.05 * floor + 1e-9);
+        assert_near(level, "posterior_error_floor", s.report.level[level].posterior_error_floor, floor,
+                    0.05 * floor + 1e-9);
     }
     end(&s);
     rhm_grammar_destroy(grammar);

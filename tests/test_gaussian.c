@@ -33,10 +33,26 @@ static void logarithm_is_accurate(void **state) {
     (void)state;
     assert_true(rhm_log(1) == 0);
     const double edges[] = {
-        nextafter(1, 0),         nextafter(1, 2), 0x1.6a09e667f3bccp-1, 0x1.6a09e667f3bcdp-1, 0x1.6a09e667f3bcep-1,
-        0x1.6a09e667f3bcdp-40,   0.5,             nextafter(0.5, 0),    nextafter(0.5, 1),    0x1p-53,
-        DBL_MIN,                 0.75 * DBL_MIN,  0x1p-1074,            0x1p-1073,            0x1.8p-1030,
-        nextafter(DBL_MIN, 1),   2,               0x1.6a09e667f3bcdp+0, 1e300,                DBL_MAX,
+        nextafter(1, 0),
+        nextafter(1, 2),
+        0x1.6a09e667f3bccp-1,
+        0x1.6a09e667f3bcdp-1,
+        0x1.6a09e667f3bcep-1,
+        0x1.6a09e667f3bcdp-40,
+        0.5,
+        nextafter(0.5, 0),
+        nextafter(0.5, 1),
+        0x1p-53,
+        DBL_MIN,
+        0.75 * DBL_MIN,
+        0x1p-1074,
+        0x1p-1073,
+        0x1.8p-1030,
+        nextafter(DBL_MIN, 1),
+        2,
+        0x1.6a09e667f3bcdp+0,
+        1e300,
+        DBL_MAX,
     };
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
         assert_log(edges[i]);
@@ -180,8 +196,10 @@ static void numbers_are_box_and_mullers(void **state) {
     for (size_t i = 0; i < 20000; i++) {
         const uint64_t index = i < 10000 ? i : UINT64_MAX - i;
         const rhm_philox_block block = rhm_philox(SEED, index / 2, 7, 0);
-        const uint64_t a = (uint64_t)block.word[0] << 32 | block.word[1], b = (uint64_t)block.word[2] << 32 | block.word[3];
-        const long double u = (long double)((a >> 11) + 1) * 0x1p-53L, angle = turn * ((long double)(b >> 11) * 0x1p-53L);
+        const uint64_t a = (uint64_t)block.word[0] << 32 | block.word[1],
+                       b = (uint64_t)block.word[2] << 32 | block.word[3];
+        const long double u = (long double)((a >> 11) + 1) * 0x1p-53L,
+                          angle = turn * ((long double)(b >> 11) * 0x1p-53L);
         const long double radius = sqrtl(-2 * logl(u));
         const double expected = (double)(radius * (index % 2 ? sinl(angle) : cosl(angle)));
         const double found = rhm_gaussian(SEED, 7, index);

@@ -82,10 +82,12 @@ static void posteriors_follow_the_documented_formula(void **state) {
     (void)state;
     const struct {
         uint32_t levels, branching, classes, vocab, width;
-    } shapes[] = {{1, 2, 5, 7, 40}, {3, 2, 4, 9, 33}, {2, 3, 11, 3, 16}, {2, 5, 3, 20, 1}, {5, 2, 2, 2, 7}, {1, 3, 1, 4, 8}};
+    } shapes[] = {{1, 2, 5, 7, 40}, {3, 2, 4, 9, 33}, {2, 3, 11, 3, 16},
+                  {2, 5, 3, 20, 1}, {5, 2, 2, 2, 7},  {1, 3, 1, 4, 8}};
     rhm_engine *engine = engine_of(2);
     for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
-        rhm_model *model = untrained(shapes[n].levels, shapes[n].branching, shapes[n].classes, shapes[n].vocab, shapes[n].width, 1);
+        rhm_model *model =
+            untrained(shapes[n].levels, shapes[n].branching, shapes[n].classes, shapes[n].vocab, shapes[n].width, 1);
         batch b = random_batch(model, 200);
         predict(engine, model, &b);
         compare_with_oracle(model, &b, 1e-5);
@@ -117,14 +119,16 @@ static void a_prediction_depends_on_its_sequence_alone(void **state) {
     assert_diverse(&all);
 
     for (size_t i = 0; i < all.count; i++) {
-        batch one = {1, all.tokens, all.classes, all.token + i * all.tokens, other.label + i, other.posterior + i * all.classes};
+        batch one = {
+            1, all.tokens, all.classes, all.token + i * all.tokens, other.label + i, other.posterior + i * all.classes};
         predict(engine, model, &one);
     }
     assert_memory_equal(other.label, all.label, sizeof *all.label * all.count);
     assert_memory_equal(other.posterior, all.posterior, sizeof *all.posterior * all.count * all.classes);
 
     for (size_t i = 0; i < all.count; i++)
-        memcpy(other.token + i * all.tokens, all.token + (all.count - 1 - i) * all.tokens, sizeof *all.token * all.tokens);
+        memcpy(other.token + i * all.tokens, all.token + (all.count - 1 - i) * all.tokens,
+               sizeof *all.token * all.tokens);
     const struct {
         int threads;
         const char *isa;
@@ -142,8 +146,7 @@ static void a_prediction_depends_on_its_sequence_alone(void **state) {
         }
         rhm_engine_destroy(another);
     }
-    free_batch(&all);
-    free_batch(&other);
+    free_batch(&all), free_batch(&other);
     rhm_model_destroy(model);
     rhm_engine_destroy(engine);
 }
@@ -163,8 +166,7 @@ static void long_batches_are_evaluated_in_blocks(void **state) {
         assert_memory_equal(small.label, all.label + first, sizeof *small.label * SMALL);
         assert_memory_equal(small.posterior, all.posterior + first * 3, sizeof *small.posterior * SMALL * 3);
     }
-    free_batch(&all);
-    free_batch(&small);
+    free_batch(&all), free_batch(&small);
     rhm_model_destroy(model);
     rhm_engine_destroy(engine);
 }
@@ -182,8 +184,7 @@ static void unknown_tokens_are_refused(void **state) {
             rhm_error error = {0};
             b.token[places[i]] = value;
             snprintf(words, sizeof words, "token %zu of sequence %zu is %u", places[i] % 4, places[i] / 4, value);
-            const rhm_status status =
-                rhm_predict(engine, model, b.token, b.count, b.label, b.posterior, NULL, &error);
+            const rhm_status status = rhm_predict(engine, model, b.token, b.count, b.label, b.posterior, NULL, &error);
             assert_refused(status, RHM_INVALID, &error, words);
             assert_refused(status, RHM_INVALID, &error, "0 to 5");
             b.token[places[i]] = keep;
@@ -219,7 +220,8 @@ static void vanishing_outputs_are_clamped(void **state) {
     static float frequencies[8 * 2 * 6], weights[3 * 2 * 8];
     for (size_t i = 0; i < sizeof frequencies / sizeof *frequencies; i++)
         frequencies[i] = 1;
-    const rhm_level_weights level[3] = {{0}, {2, 3, 3, 8, 1, 0, frequencies, weights}, {2, 6, 3, 8, 1, 0, frequencies, weights}};
+    const rhm_level_weights level[3] = {
+        {0}, {2, 3, 3, 8, 1, 0, frequencies, weights}, {2, 6, 3, 8, 1, 0, frequencies, weights}};
     rhm_engine *engine = engine_of(1);
     rhm_model *model;
     assert_int_equal(rhm_model_create(&model, 2, level, NULL, NULL), RHM_OK);
@@ -252,17 +254,24 @@ static void accuracies_equal_counting(void **state) {
             assert_int_equal(rhm_sampler_create(&sampler, grammar, 77, NULL), RHM_OK);
             rhm_sample_sequences(sampler, stream, FIRST, COUNT, b.token, truth, NULL);
             predict(engine, models[m], &b);
-            const rhm_data data = {
-                .count = COUNT, .levels = 2, .branching = 2, .token_vocab = 8, .label_vocab = 8, .tokens = b.token, .labels = truth};
+            const rhm_data data = {.count = COUNT,
+                                   .levels = 2,
+                                   .branching = 2,
+                                   .token_vocab = 8,
+                                   .label_vocab = 8,
+                                   .tokens = b.token,
+                                   .labels = truth};
             const size_t parts[][2] = {{0, COUNT}, {0, 1}, {COUNT - 1, 1}, {500, 1700}, {7, 0}};
             for (size_t p = 0; p < 5; p++) {
                 size_t correct = 0;
                 for (size_t i = parts[p][0]; i < parts[p][0] + parts[p][1]; i++)
                     correct += b.label[i] == truth[i];
                 rhm_accuracy drawn = {0}, given = {0};
-                assert_ok(rhm_evaluate(&drawn, engine, models[m], grammar, 77, stream, FIRST + parts[p][0], parts[p][1], &error),
+                assert_ok(rhm_evaluate(&drawn, engine, models[m], grammar, 77, stream, FIRST + parts[p][0], parts[p][1],
+                                       &error),
                           &error);
-                assert_ok(rhm_evaluate_data(&given, engine, models[m], &data, parts[p][0], parts[p][1], &error), &error);
+                assert_ok(rhm_evaluate_data(&given, engine, models[m], &data, parts[p][0], parts[p][1], &error),
+                          &error);
                 assert_int_equal(drawn.samples, parts[p][1]);
                 assert_int_equal(drawn.correct, correct);
                 assert_int_equal(given.samples, parts[p][1]);
@@ -272,12 +281,10 @@ static void accuracies_equal_counting(void **state) {
                     assert_true(m == 0 ? correct < COUNT / 2 : correct > COUNT - COUNT / 50);
             }
             rhm_sampler_destroy(sampler);
-            free(truth);
-            free_batch(&b);
+            free(truth), free_batch(&b);
             rhm_engine_destroy(engine);
         }
-    rhm_model_destroy(model);
-    rhm_model_destroy(good);
+    rhm_model_destroy(model), rhm_model_destroy(good);
     rhm_grammar_destroy(grammar);
 }
 
@@ -290,11 +297,13 @@ static void misfits_are_refused(void **state) {
     assert_ok(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1, .interrupt = &flag}, &error), &error);
     rhm_model *model = untrained(2, 2, 8, 8, 5, 1);
     rhm_accuracy out = {.samples = 42};
-    const rhm_shape wrong[] = {rhm_shape_uniform(8, 4, 2, 3), rhm_shape_uniform(4, 4, 2, 2), rhm_shape_uniform(8, 4, 3, 2)};
+    const rhm_shape wrong[] = {rhm_shape_uniform(8, 4, 2, 3), rhm_shape_uniform(4, 4, 2, 2),
+                               rhm_shape_uniform(8, 4, 3, 2)};
     for (size_t i = 0; i < 3; i++) {
         rhm_grammar *grammar;
         assert_int_equal(rhm_grammar_draw(&grammar, &wrong[i], RHM_FIRST_TOKEN_UNIFORM, 1, NULL), RHM_OK);
-        assert_refused(rhm_evaluate(&out, engine, model, grammar, 1, 1, 0, 10, &error), RHM_INVALID, &error, "does not fit");
+        assert_refused(rhm_evaluate(&out, engine, model, grammar, 1, 1, 0, 10, &error), RHM_INVALID, &error,
+                       "does not fit");
         rhm_grammar_destroy(grammar);
     }
     rhm_data data = {10, 2, 2, 8, 8, tokens, labels, NULL};
@@ -305,7 +314,8 @@ static void misfits_are_refused(void **state) {
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error, "2^3");
     data.levels = 2;
     tokens[9 * 4 + 1] = 8;
-    assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error, "token 1 of sequence 9");
+    assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error,
+                   "token 1 of sequence 9");
     assert_int_equal(rhm_evaluate_data(&out, engine, model, &data, 0, 9, NULL), RHM_OK); /* not among those asked for */
     tokens[9 * 4 + 1] = 0;
     tokens[0] = 8;
@@ -315,9 +325,10 @@ static void misfits_are_refused(void **state) {
     data.labels = NULL;
     out.samples = 42;
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error, "no labels");
-    flag = SIGINT;
     uint16_t label[10];
-    assert_refused(rhm_predict(engine, model, tokens, 10, label, NULL, NULL, &error), RHM_INTERRUPTED, &error, "interrupted");
+    flag = SIGINT;
+    assert_refused(rhm_predict(engine, model, tokens, 10, label, NULL, NULL, &error), RHM_INTERRUPTED, &error,
+                   "interrupted");
     assert_int_equal(out.samples, 42);
     flag = 0;
     rhm_model_destroy(model);

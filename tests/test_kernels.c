@@ -66,7 +66,8 @@ typedef struct problem {
 } problem;
 
 static problem make_problem(size_t tokens, size_t embedding, size_t padded, size_t classes, size_t count, float scale) {
-    problem p = {.tokens = tokens, .embedding = embedding, .padded = padded, .classes = classes, .count = count, .rows = 7};
+    problem p = {
+        .tokens = tokens, .embedding = embedding, .padded = padded, .classes = classes, .count = count, .rows = 7};
     p.stride = rhm_feature_stride(padded);
     p.half_turns = random_floats(padded * tokens * embedding, scale);
     p.offset = random_floats(padded, 1);
@@ -120,12 +121,14 @@ static void drop_outputs(outputs *o) {
     release(&o->g);
 }
 
-static void same_floats(const float *a, const float *b, size_t count, const char *what, const char *name, const problem *p) {
+static void same_floats(const float *a, const float *b, size_t count, const char *what, const char *name,
+                        const problem *p) {
     for (size_t i = 0; i < count; i++)
         if (memcmp(a + i, b + i, sizeof *a) != 0 && !(isnan(a[i]) && isnan(b[i])))
-            fail_msg("%s of %s differs at %zu: %a, reference %a (s=%zu d_e=%zu padded=%zu classes=%zu count=%zu, seed %llu)",
-                     what, name, i, (double)a[i], (double)b[i], p->tokens, p->embedding, p->padded, p->classes, p->count,
-                     (unsigned long long)source.seed);
+            fail_msg(
+                "%s of %s differs at %zu: %a, reference %a (s=%zu d_e=%zu padded=%zu classes=%zu count=%zu, seed %llu)",
+                what, name, i, (double)a[i], (double)b[i], p->tokens, p->embedding, p->padded, p->classes, p->count,
+                (unsigned long long)source.seed);
 }
 
 static void compare(const rhm_kernels *k, const problem *p) {
@@ -182,8 +185,8 @@ static void test_odd_shapes(void **state) {
 static void test_extreme_values(void **state) {
     (void)state;
     /* Phases that are huge, integral, halves, tiny, denormal, infinite; all must agree, and finite ones stay finite. */
-    static const float values[] = {0.0f,    -0.0f,   0.5f,     -0.5f,    1.5f,        1e-45f,      1e-38f,     0x1p22f,
-                                   0x1p23f, 0x1.8p22f, 0x1p24f, 0x1p31f, -0x1p31f,    0x1.fffffep127f, 3e9f,   -12345.5f};
+    static const float values[] = {0.0f,    -0.0f,     0.5f,    -0.5f,   1.5f,     1e-45f,          1e-38f, 0x1p22f,
+                                   0x1p23f, 0x1.8p22f, 0x1p24f, 0x1p31f, -0x1p31f, 0x1.fffffep127f, 3e9f,   -12345.5f};
     problem p = make_problem(1, 1, RHM_LANES, 3, 4, 1);
     for (size_t i = 0; i < RHM_LANES; i++) {
         p.offset.data[i] = values[i];
@@ -230,7 +233,8 @@ static void test_against_double(void **state) {
             double z = (double)p.offset.data[k];
             for (size_t t = 0; t < p.tokens; t++)
                 for (size_t j = 0; j < p.embedding; j++)
-                    z += (double)p.half_turns.data[(k / 16 * p.tokens * p.embedding + t * p.embedding + j) * 16 + k % 16] *
+                    z += (double)
+                             p.half_turns.data[(k / 16 * p.tokens * p.embedding + t * p.embedding + j) * 16 + k % 16] *
                          (double)p.table.data[p.ids[i * p.tokens + t] * p.embedding + j];
             x[rhm_feature_index(k, 0)] = cos(pi * z);
             x[rhm_feature_index(k, 1)] = sin(pi * z);

@@ -146,8 +146,7 @@ static void oracle_output(const dense_problem *p, size_t patch, double *y, doubl
     assert_true(p->shape.tokens * width <= 256);
     for (size_t t = 0; t < p->shape.tokens; t++)
         for (size_t j = 0; j < width; j++)
-            h[t * width + j] =
-                (double)p->inputs.row[rhm_intern_tuple(&p->patches, patch)[t] * width + j] + centre;
+            h[t * width + j] = (double)p->inputs.row[rhm_intern_tuple(&p->patches, patch)[t] * width + j] + centre;
     const rhm_level_weights level = weights_of(p);
     *sum = oracle_level(&level, h, y);
 }
@@ -257,10 +256,8 @@ static void one_hot_rows_are_the_identity(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(features_approximate_the_kernel),
-        cmocka_unit_test(centred_features_are_the_plain_ones),
-        cmocka_unit_test(outputs_follow_the_formula),
-        cmocka_unit_test(small_sums_are_clamped_and_counted),
+        cmocka_unit_test(features_approximate_the_kernel), cmocka_unit_test(centred_features_are_the_plain_ones),
+        cmocka_unit_test(outputs_follow_the_formula),      cmocka_unit_test(small_sums_are_clamped_and_counted),
         cmocka_unit_test(one_hot_rows_are_the_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

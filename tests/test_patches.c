@@ -10,8 +10,8 @@ static const uint64_t SEED = 20260119;
 typedef struct sample_table {
     uint32_t level, levels, branching, classes;
     size_t leaves, samples;
-    uint16_t *leaf;  /* (samples, leaves) */
-    uint16_t *label; /* (samples) */
+    uint16_t *leaf;               /* (samples, leaves) */
+    uint16_t *label;              /* (samples) */
     volatile sig_atomic_t *raise; /* set once sample `raise_at` is asked for, or NULL */
     size_t raise_at;
 } sample_table;
@@ -189,7 +189,8 @@ static rhm_status count_table(rhm_patches *patches, const rhm_engine *engine, co
     rhm_status status = rhm_patches_init(patches, t->level, t->levels, t->branching, t->classes, error);
     for (size_t done = 0, call = 0; done < t->samples && status == RHM_OK; call++) {
         const size_t left = t->samples - done, now = cut[call] && cut[call] < left ? cut[call] : left;
-        status = rhm_patches_add(patches, engine, "counting", draw_from_table, t, done, now, ids ? ids + done : NULL, error);
+        status =
+            rhm_patches_add(patches, engine, "counting", draw_from_table, t, done, now, ids ? ids + done : NULL, error);
         done += now;
     }
     return status;
@@ -211,12 +212,12 @@ static void counts_equal_sorted_samples(void **state) {
         size_t samples;
         habits habit;
     } cases[] = {
-        {1, 1, 2, 5, 3, 40000, MIXED},     /* several chunks, few patches */
-        {3, 3, 2, 300, 2, 70000, MIXED},   /* several rounds of chunks; the level says nothing of the depth */
-        {1, 4, 2, 6, 4, 18000, MIXED},     /* four levels of subtrees */
-        {2, 4, 3, 4, 7, 6000, MIXED},      /* s = 3, three levels */
-        {5, 5, 64, 3, 2, 3000, MIXED},     /* the widest patch */
-        {1, 2, 2, 65535, 300, 500, MIXED}, /* nearly all distinct, many labels */
+        {1, 1, 2, 5, 3, 40000, MIXED},       /* several chunks, few patches */
+        {3, 3, 2, 300, 2, 70000, MIXED},     /* several rounds of chunks; the level says nothing of the depth */
+        {1, 4, 2, 6, 4, 18000, MIXED},       /* four levels of subtrees */
+        {2, 4, 3, 4, 7, 6000, MIXED},        /* s = 3, three levels */
+        {5, 5, 64, 3, 2, 3000, MIXED},       /* the widest patch */
+        {1, 2, 2, 65535, 300, 500, MIXED},   /* nearly all distinct, many labels */
         {1, 4, 2, 60000, 4, 66000, IN_TURN}, /* several rounds of each habit; tokens of 16 bits */
         {1, 3, 3, 2, 1, 1, MIXED},
     };
@@ -226,8 +227,8 @@ static void counts_equal_sorted_samples(void **state) {
     for (size_t i = 0; i < 4; i++)
         engine[i] = must_engine((rhm_engine_options){.threads = threads[i]});
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        sample_table t = make_table(cases[c].level, cases[c].levels, cases[c].branching, cases[c].vocab, cases[c].classes,
-                                    cases[c].samples, cases[c].habit);
+        sample_table t = make_table(cases[c].level, cases[c].levels, cases[c].branching, cases[c].vocab,
+                                    cases[c].classes, cases[c].samples, cases[c].habit);
         expectation e = expect(&t);
         uint32_t *ids = must_alloc(t.samples, sizeof *ids);
         for (size_t i = 0; i < 4; i++) {
@@ -335,10 +336,8 @@ static void an_interrupt_stops_the_counting(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_equal_sorted_samples),
-        cmocka_unit_test(nothing_added_is_nothing),
-        cmocka_unit_test(first_sample_may_be_any),
-        cmocka_unit_test(progress_ends_at_the_total),
+        cmocka_unit_test(counts_equal_sorted_samples),     cmocka_unit_test(nothing_added_is_nothing),
+        cmocka_unit_test(first_sample_may_be_any),         cmocka_unit_test(progress_ends_at_the_total),
         cmocka_unit_test(an_interrupt_stops_the_counting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,8 @@ static void target_and_product_are_sums_over_samples(void **state) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
         const size_t size = 2 * (size_t)p.shape.width * p.shape.classes;
         rhm_regression r = must_init(&p, engine, SIZE_MAX);
-        double *out = must_alloc(rhm_regression_size(&r), sizeof *out), *w = must_alloc(rhm_regression_size(&r), sizeof *w);
+        double *out = must_alloc(rhm_regression_size(&r), sizeof *out),
+               *w = must_alloc(rhm_regression_size(&r), sizeof *w);
         double *found = must_alloc(size, sizeof *found), *exact = must_alloc(size, sizeof *exact);
         double *direction = random_matrix(size, SEED);
         rhm_error error = {0};
@@ -35,14 +36,16 @@ static void target_and_product_are_sums_over_samples(void **state) {
         assert_ok(rhm_regression_target(&r, out, &error), &error);
         unpack(&p, r.stride, out, found);
         if (!(relative(found, p.target, size) < 1e-6))
-            fail_msg("seed %llu, shape %zu: B is off by %.3g", (unsigned long long)SEED, n, relative(found, p.target, size));
+            fail_msg("seed %llu, shape %zu: B is off by %.3g", (unsigned long long)SEED, n,
+                     relative(found, p.target, size));
 
         pack(&p, r.stride, direction, w);
         assert_ok(rhm_regression_apply(&r, w, out, &error), &error);
         unpack(&p, r.stride, out, found);
         dense_apply(&p, direction, exact);
         if (!(relative(found, exact, size) < 1e-6))
-            fail_msg("seed %llu, shape %zu: C w is off by %.3g", (unsigned long long)SEED, n, relative(found, exact, size));
+            fail_msg("seed %llu, shape %zu: C w is off by %.3g", (unsigned long long)SEED, n,
+                     relative(found, exact, size));
         for (size_t c = 0; c < p.shape.classes; c++) { /* class by class: none hides behind a larger one */
             const size_t row = c * 2 * p.shape.width;
             assert_true(relative(found + row, exact + row, 2 * (size_t)p.shape.width) < 1e-5);
@@ -62,7 +65,7 @@ static void bits_are_always_the_same(void **state) {
         int threads;
         const char *isa;
         size_t keep_nbytes;
-    } ways[] = {{1, NULL, 0},     {2, NULL, 0},           {3, NULL, SIZE_MAX}, {7, NULL, 0},
+    } ways[] = {{1, NULL, 0},     {2, NULL, 0},          {3, NULL, SIZE_MAX}, {7, NULL, 0},
                 {1, "scalar", 0}, {2, "avx2", SIZE_MAX}, {2, "avx512", 0},    {2, "scalar", SIZE_MAX}};
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
@@ -110,7 +113,8 @@ static void padding_is_zero(void **state) {
         for (int product = 0; product < 2; product++) {
             for (size_t i = 0; i < size; i++)
                 out[i] = 99;
-            assert_int_equal(product ? rhm_regression_apply(&r, w, out, NULL) : rhm_regression_target(&r, out, NULL), RHM_OK);
+            assert_int_equal(product ? rhm_regression_apply(&r, w, out, NULL) : rhm_regression_target(&r, out, NULL),
+                             RHM_OK);
             for (size_t i = 0; i < size; i++)
                 assert_true(used[i % r.stride] ? out[i] != 99 && out[i] != 0 : out[i] == 0);
         }
@@ -146,7 +150,8 @@ static void gradient_is_that_of_the_loss(void **state) {
         const size_t size = 2 * (size_t)p.shape.width * p.shape.classes;
         rhm_regression r = must_init(&p, engine, SIZE_MAX);
         double *w = random_matrix(size, SEED), *packed_w = must_alloc(rhm_regression_size(&r), sizeof *packed_w);
-        double *b = must_alloc(rhm_regression_size(&r), sizeof *b), *cw = must_alloc(rhm_regression_size(&r), sizeof *cw);
+        double *b = must_alloc(rhm_regression_size(&r), sizeof *b),
+               *cw = must_alloc(rhm_regression_size(&r), sizeof *cw);
         double *target = must_alloc(size, sizeof *target), *product = must_alloc(size, sizeof *product);
         pack(&p, r.stride, w, packed_w);
         assert_int_equal(rhm_regression_target(&r, b, NULL), RHM_OK);

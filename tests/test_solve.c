@@ -71,9 +71,9 @@ static rhm_solve_result solve(solving *s, rhm_solve_options options) {
 }
 
 static const problem_shape SHAPES[] = {
-    {60, 700, 2, 8, 4, 64, 0.35},   /* fewer patches than features */
-    {300, 2500, 2, 5, 5, 20, 0.3},  /* more patches than features */
-    {40, 400, 2, 7, 3, 20, 0.35},   /* as many */
+    {60, 700, 2, 8, 4, 64, 0.35},  /* fewer patches than features */
+    {300, 2500, 2, 5, 5, 20, 0.3}, /* more patches than features */
+    {40, 400, 2, 7, 3, 20, 0.35},  /* as many */
     {500, 1500, 3, 4, 4, 50, 0.2}, /* padding, several chunks */
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
@@ -97,14 +97,14 @@ static void solvers_agree_with_elimination(void **state) {
                     solve(&s, (rhm_solve_options){SOLVERS[i], lambda, small ? 2e-7 : 5e-7, patches, 0});
                 const double off = relative(s.found, exact, s.size);
                 if (!(off < 1e-5) || !result.converged)
-                    fail_msg("seed %llu, shape %zu, lambda |P| = %g, %s: off by %.3g after %u iterations, residual %.3g",
-                             (unsigned long long)SEED + n, n, lambda * patches, rhm_solver_name(SOLVERS[i]), off,
-                             result.iterations, result.residual);
+                    fail_msg(
+                        "seed %llu, shape %zu, lambda |P| = %g, %s: off by %.3g after %u iterations, residual %.3g",
+                        (unsigned long long)SEED + n, n, lambda * patches, rhm_solver_name(SOLVERS[i]), off,
+                        result.iterations, result.residual);
                 for (size_t k = 0; k < s.size; k++)
                     assert_true(s.found[k] == (double)(float)s.found[k]); /* as it will be stored */
             }
-            free(exact), free(matrix);
-            end(&s);
+            free(exact), free(matrix), end(&s);
         }
     rhm_engine_destroy(engine);
 }
@@ -125,8 +125,8 @@ static void reported_residual_is_true(void **state) {
                     solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, tolerances[t], patches, 0});
                 const double exact = dense_residual(&s.dense, 1 / patches, s.found);
                 if (!(fabs(result.residual - exact) < 1e-3 * exact + 3e-7) || !(exact <= 1.001 * tolerances[t] + 1e-6))
-                    fail_msg("shape %zu, %s at %g: residual %.6g reported, %.6g measured", n, rhm_solver_name(SOLVERS[i]),
-                             tolerances[t], result.residual, exact);
+                    fail_msg("shape %zu, %s at %g: residual %.6g reported, %.6g measured", n,
+                             rhm_solver_name(SOLVERS[i]), tolerances[t], result.residual, exact);
                 assert_true(result.converged);
                 if (SOLVERS[i] != RHM_CHOLESKY) {
                     assert_true(exact > 1e-3 * tolerances[t]); /* it stopped because it was done */
@@ -148,10 +148,12 @@ static void iterations_are_limited(void **state) {
     begin(&s, SHAPES[0], SEED, engine);
     for (size_t i = 0; i < 3; i++)
         for (uint32_t most = 1; most <= 3; most++) {
-            const rhm_solve_result result = solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, 1e-6, patches, most});
+            const rhm_solve_result result =
+                solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, 1e-6, patches, most});
             assert_int_equal(result.iterations, most);
             assert_false(result.converged);
-            assert_true(fabs(result.residual - dense_residual(&s.dense, 1 / patches, s.found)) < 1e-4 * result.residual);
+            assert_true(fabs(result.residual - dense_residual(&s.dense, 1 / patches, s.found)) <
+                        1e-4 * result.residual);
         }
     end(&s);
     rhm_engine_destroy(engine);
@@ -172,8 +174,7 @@ static void descent_takes_the_papers_step(void **state) {
         solve(&s, (rhm_solve_options){RHM_GD_PAPER, lambda, 1e-6, patches, steps});
         assert_true(relative(s.found, w, s.size) < 1e-6);
     }
-    free(w), free(cw);
-    end(&s);
+    free(w), free(cw), end(&s);
     rhm_engine_destroy(engine);
 }
 
@@ -217,8 +218,7 @@ static void conjugate_gradients_take_the_textbook_steps(void **state) {
             if (!(relative(s.found, w, s.size) < 1e-5))
                 fail_msg("shape %zu: off by %.3g after %u steps", n, relative(s.found, w, s.size), steps);
         }
-        free(w);
-        end(&s);
+        free(w), end(&s);
     }
     rhm_engine_destroy(engine);
 }

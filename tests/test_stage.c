@@ -1,4 +1,5 @@
-/* A stage of training: the samples it takes, the frequencies it draws, and that its weights solve its own regression. */
+/* A stage of training: the samples it takes, the frequencies it draws, and that its weights solve its own regression.
+ */
 #include "dense.h"
 #include "learner/source.h"
 #include "rhm/inference.h"
@@ -6,7 +7,8 @@
 
 static const uint64_t SEED = 20260119;
 
-static rhm_model *train(const rhm_engine *engine, const rhm_data *data, rhm_train_options options, rhm_train_report *report) {
+static rhm_model *train(const rhm_engine *engine, const rhm_data *data, rhm_train_options options,
+                        rhm_train_report *report) {
     rhm_model *model;
     rhm_error error = {0};
     assert_ok(rhm_train_data(&model, report, engine, data, NULL, &options, &error), &error);
@@ -45,13 +47,14 @@ static void sources_give_the_same_samples(void **state) {
 }
 
 /*
- * The ridge solution of a level from rows first..first+count-1 alone: dense features of the first level-l patches, whose
- * children go through the levels below as the model has them.
+ * The ridge solution of a level from rows first..first+count-1 alone: dense features of the first level-l patches,
+ * whose children go through the levels below as the model has them.
  */
 static double *solve_level(const rhm_model *model, uint32_t level, const rhm_data *data, size_t first, size_t count) {
     enum { MOST_INPUTS = 64 };
     const rhm_level_weights w = rhm_model_level(model, level);
-    const size_t m = w.width, n = 2 * m, inputs = (size_t)w.tokens * w.embedding, row = tokens_of(data->branching, data->levels);
+    const size_t m = w.width, n = 2 * m, inputs = (size_t)w.tokens * w.embedding,
+                 row = tokens_of(data->branching, data->levels);
     const size_t child = tokens_of(w.tokens, data->levels - level);
     assert_true(inputs <= MOST_INPUTS);
     double *matrix = must_alloc(n * n, sizeof *matrix), *target = must_alloc(w.classes * n, sizeof *target);
@@ -190,10 +193,12 @@ static void frequencies_are_one_list_per_level(void **state) {
     rhm_model *model = train(engine, &data, FIXED, NULL), *wider = train(engine, &data, wide, NULL);
     rhm_model *sharper = train(engine, &data, sharp, NULL);
     for (uint32_t l = 1; l <= 3; l++) {
-        const rhm_level_weights w = rhm_model_level(model, l), v = rhm_model_level(wider, l), u = rhm_model_level(sharper, l);
+        const rhm_level_weights w = rhm_model_level(model, l), v = rhm_model_level(wider, l),
+                                u = rhm_model_level(sharper, l);
         assert_memory_equal(w.frequencies, v.frequencies, sizeof(float) * 64 * 16);
         for (size_t i = 0; i < 64 * 16; i++)
-            assert_true(fabsf(u.frequencies[i] - (l == 2 ? 2 : 1) * w.frequencies[i]) <= 1e-6f * fabsf(u.frequencies[i]));
+            assert_true(fabsf(u.frequencies[i] - (l == 2 ? 2 : 1) * w.frequencies[i]) <=
+                        1e-6f * fabsf(u.frequencies[i]));
         const rhm_level_weights next = rhm_model_level(model, l % 3 + 1);
         size_t equal = 0;
         for (size_t i = 0; i < 64 * 16; i++)
@@ -215,8 +220,8 @@ static void memory_limits_are_kept(void **state) {
     const rhm_engine_options tight = {.threads = 1, .memory_limit_nbytes = 100000};
     assert_ok(rhm_engine_create(&engine, &tight, &error), &error);
     rhm_model *model = NULL;
-    assert_refused(rhm_train(&model, NULL, engine, grammar, &(rhm_train_options){.seed = 1}, &error), RHM_NO_MEMORY, &error,
-                   "memory");
+    assert_refused(rhm_train(&model, NULL, engine, grammar, &(rhm_train_options){.seed = 1}, &error), RHM_NO_MEMORY,
+                   &error, "memory");
     assert_null(model);
     rhm_engine_destroy(engine);
     rhm_grammar_destroy(grammar);

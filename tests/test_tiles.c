@@ -308,16 +308,18 @@ static void samples_do_not_depend_on_the_width(void **state) {
             if (power(shape->branching, shape->levels - cases[i].lowest + 1) <= most &&
                 tiles_take(sampler, table[k], cases[i].lowest) != cases[i].tiles)
                 fail_msg("case %zu: tiles are %staken", i, cases[i].tiles ? "not " : "");
-            for (uint32_t level = cases[i].lowest; level <= shape->levels; level++) {
+            for (uint32_t level = cases[i].lowest; level <= shape->levels; level += shape->levels > 10 ? 3 : 1) {
                 const size_t width = power(shape->branching, shape->levels - level + 1);
-                if (width > 4096) {
+                if (width > 1024) {
                     if (level == cases[i].lowest && width <= most)
                         check_samples(sampler, table[k], level, 3, 2);
                     continue;
                 }
+                check_samples(sampler, table[k], level, 12345, width > 100 ? 65 : 193);
+                check_samples(sampler, table[k], level, ((uint64_t)1 << 32) - 37, 60); /* across the carry */
+                if (table[k] == &rhm_tile_ops_emulated)
+                    continue;
                 check_samples(sampler, table[k], level, 0, 1);
-                check_samples(sampler, table[k], level, 12345, width > 500 ? 65 : 193);
-                check_samples(sampler, table[k], level, ((uint64_t)1 << 32) - 37, 80); /* across the carry */
                 check_samples(sampler, table[k], level, UINT64_MAX - 40, 20);
             }
         }
@@ -337,7 +339,7 @@ static void every_count_is_served(void **state) {
     assert_int_equal(rhm_grammar_draw(&grammar, &shape, RHM_UNIFORM, 4, NULL), RHM_OK);
     assert_int_equal(rhm_sampler_create(&sampler, grammar, 9, NULL), RHM_OK);
     for (size_t k = 0; k < available; k++)
-        for (size_t count = 1; count <= 2 * RHM_TILE + 1; count++)
+        for (size_t count = 1; count <= 2 * RHM_TILE + 1; count += 1 + (count > RHM_TILE))
             for (uint32_t level = 1; level <= shape.levels; level += 1 + count % 2)
                 check_samples(sampler, table[k], level, count * 7, count);
     rhm_sampler_destroy(sampler);

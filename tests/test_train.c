@@ -20,8 +20,8 @@ static void hash_of(const rhm_engine *engine, const rhm_grammar *grammar, rhm_tr
     rhm_model_destroy(model);
 }
 
-static double fresh_accuracy(const rhm_engine *engine, const rhm_model *model, const rhm_grammar *grammar, uint64_t seed,
-                             uint64_t count) {
+static double fresh_accuracy(const rhm_engine *engine, const rhm_model *model, const rhm_grammar *grammar,
+                             uint64_t seed, uint64_t count) {
     rhm_accuracy accuracy;
     rhm_error error = {0};
     assert_ok(rhm_evaluate(&accuracy, engine, model, grammar, seed, rhm_stream(RHM_TEST, 0), 0, count, &error), &error);
@@ -31,7 +31,7 @@ static double fresh_accuracy(const rhm_engine *engine, const rhm_model *model, c
 
 static void auto_just_works(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(2);
+    rhm_engine *engine = engine_of(1);
     for (uint32_t levels = 2; levels <= 3; levels++)
         for (uint64_t seed = 1; seed <= (levels == 2 ? 3 : 2); seed++) {
             rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, levels), 100 * seed);
@@ -51,7 +51,8 @@ static void auto_just_works(void **state) {
                 assert_int_equal(level.width, r->width);
                 assert_true(level.bandwidth == r->bandwidth && level.ridge == r->ridge);
             }
-            assert_true(fresh_accuracy(engine, model, grammar, seed, 10000) == report.test_accuracy); /* the same stream */
+            assert_true(fresh_accuracy(engine, model, grammar, seed, 10000) ==
+                        report.test_accuracy); /* the same stream */
             assert_true(fresh_accuracy(engine, model, grammar, 999, 5000) >= 0.99);
             assert_non_null(rhm_model_grammar(model));
             rhm_model_destroy(model);
@@ -62,8 +63,9 @@ static void auto_just_works(void **state) {
 
 static void shapes_of_all_kinds_train(void **state) {
     (void)state;
-    const rhm_shape shapes[] = {rhm_shape_uniform(5, 3, 2, 1), rhm_shape_uniform(6, 3, 3, 2), rhm_shape_uniform(4, 2, 5, 2)};
-    rhm_engine *engine = engine_of(2);
+    const rhm_shape shapes[] = {rhm_shape_uniform(5, 3, 2, 1), rhm_shape_uniform(6, 3, 3, 2),
+                                rhm_shape_uniform(4, 2, 5, 2)};
+    rhm_engine *engine = engine_of(1);
     for (size_t i = 0; i < 3; i++) {
         rhm_grammar *grammar = learnable_grammar(shapes[i], SEED);
         rhm_train_report report;
@@ -96,15 +98,13 @@ static void given_numbers_are_obeyed(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
     rhm_grammar *grammar = uneven_grammar(); /* |P_l| = 12, 12, 10 */
-    const rhm_train_options options = {
-        .samples = {0, 501, 700, 3333},
-        .bandwidth = {0, 0.31, 0.017, 0.5},
-        .ridge = {0, 0.0123, RHM_RIDGE_PAPER, 1e-5},
-        .width = 77,
-        .seed = SEED,
-        .test_samples = 321,
-        .tolerance = 1e-2,
-    };
+    const rhm_train_options options = {.samples = {0, 501, 700, 3333},
+                                       .bandwidth = {0, 0.31, 0.017, 0.5},
+                                       .ridge = {0, 0.0123, RHM_RIDGE_PAPER, 1e-5},
+                                       .width = 77,
+                                       .seed = SEED,
+                                       .test_samples = 321,
+                                       .tolerance = 1e-2};
     rhm_train_report report;
     rhm_model *model = train(engine, grammar, options, &report);
     const double ridge[] = {0, 0.0123, 1.0 / 12, 1e-5};
@@ -182,7 +182,8 @@ static void the_model_depends_on_instance_and_options_alone(void **state) {
     /* Less memory: features are recomputed instead of kept. */
     rhm_engine *small;
     rhm_error error = {0};
-    assert_ok(rhm_engine_create(&small, &(rhm_engine_options){.threads = 1, .memory_limit_nbytes = 6 << 20}, &error), &error);
+    assert_ok(rhm_engine_create(&small, &(rhm_engine_options){.threads = 1, .memory_limit_nbytes = 6 << 20}, &error),
+              &error);
     hash_of(small, grammar, options, again);
     assert_string_equal(again, first);
 
@@ -210,15 +211,13 @@ static void solvers_take_the_expected_iterations(void **state) {
     } expected[] = {{RHM_CG, 4, 9}, {RHM_GD, 12, 20}, {RHM_GD_PAPER, 100, 220}, {RHM_CHOLESKY, 1, 1}};
     rhm_engine *engine = engine_of(1);
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), 1);
-    rhm_train_options options = {
-        .samples = {0, 600, 4000, 30000},
-        .bandwidth = {0, 0.2, 0.07, 0.35},
-        .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER},
-        .width = 256,
-        .tolerance = 1e-6,
-        .seed = SEED,
-        .test_samples = 3000,
-    };
+    rhm_train_options options = {.samples = {0, 600, 4000, 30000},
+                                 .bandwidth = {0, 0.2, 0.07, 0.35},
+                                 .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER},
+                                 .width = 256,
+                                 .tolerance = 1e-6,
+                                 .seed = SEED,
+                                 .test_samples = 3000};
     double accuracy[4];
     for (size_t i = 0; i < 4; i++) {
         rhm_train_report report;
@@ -245,15 +244,13 @@ static void impossible_tolerances_end(void **state) {
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), 1);
     for (int solver = RHM_CG; solver <= RHM_GD; solver++) {
         rhm_train_report report;
-        const rhm_train_options options = {
-            .samples = {0, 500, 2000},
-            .bandwidth = {0, 0.2, 0.35},
-            .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER},
-            .width = 64,
-            .solver = (rhm_solver)solver,
-            .tolerance = 1e-12,
-            .seed = SEED,
-        };
+        const rhm_train_options options = {.samples = {0, 500, 2000},
+                                           .bandwidth = {0, 0.2, 0.35},
+                                           .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER},
+                                           .width = 64,
+                                           .solver = (rhm_solver)solver,
+                                           .tolerance = 1e-12,
+                                           .seed = SEED};
         rhm_model_destroy(train(engine, grammar, options, &report));
         for (uint32_t l = 1; l <= 2; l++)
             assert_true(report.level[l].iterations < 500 && report.level[l].residual < 1e-6);

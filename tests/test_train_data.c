@@ -5,7 +5,8 @@
 
 static const uint64_t SEED = 20260119;
 
-static rhm_model *train(const rhm_engine *engine, const rhm_data *data, rhm_train_options options, rhm_train_report *report) {
+static rhm_model *train(const rhm_engine *engine, const rhm_data *data, rhm_train_options options,
+                        rhm_train_report *report) {
     rhm_model *model;
     rhm_error error = {0};
     assert_ok(rhm_train_data(&model, report, engine, data, NULL, &options, &error), &error);
@@ -17,8 +18,10 @@ static void given_rows_teach_as_well(void **state) {
     const struct {
         rhm_shape shape;
         size_t count;
-    } cases[] = {{rhm_shape_uniform(8, 4, 2, 2), 20000}, {rhm_shape_uniform(8, 4, 2, 3), 200000}, {rhm_shape_uniform(6, 3, 3, 2), 30000}};
-    rhm_engine *engine = engine_of(2);
+    } cases[] = {{rhm_shape_uniform(8, 4, 2, 2), 20000},
+                 {rhm_shape_uniform(8, 4, 2, 3), 120000},
+                 {rhm_shape_uniform(6, 3, 3, 2), 30000}};
+    rhm_engine *engine = engine_of(1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rhm_grammar *grammar = learnable_grammar(cases[i].shape, SEED);
         for (int known = 0; known < 2; known++) {
@@ -38,7 +41,8 @@ static void given_rows_teach_as_well(void **state) {
             assert_true(used <= data.count);
             rhm_accuracy fresh;
             rhm_error error = {0};
-            assert_ok(rhm_evaluate(&fresh, engine, model, grammar, 4, rhm_stream(RHM_TEST, 0), 0, 4000, &error), &error);
+            assert_ok(rhm_evaluate(&fresh, engine, model, grammar, 4, rhm_stream(RHM_TEST, 0), 0, 4000, &error),
+                      &error);
             assert_true(fresh.correct >= 3960);
             rhm_model_destroy(model);
             free_rows(&data);
@@ -93,7 +97,9 @@ static void too_few_rows_are_refused(void **state) {
         {60, {.seed = 1}, {"level", "60", "needed"}},
         {0, {.seed = 1}, {"level", "0", "needed"}},
         {10000, {.samples = {0, 0, 0, 7000}}, {"8750", "10000", "2000"}},
-        {10000, {.samples = {0, 0, 0, 6399}}, {"level", "10000", "needed"}}, /* 8000 are left, of which this takes 7999 */
+        {10000,
+         {.samples = {0, 0, 0, 6399}},
+         {"level", "10000", "needed"}}, /* 8000 are left, of which this takes 7999 */
         {10000, {.samples = {0, UINT64_C(1) << 53, UINT64_C(1) << 53, 0}}, {"10000", "", ""}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -134,10 +140,14 @@ static void senseless_data_are_refused(void **state) {
         uint16_t token, label;
         const rhm_grammar *grammar;
     } cases[] = {
-        {"0 levels", 0, 2, 8, 0, 0, NULL},          {"33 levels", 33, 2, 8, 0, 0, NULL},
-        {"branching 1:", 2, 1, 8, 0, 0, NULL},      {"64^32", 32, 64, 8, 0, 0, NULL},
-        {"level 2 has 0 parent", 2, 2, 0, 0, 0, NULL}, {"token 1 of sequence 2999 is 8", 2, 2, 8, 8, 0, NULL},
-        {"label of sequence 2999 is 8", 2, 2, 8, 0, 8, NULL}, {"shape", 2, 2, 8, 0, 0, other},
+        {"0 levels", 0, 2, 8, 0, 0, NULL},
+        {"33 levels", 33, 2, 8, 0, 0, NULL},
+        {"branching 1:", 2, 1, 8, 0, 0, NULL},
+        {"64^32", 32, 64, 8, 0, 0, NULL},
+        {"level 2 has 0 parent", 2, 2, 0, 0, 0, NULL},
+        {"token 1 of sequence 2999 is 8", 2, 2, 8, 8, 0, NULL},
+        {"label of sequence 2999 is 8", 2, 2, 8, 0, 8, NULL},
+        {"shape", 2, 2, 8, 0, 0, other},
         {"never produces", 2, 2, 8, 0, 0, foreign},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -184,10 +194,8 @@ static void noise_is_not_learned(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(given_rows_teach_as_well),
-        cmocka_unit_test(rows_and_options_decide_the_model),
-        cmocka_unit_test(too_few_rows_are_refused),
-        cmocka_unit_test(senseless_data_are_refused),
+        cmocka_unit_test(given_rows_teach_as_well), cmocka_unit_test(rows_and_options_decide_the_model),
+        cmocka_unit_test(too_few_rows_are_refused), cmocka_unit_test(senseless_data_are_refused),
         cmocka_unit_test(noise_is_not_learned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

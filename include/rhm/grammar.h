@@ -33,10 +33,10 @@ typedef enum rhm_rule_sampling {
 } rhm_rule_sampling;
 
 typedef struct rhm_shape {
-    uint32_t levels;                     /* L, 1..RHM_MAX_LEVELS */
-    uint32_t branching;                  /* s, 2..RHM_MAX_BRANCHING */
-    uint32_t vocab[RHM_MAX_LEVELS + 1];  /* V_0..V_L, each 1..RHM_MAX_VOCAB */
-    uint32_t rules[RHM_MAX_LEVELS + 1];  /* m_1..m_L: rules of each level-(l-1) symbol; entry 0 is unused */
+    uint32_t levels;                    /* L, 1..RHM_MAX_LEVELS */
+    uint32_t branching;                 /* s, 2..RHM_MAX_BRANCHING */
+    uint32_t vocab[RHM_MAX_LEVELS + 1]; /* V_0..V_L, each 1..RHM_MAX_VOCAB */
+    uint32_t rules[RHM_MAX_LEVELS + 1]; /* m_1..m_L: rules of each level-(l-1) symbol; entry 0 is unused */
 } rhm_shape;
 
 /* The (V, m)-uniform shape: the same V at every level, m rules for every symbol. */
@@ -49,16 +49,16 @@ RHM_API rhm_status rhm_shape_check(const rhm_shape *shape, rhm_error *error);
 RHM_API size_t rhm_shape_tokens(const rhm_shape *shape);
 
 /*
- * Draw non-ambiguous rules, all equally probable, uniform labels. A pure function of (shape, sampling, seed); V^s is never
- * enumerated. RHM_FIRST_TOKEN_UNIFORM needs V_{l-1} m_l divisible by V_l.
+ * Draw non-ambiguous rules, all equally probable, uniform labels. A pure function of (shape, sampling, seed); V^s is
+ * never enumerated. RHM_FIRST_TOKEN_UNIFORM needs V_{l-1} m_l divisible by V_l.
  */
-RHM_API rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_sampling sampling, uint64_t seed,
-                                    rhm_error *error);
+RHM_API rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_sampling sampling,
+                                    uint64_t seed, rhm_error *error);
 
 /*
- * A grammar from explicit tables, copied: patches[l-1] is (V_{l-1}, m_l, s), probability[l-1] is (V_{l-1}, m_l) with rows
- * that sum to 1 (or NULL: uniform), label_probability is (V_0) (or NULL: uniform). A rule of probability 0 is absent.
- * Refused: symbols out of range, bad distributions, a patch with two parents or twice under one parent.
+ * A grammar from explicit tables, copied: patches[l-1] is (V_{l-1}, m_l, s), probability[l-1] is (V_{l-1}, m_l) with
+ * rows that sum to 1 (or NULL: uniform), label_probability is (V_0) (or NULL: uniform). A rule of probability 0 is
+ * absent. Refused: symbols out of range, bad distributions, a patch with two parents or twice under one parent.
  */
 RHM_API rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
                                       const double *const *probability, const double *label_probability,
@@ -70,9 +70,9 @@ RHM_API void rhm_grammar_destroy(rhm_grammar *grammar);
 RHM_API const rhm_shape *rhm_grammar_shape(const rhm_grammar *grammar);
 RHM_API rhm_rule_sampling rhm_grammar_sampling(const rhm_grammar *grammar);
 RHM_API uint64_t rhm_grammar_seed(const rhm_grammar *grammar); /* 0 when the rules were given */
-RHM_API const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level);    /* (V_{l-1}, m_l, s) */
-RHM_API const double *rhm_grammar_probability(const rhm_grammar *grammar, uint32_t level);  /* (V_{l-1}, m_l) */
-RHM_API const double *rhm_grammar_label_probability(const rhm_grammar *grammar);            /* (V_0) */
+RHM_API const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level);   /* (V_{l-1}, m_l, s) */
+RHM_API const double *rhm_grammar_probability(const rhm_grammar *grammar, uint32_t level); /* (V_{l-1}, m_l) */
+RHM_API const double *rhm_grammar_label_probability(const rhm_grammar *grammar);           /* (V_0) */
 RHM_API const char *rhm_rule_sampling_name(rhm_rule_sampling sampling); /* "first-token-uniform", "uniform", "given" */
 
 /* |P_l|: rules of positive probability at level l. */
@@ -87,26 +87,27 @@ RHM_API uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *t
 /*
  * Exact quantities of the paper's Assumption 6, in double precision, without sampling.
  *
- * posterior[l] is (V_{l-1}, V_0): row nu is q_mu^(l) = P[label | first level-l patch = mu] (eq. 4) of the patches mu that
- * nu rewrites to; a row of NaN marks a symbol that never comes first. All levels 1..L; entry 0 is unused.
+ * posterior[l] is (V_{l-1}, V_0): row nu is q_mu^(l) = P[label | first level-l patch = mu] (eq. 4) of the patches mu
+ * that nu rewrites to; a row of NaN marks a symbol that never comes first. All levels 1..L; entry 0 is unused.
  */
 typedef struct rhm_analysis {
     uint32_t levels;
-    uint32_t vocab[RHM_MAX_LEVELS + 1];        /* V_0..V_L */
-    double kappa;                              /* Assumption 6a; infinity when some patch never comes first */
-    double rho[RHM_MAX_LEVELS + 1];            /* Assumption 6b: rho^(l), over the symbols that do come first */
-    double k_rho[RHM_MAX_LEVELS + 1];          /* rho^(l) m^(l/2), m the geometric mean of m_1..m_l */
-    uint32_t closest[RHM_MAX_LEVELS + 1][2];   /* the two level-(l-1) symbols whose patches are rho^(l) apart */
-    uint32_t never_first[RHM_MAX_LEVELS + 1];  /* level-(l-1) symbols that never come first */
-    double *posterior[RHM_MAX_LEVELS + 1];     /* owned by the analysis */
-    bool assumption_6;                         /* kappa finite and every rho^(l) > 0 */
+    uint32_t vocab[RHM_MAX_LEVELS + 1];       /* V_0..V_L */
+    double kappa;                             /* Assumption 6a; infinity when some patch never comes first */
+    double rho[RHM_MAX_LEVELS + 1];           /* Assumption 6b: rho^(l), over the symbols that do come first */
+    double k_rho[RHM_MAX_LEVELS + 1];         /* rho^(l) m^(l/2), m the geometric mean of m_1..m_l */
+    uint32_t closest[RHM_MAX_LEVELS + 1][2];  /* the two level-(l-1) symbols whose patches are rho^(l) apart */
+    uint32_t never_first[RHM_MAX_LEVELS + 1]; /* level-(l-1) symbols that never come first */
+    double *posterior[RHM_MAX_LEVELS + 1];    /* owned by the analysis */
+    bool assumption_6;                        /* kappa finite and every rho^(l) > 0 */
 } rhm_analysis;
 
 /* Cost O(L V^3). Release with rhm_analysis_clear, which accepts a zeroed analysis. */
 RHM_API rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error *error);
 RHM_API void rhm_analysis_clear(rhm_analysis *analysis);
 
-/* One or more plain sentences on whether Assumption 6 holds, and at which level and symbols it fails; NUL-terminated. */
+/* One or more plain sentences on whether Assumption 6 holds, and at which level and symbols it fails; NUL-terminated.
+ */
 RHM_API void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_nbytes);
 
 /* HDF5 files as laid out in the README, with the exact analysis inside. rhm_grammar_load also reads files of others. */

@@ -30,17 +30,17 @@ typedef enum rhm_solver {
 
 /* Indexed arrays are indexed by level 1..L; 0 means auto: chosen from the data, never from the grammar. */
 typedef struct rhm_train_options {
-    uint64_t samples[RHM_MAX_LEVELS + 1];  /* N^(l) */
-    double bandwidth[RHM_MAX_LEVELS + 1];  /* sigma_l, in units of embedding distance */
-    double ridge[RHM_MAX_LEVELS + 1];      /* lambda_l, or RHM_RIDGE_PAPER */
-    uint32_t width;                        /* M, features are 2M; 0: auto */
+    uint64_t samples[RHM_MAX_LEVELS + 1]; /* N^(l) */
+    double bandwidth[RHM_MAX_LEVELS + 1]; /* sigma_l, in units of embedding distance */
+    double ridge[RHM_MAX_LEVELS + 1];     /* lambda_l, or RHM_RIDGE_PAPER */
+    uint32_t width;                       /* M, features are 2M; 0: auto */
     rhm_solver solver;
-    double tolerance;       /* relative residual to stop at; 0: 1e-4 */
-    uint64_t max_samples;   /* largest N^(l) that auto may choose; 0: 1e9 */
-    uint32_t max_width;     /* largest M that auto may choose; 0: 4096 */
-    double max_seconds;     /* auto stops asking for more samples after this; 0: no limit */
-    uint64_t seed;          /* of samples and random frequencies */
-    uint64_t test_samples;  /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
+    double tolerance;      /* relative residual to stop at; 0: 1e-4 */
+    uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e9 */
+    uint32_t max_width;    /* largest M that auto may choose; 0: 4096 */
+    double max_seconds;    /* auto stops asking for more samples after this; 0: no limit */
+    uint64_t seed;         /* of samples and random frequencies */
+    uint64_t test_samples; /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
 } rhm_train_options;
 
 /* What happened at one level. NAN where a diagnostic has no meaning (training on data without a grammar). */
@@ -54,21 +54,21 @@ typedef struct rhm_level_report {
     double ridge;
     rhm_solver solver;
     uint32_t iterations;
-    double residual;            /* ||(C + lambda I) W - B|| / ||B||, measured after the last step */
-    double held_out_loss;       /* mean squared error of the normalised prediction on a validation stream */
-    double held_out_accuracy;   /* share of validation samples whose label is the largest output */
-    double cluster_separation;  /* smallest distance between the centres of |V_{l-1}| clusters of the outputs */
-    double cluster_radius;      /* 99th percentile of the distance to the own centre */
+    double residual;           /* ||(C + lambda I) W - B|| / ||B||, measured after the last step */
+    double held_out_loss;      /* mean squared error of the normalised prediction on a validation stream */
+    double held_out_accuracy;  /* share of validation samples whose label is the largest output */
+    double cluster_separation; /* smallest distance between the centres of |V_{l-1}| clusters of the outputs */
+    double cluster_radius;     /* 99th percentile of the distance to the own centre */
     double posterior_error_mean, posterior_error_max, posterior_error_floor;
     double synonym_accuracy;
     double separation;
     double radius;
-    uint64_t clamped;           /* outputs whose coordinate sum was below the floor */
-    uint32_t attempts;          /* fits tried while choosing sample size, bandwidth, ridge and width */
+    uint64_t clamped;  /* outputs whose coordinate sum was below the floor */
+    uint32_t attempts; /* fits tried while choosing sample size, bandwidth, ridge and width */
     double sample_seconds, embed_seconds, bandwidth_seconds, solve_seconds, total_seconds;
-    double flops;               /* multiply-adds of the kernels, counted as two */
-    bool resolved;              /* the clusters are separate enough for the level above (see `limit`) */
-    char limit[160];            /* "" or what stopped an automatic choice short of its target */
+    double flops;    /* multiply-adds of the kernels, counted as two */
+    bool resolved;   /* the clusters are separate enough for the level above (see `limit`) */
+    char limit[160]; /* "" or what stopped an automatic choice short of its target */
 } rhm_level_report;
 
 typedef struct rhm_train_report {
@@ -103,14 +103,14 @@ RHM_API rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, con
 
 /* One trained level as stored in a model file: row-major float32, owned by the model. */
 typedef struct rhm_level_weights {
-    uint32_t tokens;             /* s */
-    uint32_t embedding;          /* d_e: |V_L| at level L, |V_0| above */
-    uint32_t classes;            /* |V_0| */
-    uint32_t width;              /* M */
+    uint32_t tokens;    /* s */
+    uint32_t embedding; /* d_e: |V_L| at level L, |V_0| above */
+    uint32_t classes;   /* |V_0| */
+    uint32_t width;     /* M */
     double bandwidth;
     double ridge;
-    const float *frequencies;    /* (M, s d_e): rows w_k, in radians */
-    const float *weights;        /* (|V_0|, 2M): M cosine columns, then M sine columns */
+    const float *frequencies; /* (M, s d_e): rows w_k, in radians */
+    const float *weights;     /* (|V_0|, 2M): M cosine columns, then M sine columns */
 } rhm_level_weights;
 
 /* Outputs whose coordinate sum is smaller than this in magnitude are divided by it instead (paper.md section 3). */
@@ -130,15 +130,16 @@ RHM_API const rhm_grammar *rhm_model_grammar(const rhm_model *model);
 RHM_API const char *rhm_model_report(const rhm_model *model);
 RHM_API rhm_status rhm_model_set_report(rhm_model *model, const char *text, rhm_error *error);
 
-/* A model from explicit levels (index 1..levels; contents copied), as when reading a file. `grammar` is copied or NULL. */
+/* A model from explicit levels (index 1..levels; contents copied), as when reading a file. `grammar` is copied or NULL.
+ */
 RHM_API rhm_status rhm_model_create(rhm_model **out, uint32_t levels, const rhm_level_weights *level,
                                     const rhm_grammar *grammar, rhm_error *error);
 
 enum { RHM_HASH_TEXT_NBYTES = 65 };
 
 /*
- * SHA-256, as hexadecimal text, over the levels L, L-1, ..., 1; of each: level, s, d_e, |V_0|, M as little-endian uint32,
- * bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
+ * SHA-256, as hexadecimal text, over the levels L, L-1, ..., 1; of each: level, s, d_e, |V_0|, M as little-endian
+ * uint32, bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
  */
 RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
 

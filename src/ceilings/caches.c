@@ -54,7 +54,8 @@ static uint64_t usable_memory_nbytes(void) {
     return smaller(group.memory_limit_nbytes, (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
-uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason, size_t reason_nbytes) {
+uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason,
+                                  size_t reason_nbytes) {
     static caches c;
     if (!c.known)
         read_caches(&c);

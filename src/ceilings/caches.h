@@ -15,6 +15,7 @@
  * divided by the threads; at most 4 GiB and a quarter of the memory this process may use. 0 with a phrase in `reason`
  * when that cannot be.
  */
-uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason, size_t reason_nbytes);
+uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason,
+                                  size_t reason_nbytes);
 
 #endif

@@ -2,10 +2,11 @@
  * What this machine can do at most, measured in this process: multiply-adds per second and bytes per second. A report
  * or a benchmark states its rate as a share of these; both then saw the same clock frequency and the same neighbours.
  *
- * Every value is the best of many trials of about 2 ms with all threads at work, a quarter of a second in all. Threads are an OpenMP team of the process, the same ones that an engine of as many
- * threads has bound. While an engine lives ask for its number of threads only: a larger team's new threads would
- * inherit the one CPU of their creator. `cpus` below shows it. Call from one thread, outside parallel regions. What
- * cannot be measured is NaN, with the reason in the long form.
+ * Every value is the best of many trials of about 2 ms with all threads at work, a quarter of a second in all. Threads
+ * are an OpenMP team of the process, the same ones that an engine of as many threads has bound. While an engine lives
+ * ask for its number of threads only: a larger team's new threads would inherit the one CPU of their creator. `cpus`
+ * below shows it. Call from one thread, outside parallel regions. What cannot be measured is NaN, with the reason in
+ * the long form.
  */
 #ifndef RHM_CEILINGS_H
 #define RHM_CEILINGS_H
@@ -67,9 +68,9 @@ typedef struct rhm_ceilings_trial rhm_ceilings_trial;
 
 /* RHM_UNSUPPORTED when the machine lacks it, RHM_INVALID for a thread count below 1 or above 4096, RHM_NO_MEMORY. */
 rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_ceilings_precision precision, int threads,
-                              rhm_error *error);
-rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where, int threads,
-                                    rhm_error *error);
+                                  rhm_error *error);
+rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where,
+                                        int threads, rhm_error *error);
 void rhm_ceilings_trial_destroy(rhm_ceilings_trial *trial); /* accepts NULL */
 
 /* Seconds from the first thread's start to the last one's end, for `rounds` >= 1; NaN when the team came out smaller.

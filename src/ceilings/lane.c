@@ -34,7 +34,8 @@ bool rhm_ceilings_lane_fill(rhm_ceilings_lane *lane, const rhm_ceilings_job *job
             numbers[i] = (float)((i * (k + 5)) % 1021);
     }
     for (unsigned s = 0; s < job->segments; s++)
-        lane->expected[s] = rhm_ceilings_kernels_scalar.load(lane->array[0] + s * job->segment_nbytes, job->segment_nbytes);
+        lane->expected[s] =
+            rhm_ceilings_kernels_scalar.load(lane->array[0] + s * job->segment_nbytes, job->segment_nbytes);
     return true;
 }
 
@@ -81,7 +82,7 @@ bool rhm_ceilings_lane_verify(const rhm_ceilings_lane *lane, const rhm_ceilings_
     if (job->kind != CEILINGS_UPDATE || rounds == 0)
         return true;
     rhm_ceilings_lane last = {.array = {lane->array[0], lane->array[1], lane->array[2]},
-                          .cursor = (lane->cursor + job->segments - 1) % job->segments};
+                              .cursor = (lane->cursor + job->segments - 1) % job->segments};
     const float *a = segment(&last, job, 0), *b = segment(&last, job, 1), *c = segment(&last, job, 2);
     const uint64_t count = job->segment_nbytes / sizeof *a, stride = count / 256 + 1;
     for (uint64_t i = 0; i < count; i += stride)

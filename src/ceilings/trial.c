@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "ceilings/ceilings.h"
 #include "ceilings/caches.h"
+#include "ceilings/ceilings.h"
 #include "ceilings/lane.h"
 #include "core/fail.h"
 #include "core/memory.h"
@@ -25,7 +25,7 @@ struct rhm_ceilings_trial {
     rhm_ceilings_job job;
     rhm_ceilings_memory where;
     int threads;
-    int cpus;             /* that the team's threads may run on, all together; 0 before the first run */
+    int cpus;                 /* that the team's threads may run on, all together; 0 before the first run */
     rhm_ceilings_lane *lanes; /* (threads) */
 };
 
@@ -46,8 +46,8 @@ static const rhm_ceilings_kernels *kernels_of(rhm_isa isa) {
     return &rhm_ceilings_kernels_scalar;
 }
 
-static rhm_status trial_create(rhm_ceilings_trial **out, const rhm_ceilings_job *job, rhm_ceilings_memory where, int threads,
-                               rhm_error *error) {
+static rhm_status trial_create(rhm_ceilings_trial **out, const rhm_ceilings_job *job, rhm_ceilings_memory where,
+                               int threads, rhm_error *error) {
     *out = NULL;
     rhm_ceilings_trial *trial = RHM_NEW(rhm_ceilings_trial, 1, 1, 1, "trial", error);
     if (!trial)
@@ -78,30 +78,30 @@ static rhm_status check_threads(int threads, rhm_error *error) {
 }
 
 rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_ceilings_precision precision, int threads,
-                              rhm_error *error) {
+                                  rhm_error *error) {
     *out = NULL;
     RHM_TRY(check_threads(threads, error));
     if (!rhm_ceilings_has_isa(isa))
         return rhm_fail(error, RHM_UNSUPPORTED, "this machine has no %s", rhm_isa_name(isa));
     const rhm_ceilings_job job = {.kernels = kernels_of(isa),
-                              .kind = precision == CEILINGS_F32 ? CEILINGS_FMA_F32 : CEILINGS_FMA_F64};
+                                  .kind = precision == CEILINGS_F32 ? CEILINGS_FMA_F32 : CEILINGS_FMA_F64};
     return trial_create(out, &job, CEILINGS_L1, threads, error);
 }
 
-rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where, int threads,
-                                    rhm_error *error) {
+rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where,
+                                        int threads, rhm_error *error) {
     *out = NULL;
     RHM_TRY(check_threads(threads, error));
     rhm_ceilings_job job = {.kernels = kernels_of(rhm_ceilings_widest_isa()),
-                        .kind = stream == CEILINGS_TRIAD ? CEILINGS_UPDATE : CEILINGS_READ,
-                        .arrays = stream == CEILINGS_TRIAD ? 3 : 1,
-                        .segments = where == CEILINGS_DRAM ? CEILINGS_MAX_SEGMENTS : 1};
+                            .kind = stream == CEILINGS_TRIAD ? CEILINGS_UPDATE : CEILINGS_READ,
+                            .arrays = stream == CEILINGS_TRIAD ? 3 : 1,
+                            .segments = where == CEILINGS_DRAM ? CEILINGS_MAX_SEGMENTS : 1};
     char reason[128] = "";
     const uint64_t working_set = rhm_ceilings_working_set(where, job.arrays, threads, reason, sizeof reason);
     job.segment_nbytes = working_set / job.arrays / job.segments / CEILINGS_BLOCK_NBYTES * CEILINGS_BLOCK_NBYTES;
     if (job.segment_nbytes == 0)
-        return rhm_fail(error, RHM_UNSUPPORTED, "no bandwidth of %s with %d threads: %s", rhm_ceilings_memory_name(where),
-                        threads, *reason ? reason : "the working set is empty");
+        return rhm_fail(error, RHM_UNSUPPORTED, "no bandwidth of %s with %d threads: %s",
+                        rhm_ceilings_memory_name(where), threads, *reason ? reason : "the working set is empty");
     return trial_create(out, &job, where, threads, error);
 }
 

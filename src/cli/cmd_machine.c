@@ -111,9 +111,10 @@ const rhm_command rhm_command_machine = {
     .name = "machine",
     .operands = "",
     .summary = "topology, limits, placement, kernels and measured ceilings",
-    .description = "Show what this process may use of the machine (hwloc topology, affinity, cgroup), where the threads of a run "
-                   "would be and are, which kernels it would take, and how fast the machine is at most: multiply-adds "
-                   "and bytes per second, measured with the threads of the run.",
+    .description =
+        "Show what this process may use of the machine (hwloc topology, affinity, cgroup), where the threads of a run "
+        "would be and are, which kernels it would take, and how fast the machine is at most: multiply-adds "
+        "and bytes per second, measured with the threads of the run.",
     .groups = {&rhm_thread_options, &rhm_kernel_options, &own_options},
     .run = run,
 };

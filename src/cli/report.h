@@ -39,7 +39,8 @@ json_t *rhm_report_command(const rhm_settings *settings); /* the command line, q
 
 /* The whole report of `rhm train` (schema rhm-report/1); takes over `instance` and `machine`. */
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
-                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds);
+                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model,
+                            double seconds);
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 

@@ -214,30 +214,32 @@ static const rhm_option threads[] = {
      .help = "Show a progress bar on standard error. auto: when that is a terminal."},
     {0}};
 
-static const rhm_option kernels[] = {{.name = "isa",
-                                      .kind = RHM_OPTION_TEXT,
-                                      .argument = "auto|scalar|avx2|avx512",
-                                      .otherwise = "auto",
-                                      .place = AT(running.isa),
-                                      .help = "Instruction set of the kernels; results do not depend on it."},
-                                     {.name = "backend",
-                                      .kind = RHM_OPTION_TEXT,
-                                      .argument = "native|onednn|auto",
-                                      .otherwise = "native",
-                                      .place = AT(running.backend),
-                                      .help = "Who computes the products of a level: the project's own kernels, whose "
-                                              "results are the same everywhere; oneDNN, equal within rounding; or, "
-                                              "shape by shape, whichever a measurement on this machine finds faster."},
-                                     {.name = "memory-limit",
-                                      .kind = RHM_OPTION_NBYTES,
-                                      .argument = "SIZE",
-                                      .unit = "bytes",
-                                      .otherwise = "what the machine or the control group has",
-                                      .least = 1,
-                                      .greatest = MOST_NBYTES,
-                                      .place = AT(running.memory_limit_nbytes),
-                                      .help = "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and a stage that needs more is refused with the numbers."},
-                                     {0}};
+static const rhm_option kernels[] = {
+    {.name = "isa",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "auto|scalar|avx2|avx512",
+     .otherwise = "auto",
+     .place = AT(running.isa),
+     .help = "Instruction set of the kernels; results do not depend on it."},
+    {.name = "backend",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "native|onednn|auto",
+     .otherwise = "native",
+     .place = AT(running.backend),
+     .help = "Who computes the products of a level: the project's own kernels, whose "
+             "results are the same everywhere; oneDNN, equal within rounding; or, "
+             "shape by shape, whichever a measurement on this machine finds faster."},
+    {.name = "memory-limit",
+     .kind = RHM_OPTION_NBYTES,
+     .argument = "SIZE",
+     .unit = "bytes",
+     .otherwise = "what the machine or the control group has",
+     .least = 1,
+     .greatest = MOST_NBYTES,
+     .place = AT(running.memory_limit_nbytes),
+     .help = "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and "
+             "a stage that needs more is refused with the numbers."},
+    {0}};
 
 const rhm_option_group rhm_instance_options = {"Instance", instance};
 const rhm_option_group rhm_budget_options = {"Size of the training", budget};

@@ -77,8 +77,8 @@ rhm_status rhm_intern_add(rhm_intern *set, const uint32_t *tuple, uint32_t *id, 
     if (fresh) {
         if (set->count == set->capacity) {
             if (set->count >= UINT32_MAX / 2)
-                return rhm_fail(error, RHM_NO_MEMORY, "more than %u distinct patches at one level: ids are 32-bit words",
-                                UINT32_MAX / 2);
+                return rhm_fail(error, RHM_NO_MEMORY,
+                                "more than %u distinct patches at one level: ids are 32-bit words", UINT32_MAX / 2);
             RHM_TRY(resize(set, set->capacity * 2, error));
             slot = probe(set, tuple);
         }

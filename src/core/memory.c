@@ -10,8 +10,8 @@ void *rhm_alloc(size_t element_nbytes, size_t n0, size_t n1, size_t n2, const ch
     size_t nbytes = element_nbytes;
     if (!rhm_size_mul(&nbytes, n0) || !rhm_size_mul(&nbytes, n1) || !rhm_size_mul(&nbytes, n2) ||
         nbytes > PTRDIFF_MAX - RHM_ALIGNMENT) {
-        rhm_fail(error, RHM_NO_MEMORY, "%s: %zu x %zu x %zu elements of %zu bytes exceed the address space", what, n0, n1,
-                 n2, element_nbytes);
+        rhm_fail(error, RHM_NO_MEMORY, "%s: %zu x %zu x %zu elements of %zu bytes exceed the address space", what, n0,
+                 n1, n2, element_nbytes);
         return NULL;
     }
     const size_t rounded = (nbytes / RHM_ALIGNMENT + 1) * RHM_ALIGNMENT;

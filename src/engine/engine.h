@@ -34,7 +34,7 @@ struct rhm_engine {
     rhm_isa isa_of_cpu; /* before --isa and RHM_ISA */
     char *backend;      /* as asked, owned */
     rhm_backend_kind backend_kind;
-    rhm_slot *kernels_slot;            /* owned, never NULL */
+    rhm_slot *kernels_slot; /* owned, never NULL */
 
     rhm_topology topology;
     rhm_cgroup cgroup;

@@ -145,8 +145,7 @@ static void print_system(FILE *file, const json_t *record) {
     static const char *const titles[] = {"kernel", "governor", "turbo", "smt", "huge pages", "balancing"};
     const json_t *isa = json_object_get(record, "isa"), *system = json_object_get(record, "system");
     fprintf(file, "cpu          %s\n", text_of(record, "cpu"));
-    fprintf(file, "isa          %s in use, %s available\n", text_of(isa, "in_use"),
-            text_of(isa, "available"));
+    fprintf(file, "isa          %s in use, %s available\n", text_of(isa, "in_use"), text_of(isa, "available"));
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char text[CELL_NBYTES];
         fprintf(file, "%-12s %s\n", titles[i], cell(text, json_object_get(system, keys[i])));

@@ -52,10 +52,11 @@ rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_m
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     if (shape->levels != rhm_model_levels(model) || shape->branching != rhm_model_branching(model) ||
         shape->vocab[shape->levels] != rhm_model_token_vocab(model) || shape->vocab[0] != rhm_model_classes(model))
-        return rhm_fail(error, RHM_INVALID, "the grammar (%u levels, branching %u, %u tokens, %u labels) does not fit the model (%u, %u, %u, %u)",
-                        shape->levels, shape->branching, shape->vocab[shape->levels], shape->vocab[0],
-                        rhm_model_levels(model), rhm_model_branching(model), rhm_model_token_vocab(model),
-                        rhm_model_classes(model));
+        return rhm_fail(
+            error, RHM_INVALID,
+            "the grammar (%u levels, branching %u, %u tokens, %u labels) does not fit the model (%u, %u, %u, %u)",
+            shape->levels, shape->branching, shape->vocab[shape->levels], shape->vocab[0], rhm_model_levels(model),
+            rhm_model_branching(model), rhm_model_token_vocab(model), rhm_model_classes(model));
     rhm_sampler *sampler;
     RHM_TRY(rhm_sampler_create(&sampler, grammar, seed, error));
     rhm_ready_layer ready[RHM_MAX_LEVELS + 1];

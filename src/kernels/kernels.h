@@ -23,14 +23,15 @@ static inline size_t rhm_padded_width(size_t width) {
 }
 
 /*
- * Layout of anything indexed by feature (weights, gradients, features of a patch): groups of RHM_LANES cosines followed by
- * their RHM_LANES sines, so that a row is one stream of memory and a sum over features is one loop.
+ * Layout of anything indexed by feature (weights, gradients, features of a patch): groups of RHM_LANES cosines followed
+ * by their RHM_LANES sines, so that a row is one stream of memory and a sum over features is one loop.
  */
 static inline size_t rhm_feature_index(size_t k, int is_sine) {
     return k / RHM_LANES * 2 * RHM_LANES + (is_sine ? RHM_LANES : 0) + k % RHM_LANES;
 }
 
-/* Floats from one row to the next. One group more than a row holds: rows a power of two apart would share cache sets. */
+/* Floats from one row to the next. One group more than a row holds: rows a power of two apart would share cache sets.
+ */
 static inline size_t rhm_feature_stride(size_t padded) {
     return 2 * padded + RHM_LANES;
 }

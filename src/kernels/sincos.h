@@ -1,10 +1,11 @@
 /*
  * cos(pi z) and sin(pi z) for any finite float z, the same operations in every instruction set.
  *
- * z = n + r with n the nearest integer and r in [-1/2, 1/2], exact in float (Sterbenz), so there is no range in which the
- * reduction degrades; cos and sin of pi r share the sign (-1)^n. Polynomials in u = r^2 are minimax on [0, 1/4] with
- * coefficients rounded to float one after the other: |error| <= 7.6e-9 (sine), 5.5e-8 (cosine, leading 1 kept exact).
- * With rounding the largest absolute error against double precision is 1.4e-7, measured over the range by test_kernels.
+ * z = n + r with n the nearest integer and r in [-1/2, 1/2], exact in float (Sterbenz), so there is no range in which
+ * the reduction degrades; cos and sin of pi r share the sign (-1)^n. Polynomials in u = r^2 are minimax on [0, 1/4]
+ * with coefficients rounded to float one after the other: |error| <= 7.6e-9 (sine), 5.5e-8 (cosine, leading 1 kept
+ * exact). With rounding the largest absolute error against double precision is 1.4e-7, measured over the range by
+ * test_kernels.
  */
 #ifndef RHM_KERNELS_SINCOS_H
 #define RHM_KERNELS_SINCOS_H

@@ -38,18 +38,21 @@ static double patch_probability(const rhm_regression *p, size_t i) {
 }
 
 static rhm_status factor_and_solve(double *a, size_t n, double *b, size_t columns, rhm_error *error) {
-    const lapack_int info = LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, (lapack_int)columns, a, (lapack_int)n, b,
-                                          (lapack_int)columns);
+    const lapack_int info = LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, (lapack_int)columns, a, (lapack_int)n,
+                                          b, (lapack_int)columns);
     if (info != 0)
-        return rhm_fail(error, RHM_FAILED, "cholesky: LAPACKE_dposv returned %d on a %zu x %zu system", (int)info, n, n);
+        return rhm_fail(error, RHM_FAILED, "cholesky: LAPACKE_dposv returned %d on a %zu x %zu system", (int)info, n,
+                        n);
     return RHM_OK;
 }
 
-rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const double *target, double *w, rhm_error *error) {
+rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const double *target, double *w,
+                              rhm_error *error) {
     rhm_regression *p = problem;
     const size_t m2 = 2 * p->width, count = p->rows.count, classes = p->classes, n = count < m2 ? count : m2;
     if (count > INT_MAX || m2 > INT_MAX)
-        return rhm_fail(error, RHM_INVALID, "cholesky: %zu patches by %zu features exceed LAPACK's integers", count, m2);
+        return rhm_fail(error, RHM_INVALID, "cholesky: %zu patches by %zu features exceed LAPACK's integers", count,
+                        m2);
     double *x = dense_features(p, error);
     double *a = RHM_NEW(double, n, n, 1, "normal equations", error);
     double *b = RHM_NEW(double, n, classes, 1, "right-hand sides", error);
@@ -74,8 +77,7 @@ rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const doub
         for (size_t i = 0; i < count; i++) {
             const double root = sqrt(patch_probability(p, i));
             for (size_t cell = p->counts->offset[i]; cell < p->counts->offset[i + 1]; cell++)
-                b[i * classes + p->counts->label[cell]] =
-                    (double)p->counts->count[cell] / (double)p->samples / root;
+                b[i * classes + p->counts->label[cell]] = (double)p->counts->count[cell] / (double)p->samples / root;
         }
     }
     for (size_t i = 0; i < n; i++)

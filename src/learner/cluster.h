@@ -1,6 +1,6 @@
 /*
- * Clusters of a level's outputs: what the learner can know, without an oracle, of how well it tells parent symbols apart
- * (paper.md section 5). Lloyd's k-means in double precision from several deterministic starts.
+ * Clusters of a level's outputs: what the learner can know, without an oracle, of how well it tells parent symbols
+ * apart (paper.md section 5). Lloyd's k-means in double precision from several deterministic starts.
  */
 #ifndef RHM_LEARNER_CLUSTER_H
 #define RHM_LEARNER_CLUSTER_H

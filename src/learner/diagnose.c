@@ -24,7 +24,8 @@ static rhm_status parse_parents(const rhm_grammar *grammar, const rhm_patches *p
             if (symbol[i] == UINT32_MAX) {
                 rhm_free(symbol);
                 rhm_free(below);
-                return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces", j);
+                return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces",
+                                j);
             }
         }
         rhm_free(below);

@@ -1,4 +1,5 @@
-/* How far a trained level is from the exact posteriors of the grammar. For reports only: nothing here feeds training. */
+/* How far a trained level is from the exact posteriors of the grammar. For reports only: nothing here feeds training.
+ */
 #ifndef RHM_LEARNER_DIAGNOSE_H
 #define RHM_LEARNER_DIAGNOSE_H
 

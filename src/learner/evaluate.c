@@ -96,7 +96,8 @@ done:
 
 rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, const rhm_ready_layer *ready,
                              const char *stage, rhm_patch_source *source, const void *context, uint64_t first,
-                             uint64_t count, rhm_score *score, uint16_t *predicted, float *posterior, rhm_error *error) {
+                             uint64_t count, rhm_score *score, uint16_t *predicted, float *posterior,
+                             rhm_error *error) {
     size_t tokens = 1;
     for (uint32_t l = 0; l < model->levels; l++)
         tokens *= model->branching;

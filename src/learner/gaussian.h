@@ -1,5 +1,5 @@
-/* Standard normal numbers as a pure function of (seed, stream, index), from a fixed sequence of exactly rounded operations:
- * libm's log and cos choose code by CPU and may differ in the last bit between machines. */
+/* Standard normal numbers as a pure function of (seed, stream, index), from a fixed sequence of exactly rounded
+ * operations: libm's log and cos choose code by CPU and may differ in the last bit between machines. */
 #ifndef RHM_LEARNER_GAUSSIAN_H
 #define RHM_LEARNER_GAUSSIAN_H
 

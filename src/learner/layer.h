@@ -2,8 +2,8 @@
  * A level ready to run: its arrays in the kernels' layout, and patches pushed through it.
  *
  * Embeddings are handled centred, minus 1/|V_0| in every coordinate: deep posteriors differ from uniform by rho, and a
- * phase w . h computed from the small differences keeps the digits that w . h would lose. The phase of the centre itself is
- * added in double precision through the offset, so the features are those of the paper.
+ * phase w . h computed from the small differences keeps the digits that w . h would lose. The phase of the centre
+ * itself is added in double precision through the offset, so the features are those of the paper.
  */
 #ifndef RHM_LEARNER_LAYER_H
 #define RHM_LEARNER_LAYER_H
@@ -37,7 +37,7 @@ static inline double rhm_forward_flops(const rhm_ready_layer *layer, size_t coun
 /* A growing table of centred embeddings: row i belongs to distinct patch i. */
 typedef struct rhm_embeddings {
     size_t count, capacity, width;
-    float *row; /* (capacity, width) */
+    float *row;               /* (capacity, width) */
     const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
     size_t reserved_nbytes;
 } rhm_embeddings;
@@ -47,8 +47,8 @@ rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error
 void rhm_embeddings_clear(rhm_embeddings *table);
 
 /*
- * Append to `out` the normalised, centred outputs of the distinct patches out->count, ..., patches->count - 1, whose tuples
- * name rows of `inputs`. *clamped (may be NULL) grows by the outputs that met the floor.
+ * Append to `out` the normalised, centred outputs of the distinct patches out->count, ..., patches->count - 1, whose
+ * tuples name rows of `inputs`. *clamped (may be NULL) grows by the outputs that met the floor.
  */
 rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                      const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error);

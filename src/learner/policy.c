@@ -6,19 +6,19 @@
 
 enum {
     FIRST_WIDTH = 1024,
-    SAMPLES_PER_RULE = 16,         /* N = c V m^l: the field's scaling law, with a modest constant */
+    SAMPLES_PER_RULE = 16, /* N = c V m^l: the field's scaling law, with a modest constant */
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
-    MOST_DISTINCT = 1 << 18,       /* distinct patches beyond which a search no longer asks for more samples */
-    MOST_STEPS = 8,                /* of a search along one axis */
-    MOST_STALLS = 3,               /* enlargements in a row that may fail to help */
+    MOST_DISTINCT = 1 << 18, /* distinct patches beyond which a search no longer asks for more samples */
+    MOST_STEPS = 8,          /* of a search along one axis */
+    MOST_STALLS = 3,         /* enlargements in a row that may fail to help */
 };
 
 static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
 static const double BOTTOM_BANDWIDTH = 0.35;        /* one-hot inputs: any value around it works */
 static const double BANDWIDTH_RATIO = 1.4;
 static const double RIDGE_RATIO = 3.2; /* about half a decade */
-static const double FIRST_RIDGE = 0.1;      /* times 1/|P_l| */
+static const double FIRST_RIDGE = 0.1; /* times 1/|P_l| */
 static const double LEAST_RIDGE = 1e-4;
 static const double MOST_RIDGE = 3;
 
@@ -32,8 +32,9 @@ typedef struct search {
 } search;
 
 static double gap(const rhm_fit *fit) {
-    return fit->clusters.radius > 0 ? fit->clusters.separation / fit->clusters.radius
-                                    : fit->clusters.separation > 0 ? HUGE_VAL : 0;
+    return fit->clusters.radius > 0       ? fit->clusters.separation / fit->clusters.radius
+           : fit->clusters.separation > 0 ? HUGE_VAL
+                                          : 0;
 }
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
@@ -134,17 +135,17 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
     search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : FIRST_WIDTH};
     if (s.width > o->max_width && !o->width)
         s.width = o->max_width;
-    s.bandwidth = o->bandwidth[level] > 0    ? o->bandwidth[level]
-                  : level == task->levels    ? BOTTOM_BANDWIDTH
-                  : separation > 0           ? BANDWIDTH_OF_SEPARATION * separation
-                                             : BOTTOM_BANDWIDTH;
-    s.ridge = o->ridge[level] > 0                   ? o->ridge[level]
+    s.bandwidth = o->bandwidth[level] > 0 ? o->bandwidth[level]
+                  : level == task->levels ? BOTTOM_BANDWIDTH
+                  : separation > 0        ? BANDWIDTH_OF_SEPARATION * separation
+                                          : BOTTOM_BANDWIDTH;
+    s.ridge = o->ridge[level] > 0                  ? o->ridge[level]
               : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / task->patches[level]
-                                                    : FIRST_RIDGE / task->patches[level];
+                                                   : FIRST_RIDGE / task->patches[level];
 
     uint64_t samples = rhm_first_samples(task, o, level);
-    const uint64_t most = o->max_samples < stage->training.stream.available ? o->max_samples
-                                                                             : stage->training.stream.available;
+    const uint64_t most =
+        o->max_samples < stage->training.stream.available ? o->max_samples : stage->training.stream.available;
     samples = samples > stage->training.stream.available ? stage->training.stream.available : samples;
     rhm_status status = RHM_OK;
     double widest_gap = 0;
@@ -172,8 +173,8 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
             snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.1f: %s", now, RHM_TARGET_GAP,
                      late(&s)                ? "max-seconds are over"
                      : stalls == MOST_STALLS ? "more samples and width stopped helping"
-                     : samples >= most       ? "no more samples are allowed"
                      : o->samples[level]     ? "the number of samples is fixed"
+                     : samples >= most       ? "no more samples are allowed"
                                              : "more distinct patches would cost more than they help");
             break;
         }

@@ -1,7 +1,7 @@
 /*
- * Bandwidth, ridge, sample size and width of a stage from its data alone (paper.md section 5). Every decision depends on
- * counts, losses and cluster gaps, never on the machine, so the model does not depend on where it was trained; only the
- * caller's max_seconds can cut a search short, and the report then says so.
+ * Bandwidth, ridge, sample size and width of a stage from its data alone (paper.md section 5). Every decision depends
+ * on counts, losses and cluster gaps, never on the machine, so the model does not depend on where it was trained; only
+ * the caller's max_seconds can cut a search short, and the report then says so.
  */
 #ifndef RHM_LEARNER_POLICY_H
 #define RHM_LEARNER_POLICY_H
@@ -10,7 +10,7 @@
 
 /* Separation / radius that a stage aims at, and below which the level above is bound to fail. */
 #define RHM_TARGET_GAP 2.5
-#define RHM_LEAST_GAP 1.0
+#define RHM_LEAST_GAP  1.0
 
 typedef struct rhm_choice {
     rhm_fit fit; /* the accepted one; owned */
@@ -19,8 +19,9 @@ typedef struct rhm_choice {
 } rhm_choice;
 
 /*
- * Draw and fit until the clusters of the outputs are RHM_TARGET_GAP apart or a limit is met. `separation` is the smallest
- * distance between two different input embeddings, as the level below measured it. `deadline` is on rhm_seconds' clock.
+ * Draw and fit until the clusters of the outputs are RHM_TARGET_GAP apart or a limit is met. `separation` is the
+ * smallest distance between two different input embeddings, as the level below measured it. `deadline` is on
+ * rhm_seconds' clock.
  */
 rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error);
 

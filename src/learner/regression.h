@@ -32,8 +32,8 @@ typedef struct rhm_regression {
     float *workspace; /* per thread */
     size_t workspace_floats;
     size_t reserved_nbytes; /* of the engine's memory limit */
-    const char *stage; /* what solvers call their passes on the progress display, or NULL: the caller's to set */
-    double flops;      /* so far */
+    const char *stage;      /* what solvers call their passes on the progress display, or NULL: the caller's to set */
+    double flops;           /* so far */
 } rhm_regression;
 
 /* Borrows everything it is given; features are kept if they take at most `keep_nbytes`. */

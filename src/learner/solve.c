@@ -83,7 +83,8 @@ static rhm_status gradient_descent(rhm_regression *p, const rhm_solve_options *o
     double *r = RHM_NEW(double, size, 1, 1, "gradient", error);
     if (!r)
         return RHM_NO_MEMORY;
-    /* In exact arithmetic every step lowers the residual; once many in a row do not, rounding to float is all that is left. */
+    /* In exact arithmetic every step lowers the residual; once many in a row do not, rounding to float is all that is
+     * left. */
     enum { MOST_STALLS = 50 };
     rhm_status status;
     double least = INFINITY;
@@ -114,8 +115,7 @@ rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *e
     for (size_t c = 0; c < problem->classes; c++)
         for (size_t k = 0; k < problem->width; k++)
             for (int sine = 0; sine < 2; sine++)
-                v[c * stride + rhm_feature_index(k, sine)] =
-                    rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
+                v[c * stride + rhm_feature_index(k, sine)] = rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
     rhm_status status = RHM_OK;
     double previous = 0;
     *top = 0;
@@ -139,7 +139,8 @@ rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *e
 }
 
 static uint32_t default_iterations(rhm_solver solver) {
-    /* CG ends after as many steps as there are distinct eigenvalues; descent needs about condition x log(1/tolerance). */
+    /* CG ends after as many steps as there are distinct eigenvalues; descent needs about condition x log(1/tolerance).
+     */
     return solver == RHM_CG ? 2000 : 200000;
 }
 

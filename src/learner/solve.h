@@ -27,7 +27,8 @@ rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, 
 rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *error);
 
 /* Dense solution in double precision with LAPACKE: in the patches when they are fewer than the features, else in the
- * features. Outside the promise of equal bits. */
-rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const double *target, double *w, rhm_error *error);
+ * features (where B is formed from the counts anew). Outside the promise of equal bits. */
+rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const double *target, double *w,
+                              rhm_error *error);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * One stage of training: the samples of a level, pushed through the levels below, and fits of that level to them. What to
- * fit next is decided in policy.c; this file only does what it is told and measures what came out.
+ * One stage of training: the samples of a level, pushed through the levels below, and fits of that level to them. What
+ * to fit next is decided in policy.c; this file only does what it is told and measures what came out.
  */
 #ifndef RHM_LEARNER_STAGE_H
 #define RHM_LEARNER_STAGE_H
@@ -41,7 +41,7 @@ typedef struct rhm_fit {
     rhm_clusters clusters; /* of the held-out outputs */
     double accuracy;       /* share of held-out samples whose label is the largest output */
     uint64_t clamped;
-    double seconds;        /* of the solver */
+    double seconds; /* of the solver */
 } rhm_fit;
 
 typedef struct rhm_stage {

@@ -82,7 +82,9 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
             wanted += (double)rhm_first_samples(task, o, l);
     }
     if (given > usable)
-        return rhm_fail(error, RHM_INVALID, "the given sample sizes need %llu sequences (validation included), but the data set has %zu, of which %llu are kept for the test",
+        return rhm_fail(error, RHM_INVALID,
+                        "the given sample sizes need %llu sequences (validation included), but the data set has %zu, "
+                        "of which %llu are kept for the test",
                         (unsigned long long)given, data->count, (unsigned long long)*test);
     const uint64_t rest = usable - given;
     for (uint32_t l = task->levels; l >= 1; l--) {
@@ -96,8 +98,11 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
         training[l] = share - validation[l];
         /* Fewer samples than patches leave symbols unseen: no choice of bandwidth or ridge can make up for that. */
         if ((double)training[l] < task->patches[l] || validation[l] < 10)
-            return rhm_fail(error, RHM_INVALID, "too few samples for level %u: its share of the data set's %zu sequences is %llu for training and %llu for validation, but at least %.0f and 10 are needed",
-                            l, data->count, (unsigned long long)training[l], (unsigned long long)validation[l], task->patches[l]);
+            return rhm_fail(error, RHM_INVALID,
+                            "too few samples for level %u: its share of the data set's %zu sequences is %llu for "
+                            "training and %llu for validation, but at least %.0f and 10 are needed",
+                            l, data->count, (unsigned long long)training[l], (unsigned long long)validation[l],
+                            task->patches[l]);
     }
     return RHM_OK;
 }
@@ -106,8 +111,9 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
 static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_error *error) {
     size_t tokens = 1;
     if (data->levels < 1 || data->levels > RHM_MAX_LEVELS || data->branching < 2 || data->branching > RHM_MAX_BRANCHING)
-        return rhm_fail(error, RHM_INVALID, "the data set has %u levels and branching %u: allowed are 1 to %d and 2 to %d",
-                        data->levels, data->branching, RHM_MAX_LEVELS, RHM_MAX_BRANCHING);
+        return rhm_fail(error, RHM_INVALID,
+                        "the data set has %u levels and branching %u: allowed are 1 to %d and 2 to %d", data->levels,
+                        data->branching, RHM_MAX_LEVELS, RHM_MAX_BRANCHING);
     for (uint32_t l = 1; l <= data->levels; l++) {
         if (!rhm_size_mul(&tokens, data->branching))
             return rhm_fail(error, RHM_INVALID, "the data set has %u^%u tokens a sequence, which no memory can hold",
@@ -124,8 +130,8 @@ static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_
                             data->labels[i], data->label_vocab);
         for (size_t t = 0; t < tokens; t++)
             if (data->tokens[i * tokens + t] >= data->token_vocab)
-                return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u, but the data set has %u tokens", t, i,
-                                data->tokens[i * tokens + t], data->token_vocab);
+                return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u, but the data set has %u tokens",
+                                t, i, data->tokens[i * tokens + t], data->token_vocab);
     }
     return RHM_OK;
 }

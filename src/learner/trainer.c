@@ -21,15 +21,20 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
         return rhm_fail(error, RHM_INVALID, "width is %u: allowed are 1 to %d, or 0 for an automatic choice",
                         o.width > RHM_MAX_WIDTH ? o.width : o.max_width, RHM_MAX_WIDTH);
     if (!(o.max_seconds >= 0))
-        return rhm_fail(error, RHM_INVALID, "max_seconds is %g: allowed are positive numbers, or 0 for no limit", o.max_seconds);
+        return rhm_fail(error, RHM_INVALID, "max_seconds is %g: allowed are positive numbers, or 0 for no limit",
+                        o.max_seconds);
     if ((unsigned)o.solver > RHM_CHOLESKY)
         return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
     for (uint32_t l = 1; l <= levels; l++) {
         if (!(o.bandwidth[l] >= 0 && o.bandwidth[l] <= 1e6))
-            return rhm_fail(error, RHM_INVALID, "bandwidth of level %u is %g: allowed are positive numbers up to 1e6, or 0 for an automatic choice",
-                            l, o.bandwidth[l]);
+            return rhm_fail(
+                error, RHM_INVALID,
+                "bandwidth of level %u is %g: allowed are positive numbers up to 1e6, or 0 for an automatic choice", l,
+                o.bandwidth[l]);
         if (!((o.ridge[l] >= 0 && o.ridge[l] <= 1e6) || o.ridge[l] == RHM_RIDGE_PAPER))
-            return rhm_fail(error, RHM_INVALID, "ridge of level %u is %g: allowed are positive numbers up to 1e6, 0 for an automatic choice, or the paper's",
+            return rhm_fail(error, RHM_INVALID,
+                            "ridge of level %u is %g: allowed are positive numbers up to 1e6, 0 for an automatic "
+                            "choice, or the paper's",
                             l, o.ridge[l]);
         if (o.samples[l] > UINT64_C(1) << 53)
             return rhm_fail(error, RHM_INVALID, "%llu samples at level %u: allowed are at most 2^53",
@@ -75,8 +80,8 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
     };
     memcpy(r->limit, choice->limit, sizeof r->limit);
     if (!fit->solve.converged && !r->limit[0])
-        snprintf(r->limit, sizeof r->limit, "the solver stopped at residual %.1e after %u iterations", fit->solve.residual,
-                 fit->solve.iterations);
+        snprintf(r->limit, sizeof r->limit, "the solver stopped at residual %.1e after %u iterations",
+                 fit->solve.residual, fit->solve.iterations);
 }
 
 static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, const rhm_lesson *lesson,
@@ -107,7 +112,8 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
     if (status != RHM_OK)
         goto done;
     *separation = choice.fit.clusters.separation;
-    if ((status = rhm_ready_layer_make(&ready[level], &choice.fit.layer, level == lesson->task.levels, error)) != RHM_OK)
+    if ((status = rhm_ready_layer_make(&ready[level], &choice.fit.layer, level == lesson->task.levels, error)) !=
+        RHM_OK)
         goto done;
     fill_report(&report->level[level], &stage, &choice, begin);
     if ((status = diagnose(&report->level[level], &stage, lesson, &ready[level], error)) != RHM_OK)

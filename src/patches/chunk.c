@@ -144,7 +144,6 @@ static rhm_status look_up(const reading *r, rhm_fresh *fresh) {
         RHM_TRY(list_all(r));
     RHM_TRY(reserve(fresh, r->listed->count, r->words, r->error));
     if (fresh->count > 0) /* else there is no memory, which memcpy must not see even for 0 bytes */
-        if (fresh->count > 0)
         memcpy(fresh->tuples, r->listed->tuples, sizeof *fresh->tuples * fresh->count * r->words);
     return RHM_OK;
 }

@@ -7,21 +7,41 @@
 enum { WIDTH = 16 };
 typedef __m512 vec;
 
-static inline vec vec_zero(void) { return _mm512_setzero_ps(); }
-static inline vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
-static inline void vec_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
-static inline vec vec_set(float v) { return _mm512_set1_ps(v); }
-static inline vec vec_broadcast(const float *p) { return _mm512_set1_ps(*p); }
-static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
-static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
-static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
-static inline vec vec_round(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec vec_zero(void) {
+    return _mm512_setzero_ps();
+}
+static inline vec vec_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+static inline void vec_store(float *p, vec v) {
+    _mm512_storeu_ps(p, v);
+}
+static inline vec vec_set(float v) {
+    return _mm512_set1_ps(v);
+}
+static inline vec vec_broadcast(const float *p) {
+    return _mm512_set1_ps(*p);
+}
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline vec vec_mul(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
+static inline vec vec_sub(vec a, vec b) {
+    return _mm512_sub_ps(a, b);
+}
+static inline vec vec_round(vec a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 
 /* The sign bit of (-1)^n. Out of range the conversion yields 0x80000000, whose parity is even, as such floats are. */
 static inline vec vec_parity_sign(vec n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtps_epi32(n), 31));
 }
-static inline vec vec_xor(vec a, vec b) { return _mm512_xor_ps(a, b); }
+static inline vec vec_xor(vec a, vec b) {
+    return _mm512_xor_ps(a, b);
+}
 
 static inline float lane_sum(const float *lane) {
     const __m256 eight = _mm256_add_ps(_mm256_loadu_ps(lane), _mm256_loadu_ps(lane + 8));
@@ -31,8 +51,15 @@ static inline float lane_sum(const float *lane) {
 }
 
 /* Thirty-two registers: 24 accumulators. */
-enum { PHASE_PATCHES = 6, PHASE_VECTORS = 4, PRODUCT_CLASSES = 4, PRODUCT_PATCHES = 6, GRADIENT_CLASSES = 4, GRADIENT_VECTORS = 4 };
+enum {
+    PHASE_PATCHES = 6,
+    PHASE_VECTORS = 4,
+    PRODUCT_CLASSES = 4,
+    PRODUCT_PATCHES = 6,
+    GRADIENT_CLASSES = 4,
+    GRADIENT_VECTORS = 4
+};
 
 #define RHM_TABLE_NAME "avx512"
-#define RHM_TABLE_ISA RHM_ISA_AVX512
+#define RHM_TABLE_ISA  RHM_ISA_AVX512
 #include "kernels/x86/tile.h"

@@ -14,9 +14,9 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    BLOCK_PATCHES = 12,       /* patches whose features share a visit to the weights; whole PHASE and PRODUCT tiles */
-    BLOCK_CLASSES = 64,       /* classes whose partial sums fit on the stack */
-    BLOCK_FEATURES = 256,     /* frequencies whose features stay in the first-level cache, BLOCK_PATCHES at a time */
+    BLOCK_PATCHES = 12,   /* patches whose features share a visit to the weights; whole PHASE and PRODUCT tiles */
+    BLOCK_CLASSES = 64,   /* classes whose partial sums fit on the stack */
+    BLOCK_FEATURES = 256, /* frequencies whose features stay in the first-level cache, BLOCK_PATCHES at a time */
 };
 _Static_assert(BLOCK_PATCHES % PHASE_PATCHES == 0 && BLOCK_PATCHES % PRODUCT_PATCHES == 0, "blocks hold whole tiles");
 _Static_assert(RHM_LANES % WIDTH == 0 && BLOCK_FEATURES % (PHASE_VECTORS * WIDTH) == 0, "tiles hold whole lane groups");
@@ -118,15 +118,15 @@ INLINE void product_tile(const float *w, size_t w_stride, const float *x, size_t
 }
 
 /* All patches against one tile of classes, whose weights meanwhile stay in the first-level cache. */
-INLINE void product_columns(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length, float *lane,
-                            size_t lane_stride, size_t count, size_t classes) {
+INLINE void product_columns(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length,
+                            float *lane, size_t lane_stride, size_t count, size_t classes) {
     size_t i = 0;
     for (; i + PRODUCT_PATCHES <= count; i += PRODUCT_PATCHES)
         product_tile(w, w_stride, x + i * x_stride, x_stride, length, lane + i * lane_stride * RHM_LANES, lane_stride,
                      PRODUCT_PATCHES, classes);
     for (; i < count; i++)
-        product_tile(w, w_stride, x + i * x_stride, x_stride, length, lane + i * lane_stride * RHM_LANES, lane_stride, 1,
-                     classes);
+        product_tile(w, w_stride, x + i * x_stride, x_stride, length, lane + i * lane_stride * RHM_LANES, lane_stride,
+                     1, classes);
 }
 
 static void product_block(const float *w, size_t w_stride, const float *x, size_t x_stride, size_t length, float *lane,
