@@ -166,6 +166,7 @@ static rhm_status prepare(training *t, rhm_train_options *options, const rhm_set
 static rhm_status write_results(const training *t, const rhm_settings *settings, double seconds, rhm_error *error) {
     json_t *instance = t->known ? rhm_report_instance(t->known, &t->analysis)
                                 : rhm_report_unknown_instance(t->vocab, t->branching, t->levels);
+    const uint64_t peak_rss_nbytes = rhm_report_peak_rss_nbytes();
     /* Ceilings take a second to measure: only for those who will read them. */
     rhm_report_ceilings measured, *ceilings = NULL;
     if (settings->report) {
@@ -175,7 +176,9 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     json_t *machine = rhm_report_machine(t->engine, ceilings);
     char *text;
     RHM_TRY(rhm_report_text(
-        &text, rhm_report_training(settings, instance, machine, ceilings, &t->report, t->model, seconds), error));
+        &text,
+        rhm_report_training(settings, instance, machine, ceilings, &t->report, t->model, seconds, peak_rss_nbytes),
+        error));
     rhm_status status = rhm_model_set_report(t->model, text, error);
     if (status == RHM_OK && settings->output)
         status = rhm_model_save(t->model, settings->output, error);

@@ -171,7 +171,8 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
 }
 
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
-                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds) {
+                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds,
+                            uint64_t peak_rss_nbytes) {
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
     json_t *levels = json_array();
@@ -198,7 +199,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                      "test", test,
                      "model_hash", hash,
                      "seconds", rhm_json_number(seconds),
-                     "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+                     "peak_rss_bytes", rhm_json_unsigned(peak_rss_nbytes));
 }
 
 /* clang-format on */

@@ -37,10 +37,11 @@ json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *
 
 json_t *rhm_report_command(const rhm_settings *settings); /* the command line, quoted for a shell */
 
-/* The whole report of `rhm train` (schema rhm-report/1); takes over `instance` and `machine`. */
+/* The whole report of `rhm train` (schema rhm-report/1); takes over `instance` and `machine`. The peak is the run's
+ * own, taken before ceilings were measured. */
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
                             const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model,
-                            double seconds);
+                            double seconds, uint64_t peak_rss_nbytes);
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 
