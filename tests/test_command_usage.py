@@ -172,12 +172,12 @@ def test_interruption_is_clean(tmp_path, command, number):
 # ---- what is shown -----------------------------------------------------------------------------------------------------
 
 
-def on_a_terminal(*arguments, cwd):
-    """Standard error of a run whose standard error is a terminal."""
+def on_a_terminal(*arguments, cwd, until=None):
+    """Standard error of a run whose standard error is a terminal; interrupted once `until` has shown."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen([RHM, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
-    seen = b""
+    seen, status = b"", 0
     while True:
         ready, _, _ = select.select([ours], [], [], 60)
         assert ready
@@ -188,17 +188,20 @@ def on_a_terminal(*arguments, cwd):
         if not part:
             break
         seen += part
-    assert process.wait() == 0
+        if until and until in seen:
+            process.send_signal(signal.SIGINT)
+            until, status = None, 130
+    assert process.wait() == status
     os.close(ours)
     return seen.decode()
 
 
 def test_progress_only_on_a_terminal(here, tmp_path):
     assert "\x1b" not in (here / "train.txt").read_text() and "\r" not in (here / "train.txt").read_text()
-    long = ["sample", "--samples", "2000000", "-o", "d.h5"]
-    seen = on_a_terminal(*long, cwd=tmp_path)
-    assert "sampling" in seen and "%" in seen and "/s" in seen and "left" in seen
-    assert seen.endswith("\r\x1b[K")  # the line is gone at the end
+    endless = ["eval", str(here / "m.h5"), "--test-samples", "1e9"]
+    seen = on_a_terminal(*endless, cwd=tmp_path, until=b"left")
+    assert "evaluating" in seen and "%" in seen and "/s" in seen
+    assert "\r\x1b[Krhm eval: interrupted by signal 2" in seen  # the bar is gone at the end
     short = ["sample", "--samples", "1000", "-o", "d.h5"]
     assert run(*short, cwd=tmp_path).stderr == ""
     assert on_a_terminal(*short, "--progress", "off", cwd=tmp_path) == ""

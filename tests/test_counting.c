@@ -247,6 +247,37 @@ static void blindness_comes_and_goes(void **state) {
     rhm_engine_destroy(engine);
 }
 
+/* Two patches that agree in all of their hashes that the index keeps, again and again. */
+static const uint32_t twin[2][2] = {{33007, 40774}, {40388, 14183}};
+
+static void draw_twins(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                       uint16_t *labels) {
+    (void)context;
+    (void)level;
+    for (size_t i = 0; i < count; i++) {
+        leaves[2 * i] = (uint16_t)twin[mixed(first + i) % 2][0];
+        leaves[2 * i + 1] = (uint16_t)twin[mixed(first + i) % 2][1];
+        labels[i] = 0;
+    }
+}
+
+static void equal_hashes_are_told_apart(void **state) {
+    (void)state;
+    enum { SAMPLES = 100000 };
+    const uint64_t a = rhm_index_hash(twin[0], 2), b = rhm_index_hash(twin[1], 2);
+    assert_int_equal((uint32_t)a, (uint32_t)b);
+    assert_int_equal(rhm_index_part_of(a), rhm_index_part_of(b));
+    const stream s = {draw_twins, NULL, 1, 1, 2, 1};
+    reader r = read_one_by_one(&s, SAMPLES);
+    assert_int_equal(r.cell.count, 2);
+    for (size_t call = 1000; call <= SAMPLES; call *= 10) {
+        rhm_patches patches = count_stream(&s, &r, SAMPLES, call, 2);
+        assert_non_null(patches.index[1].part);
+        rhm_patches_destroy(&patches);
+    }
+    free_reader(&r);
+}
+
 /* An interrupt at any moment leaves a collection of the first samples, with which one can go on. */
 static volatile sig_atomic_t interrupted;
 
@@ -293,9 +324,8 @@ static void interrupts_leave_whole_rounds(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(patches_of_a_grammar),
-        cmocka_unit_test(moods_of_a_stream),
-        cmocka_unit_test(blindness_comes_and_goes),
+        cmocka_unit_test(patches_of_a_grammar),          cmocka_unit_test(moods_of_a_stream),
+        cmocka_unit_test(blindness_comes_and_goes),      cmocka_unit_test(equal_hashes_are_told_apart),
         cmocka_unit_test(interrupts_leave_whole_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/engine.h"
 
 enum {
     BLOCK_TOKENS = 1 << 22, /* tokens whose subtrees are evaluated together, each distinct one once */
@@ -50,7 +51,6 @@ typedef struct block {
     const rhm_engine *engine;
     const rhm_model *model;
     const rhm_ready_layer *ready;
-    const char *stage;
     rhm_patch_source *source;
     const void *context;
     uint32_t *ids; /* (block): the distinct sequence of each sample, or NULL */
@@ -67,7 +67,7 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
     rhm_status status = rhm_embeddings_one_hot(&table[model->levels + 1], model->token_vocab, error);
     uint64_t clamped = 0;
     if (status != RHM_OK ||
-        (status = rhm_patches_add(&patches, b->engine, b->stage, b->source, b->context, first, count, b->ids, error)) !=
+        (status = rhm_patches_add(&patches, b->engine, NULL, b->source, b->context, first, count, b->ids, error)) !=
             RHM_OK ||
         (status = rhm_embed_subtrees(table, b->engine, b->ready, &patches, &clamped, error)) != RHM_OK ||
         (status = rhm_embed(out, b->engine, &b->ready[1], &patches.subtree[1], &table[2], &clamped, error)) != RHM_OK)
@@ -103,7 +103,7 @@ rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, c
         tokens *= model->branching;
     uint64_t size = BLOCK_TOKENS / tokens;
     size = size < FEWEST_SEQUENCES ? FEWEST_SEQUENCES : size > MOST_SEQUENCES ? MOST_SEQUENCES : size;
-    block b = {engine, model, ready, stage, source, context, NULL};
+    block b = {engine, model, ready, source, context, NULL};
     if ((predicted || posterior) && !(b.ids = RHM_NEW(uint32_t, size, 1, 1, "sequence ids", error)))
         return RHM_NO_MEMORY;
     rhm_status status = RHM_OK;
@@ -111,6 +111,7 @@ rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, c
         const uint64_t now = count - done < size ? count - done : size;
         status = run_block(&b, first + done, now, score, predicted ? predicted + done : NULL,
                            posterior ? posterior + done * model->classes : NULL, error);
+        rhm_engine_progress(engine, stage, done + now, count);
     }
     rhm_free(b.ids);
     return status;

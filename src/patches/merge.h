@@ -40,7 +40,7 @@ typedef struct rhm_merge {
     size_t known[RHM_MAX_LEVELS + 1]; /* members when the round began; cells at level - 1 */
 
     uint32_t level;      /* in hand */
-    size_t parts;        /* 1 or RHM_INDEX_PARTS */
+    size_t parts;        /* a power of two, up to RHM_INDEX_PARTS */
     size_t listed_count; /* of all chunks */
     size_t listed_capacity;
     rhm_listed *listed;        /* (listed_count): by chunk, then by part */

@@ -6,7 +6,11 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-enum { AHEAD = 8 }; /* places requested before they are looked at */
+enum {
+    AHEAD = 16,     /* places requested before they are looked at */
+    LONG_RUN = 128, /* tuples of a chunk in a part, to make requesting worth while */
+    PARTS_PER_THREAD = 4,
+};
 
 static rhm_intern *members(const rhm_merge *m) {
     return m->level < m->patches->level ? &m->patches->cell : &m->patches->subtree[m->level];
@@ -26,7 +30,7 @@ static void name_children(const rhm_merge *m, rhm_patch_chunk *chunk) {
 }
 
 static size_t part_of(const rhm_merge *m, uint64_t hash) {
-    return m->parts == 1 ? 0 : rhm_index_part_of(hash);
+    return rhm_index_part_of(hash) * m->parts / RHM_INDEX_PARTS;
 }
 
 /* A counting sort by part; the entries of a part stay in order. */
@@ -67,11 +71,8 @@ static rhm_status reserve_places(const rhm_merge *m, size_t part, rhm_error *err
     if (index->direct)
         return RHM_OK;
     for (size_t c = 0; c < m->chunks; c++)
-        if (m->parts > 1)
-            more[part] += dealt_end(m, c, part) - dealt_begin(m, c, part);
-        else
-            for (size_t k = 0; k < dealt_end(m, c, 0); k++)
-                more[rhm_index_part_of(m->listed[m->of_chunk[c].begin + k].hash)]++;
+        for (size_t k = dealt_begin(m, c, part); k < dealt_end(m, c, part); k++)
+            more[rhm_index_part_of(m->listed[m->of_chunk[c].begin + k].hash)]++;
     for (size_t p = 0; p < RHM_INDEX_PARTS; p++)
         RHM_TRY(rhm_index_reserve(&index->part[p], more[p], error));
     return RHM_OK;
@@ -101,6 +102,12 @@ static uint32_t *find_place(const rhm_merge *m, const uint32_t *tuple, uint64_t 
     }
 }
 
+static void request(const rhm_index *index, const rhm_fresh *fresh, const rhm_listed *listed, size_t words) {
+    __builtin_prefetch(fresh->tuples + listed->entry * words);
+    if (index->part)
+        __builtin_prefetch(rhm_index_first_slot(index, listed->hash));
+}
+
 static rhm_status insert(void *context, size_t part, int thread, rhm_error *error) {
     (void)thread;
     rhm_merge *m = context;
@@ -111,13 +118,12 @@ static rhm_status insert(void *context, size_t part, int thread, rhm_error *erro
     for (size_t c = 0; c < m->chunks; c++) {
         const rhm_fresh *fresh = &m->chunk[c].fresh[m->level];
         const rhm_listed *listed = m->listed + m->of_chunk[c].begin;
-        const size_t before = share->count, end = dealt_end(m, c, part);
-        for (size_t k = dealt_begin(m, c, part); k < end; k++) {
-            if (k + AHEAD < end) {
-                __builtin_prefetch(fresh->tuples + listed[k + AHEAD].entry * words);
-                if (index->part)
-                    __builtin_prefetch(rhm_index_first_slot(index, listed[k + AHEAD].hash));
-            }
+        const size_t before = share->count, begin = dealt_begin(m, c, part), end = dealt_end(m, c, part);
+        for (size_t k = begin; k < end && k < begin + AHEAD; k++)
+            request(index, fresh, &listed[k], words);
+        for (size_t k = begin; k < end; k++) {
+            if (k + AHEAD < end)
+                request(index, fresh, &listed[k + AHEAD], words);
             const uint32_t *tuple = fresh->tuples + listed[k].entry * words;
             uint32_t *code = find_place(m, tuple, listed[k].hash);
             if (*code == 0) {
@@ -235,6 +241,15 @@ static rhm_status reserve_members(const rhm_merge *m, size_t more, rhm_error *er
     return RHM_OK;
 }
 
+/* A power of two: enough for the threads, more where there is much to do. */
+static size_t parts_for(const rhm_merge *m) {
+    size_t parts = RHM_INDEX_PARTS;
+    while (parts / 2 >= (size_t)rhm_engine_threads(m->engine) * PARTS_PER_THREAD &&
+           m->listed_count / m->chunks < parts * LONG_RUN)
+        parts /= 2;
+    return parts;
+}
+
 rhm_status rhm_merge_level(rhm_merge *m, rhm_error *error) {
     rhm_intern *set = members(m);
     m->listed_count = 0;
@@ -245,7 +260,7 @@ rhm_status rhm_merge_level(rhm_merge *m, rhm_error *error) {
     if (m->listed_count == 0)
         return RHM_OK;
     const bool alone = m->listed_count < RHM_MERGE_FEW;
-    m->parts = alone ? 1 : RHM_INDEX_PARTS;
+    m->parts = alone ? 1 : parts_for(m);
     RHM_TRY(reserve_listed(m, error));
     RHM_TRY(widen(m, error));
     RHM_TRY(rhm_merge_run(m, m->chunks, alone, deal, error));

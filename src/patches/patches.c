@@ -130,7 +130,8 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
             (status = rhm_merge_round(&merge, used, &listed, error)) != RHM_OK ||
             (status = account(patches, engine, error)) != RHM_OK)
             break;
-        rhm_engine_progress(engine, stage, r.first + r.count, first + count);
+        if (stage)
+            rhm_engine_progress(engine, stage, r.first + r.count, first + count);
         chunks = listed < used * (r.chunk_samples / 64) ? chunks * 2 : threads * CHUNKS_PER_THREAD;
     }
 done:

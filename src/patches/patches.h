@@ -52,7 +52,7 @@ void rhm_patches_destroy(rhm_patches *patches);
 /*
  * Count samples first..first+count-1. After RHM_INTERRUPTED the collection has the first of them, as far as
  * patches->samples says; after any other failure it can only be destroyed. `stage` names the work for the progress
- * display, which shows `first` as done already. ids is NULL or (count) and receives the distinct patch of every sample.
+ * display, which shows `first` as done already; NULL shows nothing. ids is NULL or (count) and receives the distinct patch of every sample.
  */
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);
