@@ -25,6 +25,13 @@ typedef enum rhm_solver {
     RHM_CHOLESKY, /* LAPACKE in double precision */
 } rhm_solver;
 
+/* How the counts of (first patch, label) come about. The law is the same. */
+typedef enum rhm_draw {
+    RHM_DRAW_AUTO,    /* counts at the levels whose table of probabilities is affordable, samples at the others */
+    RHM_DRAW_SAMPLES, /* draw and count samples: time in proportion to N */
+    RHM_DRAW_COUNTS,  /* draw the multinomial counts: time independent of N; refused where the table is too large */
+} rhm_draw;
+
 /* Value of an entry of rhm_train_options.ridge: lambda = 1/|P_l|, as the paper has it. */
 #define RHM_RIDGE_PAPER (-1.0)
 
@@ -35,6 +42,8 @@ typedef struct rhm_train_options {
     double ridge[RHM_MAX_LEVELS + 1];     /* lambda_l, or RHM_RIDGE_PAPER */
     uint32_t width;                       /* M, features are 2M; 0: auto */
     rhm_solver solver;
+    rhm_draw draw;
+    bool raw;              /* every sample is a patch of its own: the paper's computation, for comparison */
     double tolerance;      /* relative residual to stop at; 0: 1e-4 */
     uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e9 */
     uint32_t max_width;    /* largest M that auto may choose; 0: 4096 */
@@ -46,6 +55,7 @@ typedef struct rhm_train_options {
 /* What happened at one level. NAN where a diagnostic has no meaning (training on data without a grammar). */
 typedef struct rhm_level_report {
     uint32_t level;
+    rhm_draw draw; /* RHM_DRAW_SAMPLES or RHM_DRAW_COUNTS */
     uint64_t samples;
     uint64_t validation_samples;
     uint64_t distinct_patches;

@@ -72,11 +72,16 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
                                  rhm_error *error) {
     *out = (rhm_train_options){
         .solver = (rhm_solver)settings->training.solver,
+        .draw = (rhm_draw)settings->training.draw,
+        .raw = settings->training.distinct != 0,
         .tolerance = settings->training.tolerance,
         .max_seconds = settings->training.max_seconds,
         .seed = rhm_settings_data_seed(settings),
         .test_samples = rhm_option_given(settings, "test-samples") ? settings->test_samples : 0,
     };
+    if (out->raw && out->draw == RHM_DRAW_COUNTS)
+        return rhm_option_refuse(settings, "distinct", "has nothing to compute on with --draw counts: leave one out",
+                                 error);
     RHM_TRY(rhm_settings_budget(out, settings, levels, error));
     RHM_TRY(rhm_settings_by_level(out->bandwidth, settings, "bandwidth", &settings->training.bandwidth, levels, error));
     return rhm_settings_by_level(out->ridge, settings, "ridge", &settings->training.ridge, levels, error);
@@ -85,7 +90,7 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
 /* ---- training on a file ---------------------------------------------------------------------------------- */
 
 static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *error) {
-    static const char *const useless[] = {"grammar", "rules", "rule-sampling", "require-identifiable"};
+    static const char *const useless[] = {"grammar", "rules", "rule-sampling", "require-identifiable", "draw"};
     for (size_t i = 0; i < sizeof useless / sizeof *useless; i++)
         RHM_TRY(rhm_option_refuse(settings, useless[i],
                                   "has no effect with --data, whose sequences are not drawn: leave it out", error));
@@ -245,7 +250,7 @@ const rhm_command rhm_command_train = {
     .description =
         "Train the layerwise learner of arXiv 2601.19756, level L first, on fresh samples of a grammar or on the "
         "sequences of a file, and measure its accuracy on sequences it has not seen.",
-    .groups = {&rhm_instance_options, &own_options, &rhm_budget_options, &rhm_method_options, &rhm_thread_options,
+    .groups = {&rhm_instance_options, &own_options, &rhm_budget_options, &rhm_draw_options, &rhm_method_options, &rhm_thread_options,
                &rhm_kernel_options},
     .run = run,
 };

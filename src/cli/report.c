@@ -141,9 +141,10 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                                 "bandwidth", rhm_json_number(level->bandwidth_seconds),
                                 "solve", rhm_json_number(level->solve_seconds),
                                 "total", rhm_json_number(level->total_seconds));
-    return json_pack("{s:i, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
                      " s:b, s:s, s:o, s:o, s:o}",
                      "level", (int)level->level,
+                     "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                      "samples", rhm_json_unsigned(level->samples),
                      "validation_samples", rhm_json_unsigned(level->validation_samples),
                      "distinct_patches", rhm_json_unsigned(level->distinct_patches),
@@ -178,8 +179,9 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
     json_t *levels = json_array();
     for (uint32_t level = train->levels; level >= 1; level--)
         json_array_append_new(levels, report_level(&train->level[level], ceilings));
-    json_t *options = json_pack("{s:s, s:o, s:o, s:o}",
+    json_t *options = json_pack("{s:s, s:b, s:o, s:o, s:o}",
                                 "solver", rhm_solver_name((rhm_solver)settings->training.solver),
+                                "distinct", settings->training.distinct == 0,
                                 "tolerance", rhm_json_number(settings->training.tolerance),
                                 "data_seed", rhm_json_unsigned(rhm_settings_data_seed(settings)),
                                 "data", settings->data ? rhm_json_text(settings->data) : json_null());

@@ -18,6 +18,9 @@ static const rhm_word solvers[] = {
     {"cg", RHM_CG}, {"gd", RHM_GD}, {"gd-paper", RHM_GD_PAPER}, {"cholesky", RHM_CHOLESKY}, {NULL, 0}};
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const rhm_word ridges[] = {{"auto", 0}, {"paper", RHM_RIDGE_PAPER}, {NULL, 0}};
+static const rhm_word draws[] = {
+    {"auto", RHM_DRAW_AUTO}, {"samples", RHM_DRAW_SAMPLES}, {"counts", RHM_DRAW_COUNTS}, {NULL, 0}};
+static const rhm_word on_off[] = {{"on", 0}, {"off", 1}, {NULL, 0}};
 static const rhm_word progress_modes[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
 
 #define AT(member) offsetof(rhm_settings, member)
@@ -106,7 +109,7 @@ static const rhm_option budget[] = {
      .kind = RHM_OPTION_COUNT,
      .argument = "N",
      .unit = "samples per stage",
-     .fallback = "1e9",
+     .fallback = "1e12",
      .least = 1,
      .greatest = MOST_SAMPLES,
      .place = AT(training.max_samples),
@@ -120,6 +123,26 @@ static const rhm_option budget[] = {
      .greatest = RHM_MAX_WIDTH,
      .place = AT(training.max_width),
      .help = "Largest width that --width auto may choose."},
+    {0}};
+
+static const rhm_option draw[] = {
+    {.name = "draw",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "samples|counts|auto",
+     .fallback = "auto",
+     .words = draws,
+     .place = AT(training.draw),
+     .help = "Where the counts of (first patch, label) come from: samples, drawn and counted one by one; or their "
+             "multinomial law, drawn directly at a cost that does not depend on the number of samples. auto: counts "
+             "where the table of probabilities is small enough (the lowest levels), else samples."},
+    {.name = "distinct",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "on|off",
+     .fallback = "on",
+     .words = on_off,
+     .place = AT(training.distinct),
+     .help = "off: compute on every sample, without recognising equal patches. The same regression at the cost that "
+             "others pay for it, for comparison."},
     {0}};
 
 static const rhm_option method[] = {
@@ -243,6 +266,7 @@ static const rhm_option kernels[] = {
 
 const rhm_option_group rhm_instance_options = {"Instance", instance};
 const rhm_option_group rhm_budget_options = {"Size of the training", budget};
+const rhm_option_group rhm_draw_options = {"Samples", draw};
 const rhm_option_group rhm_method_options = {"Method of the training", method};
 const rhm_option_group rhm_thread_options = {"Running", threads};
 const rhm_option_group rhm_kernel_options = {"Kernels and memory", kernels};

@@ -24,7 +24,7 @@ typedef struct rhm_settings {
     struct {
         rhm_list samples, bandwidth, ridge, parents;
         uint64_t width, max_samples, max_width;
-        int solver;
+        int solver, draw, distinct;
         double tolerance, max_seconds;
     } training;
 
@@ -62,6 +62,7 @@ typedef struct rhm_command {
 
 extern const rhm_option_group rhm_instance_options; /* --vocab ... --grammar */
 extern const rhm_option_group rhm_budget_options;   /* --samples, --width and their limits */
+extern const rhm_option_group rhm_draw_options;     /* --draw, --distinct */
 extern const rhm_option_group rhm_method_options;   /* --bandwidth ... --max-seconds */
 extern const rhm_option_group rhm_thread_options;   /* --threads, --placement, --progress */
 extern const rhm_option_group rhm_kernel_options;   /* --isa, --backend, --memory-limit */

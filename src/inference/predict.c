@@ -63,7 +63,7 @@ rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_m
     rhm_score score = {0};
     rhm_status status = rhm_ready_model(ready, model, error);
     if (status == RHM_OK) {
-        const rhm_grammar_source source = {sampler, stream};
+        const rhm_grammar_source source = {grammar, seed, sampler, stream};
         status = rhm_run_sequences(engine, model, ready, "evaluating", rhm_draw_from_grammar, &source, first, count,
                                    &score, NULL, NULL, error);
         rhm_ready_model_clear(ready);

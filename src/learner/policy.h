@@ -10,6 +10,7 @@
 
 /* Separation / radius that a stage aims at, and below which the level above is bound to fail. */
 #define RHM_TARGET_GAP 2.5
+#define RHM_SATURATED_GAP 20.0 /* where samples cost nothing */
 #define RHM_LEAST_GAP  1.0
 
 typedef struct rhm_choice {

@@ -217,3 +217,23 @@ rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double
     RHM_TRY(rhm_operator_set_weights(&problem->op, problem->operand, error));
     return run_pass(problem, output_factor, out, error);
 }
+
+static bool is_zero(const double *w, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (w[i] != 0)
+            return false;
+    return true;
+}
+
+rhm_status rhm_regression_residual(rhm_regression *problem, double lambda, const double *target, const double *w,
+                                   double *residual, rhm_error *error) {
+    const size_t size = rhm_regression_size(problem);
+    if (is_zero(w, size)) {
+        memcpy(residual, target, sizeof *target * size);
+        return RHM_OK;
+    }
+    RHM_TRY(rhm_regression_apply(problem, w, residual, error));
+    for (size_t i = 0; i < size; i++)
+        residual[i] = target[i] - residual[i] - lambda * w[i];
+    return RHM_OK;
+}

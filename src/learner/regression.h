@@ -48,6 +48,10 @@ rhm_status rhm_regression_target(rhm_regression *problem, double *out, rhm_error
 /* out = C w */
 rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double *out, rhm_error *error);
 
+/* residual = target - (C + lambda I) w; without a pass where w is zero. */
+rhm_status rhm_regression_residual(rhm_regression *problem, double lambda, const double *target, const double *w,
+                                   double *residual, rhm_error *error);
+
 /* Floats in a matrix with a row per class. */
 static inline size_t rhm_regression_size(const rhm_regression *problem) {
     return problem->classes * problem->stride;

@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "learner/coarse.h"
 #include "learner/gaussian.h"
 
 static double dot(const double *a, const double *b, size_t n) {
@@ -20,15 +21,6 @@ static void show(const rhm_regression *p, const rhm_solve_result *result) {
         rhm_engine_progress(p->engine, p->stage, result->iterations, 0);
 }
 
-/* residual = B - (C + lambda I) w */
-static rhm_status residual_of(rhm_regression *p, double lambda, const double *target, const double *w, double *residual,
-                              rhm_error *error) {
-    RHM_TRY(rhm_regression_apply(p, w, residual, error));
-    for (size_t i = 0; i < rhm_regression_size(p); i++)
-        residual[i] = target[i] - residual[i] - lambda * w[i];
-    return RHM_OK;
-}
-
 /* Every class is a system of its own with the same matrix; one pass serves them all. */
 static rhm_status conjugate_gradients(rhm_regression *p, const rhm_solve_options *o, const double *target, double *w,
                                       rhm_solve_result *result, rhm_error *error) {
@@ -39,7 +31,7 @@ static rhm_status conjugate_gradients(rhm_regression *p, const rhm_solve_options
     rhm_status status = r && square ? RHM_OK : RHM_NO_MEMORY;
     double *direction = r + size, *image = r + 2 * size;
     if (status == RHM_OK)
-        status = residual_of(p, o->lambda, target, w, r, error);
+        status = rhm_regression_residual(p, o->lambda, target, w, r, error);
     if (status != RHM_OK)
         goto done;
     memcpy(direction, r, sizeof *r * size);
@@ -89,7 +81,7 @@ static rhm_status gradient_descent(rhm_regression *p, const rhm_solve_options *o
     rhm_status status;
     double least = INFINITY;
     int stalls = 0;
-    while ((status = residual_of(p, o->lambda, target, w, r, error)) == RHM_OK) {
+    while ((status = rhm_regression_residual(p, o->lambda, target, w, r, error)) == RHM_OK) {
         const double total = dot(r, r, size);
         stalls = total < least ? 0 : stalls + 1;
         least = fmin(least, total);
@@ -152,7 +144,10 @@ rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, 
     if (!o.max_iterations)
         o.max_iterations = default_iterations(o.solver);
     switch (o.solver) {
-    case RHM_CG: RHM_TRY(conjugate_gradients(problem, &o, target, w, result, error)); break;
+    case RHM_CG:
+        RHM_TRY(o.coarse ? rhm_coarse_solve(o.coarse, problem, &o, target, w, result, error)
+                         : conjugate_gradients(problem, &o, target, w, result, error));
+        break;
     case RHM_GD: {
         double top;
         RHM_TRY(rhm_top_eigenvalue(problem, &top, error));
@@ -175,7 +170,7 @@ rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, 
     double *r = RHM_NEW(double, size, 1, 1, "residual", error);
     if (!r)
         return RHM_NO_MEMORY;
-    const rhm_status status = residual_of(problem, o.lambda, target, w, r, error);
+    const rhm_status status = rhm_regression_residual(problem, o.lambda, target, w, r, error);
     const double norm = sqrt(dot(target, target, size));
     result->residual = norm > 0 ? sqrt(dot(r, r, size)) / norm : 0;
     /* Rounding to float moves the residual by parts in 10^7, which is no failure to converge. */

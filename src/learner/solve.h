@@ -5,12 +5,15 @@
 #include "learner/regression.h"
 #include "rhm/learner.h"
 
+struct rhm_coarse;
+
 typedef struct rhm_solve_options {
     rhm_solver solver;
     double lambda;
     double tolerance;
     double patch_count;      /* |P_l|, for the step of gd-paper */
     uint32_t max_iterations; /* 0: as many as the solver could sensibly need */
+    struct rhm_coarse *coarse; /* preconditions conjugate gradients, or NULL */
 } rhm_solve_options;
 
 typedef struct rhm_solve_result {

@@ -7,7 +7,9 @@
 #include "rhm/sampling.h"
 
 typedef struct rhm_grammar_source {
-    const rhm_sampler *sampler;
+    const rhm_grammar *grammar;
+    uint64_t seed;
+    const rhm_sampler *sampler; /* of that grammar and seed */
     uint32_t stream;
 } rhm_grammar_source;
 

@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "learner/coarse.h"
 #include "learner/gaussian.h"
 
 double rhm_seconds(void) {
@@ -15,9 +16,24 @@ double rhm_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, uint32_t level, rhm_stream_of_samples stream,
-                           rhm_error *error) {
+/* A rule of the problem alone: the model depends on it. */
+static rhm_status choose_draw(rhm_sample_set *set, const rhm_train_options *options, uint32_t level,
+                              rhm_error *error) {
+    const double cells = set->stream.grammar ? rhm_patches_table_cells(set->stream.grammar->grammar, level) : HUGE_VAL;
+    const bool affordable = cells <= RHM_PATCHES_MOST_TABLE_CELLS;
+    if (options->draw == RHM_DRAW_COUNTS && !affordable)
+        return rhm_fail(error, RHM_INVALID,
+                        "the counts of level %u cannot be drawn directly: its table has %.3g cells (first patch, "
+                        "label) and allowed are %.3g; draw samples there, or leave the choice to auto",
+                        level, cells, (double)RHM_PATCHES_MOST_TABLE_CELLS);
+    set->counted = affordable && options->draw != RHM_DRAW_SAMPLES && !options->raw;
+    return RHM_OK;
+}
+
+static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
+                           rhm_stream_of_samples stream, rhm_error *error) {
     set->stream = stream;
+    RHM_TRY(choose_draw(set, options, level, error));
     RHM_TRY(rhm_patches_init(&set->patches, level, task->levels, task->branching, task->classes, error));
     return rhm_embeddings_one_hot(&set->table[task->levels + 1], task->token_vocab, error);
 }
@@ -33,9 +49,9 @@ rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_
                           const rhm_train_options *options, const rhm_ready_layer *ready, uint32_t level,
                           rhm_stream_of_samples training, rhm_stream_of_samples validation, rhm_error *error) {
     *stage = (rhm_stage){.engine = engine, .task = task, .options = options, .ready = ready, .level = level};
-    rhm_status status = set_init(&stage->training, task, level, training, error);
+    rhm_status status = set_init(&stage->training, task, options, level, training, error);
     if (status == RHM_OK)
-        status = set_init(&stage->validation, task, level, validation, error);
+        status = set_init(&stage->validation, task, options, level, validation, error);
     if (status != RHM_OK)
         rhm_stage_clear(stage);
     return status;
@@ -55,8 +71,15 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     char label[64];
     snprintf(label, sizeof label, "level %u: %s", stage->level, what);
     double begin = rhm_seconds();
-    RHM_TRY(rhm_patches_add(&set->patches, stage->engine, label, set->stream.source, set->stream.context, have,
-                            samples - have, NULL, error));
+    if (set->counted) {
+        const rhm_grammar_source *from = set->stream.grammar;
+        RHM_TRY(rhm_patches_draw(&set->patches, stage->engine, from->grammar, from->seed, from->stream, set->draws,
+                                 samples - have, error));
+        set->draws++;
+    } else {
+        RHM_TRY(rhm_patches_add(&set->patches, stage->engine, label, set->stream.source, set->stream.context, have,
+                                samples - have, NULL, error));
+    }
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
     stage->sample_seconds += rhm_seconds() - begin;
@@ -154,6 +177,7 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
                      }};
     rhm_ready_layer ready = {0};
     rhm_regression problem = {0};
+    rhm_coarse coarse = {0};
     double *target = NULL;
     rhm_status status = rhm_layer_alloc(&fit->layer, error);
     if (status != RHM_OK)
@@ -173,8 +197,16 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     char label[64];
     problem.stage = label;
     snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
+    const size_t coarse_size =
+        stage->options->solver == RHM_CG ? rhm_coarse_size(problem.rows.count, width) : 0;
+    if (coarse_size && (status = rhm_coarse_init(&coarse, coarse_size, stage->engine, &ready,
+                                                 &stage->training.table[stage->level + 1],
+                                                 &stage->training.patches.subtree[stage->level],
+                                                 &stage->training.counts, error)) != RHM_OK)
+        goto done;
     const rhm_solve_options solve = {
         .solver = stage->options->solver,
+        .coarse = coarse_size ? &coarse : NULL,
         .lambda = ridge,
         .tolerance = stage->options->tolerance,
         .patch_count = task->patches[stage->level],
@@ -189,8 +221,9 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     stage->fits++;
 done:
     stage->fit_seconds += rhm_seconds() - begin;
-    stage->flops += problem.flops;
+    stage->flops += problem.flops + coarse.regression.flops;
     rhm_free(target);
+    rhm_coarse_clear(&coarse);
     rhm_regression_clear(&problem);
     rhm_ready_layer_clear(&ready);
     if (status != RHM_OK)

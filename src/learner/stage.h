@@ -8,6 +8,7 @@
 #include "learner/cluster.h"
 #include "learner/layer.h"
 #include "learner/solve.h"
+#include "learner/source.h"
 #include "patches/patches.h"
 #include "rhm/learner.h"
 
@@ -16,6 +17,7 @@ typedef struct rhm_stream_of_samples {
     rhm_patch_source *source;
     const void *context;
     uint64_t available; /* UINT64_MAX: no end */
+    const rhm_grammar_source *grammar; /* whose counts can be drawn directly, or NULL */
 } rhm_stream_of_samples;
 
 /* What the learner is told about the problem; nothing of it comes from the rules. */
@@ -28,6 +30,8 @@ typedef struct rhm_task {
 /* One half of a stage's data: counted patches and the embeddings of their subtrees. */
 typedef struct rhm_sample_set {
     rhm_stream_of_samples stream;
+    bool counted;   /* its counts are drawn, not its samples */
+    uint64_t draws; /* so far, where they are */
     rhm_patches patches;
     rhm_patch_counts counts;
     rhm_embeddings table[RHM_MAX_LEVELS + 2]; /* [j], j = level+1..L+1 */

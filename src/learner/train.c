@@ -22,10 +22,10 @@ rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine
         status = rhm_sampler_create(&sampler, grammar, o.seed, error);
     if (status != RHM_OK)
         goto done;
-    testing = (rhm_grammar_source){sampler, rhm_stream(RHM_TEST, 0)};
+    testing = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TEST, 0)};
     rhm_lesson lesson = {
         .task = {shape->levels, shape->branching, shape->vocab[0], shape->vocab[shape->levels]},
-        .test = {rhm_draw_from_grammar, &testing, UINT64_MAX},
+        .test = {rhm_draw_from_grammar, &testing, UINT64_MAX, NULL},
         .test_samples = o.test_samples,
         .grammar = grammar,
         .analysis = &analysis,
@@ -33,10 +33,10 @@ rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine
     for (uint32_t l = 1; l <= shape->levels; l++) {
         lesson.task.parents[l] = shape->vocab[l - 1];
         lesson.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
-        training[l] = (rhm_grammar_source){sampler, rhm_stream(RHM_TRAINING, l)};
-        validation[l] = (rhm_grammar_source){sampler, rhm_stream(RHM_VALIDATION, l)};
-        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX};
-        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX};
+        training[l] = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TRAINING, l)};
+        validation[l] = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_VALIDATION, l)};
+        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
+        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX, &validation[l]};
     }
     status = rhm_train_lesson(out, report, engine, &lesson, &o, error);
 done:
@@ -164,11 +164,11 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
         source[0][l] = (rhm_data_source){data, row};
         source[1][l] = (rhm_data_source){data, row + training[l]};
         row += training[l] + validation[l];
-        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l]};
-        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l]};
+        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
+        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
     }
     testing = (rhm_data_source){data, data->count - lesson.test_samples};
-    lesson.test = (rhm_stream_of_samples){rhm_draw_from_data, &testing, lesson.test_samples};
+    lesson.test = (rhm_stream_of_samples){rhm_draw_from_data, &testing, lesson.test_samples, NULL};
 
     rhm_analysis analysis = {0};
     rhm_status status = RHM_OK;

@@ -12,7 +12,7 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
                                      rhm_error *error) {
     rhm_train_options o = options ? *options : (rhm_train_options){0};
     o.tolerance = o.tolerance == 0 ? 1e-4 : o.tolerance;
-    o.max_samples = o.max_samples ? o.max_samples : UINT64_C(1000000000);
+    o.max_samples = o.max_samples ? o.max_samples : UINT64_C(1000000000000);
     o.max_width = o.max_width ? o.max_width : 4096;
     o.test_samples = o.test_samples ? o.test_samples : 10000;
     if (!(o.tolerance > 0 && o.tolerance < 1))
@@ -25,6 +25,10 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
                         o.max_seconds);
     if ((unsigned)o.solver > RHM_CHOLESKY)
         return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
+    if ((unsigned)o.draw > RHM_DRAW_COUNTS)
+        return rhm_fail(error, RHM_INVALID, "draw %d is unknown", (int)o.draw);
+    if (o.raw && o.draw == RHM_DRAW_COUNTS)
+        return rhm_fail(error, RHM_INVALID, "counts drawn directly have no raw samples: draw samples instead");
     for (uint32_t l = 1; l <= levels; l++) {
         if (!(o.bandwidth[l] >= 0 && o.bandwidth[l] <= 1e6))
             return rhm_fail(
@@ -49,6 +53,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
     const rhm_fit *fit = &choice->fit;
     *r = (rhm_level_report){
         .level = stage->level,
+        .draw = stage->training.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
         .samples = stage->training.patches.samples,
         .validation_samples = stage->validation.patches.samples,
         .distinct_patches = rhm_patches_distinct(&stage->training.patches),
