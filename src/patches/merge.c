@@ -1,9 +1,8 @@
 #include "patches/merge.h"
 
-#include <string.h>
-
 #include "core/fail.h"
 #include "core/memory.h"
+#include "patches/whole.h"
 
 enum { FLUSH_CELLS = 1 << 12 }; /* of the threads' own counts, added up in one go */
 
@@ -25,29 +24,11 @@ void rhm_merge_destroy(rhm_merge *merge) {
     rhm_free(merge->done);
 }
 
-typedef struct whole_loop {
-    rhm_chunk_body *body;
-    rhm_merge *merge;
-} whole_loop;
-
-static rhm_status run_one(void *context, size_t i, int thread, rhm_error *error) {
-    const whole_loop *loop = context;
-    RHM_TRY(loop->body(loop->merge, i, thread, error));
-    loop->merge->done[i] = true;
-    return RHM_OK;
-}
-
 rhm_status rhm_merge_run(rhm_merge *m, size_t count, bool alone, rhm_chunk_body *body, rhm_error *error) {
-    whole_loop loop = {body, m};
-    memset(m->done, 0, sizeof *m->done * count);
-    if (!alone) {
-        const rhm_status status = rhm_parallel(m->engine, count, run_one, &loop, error);
-        if (status != RHM_INTERRUPTED)
-            return status;
-    }
+    if (!alone)
+        return rhm_whole_run(m->engine, count, m->done, body, m, error);
     for (size_t i = 0; i < count; i++)
-        if (!m->done[i])
-            RHM_TRY(body(m, i, 0, error));
+        RHM_TRY(body(m, i, 0, error));
     return RHM_OK;
 }
 

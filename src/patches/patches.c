@@ -4,6 +4,7 @@
 #include "core/memory.h"
 #include "engine/memory.h"
 #include "patches/chunk.h"
+#include "patches/draw.h"
 #include "patches/merge.h"
 
 enum {
@@ -40,6 +41,7 @@ void rhm_patches_destroy(rhm_patches *patches) {
     }
     rhm_intern_destroy(&patches->cell);
     rhm_free(patches->count);
+    rhm_drawing_destroy(patches->drawing);
     if (patches->engine)
         rhm_memory_release(patches->engine, patches->reserved_nbytes);
     *patches = (rhm_patches){0};
@@ -51,11 +53,10 @@ static size_t taken_nbytes(const rhm_patches *patches) {
         const rhm_intern *set = rhm_patches_tuples(patches, j);
         nbytes += sizeof *set->tuples * set->words * set->capacity + rhm_index_nbytes(&patches->index[j]);
     }
-    return nbytes;
+    return nbytes + (patches->drawing ? patches->drawing->nbytes : 0);
 }
 
-/* Enter what the collection has grown by. */
-static rhm_status account(rhm_patches *patches, const rhm_engine *engine, rhm_error *error) {
+rhm_status rhm_patches_account(rhm_patches *patches, const rhm_engine *engine, rhm_error *error) {
     const size_t nbytes = taken_nbytes(patches);
     patches->engine = engine;
     if (nbytes > patches->reserved_nbytes)
@@ -100,6 +101,9 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error) {
     if (count == 0)
         return RHM_OK;
+    if (patches->drawing)
+        return rhm_fail(error, RHM_INVALID, "counts were drawn for level %u: samples cannot be counted on top of them",
+                        patches->level);
     const size_t threads = (size_t)rhm_engine_threads(engine);
     counting r = {.patches = patches, .source = source, .context = context, .leaves = 1};
     for (uint32_t j = patches->level; j <= patches->levels; j++)
@@ -128,7 +132,7 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
         size_t listed;
         if ((status = rhm_parallel(engine, used, read_chunk, &r, error)) != RHM_OK ||
             (status = rhm_merge_round(&merge, used, &listed, error)) != RHM_OK ||
-            (status = account(patches, engine, error)) != RHM_OK)
+            (status = rhm_patches_account(patches, engine, error)) != RHM_OK)
             break;
         if (stage)
             rhm_engine_progress(engine, stage, r.first + r.count, first + count);

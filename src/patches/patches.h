@@ -33,6 +33,8 @@ typedef struct rhm_patches {
     rhm_index index[RHM_MAX_LEVELS + 1];
     bool blind[RHM_MAX_LEVELS + 1]; /* nearly all tuples are new, so reading samples does not look for them */
 
+    struct rhm_drawing *drawing; /* where counts are drawn (draw.h), else NULL */
+
     const rhm_engine *engine; /* whose memory limit counts what this collection takes; NULL before the first sample */
     size_t reserved_nbytes;
 } rhm_patches;
@@ -52,10 +54,33 @@ void rhm_patches_destroy(rhm_patches *patches);
 /*
  * Count samples first..first+count-1. After RHM_INTERRUPTED the collection has the first of them, as far as
  * patches->samples says; after any other failure it can only be destroyed. `stage` names the work for the progress
- * display, which shows `first` as done already; NULL shows nothing. ids is NULL or (count) and receives the distinct patch of every sample.
+ * display, which shows `first` as done already; NULL shows nothing. ids is NULL or (count) and receives the distinct
+ * patch of every sample.
  */
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);
+
+/*
+ * Pairs of a first patch of `level` and a label that have a positive probability: what drawing counts costs, whatever
+ * the number of samples, in time and memory. Infinite where they overflow.
+ */
+double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level);
+
+/* Up to here drawing counts is a matter of a second or two and of 1 GiB: see draw.c for what a cell costs. */
+#define RHM_AFFORDABLE_CELLS 0x1p24
+
+/*
+ * Add `count` further samples of a grammar without drawing them: how often each (first patch, label) pair occurs among
+ * them is drawn directly, with exactly the law of counting samples. The samples of all calls are independent if
+ * `round` differs; so are those of other streams, and those that rhm_patches_add counts of any stream. Results do not
+ * depend on threads. `samples` may reach 2^53; `round` is below 2^16. The grammar must live as long as the collection,
+ * and be the same in all calls; a collection cannot have both drawn counts and counted samples.
+ *
+ * Ids follow the order of the rules (sampling/law.h) among patches that first occur in the same call. After RHM_INVALID
+ * and RHM_INTERRUPTED the collection is what it was; after any other failure it can only be destroyed.
+ */
+rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t seed,
+                            uint32_t stream, uint64_t round, uint64_t count, rhm_error *error);
 
 /* Distinct first patches so far. */
 static inline size_t rhm_patches_distinct(const rhm_patches *patches) {

@@ -1,0 +1,82 @@
+/*
+ * The law of (first patch, label) at one level, ready for drawing how often each pair occurs among N samples: the
+ * counts are Multinomial(N, p) with p known from the grammar (paper.md section 6.4), so their cost need not grow with
+ * N.
+ *
+ * A grammar is non-ambiguous, so a level-j patch that its rules produce has one derivation: a rule of one symbol of
+ * level j-1, and a derivation for each symbol of the rule's right-hand side. Places number these derivations, first by
+ * symbol, then by rule, then by the places of the children, the last child running fastest. Rules of probability 0 and
+ * symbols that never occur below a first patch have none.
+ *
+ * N is split binomially again and again: over the labels, over the level-(l-1) symbols that come first given the label,
+ * over the rules of the symbol, over the derivations of its first child, of its second child, and so on, always at the
+ * middle of a range. A split is at a boundary between two places, and no two splits of a label are at the same one;
+ * it takes its randomness from
+ *     index 2^48 round + V_0 boundary + label (splits of labels themselves: boundary 0, label of the upper half)
+ * of the stream with RHM_DRAW_STREAM added. Any range of places can therefore be drawn by itself, in any order.
+ */
+#ifndef RHM_SAMPLING_LAW_H
+#define RHM_SAMPLING_LAW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rhm/grammar.h"
+#include "sampling/binomial.h"
+
+/* Streams of samples are below 2^31, so counts that are drawn share no randomness with samples that are counted. */
+#define RHM_DRAW_STREAM UINT32_C(0x80000000)
+
+enum {
+    RHM_MOST_ROUNDS = 1 << 16,   /* numbers of a round */
+    RHM_MOST_PLACES = INT32_MAX, /* as many patches as a level may have */
+};
+
+/* Derivations of the level-j patches. */
+typedef struct rhm_law_level {
+    uint32_t *of_symbol; /* (V_{j-1} + 1): first place of each symbol */
+    uint32_t *of_rule;   /* (V_{j-1} m_j + 1): first place of each rule */
+    size_t places;
+} rhm_law_level;
+
+typedef struct rhm_law {
+    const rhm_grammar *grammar; /* the caller's */
+    uint32_t level, levels, branching, classes;
+    rhm_law_level at[RHM_MAX_LEVELS + 1]; /* level..levels */
+    rhm_coin *label;                      /* (V_0): entry i is for the split below label i; likewise the others */
+    rhm_coin *symbol;                     /* (V_0, V_{level-1}): given the label */
+    rhm_coin *rule;                       /* (V_{level-1}, m_level): given the symbol */
+    rhm_coin *child; /* (places of level + 1): derivations given the level-`level` symbol; NULL at level L */
+    double cells;    /* (first patch, label) pairs of positive probability */
+} rhm_law;
+
+/* Pairs of a first patch of `level` and a label of positive probability. Infinite where they overflow a double or no
+ * memory can be had to count them. */
+double rhm_law_cells(const rhm_grammar *grammar, uint32_t level);
+
+/* Bytes that rhm_law_create will take; infinite where it will refuse, or as above. */
+double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level);
+
+/* Borrows the grammar. RHM_NO_MEMORY where a level has more than RHM_MOST_PLACES patches. */
+rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
+void rhm_law_destroy(rhm_law *law); /* accepts a zeroed one */
+
+/* The children of the level-j patch at `place`, which is of rule `rule` (counted through all symbols): places of level
+ * j + 1, tokens where j = L. */
+void rhm_law_children(const rhm_law *law, uint32_t j, size_t rule, size_t place, uint32_t *children);
+
+/* Which randomness. The stream is that of the samples the counts stand for. */
+typedef struct rhm_law_draw {
+    uint64_t seed;
+    uint32_t stream;
+    uint32_t round; /* below RHM_MOST_ROUNDS */
+} rhm_law_draw;
+
+/* by_symbol, (V_0, V_{level-1}), receives how many of `samples` <= RHM_BINOMIAL_MOST have each label and symbol. */
+void rhm_law_split_samples(const rhm_law *law, const rhm_law_draw *draw, uint64_t samples, uint64_t *by_symbol);
+
+/* counts, (end - begin, V_0) and zero, receives how many have each patch of places begin..end-1, and each label. */
+void rhm_law_split_places(const rhm_law *law, const rhm_law_draw *draw, const uint64_t *by_symbol, size_t begin,
+                          size_t end, uint64_t *counts);
+
+#endif

@@ -1,0 +1,578 @@
+/*
+ * Drawn counts against all derivations of small grammars, and against counted samples. Chi-square limits are for false
+ * alarms of 1e-6 a comparison, some 500 comparisons in all; the seeds are fixed.
+ */
+#include "files.h"
+
+#include "core/intern.h"
+#include "derivations.h"
+#include "engine/memory.h"
+#include "patches/draw.h"
+#include "patches/patches.h"
+#include "sampling/law.h"
+
+enum { SEED = 20260119 };
+
+static rhm_engine *must_engine(rhm_engine_options options) {
+    rhm_engine *engine;
+    rhm_error error = {0};
+    assert_ok(rhm_engine_create(&engine, &options, &error), &error);
+    return engine;
+}
+
+static uint32_t leaves_of(const rhm_shape *shape, uint32_t level) {
+    return (uint32_t)power(shape->branching, shape->levels - level + 1);
+}
+
+/* ----------------------------------------------------------------------------------------------------- the oracle */
+
+/* Every (leaves of the first level-`level` patch, label) with its probability. */
+typedef struct oracle {
+    const tables *t;
+    uint32_t level, width;
+    rhm_intern pair; /* leaves, then the label */
+    double *probability;
+} oracle;
+
+static void note(void *context, const derivation *d) {
+    oracle *o = context;
+    uint32_t pair[MAX_TOKENS + 1], id;
+    memcpy(pair, d->symbols[o->t->shape.levels], sizeof *pair * o->width);
+    pair[o->width] = d->symbols[0][0];
+    assert_int_equal(rhm_intern_add(&o->pair, pair, &id, NULL, NULL), RHM_OK);
+    o->probability[id] += d->probability;
+}
+
+static oracle make_oracle(const tables *t, uint32_t level) {
+    oracle o = {.t = t, .level = level, .width = leaves_of(&t->shape, level)};
+    assert_int_equal(rhm_intern_init(&o.pair, o.width + 1, 0, NULL), RHM_OK);
+    o.probability = calloc((size_t)derivation_bound(&t->shape) + 1, sizeof *o.probability);
+    assert_non_null(o.probability);
+    visit_derivations(t, note, &o);
+    return o;
+}
+
+static void free_oracle(oracle *o) {
+    rhm_intern_destroy(&o->pair);
+    free(o->probability);
+}
+
+static void expand(const rhm_patches *patches, uint32_t level, size_t id, uint32_t *leaves, size_t width) {
+    const size_t s = patches->branching;
+    const uint32_t *tuple = rhm_intern_tuple(&patches->subtree[level], id);
+    for (size_t t = 0; t < s; t++)
+        if (level == patches->levels) {
+            leaves[t] = tuple[t];
+        } else {
+            assert_true(tuple[t] < patches->subtree[level + 1].count);
+            expand(patches, level + 1, tuple[t], leaves + t * (width / s), width / s);
+        }
+}
+
+/* What must hold of any collection: every subtree once, used, and made of known ones; every cell once, of a known
+ * patch, with a count; the sum is the number of samples. */
+static void check_form(const rhm_patches *patches) {
+    uint64_t total = 0;
+    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+        const rhm_intern *set = rhm_patches_tuples(patches, j);
+        const size_t below = j < patches->levels ? patches->subtree[j + 1].count : 0;
+        const size_t links = j < patches->level ? 1 : patches->branching;
+        bool *used = calloc(below + 1, sizeof *used);
+        rhm_intern distinct;
+        assert_int_equal(rhm_intern_init(&distinct, set->words, set->count, NULL), RHM_OK);
+        for (size_t i = 0; i < set->count; i++) {
+            uint32_t id;
+            assert_int_equal(rhm_intern_add(&distinct, rhm_intern_tuple(set, i), &id, NULL, NULL), RHM_OK);
+            for (size_t t = 0; j < patches->levels && t < links; t++) {
+                assert_true(rhm_intern_tuple(set, i)[t] < below);
+                used[rhm_intern_tuple(set, i)[t]] = true;
+            }
+        }
+        assert_int_equal(distinct.count, set->count);
+        for (size_t i = 0; i < below; i++)
+            assert_true(used[i]);
+        rhm_intern_destroy(&distinct);
+        free(used);
+    }
+    for (size_t i = 0; i < patches->cell.count; i++) {
+        assert_true(patches->count[i] > 0);
+        assert_true(rhm_intern_tuple(&patches->cell, i)[1] < patches->classes);
+        total += patches->count[i];
+    }
+    assert_true(total == patches->samples);
+}
+
+/* Counts in the oracle's order. */
+static size_t *observe(const oracle *o, const rhm_patches *patches) {
+    size_t *observed = calloc(o->pair.count, sizeof *observed);
+    assert_non_null(observed);
+    for (size_t i = 0; i < patches->cell.count; i++) {
+        uint32_t pair[MAX_TOKENS + 1];
+        const uint32_t *cell = rhm_intern_tuple(&patches->cell, i);
+        expand(patches, patches->level, cell[0], pair, o->width);
+        pair[o->width] = cell[1];
+        const uint32_t id = rhm_intern_find(&o->pair, pair);
+        assert_true(id != UINT32_MAX);
+        observed[id] += patches->count[i];
+    }
+    return observed;
+}
+
+static rhm_patches must_init(const rhm_shape *shape, uint32_t level) {
+    rhm_patches patches;
+    rhm_error error = {0};
+    assert_ok(rhm_patches_init(&patches, level, shape->levels, shape->branching, shape->vocab[0], &error), &error);
+    return patches;
+}
+
+static void must_draw(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t round,
+                      uint64_t count) {
+    rhm_error error = {0};
+    assert_ok(rhm_patches_draw(patches, engine, grammar, SEED, rhm_stream(RHM_TRAINING, patches->level), round, count,
+                               &error),
+              &error);
+}
+
+static void draw_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                        uint16_t *labels) {
+    rhm_sample_first_patches(context, rhm_stream(RHM_TRAINING, level), level, first, count, leaves, labels, NULL);
+}
+
+static double two_sample_ratio(const size_t *a, const size_t *b, size_t cells) {
+    double sum = 0, degrees = -1, pooled_a = 0, pooled_b = 0;
+    for (size_t i = 0; i < cells; i++) {
+        const double x = (double)a[i], y = (double)b[i];
+        if (x + y < 20) {
+            pooled_a += x;
+            pooled_b += y;
+            continue;
+        }
+        sum += (x - y) * (x - y) / (x + y);
+        degrees++;
+    }
+    if (pooled_a + pooled_b >= 20) {
+        sum += (pooled_a - pooled_b) * (pooled_a - pooled_b) / (pooled_a + pooled_b);
+        degrees++;
+    }
+    return degrees < 1 ? 0 : sum / chi_square_limit(degrees);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the tests */
+
+/* Random grammars with uneven and absent rules and labels, all levels: the law, and that of counted samples. */
+static void counts_have_the_law_of_samples(void **state) {
+    (void)state;
+    enum { SAMPLES = 60000 };
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
+    for (uint64_t seed = 1; seed <= 120; seed++) {
+        tables t;
+        rhm_grammar *grammar;
+        rhm_sampler *sampler;
+        rhm_error error = {0};
+        random_tables(&t, seed, 20000);
+        assert_ok(create_from_tables(&grammar, &t, &error), &error);
+        assert_ok(rhm_sampler_create(&sampler, grammar, seed, &error), &error);
+        for (uint32_t level = 1; level <= t.shape.levels; level++) {
+            oracle o = make_oracle(&t, level);
+            assert_true(rhm_patches_table_cells(grammar, level) == (double)o.pair.count);
+            rhm_patches drawn = must_init(&t.shape, level), counted = must_init(&t.shape, level);
+            must_draw(&drawn, engine, grammar, 0, SAMPLES);
+            assert_ok(rhm_patches_add(&counted, engine, NULL, draw_source, sampler, 0, SAMPLES, NULL, &error), &error);
+            check_form(&drawn);
+            check_form(&counted);
+            size_t *observed = observe(&o, &drawn), *other = observe(&o, &counted);
+            const double ratio = chi_square_ratio(observed, o.probability, o.pair.count, SAMPLES);
+            const double two = two_sample_ratio(observed, other, o.pair.count);
+            if (!(ratio <= 1) || !(two <= 1))
+                fail_msg("seed %llu, level %u: chi-square %.2f, against samples %.2f times the limit",
+                         (unsigned long long)seed, level, ratio, two);
+            free(observed);
+            free(other);
+            rhm_patches_destroy(&drawn);
+            rhm_patches_destroy(&counted);
+            free_oracle(&o);
+        }
+        rhm_sampler_destroy(sampler);
+        rhm_grammar_destroy(grammar);
+    }
+    rhm_engine_destroy(engine);
+}
+
+/*
+ * Means and covariances of all pairs of cells over many rounds, of few samples (most cells empty) and of many: N p and
+ * N (p [i = j] - p_i p_j). The largest of some thousand deviations stays below 6 standard errors (2e-9 each).
+ */
+static void means_and_covariances_are_multinomial(void **state) {
+    (void)state;
+    enum { ROUNDS = 2000, MOST = 64 };
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1});
+    const uint64_t sizes[] = {3, 400, 1000000};
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        tables t;
+        rhm_grammar *grammar;
+        rhm_error error = {0};
+        random_tables(&t, seed, 60);
+        oracle o = make_oracle(&t, t.shape.levels > 1 ? t.shape.levels - 1 : 1);
+        if (o.pair.count > MOST || o.pair.count < 8) {
+            free_oracle(&o);
+            continue;
+        }
+        assert_ok(create_from_tables(&grammar, &t, &error), &error);
+        for (size_t i = 0; i < 3; i++) {
+            const size_t cells = o.pair.count;
+            double sum[MOST] = {0};
+            static double product[MOST][MOST];
+            memset(product, 0, sizeof product);
+            for (uint64_t round = 0; round < ROUNDS; round++) {
+                rhm_patches patches = must_init(&t.shape, o.level);
+                must_draw(&patches, engine, grammar, round, sizes[i]);
+                size_t *observed = observe(&o, &patches);
+                double deviation[MOST];
+                for (size_t a = 0; a < cells; a++) {
+                    deviation[a] = (double)observed[a] - (double)sizes[i] * o.probability[a];
+                    sum[a] += deviation[a];
+                    for (size_t b = 0; b <= a; b++)
+                        product[a][b] += deviation[a] * deviation[b];
+                }
+                free(observed);
+                rhm_patches_destroy(&patches);
+            }
+            const double n = (double)sizes[i];
+            for (size_t a = 0; a < cells; a++) {
+                const double p = o.probability[a], variance = n * p * (1 - p);
+                assert_true(fabs(sum[a]) <= 6 * sqrt(ROUNDS * variance) + 1e-6 * n);
+                for (size_t b = 0; b <= a; b++) {
+                    const double q = o.probability[b];
+                    const double exact = a == b ? variance : -n * p * q;
+                    /* E (x^2 y^2) of a normal pair, and the excess that few successes add. */
+                    const double other = n * q * (1 - q);
+                    const double spread = sqrt((variance * other + exact * exact) * (1 + 1 / fmin(variance, other)));
+                    assert_true(fabs(product[a][b] / ROUNDS - exact) <= 6 * spread / sqrt(ROUNDS) + 1e-9 * n);
+                }
+            }
+        }
+        rhm_grammar_destroy(grammar);
+        free_oracle(&o);
+    }
+    rhm_engine_destroy(engine);
+}
+
+/* N = 10^15: every cell within 6 standard deviations of N p, none missing. */
+static void samples_may_be_very_many(void **state) {
+    (void)state;
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        tables t;
+        rhm_grammar *grammar;
+        rhm_error error = {0};
+        random_tables(&t, seed, 5000);
+        assert_ok(create_from_tables(&grammar, &t, &error), &error);
+        for (uint32_t level = 1; level <= t.shape.levels; level++) {
+            oracle o = make_oracle(&t, level);
+            rhm_patches patches = must_init(&t.shape, level);
+            const double n = 1e15;
+            must_draw(&patches, engine, grammar, 0, (uint64_t)n);
+            check_form(&patches);
+            size_t *observed = observe(&o, &patches);
+            for (size_t i = 0; i < o.pair.count; i++) {
+                const double p = o.probability[i];
+                assert_true(fabs((double)observed[i] - n * p) <= 6 * sqrt(n * p * (1 - p)) + 1);
+            }
+            free(observed);
+            rhm_patches_destroy(&patches);
+            free_oracle(&o);
+        }
+        rhm_grammar_destroy(grammar);
+    }
+    rhm_engine_destroy(engine);
+}
+
+static bool same_patches(const rhm_patches *a, const rhm_patches *b) {
+    bool same = a->samples == b->samples;
+    for (uint32_t j = a->level - 1; j <= a->levels; j++) {
+        const rhm_intern *x = rhm_patches_tuples(a, j), *y = rhm_patches_tuples(b, j);
+        same =
+            same && x->count == y->count && memcmp(x->tuples, y->tuples, sizeof *x->tuples * x->words * x->count) == 0;
+    }
+    return same && memcmp(a->count, b->count, sizeof *a->count * a->cell.count) == 0;
+}
+
+/* Rounds, one after the other, in one collection. */
+static rhm_patches draw_rounds(const rhm_engine *engine, const rhm_grammar *grammar, uint32_t level,
+                               const uint64_t *counts, size_t rounds) {
+    rhm_patches patches = must_init(rhm_grammar_shape(grammar), level);
+    for (size_t round = 0; round < rounds; round++)
+        must_draw(&patches, engine, grammar, round, counts[round]);
+    return patches;
+}
+
+static const uint64_t GROWING[] = {1, 50, 3000, 0, 1000000, UINT64_C(1000000000)};
+enum { GROWING_ROUNDS = sizeof GROWING / sizeof *GROWING };
+
+static void threads_do_not_matter(void **state) {
+    (void)state;
+    const int threads[] = {1, 2, 7};
+    rhm_grammar *grammar = drawn_grammar(8, 3, 2, 4);
+    for (uint32_t level = 2; level <= 4; level++) {
+        rhm_patches first = {0};
+        for (size_t i = 0; i < 3; i++) {
+            rhm_engine *engine = must_engine((rhm_engine_options){.threads = threads[i]});
+            rhm_patches patches = draw_rounds(engine, grammar, level, GROWING, GROWING_ROUNDS);
+            check_form(&patches);
+            if (i == 0) {
+                patches.engine = NULL; /* outlives it */
+                first = patches;
+            } else {
+                assert_true(same_patches(&first, &patches));
+                rhm_patches_destroy(&patches);
+            }
+            rhm_engine_destroy(engine);
+        }
+        rhm_patches_destroy(&first);
+    }
+    rhm_grammar_destroy(grammar);
+}
+
+/* A further round adds what it would have drawn alone, and leaves the ids that were there. */
+static void rounds_add_up(void **state) {
+    (void)state;
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        tables t;
+        rhm_grammar *grammar;
+        rhm_error error = {0};
+        random_tables(&t, seed, 20000);
+        assert_ok(create_from_tables(&grammar, &t, &error), &error);
+        for (uint32_t level = 1; level <= t.shape.levels; level++) {
+            oracle o = make_oracle(&t, level);
+            rhm_patches all = must_init(&t.shape, level);
+            size_t *sum = calloc(o.pair.count, sizeof *sum);
+            for (uint64_t round = 0; round < GROWING_ROUNDS; round++) {
+                rhm_patches alone = must_init(&t.shape, level);
+                uint32_t *before[RHM_MAX_LEVELS + 1];
+                size_t count[RHM_MAX_LEVELS + 1];
+                for (uint32_t j = level; j <= t.shape.levels; j++) {
+                    count[j] = all.subtree[j].count * all.branching;
+                    before[j] = malloc(sizeof *before[j] * (count[j] + 1));
+                    memcpy(before[j], all.subtree[j].tuples, sizeof *before[j] * count[j]);
+                }
+                must_draw(&alone, engine, grammar, round, GROWING[round]);
+                must_draw(&all, engine, grammar, round, GROWING[round]);
+                check_form(&all);
+                size_t *part = observe(&o, &alone), *now = observe(&o, &all);
+                for (size_t i = 0; i < o.pair.count; i++)
+                    assert_true(now[i] == (sum[i] += part[i]));
+                for (uint32_t j = level; j <= t.shape.levels; j++) {
+                    assert_memory_equal(before[j], all.subtree[j].tuples, sizeof *before[j] * count[j]);
+                    free(before[j]);
+                }
+                free(part);
+                free(now);
+                rhm_patches_destroy(&alone);
+            }
+            free(sum);
+            rhm_patches_destroy(&all);
+            free_oracle(&o);
+        }
+        rhm_grammar_destroy(grammar);
+    }
+    rhm_engine_destroy(engine);
+}
+
+static uint64_t digest_of(const rhm_patches *patches) {
+    uint64_t digest = patches->samples;
+    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+        const rhm_intern *set = rhm_patches_tuples(patches, j);
+        for (size_t i = 0; i < set->count * set->words; i++)
+            digest = digest * UINT64_C(0x9e3779b97f4a7c15) + set->tuples[i];
+    }
+    for (size_t i = 0; i < patches->cell.count; i++)
+        digest = digest * UINT64_C(0x9e3779b97f4a7c15) + patches->count[i];
+    return digest;
+}
+
+/* The same on every machine. */
+static void counts_are_pinned(void **state) {
+    (void)state;
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
+    rhm_grammar *even = drawn_grammar(6, 3, 2, 3), *uneven = small_grammar();
+    rhm_patches a = draw_rounds(engine, even, 2, GROWING, GROWING_ROUNDS);
+    rhm_patches b = draw_rounds(engine, uneven, 1, GROWING, GROWING_ROUNDS);
+    if (digest_of(&a) != UINT64_C(0xce01186bb184bc9e) || digest_of(&b) != UINT64_C(0x6bb807e7039a6efe))
+        fail_msg("found 0x%llx, 0x%llx", (unsigned long long)digest_of(&a), (unsigned long long)digest_of(&b));
+    rhm_patches_destroy(&a);
+    rhm_patches_destroy(&b);
+    rhm_grammar_destroy(even);
+    rhm_grammar_destroy(uneven);
+    rhm_engine_destroy(engine);
+}
+
+/* Seeds, streams and rounds all matter. */
+static void draws_differ(void **state) {
+    (void)state;
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1});
+    rhm_grammar *grammar = drawn_grammar(6, 3, 2, 3);
+    const struct {
+        uint64_t seed, round;
+        uint32_t stream;
+    } draws[] = {{1, 0, 257}, {2, 0, 257}, {1, 1, 257}, {1, 0, 258}, {1, 65535, 257}};
+    uint64_t digests[5];
+    for (size_t i = 0; i < 5; i++) {
+        rhm_patches patches = must_init(rhm_grammar_shape(grammar), 3);
+        assert_int_equal(
+            rhm_patches_draw(&patches, engine, grammar, draws[i].seed, draws[i].stream, draws[i].round, 1000, NULL),
+            RHM_OK);
+        digests[i] = digest_of(&patches);
+        for (size_t k = 0; k < i; k++)
+            assert_true(digests[k] != digests[i]);
+        rhm_patches_destroy(&patches);
+    }
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+}
+
+/* Any range of places can be drawn by itself. */
+static void ranges_of_places_agree(void **state) {
+    (void)state;
+    rhm_grammar *grammar = small_grammar();
+    for (uint32_t level = 1; level <= 3; level++) {
+        const rhm_law_draw draw = {SEED, 77, 3};
+        rhm_law law;
+        rhm_error error = {0};
+        assert_ok(rhm_law_create(&law, grammar, level, &error), &error);
+        const size_t places = law.at[level].places;
+        uint64_t by_symbol[3 * 5], *whole = calloc(places, sizeof *whole * law.classes);
+        uint64_t *range = malloc(sizeof *range * law.classes * places);
+        rhm_law_split_samples(&law, &draw, 100000, by_symbol);
+        rhm_law_split_places(&law, &draw, by_symbol, 0, places, whole);
+        for (size_t begin = 0; begin < places; begin += 1 + places / 13)
+            for (size_t end = begin + 1; end <= places; end += 1 + places / 7) {
+                const size_t nbytes = sizeof *range * law.classes * (end - begin);
+                memset(range, 0, nbytes);
+                rhm_law_split_places(&law, &draw, by_symbol, begin, end, range);
+                assert_memory_equal(range, whole + begin * law.classes, nbytes);
+            }
+        free(whole);
+        free(range);
+        rhm_law_destroy(&law);
+    }
+    rhm_grammar_destroy(grammar);
+}
+
+static void what_cannot_be_drawn_is_refused(void **state) {
+    (void)state;
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
+    rhm_grammar *grammar = drawn_grammar(6, 3, 2, 3), *twin = drawn_grammar(6, 3, 2, 3),
+                *deep = drawn_grammar(8, 4, 2, 9);
+    rhm_grammar *narrow = drawn_grammar(5, 3, 2, 3);
+    rhm_patches patches = must_init(rhm_grammar_shape(grammar), 2);
+    rhm_error error = {0};
+    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 65536, 1, &error), RHM_INVALID, &error, "65536");
+    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 0, (UINT64_C(1) << 53) + 1, &error), RHM_INVALID,
+                   &error, "2^53");
+    assert_refused(rhm_patches_draw(&patches, engine, narrow, 1, 1, 0, 1, &error), RHM_INVALID, &error, "5");
+    assert_int_equal(patches.samples, 0);
+    must_draw(&patches, engine, grammar, 0, UINT64_C(1) << 52);
+    const uint64_t digest = digest_of(&patches);
+    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 1, (UINT64_C(1) << 52) + 1, &error), RHM_INVALID,
+                   &error, "2^53");
+    assert_refused(rhm_patches_draw(&patches, engine, twin, 1, 1, 1, 1, &error), RHM_INVALID, &error, "another");
+    assert_refused(rhm_patches_add(&patches, engine, NULL, draw_source, NULL, 0, 1, NULL, &error), RHM_INVALID, &error,
+                   "drawn");
+    assert_true(digest_of(&patches) == digest);
+    rhm_patches_destroy(&patches);
+
+    rhm_sampler *sampler;
+    assert_ok(rhm_sampler_create(&sampler, grammar, 1, &error), &error);
+    patches = must_init(rhm_grammar_shape(grammar), 2);
+    assert_ok(rhm_patches_add(&patches, engine, NULL, draw_source, sampler, 0, 5, NULL, &error), &error);
+    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 0, 1, &error), RHM_INVALID, &error, "counted");
+    rhm_patches_destroy(&patches);
+    rhm_sampler_destroy(sampler);
+
+    patches = must_init(rhm_grammar_shape(deep), 5);
+    assert_true(rhm_patches_table_cells(deep, 5) > 1e9);
+    assert_refused(rhm_patches_draw(&patches, engine, deep, 1, 1, 0, 1, &error), RHM_NO_MEMORY, &error, "draw samples");
+    rhm_patches_destroy(&patches);
+    rhm_grammar_destroy(narrow);
+    rhm_grammar_destroy(deep);
+    rhm_grammar_destroy(twin);
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+}
+
+/* V m^(2^(L-l+1) - 1) patches, times the labels that reach each symbol. */
+static void tables_may_overflow(void **state) {
+    (void)state;
+    rhm_grammar *grammar = drawn_grammar(16, 8, 2, 12);
+    assert_true(rhm_patches_table_cells(grammar, 1) == HUGE_VAL);
+    assert_true(rhm_patches_table_cells(grammar, 9) > 1e12 && rhm_patches_table_cells(grammar, 9) < 1e18);
+    assert_true(rhm_patches_table_cells(grammar, 11) <= 16 * 16 * 512.0);
+    rhm_grammar_destroy(grammar);
+}
+
+static void the_memory_limit_holds(void **state) {
+    (void)state;
+    rhm_grammar *grammar = drawn_grammar(16, 4, 2, 4);
+    const uint64_t limits[] = {UINT64_C(1) << 18, UINT64_C(1) << 21, UINT64_C(1) << 23, UINT64_C(1) << 30};
+    for (size_t i = 0; i < 4; i++) {
+        rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2, .memory_limit_nbytes = limits[i]});
+        const uint64_t used = rhm_memory_used(engine);
+        rhm_patches patches = must_init(rhm_grammar_shape(grammar), 2);
+        rhm_error error = {0};
+        const rhm_status status = rhm_patches_draw(&patches, engine, grammar, 1, 1, 0, 10000000, &error);
+        if (i < 3) {
+            assert_refused(status, RHM_NO_MEMORY, &error, "limit");
+        } else {
+            assert_ok(status, &error);
+            assert_true(rhm_memory_used(engine) > used + 16 * patches.cell.count);
+            assert_true(rhm_memory_peak(engine) <= limits[i]);
+        }
+        rhm_patches_destroy(&patches);
+        assert_true(rhm_memory_used(engine) == used);
+        rhm_engine_destroy(engine);
+    }
+    rhm_grammar_destroy(grammar);
+}
+
+/* An interrupted draw has not happened; it can be made again. */
+static void an_interrupt_leaves_the_collection(void **state) {
+    (void)state;
+    static volatile sig_atomic_t flag;
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2, .interrupt = &flag});
+    rhm_grammar *grammar = drawn_grammar(8, 3, 2, 3);
+    rhm_patches patches = must_init(rhm_grammar_shape(grammar), 2);
+    rhm_error error = {0};
+    must_draw(&patches, engine, grammar, 0, 5000);
+    const uint64_t digest = digest_of(&patches);
+    flag = SIGINT;
+    assert_refused(rhm_patches_draw(&patches, engine, grammar, SEED, rhm_stream(RHM_TRAINING, 2), 1, 5000, &error),
+                   RHM_INTERRUPTED, &error, "interrupted");
+    assert_true(digest_of(&patches) == digest);
+    flag = 0;
+    must_draw(&patches, engine, grammar, 1, 5000);
+    rhm_patches whole = draw_rounds(engine, grammar, 2, (const uint64_t[]){5000, 5000}, 2);
+    assert_true(same_patches(&patches, &whole));
+    rhm_patches_destroy(&patches);
+    rhm_patches_destroy(&whole);
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_have_the_law_of_samples),
+        cmocka_unit_test(means_and_covariances_are_multinomial),
+        cmocka_unit_test(samples_may_be_very_many),
+        cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(rounds_add_up),
+        cmocka_unit_test(counts_are_pinned),
+        cmocka_unit_test(draws_differ),
+        cmocka_unit_test(ranges_of_places_agree),
+        cmocka_unit_test(what_cannot_be_drawn_is_refused),
+        cmocka_unit_test(tables_may_overflow),
+        cmocka_unit_test(the_memory_limit_holds),
+        cmocka_unit_test(an_interrupt_leaves_the_collection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
