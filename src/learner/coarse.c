@@ -8,16 +8,18 @@
 enum {
     MOST_FEATURES = 1 << 27, /* floats of the sample's features, which are kept */
     LEAST_RATIO = 8,         /* patches to one of the sample, for the sample's own iterations not to cost more */
-    LEAST_SIZE = 1 << 13,
+    KEPT_FEATURES = 1 << 28, /* floats up to which a stage keeps all features, and passes are cheap */
 };
 
 /* Of the inner solution: below what the sample differs from all patches by. */
 static const double INNER_TOLERANCE = 3e-3;
 
 size_t rhm_coarse_size(size_t distinct, size_t width) {
+    if (distinct <= KEPT_FEATURES / (2 * width))
+        return 0;
     const size_t most = MOST_FEATURES / (2 * width), share = distinct / LEAST_RATIO;
     const size_t size = share < most ? share : most;
-    return size < LEAST_SIZE || size < 4 * width ? 0 : size;
+    return size < 4 * width ? 0 : size;
 }
 
 rhm_status rhm_coarse_init(rhm_coarse *coarse, size_t size, const rhm_engine *engine, const rhm_ready_layer *layer,

@@ -2,7 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/fail.h"
 
 enum {
     FIRST_WIDTH = 1024,
@@ -10,6 +13,7 @@ enum {
     SAMPLES_PER_NOISE = 8,
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
+    COMFORT = 1 << 19,       /* distinct patches up to which the full target is pursued */
     MOST_DISTINCT = 1 << 27, /* distinct patches beyond which a search no longer asks for more samples */
     MOST_REFINED = 1 << 18,  /* and beyond which bandwidth and ridge are searched last, when nothing else is left */
     MOST_STEPS = 8,          /* of a search along one axis */
@@ -21,8 +25,10 @@ static const double BOTTOM_BANDWIDTH = 0.35;        /* one-hot inputs: any value
 static const double BANDWIDTH_RATIO = 1.4;
 static const double RIDGE_RATIO = 3.2; /* about half a decade */
 static const double FIRST_RIDGE = 0.1; /* times 1/|P_l| */
+static const double FREE_RIDGE = 0.01; /* the same, where noise is no concern */
 static const double LEAST_RIDGE = 1e-4;
 static const double MOST_RIDGE = 3;
+static const double LEAST_GAIN = 1.15; /* of the gap, to count as help */
 
 typedef struct search {
     rhm_stage *stage;
@@ -31,7 +37,12 @@ typedef struct search {
     double deadline;
     uint32_t width;
     double bandwidth, ridge; /* of the best fit, or the starting point */
+    uint64_t samples, most;
     rhm_fit best;
+    double widest;           /* gap of earlier rounds */
+    uint64_t widest_samples; /* that gave it */
+    int stalls;              /* rounds in a row that did not widen it */
+    bool helped, can_draw, can_widen, widen_next;
 } search;
 
 static double gap(const rhm_fit *fit) {
@@ -47,12 +58,19 @@ static bool saturated(const search *s) {
 }
 
 static double target(const search *s) {
-    return saturated(s) ? RHM_SATURATED_GAP : RHM_TARGET_GAP;
+    if (saturated(s))
+        return RHM_SATURATED_GAP;
+    return rhm_patches_distinct(&s->stage->training.patches) > COMFORT ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
 }
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
 static bool good(const search *s) {
     return gap(&s->best) >= target(s) || (s->stage->level == 1 && s->best.accuracy >= 0.9995);
+}
+
+/* The higher target of free samples is worth a search of its own, but no more than that. */
+static bool enough(const search *s) {
+    return good(s) || (saturated(s) && !s->helped && gap(&s->best) >= RHM_TARGET_GAP);
 }
 
 static bool late(const search *s) {
@@ -66,7 +84,7 @@ static rhm_status attempt(search *s, double bandwidth, double ridge, bool *bette
     const rhm_status status = rhm_stage_fit(s->stage, s->width, bandwidth, ridge, &fit, error);
     if (status != RHM_OK)
         return status;
-    fprintf(stderr, "DBG level %u N %.3g n %zu M %u sigma %.4g ridge %.3g loss %.8f acc %.4f sep %.5g rad %.4g gap %.2f it %u %.1fs tot %.0f\n", s->stage->level, (double)s->stage->training.patches.samples, rhm_patches_distinct(&s->stage->training.patches), s->width, bandwidth, ridge * s->stage->task->patches[s->stage->level], fit.loss, fit.accuracy, fit.clusters.separation, fit.clusters.radius, gap(&fit), fit.solve.iterations, fit.seconds, rhm_seconds() - T0);
+    if (getenv("RHM_DBG")) fprintf(stderr, "DBG level %u N %.3g n %zu M %u sigma %.4g ridge %.3g loss %.8f acc %.4f sep %.5g rad %.4g gap %.2f it %u %.1fs tot %.0f\n", s->stage->level, (double)s->stage->training.patches.samples, rhm_patches_distinct(&s->stage->training.patches), s->width, bandwidth, ridge * s->stage->task->patches[s->stage->level], fit.loss, fit.accuracy, fit.clusters.separation, fit.clusters.radius, gap(&fit), fit.solve.iterations, fit.seconds, rhm_seconds() - T0);
     *better = !s->best.layer.weights || fit.loss < s->best.loss;
     if (*better) {
         rhm_fit_clear(&s->best);
@@ -85,7 +103,7 @@ static rhm_status descend(search *s, bool along_bandwidth, double ratio, double 
         const double factor = direction ? ratio : 1 / ratio;
         bool better = true;
         int steps = 0;
-        while (better && steps < MOST_STEPS && !late(s)) {
+        while (better && steps < MOST_STEPS && !good(s) && !late(s)) {
             const double bandwidth = along_bandwidth ? s->bandwidth * factor : s->bandwidth;
             const double ridge = along_bandwidth ? s->ridge : s->ridge * factor;
             if ((along_bandwidth ? bandwidth : ridge) < least || (along_bandwidth ? bandwidth : ridge) > most)
@@ -162,72 +180,95 @@ static uint64_t first_samples(const rhm_stage *stage, double separation) {
                                                           : stage->options->max_samples;
 }
 
-rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error) {
+/* Bandwidth, ridge and width with which a search begins. */
+static search begin(rhm_stage *stage, double separation, double deadline) {
     const rhm_train_options *o = stage->options;
     const uint32_t level = stage->level;
-    const rhm_task *task = stage->task;
-    *out = (rhm_choice){0};
-    if (T0 == 0) T0 = rhm_seconds();
+    const double patches = stage->task->patches[level];
     search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : FIRST_WIDTH};
     if (s.width > o->max_width && !o->width)
         s.width = o->max_width;
-    s.bandwidth = o->bandwidth[level] > 0 ? o->bandwidth[level]
-                  : level == task->levels ? BOTTOM_BANDWIDTH
-                  : separation > 0        ? BANDWIDTH_OF_SEPARATION * separation
-                                          : BOTTOM_BANDWIDTH;
+    s.bandwidth = o->bandwidth[level] > 0            ? o->bandwidth[level]
+                  : level == stage->task->levels     ? BOTTOM_BANDWIDTH
+                  : separation > 0                   ? BANDWIDTH_OF_SEPARATION * separation
+                                                     : BOTTOM_BANDWIDTH;
     s.ridge = o->ridge[level] > 0                  ? o->ridge[level]
-              : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / task->patches[level]
-                                                   : FIRST_RIDGE / task->patches[level];
+              : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
+                                                   : FIRST_RIDGE / patches;
+    s.most = o->max_samples < stage->training.stream.available ? o->max_samples : stage->training.stream.available;
+    s.samples = first_samples(stage, separation);
+    if (s.samples > stage->training.stream.available)
+        s.samples = stage->training.stream.available;
+    s.widest_samples = s.samples;
+    return s;
+}
 
-    uint64_t samples = first_samples(stage, separation);
-    const uint64_t most =
-        o->max_samples < stage->training.stream.available ? o->max_samples : stage->training.stream.available;
-    samples = samples > stage->training.stream.available ? stage->training.stream.available : samples;
-    rhm_status status = RHM_OK;
-    double widest_gap = 0;
-    bool helped = true, widen_next = false;
-    int stalls = 0;
+/* Draw, fit, and search bandwidth and ridge where that is the thing to do. */
+static rhm_status look(search *s, rhm_error *error) {
+    const rhm_stage *stage = s->stage;
+    const uint64_t held_out = stage->validation.counted
+                                  ? s->samples
+                                  : rhm_held_out_samples(s->samples, stage->validation.stream.available);
+    RHM_TRY(rhm_stage_draw(s->stage, s->samples, held_out, error));
+    if (!s->best.layer.weights && saturated(s) && s->options->ridge[stage->level] == 0)
+        s->ridge = FREE_RIDGE / stage->task->patches[stage->level];
+    RHM_TRY(probe(s, error));
+    /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
+    s->helped = gap(&s->best) > s->widest * fmax(LEAST_GAIN, sqrt(sqrt((double)s->samples / (double)s->widest_samples)));
+    const size_t distinct = rhm_patches_distinct(&stage->training.patches);
+    s->can_draw = s->options->samples[stage->level] == 0 && s->samples < s->most && distinct < MOST_DISTINCT;
+    s->can_widen = s->options->width == 0 && s->width * 2 <= s->options->max_width;
+    /* Far from the target, samples are what is missing; a search now would only be repeated with more of them. */
+    const bool near = !s->helped || gap(&s->best) > target(s) / 2;
+    if (!good(s) && (!s->can_draw || (distinct <= MOST_REFINED && near)))
+        RHM_TRY(refine(s, error));
+    return RHM_OK;
+}
+
+static const char *reason(const search *s) {
+    return late(s)                                  ? "max-seconds are over"
+           : s->stalls == MOST_STALLS               ? "more samples and width stopped helping"
+           : s->options->samples[s->stage->level]   ? "the number of samples is fixed"
+           : s->samples >= s->most                  ? "no more samples are allowed"
+                                                    : "more distinct patches would cost more than they help";
+}
+
+/* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */
+static void enlarge(search *s) {
+    s->widen_next = !s->helped && !s->widen_next;
+    if (s->can_draw && (!s->widen_next || !s->can_widen)) {
+        const uint64_t next = more_samples(s, s->samples);
+        s->samples = next > s->most ? s->most : next;
+    } else {
+        s->width *= 2;
+    }
+}
+
+rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error) {
+    *out = (rhm_choice){0};
+    search s = begin(stage, separation, deadline);
     for (;;) {
-        if ((status = rhm_stage_draw(stage, samples, stage->validation.counted ? samples : rhm_held_out_samples(samples, stage->validation.stream.available),
-                                     error)) != RHM_OK ||
-            (status = probe(&s, error)) != RHM_OK)
-            break;
-        const size_t distinct = rhm_patches_distinct(&stage->training.patches);
-        const bool can_draw = o->samples[level] == 0 && samples < most && distinct < MOST_DISTINCT;
-        const bool can_widen = o->width == 0 && s.width * 2 <= o->max_width;
-        /* Far from the target, samples are what is missing; a search now would only be repeated with more of them. */
-        if (!good(&s) && (!can_draw || (distinct <= MOST_REFINED && (!helped || gap(&s.best) > target(&s) / 2))) &&
-            (status = refine(&s, error)) != RHM_OK)
-            break;
-        if (good(&s))
+        const rhm_status status = look(&s, error);
+        if (status != RHM_OK) {
+            rhm_fit_clear(&s.best);
+            return status;
+        }
+        if (enough(&s))
             break;
         const double now = gap(&s.best);
-        helped = now > 1.15 * widest_gap;
-        widest_gap = fmax(widest_gap, now);
-        stalls = helped ? 0 : stalls + 1;
-        if (late(&s) || stalls == MOST_STALLS || (!can_draw && !can_widen)) {
-            snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.1f: %s", now, target(&s),
-                     late(&s)                ? "max-seconds are over"
-                     : stalls == MOST_STALLS ? "more samples and width stopped helping"
-                     : o->samples[level]     ? "the number of samples is fixed"
-                     : samples >= most       ? "no more samples are allowed"
-                                             : "more distinct patches would cost more than they help");
+        s.stalls = now > LEAST_GAIN * s.widest ? 0 : s.stalls + 1;
+        if (now > s.widest) {
+            s.widest = now;
+            s.widest_samples = s.samples;
+        }
+        if (late(&s) || s.stalls == MOST_STALLS || (!s.can_draw && !s.can_widen)) {
+            snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.2f: %s", now, target(&s),
+                     reason(&s));
             break;
         }
-        /* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */
-        widen_next = !helped && !widen_next;
-        if (can_draw && (!widen_next || !can_widen)) {
-            const uint64_t next = more_samples(&s, samples);
-            samples = next > most ? most : next;
-        } else {
-            s.width *= 2;
-        }
-    }
-    if (status != RHM_OK) {
-        rhm_fit_clear(&s.best);
-        return status;
+        enlarge(&s);
     }
     out->fit = s.best;
-    out->resolved = gap(&s.best) >= RHM_LEAST_GAP || level == 1;
+    out->resolved = gap(&s.best) >= RHM_LEAST_GAP || stage->level == 1;
     return RHM_OK;
 }

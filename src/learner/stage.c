@@ -20,12 +20,12 @@ double rhm_seconds(void) {
 static rhm_status choose_draw(rhm_sample_set *set, const rhm_train_options *options, uint32_t level,
                               rhm_error *error) {
     const double cells = set->stream.grammar ? rhm_patches_table_cells(set->stream.grammar->grammar, level) : HUGE_VAL;
-    const bool affordable = cells <= RHM_PATCHES_MOST_TABLE_CELLS;
+    const bool affordable = cells <= RHM_AFFORDABLE_CELLS;
     if (options->draw == RHM_DRAW_COUNTS && !affordable)
         return rhm_fail(error, RHM_INVALID,
                         "the counts of level %u cannot be drawn directly: its table has %.3g cells (first patch, "
                         "label) and allowed are %.3g; draw samples there, or leave the choice to auto",
-                        level, cells, (double)RHM_PATCHES_MOST_TABLE_CELLS);
+                        level, cells, (double)RHM_AFFORDABLE_CELLS);
     set->counted = affordable && options->draw != RHM_DRAW_SAMPLES && !options->raw;
     return RHM_OK;
 }
@@ -158,7 +158,7 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
 
 /* Features of all distinct patches are kept where they are small against the memory we may use. */
 static size_t keep_limit(const rhm_engine *engine) {
-    const uint64_t most = UINT64_C(1) << 30, share = engine->memory_limit_nbytes / 4;
+    const uint64_t most = UINT64_C(9) << 27, share = engine->memory_limit_nbytes / 4;
     return (size_t)(share && share < most ? share : most);
 }
 
