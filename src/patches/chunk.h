@@ -37,6 +37,9 @@ typedef struct rhm_patch_chunk {
     uint32_t *ids; /* NULL, or the caller's (samples): codes, from merge.c on numbers */
 } rhm_patch_chunk;
 
+/* Samples of a chunk, when `count` are to be read that have `leaves` tokens each (patches.c). */
+size_t rhm_patch_chunk_samples(uint64_t count, size_t leaves);
+
 /* Memory for chunks of up to `samples`; what is there already is kept. */
 rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches *patches, size_t samples, size_t leaves,
                                   rhm_error *error);

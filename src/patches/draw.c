@@ -134,6 +134,9 @@ static rhm_status refuse(const rhm_patches *patches, const rhm_grammar *grammar,
             error, RHM_INVALID,
             "counts of %u levels, branching %u and %u labels cannot be drawn from a grammar with %u, %u, %u",
             patches->levels, patches->branching, patches->classes, shape->levels, shape->branching, shape->vocab[0]);
+    if (patches->raw)
+        return rhm_fail(error, RHM_INVALID, "level %u keeps raw samples: only counts of distinct patches can be drawn",
+                        patches->level);
     if (!patches->drawing && patches->samples > 0)
         return rhm_fail(error, RHM_INVALID, "samples were counted for level %u: counts cannot be drawn on top of them",
                         patches->level);

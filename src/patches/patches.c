@@ -6,6 +6,7 @@
 #include "patches/chunk.h"
 #include "patches/draw.h"
 #include "patches/merge.h"
+#include "patches/raw.h"
 
 enum {
     CHUNK_LEAVES = 1 << 16, /* tokens drawn by a thread before it hands over: larger than a thread's overheads */
@@ -91,7 +92,7 @@ static rhm_status read_chunk(void *context, size_t index, int thread, rhm_error 
                                 r->ids ? r->ids + begin : NULL, error);
 }
 
-static size_t samples_per_chunk(uint64_t count, size_t leaves) {
+size_t rhm_patch_chunk_samples(uint64_t count, size_t leaves) {
     const size_t most = CHUNK_LEAVES / leaves < 1 ? 1 : CHUNK_LEAVES / leaves;
     const size_t samples = most < CHUNK_SAMPLES ? most : CHUNK_SAMPLES;
     return count < samples ? (size_t)count : samples;
@@ -104,11 +105,13 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
     if (patches->drawing)
         return rhm_fail(error, RHM_INVALID, "counts were drawn for level %u: samples cannot be counted on top of them",
                         patches->level);
+    if (patches->raw)
+        return rhm_raw_add(patches, engine, stage, source, context, first, count, ids, error);
     const size_t threads = (size_t)rhm_engine_threads(engine);
     counting r = {.patches = patches, .source = source, .context = context, .leaves = 1};
     for (uint32_t j = patches->level; j <= patches->levels; j++)
         r.leaves *= patches->branching;
-    r.chunk_samples = samples_per_chunk(count, r.leaves);
+    r.chunk_samples = rhm_patch_chunk_samples(count, r.leaves);
     const uint64_t needed = (count + r.chunk_samples - 1) / r.chunk_samples;
     const size_t most = needed < threads * MOST_CHUNKS_PER_THREAD ? (size_t)needed : threads * MOST_CHUNKS_PER_THREAD;
     size_t chunks = threads * CHUNKS_PER_THREAD;

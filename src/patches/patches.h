@@ -33,6 +33,10 @@ typedef struct rhm_patches {
     rhm_index index[RHM_MAX_LEVELS + 1];
     bool blind[RHM_MAX_LEVELS + 1]; /* nearly all tuples are new, so reading samples does not look for them */
 
+    /* The caller may set this before the first sample: every sample becomes a patch of its own at all levels, whether
+     * it came before or not. The regression is the same, only larger. Ids count up with the samples. */
+    bool raw;
+
     struct rhm_drawing *drawing; /* where counts are drawn (draw.h), else NULL */
 
     const rhm_engine *engine; /* whose memory limit counts what this collection takes; NULL before the first sample */
