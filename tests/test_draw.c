@@ -2,6 +2,10 @@
  * Drawn counts against all derivations of small grammars, and against counted samples. Chi-square limits are for false
  * alarms of 1e-6 a comparison, some 500 comparisons in all; the seeds are fixed.
  */
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+
 #include "files.h"
 
 #include "core/intern.h"
@@ -559,6 +563,58 @@ static void an_interrupt_leaves_the_collection(void **state) {
     rhm_engine_destroy(engine);
 }
 
+static volatile sig_atomic_t rung;
+
+static void ring(int signal) {
+    rung = signal;
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* An interrupt at any moment: the call happens whole or not at all. */
+static void interrupts_at_any_moment(void **state) {
+    (void)state;
+    enum { TRIALS = 40 };
+    const uint64_t counts[] = {100000, 1000000};
+    rhm_grammar *grammar = drawn_grammar(8, 3, 2, 3);
+    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2, .interrupt = &rung});
+    rung = 0;
+    double usual = seconds();
+    rhm_patches whole = draw_rounds(engine, grammar, 1, counts, 2), half = draw_rounds(engine, grammar, 1, counts, 1);
+    usual = (seconds() - usual) / 3;
+    struct sigaction action = {.sa_handler = ring, .sa_flags = SA_RESTART}, before;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    size_t caught = 0;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        rhm_patches patches = draw_rounds(engine, grammar, 1, counts, 1);
+        rhm_error error = {0};
+        const struct itimerval soon = {.it_value = {.tv_usec = 50 + (suseconds_t)(1e6 * usual * trial / TRIALS)}};
+        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+        const rhm_status status =
+            rhm_patches_draw(&patches, engine, grammar, SEED, rhm_stream(RHM_TRAINING, 1), 1, counts[1], &error);
+        assert_int_equal(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
+        rung = 0;
+        if (status != RHM_OK) {
+            assert_refused(status, RHM_INTERRUPTED, &error, "interrupted");
+            assert_true(same_patches(&patches, &half));
+            must_draw(&patches, engine, grammar, 1, counts[1]);
+            caught++;
+        }
+        assert_true(same_patches(&patches, &whole));
+        rhm_patches_destroy(&patches);
+    }
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    assert_true(caught >= 5);
+    rhm_patches_destroy(&whole);
+    rhm_patches_destroy(&half);
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_have_the_law_of_samples),
@@ -573,6 +629,7 @@ int main(void) {
         cmocka_unit_test(tables_may_overflow),
         cmocka_unit_test(the_memory_limit_holds),
         cmocka_unit_test(an_interrupt_leaves_the_collection),
+        cmocka_unit_test(interrupts_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,6 +163,9 @@ rhm_status rhm_drawing_enter(rhm_patches *patches, const rhm_engine *engine, rhm
         new += d->chunk[c].patches;
         cells += d->chunk[c].all_cells;
     }
+    if (cells > UINT32_MAX / 2)
+        return rhm_fail(error, RHM_NO_MEMORY, "%zu pairs of a patch and a label occur at level %u: at most %u fit",
+                        cells, patches->level, UINT32_MAX / 2);
     writing w = {
         .patches = patches,
         .tuple = RHM_NEW(uint32_t, cells, 2, 1, "cells of patches and labels", error),

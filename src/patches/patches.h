@@ -70,7 +70,11 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
  */
 double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level);
 
-/* Up to here drawing counts is a matter of a second or two and of 1 GiB: see draw.c for what a cell costs. */
+/*
+ * Up to here drawing counts costs little: 3 s of one core and 0.8 GiB while it runs. Measured on a 2-core EPYC guest, a
+ * cell takes 0.1 us (a handful of samples in each) to 0.18 us (from a thousand on), spread over all threads, 16 bytes
+ * for good and 48 at most during a call. Counting a sample takes 0.016 us at level L to 0.4 us where most are distinct.
+ */
 #define RHM_AFFORDABLE_CELLS 0x1p24
 
 /*
