@@ -56,6 +56,42 @@ static inline float lane_sum(const float *lane) {
     return a[0];
 }
 
+static inline vec vec_zero(void) {
+    EACH_LANE(0.0f * (float)l);
+}
+static inline void vec_add_to(double *p, vec v) {
+    for (int l = 0; l < WIDTH; l++)
+        p[l] += (double)v.lane[l];
+}
+
+enum { DWIDTH = 8 };
+typedef struct dvec {
+    double lane[DWIDTH];
+} dvec;
+
+static inline dvec dvec_load(const double *p) {
+    dvec v;
+    for (int l = 0; l < DWIDTH; l++)
+        v.lane[l] = p[l];
+    return v;
+}
+static inline void dvec_store(double *p, dvec v) {
+    for (int l = 0; l < DWIDTH; l++)
+        p[l] = v.lane[l];
+}
+static inline dvec dvec_broadcast(const double *p) {
+    dvec v;
+    for (int l = 0; l < DWIDTH; l++)
+        v.lane[l] = *p;
+    return v;
+}
+static inline dvec dvec_fma(dvec a, dvec b, dvec c) {
+    dvec v;
+    for (int l = 0; l < DWIDTH; l++)
+        v.lane[l] = fma(a.lane[l], b.lane[l], c.lane[l]);
+    return v;
+}
+
 /* The tiles of avx512.c. */
 enum {
     PHASE_PATCHES = 6,
@@ -63,7 +99,11 @@ enum {
     PRODUCT_CLASSES = 4,
     PRODUCT_PATCHES = 6,
     GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 4
+    GRADIENT_VECTORS = 4,
+    GRAM_ROWS = 8,
+    GRAM_VECTORS = 3,
+    WIDE_ROWS = 8,
+    WIDE_VECTORS = 3
 };
 
 extern const rhm_kernels rhm_kernels_emulated;

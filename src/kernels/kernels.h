@@ -5,6 +5,7 @@
 #ifndef RHM_KERNELS_KERNELS_H
 #define RHM_KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,12 @@ typedef struct rhm_patch_rows {
     size_t count;
 } rhm_patch_rows;
 
+/*
+ * A Gram matrix is stored in blocks of RHM_LANES x RHM_LANES doubles, row by row within a block; what it is multiplied
+ * with has whole groups of RHM_GRAM_CLASSES columns.
+ */
+enum { RHM_GRAM_BLOCK = RHM_LANES * RHM_LANES, RHM_GRAM_CLASSES = 8 };
+
 /* Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; their last group is never read or written. */
 typedef struct rhm_kernels {
     const char *name;
@@ -68,6 +75,19 @@ typedef struct rhm_kernels {
 
     /* features and product in one, the features never leaving the cache: overwrites y. */
     void (*forward)(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches, float *y);
+
+    /*
+     * c (blocks, 16, 16) += a^T b for one group of 16 features, a (count, 16), and `blocks` others, b (count, 16) each
+     * and b_stride floats apart: summed over the patches in float, and the sum added to the double.
+     */
+    void (*gram)(size_t blocks, size_t count, const float *a, const float *b, size_t b_stride, double *c);
+
+    /*
+     * y (16, classes) += c d with c (16, 16 blocks) in blocks c_stride doubles apart, each block taken transposed or
+     * not, and d (16 blocks, classes): one column of c after the other. `classes` is a multiple of RHM_GRAM_CLASSES.
+     */
+    void (*gram_product)(size_t classes, size_t blocks, const double *c, size_t c_stride, bool transposed,
+                         const double *d, double *y);
 } rhm_kernels;
 
 /* The table of an ISA level; never NULL for a level the CPU has. */

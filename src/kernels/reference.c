@@ -77,6 +77,29 @@ static void forward(const rhm_phase_map *map, size_t classes, const float *w, co
         }
 }
 
+static void gram(size_t blocks, size_t count, const float *a, const float *b, size_t b_stride, double *c) {
+    for (size_t block = 0; block < blocks; block++, b += b_stride)
+        for (size_t i = 0; i < RHM_LANES; i++)
+            for (size_t j = 0; j < RHM_LANES; j++, c++) {
+                float sum = 0;
+                for (size_t p = 0; p < count; p++)
+                    sum = fmaf(a[p * RHM_LANES + i], b[p * RHM_LANES + j], sum);
+                *c += (double)sum;
+            }
+}
+
+static void gram_product(size_t classes, size_t blocks, const double *c, size_t c_stride, bool transposed,
+                         const double *d, double *y) {
+    for (size_t block = 0; block < blocks; block++)
+        for (size_t j = 0; j < RHM_LANES; j++)
+            for (size_t i = 0; i < RHM_LANES; i++) {
+                const double cij = c[block * c_stride + (transposed ? j * RHM_LANES + i : i * RHM_LANES + j)];
+                const double *row = d + (block * RHM_LANES + j) * classes;
+                for (size_t v = 0; v < classes; v++)
+                    y[i * classes + v] = fma(cij, row[v], y[i * classes + v]);
+            }
+}
+
 const rhm_kernels RHM_TABLE = {
     .name = "reference",
     .isa = RHM_ISA_SCALAR,
@@ -84,4 +107,6 @@ const rhm_kernels RHM_TABLE = {
     .product = product,
     .gradient = gradient,
     .forward = forward,
+    .gram = gram,
+    .gram_product = gram_product,
 };

@@ -50,6 +50,27 @@ static inline float lane_sum(const float *lane) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+static inline void vec_add_to(double *p, vec v) {
+    _mm256_storeu_pd(p, _mm256_add_pd(_mm256_loadu_pd(p), _mm256_cvtps_pd(_mm256_castps256_ps128(v))));
+    _mm256_storeu_pd(p + 4, _mm256_add_pd(_mm256_loadu_pd(p + 4), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))));
+}
+
+enum { DWIDTH = 4 };
+typedef __m256d dvec;
+
+static inline dvec dvec_load(const double *p) {
+    return _mm256_loadu_pd(p);
+}
+static inline void dvec_store(double *p, dvec v) {
+    _mm256_storeu_pd(p, v);
+}
+static inline dvec dvec_broadcast(const double *p) {
+    return _mm256_broadcast_sd(p);
+}
+static inline dvec dvec_fma(dvec a, dvec b, dvec c) {
+    return _mm256_fmadd_pd(a, b, c);
+}
+
 /* Sixteen registers: 12 accumulators leave room for a column of operands. */
 enum {
     PHASE_PATCHES = 6,
@@ -57,7 +78,11 @@ enum {
     PRODUCT_CLASSES = 4,
     PRODUCT_PATCHES = 3,
     GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 3
+    GRADIENT_VECTORS = 3,
+    GRAM_ROWS = 6,
+    GRAM_VECTORS = 2,
+    WIDE_ROWS = 6,
+    WIDE_VECTORS = 2
 };
 
 #define RHM_TABLE_NAME "avx2"

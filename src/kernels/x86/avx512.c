@@ -50,6 +50,28 @@ static inline float lane_sum(const float *lane) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+static inline void vec_add_to(double *p, vec v) {
+    const __m256 high = _mm512_extractf32x8_ps(v, 1);
+    _mm512_storeu_pd(p, _mm512_add_pd(_mm512_loadu_pd(p), _mm512_cvtps_pd(_mm512_castps512_ps256(v))));
+    _mm512_storeu_pd(p + 8, _mm512_add_pd(_mm512_loadu_pd(p + 8), _mm512_cvtps_pd(high)));
+}
+
+enum { DWIDTH = 8 };
+typedef __m512d dvec;
+
+static inline dvec dvec_load(const double *p) {
+    return _mm512_loadu_pd(p);
+}
+static inline void dvec_store(double *p, dvec v) {
+    _mm512_storeu_pd(p, v);
+}
+static inline dvec dvec_broadcast(const double *p) {
+    return _mm512_set1_pd(*p);
+}
+static inline dvec dvec_fma(dvec a, dvec b, dvec c) {
+    return _mm512_fmadd_pd(a, b, c);
+}
+
 /* Thirty-two registers: 24 accumulators. */
 enum {
     PHASE_PATCHES = 6,
@@ -57,7 +79,11 @@ enum {
     PRODUCT_CLASSES = 4,
     PRODUCT_PATCHES = 6,
     GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 4
+    GRADIENT_VECTORS = 4,
+    GRAM_ROWS = 8,
+    GRAM_VECTORS = 3,
+    WIDE_ROWS = 8,
+    WIDE_VECTORS = 3
 };
 
 #define RHM_TABLE_NAME "avx512"

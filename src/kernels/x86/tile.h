@@ -4,6 +4,7 @@
  *   lane_sum               the fixed tree over RHM_LANES partial sums
  *   PHASE_*, PRODUCT_*, GRADIENT_*   the register tiles, as large as the accumulators allow
  *   RHM_TABLE, RHM_TABLE_NAME, RHM_TABLE_ISA
+ * and what gram.h, the second part, asks for.
  * Instances: avx2.c (8), avx512.c (16), and the portable 16-lane one of tests/test_kernels.c.
  *
  * Tile functions take their extents as constants and are inlined, so that the accumulators live in registers; the
@@ -236,6 +237,8 @@ static void gradient(size_t classes, size_t padded, size_t count, const float *r
         gradient_columns(r, classes, x + f, stride, count, g + f, 1);
 }
 
+#include "kernels/x86/gram.h"
+
 const rhm_kernels RHM_TABLE = {
     .name = RHM_TABLE_NAME,
     .isa = RHM_TABLE_ISA,
@@ -243,4 +246,6 @@ const rhm_kernels RHM_TABLE = {
     .product = product,
     .gradient = gradient,
     .forward = forward,
+    .gram = gram,
+    .gram_product = gram_product,
 };
