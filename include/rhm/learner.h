@@ -32,6 +32,12 @@ typedef enum rhm_draw {
     RHM_DRAW_COUNTS,  /* draw the multinomial counts: time independent of N; refused where the table is too large */
 } rhm_draw;
 
+/* How a solver multiplies with the matrix C of the normal equations; chosen by the sizes of the problem. */
+typedef enum rhm_route {
+    RHM_ROUTE_PASSES, /* a pass over the distinct patches each time */
+    RHM_ROUTE_GRAM,   /* C is formed once */
+} rhm_route;
+
 /* Value of an entry of rhm_train_options.ridge: lambda = 1/|P_l|, as the paper has it. */
 #define RHM_RIDGE_PAPER (-1.0)
 
@@ -63,6 +69,7 @@ typedef struct rhm_level_report {
     double bandwidth;
     double ridge;
     rhm_solver solver;
+    rhm_route route;
     uint32_t iterations;
     double residual;           /* ||(C + lambda I) W - B|| / ||B||, measured after the last step */
     double held_out_loss;      /* mean squared error of the normalised prediction on a validation stream */
@@ -158,6 +165,7 @@ RHM_API rhm_status rhm_model_save(const rhm_model *model, const char *path, rhm_
 RHM_API rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error);
 
 RHM_API const char *rhm_solver_name(rhm_solver solver); /* "cg", "gd", "gd-paper", "cholesky" */
+RHM_API const char *rhm_route_name(rhm_route route);    /* "passes", "gram" */
 
 #ifdef __cplusplus
 }

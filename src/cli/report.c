@@ -141,7 +141,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                                 "bandwidth", rhm_json_number(level->bandwidth_seconds),
                                 "solve", rhm_json_number(level->solve_seconds),
                                 "total", rhm_json_number(level->total_seconds));
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
                      " s:b, s:s, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
@@ -152,6 +152,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                      "bandwidth", rhm_json_number(level->bandwidth),
                      "ridge", rhm_json_number(level->ridge),
                      "solver", rhm_solver_name(level->solver),
+                     "route", rhm_route_name(level->route),
                      "iterations", (int)level->iterations,
                      "residual", rhm_json_number(level->residual),
                      "held_out_loss", rhm_json_number(level->held_out_loss),

@@ -30,13 +30,6 @@ static double *dense_features(const rhm_regression *p, rhm_error *error) {
     return x;
 }
 
-static double patch_probability(const rhm_regression *p, size_t i) {
-    uint64_t n = 0;
-    for (size_t cell = p->counts->offset[i]; cell < p->counts->offset[i + 1]; cell++)
-        n += p->counts->count[cell];
-    return (double)n / (double)p->samples;
-}
-
 static rhm_status factor_and_solve(double *a, size_t n, double *b, size_t columns, rhm_error *error) {
     const lapack_int info = LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, (lapack_int)columns, a, (lapack_int)n,
                                           b, (lapack_int)columns);
@@ -63,7 +56,7 @@ rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const doub
 
     /* Rows scaled by sqrt(p): C = x^T x in the features; and W = x^T (x x^T + lambda)^-1 sqrt(p) q in the patches. */
     for (size_t i = 0; i < count; i++) {
-        const double root = sqrt(patch_probability(p, i));
+        const double root = sqrt(rhm_regression_share(p, i));
         for (size_t f = 0; f < m2; f++)
             x[i * m2 + f] *= root;
     }
@@ -75,7 +68,7 @@ rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const doub
     } else {
         cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, (int)m2, 1, x, (int)m2, 0, a, (int)n);
         for (size_t i = 0; i < count; i++) {
-            const double root = sqrt(patch_probability(p, i));
+            const double root = sqrt(rhm_regression_share(p, i));
             for (size_t cell = p->counts->offset[i]; cell < p->counts->offset[i + 1]; cell++)
                 b[i * classes + p->counts->label[cell]] = (double)p->counts->count[cell] / (double)p->samples / root;
         }

@@ -22,6 +22,10 @@ size_t rhm_coarse_size(size_t distinct, size_t width) {
     return size < 4 * width ? 0 : size;
 }
 
+double rhm_coarse_passes(double solves) {
+    return 8 * solves;
+}
+
 rhm_status rhm_coarse_init(rhm_coarse *coarse, size_t size, const rhm_engine *engine, const rhm_ready_layer *layer,
                            const rhm_embeddings *inputs, const rhm_intern *patches, const rhm_patch_counts *counts,
                            rhm_error *error) {

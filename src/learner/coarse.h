@@ -22,6 +22,9 @@ typedef struct rhm_coarse {
  * the problem's sizes alone, because the solution depends on it within the tolerance. */
 size_t rhm_coarse_size(size_t distinct, size_t width);
 
+/* What `solves` solutions cost then, in passes over all patches: those few, and the sample's own iterations. */
+double rhm_coarse_passes(double solves);
+
 /* Borrows `layer` and `inputs`; copies what it takes of the others. */
 rhm_status rhm_coarse_init(rhm_coarse *coarse, size_t size, const rhm_engine *engine, const rhm_ready_layer *layer,
                            const rhm_embeddings *inputs, const rhm_intern *patches, const rhm_patch_counts *counts,

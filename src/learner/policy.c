@@ -18,6 +18,7 @@ enum {
     MOST_REFINED = 1 << 18,  /* and beyond which bandwidth and ridge are searched last, when nothing else is left */
     MOST_STEPS = 8,          /* of a search along one axis */
     MOST_STALLS = 3,         /* enlargements in a row that may fail to help */
+    RIDGE_FITS = 4,          /* that a walk along ridges takes, of about */
 };
 
 static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
@@ -124,6 +125,7 @@ static rhm_status probe(search *s, rhm_error *error) {
     bool better;
     rhm_fit_clear(&s->best);
     s->best = (rhm_fit){0};
+    s->stage->solves = 1;
     return attempt(s, s->bandwidth, s->ridge, &better, error);
 }
 
@@ -132,8 +134,10 @@ static rhm_status refine(search *s, rhm_error *error) {
     const uint32_t level = s->stage->level;
     const double patches = s->stage->task->patches[level];
     rhm_status status = RHM_OK;
+    s->stage->solves = 1;
     if (s->options->bandwidth[level] == 0)
         status = descend(s, true, BANDWIDTH_RATIO, 1e-9, 1e3, error);
+    s->stage->solves = RIDGE_FITS;
     if (status == RHM_OK && !good(s) && s->options->ridge[level] == 0)
         status = descend(s, false, RIDGE_RATIO, LEAST_RIDGE / patches, MOST_RIDGE / patches, error);
     return status;

@@ -5,7 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/memory.h"
+#include "learner/gram.h"
 
 enum {
     LEAST_CHUNK = 96,  /* patches summed in float before the sum moves to double */
@@ -100,6 +100,7 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
 }
 
 void rhm_regression_clear(rhm_regression *problem) {
+    rhm_gram_clear(&problem->gram, problem->engine);
     if (problem->engine)
         rhm_memory_release(problem->engine, problem->reserved_nbytes);
     rhm_operator_clear(&problem->op);
@@ -108,6 +109,13 @@ void rhm_regression_clear(rhm_regression *problem) {
     rhm_free(problem->operand);
     rhm_free(problem->workspace);
     *problem = (rhm_regression){0};
+}
+
+double rhm_regression_share(const rhm_regression *problem, size_t patch) {
+    uint64_t n = 0;
+    for (size_t cell = problem->counts->offset[patch]; cell < problem->counts->offset[patch + 1]; cell++)
+        n += problem->counts->count[cell];
+    return (double)n / (double)problem->samples;
 }
 
 /* The factor r of a block's contribution r^T x: label frequencies for B, weighted outputs for C w. */
@@ -128,10 +136,7 @@ static rhm_status output_factor(const rhm_regression *p, size_t first, size_t co
                                 float *r, rhm_error *error) {
     RHM_TRY(p->op.operations->product(&p->op, thread, count, x, r, error));
     for (size_t i = 0; i < count; i++) {
-        uint64_t n = 0;
-        for (size_t cell = p->counts->offset[first + i]; cell < p->counts->offset[first + i + 1]; cell++)
-            n += p->counts->count[cell];
-        const float weight = (float)((double)n / (double)p->samples);
+        const float weight = (float)rhm_regression_share(p, first + i);
         for (size_t c = 0; c < p->classes; c++)
             r[i * p->classes + c] *= weight;
     }
@@ -211,6 +216,8 @@ rhm_status rhm_regression_target(rhm_regression *problem, double *out, rhm_error
 }
 
 rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double *out, rhm_error *error) {
+    if (problem->gram.matrix.data)
+        return rhm_gram_apply(problem, w, out, error);
     const double scale = 1 / sqrt((double)problem->width);
     for (size_t i = 0; i < rhm_regression_size(problem); i++)
         problem->operand[i] = (float)(w[i] * scale);

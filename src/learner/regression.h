@@ -9,9 +9,20 @@
 #ifndef RHM_LEARNER_REGRESSION_H
 #define RHM_LEARNER_REGRESSION_H
 
+#include "engine/memory.h"
 #include "kernels/operator.h"
 #include "learner/layer.h"
 #include "patches/patches.h"
+
+/* C itself, where it was formed (learner/gram.h). */
+typedef struct rhm_gram {
+    rhm_buffer
+        matrix;      /* tiles of RHM_GRAM_SIDE x RHM_GRAM_SIDE blocks, (0, 0), (0, 1), (1, 1), (0, 2), ...; or zeroed */
+    size_t groups;   /* of RHM_LANES features */
+    size_t columns;  /* classes, rounded up to whole RHM_GRAM_CLASSES */
+    double *operand; /* (16 groups, columns) */
+    double *product; /* (16 groups, columns) */
+} rhm_gram;
 
 typedef struct rhm_regression {
     const rhm_engine *engine;
@@ -24,6 +35,7 @@ typedef struct rhm_regression {
     const rhm_patch_counts *counts; /* how often each came with each label */
     uint64_t samples;               /* N */
 
+    rhm_gram gram;    /* zeroed: products visit the patches */
     float *kept;      /* (count, stride): features, or NULL: recomputed in every pass, to the same bits */
     size_t chunk;     /* patches summed in float before the sum moves to double, whole blocks of the operator */
     size_t leaves;    /* fixed partial sums, a function of the problem's sizes alone */
@@ -51,6 +63,9 @@ rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double
 /* residual = target - (C + lambda I) w; without a pass where w is zero. */
 rhm_status rhm_regression_residual(rhm_regression *problem, double lambda, const double *target, const double *w,
                                    double *residual, rhm_error *error);
+
+/* p_mu */
+double rhm_regression_share(const rhm_regression *problem, size_t patch);
 
 /* Floats in a matrix with a row per class. */
 static inline size_t rhm_regression_size(const rhm_regression *problem) {

@@ -2,13 +2,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
-#include "learner/coarse.h"
-#include "learner/gaussian.h"
 
 double rhm_seconds(void) {
     struct timespec t;
@@ -58,6 +57,7 @@ rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_
 }
 
 void rhm_stage_clear(rhm_stage *stage) {
+    rhm_design_clear(&stage->design);
     set_clear(&stage->training);
     set_clear(&stage->validation);
     *stage = (rhm_stage){0};
@@ -68,6 +68,7 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     const uint64_t have = set->patches.samples;
     if (samples <= have)
         return RHM_OK;
+    rhm_design_clear(&stage->design); /* it points into the sets */
     char label[64];
     snprintf(label, sizeof label, "level %u: %s", stage->level, what);
     double begin = rhm_seconds();
@@ -95,14 +96,6 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
 rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
     RHM_TRY(extend(stage, &stage->training, samples, "sampling", error));
     return extend(stage, &stage->validation, held_out, "validation", error);
-}
-
-/* The stage's random frequencies: the same directions for every bandwidth, a longer list for a larger width. */
-static void draw_frequencies(const rhm_stage *stage, struct rhm_layer *layer) {
-    const size_t inputs = (size_t)layer->tokens * layer->embedding;
-    for (size_t i = 0; i < layer->width * inputs; i++)
-        layer->frequencies[i] =
-            (float)(rhm_gaussian(stage->options->seed, UINT32_C(1) << 16 | stage->level, i) / layer->bandwidth);
 }
 
 static void store_weights(struct rhm_layer *layer, const rhm_regression *problem, const double *w) {
@@ -156,76 +149,79 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     return status;
 }
 
-/* Features of all distinct patches are kept where they are small against the memory we may use. */
-static size_t keep_limit(const rhm_engine *engine) {
-    const uint64_t most = UINT64_C(9) << 27, share = engine->memory_limit_nbytes / 4;
-    return (size_t)(share && share < most ? share : most);
+/* Everything of a fit but its ridge: what the last fit left behind, if it had the same width and bandwidth. */
+static rhm_status design_for(rhm_stage *stage, uint32_t width, double bandwidth, const char *label, rhm_error *error) {
+    const rhm_task *task = stage->task;
+    const rhm_intern *patches = &stage->training.patches.subtree[stage->level];
+    const bool bottom = stage->level == task->levels;
+    const struct rhm_layer shape = {
+        .tokens = task->branching,
+        .embedding = bottom ? task->token_vocab : task->classes,
+        .classes = task->classes,
+        .width = width,
+        .bandwidth = bandwidth,
+    };
+    const size_t sample = stage->options->solver == RHM_CG ? rhm_coarse_size(patches->count, width) : 0;
+    const rhm_route_sizes sizes = {
+        .patches = (double)patches->count,
+        .width = width,
+        .classes = task->classes,
+        .inputs = (double)shape.tokens * shape.embedding,
+        .products = sample ? rhm_coarse_passes(fmax(1, stage->solves))
+                           : rhm_route_products(stage->options->solver, fmax(1, stage->solves)),
+    };
+    const rhm_route route = rhm_route_choose(&sizes);
+    const rhm_design_key key = {
+        .samples = stage->training.patches.samples,
+        .seed = stage->options->seed,
+        .level = stage->level,
+        .width = width,
+        .bandwidth = bandwidth,
+        .route = route,
+        .sample = route == RHM_ROUTE_PASSES ? sample : 0,
+    };
+    return rhm_design_make(&stage->design, stage->engine, &key, &shape, bottom,
+                           &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, error);
 }
 
 rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, double ridge, rhm_fit *fit,
                          rhm_error *error) {
-    const rhm_task *task = stage->task;
-    const bool bottom = stage->level == task->levels;
     const double begin = rhm_seconds();
-    *fit = (rhm_fit){.layer = {
-                         .tokens = task->branching,
-                         .embedding = bottom ? task->token_vocab : task->classes,
-                         .classes = task->classes,
-                         .width = width,
-                         .bandwidth = bandwidth,
-                         .ridge = ridge,
-                     }};
-    rhm_ready_layer ready = {0};
-    rhm_regression problem = {0};
-    rhm_coarse coarse = {0};
-    double *target = NULL;
-    rhm_status status = rhm_layer_alloc(&fit->layer, error);
-    if (status != RHM_OK)
-        return status;
-    draw_frequencies(stage, &fit->layer);
-    if ((status = rhm_ready_layer_make(&ready, &fit->layer, bottom, error)) != RHM_OK ||
-        (status = rhm_regression_init(&problem, stage->engine, &ready, &stage->training.table[stage->level + 1],
-                                      &stage->training.patches.subtree[stage->level], &stage->training.counts,
-                                      stage->training.patches.samples, keep_limit(stage->engine), error)) != RHM_OK)
-        goto done;
-    const size_t size = rhm_regression_size(&problem);
-    if (!(target = RHM_NEW(double, size, 2, 1, "right-hand side and solution", error))) {
-        status = RHM_NO_MEMORY;
-        goto done;
-    }
-    double *w = target + size;
+    rhm_design *design = &stage->design;
+    rhm_regression *problem = &design->problem;
     char label[64];
-    problem.stage = label;
     snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
-    const size_t coarse_size =
-        stage->options->solver == RHM_CG ? rhm_coarse_size(problem.rows.count, width) : 0;
-    if (coarse_size && (status = rhm_coarse_init(&coarse, coarse_size, stage->engine, &ready,
-                                                 &stage->training.table[stage->level + 1],
-                                                 &stage->training.patches.subtree[stage->level],
-                                                 &stage->training.counts, error)) != RHM_OK)
+    *fit = (rhm_fit){0};
+    rhm_status status = design_for(stage, width, bandwidth, label, error);
+    if (status != RHM_OK)
         goto done;
+    fit->route = design->key.route;
+    fit->layer = design->layer;
+    fit->layer.ridge = ridge;
+    if ((status = rhm_layer_alloc(&fit->layer, error)) != RHM_OK)
+        goto done;
+    memcpy(fit->layer.frequencies, design->layer.frequencies,
+           sizeof(float) * width * fit->layer.tokens * fit->layer.embedding);
+    memset(design->solution, 0, sizeof(double) * rhm_regression_size(problem));
     const rhm_solve_options solve = {
         .solver = stage->options->solver,
-        .coarse = coarse_size ? &coarse : NULL,
+        .coarse = design->key.sample ? &design->coarse : NULL,
         .lambda = ridge,
         .tolerance = stage->options->tolerance,
-        .patch_count = task->patches[stage->level],
+        .patch_count = stage->task->patches[stage->level],
     };
-    if ((status = rhm_regression_target(&problem, target, error)) != RHM_OK ||
-        (status = rhm_solve(&problem, &solve, target, w, &fit->solve, error)) != RHM_OK)
+    if ((status = rhm_solve(problem, &solve, design->target, design->solution, &fit->solve, error)) != RHM_OK)
         goto done;
-    store_weights(&fit->layer, &problem, w);
-    rhm_ready_layer_set_weights(&ready, fit->layer.weights);
+    store_weights(&fit->layer, problem, design->solution);
+    rhm_ready_layer_set_weights(&design->ready, fit->layer.weights);
     fit->seconds = rhm_seconds() - begin;
-    status = measure(stage, &ready, fit, error);
+    status = measure(stage, &design->ready, fit, error);
     stage->fits++;
 done:
     stage->fit_seconds += rhm_seconds() - begin;
-    stage->flops += problem.flops + coarse.regression.flops;
-    rhm_free(target);
-    rhm_coarse_clear(&coarse);
-    rhm_regression_clear(&problem);
-    rhm_ready_layer_clear(&ready);
+    stage->flops += problem->flops + design->coarse.regression.flops;
+    problem->flops = design->coarse.regression.flops = 0;
+    problem->stage = NULL;
     if (status != RHM_OK)
         rhm_fit_clear(fit);
     return status;

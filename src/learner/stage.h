@@ -6,7 +6,7 @@
 #define RHM_LEARNER_STAGE_H
 
 #include "learner/cluster.h"
-#include "learner/layer.h"
+#include "learner/design.h"
 #include "learner/solve.h"
 #include "learner/source.h"
 #include "patches/patches.h"
@@ -40,6 +40,7 @@ typedef struct rhm_sample_set {
 /* A fitted level and what the data say about it. */
 typedef struct rhm_fit {
     struct rhm_layer layer; /* owned */
+    rhm_route route;
     rhm_solve_result solve;
     double loss;           /* held-out mean squared error of the normalised prediction */
     rhm_clusters clusters; /* of the held-out outputs */
@@ -58,6 +59,9 @@ typedef struct rhm_stage {
     double sample_seconds, embed_seconds, fit_seconds;
     double flops;
     uint32_t fits;
+    double solves;     /* fits expected at the next bandwidth, for the rule of learner/route.h; 0: one. The policy's to
+                          set, from what it decided and never from what is in memory */
+    rhm_design design; /* of the last fit */
 } rhm_stage;
 
 rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,

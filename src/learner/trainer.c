@@ -61,6 +61,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .bandwidth = fit->layer.bandwidth,
         .ridge = fit->layer.ridge,
         .solver = stage->options->solver,
+        .route = fit->route,
         .iterations = fit->solve.iterations,
         .residual = fit->solve.residual,
         .held_out_loss = fit->loss,

@@ -1,0 +1,204 @@
+#include "learner/gram.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+
+/* Of C, in groups of features; as many doubles and panels of two rows of it fit a second-level cache of 512 KiB. */
+enum {
+    SIDE = 8,
+    TILE = SIDE * SIDE * RHM_GRAM_BLOCK, /* doubles */
+    CHUNK = 128,                         /* patches summed in float before the sum moves to double */
+    PANEL = 3 * CHUNK,                   /* patches whose features are kept at a time, whole blocks of the operator */
+    SLICE = SIDE / 2,                    /* groups of rows that a product takes at a time */
+};
+
+static size_t tiles_of(size_t groups) {
+    return (groups + SIDE - 1) / SIDE;
+}
+
+static size_t tile_count(size_t groups) {
+    return tiles_of(groups) * (tiles_of(groups) + 1) / 2;
+}
+
+/* Tile (row, column), row <= column. */
+static double *tile_at(const rhm_gram *gram, size_t row, size_t column) {
+    return (double *)gram->matrix.data + (column * (column + 1) / 2 + row) * TILE;
+}
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+double rhm_gram_nbytes(size_t width) {
+    return (double)tile_count(2 * rhm_padded_width(width) / RHM_LANES) * TILE * sizeof(double);
+}
+
+typedef struct forming {
+    rhm_regression *p;
+    size_t first, count; /* patches of the panel */
+    rhm_buffer panel;    /* (groups, PANEL, RHM_LANES): sqrt(p) x, group by group */
+} forming;
+
+/* Features of one block of the panel; the float workspace of a pass holds them in rows. */
+static rhm_status fill_block(void *context, size_t block, int thread, rhm_error *error) {
+    const forming *work = context;
+    const rhm_regression *p = work->p;
+    const size_t begin = block * p->op.block, count = smaller(p->op.block, work->count - begin);
+    float *x = p->workspace + (size_t)thread * p->workspace_floats;
+    const rhm_patch_rows rows = {p->rows.table, p->rows.ids + (work->first + begin) * p->map->tokens, count};
+    RHM_TRY(p->op.operations->features(&p->op, thread, &rows, x, error));
+    for (size_t i = 0; i < count; i++) {
+        const float root = (float)sqrt(rhm_regression_share(p, work->first + begin + i));
+        float *out = (float *)work->panel.data + (begin + i) * RHM_LANES;
+        for (size_t group = 0; group < p->gram.groups; group++, out += (size_t)PANEL * RHM_LANES) {
+            const size_t used = smaller(RHM_LANES, p->width - group / 2 * RHM_LANES);
+            for (size_t l = 0; l < RHM_LANES; l++)
+                out[l] = l < used ? root * x[i * p->stride + group * RHM_LANES + l] : 0;
+        }
+    }
+    return RHM_OK;
+}
+
+static void tile_index(size_t tile, size_t *row, size_t *column) {
+    size_t j = 0;
+    for (; tile > j; j++)
+        tile -= j + 1;
+    *row = tile;
+    *column = j;
+}
+
+/* One tile += the panel's share of it. */
+static rhm_status add_tile(void *context, size_t tile, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const forming *work = context;
+    const rhm_regression *p = work->p;
+    size_t row, column;
+    tile_index(tile, &row, &column);
+    double *c = tile_at(&p->gram, row, column);
+    const float *panel = work->panel.data;
+    const size_t stride = (size_t)PANEL * RHM_LANES;
+    const size_t rows = smaller(SIDE, p->gram.groups - row * SIDE),
+                 columns = smaller(SIDE, p->gram.groups - column * SIDE);
+    for (size_t chunk = 0; chunk < work->count; chunk += CHUNK)
+        for (size_t i = 0; i < rows; i++) {
+            const size_t j = row == column ? i : 0;
+            p->op.kernels->gram(
+                columns - j, smaller(CHUNK, work->count - chunk), panel + (row * SIDE + i) * stride + chunk * RHM_LANES,
+                panel + (column * SIDE + j) * stride + chunk * RHM_LANES, stride, c + (i * SIDE + j) * RHM_GRAM_BLOCK);
+        }
+    return RHM_OK;
+}
+
+/* The factor 1/M of the features, and the lower half of what lies on the diagonal. */
+static rhm_status finish_tile(void *context, size_t tile, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const rhm_regression *p = context;
+    const double scale = 1 / (double)p->width;
+    size_t row, column;
+    tile_index(tile, &row, &column);
+    double *c = tile_at(&p->gram, row, column);
+    for (size_t i = 0; i < TILE; i++)
+        c[i] *= scale;
+    for (size_t i = 1; i < SIDE && row == column; i++)
+        for (size_t j = 0; j < i; j++)
+            for (size_t n = 0; n < RHM_GRAM_BLOCK; n++)
+                c[(i * SIDE + j) * RHM_GRAM_BLOCK + n] =
+                    c[(j * SIDE + i) * RHM_GRAM_BLOCK + n % RHM_LANES * RHM_LANES + n / RHM_LANES];
+    return RHM_OK;
+}
+
+static rhm_status allocate(rhm_regression *p, rhm_buffer *panel, rhm_error *error) {
+    rhm_gram *gram = &p->gram;
+    gram->groups = 2 * p->map->padded / RHM_LANES;
+    gram->columns = (p->classes + RHM_GRAM_CLASSES - 1) / RHM_GRAM_CLASSES * RHM_GRAM_CLASSES;
+    const rhm_home near_tiles = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * TILE};
+    const rhm_home everywhere = {.kind = RHM_HOME_INTERLEAVE};
+    RHM_TRY(rhm_buffer_create(&gram->matrix, p->engine, near_tiles, sizeof(double), tile_count(gram->groups), TILE, 1,
+                              "Gram matrix", error));
+    RHM_TRY(rhm_buffer_create(panel, p->engine, everywhere, sizeof(float), gram->groups, PANEL, RHM_LANES,
+                              "features of a Gram matrix", error));
+    gram->operand = RHM_NEW(double, gram->groups, RHM_LANES, gram->columns, "operand of a Gram matrix", error);
+    gram->product = RHM_NEW(double, gram->groups, RHM_LANES, gram->columns, "product of a Gram matrix", error);
+    return gram->operand && gram->product ? RHM_OK : RHM_NO_MEMORY;
+}
+
+rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
+    rhm_regression *p = problem;
+    forming work = {.p = p};
+    rhm_status status = allocate(p, &work.panel, error);
+    for (; work.first < p->rows.count && status == RHM_OK; work.first += PANEL) {
+        work.count = smaller(PANEL, p->rows.count - work.first);
+        status = rhm_parallel(p->engine, (work.count + p->op.block - 1) / p->op.block, fill_block, &work, error);
+        if (status == RHM_OK)
+            status = rhm_parallel(p->engine, tile_count(p->gram.groups), add_tile, &work, error);
+        if (p->stage)
+            rhm_engine_progress(p->engine, p->stage, work.first, p->rows.count);
+    }
+    if (status == RHM_OK)
+        status = rhm_parallel(p->engine, tile_count(p->gram.groups), finish_tile, p, error);
+    rhm_buffer_destroy(&work.panel, p->engine);
+    if (status != RHM_OK) {
+        rhm_gram_clear(&p->gram, p->engine);
+        return status;
+    }
+    const double patches = (double)p->rows.count, width = (double)p->width;
+    p->flops +=
+        2 * patches * width * (double)(p->map->tokens * p->map->embedding) + 2 * patches * width * (2 * width + 1);
+    return RHM_OK;
+}
+
+void rhm_gram_clear(rhm_gram *gram, const rhm_engine *engine) {
+    rhm_buffer_destroy(&gram->matrix, engine);
+    rhm_free(gram->operand);
+    rhm_free(gram->product);
+    *gram = (rhm_gram){0};
+}
+
+typedef struct product_work {
+    const rhm_regression *p;
+    double *out;
+} product_work;
+
+/* Rows of C w, summed over the columns of C in order, and turned back into a row per class. */
+static rhm_status product_slice(void *context, size_t slice, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const product_work *work = context;
+    const rhm_regression *p = work->p;
+    const rhm_gram *gram = &p->gram;
+    const size_t row = slice * SLICE / SIDE, begin = slice * SLICE, end = smaller(begin + SLICE, gram->groups);
+    double *y = gram->product + begin * RHM_LANES * gram->columns;
+    memset(y, 0, sizeof *y * (end - begin) * RHM_LANES * gram->columns);
+    for (size_t column = 0; column < tiles_of(gram->groups); column++) {
+        const double *tile = row <= column ? tile_at(gram, row, column) : tile_at(gram, column, row);
+        const size_t blocks = smaller(SIDE, gram->groups - column * SIDE), down = (size_t)SIDE * RHM_GRAM_BLOCK;
+        for (size_t group = begin; group < end; group++) {
+            const size_t i = group % SIDE;
+            p->op.kernels->gram_product(gram->columns, blocks, tile + i * (row <= column ? down : RHM_GRAM_BLOCK),
+                                        row <= column ? RHM_GRAM_BLOCK : down, row > column,
+                                        gram->operand + column * SIDE * RHM_LANES * gram->columns,
+                                        y + (group - begin) * RHM_LANES * gram->columns);
+        }
+    }
+    for (size_t f = begin * RHM_LANES; f < end * RHM_LANES; f++, y += gram->columns)
+        for (size_t c = 0; c < p->classes; c++)
+            work->out[c * p->stride + f] = y[c];
+    return RHM_OK;
+}
+
+rhm_status rhm_gram_apply(rhm_regression *problem, const double *w, double *out, rhm_error *error) {
+    const rhm_regression *p = problem;
+    const rhm_gram *gram = &p->gram;
+    const size_t features = gram->groups * RHM_LANES;
+    for (size_t c = 0; c < p->classes; c++) {
+        for (size_t f = 0; f < features; f++)
+            gram->operand[f * gram->columns + c] = w[c * p->stride + f];
+        memset(out + c * p->stride + features, 0, sizeof *out * (p->stride - features));
+    }
+    product_work work = {p, out};
+    RHM_TRY(rhm_parallel(p->engine, (gram->groups + SLICE - 1) / SLICE, product_slice, &work, error));
+    problem->flops += 8.0 * (double)p->width * (double)p->width * (double)p->classes;
+    return RHM_OK;
+}
