@@ -103,6 +103,7 @@ def test_report_has_every_key(here):
         for key in ("cluster_separation", "cluster_radius", "synonym_accuracy", "separation", "radius"):
             assert 0 <= level[key] < 3, key
         assert level["solver"] == "cg" and level["clamped"] >= 0
+        assert level["route"] in ("passes", "gram")
         assert set(level["seconds"]) >= {"sample", "embed", "bandwidth", "solve", "total"}
         assert level["gflops"] > 0 and "fraction_of_peak" in level
         assert level["distinct_patches"] <= {3: 32, 2: 512, 1: 131072}[level["level"]]
@@ -317,6 +318,10 @@ def test_plan_prints_theorem_and_practice(here):
     given = json.loads(run("plan", *SMALL, "--samples", "5000,400,300", "--width", 77, "--json", cwd=here).stdout)
     assert [level["samples"] for level in given["practice"]["levels"]] == [5000, 400, 300]
     assert {level["width"] for level in given["practice"]["levels"]} == {77}
+    # 2M = 154 features: one fit of 32 patches is solved by passes, one of hundreds on the Gram matrix.
+    many = json.loads(run("plan", *SMALL, "--samples", "5000,4000,3000", "--width", 77, "--json", cwd=here).stdout)
+    assert [level["route"] for level in many["practice"]["levels"]] == ["passes", "gram", "gram"]
+    assert {level["ridge_route"] for level in plan["practice"]["levels"]} <= {"passes", "gram"}
     assert given["practice"]["levels"][1]["distinct_patches"] == pytest.approx(512 * (1 - (511 / 512) ** 400))
     assert json.loads(run("plan", *SMALL, "--max-samples", 300, "--json", cwd=here).stdout)["practice"]["levels"][0]["capped"]
 

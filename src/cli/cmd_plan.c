@@ -71,15 +71,19 @@ static void print_theory(const planning *p) {
 
 static void print_practice(const planning *p) {
     printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
-    printf("%5s %11s %11s %11s %11s %11s %6s %10s\n", "level", "first N", "wanted N", "N", "possible", "distinct",
-           "width", "MiB");
+    printf("%5s %11s %11s %11s %11s %11s %6s %6s %6s %10s\n", "level", "first N", "wanted N", "N", "possible",
+           "distinct", "width", "fit", "ridges", "MiB");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_stage s = stage_of(p, level);
-        printf("%5u %11.4g %11.4g %11.4g %11.4g %11.4g %6u %10.1f%s\n", level, s.first_samples, s.wanted_samples,
-               s.samples, s.possible, s.distinct, s.width, s.nbytes / 0x1p20, s.capped ? "  fewer than wanted" : "");
+        printf("%5u %11.4g %11.4g %11.4g %11.4g %11.4g %6u %6s %6s %10.1f%s\n", level, s.first_samples,
+               s.wanted_samples, s.samples, s.possible, s.distinct, s.width, rhm_route_name(s.route),
+               rhm_route_name(s.ridge_route), s.nbytes / 0x1p20, s.capped ? "  fewer than wanted" : "");
     }
-    printf("  sum %35.4g samples, at most %.1f MiB at a time beside the program itself\n", total(p, practical),
-           largest_nbytes(p) / 0x1p20);
+    printf("  sum %35.4g samples, at most %.1f MiB at a time beside the program itself\n"
+           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
+           "passes "
+           "over the patches, or by\n  forming it once (gram)\n",
+           total(p, practical), largest_nbytes(p) / 0x1p20);
 }
 
 static json_t *describe_theory(const planning *p) {
@@ -114,7 +118,7 @@ static json_t *describe_practice(const planning *p) {
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_stage s = stage_of(p, level);
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o}",
+        json_array_append_new(levels, json_pack("{s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:o}",
                                                 "level", (int)level,
                                                 "first_samples", rhm_json_number(s.first_samples),
                                                 "wanted_samples", rhm_json_number(s.wanted_samples),
@@ -123,6 +127,8 @@ static json_t *describe_practice(const planning *p) {
                                                 "possible_patches", rhm_json_number(s.possible),
                                                 "distinct_patches", rhm_json_number(s.distinct),
                                                 "width", (int)s.width,
+                                                "route", rhm_route_name(s.route),
+                                                "ridge_route", rhm_route_name(s.ridge_route),
                                                 "memory_bytes", rhm_json_number(s.nbytes)));
         /* clang-format on */
     }

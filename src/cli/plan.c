@@ -2,7 +2,9 @@
 
 #include <math.h>
 
+#include "learner/gram.h"
 #include "learner/policy.h"
+#include "learner/route.h"
 #include "rhm/theory.h"
 
 /* Where an automatic width begins (learner/policy.c). */
@@ -41,15 +43,37 @@ static double sample_set_nbytes(const rhm_shape *shape, uint32_t level, double s
     return nbytes + interned_nbytes(cells, 2) + cells * (8 + 4 + 8) + distinct * 8;
 }
 
-/* The regression: kept features, partial sums, right-hand side, solution and the solver's own matrices. */
-static double regression_nbytes(const rhm_shape *shape, uint32_t level, uint32_t width, double distinct) {
+static double embedding_of(const rhm_shape *shape, uint32_t level) {
+    return level == shape->levels ? shape->vocab[shape->levels] : shape->vocab[0];
+}
+
+/* The regression: kept features or the Gram matrix, partial sums, right-hand side, solution and the solver's own
+ * matrices. */
+static double regression_nbytes(const rhm_shape *shape, uint32_t level, const rhm_plan_stage *plan) {
+    const double width = plan->width, distinct = plan->distinct;
     const double classes = shape->vocab[0], features = 2.0 * width, matrix = classes * features;
-    const double embedding = level == shape->levels ? shape->vocab[shape->levels] : classes;
+    const double embedding = embedding_of(shape, level);
     const double kept = distinct * features * 4;
     const double most_leaves = fmin(128, fmax(16, 0x1p25 / matrix));
     const double leaves = smaller(distinct / 96 + 1, most_leaves);
     const double frequencies = width * shape->branching * embedding * 4;
-    return (kept <= 0x1p30 ? kept : 0) + leaves * matrix * 8 + 6 * matrix * 8 + 3 * (frequencies + matrix * 4);
+    const double by_passes = kept <= 0x1p30 ? kept : 0, by_gram = rhm_gram_nbytes(plan->width);
+    const double matrices = plan->route == RHM_ROUTE_GRAM         ? by_gram
+                            : plan->ridge_route == RHM_ROUTE_GRAM ? fmax(by_passes, by_gram)
+                                                                  : by_passes;
+    return matrices + leaves * matrix * 8 + 6 * matrix * 8 + 3 * (frequencies + matrix * 4);
+}
+
+static rhm_route route_of(const rhm_shape *shape, uint32_t level, const rhm_plan_stage *plan, rhm_solver solver,
+                          double fits) {
+    const rhm_route_sizes sizes = {
+        .patches = plan->distinct,
+        .width = plan->width,
+        .classes = shape->vocab[0],
+        .inputs = shape->branching * embedding_of(shape, level),
+        .products = rhm_route_products(solver, fits),
+    };
+    return rhm_route_choose(&sizes);
 }
 
 static rhm_task task_of(const rhm_grammar *grammar) {
@@ -85,7 +109,9 @@ rhm_plan_stage rhm_plan(const rhm_grammar *grammar, const rhm_analysis *analysis
     plan.capped = plan.samples < plan.wanted_samples;
     plan.distinct = rhm_theory_expected_distinct(plan.possible, plan.samples);
     const double held_out = (double)rhm_held_out_samples((uint64_t)plan.samples, UINT64_MAX);
+    plan.route = route_of(shape, level, &plan, options->solver, 1);
+    plan.ridge_route = route_of(shape, level, &plan, options->solver, options->ridge[level] == 0 ? RHM_RIDGE_FITS : 1);
     plan.nbytes = sample_set_nbytes(shape, level, plan.samples) + sample_set_nbytes(shape, level, held_out) +
-                  regression_nbytes(shape, level, plan.width, plan.distinct);
+                  regression_nbytes(shape, level, &plan);
     return plan;
 }

@@ -20,6 +20,8 @@ typedef struct rhm_plan_stage {
     double possible;       /* different first patches that exist */
     double distinct;       /* and that are expected among the samples */
     uint32_t width;        /* M: given, or where an automatic search begins */
+    rhm_route route;       /* how one fit at a bandwidth multiplies with C */
+    rhm_route ridge_route; /* and the fits of a walk along ridges */
     double nbytes;         /* largest memory held by the stage, threads' workspaces aside */
 } rhm_plan_stage;
 

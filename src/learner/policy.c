@@ -18,7 +18,6 @@ enum {
     MOST_REFINED = 1 << 18,  /* and beyond which bandwidth and ridge are searched last, when nothing else is left */
     MOST_STEPS = 8,          /* of a search along one axis */
     MOST_STALLS = 3,         /* enlargements in a row that may fail to help */
-    RIDGE_FITS = 4,          /* that a walk along ridges takes, of about */
 };
 
 static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
@@ -137,7 +136,7 @@ static rhm_status refine(search *s, rhm_error *error) {
     s->stage->solves = 1;
     if (s->options->bandwidth[level] == 0)
         status = descend(s, true, BANDWIDTH_RATIO, 1e-9, 1e3, error);
-    s->stage->solves = RIDGE_FITS;
+    s->stage->solves = RHM_RIDGE_FITS;
     if (status == RHM_OK && !good(s) && s->options->ridge[level] == 0)
         status = descend(s, false, RIDGE_RATIO, LEAST_RIDGE / patches, MOST_RIDGE / patches, error);
     return status;

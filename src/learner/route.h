@@ -13,6 +13,9 @@
 /* Widest Gram matrix: 2M = 8192 features, 260 MiB. Beyond it the route is passes whatever the cost. */
 enum { RHM_GRAM_MOST_WIDTH = 4096 };
 
+/* Fits with one bandwidth that a walk along ridges takes, of about: what the policy announces before it begins one. */
+enum { RHM_RIDGE_FITS = 4 };
+
 typedef struct rhm_route_sizes {
     double patches;  /* n, distinct */
     double width;    /* M */
