@@ -15,12 +15,13 @@ enum {
     LEAST_CHUNK = 96,  /* patches summed in float before the sum moves to double, as in src/learner/regression.c */
     LARGEST = 1 << 24, /* any extent of a problem */
     STREAM = 1 << 16,  /* of random numbers */
+    GRAM_TILES = 8,    /* of a trial: twice a second-level cache of 512 KiB */
 };
 
 static const double TOLERANCE = 1e-4;
 
 const char *operation_name(operation what) {
-    static const char *const names[WORK_COUNT] = {"forward", "pass", "features", "product", "gradient"};
+    static const char *const names[WORK_COUNT] = {"forward", "pass", "features", "product", "gradient", "gram"};
     return names[what];
 }
 
@@ -99,21 +100,26 @@ void problem_clear(problem *p) {
 
 /* The padding is not counted, so that a rate is of useful work. */
 double work_flops(const problem *p, operation what, size_t count) {
+    if (what == WORK_GRAM) {
+        const double side = RHM_GRAM_SIDE * RHM_LANES;
+        return 2 * (double)count * GRAM_TILES * side * side;
+    }
     const double project = (double)(p->tokens * p->vocab), product = 2 * (double)p->vocab;
-    const double terms[WORK_COUNT] = {project + product, project + 2 * product, project, product, product};
+    const double terms[WORK_GRAM] = {project + product, project + 2 * product, project, product, product};
     return 2 * (double)count * (double)p->width * terms[what];
 }
 
 double work_bytes(const problem *p, operation what, size_t count) {
     const double ids = (double)p->tokens, y = (double)p->vocab, x = 2 * (double)p->padded;
-    const double words[WORK_COUNT] = {ids + y, ids + 1, ids + x, x + y, x + y};
+    const double words[WORK_COUNT] = {ids + y, ids + 1, ids + x, x + y, x + y, x};
     return 4 * (double)count * words[what];
 }
 
 double work_resident_nbytes(const problem *p, operation what, size_t block) {
     const double map = (double)(p->padded * (p->tokens * p->vocab + 1) + p->rows * p->vocab);
     const double w = (double)(p->vocab * p->stride), x = (double)(block * p->stride);
-    const double words[WORK_COUNT] = {map + w, map + x + 2 * w, map + x, x + w, x + w};
+    const double tiles = 2.0 * GRAM_TILES * RHM_GRAM_TILE;
+    const double words[WORK_COUNT] = {map + w, map + x + 2 * w, map + x, x + w, x + w, tiles};
     return 4 * words[what];
 }
 
@@ -125,6 +131,10 @@ typedef struct work_lane {
     float *y;    /* (block, vocab) */
     float *g;    /* (vocab, stride) */
     double *sum; /* (vocab, stride) */
+
+    /* of WORK_GRAM, else NULL */
+    float *panel;
+    double *tiles; /* (GRAM_TILES, RHM_GRAM_TILE) */
 } work_lane;
 
 static size_t block_of(const work *w) {
@@ -139,9 +149,36 @@ static rhm_status fill_features(work *w, rhm_error *error) {
     return rhm_operator_set_weights(&w->op, w->p->w, error);
 }
 
+/* The panel of the first patches, in the layout of `op`. */
+static rhm_status fill_panel(const work *w, const rhm_operator *op, work_lane *lane, rhm_error *error) {
+    const problem *p = w->p;
+    if (w->what != WORK_GRAM)
+        return RHM_OK;
+    if (!lane->panel)
+        lane->panel = RHM_NEW(float, rhm_gram_panel_floats(p->padded), 1, 1, "panel of a benchmark", error);
+    if (!lane->tiles)
+        lane->tiles = RHM_NEW(double, GRAM_TILES, RHM_GRAM_TILE, 1, "tiles of a benchmark", error);
+    if (!lane->panel || !lane->tiles)
+        return RHM_NO_MEMORY;
+    for (size_t first = 0; first < w->patches; first += op->block) {
+        const size_t count = w->patches - first < op->block ? w->patches - first : op->block;
+        const rhm_patch_rows rows = {p->table, p->ids + first * p->tokens, count};
+        op->kernels->features(&p->map, &rows, lane->x);
+        op->operations->gram_pack(op, first, count, p->frequency + first, lane->x, lane->panel);
+    }
+    return RHM_OK;
+}
+
 rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operation what, bool onednn, size_t patches,
                      rhm_error *error) {
     *w = (work){.p = p, .engine = engine, .what = what, .patches = patches < p->patches ? patches : p->patches};
+    if (what == WORK_GRAM && w->patches > RHM_GRAM_PANEL)
+        w->patches = RHM_GRAM_PANEL;
+    if (what == WORK_GRAM && 2 * p->width < GRAM_TILES * RHM_GRAM_SIDE * RHM_LANES) {
+        *w = (work){0};
+        return rhm_fail(error, RHM_UNSUPPORTED, "a width of %zu has fewer than %d columns of tiles", p->width,
+                        GRAM_TILES);
+    }
     w->lane_count = (size_t)rhm_engine_threads(engine);
     rhm_status status = onednn ? rhm_operator_init_onednn(&w->op, engine, &p->map, p->vocab, error)
                                : rhm_operator_init_native(&w->op, engine, &p->map, p->vocab, error);
@@ -158,6 +195,8 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
             !(lane->g = RHM_NEW(float, p->vocab, p->stride, 1, "gradient of a benchmark", error)) ||
             !(lane->sum = RHM_NEW(double, p->vocab, p->stride, 1, "gradient of a benchmark", error)))
             status = RHM_NO_MEMORY;
+        else
+            status = fill_panel(w, &w->op, lane, error);
     }
     if (status == RHM_OK)
         status = fill_features(w, error);
@@ -172,6 +211,8 @@ void work_clear(work *w) {
         rhm_free(w->lanes[i].y);
         rhm_free(w->lanes[i].g);
         rhm_free(w->lanes[i].sum);
+        rhm_free(w->lanes[i].panel);
+        rhm_free(w->lanes[i].tiles);
     }
     rhm_free(w->lanes);
     rhm_operator_clear(&w->op);
@@ -222,6 +263,16 @@ static rhm_status run_pass(const work *w, const work_lane *lane, int thread, spa
     return RHM_OK;
 }
 
+/* One tile of each column, off the diagonal as nearly all are. */
+static rhm_status run_gram(const work *w, const work_lane *lane, int thread, size_t count, rhm_error *error) {
+    if (w->same)
+        memset(lane->tiles, 0, sizeof *lane->tiles * GRAM_TILES * RHM_GRAM_TILE);
+    for (size_t t = 0; t < GRAM_TILES; t++)
+        RHM_TRY(w->op.operations->gram_tile(&w->op, thread, count, lane->panel, t / 2, GRAM_TILES - 1 - t / 4,
+                                            lane->tiles + t * RHM_GRAM_TILE, error));
+    return RHM_OK;
+}
+
 static rhm_status run_span(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
     const problem *p = w->p;
     const rhm_operations *call = w->op.operations;
@@ -231,6 +282,8 @@ static rhm_status run_span(const work *w, const work_lane *lane, int thread, spa
         const rhm_patch_rows rows = {p->table, s.ids, s.count};
         return call->forward(&w->op, thread, &rows, s.output, error);
     }
+    if (w->what == WORK_GRAM)
+        return run_gram(w, lane, thread, s.count, error);
     if (w->what == WORK_GRADIENT)
         memset(lane->g, 0, sizeof *lane->g * p->vocab * p->stride);
     for (size_t first = 0; first < s.count; first += block_of(w)) {
@@ -274,6 +327,7 @@ static result result_of(const work *w, const work_lane *lane, span s) {
     case WORK_FEATURES: return (result){lane->x, NULL, last, features, p->stride};
     case WORK_GRADIENT: return (result){lane->g, NULL, p->vocab, features, p->stride};
     case WORK_PASS: return (result){NULL, lane->sum, p->vocab, features, p->stride};
+    case WORK_GRAM: return (result){NULL, lane->tiles, GRAM_TILES, RHM_GRAM_TILE, RHM_GRAM_TILE};
     default: return (result){s.output, NULL, s.count, p->vocab, p->vocab};
     }
 }
@@ -299,7 +353,7 @@ static rhm_status compare(const result *got, const result *want, double toleranc
 }
 
 /* What the reference table makes of the same patches, in blocks of the same size. */
-static rhm_status run_reference(const work *w, const work_lane *lane, float *output, rhm_error *error) {
+static rhm_status run_reference(const work *w, work_lane *lane, float *output, rhm_error *error) {
     work reference = {.p = w->p, .engine = w->engine, .what = w->what, .patches = w->patches};
     RHM_TRY(rhm_operator_init_native(&reference.op, w->engine, &w->p->map, w->p->vocab, error));
     reference.op.kernels = rhm_kernels_at(RHM_ISA_SCALAR);
@@ -310,6 +364,7 @@ static rhm_status run_reference(const work *w, const work_lane *lane, float *out
     s.output = output;
     const rhm_patch_rows rows = {w->p->table, w->p->ids, block_of(w)};
     reference.op.kernels->features(&w->p->map, &rows, lane->x);
+    RHM_TRY(fill_panel(&reference, &reference.op, lane, error));
     return run_span(&reference, lane, 0, s, error);
 }
 
@@ -334,6 +389,8 @@ rhm_status work_verify(work *w, rhm_error *error) {
         RHM_NEW(float, w->op.block, p->vocab, 1, "reference", error),
         RHM_NEW(float, size, 1, 1, "reference", error),
         RHM_NEW(double, size, 1, 1, "reference", error),
+        NULL,
+        NULL,
     };
     float *output = RHM_NEW(float, w->patches, p->vocab, 1, "reference", error);
     rhm_status status = lane.x && lane.y && lane.g && lane.sum && output ? RHM_OK : RHM_NO_MEMORY;
@@ -359,6 +416,8 @@ rhm_status work_verify(work *w, rhm_error *error) {
     rhm_free(lane.y);
     rhm_free(lane.g);
     rhm_free(lane.sum);
+    rhm_free(lane.panel);
+    rhm_free(lane.tiles);
     rhm_free(output);
     return status == RHM_OK ? fill_features(w, error) : status;
 }

@@ -19,6 +19,7 @@ typedef enum operation {
     WORK_FEATURES, /* a block at a time, each into the same memory */
     WORK_PRODUCT,  /* of the same block of features, again and again */
     WORK_GRADIENT, /* likewise */
+    WORK_GRAM,     /* tiles of the Gram matrix += a panel of patches; no more patches than a panel */
     WORK_COUNT,
 } operation;
 

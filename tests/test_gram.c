@@ -29,9 +29,8 @@ static void must_form(rhm_regression *r) {
     assert_ok(rhm_gram_form(r, &error), &error);
 }
 
-static void products_are_sums_over_samples(void **state) {
-    (void)state;
-    rhm_engine *engine = engine_of(2);
+/* On any backend; relative to the dense sums, class by class: none hides behind a larger one. */
+static void check_products(const rhm_engine *engine, double tolerance) {
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
         const size_t features = 2 * (size_t)p.shape.width, size = features * p.shape.classes;
@@ -47,8 +46,8 @@ static void products_are_sums_over_samples(void **state) {
         assert_ok(rhm_regression_apply(&r, w, out, &error), &error);
         unpack(&p, r.stride, out, found);
         dense_apply(&p, direction, exact);
-        for (size_t c = 0; c < p.shape.classes; c++) /* class by class: none hides behind a larger one */
-            if (!(relative(found + c * features, exact + c * features, features) < 1e-6))
+        for (size_t c = 0; c < p.shape.classes; c++)
+            if (!(relative(found + c * features, exact + c * features, features) < tolerance))
                 fail_msg("seed %llu, shape %zu, class %zu: C w is off by %.3g", (unsigned long long)SEED, n, c,
                          relative(found + c * features, exact + c * features, features));
         bool *used = must_alloc(r.stride, sizeof *used);
@@ -60,6 +59,27 @@ static void products_are_sums_over_samples(void **state) {
         rhm_regression_clear(&r);
         clear_problem(&p);
     }
+}
+
+static void products_are_sums_over_samples(void **state) {
+    (void)state;
+    rhm_engine *engine = engine_of(2);
+    check_products(engine, 1e-6);
+    rhm_engine_destroy(engine);
+}
+
+static void onednn_agrees(void **state) {
+    (void)state;
+    rhm_engine *engine;
+    rhm_error error = {0};
+    const rhm_engine_options options = {.threads = 2, .placement = "none", .backend = "onednn"};
+    const rhm_status status = rhm_engine_create(&engine, &options, &error);
+    if (status == RHM_UNSUPPORTED) {
+        print_message("SKIPPED: %s\n", error.text);
+        skip();
+    }
+    assert_ok(status, &error);
+    check_products(engine, 2e-6);
     rhm_engine_destroy(engine);
 }
 
@@ -166,6 +186,7 @@ int main(void) {
         cmocka_unit_test(solvers_take_it_instead_of_passes),
         cmocka_unit_test(it_respects_the_memory_limit),
         cmocka_unit_test(its_size_is_known),
+        cmocka_unit_test(onednn_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,11 +39,40 @@ static rhm_status set_weights(rhm_operator *op, rhm_error *error) {
     return RHM_OK;
 }
 
+/* Panels are (groups, RHM_GRAM_PANEL, RHM_LANES): what the kernel reads is one stream. */
+enum { GROUP_FLOATS = RHM_GRAM_PANEL * RHM_LANES };
+
+static void gram_pack(const rhm_operator *op, size_t first, size_t count, const float *root, const float *x,
+                      float *panel) {
+    const size_t features = 2 * op->map->padded, stride = rhm_feature_stride(op->map->padded);
+    for (size_t i = 0; i < count; i++)
+        for (size_t f = 0; f < features; f += RHM_LANES)
+            for (size_t l = 0; l < RHM_LANES; l++)
+                panel[f / RHM_LANES * GROUP_FLOATS + (first + i) * RHM_LANES + l] = root[i] * x[i * stride + f + l];
+}
+
+static rhm_status gram_tile(const rhm_operator *op, int thread, size_t count, const float *panel, size_t row,
+                            size_t column, double *tile, rhm_error *error) {
+    (void)thread, (void)error;
+    const size_t groups = 2 * op->map->padded / RHM_LANES, i0 = row * RHM_GRAM_SIDE, j0 = column * RHM_GRAM_SIDE;
+    for (size_t chunk = 0; chunk < count; chunk += RHM_GRAM_CHUNK) {
+        const size_t patches = count - chunk < RHM_GRAM_CHUNK ? count - chunk : RHM_GRAM_CHUNK;
+        const float *from = panel + chunk * RHM_LANES;
+        for (size_t i = 0; i < RHM_GRAM_SIDE && i0 + i < groups; i++) {
+            const size_t j = row == column ? i : 0;
+            const size_t blocks = (groups - j0 < RHM_GRAM_SIDE ? groups - j0 : RHM_GRAM_SIDE) - j;
+            op->kernels->gram(blocks, patches, from + (i0 + i) * GROUP_FLOATS, from + (j0 + j) * GROUP_FLOATS,
+                              GROUP_FLOATS, tile + (i * RHM_GRAM_SIDE + j) * RHM_GRAM_BLOCK);
+        }
+    }
+    return RHM_OK;
+}
+
 static void clear(rhm_operator *op) {
     (void)op;
 }
 
-static const rhm_operations native = {features, product, gradient, forward, set_weights, clear};
+static const rhm_operations native = {features, product, gradient, forward, set_weights, gram_pack, gram_tile, clear};
 
 rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
                                     size_t classes, rhm_error *error) {

@@ -23,6 +23,23 @@ typedef enum rhm_work {
 typedef struct rhm_operator rhm_operator;
 
 /*
+ * A Gram matrix over the 2 `padded` features is made tile by tile, RHM_GRAM_SIDE groups of RHM_LANES features a side,
+ * from panels of RHM_GRAM_PANEL patches, whole blocks of every operator. Tiles are (side, side) blocks of
+ * RHM_GRAM_BLOCK doubles; at the end of the features they have groups that do not exist, which stay as they are.
+ */
+enum {
+    RHM_GRAM_SIDE = 8,
+    RHM_GRAM_TILE = RHM_GRAM_SIDE * RHM_GRAM_SIDE * RHM_GRAM_BLOCK,
+    RHM_GRAM_CHUNK = 128, /* patches summed in float before the sum moves to double */
+    RHM_GRAM_PANEL = 3 * RHM_GRAM_CHUNK,
+};
+
+/* Floats of a panel; how they are arranged is the backend's affair. */
+static inline size_t rhm_gram_panel_floats(size_t padded) {
+    return RHM_GRAM_PANEL * rhm_feature_stride(padded);
+}
+
+/*
  * May be called from bodies of rhm_parallel, by thread `thread`, several threads at a time. Formulas, shapes and
  * extents are those of rhm_kernels. Native operations cannot fail.
  */
@@ -35,6 +52,16 @@ typedef struct rhm_operations {
     rhm_status (*forward)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *y,
                           rhm_error *error);
     rhm_status (*set_weights)(rhm_operator *op, rhm_error *error);
+
+    /* Put root_i x_i, the scaled feature rows of `count` patches, into the panel at its patches first, first + 1, ...
+     */
+    void (*gram_pack)(const rhm_operator *op, size_t first, size_t count, const float *root, const float *x,
+                      float *panel);
+
+    /* Tile (row, column), row <= column, += the products of its features, summed over the `count` patches of the panel.
+     * On the diagonal blocks below it are not touched. */
+    rhm_status (*gram_tile)(const rhm_operator *op, int thread, size_t count, const float *panel, size_t row,
+                            size_t column, double *tile, rhm_error *error);
     void (*clear)(rhm_operator *op);
 } rhm_operations;
 

@@ -6,13 +6,10 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-/* Of C, in groups of features; as many doubles and panels of two rows of it fit a second-level cache of 512 KiB. */
 enum {
-    SIDE = 8,
-    TILE = SIDE * SIDE * RHM_GRAM_BLOCK, /* doubles */
-    CHUNK = 128,                         /* patches summed in float before the sum moves to double */
-    PANEL = 3 * CHUNK,                   /* patches whose features are kept at a time, whole blocks of the operator */
-    SLICE = SIDE / 2,                    /* groups of rows that a product takes at a time */
+    SIDE = RHM_GRAM_SIDE,
+    TILE = RHM_GRAM_TILE,
+    SLICE = SIDE / 2, /* groups of rows that a product takes at a time */
 };
 
 static size_t tiles_of(size_t groups) {
@@ -39,26 +36,28 @@ double rhm_gram_nbytes(size_t width) {
 typedef struct forming {
     rhm_regression *p;
     size_t first, count; /* patches of the panel */
-    rhm_buffer panel;    /* (groups, PANEL, RHM_LANES): sqrt(p) x, group by group */
+    rhm_buffer panel;
 } forming;
 
-/* Features of one block of the panel; the float workspace of a pass holds them in rows. */
+/* Padding has the cosine of zero, and must not count. */
+static void clear_padding(const rhm_regression *p, size_t count, float *x) {
+    for (size_t k = p->width; k < p->map->padded; k++)
+        for (size_t i = 0; i < count; i++)
+            x[i * p->stride + rhm_feature_index(k, 0)] = 0;
+}
+
+/* Features of one block of the panel, in the workspace of a pass first. */
 static rhm_status fill_block(void *context, size_t block, int thread, rhm_error *error) {
     const forming *work = context;
     const rhm_regression *p = work->p;
     const size_t begin = block * p->op.block, count = smaller(p->op.block, work->count - begin);
-    float *x = p->workspace + (size_t)thread * p->workspace_floats;
+    float *x = p->workspace + (size_t)thread * p->workspace_floats, *root = x + p->op.block * p->stride;
     const rhm_patch_rows rows = {p->rows.table, p->rows.ids + (work->first + begin) * p->map->tokens, count};
     RHM_TRY(p->op.operations->features(&p->op, thread, &rows, x, error));
-    for (size_t i = 0; i < count; i++) {
-        const float root = (float)sqrt(rhm_regression_share(p, work->first + begin + i));
-        float *out = (float *)work->panel.data + (begin + i) * RHM_LANES;
-        for (size_t group = 0; group < p->gram.groups; group++, out += (size_t)PANEL * RHM_LANES) {
-            const size_t used = smaller(RHM_LANES, p->width - group / 2 * RHM_LANES);
-            for (size_t l = 0; l < RHM_LANES; l++)
-                out[l] = l < used ? root * x[i * p->stride + group * RHM_LANES + l] : 0;
-        }
-    }
+    clear_padding(p, count, x);
+    for (size_t i = 0; i < count; i++)
+        root[i] = (float)sqrt(rhm_regression_share(p, work->first + begin + i));
+    p->op.operations->gram_pack(&p->op, begin, count, root, x, work->panel.data);
     return RHM_OK;
 }
 
@@ -70,26 +69,13 @@ static void tile_index(size_t tile, size_t *row, size_t *column) {
     *column = j;
 }
 
-/* One tile += the panel's share of it. */
 static rhm_status add_tile(void *context, size_t tile, int thread, rhm_error *error) {
-    (void)thread, (void)error;
     const forming *work = context;
     const rhm_regression *p = work->p;
     size_t row, column;
     tile_index(tile, &row, &column);
-    double *c = tile_at(&p->gram, row, column);
-    const float *panel = work->panel.data;
-    const size_t stride = (size_t)PANEL * RHM_LANES;
-    const size_t rows = smaller(SIDE, p->gram.groups - row * SIDE),
-                 columns = smaller(SIDE, p->gram.groups - column * SIDE);
-    for (size_t chunk = 0; chunk < work->count; chunk += CHUNK)
-        for (size_t i = 0; i < rows; i++) {
-            const size_t j = row == column ? i : 0;
-            p->op.kernels->gram(
-                columns - j, smaller(CHUNK, work->count - chunk), panel + (row * SIDE + i) * stride + chunk * RHM_LANES,
-                panel + (column * SIDE + j) * stride + chunk * RHM_LANES, stride, c + (i * SIDE + j) * RHM_GRAM_BLOCK);
-        }
-    return RHM_OK;
+    return p->op.operations->gram_tile(&p->op, thread, work->count, work->panel.data, row, column,
+                                       tile_at(&p->gram, row, column), error);
 }
 
 /* The factor 1/M of the features, and the lower half of what lies on the diagonal. */
@@ -118,7 +104,7 @@ static rhm_status allocate(rhm_regression *p, rhm_buffer *panel, rhm_error *erro
     const rhm_home everywhere = {.kind = RHM_HOME_INTERLEAVE};
     RHM_TRY(rhm_buffer_create(&gram->matrix, p->engine, near_tiles, sizeof(double), tile_count(gram->groups), TILE, 1,
                               "Gram matrix", error));
-    RHM_TRY(rhm_buffer_create(panel, p->engine, everywhere, sizeof(float), gram->groups, PANEL, RHM_LANES,
+    RHM_TRY(rhm_buffer_create(panel, p->engine, everywhere, sizeof(float), rhm_gram_panel_floats(p->map->padded), 1, 1,
                               "features of a Gram matrix", error));
     gram->operand = RHM_NEW(double, gram->groups, RHM_LANES, gram->columns, "operand of a Gram matrix", error);
     gram->product = RHM_NEW(double, gram->groups, RHM_LANES, gram->columns, "product of a Gram matrix", error);
@@ -129,8 +115,8 @@ rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     rhm_regression *p = problem;
     forming work = {.p = p};
     rhm_status status = allocate(p, &work.panel, error);
-    for (; work.first < p->rows.count && status == RHM_OK; work.first += PANEL) {
-        work.count = smaller(PANEL, p->rows.count - work.first);
+    for (; work.first < p->rows.count && status == RHM_OK; work.first += RHM_GRAM_PANEL) {
+        work.count = smaller(RHM_GRAM_PANEL, p->rows.count - work.first);
         status = rhm_parallel(p->engine, (work.count + p->op.block - 1) / p->op.block, fill_block, &work, error);
         if (status == RHM_OK)
             status = rhm_parallel(p->engine, tile_count(p->gram.groups), add_tile, &work, error);

@@ -256,6 +256,43 @@ static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_ro
     return RHM_OK;
 }
 
+/* Panels are (RHM_GRAM_PANEL, stride), rows of features. */
+static void gram_pack(const rhm_operator *op, size_t first, size_t count, const float *root, const float *x,
+                      float *panel) {
+    const size_t features = 2 * op->map->padded, stride = rhm_feature_stride(op->map->padded);
+    for (size_t i = 0; i < count; i++)
+        for (size_t f = 0; f < features; f++)
+            panel[(first + i) * stride + f] = root[i] * x[i * stride + f];
+}
+
+/* oneDNN has no symmetric product: tiles are products of two strips of the panel. */
+static rhm_status gram_tile(const rhm_operator *op, int thread, size_t count, const float *panel, size_t row,
+                            size_t column, double *tile, rhm_error *error) {
+    enum { SIDE = RHM_GRAM_SIDE * RHM_LANES };
+    _Static_assert(SIDE * SIDE <= RHM_ONEDNN_BLOCK * RHM_ONEDNN_SLICE, "a tile fits where phases do");
+    const packed *p = op->packed;
+    const size_t features = 2 * op->map->padded, stride = rhm_feature_stride(op->map->padded);
+    const size_t rows = features - row * SIDE < SIDE ? features - row * SIDE : SIDE;
+    const size_t columns = features - column * SIDE < SIDE ? features - column * SIDE : SIDE;
+    const rhm_matmul_shape shape = {
+        .m = (int64_t)rows,
+        .k = (int64_t)count,
+        .n = (int64_t)columns,
+        .a_row = 1,
+        .a_column = (int64_t)stride,
+        .b_row = (int64_t)stride,
+        .b_column = 1,
+        .c_row = SIDE,
+    };
+    float *c = workspace_of(p, thread).z;
+    RHM_TRY(rhm_onednn_multiply(p->onednn, thread, &shape, NULL, panel + row * SIDE, panel + column * SIDE, c, error));
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = row == column ? i / RHM_LANES * RHM_LANES : 0; j < columns; j++)
+            tile[(i / RHM_LANES * RHM_GRAM_SIDE + j / RHM_LANES) * RHM_GRAM_BLOCK + i % RHM_LANES * RHM_LANES +
+                 j % RHM_LANES] += (double)c[i * SIDE + j];
+    return RHM_OK;
+}
+
 /* ---------------------------------------------------------------------------------------------------- the operator */
 
 static void clear(rhm_operator *op) {
@@ -266,7 +303,8 @@ static void clear(rhm_operator *op) {
     op->packed = NULL;
 }
 
-static const rhm_operations operations = {features, product, gradient, forward, set_weights, clear};
+static const rhm_operations operations = {features,    product,   gradient,  forward,
+                                          set_weights, gram_pack, gram_tile, clear};
 
 rhm_status rhm_onednn_operator(rhm_operator *op, rhm_onednn *onednn, rhm_error *error) {
     packed *p = RHM_NEW(packed, 1, 1, 1, "oneDNN operands", error);
