@@ -46,7 +46,7 @@ static void every_sample_is_its_own_patch(void **state) {
     assert_ok(rhm_sampler_create(&sampler, grammar, SEED, &error), &error);
     for (uint32_t level = 1; level <= 4; level++) {
         rhm_engine *engine = engine_of(level == 1 ? 7 : (int)level);
-        const rhm_grammar_source source = {sampler, rhm_stream(RHM_TRAINING, level)};
+        const rhm_grammar_source source = {NULL, 0, sampler, rhm_stream(RHM_TRAINING, level)};
         const size_t width = tokens_of(2, 5 - level);
         uint16_t *leaves = must_alloc(SAMPLES * width, sizeof *leaves), *labels = must_alloc(SAMPLES, sizeof *labels);
         uint32_t *ids = must_alloc(SAMPLES, sizeof *ids);
@@ -95,14 +95,14 @@ static rhm_fit fit_level(const rhm_engine *engine, const rhm_grammar *grammar, c
         task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
     }
     const rhm_train_options options = {.seed = SEED, .tolerance = 1e-6};
-    const rhm_grammar_source training = {sampler, rhm_stream(RHM_TRAINING, level)};
-    const rhm_grammar_source validation = {sampler, rhm_stream(RHM_VALIDATION, level)};
+    const rhm_grammar_source training = {NULL, 0, sampler, rhm_stream(RHM_TRAINING, level)};
+    const rhm_grammar_source validation = {NULL, 0, sampler, rhm_stream(RHM_VALIDATION, level)};
     rhm_stage stage;
     rhm_fit fit;
     rhm_error error = {0};
     assert_ok(rhm_stage_init(&stage, engine, &task, &options, ready, level,
-                             (rhm_stream_of_samples){rhm_draw_from_grammar, &training, UINT64_MAX},
-                             (rhm_stream_of_samples){rhm_draw_from_grammar, &validation, UINT64_MAX}, &error),
+                             (rhm_stream_of_samples){rhm_draw_from_grammar, &training, UINT64_MAX, NULL},
+                             (rhm_stream_of_samples){rhm_draw_from_grammar, &validation, UINT64_MAX, NULL}, &error),
               &error);
     stage.training.patches.raw = stage.validation.patches.raw = raw;
     assert_ok(rhm_stage_draw(&stage, 3000, 500, &error), &error);
@@ -169,7 +169,7 @@ static void interrupts_leave_whole_rounds(void **state) {
     rhm_grammar *grammar = small_grammar();
     rhm_sampler *sampler;
     assert_ok(rhm_sampler_create(&sampler, grammar, SEED, &error), &error);
-    const rhm_grammar_source source = {sampler, 9};
+    const rhm_grammar_source source = {NULL, 0, sampler, 9};
     rhm_patches whole = must_init(rhm_grammar_shape(grammar), 3, true);
     rhm_patches patches = must_init(rhm_grammar_shape(grammar), 3, true);
     const uint64_t samples = 1100000;

@@ -95,7 +95,7 @@ static void a_design_serves_every_ridge(void **state) {
         double *w[2];
         for (int alone = 0; alone < 2; alone++) {
             d[alone].dense = make_problem((problem_shape){500, 4000, 2, 5, 5, 40, 0.3}, SEED);
-            d[alone].key = (rhm_design_key){4000, SEED, 2, 40, 0.3, (rhm_route)route};
+            d[alone].key = (rhm_design_key){4000, SEED, 2, 40, 0.3, (rhm_route)route, 0};
             make(&d[alone], engine);
             if (!alone) {
                 free(solve(&d[alone].design, 1e-2));
@@ -121,10 +121,11 @@ static void a_design_is_made_anew_when_it_must(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
     designing d = {.dense = make_problem((problem_shape){100, 400, 2, 5, 5, 40, 0.3}, SEED)};
-    const rhm_design_key keys[] = {{400, 1, 2, 40, 0.3, RHM_ROUTE_PASSES}, {800, 1, 2, 40, 0.3, RHM_ROUTE_PASSES},
-                                   {800, 2, 2, 40, 0.3, RHM_ROUTE_PASSES}, {800, 2, 3, 40, 0.3, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_PASSES}, {800, 2, 3, 40, 0.4, RHM_ROUTE_GRAM},
-                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_GRAM}};
+    const rhm_design_key keys[] = {{400, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0}, {800, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0},
+                                   {800, 2, 2, 40, 0.3, RHM_ROUTE_PASSES, 0}, {800, 2, 3, 40, 0.3, RHM_ROUTE_PASSES, 0},
+                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_PASSES, 0}, {800, 2, 3, 40, 0.4, RHM_ROUTE_GRAM, 0},
+                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_GRAM, 0},
+                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_PASSES, 60}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         d.key = keys[i];
         d.dense.layer.width = keys[i].width;

@@ -94,7 +94,7 @@ static void solvers_agree_with_elimination(void **state) {
                 if (small && SOLVERS[i] == RHM_GD_PAPER)
                     continue; /* its step belongs to lambda = 1/|P|; here it would take tens of thousands */
                 const rhm_solve_result result =
-                    solve(&s, (rhm_solve_options){SOLVERS[i], lambda, small ? 2e-7 : 5e-7, patches, 0});
+                    solve(&s, (rhm_solve_options){SOLVERS[i], lambda, small ? 2e-7 : 5e-7, patches, 0, NULL});
                 const double off = relative(s.found, exact, s.size);
                 if (!(off < 1e-5) || !result.converged)
                     fail_msg(
@@ -122,7 +122,7 @@ static void reported_residual_is_true(void **state) {
             uint32_t before = 0;
             for (size_t t = 0; t < 6; t++) {
                 const rhm_solve_result result =
-                    solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, tolerances[t], patches, 0});
+                    solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, tolerances[t], patches, 0, NULL});
                 const double exact = dense_residual(&s.dense, 1 / patches, s.found);
                 if (!(fabs(result.residual - exact) < 1e-3 * exact + 3e-7) || !(exact <= 1.001 * tolerances[t] + 1e-6))
                     fail_msg("shape %zu, %s at %g: residual %.6g reported, %.6g measured", n,
@@ -149,7 +149,7 @@ static void iterations_are_limited(void **state) {
     for (size_t i = 0; i < 3; i++)
         for (uint32_t most = 1; most <= 3; most++) {
             const rhm_solve_result result =
-                solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, 1e-6, patches, most});
+                solve(&s, (rhm_solve_options){SOLVERS[i], 1 / patches, 1e-6, patches, most, NULL});
             assert_int_equal(result.iterations, most);
             assert_false(result.converged);
             assert_true(fabs(result.residual - dense_residual(&s.dense, 1 / patches, s.found)) <
@@ -171,7 +171,7 @@ static void descent_takes_the_papers_step(void **state) {
         dense_apply(&s.dense, w, cw);
         for (size_t i = 0; i < s.size; i++)
             w[i] += step * (s.dense.target[i] - cw[i] - lambda * w[i]);
-        solve(&s, (rhm_solve_options){RHM_GD_PAPER, lambda, 1e-6, patches, steps});
+        solve(&s, (rhm_solve_options){RHM_GD_PAPER, lambda, 1e-6, patches, steps, NULL});
         assert_true(relative(s.found, w, s.size) < 1e-6);
     }
     free(w), free(cw), end(&s);
@@ -214,7 +214,7 @@ static void conjugate_gradients_take_the_textbook_steps(void **state) {
         double *w = must_alloc(s.size, sizeof *w);
         for (uint32_t steps = 1; steps <= 6; steps++) {
             dense_conjugate_gradients(&s.dense, lambda, steps, w);
-            solve(&s, (rhm_solve_options){RHM_CG, lambda, 1e-9, 1, steps});
+            solve(&s, (rhm_solve_options){RHM_CG, lambda, 1e-9, 1, steps, NULL});
             if (!(relative(s.found, w, s.size) < 1e-5))
                 fail_msg("shape %zu: off by %.3g after %u steps", n, relative(s.found, w, s.size), steps);
         }
@@ -267,7 +267,7 @@ static void nothing_to_solve_gives_zero(void **state) {
     begin(&s, SHAPES[0], SEED, engine);
     memset(s.target, 0, sizeof *s.target * rhm_regression_size(&s.regression));
     for (size_t i = 0; i < 3; i++) {
-        const rhm_solve_result result = solve(&s, (rhm_solve_options){SOLVERS[i], 0.01, 1e-6, 60, 0});
+        const rhm_solve_result result = solve(&s, (rhm_solve_options){SOLVERS[i], 0.01, 1e-6, 60, 0, NULL});
         assert_true(result.iterations == 0 && result.residual == 0 && result.converged);
         assert_true(norm(s.found, s.size) == 0);
     }
@@ -283,7 +283,7 @@ static void an_absent_class_stays_zero(void **state) {
     begin(&s, SHAPES[0], SEED, engine);
     const size_t stride = s.regression.stride;
     memset(s.target + 2 * stride, 0, sizeof *s.target * stride);
-    const rhm_solve_result result = solve(&s, (rhm_solve_options){RHM_CG, 0.01, 1e-6, 60, 0});
+    const rhm_solve_result result = solve(&s, (rhm_solve_options){RHM_CG, 0.01, 1e-6, 60, 0, NULL});
     assert_true(result.converged && result.iterations > 0);
     const size_t n = s.size / 4;
     assert_true(norm(s.found + 2 * n, n) == 0 && norm(s.found, n) > 0 && norm(s.found + 3 * n, n) > 0);
@@ -298,10 +298,10 @@ static void a_good_start_is_used(void **state) {
     const double patches = (double)SHAPES[0].patches;
     solving s;
     begin(&s, SHAPES[0], SEED, engine);
-    solve(&s, (rhm_solve_options){RHM_CHOLESKY, 1 / patches, 1e-6, patches, 0});
+    solve(&s, (rhm_solve_options){RHM_CHOLESKY, 1 / patches, 1e-6, patches, 0, NULL});
     for (size_t i = 0; i < 3; i++) {
         rhm_solve_result result;
-        const rhm_solve_options options = {SOLVERS[i], 1 / patches, 1e-5, patches, 0};
+        const rhm_solve_options options = {SOLVERS[i], 1 / patches, 1e-5, patches, 0, NULL};
         assert_int_equal(rhm_solve(&s.regression, &options, s.target, s.w, &result, NULL), RHM_OK);
         assert_int_equal(result.iterations, 0);
         assert_true(result.converged);
@@ -319,11 +319,11 @@ static void bad_requests_are_refused(void **state) {
     solving s;
     begin(&s, SHAPES[0], SEED, engine);
     rhm_solve_result result;
-    const rhm_solve_options unknown = {(rhm_solver)9, 0.1, 1e-4, 60, 0};
+    const rhm_solve_options unknown = {(rhm_solver)9, 0.1, 1e-4, 60, 0, NULL};
     assert_refused(rhm_solve(&s.regression, &unknown, s.target, s.w, &result, &error), RHM_INVALID, &error, "9");
     flag = SIGINT;
     for (size_t i = 0; i < 3; i++) {
-        const rhm_solve_options options = {SOLVERS[i], 0.1, 1e-4, 60, 0};
+        const rhm_solve_options options = {SOLVERS[i], 0.1, 1e-4, 60, 0, NULL};
         assert_refused(rhm_solve(&s.regression, &options, s.target, s.w, &result, &error), RHM_INTERRUPTED, &error,
                        "interrupted");
     }

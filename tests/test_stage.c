@@ -28,7 +28,7 @@ static void sources_give_the_same_samples(void **state) {
     rhm_data data = {.count = ROWS, .levels = 3, .branching = 2, .tokens = tokens, .labels = labels};
     for (uint32_t level = 1; level <= 3; level++) {
         const size_t width = (size_t)1 << (4 - level);
-        const rhm_grammar_source from_grammar = {sampler, stream};
+        const rhm_grammar_source from_grammar = {grammar, SEED, sampler, stream};
         const rhm_data_source from_data = {&data, FIRST - 5};
         rhm_draw_from_grammar(&from_grammar, level, 1000 + FIRST, COUNT, leaves[0], label[0]);
         rhm_draw_from_data(&from_data, level, 5, COUNT, leaves[1], label[1]);
@@ -161,7 +161,9 @@ static void stages_of_a_grammar_have_their_own_streams(void **state) {
     rhm_model *model;
     rhm_sampler *sampler;
     rhm_error error = {0};
-    assert_ok(rhm_train(&model, NULL, engine, grammar, &FIXED, &error), &error);
+    rhm_train_options options = FIXED;
+    options.draw = RHM_DRAW_SAMPLES;
+    assert_ok(rhm_train(&model, NULL, engine, grammar, &options, &error), &error);
     assert_int_equal(rhm_sampler_create(&sampler, grammar, FIXED.seed, NULL), RHM_OK);
     rhm_data data = sample_rows(grammar, false, 2000, SEED);
     for (uint32_t l = 1; l <= 3; l++)

@@ -109,9 +109,9 @@ rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, c
     rhm_status status = RHM_OK;
     for (uint64_t done = 0; done < count && status == RHM_OK; done += size) {
         const uint64_t now = count - done < size ? count - done : size;
+        rhm_engine_progress(engine, stage, done, count);
         status = run_block(&b, first + done, now, score, predicted ? predicted + done : NULL,
                            posterior ? posterior + done * model->classes : NULL, error);
-        rhm_engine_progress(engine, stage, done + now, count);
     }
     rhm_free(b.ids);
     return status;

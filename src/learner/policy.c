@@ -13,7 +13,7 @@ enum {
     SAMPLES_PER_NOISE = 8,
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
-    COMFORT = 1 << 19,       /* distinct patches up to which the full target is pursued */
+    COMFORT = 1 << 18,       /* distinct patches up to which the full target is pursued */
     MOST_DISTINCT = 1 << 27, /* distinct patches beyond which a search no longer asks for more samples */
     MOST_REFINED = 1 << 18,  /* and beyond which bandwidth and ridge are searched last, when nothing else is left */
     MOST_STEPS = 8,          /* of a search along one axis */

@@ -34,6 +34,7 @@ static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_
     set->stream = stream;
     RHM_TRY(choose_draw(set, options, level, error));
     RHM_TRY(rhm_patches_init(&set->patches, level, task->levels, task->branching, task->classes, error));
+    set->patches.raw = options->raw;
     return rhm_embeddings_one_hot(&set->table[task->levels + 1], task->token_vocab, error);
 }
 
