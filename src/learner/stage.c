@@ -75,6 +75,7 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     double begin = rhm_seconds();
     if (set->counted) {
         const rhm_grammar_source *from = set->stream.grammar;
+        rhm_engine_progress(stage->engine, label, have, samples);
         RHM_TRY(rhm_patches_draw(&set->patches, stage->engine, from->grammar, from->seed, from->stream, set->draws,
                                  samples - have, error));
         set->draws++;
