@@ -9,7 +9,7 @@
 #include "gbench.h"
 #include "session.h"
 
-enum { TRIALS = 50, MAX_THREAD_COUNTS = 16 };
+enum { TRIALS = 50 };
 
 typedef struct row {
     bool is_bandwidth;
@@ -64,8 +64,8 @@ static void run(gb_state *state, void *user) {
 
 static void add(const char *name, row *r) {
     static const char *const names[] = {"t"};
-    int counts[MAX_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, MAX_THREAD_COUNTS);
+    int counts[SESSION_THREAD_COUNTS];
+    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
     gb_bench *bench = gb_register(name, run, r);
     gb_arg_names(bench, names, 1);
     for (int i = 0; i < n; i++)

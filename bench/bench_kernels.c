@@ -17,7 +17,7 @@
 #include "session.h"
 #include "session_engine.h"
 
-enum { MAX_THREAD_COUNTS = 16, SCALAR_FRACTION = 32 };
+enum { SCALAR_FRACTION = 32 };
 
 typedef struct row {
     problem *p;
@@ -53,6 +53,7 @@ static void report(gb_state *state, const row *r, const work *w, int threads) {
     gb_counter(state, "ceiling_flops_per_second", session_ceiling(), 0);
     gb_counter(state, "share", flops / r->best / session_ceiling(), 0);
     gb_counter(state, "resident_bytes", resident, GB_1024);
+    session_report_placement(state);
     gb_bytes_processed(state, (int64_t)bytes * gb_iterations_done(state));
     gb_label(state, resident <= session_l2_nbytes() ? "reused operands fit L2, patches stream"
                                                     : "reused operands exceed L2, patches stream");
@@ -102,8 +103,8 @@ static void run(gb_state *state, void *user) {
 static void add(row *r) {
     static const char *const names[] = {"t"};
     char name[128];
-    int counts[MAX_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, MAX_THREAD_COUNTS);
+    int counts[SESSION_THREAD_COUNTS];
+    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
     snprintf(name, sizeof name, "%s/%s/%s/%s", operation_name(r->what), r->p->source->name, rhm_isa_name(r->isa),
              r->onednn ? "onednn" : "native");
     gb_bench *bench = gb_register(name, run, r);

@@ -22,7 +22,6 @@
 #include "shapes.h"
 
 enum {
-    MAX_THREAD_COUNTS = 16,
     CALL_TOKENS = 1 << 15,   /* drawn by one call: 64 KiB */
     TRIAL_TOKENS = 1 << 21,  /* of a thread in one trial */
     TRIAL_COUNTED = 1 << 18, /* samples of a thread in one trial */
@@ -220,6 +219,7 @@ static rhm_status measure(gb_state *state, row *r, trial *t, const rhm_engine *e
     gb_counter(state, "bytes", 2 * samples * (double)(t->leaves + 1), 0);
     gb_counter(state, "samples", samples, 0);
     gb_counter(state, "best_items_per_second", items / r->best, 0);
+    session_report_placement(state);
     gb_label(state, r->what == SEQUENCES ? "tokens" : "samples");
     return RHM_OK;
 }
@@ -246,8 +246,8 @@ static void run(gb_state *state, void *user) {
 
 static void register_all(void) {
     static const char *const kinds[] = {"sequences", "first", "counted"}, *const names[] = {"t"};
-    int counts[MAX_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, MAX_THREAD_COUNTS);
+    int counts[SESSION_THREAD_COUNTS];
+    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
     row *r = all.rows;
     for (int what = 0; what < DRAWING_COUNT; what++)
         for (size_t i = 0; i < all.shapes.count; i++)

@@ -2,12 +2,21 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ceilings_session.h"
 #include "engine/record.h"
 #include "gbench.h"
 #include "rhm/rhm.h"
+
+enum { MOST_THREADS = 4096 };
+
+static const char *placement, *thread_list;
+
+const char *session_placement(void) {
+    return placement;
+}
 
 void session_take_option(int *argc, char **argv, const char *prefix, const char **value) {
     int kept = 1;
@@ -34,7 +43,25 @@ int session_allowed_cpus(void) {
     return count > 0 ? count : 1;
 }
 
+/* Whole numbers from 1 to MOST_THREADS with commas between them; how many, or 0 for anything else. */
+static int read_list(const char *list, int *counts, int room) {
+    int n = 0;
+    for (const char *at = list; n < room; at++) {
+        char *end;
+        const long value = strtol(at, &end, 10);
+        if (end == at || value < 1 || value > MOST_THREADS)
+            return 0;
+        counts[n++] = (int)value;
+        at = end;
+        if (*at != ',')
+            return *at == '\0' ? n : 0;
+    }
+    return 0;
+}
+
 int session_thread_counts(int *counts, int room) {
+    if (thread_list)
+        return read_list(thread_list, counts, room);
     const int allowed = session_allowed_cpus();
     int n = 0;
     for (int threads = 1; threads < allowed && n < room; threads *= 2)
@@ -65,9 +92,13 @@ static rhm_status add_context(rhm_error *error) {
     const struct {
         const char *key, *value;
     } lines[] = {
-        {"rhm_version", rhm_version()}, {"gbench_version", gb_version()},
-        {"compiler", __VERSION__},      {"cpu", cpu},
-        {"cpus_allowed", allowed},      {"isa_widest", rhm_isa_name(rhm_ceilings_widest_isa())},
+        {"rhm_version", rhm_version()},
+        {"gbench_version", gb_version()},
+        {"compiler", __VERSION__},
+        {"cpu", cpu},
+        {"cpus_allowed", allowed},
+        {"isa_widest", rhm_isa_name(rhm_ceilings_widest_isa())},
+        {"placement", placement ? placement : "compact"},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         const rhm_status status = gb_add_context(lines[i].key, lines[i].value, error);
@@ -81,9 +112,22 @@ int session_main(int argc, char **argv, const char *about, void (*register_all)(
     rhm_error error = {0};
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            printf("%s\n\n%s", about, gb_help());
+            printf(
+                "%s\n\n"
+                "  --threads=LIST                           thread counts, such as 1,2,6 (default 1, 2, 4, ... all)\n"
+                "  --placement=HOW                          compact, scatter, none or a list, as `rhm --placement`\n"
+                "%s",
+                about, gb_help());
             return 0;
         }
+    session_take_option(&argc, argv, "--threads=", &thread_list);
+    session_take_option(&argc, argv, "--placement=", &placement);
+    int counts[SESSION_THREAD_COUNTS];
+    if (session_thread_counts(counts, SESSION_THREAD_COUNTS) == 0) {
+        fprintf(stderr, "%s: --threads=%s: up to %d whole numbers from 1 to %d with commas between them\n", argv[0],
+                thread_list, SESSION_THREAD_COUNTS, MOST_THREADS);
+        return 2;
+    }
     rhm_status status = gb_init(&argc, argv, &error);
     if (status == RHM_OK && gb_report_unrecognized(argc, argv))
         return 2;

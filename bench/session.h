@@ -2,6 +2,8 @@
 #ifndef RHM_BENCH_SESSION_H
 #define RHM_BENCH_SESSION_H
 
+enum { SESSION_THREAD_COUNTS = 16 }; /* at most, of a sweep */
+
 /*
  * Read the flags, put into the report's context what a reader needs to judge the numbers, call `register_all`, run,
  * clean up. Returns the exit status: 0 done, 1 a benchmark failed or none was measured, 2 bad usage.
@@ -18,8 +20,12 @@ void session_take_option(int *argc, char **argv, const char *prefix, const char 
 int session_allowed_cpus(void);
 
 /*
- * Thread counts of a sweep: 1, 2, 4, ... and the number of allowed CPUs. Returns how many were written, at most `room`.
+ * Thread counts of a sweep: those of --threads=LIST, or 1, 2, 4, ... and the number of allowed CPUs. Returns how many
+ * were written, at most `room`; 0 for a list that is none. After session_main has read the flags.
  */
 int session_thread_counts(int *counts, int room);
+
+/* What --placement=HOW asked for, as in rhm_engine_options, or NULL. */
+const char *session_placement(void);
 
 #endif

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "ceilings/ceilings.h"
+#include "engine/record.h"
+#include "session.h"
 
 enum { MAX_THREADS = 4096, FIRST_TRIALS = 20 };
 
@@ -28,7 +30,8 @@ void session_engine_clear(void) {
 rhm_status session_engine(rhm_engine **out, rhm_isa isa, int threads, rhm_error *error) {
     if (!now.engine || now.isa != isa || now.threads != threads) {
         session_engine_clear();
-        const rhm_engine_options options = {.isa = rhm_isa_name(isa), .threads = threads};
+        const rhm_engine_options options = {
+            .isa = rhm_isa_name(isa), .threads = threads, .placement = session_placement()};
         const rhm_status status = rhm_engine_create(&now.engine, &options, error);
         if (status != RHM_OK) {
             now.engine = NULL;
@@ -59,6 +62,23 @@ void session_ceiling_trial(void) {
 
 double session_ceiling(void) {
     return now.ceiling && best[now.isa][now.threads] > 0 ? best[now.isa][now.threads] : (double)NAN;
+}
+
+void session_report_placement(gb_state *state) {
+    rhm_error error = {0};
+    json_t *record = NULL;
+    if (!now.engine || rhm_engine_record(now.engine, &record, &error) != RHM_OK)
+        return;
+    double astray = 0;
+    size_t i;
+    json_t *seat;
+    json_array_foreach(json_object_get(record, "team"), i, seat) {
+        const json_t *as_planned = json_object_get(seat, "as_planned");
+        astray += json_is_boolean(as_planned) ? json_is_false(as_planned) : (double)NAN;
+    }
+    json_decref(record);
+    if (!isnan(astray))
+        gb_counter(state, "threads_off_plan", astray, 0);
 }
 
 double session_seconds(void) {

@@ -3,6 +3,7 @@
 #define RHM_BENCH_SESSION_ENGINE_H
 
 #include "engine/cpu.h"
+#include "gbench.h"
 #include "rhm/engine.h"
 
 /*
@@ -20,6 +21,13 @@ void session_ceiling_trial(void);
 
 /* The best of these trials so far in this process, operations per second; NaN when it could not be measured. */
 double session_ceiling(void);
+
+/*
+ * The counter threads_off_plan: threads of that engine that are not bound to the PU planned for them, or were last seen
+ * elsewhere. A row with any is about another machine than it says. No counter where none is planned (--placement=none,
+ * OMP_PROC_BIND and its kin).
+ */
+void session_report_placement(gb_state *state);
 
 /* At the end of main. */
 void session_engine_clear(void);
