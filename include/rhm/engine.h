@@ -12,6 +12,7 @@
 #define RHM_ENGINE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ typedef struct rhm_engine_options {
      * which a measurement on this machine finds it faster. NULL: native.
      */
     const char *backend;
+    bool trace;                   /* record what is done when, for rhm_engine_write_trace */
     uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the control group's limit */
 
     /* Set to nonzero (by a signal handler, say) to make the running call return RHM_INTERRUPTED soon. May be NULL. */
@@ -75,6 +77,15 @@ RHM_API rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options 
 RHM_API void rhm_engine_destroy(rhm_engine *engine);
 
 RHM_API rhm_engine_info rhm_engine_describe(const rhm_engine *engine);
+
+/*
+ * What an engine with `trace` has recorded, as trace-event JSON for Perfetto (ui.perfetto.dev) or chrome://tracing:
+ * stages, draws, embeddings, fits and solver passes on one track, and on a track per thread, by NUMA node, its part in
+ * every parallel loop. "otherData" has sums by kind of span, and how much was dropped to keep memory bounded. `command`
+ * is put into it; NULL: nothing. Also after a failed call. RHM_INVALID for an engine that does not trace.
+ */
+RHM_API rhm_status rhm_engine_write_trace(const rhm_engine *engine, const char *path, const char *command,
+                                          rhm_error *error);
 
 #ifdef __cplusplus
 }

@@ -83,6 +83,7 @@ typedef struct rhm_level_report {
     uint64_t clamped;  /* outputs whose coordinate sum was below the floor */
     uint32_t attempts; /* fits tried while choosing sample size, bandwidth, ridge and width */
     double sample_seconds, embed_seconds, bandwidth_seconds, solve_seconds, total_seconds;
+    double kernel_seconds; /* in the kernels' loops over patches, wherever these were */
     double flops;    /* multiply-adds of the kernels, counted as two */
     bool resolved;   /* the clusters are separate enough for the level above (see `limit`) */
     char limit[160]; /* "" or what stopped an automatic choice short of its target */
@@ -95,6 +96,7 @@ typedef struct rhm_train_report {
     uint64_t test_clamped;
     double test_accuracy;
     double test_seconds;
+    double test_sample_seconds, test_kernel_seconds; /* of it: drawing and counting; the kernels' loops */
     double seconds;
 } rhm_train_report;
 

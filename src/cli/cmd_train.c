@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "engine/trace.h"
 #include "kernels/operator.h"
 #include "rhm/data.h"
 #include "rhm/learner.h"
@@ -50,6 +51,12 @@ static const rhm_option own[] = {
      .argument = "FILE",
      .place = offsetof(rhm_settings, report),
      .help = "Write a JSON report to this file."},
+    {.name = "trace",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .place = offsetof(rhm_settings, trace),
+     .help = "Write what was done when, and by which thread, as trace-event JSON for ui.perfetto.dev or "
+             "chrome://tracing; also when the run fails or is interrupted."},
     {0}};
 static const rhm_option_group own_options = {"Data and results", own};
 
@@ -175,8 +182,10 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     /* Ceilings take a second to measure: only for those who will read them. */
     rhm_report_ceilings measured, *ceilings = NULL;
     if (settings->report) {
+        const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
         measured = rhm_report_measure_ceilings(t->engine);
         ceilings = &measured;
+        rhm_trace_end(t->engine, span, (rhm_span_work){0});
     }
     json_t *machine = rhm_report_machine(t->engine, ceilings);
     char *text;
@@ -215,6 +224,8 @@ static void print_results(const training *t, const rhm_settings *settings) {
         printf("model       %s\n", settings->output);
     if (settings->report)
         printf("report      %s\n", settings->report);
+    if (settings->trace)
+        printf("trace       %s\n", settings->trace);
 }
 
 static rhm_status work(training *t, const rhm_settings *settings, rhm_error *error) {
@@ -233,8 +244,16 @@ static rhm_status work(training *t, const rhm_settings *settings, rhm_error *err
 
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     training t = {0};
-    const rhm_status status = work(&t, settings, error);
+    rhm_status status = work(&t, settings, error);
     rhm_progress_clear(&t.bar);
+    if (settings->trace && t.engine) {
+        /* Of a failed run the failure is what is reported. */
+        json_t *command = rhm_report_command(settings);
+        const rhm_status traced = rhm_engine_write_trace(t.engine, settings->trace, json_string_value(command),
+                                                         status == RHM_OK ? error : NULL);
+        json_decref(command);
+        status = status == RHM_OK ? traced : status;
+    }
     rhm_model_destroy(t.model);
     rhm_engine_destroy(t.engine);
     rhm_analysis_clear(&t.analysis);

@@ -135,11 +135,12 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                                         "mean", rhm_json_number(level->posterior_error_mean),
                                         "max", rhm_json_number(level->posterior_error_max),
                                         "floor", rhm_json_number(level->posterior_error_floor));
-    json_t *seconds = json_pack("{s:o, s:o, s:o, s:o, s:o}",
+    json_t *seconds = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                                 "sample", rhm_json_number(level->sample_seconds),
                                 "embed", rhm_json_number(level->embed_seconds),
                                 "bandwidth", rhm_json_number(level->bandwidth_seconds),
                                 "solve", rhm_json_number(level->solve_seconds),
+                                "kernels", rhm_json_number(level->kernel_seconds),
                                 "total", rhm_json_number(level->total_seconds));
     return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
                      " s:b, s:s, s:o, s:o, s:o}",
@@ -186,12 +187,23 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                                 "tolerance", rhm_json_number(settings->training.tolerance),
                                 "data_seed", rhm_json_unsigned(rhm_settings_data_seed(settings)),
                                 "data", settings->data ? rhm_json_text(settings->data) : json_null());
-    json_t *test = json_pack("{s:o, s:o, s:o, s:o}",
+    double sampling = train->test_sample_seconds, kernels = train->test_kernel_seconds;
+    for (uint32_t level = 1; level <= train->levels; level++) {
+        sampling += train->level[level].sample_seconds;
+        kernels += train->level[level].kernel_seconds;
+    }
+    json_t *test = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                              "samples", rhm_json_unsigned(train->test_samples),
                              "accuracy", rhm_json_number(train->test_accuracy),
                              "clamped", rhm_json_unsigned(train->test_clamped),
-                             "seconds", rhm_json_number(train->test_seconds));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+                             "seconds", rhm_json_number(train->test_seconds),
+                             "sample_seconds", rhm_json_number(train->test_sample_seconds),
+                             "kernel_seconds", rhm_json_number(train->test_kernel_seconds));
+    json_t *shares = json_pack("{s:o, s:o, s:o}",
+                               "sampling_seconds", rhm_json_number(sampling),
+                               "kernel_seconds", rhm_json_number(kernels),
+                               "share_of_seconds", rhm_json_number((sampling + kernels) / seconds));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                      "schema", "rhm-report/1",
                      "version", rhm_version(),
                      "command", rhm_report_command(settings),
@@ -200,6 +212,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                      "options", options,
                      "levels", levels,
                      "test", test,
+                     "kernels_and_sampling", shares,
                      "model_hash", hash,
                      "seconds", rhm_json_number(seconds),
                      "peak_rss_bytes", rhm_json_unsigned(peak_rss_nbytes));

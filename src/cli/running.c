@@ -14,6 +14,7 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
         .placement = settings->running.placement,
         .isa = settings->running.isa,
         .backend = settings->running.backend,
+        .trace = settings->trace != NULL,
         .memory_limit_nbytes = settings->running.memory_limit_nbytes,
         .interrupt = &rhm_interrupt,
         .progress = bar->on ? rhm_progress_show : NULL,
@@ -29,16 +30,25 @@ static rhm_status check_output(const char *path, rhm_error *error) {
     return RHM_OK;
 }
 
+/* Text may also go to a device or a pipe, such as /dev/stdout. */
+static rhm_status check_text_output(const char *path, rhm_error *error) {
+    struct stat status;
+    if (path && (stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+        return check_output(path, error);
+    return RHM_OK;
+}
+
 rhm_status rhm_running_check_outputs(const rhm_settings *settings, rhm_error *error) {
-    if (settings->output && settings->report && !strcmp(settings->output, settings->report))
-        return rhm_fail(error, RHM_INVALID, "-o and --report both name %s: they are two files",
-                        rhm_path_shown(settings->output));
+    const struct {
+        const char *option, *path;
+    } all[] = {{"-o", settings->output}, {"--report", settings->report}, {"--trace", settings->trace}};
+    for (size_t i = 1; i < sizeof all / sizeof *all; i++)
+        for (size_t j = 0; j < i; j++)
+            if (all[i].path && all[j].path && !strcmp(all[i].path, all[j].path))
+                return rhm_fail(error, RHM_INVALID, "%s and %s both name %s: they are two files", all[j].option,
+                                all[i].option, rhm_path_shown(all[i].path));
     if (settings->output)
         RHM_TRY(check_output(settings->output, error));
-    /* A report may also go to a device or a pipe, such as /dev/stdout. */
-    struct stat status;
-    if (settings->report &&
-        (stat(settings->report, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
-        RHM_TRY(check_output(settings->report, error));
-    return RHM_OK;
+    RHM_TRY(check_text_output(settings->report, error));
+    return check_text_output(settings->trace, error);
 }

@@ -123,6 +123,7 @@ static rhm_status choose_backend(rhm_engine *engine, const char *name, rhm_error
 rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error) {
     static const rhm_engine_options automatic = {0};
     const rhm_engine_options *o = options ? options : &automatic;
+    const int64_t start = rhm_trace_now();
     *out = NULL;
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 0 (one per core) to %d", o->threads,
@@ -161,6 +162,8 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
         status = settle_nodes(engine, error);
     if (status == RHM_OK)
         status = settle_memory(engine, o->memory_limit_nbytes, error);
+    if (status == RHM_OK && o->trace)
+        status = rhm_trace_create(&engine->trace, engine->threads, start, error);
     if (status != RHM_OK)
         goto fail;
     *out = engine;
@@ -179,6 +182,7 @@ void rhm_engine_destroy(rhm_engine *engine) {
         engine->kernels_slot->destroy(engine->kernels_slot->state);
     rhm_free(engine->kernels_slot);
     rhm_team_stop(&engine->team);
+    rhm_trace_destroy(engine->trace);
     rhm_ledger_destroy(engine->ledger);
     rhm_plan_clear(&engine->plan);
     rhm_topology_clear(&engine->topology);

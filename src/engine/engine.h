@@ -8,6 +8,7 @@
 #include "engine/placement.h"
 #include "engine/team.h"
 #include "engine/topology.h"
+#include "engine/trace.h"
 #include "rhm/engine.h"
 
 typedef enum rhm_backend_kind {
@@ -48,6 +49,7 @@ struct rhm_engine {
     int *node_threads;       /* (topology.node_count) threads of each; 1 everywhere when some thread roams */
     uint64_t physical_nbytes;
     rhm_ledger *ledger;
+    rhm_trace *trace; /* NULL: nothing is recorded */
 };
 
 /* Why oneDNN cannot run on this engine, or NULL. */

@@ -52,17 +52,18 @@ int rhm_chunk_home(const rhm_engine *engine, size_t chunk_count, size_t chunk) {
     return (int)(chunk < in_large_ranges ? chunk / (share + 1) : rest + (chunk - in_large_ranges) / share);
 }
 
-/* Chunks above a failed one may be skipped, those below must run: one of them may be the lowest that fails. */
-static void run_range(loop *work, range *from, int thread) {
+/* Returns how many chunks ran. Those above a failed one may be skipped, those below must run: one of them may be the
+ * lowest that fails. */
+static size_t run_range(loop *work, range *from, int thread) {
     const rhm_engine *engine = work->engine;
-    for (;;) {
+    for (size_t done = 0;; done++) {
         if (engine->interrupt && *engine->interrupt)
-            return;
+            return done;
         if (atomic_load_explicit(&from->next, memory_order_relaxed) >= from->end)
-            return;
+            return done;
         const size_t chunk = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
         if (chunk >= from->end || chunk > atomic_load_explicit(&work->failed_chunk, memory_order_relaxed))
-            return;
+            return done;
         rhm_error here; /* zeroing all of it would cost more than the rest of this loop */
         here.text[0] = '\0';
         const rhm_status status = work->body(work->context, chunk, thread, &here);
@@ -74,7 +75,7 @@ static void run_range(loop *work, range *from, int thread) {
             atomic_store(&work->failed_chunk, chunk);
             work->failure = here;
         }
-        return;
+        return done + 1;
     }
 }
 
@@ -82,13 +83,16 @@ static void run_range(loop *work, range *from, int thread) {
 static void run_thread(loop *work, int thread) {
     const rhm_engine *engine = work->engine;
     const int *node = engine->thread_node;
+    size_t done[2] = {0}; /* own chunks, others' */
     rhm_team_enter(&engine->team, thread);
+    rhm_trace_enter(engine->trace, thread);
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < engine->threads; i++) {
             const int victim = (thread + i) % engine->threads;
             if ((node[victim] == node[thread]) == (pass == 0))
-                run_range(work, &work->ranges[victim], thread);
+                done[i > 0] += run_range(work, &work->ranges[victim], thread);
         }
+    rhm_trace_leave(engine->trace, thread, done[0], done[1]);
 }
 
 rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
@@ -103,8 +107,10 @@ rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_
         work.ranges[thread].end = rhm_chunk_begin(engine, chunk_count, thread + 1);
     }
 
+    rhm_trace_loop_begin(engine->trace);
 #pragma omp parallel num_threads(engine->threads)
     run_thread(&work, omp_get_thread_num());
+    rhm_trace_loop_end(engine->trace);
 
     rhm_free(work.ranges);
     RHM_TRY(rhm_engine_check(engine, error));

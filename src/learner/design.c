@@ -2,6 +2,7 @@
 
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/trace.h"
 #include "learner/gaussian.h"
 #include "learner/gram.h"
 
@@ -40,7 +41,10 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
     rhm_status status = rhm_layer_alloc(&d->layer, error);
     if (status != RHM_OK)
         return status;
+    const int span = rhm_trace_begin(engine, "frequencies", 0);
     draw_frequencies(key, &d->layer);
+    rhm_trace_end(engine, span,
+                  (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
     if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK ||
         (status = rhm_regression_init(&d->problem, engine, &d->ready, inputs, patches, counts, key->samples,
                                       keep_limit(engine, key->route), error)) != RHM_OK)

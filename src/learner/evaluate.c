@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "learner/stage.h"
 
 enum {
     BLOCK_TOKENS = 1 << 22, /* tokens whose subtrees are evaluated together, each distinct one once */
@@ -66,9 +67,11 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
     RHM_TRY(rhm_patches_init(&patches, 1, model->levels, model->branching, model->classes, error));
     rhm_status status = rhm_embeddings_one_hot(&table[model->levels + 1], model->token_vocab, error);
     uint64_t clamped = 0;
+    const double begin = rhm_seconds();
+    if (status == RHM_OK)
+        status = rhm_patches_add(&patches, b->engine, NULL, b->source, b->context, first, count, b->ids, error);
+    const double sample_seconds = rhm_seconds() - begin;
     if (status != RHM_OK ||
-        (status = rhm_patches_add(&patches, b->engine, NULL, b->source, b->context, first, count, b->ids, error)) !=
-            RHM_OK ||
         (status = rhm_embed_subtrees(table, b->engine, b->ready, &patches, &clamped, error)) != RHM_OK ||
         (status = rhm_embed(out, b->engine, &b->ready[1], &patches.subtree[1], &table[2], &clamped, error)) != RHM_OK)
         goto done;
@@ -76,6 +79,9 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
         score->samples += count;
         score->correct += count_correct(&patches, out);
         score->clamped += clamped;
+        score->sample_seconds += sample_seconds;
+        for (uint32_t l = 1; l <= model->levels; l++)
+            score->kernel_seconds += table[l].kernel_seconds;
         for (uint32_t l = 1; l <= model->levels; l++)
             score->flops += rhm_forward_flops(&b->ready[l], patches.subtree[l].count);
     }

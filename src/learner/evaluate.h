@@ -8,6 +8,7 @@
 typedef struct rhm_score {
     uint64_t samples, correct, clamped;
     double flops;
+    double sample_seconds, kernel_seconds; /* drawing and counting; in the kernels' loops over patches */
 } rhm_score;
 
 /* All levels of a model in the kernels' layout: ready[1..levels]. Clear each on failure or after use. */

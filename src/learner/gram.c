@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/trace.h"
 
 enum {
     SIDE = RHM_GRAM_SIDE,
@@ -111,9 +112,23 @@ static rhm_status allocate(rhm_regression *p, rhm_buffer *panel, rhm_error *erro
     return gram->operand && gram->product ? RHM_OK : RHM_NO_MEMORY;
 }
 
+static rhm_span_work work_of(const rhm_regression *p, double flops, double nbytes) {
+    return (rhm_span_work){
+        .flops = flops,
+        .nbytes = nbytes,
+        .items = (double)p->rows.count,
+        .tokens = (uint32_t)p->map->tokens,
+        .embedding = (uint32_t)p->map->embedding,
+        .classes = (uint32_t)p->classes,
+        .width = (uint32_t)p->width,
+    };
+}
+
 rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     rhm_regression *p = problem;
     forming work = {.p = p};
+    const int span = rhm_trace_begin(p->engine, "gram", 0);
+    const int64_t begin = rhm_trace_now();
     rhm_status status = allocate(p, &work.panel, error);
     for (; work.first < p->rows.count && status == RHM_OK; work.first += RHM_GRAM_PANEL) {
         work.count = smaller(RHM_GRAM_PANEL, p->rows.count - work.first);
@@ -126,13 +141,16 @@ rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     if (status == RHM_OK)
         status = rhm_parallel(p->engine, tile_count(p->gram.groups), finish_tile, p, error);
     rhm_buffer_destroy(&work.panel, p->engine);
+    const double patches = (double)p->rows.count, width = (double)p->width;
+    const double features = 2 * patches * width * (double)(p->map->tokens * p->map->embedding);
+    const double update = 2 * patches * width * (2 * width + 1);
+    p->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
+    rhm_trace_end(p->engine, span, work_of(p, features + update, 2 * rhm_gram_nbytes(p->width)));
     if (status != RHM_OK) {
         rhm_gram_clear(&p->gram, p->engine);
         return status;
     }
-    const double patches = (double)p->rows.count, width = (double)p->width;
-    p->flops +=
-        2 * patches * width * (double)(p->map->tokens * p->map->embedding) + 2 * patches * width * (2 * width + 1);
+    p->flops += features + update;
     return RHM_OK;
 }
 
@@ -184,7 +202,12 @@ rhm_status rhm_gram_apply(rhm_regression *problem, const double *w, double *out,
         memset(out + c * p->stride + features, 0, sizeof *out * (p->stride - features));
     }
     product_work work = {p, out};
-    RHM_TRY(rhm_parallel(p->engine, (gram->groups + SLICE - 1) / SLICE, product_slice, &work, error));
-    problem->flops += 8.0 * (double)p->width * (double)p->width * (double)p->classes;
-    return RHM_OK;
+    const double flops = 8.0 * (double)p->width * (double)p->width * (double)p->classes;
+    const int span = rhm_trace_begin(p->engine, "gram product", 0);
+    const int64_t begin = rhm_trace_now();
+    const rhm_status status = rhm_parallel(p->engine, (gram->groups + SLICE - 1) / SLICE, product_slice, &work, error);
+    problem->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
+    rhm_trace_end(p->engine, span, work_of(p, flops, rhm_gram_nbytes(p->width)));
+    problem->flops += flops;
+    return status;
 }

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/memory.h"
+#include "engine/trace.h"
 #include "kernels/operator.h"
 
 static const double PI = 0x1.921fb54442d18p+1;
@@ -93,6 +94,21 @@ static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error
     return RHM_OK;
 }
 
+static rhm_span_work forward_work(const rhm_ready_layer *layer, size_t count) {
+    const size_t tokens = layer->map.tokens, embedding = layer->map.embedding;
+    const size_t of_patch = sizeof(uint32_t) * tokens + sizeof(float) * layer->classes;
+    const size_t of_level = sizeof(float) * layer->width * (tokens * embedding + 2 * layer->classes + 1);
+    return (rhm_span_work){
+        .flops = rhm_forward_flops(layer, count),
+        .nbytes = (double)count * (double)of_patch + (double)of_level,
+        .items = (double)count,
+        .tokens = (uint32_t)tokens,
+        .embedding = (uint32_t)embedding,
+        .classes = (uint32_t)layer->classes,
+        .width = (uint32_t)layer->width,
+    };
+}
+
 rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                      const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error) {
     if (patches->count == out->count)
@@ -120,8 +136,12 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
     const size_t count = work.last - work.first;
     RHM_TRY(rhm_operator_init(&work.op, engine, RHM_WORK_FORWARD, &layer->map, layer->classes, count, error));
     rhm_status status = rhm_operator_set_weights(&work.op, layer->weights, error);
+    const int span = rhm_trace_begin(engine, "forward", 0);
+    const int64_t begin = rhm_trace_now();
     if (status == RHM_OK)
         status = rhm_parallel(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error);
+    out->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
+    rhm_trace_end(engine, span, forward_work(layer, count));
     rhm_operator_clear(&work.op);
     if (status != RHM_OK)
         return status;

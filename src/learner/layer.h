@@ -40,6 +40,7 @@ typedef struct rhm_embeddings {
     float *row;               /* (capacity, width) */
     const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
     size_t reserved_nbytes;
+    double kernel_seconds; /* spent in kernels to fill it */
 } rhm_embeddings;
 
 /* One-hot rows for `vocab` tokens. */

@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/trace.h"
 #include "learner/gram.h"
 
 enum {
@@ -37,6 +38,39 @@ static workspace workspace_of(const rhm_regression *p, int thread) {
 
 static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t count) {
     return (rhm_patch_rows){p->rows.table, p->rows.ids + first * p->map->tokens, count};
+}
+
+/* Multiply-adds of one run over all patches, by what the run is called. */
+static double flops_of(const rhm_regression *p, const char *name) {
+    const double inputs = (double)(p->map->tokens * p->map->embedding), classes = (double)p->classes;
+    const double features = p->kept && strcmp(name, "features") != 0 ? 0 : inputs;
+    const double products = *name == 'f' ? 0 : *name == 't' ? 2 * classes : 4 * classes;
+    return 2.0 * (double)p->rows.count * (double)p->width * (features + products);
+}
+
+/* A parallel loop over all patches, whose time and work are accounted. */
+static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks, rhm_chunk_body *body, void *context,
+                             rhm_error *error) {
+    const int span = rhm_trace_begin(p->engine, name, 0);
+    const int64_t begin = rhm_trace_now();
+    const rhm_status status = rhm_parallel(p->engine, chunks, body, context, error);
+    p->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
+    const double flops = flops_of(p, name);
+    const double of_patch = p->kept ? (double)(sizeof(float) * 2 * p->width)
+                                    : (double)(sizeof(uint32_t) * p->map->tokens);
+    rhm_trace_end(p->engine, span,
+                  (rhm_span_work){
+                      .flops = flops,
+                      .nbytes = (double)p->rows.count * (of_patch + (double)(sizeof(size_t) + sizeof(uint64_t))),
+                      .items = (double)p->rows.count,
+                      .tokens = (uint32_t)p->map->tokens,
+                      .embedding = (uint32_t)p->map->embedding,
+                      .classes = (uint32_t)p->classes,
+                      .width = (uint32_t)p->width,
+                  });
+    if (status == RHM_OK)
+        p->flops += flops;
+    return status;
 }
 
 static rhm_status keep_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
@@ -89,12 +123,11 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
     }
     if (keep) {
         p->kept = RHM_NEW(float, p->rows.count, p->stride, 1, "kept features", error);
-        rhm_status status = p->kept ? rhm_parallel(engine, chunk_count(p), keep_chunk, p, error) : RHM_NO_MEMORY;
+        rhm_status status = p->kept ? timed_loop(p, "features", chunk_count(p), keep_chunk, p, error) : RHM_NO_MEMORY;
         if (status != RHM_OK) {
             rhm_regression_clear(p);
             return status;
         }
-        p->flops += 2.0 * (double)p->rows.count * (double)(p->width * p->map->tokens * p->map->embedding);
     }
     return RHM_OK;
 }
@@ -202,13 +235,15 @@ static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *
 
 static rhm_status run_pass(rhm_regression *p, block_factor *factor, double *out, rhm_error *error) {
     pass work = {p, factor};
-    RHM_TRY(rhm_parallel(p->engine, p->leaves, leaf_pass, &work, error));
+    const char *name = factor == label_factor ? (p->kept ? "target (features kept)" : "target")
+                                              : (p->kept ? "pass (features kept)" : "pass");
+    RHM_TRY(timed_loop(p, name, p->leaves, leaf_pass, &work, error));
     combine_work combine = {p, out};
-    RHM_TRY(rhm_parallel(p->engine, p->classes, combine_class, &combine, error));
-    const double features = p->kept ? 0 : (double)(p->map->tokens * p->map->embedding);
-    const double products = (double)p->classes * (factor == output_factor ? 4 : 2);
-    p->flops += 2.0 * (double)p->rows.count * (double)p->width * (features + products);
-    return RHM_OK;
+    const int span = rhm_trace_begin(p->engine, "combine", 0);
+    const rhm_status status = rhm_parallel(p->engine, p->classes, combine_class, &combine, error);
+    const double partial = (double)p->leaves * (double)rhm_regression_size(p);
+    rhm_trace_end(p->engine, span, (rhm_span_work){.nbytes = 2 * sizeof(double) * partial, .items = partial});
+    return status;
 }
 
 rhm_status rhm_regression_target(rhm_regression *problem, double *out, rhm_error *error) {

@@ -46,6 +46,7 @@ typedef struct rhm_regression {
     size_t reserved_nbytes; /* of the engine's memory limit */
     const char *stage;      /* what solvers call their passes on the progress display, or NULL: the caller's to set */
     double flops;           /* so far */
+    double kernel_seconds;  /* likewise, in the loops over patches */
 } rhm_regression;
 
 /* Borrows everything it is given; features are kept if they take at most `keep_nbytes`. */

@@ -7,7 +7,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/engine.h"
+#include "engine/trace.h"
 
 double rhm_seconds(void) {
     struct timespec t;
@@ -73,6 +73,7 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     char label[64];
     snprintf(label, sizeof label, "level %u: %s", stage->level, what);
     double begin = rhm_seconds();
+    int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     if (set->counted) {
         const rhm_grammar_source *from = set->stream.grammar;
         rhm_engine_progress(stage->engine, label, have, samples);
@@ -85,12 +86,21 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     }
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
+    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)(samples - have)});
     stage->sample_seconds += rhm_seconds() - begin;
 
     begin = rhm_seconds();
-    for (uint32_t j = stage->task->levels; j > stage->level; j--)
+    span = rhm_trace_begin(stage->engine, "embed", 0);
+    double kernels = 0;
+    for (uint32_t j = stage->task->levels; j > stage->level; j--) {
         stage->flops += rhm_forward_flops(&stage->ready[j], set->patches.subtree[j].count - set->table[j].count);
+        kernels -= set->table[j].kernel_seconds;
+    }
     const rhm_status status = rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
+    for (uint32_t j = stage->task->levels; j > stage->level; j--)
+        kernels += set->table[j].kernel_seconds;
+    stage->kernel_seconds += kernels;
+    rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->embed_seconds += rhm_seconds() - begin;
     return status;
 }
@@ -141,11 +151,16 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     rhm_embeddings out = {0};
     rhm_status status = rhm_embed(&out, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], &fit->clamped, error);
+    stage->kernel_seconds += out.kernel_seconds;
     if (status == RHM_OK) {
         stage->flops += rhm_forward_flops(ready, distinct);
+        int span = rhm_trace_begin(stage->engine, "score", 0);
         score(set, out.row, classes, fit);
+        rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
+        span = rhm_trace_begin(stage->engine, "cluster", 0);
         status = rhm_cluster(&fit->clusters, out.row, distinct, classes, stage->task->parents[stage->level],
                              stage->options->seed, error);
+        rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
     rhm_embeddings_clear(&out);
     return status;
@@ -191,6 +206,7 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     const double begin = rhm_seconds();
     rhm_design *design = &stage->design;
     rhm_regression *problem = &design->problem;
+    const int span = rhm_trace_begin(stage->engine, "fit", 0);
     char label[64];
     snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
     *fit = (rhm_fit){0};
@@ -212,8 +228,12 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
         .tolerance = stage->options->tolerance,
         .patch_count = stage->task->patches[stage->level],
     };
+    const int solving = rhm_trace_begin(stage->engine, "solve", 0);
     if ((status = rhm_solve(problem, &solve, design->target, design->solution, &fit->solve, error)) != RHM_OK)
         goto done;
+    rhm_trace_end(
+        stage->engine, solving,
+        (rhm_span_work){.items = (double)fit->solve.iterations, .classes = stage->task->classes, .width = width});
     store_weights(&fit->layer, problem, design->solution);
     rhm_ready_layer_set_weights(&design->ready, fit->layer.weights);
     fit->seconds = rhm_seconds() - begin;
@@ -223,6 +243,9 @@ done:
     stage->fit_seconds += rhm_seconds() - begin;
     stage->flops += problem->flops + design->coarse.regression.flops;
     problem->flops = design->coarse.regression.flops = 0;
+    stage->kernel_seconds += problem->kernel_seconds + design->coarse.regression.kernel_seconds;
+    problem->kernel_seconds = design->coarse.regression.kernel_seconds = 0;
+    rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     problem->stage = NULL;
     if (status != RHM_OK)
         rhm_fit_clear(fit);

@@ -57,6 +57,7 @@ typedef struct rhm_stage {
     uint32_t level;
     rhm_sample_set training, validation;
     double sample_seconds, embed_seconds, fit_seconds;
+    double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
     double flops;
     uint32_t fits;
     double solves;     /* fits expected at the next bandwidth, for the rule of learner/route.h; 0: one. The policy's to

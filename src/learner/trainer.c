@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "engine/trace.h"
 #include "learner/diagnose.h"
 #include "learner/evaluate.h"
 
@@ -80,6 +81,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .embed_seconds = stage->embed_seconds,
         .bandwidth_seconds = stage->fit_seconds - fit->seconds,
         .solve_seconds = fit->seconds,
+        .kernel_seconds = stage->kernel_seconds,
         .total_seconds = rhm_seconds() - begin,
         .flops = stage->flops,
         .resolved = choice->resolved,
@@ -95,13 +97,16 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     if (!lesson->analysis)
         return RHM_OK;
     const rhm_sample_set *set = &stage->validation;
+    const int span = rhm_trace_begin(stage->engine, "diagnose", 0);
     rhm_embeddings outputs = {0};
     rhm_status status = rhm_embed(&outputs, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], NULL, error);
     if (status == RHM_OK)
         status = rhm_diagnose(report, lesson->grammar, lesson->analysis, &set->patches, &set->counts, &outputs,
                               report->samples, error);
+    report->kernel_seconds += outputs.kernel_seconds;
     rhm_embeddings_clear(&outputs);
+    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)rhm_patches_distinct(&set->patches)});
     return status;
 }
 
@@ -110,6 +115,7 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
                               const rhm_engine *engine, const rhm_lesson *lesson, const rhm_train_options *options,
                               uint32_t level, double deadline, rhm_error *error) {
     const double begin = rhm_seconds();
+    const int span = rhm_trace_begin(engine, "level", level);
     rhm_stage stage;
     rhm_choice choice = {0};
     RHM_TRY(rhm_stage_init(&stage, engine, &lesson->task, options, ready, level, lesson->training[level],
@@ -129,6 +135,7 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
 done:
     rhm_fit_clear(&choice.fit);
     rhm_stage_clear(&stage);
+    rhm_trace_end(engine, span, (rhm_span_work){0});
     return status;
 }
 
@@ -138,11 +145,15 @@ static rhm_status test(rhm_train_report *report, const rhm_engine *engine, const
     rhm_score score = {0};
     if (lesson->test_samples == 0)
         return RHM_OK;
+    const int span = rhm_trace_begin(engine, "test", 0);
     RHM_TRY(rhm_run_sequences(engine, model, ready, "testing", lesson->test.source, lesson->test.context, 0,
                               lesson->test_samples, &score, NULL, NULL, error));
+    rhm_trace_end(engine, span, (rhm_span_work){.items = (double)score.samples});
     report->test_samples = score.samples;
     report->test_clamped = score.clamped;
     report->test_accuracy = (double)score.correct / (double)score.samples;
+    report->test_sample_seconds = score.sample_seconds;
+    report->test_kernel_seconds = score.kernel_seconds;
     report->test_seconds = rhm_seconds() - begin;
     return RHM_OK;
 }
@@ -151,6 +162,7 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
                             const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error) {
     const rhm_task *task = &lesson->task;
     const double begin = rhm_seconds();
+    const int span = rhm_trace_begin(engine, "train", 0);
     const double deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
     rhm_train_report own_report;
     if (!report)
@@ -169,6 +181,7 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     if (status == RHM_OK)
         status = test(report, engine, model, ready, lesson, error);
     report->seconds = rhm_seconds() - begin;
+    rhm_trace_end(engine, span, (rhm_span_work){0});
     if (status == RHM_OK) {
         *out = model;
         model = NULL;

@@ -3,6 +3,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/memory.h"
+#include "engine/trace.h"
 #include "patches/chunk.h"
 #include "patches/draw.h"
 #include "patches/merge.h"
@@ -68,6 +69,7 @@ rhm_status rhm_patches_account(rhm_patches *patches, const rhm_engine *engine, r
     return RHM_OK;
 }
 
+/* One round: chunks are read by all threads, and what they list is merged. */
 typedef struct counting {
     const rhm_patches *patches;
     rhm_patch_chunk *chunk;     /* (most chunks of a round) */
@@ -90,6 +92,22 @@ static rhm_status read_chunk(void *context, size_t index, int thread, rhm_error 
     return rhm_patch_chunk_read(&r->chunk[index], scratch, r->patches, r->source, r->context, r->first + begin,
                                 left < r->chunk_samples ? (size_t)left : r->chunk_samples, r->chunk_samples, r->leaves,
                                 r->ids ? r->ids + begin : NULL, error);
+}
+
+static rhm_status read_round(counting *r, const rhm_engine *engine, size_t chunks, rhm_error *error) {
+    const int span = rhm_trace_begin(engine, "read", 0);
+    const rhm_status status = rhm_parallel(engine, chunks, read_chunk, r, error);
+    const double samples = (double)r->count;
+    rhm_trace_end(engine, span, (rhm_span_work){.items = samples, .nbytes = 2 * samples * (double)(r->leaves + 1)});
+    return status;
+}
+
+static rhm_status merge_round(rhm_merge *merge, const rhm_engine *engine, size_t chunks, size_t *listed,
+                              rhm_error *error) {
+    const int span = rhm_trace_begin(engine, "merge", 0);
+    const rhm_status status = rhm_merge_round(merge, chunks, listed, error);
+    rhm_trace_end(engine, span, (rhm_span_work){.items = (double)*listed});
+    return status;
 }
 
 size_t rhm_patch_chunk_samples(uint64_t count, size_t leaves) {
@@ -133,8 +151,8 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
         r.ids = ids ? ids + done : NULL;
         const size_t used = (size_t)((r.count + r.chunk_samples - 1) / r.chunk_samples);
         size_t listed;
-        if ((status = rhm_parallel(engine, used, read_chunk, &r, error)) != RHM_OK ||
-            (status = rhm_merge_round(&merge, used, &listed, error)) != RHM_OK ||
+        if ((status = read_round(&r, engine, used, error)) != RHM_OK ||
+            (status = merge_round(&merge, engine, used, &listed, error)) != RHM_OK ||
             (status = rhm_patches_account(patches, engine, error)) != RHM_OK)
             break;
         if (stage)

@@ -3,6 +3,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/memory.h"
+#include "engine/trace.h"
 #include "patches/chunk.h"
 #include "patches/draw.h"
 
@@ -103,7 +104,10 @@ rhm_status rhm_raw_add(rhm_patches *patches, const rhm_engine *engine, const cha
         r.have = (size_t)patches->samples;
         r.count = (size_t)(count - done < most ? count - done : most);
         r.ids = ids ? ids + done : NULL;
+        const int span = rhm_trace_begin(engine, "read raw", 0);
         status = rhm_parallel(engine, (r.count + r.chunk_samples - 1) / r.chunk_samples, read_chunk, &r, error);
+        const double samples = (double)r.count;
+        rhm_trace_end(engine, span, (rhm_span_work){.items = samples, .nbytes = 2 * samples * (double)(r.leaves + 1)});
         if (status != RHM_OK)
             break;
         patches->samples += r.count;

@@ -1,0 +1,85 @@
+/* What a trace holds, for the two files that fill and write it. */
+#ifndef RHM_ENGINE_TRACE_INTERNAL_H
+#define RHM_ENGINE_TRACE_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "core/memory.h"
+#include "engine/trace.h"
+
+enum {
+    RHM_TRACE_DEPTH = 16,
+    RHM_TRACE_SPANS = 1 << 18,  /* 24 MiB */
+    RHM_TRACE_SHARES = 1 << 19, /* 24 MiB */
+    RHM_TRACE_KINDS = 1 << 12,
+};
+
+/* Times are nanoseconds since the origin. */
+typedef struct rhm_trace_span {
+    const char *name;
+    uint32_t level;
+    bool unfinished; /* a failing call left it */
+    int64_t begin, end;
+    rhm_span_work work;
+} rhm_trace_span;
+
+/* One thread's part in one loop. */
+typedef struct rhm_trace_share {
+    const char *name; /* of the span around */
+    uint32_t level;
+    int32_t thread;
+    int32_t cpu;          /* operating-system number at the end, -1 if unknown */
+    uint32_t own, stolen; /* chunks */
+    int64_t begin, end, loop_begin, loop_end;
+} rhm_trace_share;
+
+/* Everything of one kind of span: the same name, level and shape. */
+typedef struct rhm_trace_total {
+    const char *name;
+    uint32_t level;
+    rhm_span_work work; /* sums, and the shape */
+    uint64_t spans, loops;
+    int64_t total, self; /* with and without the spans inside */
+    int64_t in_loops;    /* of `self` */
+} rhm_trace_total;
+
+/* Where a thread of the running loop writes, alone on its cache line. */
+typedef struct rhm_trace_seat {
+    _Alignas(RHM_ALIGNMENT) int64_t begin; /* negative: not there */
+    int64_t end;
+    size_t own, stolen;
+    int cpu;
+} rhm_trace_seat;
+
+typedef struct rhm_trace_frame {
+    const char *name;
+    uint32_t level;
+    size_t span; /* SIZE_MAX: dropped */
+    int64_t begin;
+    int64_t inside;   /* nanoseconds of spans inside */
+    int64_t in_loops; /* of loops directly in it */
+    uint64_t loops;
+} rhm_trace_frame;
+
+struct rhm_trace {
+    int threads;
+    int64_t origin;
+    rhm_trace_seat *seat; /* (threads) */
+    int64_t loop_begin;
+    int depth; /* open spans, which may be more than the frames that there are */
+    rhm_trace_frame frame[RHM_TRACE_DEPTH];
+    int64_t *frame_busy; /* (RHM_TRACE_DEPTH, threads): nanoseconds in loops */
+    rhm_trace_span *spans;
+    size_t span_count, span_capacity;
+    rhm_trace_share *shares;
+    size_t share_count, share_capacity;
+    rhm_trace_total *totals;
+    int64_t *total_busy; /* (total_capacity, threads) */
+    size_t total_count, total_capacity;
+    uint64_t spans_dropped, shares_dropped, kinds_dropped;
+};
+
+/* End what is open, as of now: the outermost span, and whatever a failed call left. */
+void rhm_trace_finish(rhm_trace *trace);
+
+#endif
