@@ -224,7 +224,8 @@ OPTIONS = {
 HELP = {
     "grammar": OPTIONS["instance"] + ["--output", "--require-identifiable"],
     "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output"],
-    "train": sum(OPTIONS.values(), []) + ["--data", "--parents", "--require-identifiable", "--output", "--report"],
+    "train": sum(OPTIONS.values(), []) + ["--data", "--parents", "--require-identifiable", "--output", "--report",
+                                            "--trace"],
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
                                                                               "--json"],
     "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output"],
