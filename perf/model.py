@@ -1,0 +1,133 @@
+"""What a run should have taken: the time of each operation in its trace, by two models.
+
+The ceiling of an operation is max(flops / multiply-add peak, bytes / bandwidth): no program on this machine can be faster. The kernel
+model replaces the peak by the rate that this session's benchmarks measured for that very operation and shape, alone and with the
+same threads; it says what a run made of nothing but these kernels would take. What a run took beyond that is not explained by its
+kernels: waiting for memory and other threads, small loops, and code that nobody models."""
+from dataclasses import dataclass, field
+
+KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram")
+DRAWS = ("read", "merge")
+
+
+@dataclass
+class Rates:
+    """Of one session, per second."""
+    peak_flops: float
+    bandwidth: float  # loads from memory
+    cache_bandwidth: list = field(default_factory=list)  # (bytes of all threads' working sets, bytes per second), small ones first
+    kernels: dict = field(default_factory=dict)  # (operation, shape) -> flops
+    draws: dict = field(default_factory=dict)  # level -> samples counted
+
+    def bandwidth_of(self, nbytes):
+        for capacity, rate in self.cache_bandwidth:
+            if nbytes <= capacity:
+                return max(rate, self.bandwidth)
+        return self.bandwidth
+
+
+def shape_of(total):
+    return tuple(int(total.get(key, 0)) for key in ("tokens", "embedding", "classes", "width"))
+
+
+def parts(total):
+    """An operation of the trace as [(benchmark's operation, flops)]."""
+    tokens, embedding, classes, width = shape_of(total)
+    per_patch = 2.0 * total.get("items", 0) * width
+    project, product = per_patch * tokens * embedding, per_patch * 2 * classes
+    return {
+        "forward": [("forward", project + product)],
+        "features": [("features", project)],
+        "pass": [("pass", project + 2 * product)],
+        "target": [("features", project), ("gradient", product)],
+        "pass (features kept)": [("product", product), ("gradient", product)],
+        "target (features kept)": [("gradient", product)],
+    }.get(total["name"], [])
+
+
+def ceiling_seconds(total, rates):
+    return max(total.get("flops", 0) / rates.peak_flops, total.get("bytes", 0) / rates.bandwidth)
+
+
+def kernel_seconds(total, rates):
+    """By measured rates; None where nobody has measured one."""
+    name = total["name"]
+    if name == "combine":
+        return total.get("bytes", 0) / rates.bandwidth_of(total.get("bytes", 0) / max(1, total["spans"]) / 2)
+    if name == "read":
+        rate = rates.draws.get(total["level"])
+        return total["items"] / rate if rate else None
+    if name == "merge":
+        return 0.0  # drawing is measured with it
+    listed = parts(total)
+    if not listed:
+        return ceiling_seconds(total, rates) if total.get("flops") else None
+    seconds = 0.0
+    for operation, flops in listed:
+        rate = rates.kernels.get((operation, shape_of(total)))
+        if not rate:
+            return None
+        seconds += flops / rate
+    return max(seconds, total.get("bytes", 0) / rates.bandwidth_of(total.get("bytes", 0) / max(1, total["spans"])))
+
+
+def needed(totals):
+    """The benchmarks that a trace asks for: {shape: operations}, and the levels at which samples were drawn."""
+    shapes, levels = {}, set()
+    for total in totals:
+        for operation, _ in parts(total):
+            shapes.setdefault(shape_of(total), set()).add(operation)
+        if total["name"] == "read":
+            levels.add(total["level"])
+    return shapes, levels
+
+
+def explain(totals, rates, seconds, threads):
+    """Rows by operation and level, largest first, and the shares of `seconds` (the whole job's).
+
+    A row explains no more than it took: an operation that ran faster than its model lends nothing to the others. Drawing is one
+    operation of two loops."""
+    grouped = {}
+    for total in totals:
+        name = "draw" if total["name"] in DRAWS else total["name"]
+        key = (name, total["level"], *(shape_of(total) if name not in ("draw", "combine", "solve") else ()))
+        grouped.setdefault(key, []).append(total)
+    rows = []
+    for (name, level, *shape), members in grouped.items():
+        took = sum(member["self_seconds"] for member in members)
+        modelled = [kernel_seconds(member, rates) for member in members]
+        known = [value for value in modelled if value is not None]
+        predicted = sum(known) if known else None
+        busy = [sum(member["thread_seconds"][t] for member in members) for t in range(threads)]
+        loops = sum(member["loop_seconds"] for member in members)
+        rows.append({
+            "operation": name, "level": level, "shape": shape if any(shape) else None,
+            "spans": sum(member["spans"] for member in members), "seconds": took,
+            "flops": sum(member.get("flops", 0) for member in members), "bytes": sum(member.get("bytes", 0) for member in members),
+            "items": sum(member.get("items", 0) for member in members),
+            "ceiling_seconds": sum(ceiling_seconds(member, rates) for member in members),
+            "model_seconds": predicted, "explained_seconds": min(predicted, took) if predicted is not None else 0.0,
+            "loop_seconds": loops, "thread_seconds": busy,
+            # Of the time that the threads had in loops, the share they did not work in.
+            "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,
+        })
+    inside = sum(row["seconds"] for row in rows)
+    if seconds > inside:
+        rows.append({"operation": "outside the engine", "level": 0, "shape": None, "spans": 1, "seconds": seconds - inside, "flops": 0,
+                     "bytes": 0, "items": 0, "ceiling_seconds": 0.0, "model_seconds": None, "explained_seconds": 0.0, "loop_seconds": 0.0,
+                     "thread_seconds": [0.0] * threads, "imbalance": None})
+    rows.sort(key=lambda row: -row["seconds"])
+    explained = sum(row["explained_seconds"] for row in rows)
+    loops = sum(row["loop_seconds"] for row in rows)
+    busy = [sum(row["thread_seconds"][t] for row in rows) for t in range(threads)]
+    return rows, {
+        "seconds": seconds, "explained_seconds": explained, "explained_share": explained / seconds,
+        "unexplained_seconds": seconds - explained,
+        "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
+        "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / seconds,
+        "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"] in KERNELS),
+        "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "draw"),
+        "in_loops_share": loops / seconds, "thread_seconds": busy,
+        "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,
+        "one_thread_seconds": seconds - loops,
+    }
