@@ -159,7 +159,7 @@ def build(result, done, trace, events, energy, rates, options):
     result["job"] = {"options": options, "accuracy": report["test"]["accuracy"], "model_hash": report["model_hash"],
                      "report_seconds": report["seconds"], "threads": threads, "isa": report["machine"]["isa"],
                      "placement": report["machine"]["placement"], "command": shlex.join(map(str, done.command))}
-    result["memory"] = {"peak_rss_bytes": done.peak_rss_bytes,
+    result["memory"] = {"peak_rss_bytes": report["peak_rss_bytes"],
                         "buffers": report["machine"]["record"]["memory"]}
     result["hardware_counters"] = events
     result["energy"] = energy
@@ -171,7 +171,7 @@ def build(result, done, trace, events, energy, rates, options):
     result["draw_rates"] = [{"level": level, "samples_per_second": rate} for level, rate in sorted(rates.draws.items())]
     result["trace_dropped"] = trace["otherData"]["dropped"]
     result["rows"].append(session.row("whole job", "s", reproduce, value=summary["seconds"], explained_share=summary["explained_share"],
-                                      peak_rss_bytes=done.peak_rss_bytes))
+                                      peak_rss_bytes=report["peak_rss_bytes"]))
     result["rows"].append(session.row("explained share", "1", reproduce, value=summary["explained_share"], target=TARGET))
     result["rows"].append(session.row("kernels and sampling share", "1", reproduce, value=summary["kernels_and_sampling_share"], target=0.7))
     for row in rows:

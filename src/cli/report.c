@@ -3,11 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "ceilings/ceilings.h"
 #include "core/fail.h"
 #include "engine/parallel.h"
+#include "engine/memory.h"
 #include "engine/record.h"
 #include "kernels/kernels.h"
 #include "kernels/operator.h"
@@ -221,9 +221,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
 /* clang-format on */
 
 uint64_t rhm_report_peak_rss_nbytes(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_maxrss * 1024;
+    return rhm_peak_rss_nbytes();
 }
 
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error) {

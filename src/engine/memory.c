@@ -5,8 +5,10 @@
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/fail.h"
@@ -334,4 +336,23 @@ void rhm_replica_destroy(rhm_replica *replica, const rhm_engine *engine) {
         rhm_buffer_destroy(&replica->copy[node], engine);
     rhm_free(replica->copy);
     *replica = (rhm_replica){0};
+}
+
+/* getrusage would do, but for what it inherits over exec: the peak of the process that started us. */
+uint64_t rhm_peak_rss_nbytes(void) {
+    static const char key[] = "VmHWM:";
+    char line[256];
+    unsigned long long kibibytes = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, key, sizeof key - 1) == 0)
+            kibibytes = strtoull(line + sizeof key - 1, NULL, 10);
+    if (file)
+        fclose(file);
+    if (kibibytes == 0) {
+        struct rusage usage;
+        getrusage(RUSAGE_SELF, &usage);
+        kibibytes = (unsigned long long)usage.ru_maxrss;
+    }
+    return kibibytes * 1024;
 }

@@ -98,4 +98,7 @@ void rhm_memory_release(const rhm_engine *engine, size_t nbytes);
 uint64_t rhm_memory_used(const rhm_engine *engine);
 uint64_t rhm_memory_peak(const rhm_engine *engine);
 
+/* The most memory that this program has had resident, whatever for. */
+uint64_t rhm_peak_rss_nbytes(void);
+
 #endif

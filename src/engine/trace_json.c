@@ -12,6 +12,7 @@
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "engine/engine.h"
+#include "engine/memory.h"
 #include "engine/record.h"
 #include "engine/trace_internal.h"
 
@@ -143,7 +144,8 @@ static void put_other(FILE *file, const rhm_engine *engine, const char *command)
     fputs("],\n\"pus\":[", file);
     for (int t = 0; t < engine->threads; t++)
         fprintf(file, "%s%d", t ? "," : "", engine->plan.place ? engine->plan.place[t].pu_os : -1);
-    fprintf(file, "],\n\"dropped\":{\"spans\":%llu,\"shares\":%llu,\"kinds\":%llu},\n\"totals\":[\n",
+    fprintf(file, "],\n\"peak_rss_bytes\":%llu,\n", (unsigned long long)rhm_peak_rss_nbytes());
+    fprintf(file, "\"dropped\":{\"spans\":%llu,\"shares\":%llu,\"kinds\":%llu},\n\"totals\":[\n",
             (unsigned long long)trace->spans_dropped, (unsigned long long)trace->shares_dropped,
             (unsigned long long)trace->kinds_dropped);
     for (size_t i = 0; i < trace->total_count; i++)

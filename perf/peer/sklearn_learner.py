@@ -1,0 +1,76 @@
+"""The whole job with scikit-learn's own parts: RBFSampler and Ridge, one pair per level, the chain between them in NumPy.
+
+usage: sklearn_learner.py JOB.json
+
+RBFSampler draws cos(w . h + b) with a random phase b, 2M of them for the M cosine and M sine features of the others: the same kernel.
+Ridge minimises the sum over samples, so its alpha is N lambda. Features of a stage are in memory at once; its BLAS has all threads."""
+from hierarchy import Clock, answer, arguments, read_job, stage
+
+clock = Clock()
+import numpy as np  # noqa: E402  imports are part of what is measured
+import sklearn  # noqa: E402
+from sklearn.kernel_approximation import RBFSampler  # noqa: E402
+from sklearn.linear_model import Ridge  # noqa: E402
+
+clock.lap("import")
+from numpy_learner import Generator, normalise  # noqa: E402
+
+
+class Learner:
+    def __init__(self, job):
+        self.job, self.layers = job, {}
+        self.generator = Generator(job, np.random.default_rng(job["data_seed"]))
+
+    def forward(self, level, h, chunk=4096):
+        sampler, ridge = self.layers[level]
+        out = np.empty((len(h), self.job["classes"]), np.float32)
+        for first in range(0, len(h), chunk):
+            out[first : first + chunk] = normalise(ridge.predict(sampler.transform(h[first : first + chunk])))
+        return out
+
+    def embed(self, leaves, level):
+        count, branching = len(leaves), self.job["branching"]
+        eye = np.eye(self.job["tokens"], dtype=np.float32)
+        h = eye[leaves.reshape(-1, branching)].reshape(-1, branching * self.job["tokens"])
+        for l in range(self.job["levels"], level, -1):
+            h = self.forward(l, h).reshape(-1, branching * self.job["classes"])
+        return h.reshape(count, -1)
+
+    def train_level(self, level):
+        samples, bandwidth, ridge, _, _ = stage(self.job, level)
+        labels, leaves = self.generator.first_patches(samples, level)
+        h = self.embed(leaves, level)
+        sampler = RBFSampler(gamma=1 / (2 * bandwidth**2), n_components=2 * self.job["width"], random_state=self.job["data_seed"] + level)
+        x = sampler.fit(h[:1]).transform(h)
+        # sqrt(2 / 2M) per component gives rows of length one, as cosines and sines over sqrt(M) do.
+        model = Ridge(alpha=ridge * samples, fit_intercept=False, solver="cholesky", copy_X=False)
+        model.fit(x, np.eye(self.job["classes"], dtype=np.float32)[labels])
+        self.layers[level] = (sampler, model)
+
+    def test(self):
+        correct, left = 0, self.job["test_samples"]
+        while left:
+            count = min(left, 10000)
+            labels, leaves = self.generator.first_patches(count, 1)
+            correct += int((self.forward(1, self.embed(leaves, 1)).argmax(1) == labels).sum())
+            left -= count
+        return correct / self.job["test_samples"]
+
+
+def main():
+    path, _ = arguments(__doc__)
+    job = read_job(path)
+    learner, levels = Learner(job), []
+    clock.lap("prepare")
+    for level in range(job["levels"], 0, -1):
+        before = clock.seconds.get("train", 0.0)
+        learner.train_level(level)
+        clock.lap("train")
+        levels.append({"level": level, "seconds": clock.seconds["train"] - before, "iterations": 1})
+    accuracy = learner.test()
+    clock.lap("test")
+    answer(f"scikit-learn {sklearn.__version__}, numpy {np.__version__}", accuracy, clock, levels)
+
+
+if __name__ == "__main__":
+    main()
