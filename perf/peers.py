@@ -106,7 +106,8 @@ def job_file(rhm, job, threads, folder):
     out.write_text(json.dumps({
         "name": job.name, "vocab": vocab, "branching": job.branching, "levels": job.levels, "rules_by_level": rules,
         "samples": job.samples, "width": job.width, "bandwidths": job.bandwidths, "ridges": job.ridges, "tolerance": job.tolerance,
-        "test_samples": job.test_samples, "threads": threads, "data_seed": job.seed}))
+        "test_samples": job.test_samples, "threads": threads, "data_seed": job.seed,
+        "feature_bytes": int(MOST_MEMORY * available_memory())}))
     return out
 
 
@@ -143,12 +144,13 @@ def run_rhm(rhm, job, threads, more):
             "library": "rhm"}
 
 
-def choose_way(python, peer, job, path, pilot_path, threads, folder, log):
-    """The fastest way on a tenth of the samples; ways whose features would not fit into memory are left out, with the reason."""
+def choose_way(python, peer, job, pilot_path, threads, folder, log):
+    """The fastest way on a tenth of the samples. PyTorch and NumPy keep the features of the stages where they fit into memory;
+    scikit-learn, which cannot do without, is left out where they do not."""
     tried, left_out = [], []
     for way in WAYS[peer]:
         nbytes = 8.0 * job.width * max(job.samples)
-        if ("features=kept" in way or peer == "scikit-learn") and nbytes > MOST_MEMORY * available_memory():
+        if peer == "scikit-learn" and nbytes > MOST_MEMORY * available_memory():
             left_out.append({"way": way, "reason": f"its features take {nbytes / 2**30:.1f} GiB"})
             continue
         # What torch compiles is kept, so the second run shows the work.
@@ -266,7 +268,7 @@ def run_one(job, binaries, python, peers, threads, arguments, folder, log, resul
         if arguments.first_way:
             ways[peer] = WAYS[peer][0]
         else:
-            ways[peer], tried, left_out = choose_way(python, peer, job, path, pilot, threads, folder, log)
+            ways[peer], tried, left_out = choose_way(python, peer, job, pilot, threads, folder, log)
             result["ways"].append({"job": job.name, "peer": peer, "chosen": ways[peer], "tried": tried, "left_out": left_out})
         if ways[peer] is None:
             del ways[peer]

@@ -88,7 +88,8 @@ class Learner:
         h = self.embed(leaves, level)
         y = np.eye(job["classes"], dtype=np.float32)[labels]
         frequencies = (self.random.standard_normal((job["branching"] * embedding, width)) / bandwidth).astype(np.float32)
-        kept = np.empty((samples, 2 * width), np.float32) if self.kept else None
+        keep = self.kept and 8 * width * samples <= job["feature_bytes"]
+        kept = np.empty((samples, 2 * width), np.float32) if keep else None
         threads = job["threads"]
 
         def rows(first):

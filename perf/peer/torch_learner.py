@@ -123,7 +123,8 @@ class Learner:
         h = self.embed(leaves, level)
         y = torch.nn.functional.one_hot(labels, job["classes"]).float()
         frequencies = torch.randn(job["branching"] * embedding, width) / bandwidth
-        fit = self.fit_cholesky if self.solver == "cholesky" else self.fit_kept if self.kept else self.fit_recomputed
+        kept = self.kept and 8 * width * samples <= job["feature_bytes"]
+        fit = self.fit_cholesky if self.solver == "cholesky" else self.fit_kept if kept else self.fit_recomputed
         weights, iterations = fit(h, y, frequencies, ridge)
         # Features are scaled by M^(-1/2) once, in the weights.
         self.layers[level] = Layer(frequencies, weights.float() * width**-0.5)
