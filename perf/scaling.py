@@ -1,0 +1,413 @@
+"""Strong, weak and placement sweeps of kernels and of the whole job inside the allowed CPUs.
+
+Every round measures every point once, in an order drawn anew; speed-ups are ratios within a round, so that what changes from
+minute to minute cancels. Strong: the same work for any number of threads. Weak: work grows with them. Points whose threads
+were not where they were planned, or that a quota stopped, are invalid rather than slow.
+Exit status: 0 measured, 1 a program failed or nothing valid was measured, 2 bad usage."""
+import random
+import shlex
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perf import environment, laws, placement, programs, session
+
+KERNELS = "pass/v16,forward/v16"
+# Everything fixed, so that nothing is searched for and every run does the same work.
+JOB = "--samples 2e6,2e6,6e4,6e3 --width 2048 --bandwidth 0.25,0.054,0.079,0.225 --ridge 4.7e-6,4.9e-4,1.6e-3,1.6e-3"
+SHAPES = programs.ROOT / "bench/shapes/kernels.txt"
+
+
+@dataclass(frozen=True)
+class Point:
+    subject: object
+    mode: str  # strong, weak
+    placement: str  # compact, scatter, none
+    threads: int
+
+    @property
+    def name(self):
+        return f"{self.mode}/{self.subject.name}/{self.placement}/t:{self.threads}"
+
+
+@dataclass
+class Sample:
+    rate: float
+    reason: str = ""  # why it must not be used; "" when it may
+    details: dict = field(default_factory=dict)
+
+
+def shape_line(name):
+    """The line of a shape in bench/shapes/kernels.txt as {key: value}."""
+    for line in SHAPES.read_text().splitlines():
+        words = line.split("#")[0].split()
+        if words and words[0] == name:
+            return {key: int(value) for key, value in (word.split("=") for word in words[1:])}
+    raise programs.PerfError(f"{programs.relative(SHAPES)} has no shape '{name}'", 2)
+
+
+class Kernel:
+    """A row of bench_kernels: strong with a fixed number of patches in all, weak with a fixed number per thread."""
+    unit = "GFLOP/s"
+    modes = ("strong", "weak")
+    places = True
+
+    def __init__(self, binaries, name, isa, min_time, most_threads):
+        operation, _, shape = name.partition("/")
+        # Patches of the strong sweep over those of the weak one: with all threads a trial is as long as a weak one.
+        self.factor = most_threads
+        self.program, self.operation, self.shape, self.isa, self.min_time = binaries / "bench_kernels", operation, shape, isa, min_time
+        self.name = f"{operation}/{shape}/{isa}"
+        self.about = f"{operation}, {shape}, {isa}"
+        self.keys = shape_line(shape)
+
+    def shapes(self, point):
+        keys = dict(self.keys)
+        if point.mode == "strong":
+            keys["patches"] = max(1, keys["patches"] * self.factor // point.threads)
+        return f"{self.shape} " + " ".join(f"{key}={value}" for key, value in keys.items())
+
+    def options(self, point):
+        return [f"--threads={point.threads}", f"--placement={point.placement}"]
+
+    @property
+    def filter(self):
+        return f"^{self.operation}/{self.shape}/{self.isa}/native/"
+
+    def command(self, point):
+        return (f"{programs.relative(self.program)} --shapes=<(echo {shlex.quote(self.shapes(point))}) "
+                f"{shlex.join([*self.options(point), '--benchmark_filter=' + self.filter])} --benchmark_min_time={self.min_time}")
+
+    def measure(self, point, folder):
+        path = folder / f"{self.shape}-{point.mode}-{point.threads}.txt"
+        path.write_text(self.shapes(point) + "\n")
+        done = programs.run_bench(self.program, self.filter, self.min_time, options=[f"--shapes={path}", *self.options(point)])
+        row = only_row(done, self.filter)
+        off = row.values.get("threads_off_plan", 0)
+        return Sample(row.values["best_flops_per_second"] / 1e9, f"{off:.0f} threads were off their plan" if off else "",
+                      {"share_of_peak": row.values.get("share"), "peak_gflops": row.values.get("ceiling_flops_per_second", 0) / 1e9,
+                       "mean_gflops": row.values["flops_per_second"] / 1e9, "involuntary_switches": done.involuntary_switches})
+
+
+class Counting:
+    """A row of bench_sampling. Every thread draws its own samples: weak by nature."""
+    unit = "million/s"
+    modes = ("weak",)
+    places = True
+
+    def __init__(self, binaries, row, isa, min_time):
+        self.program, self.isa, self.min_time = binaries / "bench_sampling", isa, min_time
+        self.name, self.filter = f"{row}/{isa}", f"^{row}/{isa}/"
+        self.about = f"{row.partition('/')[0]} samples, {row.partition('/')[2]}, {isa}"
+
+    def options(self, point):
+        return [f"--threads={point.threads}", f"--placement={point.placement}"]
+
+    def command(self, point):
+        return shlex.join([programs.relative(self.program), *self.options(point), f"--benchmark_filter={self.filter}",
+                           f"--benchmark_min_time={self.min_time}"])
+
+    def measure(self, point, folder):
+        done = programs.run_bench(self.program, self.filter, self.min_time, options=self.options(point))
+        row = only_row(done, self.filter)
+        off = row.values.get("threads_off_plan", 0)
+        return Sample(row.values["best_items_per_second"] / 1e6, f"{off:.0f} threads were off their plan" if off else "",
+                      {"involuntary_switches": done.involuntary_switches})
+
+
+class Triad:
+    """Memory bandwidth, the ceiling of what streams. Its threads inherit the CPUs that taskset leaves them."""
+    unit = "GB/s"
+    modes = ("weak",)
+    places = False
+    name, about = "ceiling/triad/DRAM", "triad in memory (ceiling)"
+
+    def __init__(self, binaries, plans):
+        self.program, self.plans = binaries / "bench_ceilings", plans
+
+    def words(self, point):
+        cpus = placement.cpus(self.plans[point.placement][:point.threads])
+        return ["taskset", "-c", ",".join(map(str, cpus)), str(self.program), f"--threads={point.threads}"]
+
+    def command(self, point):
+        words = self.words(point)
+        words[3] = programs.relative(words[3])
+        return shlex.join([*words, "--benchmark_filter=^ceiling/triad/DRAM/"])
+
+    def measure(self, point, folder):
+        done = programs.run_json([*self.words(point), "--benchmark_filter=^ceiling/triad/DRAM/"], "--benchmark_out=")
+        if done.status or not done.report:
+            raise programs.PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-300:]}")
+        row = only_row(done, self.name)
+        short = row.values.get("cpus", point.threads) < point.threads
+        return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "",
+                      {"involuntary_switches": done.involuntary_switches})
+
+
+class Job:
+    """`rhm train`. Strong: the same samples. Weak: samples times threads, and the work that the report counted over the time."""
+    modes = ("strong", "weak")
+    places = True
+    name, about = "job", "whole job"
+
+    def __init__(self, binaries, options):
+        self.program, self.job = binaries / "rhm", shlex.split(options)
+        if "--samples" not in self.job or "auto" in self.job:
+            raise programs.PerfError("the job needs fixed samples: --job '--samples N,... [options of rhm train]'", 2)
+        self.hashes = {}
+
+    def words(self, point):
+        words = list(self.job)
+        if point.mode == "weak":
+            at = words.index("--samples") + 1
+            words[at] = ",".join(f"{float(n) * point.threads:.0f}" for n in words[at].split(","))
+        return [*words, "--threads", str(point.threads), "--placement", point.placement]
+
+    def command(self, point):
+        return shlex.join([programs.relative(self.program), "train", *self.words(point)])
+
+    def measure(self, point, folder):
+        done = programs.run_train(self.program, self.words(point))
+        report = done.report
+        record = report["machine"]["record"]
+        reason = placement.astray(record)
+        since = record["throttling"].get("throttled_periods_since_start", 0)
+        if since:
+            reason = f"the CPU quota stopped it in {since} periods"
+        # A wrong model is not a fast one: the hash must not depend on threads or placement.
+        work = tuple(self.words(point)[:-4])
+        if self.hashes.setdefault(work, report["model_hash"]) != report["model_hash"]:
+            raise programs.PerfError(f"{point.name}: the model differs from that of other threads or placements: {self.command(point)}")
+        flops = sum(job_flops(level) for level in report["levels"])
+        rate = 1 / report["seconds"] if point.mode == "strong" else flops / report["seconds"] / 1e9
+        return Sample(rate, reason, {"seconds": report["seconds"], "gflop": flops / 1e9, "peak_rss_bytes": done.peak_rss_bytes,
+                                     "cpu_seconds": done.cpu_seconds, "involuntary_switches": done.involuntary_switches,
+                                     "planned": [(seat["planned"] or {}).get("cpu") for seat in record["team"]],
+                                     "actual": [(seat["actual"] or {}).get("cpus") for seat in record["team"]]})
+
+
+def job_flops(level):
+    """Floating-point operations of a level's kernels as the report of rhm counts them."""
+    if "flops" in level:
+        return level["flops"]
+    seconds = level["seconds"]
+    return (level["gflops"] or 0) * 1e9 * (seconds["embed"] + seconds["bandwidth"] + seconds["solve"])
+
+
+def only_row(done, name):
+    rows = programs.bench_rows(done.report)
+    if len(rows) != 1 or rows[0].skipped or rows[0].failed:
+        reason = (rows[0].skipped or rows[0].failed) if rows else "nothing matches"
+        raise programs.PerfError(f"{name}: {reason if len(rows) <= 1 else f'{len(rows)} rows match'}")
+    return rows[0]
+
+
+def add_arguments(parser):
+    programs.add_arguments(parser)
+    parser.add_argument("--kernels", default=KERNELS, metavar="OPERATION/SHAPE,...", help=f"rows of bench_kernels (default: {KERNELS})")
+    parser.add_argument("--job", default=JOB, metavar="OPTIONS",
+                        help="options of rhm train, with fixed --samples; '' leaves the job out (default: the default instance with "
+                             "samples, bandwidths and ridges given)")
+    parser.add_argument("--threads", metavar="LIST", help="thread counts (default: 1, 2, 3, 4, 6, 8, ..., topology edges, all allowed)")
+    parser.add_argument("--placements", default="compact,scatter,none", metavar="LIST",
+                        help="of the placement sweep; the first one is that of the strong and weak sweeps (default: compact,scatter,none)")
+    parser.add_argument("--rounds", type=int, default=7, help="each measures every point once; 6 or more give intervals (default: 7)")
+    parser.add_argument("--min-time", type=float, default=0.2, metavar="SECONDS", help="of a kernel point in a round (default: 0.2)")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of points (default: 1)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/perf-results/scaling.json")
+
+
+def plan_points(subjects, counts, policies, plans):
+    """Points of the sweeps, each once: a placement that seats its threads as an earlier one does is the same point."""
+    points, same = [], []
+    for subject in subjects:
+        for mode in subject.modes:
+            points += [Point(subject, mode, policies[0], n) for n in counts]
+        if not subject.places:
+            continue
+        mode = subject.modes[0]
+        for policy in policies[1:]:
+            for n in counts:
+                seats = lambda p: None if p == "none" else frozenset(placement.cpus(plans[p][n]))
+                twin = next((p for p in policies[:policies.index(policy)] if seats(p) == seats(policy)), None)
+                if twin:
+                    same.append((policy, twin, n))
+                else:
+                    points.append(Point(subject, mode, policy, n))
+    return points, sorted(set(same))
+
+
+def measure(points, rounds, seed, folder):
+    """{point: [Sample of each round]}. Points of a round come in an order drawn anew."""
+    order, samples = random.Random(seed), {point: [] for point in points}
+    start = time.monotonic()
+    for number in range(rounds):
+        shuffled = list(points)
+        order.shuffle(shuffled)
+        for i, point in enumerate(shuffled):
+            before = environment.counters()
+            sample = point.subject.measure(point, folder)
+            grown = environment.change(before, environment.counters())
+            troubles = environment.disturbed(grown)
+            if troubles and not sample.reason:
+                sample.reason = troubles[0]
+            sample.details["steal_seconds"] = grown["steal_seconds"]
+            samples[point].append(sample)
+            show_progress(number * len(points) + i + 1, rounds * len(points), start, point.name)
+    return samples
+
+
+def show_progress(done, total, start, what):
+    if not sys.stderr.isatty():
+        if done % max(1, total // 10) == 0:
+            print(f"perf scaling: {done} of {total} measurements, {time.monotonic() - start:.0f} s", file=sys.stderr)
+        return
+    left = (time.monotonic() - start) / done * (total - done)
+    end = "\n" if done == total else ""
+    print(f"\r\033[Kperf scaling: {done}/{total}, about {left:.0f} s left, {what}", end=end, file=sys.stderr, flush=True)
+
+
+def ratios(samples, others):
+    """Ratios of rates within the rounds in which both are valid, as an interval; None when there is no such round."""
+    pairs = [(s.rate, o.rate) for s, o in zip(samples, others) if not s.reason and not o.reason]
+    return laws.speed_up(*zip(*pairs)) if pairs else None
+
+
+def row_of(point, samples, base, usual, plans):
+    """The canonical row of a point. `base` are the samples of one thread of the same curve, `usual` those of as many threads in
+    the first placement, None for that itself."""
+    valid = [sample for sample in samples if not sample.reason]
+    used = valid or samples
+    strong_job = isinstance(point.subject, Job) and point.mode == "strong"
+    unit = "s" if strong_job else getattr(point.subject, "unit", "GFLOP/s")
+    value = laws.median_interval([1 / s.rate if strong_job else s.rate for s in used])
+    seats = plans[point.placement].get(point.threads) if point.placement != "none" else None
+    row = session.row(point.name, unit, point.subject.command(point), value=value["value"], interval=value, mode=point.mode,
+                      what=point.subject.name, about=point.subject.about, threads=point.threads,
+                      placement={"policy": point.placement, "cpus": placement.cpus(seats) if seats else session.unavailable("threads are not placed")},
+                      rates=[sample.rate for sample in samples], reasons=[sample.reason for sample in samples],
+                      details=[sample.details for sample in samples], valid=2 * len(valid) > len(samples))
+    if not row["valid"]:
+        row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} measurements are invalid: {next(s.reason for s in samples if s.reason)}"
+    if usual is not None:
+        row["against_first_placement"] = ratios(samples, usual) or session.unavailable("no round measured both validly")
+    speed = ratios(samples, base)
+    row["speed_up"] = speed or session.unavailable("no round measured it and one thread validly")
+    if not speed:
+        return row
+    row["efficiency"] = laws.mapped(speed, lambda s: s / point.threads)
+    if point.threads > 1:
+        row["karp_flatt"] = laws.mapped(speed, lambda s: laws.karp_flatt(s, point.threads))
+    return row
+
+
+def curve_of(subject, mode, policy, rows, edges):
+    """What the points of one curve say together."""
+    rows = [row for row in rows if row["valid"] and "speed_up" in row and session.is_available(row["speed_up"])]
+    counts = [row["threads"] for row in rows]
+    curve = {"what": subject.name, "about": subject.about, "mode": mode, "placement": policy, "points": [row["name"] for row in rows]}
+    rounds = [rates for i, rates in enumerate(zip(*(row["rates"] for row in rows))) if not any(row["reasons"][i] for row in rows)]
+    curve["usl"] = laws.fit_usl(counts, rounds) if rounds else session.unavailable("no round is valid at every thread count")
+    if len(counts) < 3:
+        curve["knee"] = session.unavailable("a knee needs three thread counts")
+    else:
+        knee = laws.find_knee(counts, [row["speed_up"] for row in rows])
+        if knee:
+            edge = placement.nearest_edge(knee["threads"], edges)
+            knee["edge"] = edge["label"] if edge else "no edge of the topology is there"
+        curve["knee"] = knee or "none"
+    return curve
+
+
+def summary(result):
+    """Text for the terminal."""
+    lines = []
+    form = lambda i, f: f.format(i["value"]) + (f" [{f.format(i['low'])}, {f.format(i['high'])}]" if i.get("low") is not None else "")
+    width = max(len(row["name"]) for row in result["rows"])
+    for row in result["rows"]:
+        text = f"{row['name']:<{width}}  {row['value']:9.2f} {row['unit']:<9}"
+        if not row["valid"]:
+            text += f"  INVALID: {row['reason']}"
+        elif session.is_available(row.get("speed_up")) and row["threads"] > 1:
+            text += f"  speed-up {form(row['speed_up'], '{:.2f}')}, efficiency {row['efficiency']['value']:.0%}, Karp-Flatt {row['karp_flatt']['value']:.3f}"
+        lines.append(text)
+    for curve in result["curves"]:
+        usl = curve["usl"]
+        text = usl["unavailable"] if not session.is_available(usl) else (
+            f"contention {form(usl['contention'], '{:.3f}')}, coherence {form(usl['coherence'], '{:.5f}')}")
+        lines.append(f"{curve['mode']}/{curve['what']}: USL {text}")
+        if isinstance(curve["knee"], dict) and session.is_available(curve["knee"]):
+            lines.append(f"{curve['mode']}/{curve['what']}: knee at {curve['knee']['threads']} threads: {curve['knee']['edge']}")
+    lines += ["", *result["cannot_know"], *result["notes"]]
+    return "\n".join(lines)
+
+
+def prepare(arguments, binaries, record):
+    """(subjects, counts, policies, plans, places): plans[policy][n] are the places of n threads."""
+    machine = record["machine"]
+    if not session.is_available(machine):
+        raise programs.PerfError(machine["unavailable"])
+    policies = arguments.placements.split(",")
+    places = placement.plan(binaries, machine["topology"]["pus"], "compact")
+    quota = machine["quota"]["cpus"]
+    counts = placement.thread_counts(places, quota)
+    if arguments.threads:
+        try:
+            counts = sorted({int(word) for word in arguments.threads.split(",")} | {1})
+        except ValueError:
+            raise programs.PerfError(f"--threads {arguments.threads} is not a list of numbers", 2) from None
+        if counts[0] < 1 or counts[-1] > len(places):
+            raise programs.PerfError(f"--threads {arguments.threads}: allowed are 1 to {len(places)}", 2)
+    plans = {policy: {n: placement.plan(binaries, n, policy) for n in counts} if policy not in ("compact", "none")
+             else {n: places[:n] for n in counts} for policy in policies}
+    isa = machine["isa"]["in_use"]
+    subjects = [Kernel(binaries, name, isa, arguments.min_time, counts[-1]) for name in arguments.kernels.split(",") if name]
+    if arguments.kernels:
+        subjects += [Counting(binaries, "counted/default", isa, arguments.min_time), Triad(binaries, {p: places for p in policies})]
+    if arguments.job:
+        subjects.append(Job(binaries, arguments.job))
+    return subjects, counts, policies, plans, places
+
+
+def run(arguments):
+    if arguments.rounds < 1:
+        raise programs.PerfError(f"--rounds {arguments.rounds}: at least 1", 2)
+    binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_sampling", "bench_ceilings"))
+    surroundings = environment.Environment(binaries)
+    subjects, counts, policies, plans, places = prepare(arguments, binaries, surroundings.record)
+    points, same = plan_points(subjects, counts, policies, plans)
+    result = session.new("scaling", surroundings.record, seed=arguments.seed, rounds=arguments.rounds, job=arguments.job,
+                         thread_counts=counts, edges=placement.edges(places), places=places)
+    with tempfile.TemporaryDirectory(prefix="rhm-perf-") as folder:
+        samples = measure(points, arguments.rounds, arguments.seed, Path(folder))
+    find = lambda p, policy, n: samples.get(Point(p.subject, p.mode, policy, n))
+    for p in points:
+        base = find(p, p.placement, 1) or find(p, policies[0], 1)
+        usual = None if p.placement == policies[0] else find(p, policies[0], p.threads)
+        result["rows"].append(row_of(p, samples[p], base, usual, plans))
+    keys = dict.fromkeys((point.subject, point.mode, point.placement) for point in points if point.placement == policies[0])
+    result["curves"] = [curve_of(subject, mode, policy,
+                                 [row for row, p in zip(result["rows"], points) if (p.subject, p.mode, p.placement) == (subject, mode, policy)],
+                                 result["edges"]) for subject, mode, policy in keys]
+    record = surroundings.finish()
+    result["cannot_know"] = placement.unknowable(places, counts, record["machine"], record["system"])
+    result["notes"] = [f"{policy} seats {', '.join(str(n) for p, t, n in same if (p, t) == (policy, twin))} threads as {twin} does."
+                       for policy, twin in dict.fromkeys((p, t) for p, t, _ in same)]
+    result["notes"] += busy(record)
+    path = session.write(result, arguments.output)
+    if not arguments.output:
+        session.archive(result)
+    print(summary(result))
+    print(f"\nperf scaling: {programs.relative(path)}", file=sys.stderr)
+    return 0 if any(row["valid"] for row in result["rows"]) else 1
+
+
+def busy(record):
+    """A sentence when others used the machine before we began: speed-ups then say little."""
+    load = record["counters"]["before"]["load_average"]
+    cpus = record["machine"]["topology"]["pus"]
+    if session.is_available(load) and load[0] > 0.25 * cpus:
+        return [f"The machine was not quiet: load average {load[0]:.1f} on {cpus} CPUs when the sweep began."]
+    return []
