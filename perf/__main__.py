@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": "two commits, interleaved: what regressed, improved, stayed equal",
     "profile": "the whole job by stage, thread and NUMA node against the roofline model",
     "peers": "the same job in PyTorch, NumPy and scikit-learn",
+    "bench": "kernels and sampling with the ceilings of the same session",
     "report": "one HTML page and pictures of all that was measured",
     "history": "results over commits",
     "export": "a result in the formats of other tools",

@@ -232,6 +232,15 @@ def source(directory=programs.ROOT):
             "dirty_files_that_matter": [line[3:] for line in changed]}
 
 
+def source_of(commit, directory=programs.ROOT):
+    """Of a commit that is not checked out."""
+    text = output_of("git", "-C", str(directory), "show", "-s", "--format=%H%n%cI%n%s", commit)
+    if text is None:
+        return unavailable(f"{commit} is not a commit")
+    full, when, subject = text.split("\n", 2)
+    return {"commit": full, "subject": subject, "time": when, "dirty": False, "dirty_files_that_matter": []}
+
+
 def build(binaries):
     """Compiler and flags, from the CMake cache beside the programs."""
     text = read(Path(binaries).resolve().parent / "CMakeCache.txt")

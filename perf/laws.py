@@ -84,7 +84,7 @@ def fit_usl(threads, rounds):
     # One curve for the picture: the fit to the medians, since medians of parameters need not make a curve.
     curve = fit_usl_once(threads, middle)
     misfit = float(np.sqrt(np.mean((usl(threads, *curve) / middle - 1) ** 2)))
-    result = {"rate_of_one": rate, "contention": contention, "coherence": coherence, "relative_misfit": misfit,
+    result = {"threads": list(threads), "rate_of_one": rate, "contention": contention, "coherence": coherence, "relative_misfit": misfit,
               "curve": dict(zip(("rate_of_one", "contention", "coherence"), map(float, curve)))}
     most = max(threads)
     peaks = [math.sqrt(max(0.0, 1 - b) / c) if c > 0 else math.inf for _, b, c in fits]

@@ -60,7 +60,7 @@ class Kernel:
         self.factor = most_threads
         self.program, self.operation, self.shape, self.isa, self.min_time = binaries / "bench_kernels", operation, shape, isa, min_time
         self.name = f"{operation}/{shape}/{isa}"
-        self.about = f"{operation}, {shape}, {isa}"
+        self.about = f"{operation}, {shape}"
         self.keys = shape_line(shape)
 
     def shapes(self, point):
@@ -100,7 +100,7 @@ class Counting:
     def __init__(self, binaries, row, isa, min_time):
         self.program, self.isa, self.min_time = binaries / "bench_sampling", isa, min_time
         self.name, self.filter = f"{row}/{isa}", f"^{row}/{isa}/"
-        self.about = f"{row.partition('/')[0]} samples, {row.partition('/')[2]}, {isa}"
+        self.about = f"{row.partition('/')[0]} samples"
 
     def options(self, point):
         return [f"--threads={point.threads}", f"--placement={point.placement}"]
@@ -122,7 +122,7 @@ class Triad:
     unit = "GB/s"
     modes = ("weak",)
     places = False
-    name, about = "ceiling/triad/DRAM", "triad in memory (ceiling)"
+    name, about = "ceiling/triad/DRAM", "memory triad"
 
     def __init__(self, binaries, plans):
         self.program, self.plans = binaries / "bench_ceilings", plans
@@ -293,6 +293,10 @@ def row_of(point, samples, base, usual, plans):
         row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} measurements are invalid: {next(s.reason for s in samples if s.reason)}"
     if usual is not None:
         row["against_first_placement"] = ratios(samples, usual) or session.unavailable("no round measured both validly")
+    best = lambda listed: max((s.rate for s in listed if not s.reason), default=None)
+    if best(samples) and best(base):
+        # On a machine with neighbours, who take time and never give any: what was reached at least once.
+        row["best_speed_up"] = best(samples) / best(base)
     speed = ratios(samples, base)
     row["speed_up"] = speed or session.unavailable("no round measured it and one thread validly")
     if not speed:
@@ -309,7 +313,12 @@ def curve_of(subject, mode, policy, rows, edges):
     counts = [row["threads"] for row in rows]
     curve = {"what": subject.name, "about": subject.about, "mode": mode, "placement": policy, "points": [row["name"] for row in rows]}
     rounds = [rates for i, rates in enumerate(zip(*(row["rates"] for row in rows))) if not any(row["reasons"][i] for row in rows)]
-    curve["usl"] = laws.fit_usl(counts, rounds) if rounds else session.unavailable("no round is valid at every thread count")
+    # Siblings of a core are not further cores: the law is of those that have one of their own.
+    cores = next((edge["threads"] for edge in edges if "SMT" in edge["domains"]), counts[-1] if counts else 0)
+    within = [i for i, n in enumerate(counts) if n <= cores]
+    fitted = [counts[i] for i in within]
+    curve["usl"] = (laws.fit_usl(fitted, [[rates[i] for i in within] for rates in rounds]) if rounds
+                    else session.unavailable("no round is valid at every thread count"))
     if len(counts) < 3:
         curve["knee"] = session.unavailable("a knee needs three thread counts")
     else:
@@ -331,7 +340,7 @@ def summary(result):
         if not row["valid"]:
             text += f"  INVALID: {row['reason']}"
         elif session.is_available(row.get("speed_up")) and row["threads"] > 1:
-            text += f"  speed-up {form(row['speed_up'], '{:.2f}')}, efficiency {row['efficiency']['value']:.0%}, Karp-Flatt {row['karp_flatt']['value']:.3f}"
+            text += f"  speed-up {form(row['speed_up'], '{:.2f}')} (best {row['best_speed_up']:.2f}), efficiency {row['efficiency']['value']:.0%}, Karp-Flatt {row['karp_flatt']['value']:.3f}"
         lines.append(text)
     for curve in result["curves"]:
         usl = curve["usl"]

@@ -1,0 +1,37 @@
+"""Rates of rows over commits, oldest left: one small picture per row, so that each has its own scale."""
+from perf.figures import style
+
+MOST = 12  # pictures
+COLUMNS = 3
+
+
+def draw(documents):
+    document = documents.get("history")
+    if not document:
+        return None
+    series = [row for row in document["rows"] if len(row["points"]) > 1]
+    if not series:
+        return None
+    series = sorted(series, key=lambda row: -len(row["points"]))[:MOST]
+    rows = -(-len(series) // COLUMNS)
+    columns = min(COLUMNS, len(series))
+    picture, grid = style.figure(0.5 + 1.75 * rows, columns=columns, rows=rows, sharex=True)
+    commits = document["commits"]
+    for i, row in enumerate(series):
+        axes = grid[i // columns][i % columns]
+        x = [commits.index(point["commit"]) for point in row["points"]]
+        y = [point["value"] for point in row["points"]]
+        for point, at in zip(row["points"], x):
+            if point.get("low") is not None:
+                axes.plot([at, at], [point["low"], point["high"]], color=style.BLUE, linewidth=1, alpha=0.6)
+        axes.plot(x, y, color=style.BLUE, marker="o", markersize=4)
+        axes.set_title(row["name"], fontsize=8, fontweight="normal")
+        axes.set_ylim(0, 1.22 * max(max(y), max(point.get("high") or 0 for point in row["points"])))
+        axes.annotate(f"{style.number(y[-1])} {row['unit']}", (x[-1], y[-1]), xytext=(0, 6), textcoords="offset points", ha="right", fontsize=8,
+                      color=style.BLUE)
+        axes.grid(axis="y")
+        axes.set_xticks(range(len(commits)), [commit[:7] for commit in commits], rotation=60, fontsize=6.5, ha="right", rotation_mode="anchor")
+        axes.set_xlim(-0.4, len(commits) - 0.6)
+    for i in range(len(series), rows * columns):
+        grid[i // columns][i % columns].set_axis_off()
+    return picture

@@ -1,0 +1,141 @@
+"""Results over commits.
+
+  perf history                     what earlier runs left in build/perf-results/history
+  perf history DIR FILE ...        canonical JSONs from elsewhere
+  perf history --measure a..b      builds the commits of a range and measures them in alternation, whatever was kept
+
+Rows are joined by kind and name. Results of one commit become one point: the median of their values.
+Exit status: 0 done, 1 a failure or nothing was found, 2 bad usage."""
+import random
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from perf import environment, laws, programs, session
+
+ARCHIVE = session.RESULTS / "history"
+FILTER = "^(forward|pass)/v16/{isa}/native/t:1/"
+JOB = ["--samples", "2e5,2e5,2e4,4e3", "--width", "1024", "--bandwidth", "0.25,0.054,0.079,0.225", "--ridge", "4.7e-6,4.9e-4,1.6e-3,1.6e-3"]
+
+
+def add_arguments(parser):
+    programs.add_arguments(parser)
+    parser.add_argument("results", nargs="*", type=Path, metavar="FILE|DIR", help=f"default: {programs.relative(ARCHIVE)}")
+    parser.add_argument("--measure", metavar="RANGE", help="commits, as `git log` takes them: main~5..main")
+    parser.add_argument("--rounds", type=int, default=5, help="of --measure (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of --measure (default: 1)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/perf-results/history.json")
+
+
+def found_documents(paths):
+    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    documents = []
+    for file in files:
+        try:
+            documents.append(session.read(file))
+        except session.SessionError as failure:
+            print(f"perf history: {failure}: left out", file=sys.stderr)
+    return documents
+
+
+def join(documents):
+    """(commits, rows): commits oldest first, a row for each kind and name with a point for each commit."""
+    commits, series = {}, {}
+    for document in documents:
+        source = document["environment"].get("source", {})
+        if document["kind"] == "history" or not session.is_available(source) or "commit" not in source:
+            continue
+        # A dirty tree is not its commit.
+        commit = source["commit"][:12] + ("+" if source.get("dirty_files_that_matter") else "")
+        commits.setdefault(commit, {"commit": commit, "time": source.get("time") or "", "subject": source.get("subject") or ""})
+        for row in document["rows"]:
+            if not isinstance(row.get("value"), (int, float)) or row.get("valid") is False:
+                continue
+            entry = series.setdefault((document["kind"], row["name"]), {"unit": row["unit"], "reproduce": row["reproduce"], "values": {}})
+            entry["values"].setdefault(commit, []).append(row)
+    order = [commit for commit, entry in sorted(commits.items(), key=lambda item: (item[1]["time"], item[0]))]
+    rows = []
+    for (kind, name), entry in series.items():
+        points = [point_of(commit, entry["values"][commit]) for commit in order if commit in entry["values"]]
+        rows.append(session.row(f"{kind}: {name}", entry["unit"], entry["reproduce"], points=points, value=points[-1]["value"]))
+    return [commits[commit] for commit in order], rows
+
+
+def point_of(commit, rows):
+    value = statistics.median(row["value"] for row in rows)
+    interval = rows[0].get("interval") if len(rows) == 1 else None
+    return {"commit": commit, "value": value, "low": interval.get("low") if interval else min(row["value"] for row in rows),
+            "high": interval.get("high") if interval else max(row["value"] for row in rows), "results": len(rows)}
+
+
+def measure_range(arguments):
+    """Commits of a range, built and measured in rounds. Those that cannot be built or lack the programs are named and left out."""
+    from perf import snapshots
+
+    listed = subprocess.run(["git", "-C", programs.ROOT, "rev-list", "--reverse", arguments.measure], capture_output=True, text=True)
+    if listed.returncode or not listed.stdout.split():
+        raise programs.PerfError(f"--measure {arguments.measure}: {listed.stderr.strip() or 'no commits'}", 2)
+    arms, missing = {}, {}
+    for commit in listed.stdout.split():
+        try:
+            snapshot = snapshots.of_commit(commit[:12], commit, [])
+            snapshots.build(snapshot, lambda text: print(f"perf history: {text}", file=sys.stderr))
+            arms[commit] = snapshot.programs
+        except programs.PerfError as failure:
+            missing[commit[:12]] = str(failure).splitlines()[0]
+    if not arms:
+        raise programs.PerfError("no commit of the range can be built: " + "; ".join(f"{c}: {why}" for c, why in missing.items()))
+    surroundings = environment.Environment(next(reversed(arms.values())))
+    machine = surroundings.record["machine"]
+    pattern = FILTER.format(isa=machine["isa"]["in_use"])
+    rates, order = {commit: {} for commit in arms}, random.Random(arguments.seed)
+    for number in range(arguments.rounds):
+        for commit in order.sample(list(arms), len(arms)):
+            measure_commit(arms[commit], pattern, rates[commit])
+        print(f"perf history: round {number + 1} of {arguments.rounds}", file=sys.stderr)
+    documents = []
+    for commit, found in rates.items():
+        document = session.new("bench", {**surroundings.record, "source": environment.source_of(commit)})
+        for (name, unit), values in found.items():
+            interval = laws.median_interval(values)
+            document["rows"].append(session.row(name, unit, shlex.join(["./dev", "perf", "history", "--measure", f"{commit[:12]}~..{commit[:12]}"]),
+                                                value=interval["value"], interval=interval))
+        documents.append(document)
+    return documents, missing, surroundings
+
+
+def measure_commit(directory, pattern, rates):
+    """Add a value to each row of {(name, unit): [values]}; programs that a commit lacks leave no rows."""
+    if (directory / "bench_kernels").exists():
+        done = programs.run_json([directory / "bench_kernels", f"--benchmark_filter={pattern}", "--benchmark_min_time=0.1"], "--benchmark_out=")
+        for row in programs.bench_rows(done.report) if done.report else []:
+            if "best_flops_per_second" in row.values:
+                rates.setdefault((f"{row.name}/t:{row.threads}", "GFLOP/s"), []).append(row.values["best_flops_per_second"] / 1e9)
+    done = programs.run([directory / "rhm", "train", *JOB])
+    if done.status == 0:
+        rates.setdefault(("whole job", "s"), []).append(done.seconds)
+        rates.setdefault(("whole job, peak memory", "MiB"), []).append(done.peak_rss_bytes / 2**20)
+
+
+def run(arguments):
+    missing = {}
+    if arguments.measure:
+        documents, missing, surroundings = measure_range(arguments)
+        record = surroundings.finish()
+    else:
+        documents = found_documents(arguments.results or [ARCHIVE])
+        record = {"source": environment.source()}
+    commits, rows = join(documents)
+    if not rows:
+        raise programs.PerfError("no results were found: `perf bench`, `perf scaling` and others keep theirs for this, or give --measure RANGE")
+    result = session.new("history", record, commits=[entry["commit"] for entry in commits], about_commits=commits, left_out=missing)
+    result["rows"] = rows
+    path = session.write(result, arguments.output)
+    for entry in commits:
+        print(f"{entry['commit']}  {entry['time']}  {entry['subject']}")
+    for commit, why in missing.items():
+        print(f"{commit}  left out: {why}")
+    print(f"{len(rows)} rows over {len(commits)} commits\n\nperf history: {programs.relative(path)}")
+    return 0
