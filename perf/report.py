@@ -97,8 +97,19 @@ def scaling(documents, draw):
     document = documents["scaling"]
     rounds, job = document["rounds"], document["job"]
     sentences = document["cannot_know"] + document["notes"] + document["environment"].get("disturbances", [])
+    return [draw("scaling", f"Median of {rounds} rounds, each measuring every point once in random order; whiskers are exact intervals of the "
+                            f"median of ratios within rounds. Dashed: ideal. Job: rhm train {job}.",
+                 "Speed-up and efficiency against the number of threads"),
+            page.notes(sentences), laws_of(document["curves"]), page.made(document), page.details("all points", page.rows_table(document))]
+
+
+def laws_of(curves):
+    """The scalability law and the knee of every curve; one sentence where nothing can be said of any."""
+    if not any(session.is_available(curve["usl"]) or (isinstance(curve["knee"], dict) and session.is_available(curve["knee"])) for curve in curves):
+        reasons = dict.fromkeys(curve["usl"]["unavailable"] for curve in curves)
+        return f"<p>Universal scalability law: {page.escape('; '.join(reasons))}.</p>"
     rows = []
-    for curve in document["curves"]:
+    for curve in curves:
         usl, knee = curve["usl"], curve["knee"]
         show = lambda interval: page.number_text(interval["value"]) + (f" ({page.interval_text(interval)})" if interval.get("low") is not None else "")
         if session.is_available(usl):
@@ -110,11 +121,7 @@ def scaling(documents, draw):
             f"after {knee['threads']} threads: {knee['edge']}" if isinstance(knee, dict) else "none")
         rows.append([page.escape(f"{curve['about']}, {curve['mode']}"), *cells, page.escape(told)])
     fits = page.table(["curve", "contention", "coherence", "most useful threads", "knee"], rows)
-    return [draw("scaling", f"Median of {rounds} rounds, each measuring every point once in random order; whiskers are exact intervals of the "
-                            f"median of ratios within rounds. Dashed: ideal. Job: rhm train {job}.",
-                 "Speed-up and efficiency against the number of threads"),
-            page.notes(sentences), page.details("scalability law and knees", fits, opened=True), page.made(document),
-            page.details("all points", page.rows_table(document))]
+    return page.details("universal scalability law (one thread per core) and knees", fits, opened=True)
 
 
 def stages(documents, draw):
@@ -222,7 +229,7 @@ def compose(documents, missing, pictures):
             sections.append((anchor, title, page.section(anchor, title, *build(documents, draw), page.notes(absent))))
         elif any(kind in missing for kind in needs):
             sections.append((anchor, title, page.section(anchor, title, page.notes([missing[kind] for kind in needs if kind in missing]))))
-    record = next((d["environment"] for kind, d in documents.items() if kind in ("scaling", "bench", "profile", "peers", "compare")), None)
+    record = next((d["environment"] for d in documents.values() if d["environment"].get("machine")), None)
     if record:
         sections.append(("environment", "Environment", page.section("environment", "Environment", page.notes(different_commits(documents)),
                                                                     page.environment_section(record))))

@@ -86,7 +86,7 @@ def draw_mode(document, mode, top, bottom, counts):
     top.set_ylim(low, high)
     top.set_title(TITLES[mode])
     bottom.set_xlabel("threads")
-    bottom.set_ylim(0, max(1.1, bottom.get_ylim()[1]))
+    bottom.set_ylim(0, min(1.6, max(1.1, bottom.get_ylim()[1])))
     bottom.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     draw_edges(top, document, most, True)
     draw_edges(bottom, document, most, False)

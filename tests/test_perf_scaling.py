@@ -1,0 +1,166 @@
+"""The sweep with a made-up machine: plans, validity, ratios. No clock decides here."""
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("scipy")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from perf import programs, scaling, session  # noqa: E402
+
+PLACES = [{"pu": i, "cpu": i, "core": i, "l3": i // 2, "node": i // 2, "package": 0} for i in range(4)]
+SCATTER = [PLACES[i] for i in (0, 2, 1, 3)]
+COUNTS = [1, 2, 4]
+PLANS = {"compact": {n: PLACES[:n] for n in COUNTS}, "scatter": {n: SCATTER[:n] for n in COUNTS}, "none": {n: PLACES[:n] for n in COUNTS}}
+
+
+class Subject:
+    unit, modes, places, name, about = "GFLOP/s", ("strong", "weak"), True, "kernel", "kernel"
+
+    def command(self, point):
+        return f"run {point.name}"
+
+
+def point(threads, policy="compact"):
+    return scaling.Point(Subject(), "strong", policy, threads)
+
+
+def samples(*rates, reasons=()):
+    return [scaling.Sample(rate, reason) for rate, reason in zip(rates, [*reasons, *[""] * len(rates)])]
+
+
+def test_points_that_seat_threads_alike_are_measured_once():
+    points, same = scaling.plan_points([Subject()], COUNTS, ["compact", "scatter", "none"], PLANS)
+    names = [p.name for p in points]
+    assert "strong/kernel/scatter/t:2" in names and "strong/kernel/none/t:4" in names and "weak/kernel/compact/t:4" in names
+    # One thread and all threads sit on the same CPUs whatever the order.
+    assert "strong/kernel/scatter/t:1" not in names and "strong/kernel/scatter/t:4" not in names
+    assert same == [("scatter", "compact", 1), ("scatter", "compact", 4)] and len(names) == len(set(names))
+
+
+def test_rounds_interleave_every_point():
+    order = []
+
+    class Recorder(Subject):
+        def measure(self, which, folder):
+            order.append(which.name)
+            return scaling.Sample(1.0)
+
+    points = [scaling.Point(Recorder(), "strong", "compact", n) for n in (1, 2, 3, 4)]
+    found = scaling.measure(points, 5, 1, None)
+    assert all(len(listed) == 5 for listed in found.values())
+    blocks = [order[i:i + 4] for i in range(0, 20, 4)]
+    assert all(sorted(block) == sorted(blocks[0]) for block in blocks) and len({tuple(block) for block in blocks}) > 1
+
+
+def test_a_row_has_speed_up_efficiency_and_serial_share():
+    base = samples(1, 2, 1, 2, 1, 2)
+    row = scaling.row_of(point(4), samples(2, 4, 2, 4, 2, 4), base, None, PLANS)
+    assert row["valid"] and row["speed_up"]["value"] == 2 and row["efficiency"]["value"] == 0.5
+    assert row["karp_flatt"]["value"] == pytest.approx((1 / 2 - 1 / 4) / (3 / 4)) and row["placement"]["cpus"] == [0, 1, 2, 3]
+    assert row["speed_up"]["low"] == 2 and row["reproduce"] == "run strong/kernel/compact/t:4"
+
+
+def test_off_plan_is_invalid_and_not_slow():
+    why = "1 of 2 threads were off their plan"
+    row = scaling.row_of(point(2), samples(0.1, 0.1, 2, reasons=[why, why]), samples(1, 1, 1), None, PLANS)
+    assert row["valid"] is False and why in row["reason"]
+    # A minority of invalid measurements is left out of the numbers.
+    row = scaling.row_of(point(2), samples(0.1, 2, 2, reasons=[why]), samples(1, 1, 1), None, PLANS)
+    assert row["valid"] and row["speed_up"]["value"] == 2
+    curve = scaling.curve_of(Subject(), "strong", "compact", [row], [])
+    assert "not identifiable" in curve["usl"]["unavailable"] and "three thread counts" in curve["knee"]["unavailable"]
+
+
+def test_another_placement_is_compared_at_the_same_threads():
+    row = scaling.row_of(point(2, "none"), samples(3, 3, 3), samples(2, 2, 2), samples(4, 4, 4), PLANS)
+    assert row["against_first_placement"]["value"] == 0.75 and row["speed_up"]["value"] == 1.5
+    assert not session.is_available(row["placement"]["cpus"])
+
+
+def test_siblings_do_not_enter_the_law():
+    edges = [{"threads": 8, "domains": ["SMT"], "label": "cores full, SMT siblings next"}]
+    rows = []
+    for n in (1, 2, 4, 6, 8, 16):
+        rate = n if n <= 8 else 10
+        row = scaling.row_of(point(n), samples(*[rate] * 6), samples(*[1] * 6), None, {"compact": {n: None}})
+        rows.append(row)
+    curve = scaling.curve_of(Subject(), "strong", "compact", rows, edges)
+    assert curve["usl"]["threads"] == [1, 2, 4, 6, 8] and curve["usl"]["contention"]["value"] == pytest.approx(0, abs=1e-9)
+    assert curve["knee"]["threads"] == 8 and curve["knee"]["edge"] == "cores full, SMT siblings next"
+
+
+# ---- the whole job, with a program that only writes reports
+
+FAKE = """#!{python}
+import json, sys
+words = sys.argv[1:]
+of = lambda name: words[words.index(name) + 1]
+threads = int(of("--threads"))
+team = [dict(thread=i, planned=dict(cpu=i), actual=dict(cpus=str(i + {astray})), as_planned={astray} == 0) for i in range(threads)]
+json.dump(dict(seconds=8 / threads, model_hash="{hash}" + of("--samples") * {hashes}, levels=[dict(flops=4e9 * threads)],
+               machine=dict(record=dict(team=team, throttling=dict(throttled_periods_since_start={throttled})))), open(of("--report"), "w"))
+"""
+
+
+def fake(folder, astray=0, throttled=0, hash="h", hashes=1):
+    path = folder / "rhm"
+    path.write_text(FAKE.format(python=sys.executable, astray=astray, throttled=throttled, hash=hash, hashes=hashes))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+def job_point(job, threads, mode="strong"):
+    return scaling.Point(job, mode, "compact", threads)
+
+
+def test_job_rates_and_commands(tmp_path):
+    job = scaling.Job(fake(tmp_path), "--samples 1e5,300 --width 64")
+    assert job.measure(job_point(job, 2), tmp_path).rate == pytest.approx(2 / 8)
+    assert "--samples 200000,600 " in job.command(job_point(job, 2, "weak"))
+    weak = job.measure(job_point(job, 2, "weak"), tmp_path)
+    assert weak.rate == pytest.approx(8 / 4) and weak.details["gflop"] == 8 and not weak.reason
+    row = scaling.row_of(job_point(job, 2), samples(2 / 8), samples(1 / 8), None, PLANS)
+    assert row["unit"] == "s" and row["value"] == 4 and row["speed_up"]["value"] == 2
+
+
+def test_job_off_plan_and_throttled(tmp_path):
+    job = scaling.Job(fake(tmp_path, astray=1), "--samples 100")
+    assert "planned on CPU 0 and was on 1" in job.measure(job_point(job, 2), tmp_path).reason
+    job = scaling.Job(fake(tmp_path, throttled=3), "--samples 100")
+    assert "quota" in job.measure(job_point(job, 1), tmp_path).reason
+
+
+def test_job_that_makes_another_model_is_an_error(tmp_path):
+    job = scaling.Job(fake(tmp_path), "--samples 100")
+    job.measure(job_point(job, 1), tmp_path)
+    fake(tmp_path, hash="other")
+    with pytest.raises(programs.PerfError, match="model differs"):
+        job.measure(job_point(job, 2), tmp_path)
+
+
+@pytest.mark.parametrize("options", ["", "--width 64", "--samples auto"])
+def test_job_needs_fixed_samples(tmp_path, options):
+    with pytest.raises(programs.PerfError, match="fixed samples"):
+        scaling.Job(tmp_path, options)
+
+
+def test_kernel_shapes_keep_or_grow_the_work(tmp_path):
+    kernel = scaling.Kernel(tmp_path, "pass/v16", "avx2", 0.1, 8)
+    patches = lambda mode, n: n * int(kernel.shapes(scaling.Point(kernel, mode, "compact", n)).split("patches=")[1])
+    assert patches("strong", 1) == patches("strong", 2) == patches("strong", 8) == patches("weak", 8)
+    assert patches("weak", 4) == 4 * patches("weak", 1)
+    command = kernel.command(scaling.Point(kernel, "strong", "scatter", 2))
+    assert "--threads=2 --placement=scatter" in command and "\n" not in command and "vocab=16" in command
+    with pytest.raises(programs.PerfError, match="no shape"):
+        scaling.Kernel(tmp_path, "pass/none", "avx2", 0.1, 8)
+
+
+def test_flops_of_a_level():
+    assert scaling.job_flops({"flops": 5.0}) == 5
+    assert scaling.job_flops({"gflops": 2.0, "seconds": {"embed": 0.5, "bandwidth": 1, "solve": 1.5}}) == 6e9
+    assert json.dumps(scaling.job_flops({"gflops": None, "seconds": {"embed": 0, "bandwidth": 0, "solve": 0}})) == "0.0"

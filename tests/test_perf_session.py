@@ -1,0 +1,177 @@
+"""The canonical JSON, the record of the environment on made-up systems, and the command line."""
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from perf import environment, programs, session  # noqa: E402
+
+
+def document(**more):
+    return {**session.new("bench", {"source": {"unavailable": "test"}}),
+            "rows": [session.row("a", "s", "true", value=1.5), session.row("b", "1", "true", valid=False, reason="it rained")], **more}
+
+
+# ---- session
+
+
+def test_round_trip(tmp_path):
+    path = session.write(document(extra={"numbers": (1, 2.5, None, True)}), tmp_path / "deep" / "r.json")
+    back = session.read(path, "bench")
+    assert back["rows"][0]["value"] == 1.5 and back["extra"]["numbers"] == [1, 2.5, None, True] and back["finished"]
+    assert os.listdir(path.parent) == ["r.json"]
+
+
+def test_numpy_numbers_become_plain(tmp_path):
+    numpy = pytest.importorskip("numpy")
+    path = session.write(document(x=numpy.float32(0.5), y=numpy.arange(3)), tmp_path / "r.json")
+    assert session.read(path)["x"] == 0.5 and session.read(path)["y"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_are_not_finite_are_refused_and_leave_the_old_file(tmp_path, value):
+    path = session.write(document(), tmp_path / "r.json")
+    before = path.read_text()
+    with pytest.raises(session.SessionError, match=r"rows\[0\].value"):
+        session.write(document(rows=[session.row("a", "s", "true", value=value)]), path)
+    assert path.read_text() == before and os.listdir(tmp_path) == ["r.json"]
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"schema": "rhm-perf/0"}, "schema"), ({"kind": "weather"}, "kind"), ({"environment": None}, "environment"), ({"rows": None}, "rows"),
+    ({"rows": [{"name": "a", "unit": "s"}]}, "reproduce"), ({"rows": [session.row("a", "s", "x\ny")]}, "one line"),
+    ({"rows": [session.row("a", "s", "x")] * 2}, "two rows"), ({"rows": [session.row("a", "s", "x", valid=False)]}, "without a reason"),
+])
+def test_what_is_not_a_result_is_refused(tmp_path, change, says):
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({**document(), **change}))
+    with pytest.raises(session.SessionError, match=says):
+        session.read(path)
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    (tmp_path / "cut.json").write_text('{"schema"')
+    for name in ("none.json", "cut.json"):
+        with pytest.raises(session.SessionError, match=name):
+            session.read(tmp_path / name)
+    with pytest.raises(session.SessionError, match="wanted 'peers'"):
+        session.read(session.write(document(), tmp_path / "r.json"), "peers")
+
+
+# ---- environment
+
+
+def system_tree(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    return root
+
+
+GROUPS_2 = {"proc/self/cgroup": "0::/user/job", "proc/self/mountinfo": "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"}
+
+
+def test_quota_is_the_smallest_up_the_tree(tmp_path):
+    root = system_tree(tmp_path, {**GROUPS_2, "sys/fs/cgroup/user/job/cpu.max": "max 100000", "sys/fs/cgroup/user/cpu.max": "150000 100000",
+                                  "sys/fs/cgroup/cpu.max": "400000 100000"})
+    assert environment.quota(root) == {"cpus": 1.5, "file": "/sys/fs/cgroup/user/cpu.max"}
+
+
+def test_quota_of_version_1_and_none(tmp_path):
+    root = system_tree(tmp_path, {"proc/self/cgroup": "4:cpu,cpuacct:/box", "proc/self/mountinfo": "30 1 0:26 /box /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct",
+                                  "cg/cpu/cpu.cfs_quota_us": "50000", "cg/cpu/cpu.cfs_period_us": "100000",
+                                  "cg/cpu/cpu.stat": "nr_periods 9\nnr_throttled 4\nthrottled_time 7000000"})
+    assert environment.quota(root)["cpus"] == 0.5
+    assert environment.throttling(root) == {"periods": 9, "throttled_periods": 4, "throttled_usec": 7000}
+    assert environment.quota(tmp_path / "nothing") == {"cpus": None, "file": None}
+    assert "unavailable" in environment.throttling(tmp_path / "nothing")
+
+
+def test_counters_before_and_after(tmp_path):
+    stat = "sys/fs/cgroup/user/job/cpu.stat"
+    base = {**GROUPS_2, "proc/stat": "cpu  100 0 50 1000 0 0 0 20 0 0", "proc/loadavg": "0.50 0.40 0.30 1/100 7",
+            "proc/pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.00 total=1000"}
+    before = environment.counters(system_tree(tmp_path, {**base, stat: "nr_periods 10\nnr_throttled 1\nthrottled_usec 500"}))
+    after = environment.counters(system_tree(tmp_path, {"proc/stat": "cpu  200 0 50 1000 0 0 0 70 0 0", stat: "nr_periods 30\nnr_throttled 4\nthrottled_usec 900",
+                                                        "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3"}))
+    grown = environment.change(before, after)
+    assert grown["throttling"] == {"periods": 20, "throttled_periods": 3, "throttled_usec": 400}
+    assert grown["steal_seconds"] == pytest.approx(50 / os.sysconf("SC_CLK_TCK")) and grown["cpu_pressure_usec"] == 0
+    assert "unavailable" in grown["thermal_throttles"]  # it was not there before
+    assert environment.disturbed(grown) == ["the CPU quota stopped the process in 3 periods"]
+    assert before["load_average"] == [0.5, 0.4, 0.3]
+
+
+def test_system_settings(tmp_path):
+    cpu = "sys/devices/system/cpu"
+    found = environment.system(system_tree(tmp_path, {
+        f"{cpu}/cpu0/cpufreq/scaling_governor": "performance", f"{cpu}/cpu1/cpufreq/scaling_governor": "powersave",
+        f"{cpu}/intel_pstate/no_turbo": "1", f"{cpu}/smt/control": "on", "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
+        "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages": "16", "proc/cpuinfo": "model name\t: Some CPU\nflags\t\t: fpu hypervisor avx2",
+        "etc/os-release": 'PRETTY_NAME="Debian"'}))
+    assert found["governor"] == "mixed" and found["turbo"] is False and found["smt"] == "on" and found["hypervisor"] is True
+    assert found["transparent_huge_pages"] == "madvise" and found["huge_pages_reserved"] == {"hugepages-2048kB": "16"}
+    assert found["cpu_model"] == "Some CPU" and found["distribution"] == "Debian"
+    bare = environment.system(tmp_path / "nothing")
+    for key in ("governor", "turbo", "smt", "transparent_huge_pages", "huge_pages_reserved", "numa_balancing", "cpu_model"):
+        assert set(bare[key]) == {"unavailable"}, key
+
+
+def test_this_machine():
+    assert environment.cpu_list({0, 1, 2, 5, 8, 9}) == "0-2,5,8-9" and environment.cpu_list([]) == ""
+    xml = environment.topology_xml()
+    assert not session.is_available(xml) or ("<topology" in xml and "HostName" not in xml)
+    assert set(environment.libraries()) >= {"hwloc", "hdf5", "onednn", "benchmark", "glibc", "python", "numpy"}
+
+
+def test_build_is_read_from_the_cache(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "CMakeCache.txt").write_text("CMAKE_BUILD_TYPE:STRING=Release\nCMAKE_C_COMPILER:FILEPATH=/bin/false\nCMAKE_C_FLAGS:STRING=-g\n"
+                                             "CMAKE_C_FLAGS_RELEASE:STRING=-O3\nRHM_BENCH:BOOL=ON\n")
+    found = environment.build(tmp_path / "bin")
+    assert found["type"] == "Release" and found["flags"] == "-g -O3" and found["options"] == {"RHM_BENCH": "ON"}
+    assert "unavailable" in found["compiler"] and "unavailable" in environment.build(tmp_path)
+
+
+# ---- programs and the command line
+
+
+def test_a_run_is_accounted_for():
+    done = programs.run([sys.executable, "-c", "import sys; b = bytearray(50 << 20); print('out'); print('err', file=sys.stderr); sys.exit(3)"])
+    assert (done.status, done.output, done.errors) == (3, "out\n", "err\n")
+    assert done.peak_rss_bytes > 50 << 20 and 0 < done.cpu_seconds
+    assert programs.run(["sleep", "60"], timeout=0.1).status == -9
+    with pytest.raises(programs.PerfError, match="no-such-program"):
+        programs.run(["./no-such-program"])
+
+
+def test_rows_of_google_benchmark():
+    row = {"run_type": "iteration", "name": "forward/v8/avx2/native/t:2/process_time/manual_time", "best_flops_per_second": 5.0}
+    rows = programs.bench_rows({"benchmarks": [row, {**row, "run_type": "aggregate"},
+                                               {**row, "error_occurred": True, "error_message": "skipped: no avx512"},
+                                               {**row, "name": "x/t:1", "error_occurred": True, "error_message": "wrong result"}]})
+    assert [(r.name, r.threads, r.skipped, r.failed) for r in rows] == [
+        ("forward/v8/avx2/native", 2, "", ""), ("forward/v8/avx2/native", 2, "no avx512", ""), ("x", 1, "", "wrong result")]
+
+
+def perf(*arguments):
+    return subprocess.run([sys.executable, "-B", str(ROOT / "perf"), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_command_line(tmp_path):
+    assert perf("--help").returncode == 0 and "scaling" in perf("--help").stdout
+    assert perf().returncode == 2
+    unknown = perf("scalling")
+    assert unknown.returncode == 2 and "scalling" in unknown.stderr
+    empty = perf("history", tmp_path)
+    assert empty.returncode == 1 and empty.stderr.startswith("perf history: no results")
+    missing = perf("scaling", "--bin", tmp_path)
+    assert missing.returncode == 2 and "bench_kernels" in missing.stderr
