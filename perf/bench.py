@@ -21,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument("--filter", default=FILTER, metavar="REGEX", help="of rows of bench_kernels and bench_sampling (default: %(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: one per allowed core")
     parser.add_argument("--isa", help="instruction set (default: the widest)")
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=6, help="6 or more give intervals (default: %(default)s)")
     parser.add_argument("--min-time", type=float, default=0.05, metavar="SECONDS", help="of a row in a round (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the order (default: 1)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/perf-results/bench.json")
@@ -112,8 +112,6 @@ def run(arguments):
     result["ceilings"] = ceilings_of(result["rows"])
     surroundings.finish()
     path = session.write(result, arguments.output)
-    if not arguments.output:
-        session.archive(result)
     width = max([len(row["name"]) for row in result["rows"]] + [1])
     for row in result["rows"]:
         share = f"  {row['share']:.0%} of peak" if row.get("share") else ""

@@ -3,6 +3,7 @@
 Takes the results in build/perf-results, measures what is missing (--no-run: leaves it out), and writes build/perf-report/index.html.
 Exit status: 0 the page is complete, 1 something is missing from it and the page says what, 2 bad usage."""
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ COMMANDS = {
     "scaling": ["scaling"],
     "profile": ["profile"],
     "peers": ["peers"],
-    "compare": ["compare", "HEAD"],
+    "compare": ["compare"],
     "history": ["history"],
 }
 # perf compare ends so when it measured well and did not like what it saw.
@@ -29,15 +30,23 @@ def add_arguments(parser):
     parser.add_argument("--results", type=Path, default=session.RESULTS, metavar="DIR", help="default: build/perf-results")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="PNGs go beside it (default: build/perf-report/index.html)")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write the PNGs there instead")
+    parser.add_argument("--readme", action="store_true", help="also renew the pictures and the peers table that README.md shows")
     parser.add_argument("--only", metavar="KIND,...", help=f"kinds of results to show, out of {', '.join(COMMANDS)}")
     parser.add_argument("--no-run", action="store_true", help="measure nothing")
     parser.add_argument("--fresh", action="store_true", help="measure all anew")
 
 
+def command_of(kind):
+    """The subcommand with its operands: what the last commit changed, or, where there is no earlier one, the commit with itself."""
+    if kind != "compare":
+        return COMMANDS[kind]
+    return [*COMMANDS[kind], "HEAD~1" if session.is_available(environment.source_of("HEAD~1")) else "HEAD", "HEAD"]
+
+
 def measure(kind, arguments):
     """Run the subcommand of a kind; "" or why there is no result."""
     output = arguments.results / f"{kind}.json"
-    command = [sys.executable, "-B", str(programs.ROOT / "perf"), *COMMANDS[kind]]
+    command = [sys.executable, "-B", str(programs.ROOT / "perf"), *command_of(kind)]
     if arguments.bin and kind != "compare":
         command += ["--bin", str(arguments.bin)]
     if arguments.results.resolve() != session.RESULTS.resolve():
@@ -61,7 +70,7 @@ def gather(arguments, kinds):
         try:
             documents[kind] = session.read(path, kind)
         except session.SessionError as problem:
-            missing[kind] = failure or (f"not measured: ./dev perf {shlex.join(COMMANDS[kind])}" if not path.exists() else str(problem))
+            missing[kind] = failure or (f"not measured: ./dev perf {shlex.join(command_of(kind))}" if not path.exists() else str(problem))
     return documents, missing
 
 
@@ -236,6 +245,43 @@ def compose(documents, missing, pictures):
     return page.page("rhm: throughput and scaling", lead_of(documents), facts_of(documents), sections)
 
 
+README, README_PICTURES = programs.ROOT / "README.md", programs.ROOT / "perf/images"
+BEGIN, END = "<!-- made by ./dev perf report --readme -->\n", "<!-- end -->"
+SHOWN = (("scaling", ("scaling",), "Speed-up and efficiency with threads"), ("roofline", ("bench", "profile"), "Roofline of kernels and job"))
+
+
+def measured_on(document):
+    """"AMD EPYC, 2 threads, 2026-11-23, `./dev perf scaling`"."""
+    machine = document["environment"]["machine"]
+    return f"{machine['cpu']}, {machine['topology']['pus']} CPUs, {machine['kernels']}, {document['started'][:10]}: `{document['command']}`"
+
+
+def readme_block(documents):
+    """Markdown for README.md: pictures and the table of peers, of what there is."""
+    parts = []
+    for name, kinds, title in SHOWN:
+        found = [documents[kind] for kind in kinds if kind in documents]
+        if found:
+            parts.append(f"![{title}](perf/images/{name}.png)\n\n" + "; ".join(map(measured_on, found)) + "\n")
+    if "peers" in documents:
+        from perf.figures import peers as figure
+        parts.append(figure.markdown(documents["peers"]) + "\n\n" + measured_on(documents["peers"]) + "\n")
+    return "\n".join(parts)
+
+
+def renew_readme(documents, pictures, readme=README, images=README_PICTURES):
+    """Replace what stands between the marks, and the pictures it shows."""
+    text = readme.read_text()
+    start, end = text.find(BEGIN), text.find(END)
+    if start < 0 or end < start:
+        raise programs.PerfError(f"{programs.relative(readme)} lacks the lines {BEGIN.strip()} and {END}")
+    images.mkdir(parents=True, exist_ok=True)
+    for name, kinds, _ in SHOWN:
+        if any(kind in documents for kind in kinds):
+            shutil.copyfile(pictures / f"{name}.png", images / f"{name}.png")
+    readme.write_text(text[:start + len(BEGIN)] + "\n" + readme_block(documents) + "\n" + text[end:])
+
+
 def run(arguments):
     kinds = arguments.only.split(",") if arguments.only else list(COMMANDS)
     unknown = [kind for kind in kinds if kind not in COMMANDS]
@@ -247,6 +293,8 @@ def run(arguments):
     text = compose(documents, missing, arguments.pictures or arguments.output.parent)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text)
+    if arguments.readme:
+        renew_readme(documents, arguments.pictures or arguments.output.parent)
     for kind, why in missing.items():
         print(f"perf report: {kind}: {why}", file=sys.stderr)
     print(arguments.output)

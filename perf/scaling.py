@@ -406,8 +406,6 @@ def run(arguments):
                        for policy, twin in dict.fromkeys((p, t) for p, t, _ in same)]
     result["notes"] += busy(record)
     path = session.write(result, arguments.output)
-    if not arguments.output:
-        session.archive(result)
     print(summary(result))
     print(f"\nperf scaling: {programs.relative(path)}", file=sys.stderr)
     return 0 if any(row["valid"] for row in result["rows"]) else 1

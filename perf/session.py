@@ -24,6 +24,7 @@ from perf.programs import ROOT, PerfError
 
 SCHEMA = "rhm-perf/1"
 KINDS = ("scaling", "compare", "profile", "peers", "bench", "history")
+ABSOLUTE = ("bench", "scaling", "profile", "peers")  # their values mean something over commits
 RESULTS = ROOT / "build" / "perf-results"
 
 
@@ -107,10 +108,13 @@ def validate(document, where="the document"):
 
 
 def write(document, path=None):
-    """Write the document, whole or not at all; by default to build/perf-results/KIND.json. Returns the path."""
+    """Write the document, whole or not at all; by default to build/perf-results/KIND.json, and a copy for `perf history`.
+    Returns the path."""
     if not document.get("finished"):
         document["finished"] = now()
     document = validate(_plain(document, "document"))
+    if not path and document["kind"] in ABSOLUTE:
+        write(document, archive_path(document))
     path = Path(path) if path else RESULTS / f"{document['kind']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -141,9 +145,9 @@ def read(path, kind=None):
     return document
 
 
-def archive(document):
-    """A copy for `perf history`, named by commit, kind and time: build/perf-results/history/."""
+def archive_path(document):
+    """Of the copy for `perf history`: build/perf-results/history/COMMIT-KIND-TIME.json."""
     source = document["environment"].get("source", {})
     commit = source.get("commit") if isinstance(source.get("commit"), str) else "unknown"
     stamp = document["started"].replace(":", "").replace("-", "").split("+")[0]
-    return write(document, RESULTS / "history" / f"{commit[:12]}-{document['kind']}-{stamp}.json")
+    return RESULTS / "history" / f"{commit[:12]}-{document['kind']}-{stamp}.json"

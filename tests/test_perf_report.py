@@ -121,6 +121,31 @@ def test_one_result_makes_a_page_that_says_what_is_missing(tmp_path):
     assert "forest" in (tmp_path / "out/i.html").read_text() and (tmp_path / "out/forest.png").exists()
 
 
+def test_readme_block_is_renewed(page, tmp_path):
+    _, pictures = page
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}old\n{report.END}\nafter\n")
+    documents = recorded()
+    for kind in ("bench", "profile", "peers"):
+        documents[kind]["environment"]["machine"] = documents["scaling"]["environment"]["machine"]
+    for _ in range(2):
+        report.renew_readme(documents, pictures, readme, tmp_path / "images")
+    text = readme.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and text.count("scaling.png") == 1
+    assert "| small | torch |" in text and documents["scaling"]["command"] in text
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["roofline.png", "scaling.png"]
+    readme.write_text("no marks")
+    with pytest.raises(report.programs.PerfError, match="lacks"):
+        report.renew_readme(documents, pictures, readme, tmp_path / "images")
+
+
+def test_readme_of_the_project_has_the_marks():
+    text = report.README.read_text()
+    assert 0 <= text.find(report.BEGIN) < text.find(report.END)
+    for name in re.findall(r"perf/images/([a-z]+\.png)", text):
+        assert (report.README_PICTURES / name).stat().st_size < 200_000
+
+
 @pytest.mark.parametrize("draw", [roofline.draw, scaling.draw, stages.draw, forest.draw])
 def test_nothing_to_draw_is_no_error(draw):
     assert draw({}) is None

@@ -29,6 +29,16 @@ def test_round_trip(tmp_path):
     assert os.listdir(path.parent) == ["r.json"]
 
 
+def test_results_are_kept_for_history(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "RESULTS", tmp_path)
+    result = document(started="2026-01-02T03:04:05+00:00", environment={"source": {"commit": "abcdef0123456789"}})
+    assert session.write(result) == tmp_path / "bench.json"
+    assert [path.name for path in (tmp_path / "history").iterdir()] == ["abcdef012345-bench-20260102T030405.json"]
+    session.write({**result, "kind": "compare"})
+    session.write(result, tmp_path / "elsewhere.json")
+    assert len(list((tmp_path / "history").iterdir())) == 1
+
+
 def test_numpy_numbers_become_plain(tmp_path):
     numpy = pytest.importorskip("numpy")
     path = session.write(document(x=numpy.float32(0.5), y=numpy.arange(3)), tmp_path / "r.json")

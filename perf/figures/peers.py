@@ -54,6 +54,17 @@ def draw(documents):
     return picture
 
 
+def markdown(document):
+    """The table for README.md: times and memory as multiples of rhm's."""
+    lines = ["| job | program | time | × rhm | memory | × rhm | accuracy |", "|---|---|--:|--:|--:|--:|--:|"]
+    for job, rows in jobs(document).items():
+        for row in rows:
+            ratio = lambda key: style.number(row[key]["median"], 2) if key in row else "1"
+            lines.append(f"| {job} | {row['program']} | {style.seconds(row['value'])} | {ratio('time_ratio')} | {row['peak_rss_bytes'] / 2**20:.0f} MiB "
+                         f"| {ratio('memory_ratio')} | {row['accuracy']:.4f} |")
+    return "\n".join(lines)
+
+
 def table(document):
     """HTML: every program with what it took, and what the gains are made of."""
     from perf import page
