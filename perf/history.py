@@ -16,6 +16,7 @@ from pathlib import Path
 from perf import environment, laws, programs, session
 
 ARCHIVE = session.RESULTS / "history"
+MOST_COMMITS = 12  # perf/snapshots.py keeps a few more builds
 FILTER = "^(forward|pass)/v16/{isa}/native/t:1/"
 JOB = ["--samples", "2e5,2e5,2e4,4e3", "--width", "1024", "--bandwidth", "0.25,0.054,0.079,0.225", "--ridge", "4.7e-6,4.9e-4,1.6e-3,1.6e-3"]
 
@@ -77,8 +78,11 @@ def measure_range(arguments):
     listed = subprocess.run(["git", "-C", programs.ROOT, "rev-list", "--reverse", arguments.measure], capture_output=True, text=True)
     if listed.returncode or not listed.stdout.split():
         raise programs.PerfError(f"--measure {arguments.measure}: {listed.stderr.strip() or 'no commits'}", 2)
+    commits = listed.stdout.split()
+    if len(commits) > MOST_COMMITS:
+        raise programs.PerfError(f"--measure {arguments.measure}: {len(commits)} commits; at most {MOST_COMMITS} are built side by side", 2)
     arms, missing = {}, {}
-    for commit in listed.stdout.split():
+    for commit in commits:
         try:
             snapshot = snapshots.of_commit(commit[:12], commit, [])
             snapshots.build(snapshot, lambda text: print(f"perf history: {text}", file=sys.stderr))
@@ -109,7 +113,9 @@ def measure_range(arguments):
 def measure_commit(directory, pattern, rates):
     """Add a value to each row of {(name, unit): [values]}; programs that a commit lacks leave no rows."""
     if (directory / "bench_kernels").exists():
-        done = programs.run_json([directory / "bench_kernels", f"--benchmark_filter={pattern}", "--benchmark_min_time=0.1"], "--benchmark_out=")
+        shapes = directory.parent / "shapes/kernels.txt"
+        done = programs.run_json([directory / "bench_kernels", f"--benchmark_filter={pattern}", "--benchmark_min_time=0.1",
+                                  *([f"--shapes={shapes}"] if shapes.exists() else [])], "--benchmark_out=")
         for row in programs.bench_rows(done.report) if done.report else []:
             if "best_flops_per_second" in row.values:
                 rates.setdefault((f"{row.name}/t:{row.threads}", "GFLOP/s"), []).append(row.values["best_flops_per_second"] / 1e9)

@@ -12,7 +12,8 @@ def draw(documents):
     series = [row for row in document["rows"] if len(row["points"]) > 1]
     if not series:
         return None
-    series = sorted(series, key=lambda row: -len(row["points"]))[:MOST]
+    # Ceilings are the machine's: they come last, to show whether it stayed the same.
+    series = sorted(series, key=lambda row: ("ceiling" in row["name"], "job" not in row["name"], -len(row["points"])))[:MOST]
     rows = -(-len(series) // COLUMNS)
     columns = min(COLUMNS, len(series))
     picture, grid = style.figure(0.5 + 1.75 * rows, columns=columns, rows=rows, sharex=True)
@@ -25,7 +26,8 @@ def draw(documents):
             if point.get("low") is not None:
                 axes.plot([at, at], [point["low"], point["high"]], color=style.BLUE, linewidth=1, alpha=0.6)
         axes.plot(x, y, color=style.BLUE, marker="o", markersize=4)
-        axes.set_title(row["name"], fontsize=8, fontweight="normal")
+        axes.set_title(row["name"].removeprefix("bench: "), fontsize=8, fontweight="normal")
+        axes.tick_params(axis="y", labelsize=7.5)
         axes.set_ylim(0, 1.22 * max(max(y), max(point.get("high") or 0 for point in row["points"])))
         axes.annotate(f"{style.number(y[-1])} {row['unit']}", (x[-1], y[-1]), xytext=(0, 6), textcoords="offset points", ha="right", fontsize=8,
                       color=style.BLUE)
