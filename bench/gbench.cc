@@ -103,6 +103,8 @@ class finite_reporter : public benchmark::BenchmarkReporter {
 
 std::unique_ptr<benchmark::BenchmarkReporter> make_display(const gb_flags &flags) {
     using console = benchmark::ConsoleReporter;
+    if (flags.silent)
+        return nullptr;
     if (flags.json)
         return std::unique_ptr<benchmark::BenchmarkReporter>(new benchmark::JSONReporter);
     const int options = (flags.colour ? console::OO_Color : 0) | (flags.tabular ? console::OO_Tabular : 0);

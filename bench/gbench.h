@@ -97,6 +97,28 @@ typedef struct gb_result {
  */
 rhm_status gb_run(const char *filter, const char *json_path, gb_result *result, rhm_error *error);
 
+/* One run of a row by gb_run_row. Text is valid, and `pass` allocated, until the next gb_run_row or gb_shutdown. */
+typedef struct gb_sample {
+    const double *pass; /* (count): seconds of each pass of the loop, pauses left out; manual time where that is used */
+    size_t count;
+    const char *label;  /* what gb_label said, or "" */
+    const char *reason; /* why the row was skipped or failed, or "" */
+    bool skipped;       /* by gb_skip_message */
+} gb_sample;
+
+/* Called for every counter without flags, whose value is the row's own: exact work, sizes. */
+typedef void gb_counter_sink(void *context, const char *name, double value);
+
+/*
+ * Run one row, exactly `iterations` times round its loop, without any report, and time every pass by itself. `row` is
+ * the name as registered with its arguments, "name/t:2". For programs that take turns with another build of themselves:
+ * the count is the caller's, so that both do the same work, and gb_run_index goes on from call to call, so that the
+ * result is verified and memory allocated once. RHM_INVALID: no such row, or iterations < 1. RHM_UNSUPPORTED: the
+ * benchmark was registered with gb_min_time. RHM_OK for a row that was skipped or failed: see `reason`.
+ */
+rhm_status gb_run_row(const char *row, int64_t iterations, gb_sample *out, gb_counter_sink *sink, void *context,
+                      rhm_error *error);
+
 /* Free every benchmark and the context. Final: gb_init does not start again. */
 void gb_shutdown(void);
 

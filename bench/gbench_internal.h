@@ -2,6 +2,7 @@
  * How the pieces behind gbench.h fit together. Not for benchmarks.
  *
  *     gbench_session.c   lifecycle: flags, context, running everything, counting outcomes
+ *     gbench_row.c       one row at a time, every pass timed by itself
  *     gbench_bench.c     registration: what the library would abort on is found here
  *     gbench_state.c     one run of one row: the loop's protocol, counters, reasons
  *     gbench_flags.c     the command line
@@ -67,6 +68,7 @@ struct gb_state {
     bool looping, paused;
     int64_t passes, times_set;
     double begin, manual_seconds;
+    double pass_begin, pass_paused, pause_begin; /* only while passes are recorded */
     char label[GB_TEXT_NBYTES], omitted[GB_TEXT_NBYTES];
 };
 
@@ -74,6 +76,9 @@ struct gb_state {
 
 /* Whether registration is still possible; if not, a phrase that says why. */
 bool gb_can_register(const char **why_not);
+
+/* Run what matches `filter` without a report and without forgetting what earlier runs found. */
+rhm_status gb_run_silently(const char *filter, size_t *matched, rhm_error *error);
 
 /* --- gbench_bench.c --- */
 
@@ -91,6 +96,18 @@ void gb_free_benches(void);
 /* What the library calls for every run of a row, with its State. */
 void gb_run_body(void *raw, gb_bench *bench);
 
+/* --- gbench_row.c --- */
+
+/* Whether gb_run_row is at work; if so, what a row does is told to it. */
+bool gb_is_recording(void);
+void gb_record_pass(double seconds);
+void gb_record_counter(const char *name, double value, unsigned flags);
+void gb_record_row(const gb_state *state);
+void gb_free_record(void);
+
+/* Seconds of a clock that only goes forward. */
+double gb_now(void);
+
 /* --- gbench_flags.c --- */
 
 /* The command line, checked. Strings live as long as the process: the library keeps pointers to them. */
@@ -99,6 +116,7 @@ typedef struct gb_flags {
     bool tabular;    /* the table has a column per counter */
     bool colour;     /* the table uses terminal colours */
     bool list_only;  /* names are printed, nothing runs */
+    bool silent;     /* nothing is printed */
     const char *out; /* path of the JSON report; "" for none */
     char **context;  /* context_count times "key=value,..." */
     size_t context_count;

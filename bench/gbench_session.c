@@ -133,6 +133,19 @@ static rhm_status run_all(const char *filter, const char *path, gb_result *resul
     return status == RHM_OK ? judge(filter, result, error) : status;
 }
 
+rhm_status gb_run_silently(const char *filter, size_t *matched, rhm_error *error) {
+    if (phase != READY)
+        return rhm_fail(error, RHM_INVALID, "gb_run_row is not possible: %s", phase_phrases[phase]);
+    if (*gb_first_mistake())
+        return rhm_fail(error, RHM_INVALID, "%s", gb_first_mistake());
+    gb_flags silent = flags;
+    silent.silent = true;
+    phase = RUNNING;
+    const bool ran = gb_raw_run(filter, &silent, NULL, matched);
+    phase = READY;
+    return ran ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory to Google Benchmark");
+}
+
 rhm_status gb_run(const char *filter, const char *json_path, gb_result *result, rhm_error *error) {
     gb_result counts = {0};
     rhm_status status;
@@ -152,5 +165,6 @@ void gb_shutdown(void) {
         return;
     gb_raw_shutdown();
     gb_free_benches();
+    gb_free_record();
     phase = OVER;
 }

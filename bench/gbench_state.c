@@ -14,7 +14,7 @@
 /* The library puts no wall limit on manual time, so a benchmark that reports next to nothing would run for hours. */
 static const double manual_wall_seconds = 10, manual_wall_factor = 20;
 
-static double now(void) {
+double gb_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -79,9 +79,9 @@ static void check_pass(gb_state *state, int64_t count) {
     row->batch = count;
     if (!state->bench->has_manual_time || state->stopped)
         return;
-    const double wall = state->passes ? now() - state->begin : 0;
+    const double wall = state->passes ? gb_now() - state->begin : 0;
     if (state->passes == 0)
-        state->begin = now();
+        state->begin = gb_now();
     if (state->times_set != state->passes)
         stop(state, GB_FAILED,
              "gb_set_iteration_time was called %" PRId64 " times in %" PRId64 " passes: once in each is needed",
@@ -90,6 +90,13 @@ static void check_pass(gb_state *state, int64_t count) {
         stop(state, GB_FAILED,
              "%.3g s of manual time in %.3g s: the library would not stop before it reaches the minimum time",
              state->manual_seconds, wall);
+}
+
+/* The pass that has just ended, unless its seconds are the benchmark's to say. */
+static void record_clock_pass(gb_state *state) {
+    if (state->passes > 0 && !state->bench->has_manual_time)
+        gb_record_pass(gb_now() - state->pass_begin - state->pass_paused);
+    state->pass_paused = 0;
 }
 
 bool gb_keep_running(gb_state *state) {
@@ -104,9 +111,13 @@ bool gb_keep_running_batch(gb_state *state, int64_t count) {
         if (state->stopped)
             return false;
     }
+    if (gb_is_recording())
+        record_clock_pass(state);
     state->looping = gb_raw_keep_running(state->raw, count);
     state->ended = !state->looping;
     state->passes += state->looping;
+    if (gb_is_recording())
+        state->pass_begin = gb_now();
     return state->looping;
 }
 
@@ -121,6 +132,8 @@ void gb_set_iteration_time(gb_state *state, double seconds) {
         return;
     state->times_set++;
     state->manual_seconds += seconds;
+    if (gb_is_recording())
+        gb_record_pass(seconds);
     gb_raw_set_iteration_time(state->raw, seconds);
 }
 
@@ -130,6 +143,8 @@ void gb_pause(gb_state *state) {
         return;
     }
     state->paused = true;
+    if (gb_is_recording())
+        state->pause_begin = gb_now();
     gb_raw_pause(state->raw);
 }
 
@@ -140,6 +155,8 @@ void gb_resume(gb_state *state) {
     }
     state->paused = false;
     gb_raw_resume(state->raw);
+    if (gb_is_recording())
+        state->pass_paused += gb_now() - state->pause_begin;
 }
 
 static void note_omitted(gb_state *state, const char *name, double value) {
@@ -178,6 +195,8 @@ void gb_counter(gb_state *state, const char *name, double value, unsigned flags)
         note_omitted(state, name, value);
     else if (!gb_raw_counter(state->raw, name, value, flags))
         stop_without_memory(state);
+    else if (gb_is_recording())
+        gb_record_counter(name, value, flags);
 }
 
 void gb_bytes_processed(gb_state *state, int64_t nbytes) {
@@ -249,6 +268,8 @@ void gb_run_body(void *raw, gb_bench *bench) {
     gb_state state = {.raw = raw, .bench = bench, .row = gb_find_row(bench, ranges)};
     if (state.row->outcome == GB_SKIPPED || state.row->outcome == GB_FAILED) {
         stop_raw(&state);
+        if (gb_is_recording())
+            gb_record_row(&state);
         return;
     }
     if (bench->setup)
@@ -265,5 +286,7 @@ void gb_run_body(void *raw, gb_bench *bench) {
         state.row->max_iterations = gb_max_iterations(&state);
         state.row->iterations = gb_iterations_done(&state);
     }
+    if (gb_is_recording())
+        gb_record_row(&state);
     state.row->runs++;
 }

@@ -9,6 +9,7 @@
 #include "engine/record.h"
 #include "gbench.h"
 #include "rhm/rhm.h"
+#include "session_serve.h"
 
 enum { MOST_THREADS = 4096 };
 
@@ -27,6 +28,12 @@ void session_take_option(int *argc, char **argv, const char *prefix, const char 
             argv[kept++] = argv[i];
     if (*argc > 0)
         argv[ *argc = kept < *argc ? kept : *argc] = NULL;
+}
+
+static bool session_take_flag(int *argc, char **argv, const char *flag) {
+    const char *rest = NULL;
+    session_take_option(argc, argv, flag, &rest);
+    return rest != NULL;
 }
 
 int session_allowed_cpus(void) {
@@ -116,6 +123,7 @@ int session_main(int argc, char **argv, const char *about, void (*register_all)(
                 "%s\n\n"
                 "  --threads=LIST                           thread counts, such as 1,2,6 (default 1, 2, 4, ... all)\n"
                 "  --placement=HOW                          compact, scatter, none or a list, as `rhm --placement`\n"
+                "  --serve                                  run rows on request: bench/session_serve.h\n"
                 "%s",
                 about, gb_help());
             return 0;
@@ -129,13 +137,14 @@ int session_main(int argc, char **argv, const char *about, void (*register_all)(
         return 2;
     }
     rhm_status status = gb_init(&argc, argv, &error);
+    const bool serves = session_take_flag(&argc, argv, "--serve");
     if (status == RHM_OK && gb_report_unrecognized(argc, argv))
         return 2;
     if (status == RHM_OK)
         status = add_context(&error);
     if (status == RHM_OK) {
         register_all();
-        status = gb_run(NULL, NULL, NULL, &error);
+        status = serves ? session_serve(stdin, stdout, &error) : gb_run(NULL, NULL, NULL, &error);
     }
     gb_shutdown();
     if (status != RHM_OK)

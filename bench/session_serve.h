@@ -1,0 +1,26 @@
+/*
+ * A benchmark program that runs rows on request, one at a time, until its input ends: --serve. Several builds of the
+ * program can so take turns within milliseconds, which is what a comparison on a shared machine needs.
+ *
+ * It prints a line of JSON when it is ready and one for every request:
+ *
+ *     {"serves": "bench_kernels", "version": "0.1.0", "isa_widest": "avx2", "cpus_allowed": 2}
+ *     run 8 forward/v16/avx2/native/t:1
+ *     {"row": "forward/...", "passes": [seconds, ...], "counters": {"flops": ...}, "label": "", "reason": "",
+ *      "skipped": false, "seconds": 0.02, "cpu_seconds": 0.02, "preempted": 0, "cpus": [0, 0]}
+ *
+ * `passes` are of the row's loop; `seconds`, `cpu_seconds` of the whole process, `preempted` (involuntary context
+ * switches) and `cpus` (where the calling thread was first and last) belong to all that the row did, preparation
+ * included. A request that cannot be carried out is answered with {"error": sentence}.
+ */
+#ifndef RHM_BENCH_SESSION_SERVE_H
+#define RHM_BENCH_SESSION_SERVE_H
+
+#include <stdio.h>
+
+#include "rhm/status.h"
+
+/* RHM_IO when an answer could not be written. */
+rhm_status session_serve(FILE *requests, FILE *answers, rhm_error *error);
+
+#endif
