@@ -3,6 +3,7 @@
 #include "core/fail.h"
 #include "engine/engine.h"
 #include "kernels/backend.h"
+#include "kernels/slowdown.h"
 
 enum { NATIVE_BLOCK = 24 }; /* patches whose features stay in the second-level cache from product to gradient */
 
@@ -10,6 +11,8 @@ static rhm_status features(const rhm_operator *op, int thread, const rhm_patch_r
                            rhm_error *error) {
     (void)thread, (void)error;
     op->kernels->features(op->map, patches, x);
+    for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FEATURES, patches->count)) > 0;)
+        op->kernels->features(op->map, &(rhm_patch_rows){patches->table, patches->ids, again}, x);
     return RHM_OK;
 }
 
@@ -17,6 +20,8 @@ static rhm_status product(const rhm_operator *op, int thread, size_t count, cons
                           rhm_error *error) {
     (void)thread, (void)error;
     op->kernels->product(op->classes, op->map->padded, op->w, count, x, y);
+    for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_PRODUCT, count)) > 0;)
+        op->kernels->product(op->classes, op->map->padded, op->w, again, x, y);
     return RHM_OK;
 }
 
@@ -31,6 +36,8 @@ static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_ro
                           rhm_error *error) {
     (void)thread, (void)error;
     op->kernels->forward(op->map, op->classes, op->w, patches, y);
+    for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FORWARD, patches->count)) > 0;)
+        op->kernels->forward(op->map, op->classes, op->w, &(rhm_patch_rows){patches->table, patches->ids, again}, y);
     return RHM_OK;
 }
 
