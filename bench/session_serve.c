@@ -46,10 +46,9 @@ static json_t *answer_of(const char *row, const gb_sample *sample, json_t *count
     for (size_t i = 0; i < sample->count; i++)
         json_array_append_new(passes, json_real(sample->pass[i]));
     return json_pack("{s:s, s:o, s:O, s:s, s:s, s:b, s:f, s:f, s:I, s:[i, i]}", "row", row, "passes", passes,
-                     "counters", counters, "label", sample->label, "reason", sample->reason, "skipped",
-                     sample->skipped, "seconds", b->seconds - a->seconds, "cpu_seconds",
-                     b->cpu_seconds - a->cpu_seconds, "preempted", (json_int_t)(b->preempted - a->preempted), "cpus",
-                     a->cpu, b->cpu);
+                     "counters", counters, "label", sample->label, "reason", sample->reason, "skipped", sample->skipped,
+                     "seconds", b->seconds - a->seconds, "cpu_seconds", b->cpu_seconds - a->cpu_seconds, "preempted",
+                     (json_int_t)(b->preempted - a->preempted), "cpus", a->cpu, b->cpu);
 }
 
 static json_t *failure(const char *text) {
