@@ -1,0 +1,169 @@
+"""The three arms of a comparison (base, head, and base again) as processes that take turns.
+
+A benchmark program that serves (bench/session_serve.h) stays alive and runs a row when asked; a job is started anew each time.
+Nothing runs while another arm is measured."""
+import json
+import re
+import select
+import shlex
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perf import programs
+from perf.programs import PerfError
+
+ROWS = Path(__file__).resolve().parent / "compare_rows.txt"
+ANSWER_SECONDS = 60    # a row that takes longer hangs
+SPIN_SECONDS = 0.008   # OpenMP's threads spin for some milliseconds after their work, on CPUs that the next arm needs
+
+
+@dataclass(frozen=True)
+class Row:
+    kind: str
+    program: str
+    name: str
+    rooms: tuple
+    options: tuple = ()
+
+    @property
+    def threads(self):
+        found = re.search(r"/t:(\d+)", self.name)
+        return int(found.group(1)) if found else 1
+
+
+def read_rows(path=ROWS):
+    rows = []
+    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+        words = line.split("#", 1)[0].split()
+        if not words:
+            continue
+        if len(words) < 4 or words[0] not in ("row", "job", "control") or (words[0] == "job") != (len(words) > 4):
+            raise PerfError(f"{path}, line {number}: wanted is kind, program, name, rooms and, for a job, its options")
+        rooms = () if words[3] == "-" else tuple(words[3].split(","))
+        rows.append(Row(words[0], words[1], words[2], rooms, tuple(words[4:])))
+    return rows
+
+
+def expand(rows, isa, cpus):
+    """The rows of a machine, without those that come out twice."""
+    vector = ["avx2", "avx512"][:1 + ["avx2", "avx512"].index(isa)] if isa in ("avx2", "avx512") else [isa]
+    expanded = {}
+    for row in rows:
+        for each in vector if "{isas}" in row.name else [isa]:
+            fill = lambda text: text.replace("{isas}", each).replace("{isa}", isa).replace("{T}", str(cpus))
+            full = Row(row.kind, row.program, fill(row.name), row.rooms, tuple(map(fill, row.options)))
+            expanded.setdefault(full.name, full)
+    return list(expanded.values())
+
+
+@dataclass
+class Sample:
+    """What one turn of an arm gave."""
+    passes: list
+    seconds: float = 0.0      # of everything, preparation included
+    counters: dict = field(default_factory=dict)
+    label: str = ""
+    reason: str = ""          # why there are no passes
+    skipped: bool = False
+    off_plan: bool = False    # threads were not where they should have been
+    preempted: int = 0
+
+
+class Server:
+    """A benchmark program that serves."""
+
+    def __init__(self, program, arguments=()):
+        self.command = [str(program), *arguments, "--serve"]
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0)
+        self.buffer = b""
+        try:
+            self.hello = self._answer()
+            if "serves" not in self.hello:
+                raise PerfError(f"{shlex.join(self.command)} answered {self.hello}")
+        except BaseException:
+            self.close()
+            raise
+
+    def _died(self, what):
+        self.process.kill()
+        status = self.process.wait()
+        self.errors.seek(0)
+        said = self.errors.read().strip()[-500:]
+        return PerfError(f"{shlex.join(self.command)} {what} (status {status}){': ' + said if said else ''}")
+
+    def _answer(self):
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while b"\n" not in self.buffer:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                raise self._died(f"gave no answer for {ANSWER_SECONDS} s")
+            part = self.process.stdout.read(65536)
+            if not part:
+                raise self._died("ended")
+            self.buffer += part
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise self._died(f"does not serve: it answered {line[:80]!r}") from None
+
+    def run(self, name, passes):
+        try:
+            self.process.stdin.write(f"run {passes} {name}\n".encode())
+        except BrokenPipeError:
+            raise self._died("ended") from None
+        answer = self._answer()
+        if "error" in answer:
+            return Sample([], reason=answer["error"])
+        off_plan = answer["counters"].pop("threads_off_plan", 0) > 0
+        return Sample(answer["passes"] if not answer["reason"] else [], answer["seconds"], answer["counters"], answer["label"],
+                      answer["reason"], answer["skipped"], off_plan, answer["preempted"])
+
+    def close(self):
+        if self.process.stdin:
+            self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+
+class Arm:
+    """One build and its processes, which are started when they are first needed."""
+
+    def __init__(self, name, binaries):
+        self.name, self.binaries, self.servers = name, Path(binaries), {}
+
+    def server(self, program):
+        if program not in self.servers:
+            path = self.binaries / program
+            if not path.exists():
+                raise FileNotFoundError(f"{self.name} has no {program}")
+            shapes = self.binaries.parent / "shapes" / f"{program.removeprefix('bench_')}.txt"
+            self.servers[program] = Server(path, [f"--shapes={shapes}"] if shapes.exists() else [])
+        return self.servers[program]
+
+    def run(self, row, passes):
+        if row.kind != "job":
+            return self.server(row.program).run(row.name, passes)
+        sample = Sample([])
+        for _ in range(passes):
+            done = programs.run([self.binaries / row.program, *row.options])
+            sample.seconds += done.seconds
+            if done.status:
+                return Sample([], reason=f"status {done.status}: {done.errors.strip()[-300:]}")
+            sample.passes.append(done.seconds)
+            sample.preempted += done.involuntary_switches
+        return sample
+
+    def close(self):
+        for server in self.servers.values():
+            server.close()
+        self.servers = {}

@@ -1,0 +1,75 @@
+"""For a row that changed: what else changed with it. Evidence that a reader can check, not a proof of the cause."""
+from perf import snapshots
+
+SHOWN = 6
+
+
+def _some(items, what):
+    items = list(items)
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return f"{what}: {', '.join(items[:SHOWN])}{more}" if items else ""
+
+
+def _short(name):
+    """src/kernels/avx2.c.o of the path inside a build directory."""
+    name = name.removesuffix(".o")
+    for part in ("src/", "bench/"):
+        if part in name:
+            inside = name[name.index(part):].split(".dir/")
+            return inside[0].rsplit("/CMakeFiles", 1)[0] + "/" + inside[-1] if len(inside) > 1 and "CMakeFiles" in inside[0] else inside[-1]
+    return name
+
+
+def _differing(base, head):
+    return sorted(name for name in {*base, *head} if base.get(name) != head.get(name))
+
+
+def _in_rooms(names, rooms):
+    if not rooms or "all" in rooms:
+        return [name for name in names if "src/" in name]
+    return [name for name in names if any(f"src/{room}/" in name for room in rooms)]
+
+
+def commits(base, head, rooms):
+    """Subjects of the commits from base to head that touch the rooms, and files that are changed but not committed."""
+    paths = [f"src/{room}" for room in rooms] if rooms and "all" not in rooms else ["src"]
+    paths += ["CMakeLists.txt", "cmake"]
+    lines = snapshots.git("log", "--format=%h %s", f"{base.commit}..{head.commit}", "--", *paths, check=False)
+    found = lines.splitlines() if lines else []
+    if head.dirty:
+        changed = snapshots.git("diff", "--name-only", f"{head.commit}^{{tree}}", head.tree, "--", *paths, check=False)
+        found += [f"uncommitted: {name}" for name in (changed or "").splitlines()]
+    return found
+
+
+def explain(row, judged, rows, differing_facts, base, head):
+    """Sentences about a row that regressed or improved. `row` is a record of the result, `judged` {name: Judgement}."""
+    name, rooms = row["name"], row["rooms"]
+    objects = _differing(base.inventory.get("objects", {}), head.inventory.get("objects", {}))
+    flags = _differing(base.inventory.get("flags", {}), head.inventory.get("flags", {}))
+    own = _in_rooms(objects, rooms)
+    said = [f"{fact['name']}: {fact['says']}" for fact in differing_facts if fact["name"].startswith((f"{name}:", "job:", "compiler"))]
+    said = [_some(said, "facts that differ") or "no fact of the row or the job differs: the same work, done in another time"]
+    if base.options != head.options:
+        said.append(f"CMake options differ: base has {' '.join(base.options) or 'none'}, head has {' '.join(head.options) or 'none'}")
+    said.append(_some(sorted({_flag_change(base, head, each) for each in flags}), "compiler flags that differ"))
+    if own:
+        said.append(_some(sorted({_short(each) for each in own}), "machine code that differs in the row's rooms"))
+    elif objects:
+        said.append(_some(sorted({_short(each) for each in objects}),
+                          "no machine code of the row's rooms differs, so look at layout and at what they call; elsewhere"))
+    else:
+        said.append("no machine code differs: noise, or the machine")
+    said.append(_some(commits(base, head, rooms), "commits that touch these rooms"))
+    others = [each["name"] for each in rows if each["name"] != name and judged[each["name"]].verdict == judged[name].verdict]
+    same_rooms = [each["name"] for each in rows if each["rooms"] == rooms and each["name"] != name
+                  and judged[each["name"]].verdict == "equivalent"]
+    said.append(_some(others, "moved with it"))
+    said.append(_some(same_rooms, "of the same rooms, but unmoved"))
+    return [sentence for sentence in said if sentence]
+
+
+def _flag_change(base, head, name):
+    before, after = (set(arm.inventory.get("flags", {}).get(name, "").split()) for arm in (base, head))
+    gone, new = " ".join(sorted(before - after)), " ".join(sorted(after - before))
+    return " ".join(part for part in (f"-[{gone}]" if gone else "", f"+[{new}]" if new else "") if part) or "their order"

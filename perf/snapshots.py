@@ -1,0 +1,191 @@
+"""Two states of the sources, built where they can be compared: same place, same compiler, same flags.
+
+A state is a git tree: of a commit, or of the work tree with everything that git does not ignore. Trees are checked out one after
+the other into the same directory ("slot"), so that paths, which end up in programs, are equal and only what differs is compiled
+again. What was built is kept by the tree's name in the cache; a state is built once."""
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perf.programs import ROOT, PerfError
+
+CACHE = ROOT / "build" / "perf"
+KEPT = 16  # built states in the cache
+OPTIONS = ["-DCMAKE_BUILD_TYPE=Release", "-DRHM_BENCH=ON"]
+
+
+def git(*words, env=None, check=True):
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, env={**os.environ, **(env or {})})
+    if done.returncode and check:
+        raise PerfError(f"git {' '.join(words)}: {done.stderr.strip() or 'failed'}")
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@dataclass
+class Snapshot:
+    arm: str      # "base" or "head"
+    name: str     # as asked for, or "work tree"
+    commit: str   # of the tree, or the one that the work tree started from
+    tree: str
+    dirty: bool   # the tree is not that of the commit
+    options: list = field(default_factory=list)  # for CMake, besides OPTIONS
+    programs: Path = None
+    build_seconds: float = 0.0
+    cached: bool = False
+    inventory: dict = field(default_factory=dict, repr=False)
+
+    def label(self):
+        short = f"{self.name} ({self.commit[:12]})" if self.name != self.commit else self.commit[:12]
+        return short + (" with uncommitted changes" if self.dirty else "") + (f" {shlex.join(self.options)}" if self.options else "")
+
+    def record(self):
+        return {"name": self.name, "commit": self.commit, "tree": self.tree, "dirty": self.dirty, "cmake": self.options,
+                "build_seconds": round(self.build_seconds, 1), "from_cache": self.cached,
+                "compiler": self.inventory.get("compiler"), "identity": self.inventory.get("identity")}
+
+
+def of_commit(arm, revision, options=()):
+    commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False)
+    if commit is None:
+        raise PerfError(f"{revision} is not a commit of this repository", 2)
+    return Snapshot(arm, revision, commit, git("rev-parse", f"{commit}^{{tree}}"), False, list(options))
+
+
+def of_work_tree(arm, options=()):
+    """What would be committed if everything were added; the index itself stays as it is."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    index = CACHE / f"index-{os.getpid()}"
+    try:
+        real = Path(git("rev-parse", "--path-format=absolute", "--git-path", "index"))
+        if real.exists():
+            shutil.copyfile(real, index)
+        env = {"GIT_INDEX_FILE": str(index)}
+        git("add", "--all", ".", env=env)
+        tree = git("write-tree", env=env)
+    finally:
+        index.unlink(missing_ok=True)
+    commit = git("rev-parse", "HEAD")
+    return Snapshot(arm, "work tree", commit, tree, tree != git("rev-parse", "HEAD^{tree}"), list(options))
+
+
+def _compiler():
+    command = os.environ.get("CC", "cc")
+    try:
+        done = subprocess.run([command, "--version"], capture_output=True, text=True)
+    except OSError:
+        raise PerfError(f"there is no compiler {command}") from None
+    return done.stdout.splitlines()[0] if done.stdout else command
+
+
+def _digest(*parts):
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _step(snapshot, command, log, **more):
+    """A command of the build; whatever goes wrong in it is an error of the comparison, with the end of its output."""
+    with open(log, "a") as out:
+        out.write(f"$ {shlex.join(command)}\n")
+        out.flush()
+        done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **more)
+    if done.returncode:
+        tail = "\n".join(Path(log).read_text(errors="replace").splitlines()[-25:])
+        raise PerfError(f"the build of {snapshot.arm}, {snapshot.label()}, failed, so nothing was compared: {shlex.join(command)}\n{tail}")
+
+
+def _check_out(snapshot, slot):
+    """Make slot/src the tree; files that are the same keep their times, so that the build leaves them alone."""
+    source = slot / "src"
+    source.mkdir(parents=True, exist_ok=True)
+    env = {"GIT_INDEX_FILE": str(slot / "index"), "GIT_WORK_TREE": str(source)}
+    git(f"--work-tree={source}", "read-tree", "--reset", "-u", snapshot.tree, env=env)
+
+
+def _flags(build):
+    """{source file: its flags}, without what only says where things are."""
+    path = build / "compile_commands.json"
+    if not path.exists():
+        return {}
+    flags = {}
+    for entry in json.loads(path.read_text()):
+        words = shlex.split(entry["command"])
+        kept, skip = [], False
+        for word in words[1:]:
+            if skip or word in ("-o", "-c"):
+                skip = word in ("-o", "-c")
+                continue
+            kept.append(word)
+        # One source may be compiled several times, as the kernel tables are: the object is what has flags.
+        name = words[words.index("-o") + 1] if "-o" in words else entry["file"]
+        flags[name] = " ".join(word for word in kept if not word.startswith(("/", "-I")))
+    return flags
+
+
+def _sha(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _inventory(build, programs, compiler):
+    """What can be compared without running anything."""
+    objects = {str(path.relative_to(build)): _sha(path) for path in sorted(build.rglob("*.o"))}
+    identity = {path.name: _sha(path) for path in sorted(programs.iterdir()) if path.is_file() and os.access(path, os.X_OK)}
+    return {"compiler": compiler, "flags": _flags(build), "objects": objects, "programs": identity,
+            "identity": _digest(*(f"{name}={sha}" for name, sha in identity.items()))}
+
+
+def build(snapshot, say=lambda text: None, cache=CACHE):
+    """Fill in snapshot.programs and .inventory; PerfError, status 1, when a step fails."""
+    cache.mkdir(parents=True, exist_ok=True)
+    compiler = _compiler()
+    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *OPTIONS, *snapshot.options)}"
+    # Options give a slot of their own: a CMake cache remembers those that are no longer asked for.
+    slot = cache / f"slot-{_digest(compiler, *snapshot.options)}"
+    slot.mkdir(parents=True, exist_ok=True)
+    with open(slot / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "inventory.json").exists():
+            say(f"building {snapshot.arm}, {snapshot.label()}")
+            start = time.monotonic()
+            _compile(snapshot, slot, place, compiler)
+            snapshot.build_seconds = time.monotonic() - start
+        else:
+            snapshot.cached = True
+            os.utime(place)
+    snapshot.programs = place / "bin"
+    snapshot.inventory = json.loads((place / "inventory.json").read_text())
+    _prune(cache)
+    return snapshot
+
+
+def _compile(snapshot, slot, place, compiler):
+    log = slot / "build.log"
+    log.write_text("")
+    _check_out(snapshot, slot)
+    directory = slot / "build"
+    source = slot / "src"
+    tests = [] if any("RHM_TESTS" in option for option in snapshot.options) else ["-DRHM_TESTS=OFF"]
+    _step(snapshot, ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(directory), *OPTIONS, *tests, *snapshot.options], log)
+    programs = sorted(path.stem for path in (source / "bench").glob("bench_*.c"))
+    shutil.rmtree(directory / "bin", ignore_errors=True)
+    _step(snapshot, ["cmake", "--build", str(directory), f"-j{len(os.sched_getaffinity(0))}", "--target", "rhm_command", *programs], log)
+    partial = place.with_name(place.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(directory / "bin", partial / "bin")
+    if (source / "bench" / "shapes").is_dir():
+        shutil.copytree(source / "bench" / "shapes", partial / "shapes")
+    inventory = _inventory(directory, partial / "bin", compiler)
+    (partial / "inventory.json").write_text(json.dumps(inventory))
+    shutil.rmtree(place, ignore_errors=True)
+    partial.rename(place)
+
+
+def _prune(cache):
+    places = sorted((path for path in cache.glob("built-*") if path.is_dir()), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in places[KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)

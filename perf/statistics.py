@@ -1,0 +1,107 @@
+"""Statistics for ratios that were measured in pairs on a machine that is not ours alone.
+
+Noise there has heavy tails, drifts, and is of no known law; what pairs leave over has a median, and a sign test asks for no more
+than that. Everything here is exact or says what it assumes; tests/test_perf_statistics.py measures coverage, false alarms and
+power."""
+import math
+
+
+def quantile(values, q):
+    """Linear between order statistics, as NumPy does."""
+    ordered = sorted(values)
+    position = q * (len(ordered) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (position - low) * (ordered[high] - ordered[low])
+
+
+def median(values):
+    return quantile(values, 0.5)
+
+
+# A neighbour takes whole time slices and cache lines away and never gives any, so that what a pass costs by itself is at the lower
+# end. The minimum would be the sharpest such number, but a single lucky pass decides it; a quarter of the passes are not lucky.
+TYPICAL = 0.25
+
+
+def typical(passes):
+    """Seconds of an undisturbed pass."""
+    return quantile(passes, TYPICAL)
+
+
+def binomial_at_most(k, n):
+    """P(X <= k) for n fair coins, exactly."""
+    return sum(math.comb(n, i) for i in range(0, min(k, n) + 1)) / 2**n if k >= 0 else 0.0
+
+
+def p_above(values, threshold):
+    """Sign test of "the median is at most threshold" against "it is above". A value on the threshold counts as not above."""
+    above = sum(value > threshold for value in values)
+    return 1 - binomial_at_most(above - 1, len(values))
+
+
+def p_below(values, threshold):
+    return p_above([-value for value in values], -threshold)
+
+
+def sign_interval(values, alpha):
+    """(low, high, coverage): the narrowest pair of order statistics that covers the median with probability >= 1 - alpha, whatever
+    the law of independent values. None where there are too few values for any."""
+    n = len(values)
+    k = 0
+    while 2 * binomial_at_most(k, n) <= alpha and 2 * (k + 1) <= n:
+        k += 1
+    if k == 0:
+        return None
+    ordered = sorted(values)
+    return ordered[k - 1], ordered[n - k], 1 - 2 * binomial_at_most(k - 1, n)
+
+
+def blocks_needed(rows, alpha, spare=0):
+    """Blocks with which a sign interval for each of `rows` rows exists that may leave out `spare` blocks at either end."""
+    n = 1
+    while 2 * binomial_at_most(spare, n) > alpha / rows:
+        n += 1
+    return n
+
+
+def holm(p_values):
+    """Adjusted p-values: rejecting those <= alpha keeps the chance of any false rejection among all below alpha."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def differences(blocks):
+    """Per block: log(head / base) with both copies of base as the base, and log(again / base) of the copies.
+
+    The mean of the copies is uncorrelated with their difference where they are equally noisy, so that the measured floor is not
+    drawn from the same luck as the effect."""
+    effect = [math.log(b["head"]) - (math.log(b["base"]) + math.log(b["again"])) / 2 for b in blocks]
+    same = [math.log(b["again"]) - math.log(b["base"]) for b in blocks]
+    return effect, same
+
+
+def floor_of(same, alpha):
+    """The largest apparent effect that a change of nothing is compatible with: the far end of its interval. Infinite where there
+    are too few blocks to tell."""
+    interval = sign_interval(same, alpha)
+    return max(abs(interval[0]), abs(interval[1])) if interval else math.inf
+
+
+def lag_one(values):
+    """Autocorrelation of neighbours: what the sign test takes to be zero."""
+    n = len(values)
+    if n < 3:
+        return 0.0
+    mean = sum(values) / n
+    spread = sum((v - mean) ** 2 for v in values)
+    return sum((a - mean) * (b - mean) for a, b in zip(values, values[1:])) / spread if spread else 0.0
+
+
+def percent(log_ratio):
+    """"+9.8 %" of a log ratio."""
+    return f"{100 * math.expm1(log_ratio):+.1f} %"

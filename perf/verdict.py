@@ -1,0 +1,192 @@
+"""From blocks of times to verdicts, by rules that are fixed before anything is measured. No clock and no process in here: what was
+recorded can be judged again, and tests/test_perf_verdict.py does.
+
+For each row, with d the log ratio head/base of its blocks and d0 that of the two copies of base:
+
+  floor        the far end of the 95 % sign interval of d0
+  threshold    max(practical, 2 x floor)
+  regressed    the sign test says that the median of d is above the threshold, corrected over all rows (Holm, both directions),
+               and says so again in the confirmation, a second set of blocks that only such rows get
+  improved     likewise below minus the threshold
+  equivalent   the interval of d, at the level corrected over all rows, lies inside +-threshold, and the threshold is at most
+               twice the practical one: a noisy machine cannot vouch for anything
+  invalid      something else than the code decided the times: the quota throttled, threads ran elsewhere than planned, or a
+               control that the change cannot touch moved
+  inconclusive everything else
+"""
+import math
+from dataclasses import dataclass, asdict
+
+from perf import statistics
+
+EQUIVALENT, REGRESSED, IMPROVED = "equivalent", "regressed", "improved"
+INCONCLUSIVE, INVALID, UNMEASURED = "inconclusive", "invalid", "unmeasured"
+
+# Exit statuses of `perf compare`. 1 and 2 are errors, as everywhere.
+STATUS = {
+    EQUIVALENT: 0,
+    "error": 1,
+    "usage": 2,
+    REGRESSED: 10,
+    IMPROVED: 11,
+    INCONCLUSIVE: 12,
+    INVALID: 13,
+    "nothing measured": 14,
+    "facts differ": 15,
+}
+
+
+@dataclass
+class Rules:
+    """What is decided before measuring."""
+    alpha: float = 0.05
+    practical: float = math.log(1.05)  # a log ratio
+    floors: float = 2.0                # times the measured floor
+    vague: float = 2.0                 # times the practical threshold, above which nothing is called equivalent
+    off_plan: float = 0.05             # share of a row's samples that may have run elsewhere
+
+
+@dataclass
+class Judgement:
+    verdict: str
+    reason: str
+    ratio: float = None       # median of head/base; below 1 is faster
+    interval: tuple = None    # of the same, at the corrected level
+    floor: float = None       # as a ratio minus 1, like the next two
+    threshold: float = None
+    resolvable: float = None  # the smallest slow-down that would have been seen with this noise
+    p_regressed: float = None  # corrected
+    p_improved: float = None
+    blocks: int = 0
+    confirmed: bool = None
+
+    def record(self):
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items() if value is not None}
+
+
+def _numbers(row, rules, level):
+    effect, same = statistics.differences(row["blocks"])
+    floor = statistics.floor_of(same, rules.alpha)
+    threshold = max(rules.practical, rules.floors * floor)
+    return effect, floor, threshold, statistics.sign_interval(effect, level)
+
+
+def _is_control(row):
+    return row.get("kind") == "control"
+
+
+def _p_values(rows, rules):
+    """Corrected over rows and both directions: {name: (regressed, improved)}. The factor of two for the directions is in the
+    doubling, as a row cannot go both ways."""
+    raw = {}
+    for row in rows:
+        effect, _, threshold, _ = _numbers(row, rules, rules.alpha)
+        if math.isinf(threshold):
+            raw[row["name"]] = (1.0, 1.0)
+        else:
+            raw[row["name"]] = (statistics.p_above(effect, threshold), statistics.p_below(effect, -threshold))
+    names = list(raw)
+    adjusted = dict(zip(names, statistics.holm([min(1.0, 2 * min(raw[name])) for name in names])))
+    return {name: tuple(adjusted[name] if p == min(raw[name]) else 1.0 for p in raw[name]) for name in names}
+
+
+def _judge_alone(row, rules, count, p):
+    """A row by its own blocks, as if nothing had disturbed it."""
+    if not row["blocks"]:
+        return Judgement(UNMEASURED, row.get("reason") or "no block was measured")
+    effect, floor, threshold, interval = _numbers(row, rules, rules.alpha / count)
+    result = Judgement(INCONCLUSIVE, "", ratio=math.exp(statistics.median(effect)), blocks=len(effect),
+                       p_regressed=p[0], p_improved=p[1])
+    if math.isinf(floor) or not interval:
+        needed = statistics.blocks_needed(count, rules.alpha)
+        result.reason = f"{len(effect)} blocks: {needed} are needed for {count} rows"
+        return result
+    low, high, _ = interval
+    result.interval = (math.exp(low), math.exp(high))
+    result.floor, result.threshold = math.expm1(floor), math.expm1(threshold)
+    half = statistics.median(effect) - low
+    result.resolvable = math.expm1(threshold + max(half, 0.0))
+    if p[0] <= rules.alpha:
+        result.verdict, result.reason = REGRESSED, f"more than {100 * result.threshold:.1f} % slower"
+    elif p[1] <= rules.alpha:
+        result.verdict, result.reason = IMPROVED, f"more than {100 * result.threshold:.1f} % faster"
+    elif low < -threshold or high > threshold:
+        result.reason = "the interval reaches beyond the threshold"
+    elif threshold > rules.vague * rules.practical:
+        result.reason = (f"the machine is too noisy: two copies of base may be {100 * result.floor:.1f} % apart")
+    else:
+        result.verdict, result.reason = EQUIVALENT, f"within {100 * result.threshold:.1f} %"
+    return result
+
+
+def _disturbed(row, rules):
+    """Why a row's times are not the code's, or ""."""
+    seen = row.get("disturbed", {})
+    if seen.get("off_plan", 0) > rules.off_plan * max(1, seen.get("samples", 0)):
+        return f"threads ran elsewhere than planned in {seen['off_plan']} of {seen['samples']} samples"
+    return ""
+
+
+def first_round(rows, rules):
+    """Names of the rows that need the confirmation: decided by the first set of blocks alone."""
+    judged = {name: judgement for name, judgement in judge(rows, rules, confirm=False).items()}
+    return [name for name, judgement in judged.items() if judgement.verdict in (REGRESSED, IMPROVED)]
+
+
+def judge(rows, rules, disturbances=(), confirm=True):
+    """{name: Judgement} of all rows. `disturbances` are sentences about the whole session (throttled).
+
+    A row is {"name", "kind": "row" | "job" | "control", "blocks": [{"base", "again", "head": seconds}], "confirmation": the same or
+    absent, "disturbed": {"samples", "off_plan"}}."""
+    subjects = [row for row in rows if not _is_control(row)]
+    controls = [row for row in rows if _is_control(row)]
+    judged = {}
+    for group in (controls, subjects):
+        measured = [row for row in group if row["blocks"]]
+        p = _p_values(measured, rules)
+        for row in group:
+            judged[row["name"]] = _judge_alone(row, rules, max(1, len(measured)), p.get(row["name"], (1.0, 1.0)))
+    if confirm:
+        _confirm([row for row in subjects if judged[row["name"]].verdict in (REGRESSED, IMPROVED)], judged, rules)
+    moved = [row["name"] for row in controls if judged[row["name"]].verdict in (REGRESSED, IMPROVED)]
+    for row in controls:
+        if judged[row["name"]].verdict in (REGRESSED, IMPROVED):
+            judged[row["name"]].reason = f"a control that the change cannot touch: {judged[row['name']].reason}"
+    for row in subjects:
+        judgement = judged[row["name"]]
+        why = list(disturbances) + [f"the control {name} moved" for name in moved] + [_disturbed(row, rules)]
+        why = [reason for reason in why if reason]
+        if why and judgement.verdict != UNMEASURED:
+            judgement.verdict, judgement.reason = INVALID, "; ".join(why)
+    return judged
+
+
+def _confirm(rows, judged, rules):
+    """A verdict stands only if fresh blocks say the same; one try, whatever comes out."""
+    measured = [{**row, "blocks": row["confirmation"]} for row in rows if row.get("confirmation")]
+    p = _p_values(measured, rules)
+    for row in rows:
+        judgement = judged[row["name"]]
+        if not row.get("confirmation"):
+            judgement.confirmed = False
+            judgement.verdict, judgement.reason = INCONCLUSIVE, f"{judgement.reason}, but there was no confirmation"
+            continue
+        index = 0 if judgement.verdict == REGRESSED else 1
+        judgement.confirmed = p[row["name"]][index] <= rules.alpha
+        if not judgement.confirmed:
+            judgement.verdict, judgement.reason = INCONCLUSIVE, f"{judgement.reason} at first, which a second set of blocks did not confirm"
+
+
+def overall(judged, kinds, differing_facts=0, timed=True):
+    """The verdict on the whole comparison: a key of STATUS. `kinds`: {name: kind}."""
+    verdicts = [judgement.verdict for name, judgement in judged.items() if kinds.get(name) != "control"]
+    if differing_facts:
+        return "facts differ"
+    if not timed:
+        return EQUIVALENT
+    if not [verdict for verdict in verdicts if verdict != UNMEASURED]:
+        return "nothing measured"
+    for verdict in (REGRESSED, INVALID, INCONCLUSIVE, UNMEASURED, IMPROVED):
+        if verdict in verdicts:
+            return INCONCLUSIVE if verdict == UNMEASURED else verdict
+    return EQUIVALENT
