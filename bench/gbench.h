@@ -100,6 +100,7 @@ rhm_status gb_run(const char *filter, const char *json_path, gb_result *result, 
 /* One run of a row by gb_run_row. Text is valid, and `pass` allocated, until the next gb_run_row or gb_shutdown. */
 typedef struct gb_sample {
     const double *pass; /* (count): seconds of each pass of the loop, pauses left out; manual time where that is used */
+    const double *cpu;  /* (count): processor time of all threads in the same passes, up to gb_set_iteration_time */
     size_t count;
     const char *label;  /* what gb_label said, or "" */
     const char *reason; /* why the row was skipped or failed, or "" */

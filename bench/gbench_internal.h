@@ -68,7 +68,7 @@ struct gb_state {
     bool looping, paused;
     int64_t passes, times_set;
     double begin, manual_seconds;
-    double pass_begin, pass_paused, pause_begin; /* only while passes are recorded */
+    double pass_begin, pass_paused, pause_begin, cpu_begin; /* only while passes are recorded */
     char label[GB_TEXT_NBYTES], omitted[GB_TEXT_NBYTES];
 };
 
@@ -100,13 +100,16 @@ void gb_run_body(void *raw, gb_bench *bench);
 
 /* Whether gb_run_row is at work; if so, what a row does is told to it. */
 bool gb_is_recording(void);
-void gb_record_pass(double seconds);
+void gb_record_pass(double seconds, double cpu_seconds);
 void gb_record_counter(const char *name, double value, unsigned flags);
 void gb_record_row(const gb_state *state);
 void gb_free_record(void);
 
 /* Seconds of a clock that only goes forward. */
 double gb_now(void);
+
+/* Processor time of all threads of this process. */
+double gb_cpu_now(void);
 
 /* --- gbench_flags.c --- */
 

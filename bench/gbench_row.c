@@ -8,7 +8,7 @@
 
 static struct {
     bool active, complete; /* a row is being run; passes were all kept */
-    double *pass;
+    double *pass, *cpu;
     size_t count, capacity;
     gb_counter_sink *sink;
     void *context;
@@ -20,18 +20,25 @@ bool gb_is_recording(void) {
     return record.active;
 }
 
-void gb_record_pass(double seconds) {
+static bool grow(double **values, size_t capacity) {
+    void *grown = *values;
+    if (rhm_grow(&grown, sizeof **values, record.count, capacity, "passes", NULL) != RHM_OK)
+        return false;
+    *values = grown;
+    return true;
+}
+
+void gb_record_pass(double seconds, double cpu_seconds) {
     if (record.count == record.capacity) {
         const size_t capacity = record.capacity ? 2 * record.capacity : 64;
-        void *grown = record.pass;
-        if (rhm_grow(&grown, sizeof *record.pass, record.count, capacity, "passes", NULL) != RHM_OK) {
+        if (!grow(&record.pass, capacity) || !grow(&record.cpu, capacity)) {
             record.complete = false;
             return;
         }
-        record.pass = grown;
         record.capacity = capacity;
     }
-    record.pass[record.count++] = seconds;
+    record.pass[record.count] = seconds;
+    record.cpu[record.count++] = cpu_seconds;
 }
 
 void gb_record_counter(const char *name, double value, unsigned flags) {
@@ -48,7 +55,8 @@ void gb_record_row(const gb_state *state) {
 
 void gb_free_record(void) {
     rhm_free(record.pass);
-    record.pass = NULL;
+    rhm_free(record.cpu);
+    record.pass = record.cpu = NULL;
     record.count = record.capacity = 0;
 }
 
@@ -112,6 +120,6 @@ rhm_status gb_run_row(const char *row, int64_t iterations, gb_sample *out, gb_co
         return rhm_fail(error, RHM_INVALID, "'%s' names %zu rows: exactly one is needed", row, matched);
     if (!record.complete)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the passes of '%s'", row);
-    *out = (gb_sample){record.pass, record.count, record.label, record.reason, record.skipped};
+    *out = (gb_sample){record.pass, record.cpu, record.count, record.label, record.reason, record.skipped};
     return RHM_OK;
 }

@@ -14,10 +14,18 @@
 /* The library puts no wall limit on manual time, so a benchmark that reports next to nothing would run for hours. */
 static const double manual_wall_seconds = 10, manual_wall_factor = 20;
 
-double gb_now(void) {
+static double read_clock(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double gb_now(void) {
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+double gb_cpu_now(void) {
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /*
@@ -95,7 +103,7 @@ static void check_pass(gb_state *state, int64_t count) {
 /* The pass that has just ended, unless its seconds are the benchmark's to say. */
 static void record_clock_pass(gb_state *state) {
     if (state->passes > 0 && !state->bench->has_manual_time)
-        gb_record_pass(gb_now() - state->pass_begin - state->pass_paused);
+        gb_record_pass(gb_now() - state->pass_begin - state->pass_paused, gb_cpu_now() - state->cpu_begin);
     state->pass_paused = 0;
 }
 
@@ -116,8 +124,10 @@ bool gb_keep_running_batch(gb_state *state, int64_t count) {
     state->looping = gb_raw_keep_running(state->raw, count);
     state->ended = !state->looping;
     state->passes += state->looping;
-    if (gb_is_recording())
+    if (gb_is_recording()) {
+        state->cpu_begin = gb_cpu_now();
         state->pass_begin = gb_now();
+    }
     return state->looping;
 }
 
@@ -133,7 +143,7 @@ void gb_set_iteration_time(gb_state *state, double seconds) {
     state->times_set++;
     state->manual_seconds += seconds;
     if (gb_is_recording())
-        gb_record_pass(seconds);
+        gb_record_pass(seconds, gb_cpu_now() - state->cpu_begin);
     gb_raw_set_iteration_time(state->raw, seconds);
 }
 

@@ -42,13 +42,16 @@ static void add_counter(void *context, const char *name, double value) {
 
 static json_t *answer_of(const char *row, const gb_sample *sample, json_t *counters, const account *a,
                          const account *b) {
-    json_t *passes = json_array();
-    for (size_t i = 0; i < sample->count; i++)
+    json_t *passes = json_array(), *cpu_passes = json_array();
+    for (size_t i = 0; i < sample->count; i++) {
         json_array_append_new(passes, json_real(sample->pass[i]));
-    return json_pack("{s:s, s:o, s:O, s:s, s:s, s:b, s:f, s:f, s:I, s:[i, i]}", "row", row, "passes", passes,
-                     "counters", counters, "label", sample->label, "reason", sample->reason, "skipped", sample->skipped,
-                     "seconds", b->seconds - a->seconds, "cpu_seconds", b->cpu_seconds - a->cpu_seconds, "preempted",
-                     (json_int_t)(b->preempted - a->preempted), "cpus", a->cpu, b->cpu);
+        json_array_append_new(cpu_passes, json_real(sample->cpu[i]));
+    }
+    return json_pack("{s:s, s:o, s:o, s:O, s:s, s:s, s:b, s:f, s:f, s:I, s:[i, i]}", "row", row, "passes", passes,
+                     "cpu_passes", cpu_passes, "counters", counters, "label", sample->label, "reason", sample->reason,
+                     "skipped", sample->skipped, "seconds", b->seconds - a->seconds, "cpu_seconds",
+                     b->cpu_seconds - a->cpu_seconds, "preempted", (json_int_t)(b->preempted - a->preempted), "cpus",
+                     a->cpu, b->cpu);
 }
 
 static json_t *failure(const char *text) {

@@ -6,12 +6,14 @@
  *
  *     {"serves": "bench_kernels", "version": "0.1.0", "isa_widest": "avx2", "cpus_allowed": 2}
  *     run 8 forward/v16/avx2/native/t:1
- *     {"row": "forward/...", "passes": [seconds, ...], "counters": {"flops": ...}, "label": "", "reason": "",
- *      "skipped": false, "seconds": 0.02, "cpu_seconds": 0.02, "preempted": 0, "cpus": [0, 0]}
+ *     {"row": "forward/v16/avx2/native/t:1", "passes": [seconds, ...], "cpu_passes": [seconds, ...],
+ *      "counters": {"flops": 1e8, ...}, "label": "", "reason": "", "skipped": false,
+ *      "seconds": 0.02, "cpu_seconds": 0.02, "preempted": 0, "cpus": [0, 0]}
  *
- * `passes` are of the row's loop; `seconds`, `cpu_seconds` of the whole process, `preempted` (involuntary context
- * switches) and `cpus` (where the calling thread was first and last) belong to all that the row did, preparation
- * included. A request that cannot be carried out is answered with {"error": sentence}.
+ * `passes` are of the row's loop, `cpu_passes` the processor time of all threads in them; `seconds`, `cpu_seconds` of
+ * the whole process, `preempted` (involuntary context switches) and `cpus` (where the calling thread was first and
+ * last) belong to all that the row did, preparation included. A request that cannot be carried out is answered with
+ * {"error": sentence}.
  */
 #ifndef RHM_BENCH_SESSION_SERVE_H
 #define RHM_BENCH_SESSION_SERVE_H

@@ -20,6 +20,11 @@ ANSWER_SECONDS = 60    # a row that takes longer hangs
 SPIN_SECONDS = 0.008   # OpenMP's threads spin for some milliseconds after their work, on CPUs that the next arm needs
 
 
+# What a row is timed by. One thread that computes cannot hide anything from the processor's account of it, and that account leaves
+# out what other processes on the machine take; several threads wait for each other, which only the wall clock sees.
+CPU, WALL = "cpu", "wall"
+
+
 @dataclass(frozen=True)
 class Row:
     kind: str
@@ -32,6 +37,10 @@ class Row:
     def threads(self):
         found = re.search(r"/t:(\d+)", self.name)
         return int(found.group(1)) if found else 1
+
+    @property
+    def clock(self):
+        return CPU if self.threads == 1 else WALL
 
 
 def read_rows(path=ROWS):
@@ -62,7 +71,7 @@ def expand(rows, isa, cpus):
 @dataclass
 class Sample:
     """What one turn of an arm gave."""
-    passes: list
+    passes: list              # seconds, by the row's clock, of the row's own amount of work
     seconds: float = 0.0      # of everything, preparation included
     counters: dict = field(default_factory=dict)
     label: str = ""
@@ -111,17 +120,23 @@ class Server:
         except ValueError:
             raise self._died(f"does not serve: it answered {line[:80]!r}") from None
 
-    def run(self, name, passes):
+    def run(self, row, passes):
         try:
-            self.process.stdin.write(f"run {passes} {name}\n".encode())
+            self.process.stdin.write(f"run {passes} {row.name}\n".encode())
         except BrokenPipeError:
             raise self._died("ended") from None
         answer = self._answer()
         if "error" in answer:
             return Sample([], reason=answer["error"])
-        off_plan = answer["counters"].pop("threads_off_plan", 0) > 0
-        return Sample(answer["passes"] if not answer["reason"] else [], answer["seconds"], answer["counters"], answer["label"],
-                      answer["reason"], answer["skipped"], off_plan, answer["preempted"])
+        counters = answer["counters"]
+        off_plan = counters.pop("threads_off_plan", 0) > 0
+        seconds = answer["cpu_passes" if row.clock == CPU else "passes"] if not answer["reason"] else []
+        if row.kind == "control":
+            # Ceilings choose their own amount of work in every process: seconds are of one unit of it.
+            work = counters.get("flops") or counters.get("bytes") or 1.0
+            seconds, counters = [each / work for each in seconds], {}
+        return Sample(seconds, answer["seconds"], counters, answer["label"], answer["reason"], answer["skipped"], off_plan,
+                      answer["preempted"])
 
     def close(self):
         if self.process.stdin:
@@ -152,14 +167,14 @@ class Arm:
 
     def run(self, row, passes):
         if row.kind != "job":
-            return self.server(row.program).run(row.name, passes)
+            return self.server(row.program).run(row, passes)
         sample = Sample([])
         for _ in range(passes):
             done = programs.run([self.binaries / row.program, *row.options])
             sample.seconds += done.seconds
             if done.status:
                 return Sample([], reason=f"status {done.status}: {done.errors.strip()[-300:]}")
-            sample.passes.append(done.seconds)
+            sample.passes.append(done.cpu_seconds if row.clock == CPU else done.seconds)
             sample.preempted += done.involuntary_switches
         return sample
 

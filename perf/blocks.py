@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from perf import arms as arm_module
 from perf import statistics
 from perf.arms import Arm
-from perf.programs import PerfError
 
 ARMS = ("base", "head", "again")
 SLOTS = 2          # visits of a block to each arm
@@ -127,6 +126,15 @@ def _block(bench, entry, order):
     return {name: statistics.typical(values) for name, values in passes.items()}
 
 
+def _in_turn(active, generator):
+    """Random order, but rows of one program and team together: another team has to be made and bound."""
+    teams = {}
+    for entry in active:
+        teams.setdefault((entry.row.program, entry.row.threads), []).append(entry)
+    for team in generator.sample(sorted(teams), len(teams)):
+        yield from generator.sample(teams[team], len(teams[team]))
+
+
 def run(bench, measured, count, generator, deadline=None, show=lambda done, count: None):
     """Measure `count` blocks of every row that can be. {name: blocks}; fewer blocks, the same of every row, after the deadline."""
     active = [entry for entry in measured if not entry.reason]
@@ -138,8 +146,7 @@ def run(bench, measured, count, generator, deadline=None, show=lambda done, coun
         if number % LIFE == 0:
             bench.renew(generator.sample(ARMS, len(ARMS)))
         show(number, count)
-        generator.shuffle(active)
-        for entry in active:
+        for entry in _in_turn(active, generator):
             block = _block(bench, entry, generator.choice(orders)) if not entry.reason else None
             if block:
                 found[entry.row.name].append(block)

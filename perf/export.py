@@ -92,7 +92,8 @@ def _cells(document):
             verdict = {"=": "still", "~": "~"}.get(verdict, "moved" if verdict in ("slower", "faster") else verdict)
         threshold = f"{100 * judgement['threshold']:.1f} %" if judgement.get("threshold") is not None else "-"
         rows.append([row["name"] + (" (control)" if row["kind"] == "control" else ""),
-                     *(seconds_text(_median(row, arm)) if _median(row, arm) else "-" for arm in ("base", "head")),
+                     *(seconds_text(_median(row, arm)) if _median(row, arm) and row["kind"] != "control" else "-"
+                       for arm in ("base", "head")),
                      ratio_text(row), threshold, verdict])
     return rows
 
