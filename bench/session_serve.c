@@ -15,7 +15,7 @@
 #include "session.h"
 #include "session_engine.h"
 
-enum { LINE_NBYTES = 1024 };
+enum { LINE_NBYTES = 1024, PROTOCOL = 1 };
 
 /* What the system counts about this process. */
 typedef struct account {
@@ -94,8 +94,9 @@ rhm_status session_serve(FILE *requests, FILE *answers, rhm_error *error) {
     char line[LINE_NBYTES];
     rhm_status status =
         print(answers,
-              json_pack("{s:s, s:s, s:s, s:i}", "serves", program_invocation_short_name, "version", rhm_version(),
-                        "isa_widest", rhm_isa_name(rhm_ceilings_widest_isa()), "cpus_allowed", session_allowed_cpus()),
+              json_pack("{s:s, s:i, s:s, s:s, s:i}", "serves", program_invocation_short_name, "protocol", PROTOCOL,
+                        "version", rhm_version(), "isa_widest", rhm_isa_name(rhm_ceilings_widest_isa()), "cpus_allowed",
+                        session_allowed_cpus()),
               error);
     while (status == RHM_OK && fgets(line, sizeof line, requests))
         status = print(answers, carry_out(line), error);

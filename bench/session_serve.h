@@ -4,7 +4,7 @@
  *
  * It prints a line of JSON when it is ready and one for every request:
  *
- *     {"serves": "bench_kernels", "version": "0.1.0", "isa_widest": "avx2", "cpus_allowed": 2}
+ *     {"serves": "bench_kernels", "protocol": 1, "version": "0.1.0", "isa_widest": "avx2", "cpus_allowed": 2}
  *     run 8 forward/v16/avx2/native/t:1
  *     {"row": "forward/v16/avx2/native/t:1", "passes": [seconds, ...], "cpu_passes": [seconds, ...],
  *      "counters": {"flops": 1e8, ...}, "label": "", "reason": "", "skipped": false,

@@ -16,6 +16,7 @@ from perf import programs
 from perf.programs import PerfError
 
 ROWS = Path(__file__).resolve().parent / "compare_rows.txt"
+PROTOCOL = 1           # of bench/session_serve.h
 ANSWER_SECONDS = 60    # a row that takes longer hangs
 SPIN_SECONDS = 0.008   # OpenMP's threads spin for some milliseconds after their work, on CPUs that the next arm needs
 
@@ -81,6 +82,10 @@ class Sample:
     preempted: int = 0
 
 
+class Unservable(Exception):
+    """This build cannot be asked: it lacks the program, or the program is older than the protocol."""
+
+
 class Server:
     """A benchmark program that serves."""
 
@@ -91,11 +96,15 @@ class Server:
         self.buffer = b""
         try:
             self.hello = self._answer()
-            if "serves" not in self.hello:
-                raise PerfError(f"{shlex.join(self.command)} answered {self.hello}")
+        except PerfError as failure:
+            self.close()
+            raise Unservable(f"it does not serve rows: {failure}") from None
         except BaseException:
             self.close()
             raise
+        if self.hello.get("protocol") != PROTOCOL:
+            self.close()
+            raise Unservable(f"it serves by protocol {self.hello.get('protocol')}, not {PROTOCOL}")
 
     def _died(self, what):
         self.process.kill()
@@ -160,7 +169,7 @@ class Arm:
         if program not in self.servers:
             path = self.binaries / program
             if not path.exists():
-                raise FileNotFoundError(f"{self.name} has no {program}")
+                raise Unservable(f"there is no {program}")
             shapes = self.binaries.parent / "shapes" / f"{program.removeprefix('bench_')}.txt"
             self.servers[program] = Server(path, [f"--shapes={shapes}"] if shapes.exists() else [])
         return self.servers[program]

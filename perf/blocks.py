@@ -2,6 +2,7 @@
 one of the six orders, drawn anew), so that drift cancels; rows come in random order. Processes live for a few blocks, since where
 their pages landed is noise as well. The number of blocks is fixed before anything is measured; only time can cut it short."""
 import itertools
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ ARMS = ("base", "head", "again")
 SLOTS = 2          # visits of a block to each arm
 LIFE = 4           # blocks between new processes
 LEAST_PASSES, MOST_PASSES = 3, 256
-SHORT_SLOT = 0.004  # seconds of a turn, at least
 
 
 @dataclass
@@ -22,8 +22,8 @@ class Measured:
     """A row and what became of it."""
     row: arm_module.Row
     passes: int = 1            # of one turn, the same for every arm
-    pass_seconds: float = 0.0  # at calibration
-    turn_seconds: float = 0.0  # of one turn, preparation included
+    turn_seconds: float = 0.0   # of one turn at calibration, preparation included, by the wall clock
+    first_seconds: float = 0.0  # of the first turn of a process
     reason: str = ""           # why it is not measured
     blocks: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)  # {arm: {"counters", "label"}}
@@ -75,12 +75,15 @@ def calibrate(bench, rows, say=lambda text: None):
         measured.append(entry)
         for name in ("base", "head"):
             try:
-                # The first turn verifies and warms up.
-                for entry.passes in (1, 1 if row.kind == "job" else LEAST_PASSES):
+                # The first turn verifies the result.
+                for turn, entry.passes in enumerate((1, 1 if row.kind == "job" else LEAST_PASSES)):
+                    start = time.monotonic()
                     sample = _turn(bench, entry, name)
+                    if turn == 0:
+                        entry.first_seconds = time.monotonic() - start
                     if sample.reason:
                         break
-            except FileNotFoundError as missing:
+            except arm_module.Unservable as missing:
                 sample = arm_module.Sample([], reason=str(missing))
             if sample.reason:
                 entry.reason = f"{name}: {sample.reason}"
@@ -88,28 +91,50 @@ def calibrate(bench, rows, say=lambda text: None):
                 break
             entry.facts[name] = facts_of(sample)
             if name == "base":
-                entry.pass_seconds = statistics.typical(sample.passes)
-                entry.turn_seconds = sample.seconds
+                entry.turn_seconds = time.monotonic() - start
     return measured
 
 
-def divide(measured, seconds, blocks):
-    """Choose each row's passes so that all blocks take about `seconds`. Returns the seconds expected."""
+@dataclass
+class Plan:
+    """How the time is spent, decided at calibration and not revised by what is measured."""
+    blocks: int
+    seconds: float  # expected
+
+
+def _turns(entries, blocks):
+    return len(ARMS) * SLOTS * blocks * sum(entry.turn_seconds for entry in entries)
+
+
+def _renewals(entries, blocks):
+    """Every new process verifies each of its rows once."""
+    return len(ARMS) * math.ceil(blocks / LIFE) * sum(entry.first_seconds for entry in entries)
+
+
+def plan(measured, seconds, wanted, needed):
+    """Choose the number of blocks, `wanted` at most and needed(rows) at least, and every row's passes, so that all takes about
+    `seconds`. Where even the least is too much, as on a busy machine, the costliest rows are left out and say so."""
     active = [entry for entry in measured if not entry.reason]
-    turns = len(ARMS) * SLOTS * blocks
-    jobs = sum(entry.turn_seconds for entry in active if entry.row.kind == "job") * turns
+    while active:
+        least = min(wanted, needed(sum(entry.row.kind != "control" for entry in active)))
+        fitting = [blocks for blocks in range(wanted, least - 1, -1) if _turns(active, blocks) + _renewals(active, blocks) <= seconds]
+        if fitting or len(active) == 1:
+            blocks = fitting[0] if fitting else least
+            break
+        costliest = max(active, key=lambda entry: entry.turn_seconds)
+        costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {least} blocks in the time given"
+        active.remove(costliest)
+    else:
+        return Plan(0, 0.0)
+    spare = max(0.0, seconds - _turns(active, blocks) - _renewals(active, blocks))
     rows = [entry for entry in active if entry.row.kind != "job"]
-    share = max(0.0, seconds - jobs) / max(1, len(rows)) / turns
-    total = jobs
-    for entry in active:
-        if entry.row.kind == "job":
-            entry.passes = 1
-            continue
-        # Besides its passes a turn has its preparation, and for the kernels a trial of the ceiling after every pass.
-        each = max(entry.turn_seconds / LEAST_PASSES, entry.pass_seconds, 1e-6)
-        entry.passes = max(LEAST_PASSES, min(MOST_PASSES, round(max(share, SHORT_SLOT) / each)))
-        total += entry.passes * each * turns
-    return total
+    for entry in rows:
+        # Beside its passes a turn has its preparation, and for the kernels a trial of the ceiling after every pass.
+        each = max(entry.turn_seconds / entry.passes, 1e-6)
+        more = spare / len(rows) / (len(ARMS) * SLOTS * blocks) / each
+        entry.passes = min(MOST_PASSES, entry.passes + int(more))
+        entry.turn_seconds = entry.passes * each
+    return Plan(blocks, _turns(active, blocks) + _renewals(active, blocks))
 
 
 def _block(bench, entry, order):

@@ -32,7 +32,10 @@ from perf import arms, blocks, environment, explain, export, facts, session, sna
 from perf.programs import ROOT, PerfError
 
 EXACT_STATUS = verdict.STATUS["facts differ"]
-CONFIRM_SHARE = 0.25  # of the time, kept for the confirmation
+CONFIRM_SHARE = 0.25       # of the time, kept for the confirmation
+LEAST_CONFIRM_SECONDS = 10
+LATE = 1.25                # times what was planned, after which no block is begun
+SPARE_BLOCKS = 1           # outliers at either end of an interval, at least
 
 
 def percentage(text):
@@ -101,11 +104,11 @@ def reproduce(arguments, name):
 def choose_rows(arguments, bench):
     """The rows of this machine, from what base's and head's programs say of it."""
     rows = arms.read_rows(arguments.row_file)
-    hello = None
-    for row in rows:
-        if row.kind != "job" and hello is None:
-            hello = bench.arms["head"].server(row.program).hello
-    isa, cpus = hello["isa_widest"], hello["cpus_allowed"]
+    try:
+        hello = bench.arms["head"].server(next(row.program for row in rows if row.kind != "job")).hello
+        isa, cpus = hello["isa_widest"], hello["cpus_allowed"]
+    except (arms.Unservable, StopIteration):
+        isa, cpus = "avx2", len(os.sched_getaffinity(0))
     wanted = re.compile(arguments.rows)
     expanded = arms.expand(rows, isa, cpus)
     chosen = [row for row in expanded if row.kind == "control" or wanted.search(row.name)]
@@ -120,21 +123,25 @@ def measure(arguments, bench, rows, generator, rules):
     active = [entry for entry in measured if not entry.reason and entry.row.kind != "control"]
     if not active:
         return measured, [record(arguments, entry, []) for entry in measured], took
-    needed = statistics.blocks_needed(len(active), arguments.alpha)
-    if arguments.blocks < needed:
-        raise PerfError(f"--blocks {arguments.blocks}: {len(active)} rows need {needed} at least for an interval", 2)
+    needed = lambda count: statistics.blocks_needed(max(1, count), arguments.alpha, SPARE_BLOCKS)
+    if arguments.blocks < needed(1):
+        raise PerfError(f"--blocks {arguments.blocks}: at least {needed(1)} are needed for any interval", 2)
     share = arguments.seconds * (1 - CONFIRM_SHARE)
-    took["expected_seconds"] = blocks.divide(measured, share - took["calibration_seconds"], arguments.blocks)
-    found = blocks.run(bench, measured, arguments.blocks, generator, start + share * 1.2, progress("measuring"))
+    plan = blocks.plan(measured, share - took["calibration_seconds"], arguments.blocks, needed)
+    took["expected_seconds"], took["blocks"] = plan.seconds, plan.blocks
+    for entry in measured:
+        if entry.reason.startswith("left out"):
+            say(f"{entry.row.name} is {entry.reason}")
+    found = blocks.run(bench, measured, plan.blocks, generator, start + share * LATE, progress("measuring"))
     took["first_seconds"] = time.monotonic() - start
     records = [record(arguments, entry, found.get(entry.row.name, [])) for entry in measured]
     suspects = verdict.first_round(records, rules)
     again = [entry for entry in measured if entry.row.name in suspects or (suspects and entry.row.kind == "control")]
     if suspects:
         say(f"confirming {', '.join(suspects)}")
-        left = max(10.0, start + arguments.seconds - time.monotonic())
-        blocks.divide(again, left * 0.8, arguments.blocks)
-        confirmed = blocks.run(bench, again, arguments.blocks, generator, time.monotonic() + left, progress("confirming"))
+        left = max(LEAST_CONFIRM_SECONDS, start + arguments.seconds - time.monotonic())
+        second = blocks.plan(again, left, arguments.blocks, needed)
+        confirmed = blocks.run(bench, again, second.blocks, generator, time.monotonic() + left * LATE, progress("confirming"))
         for each in records:
             if each["name"] in confirmed and each["kind"] != "control":
                 each["confirmation"] = confirmed[each["name"]]
