@@ -1,5 +1,5 @@
 """Measuring in blocks: within a block every row visits the three arms there and back again (base, head, again, again, head, base in
-one of the six orders, drawn anew), so that drift cancels; rows come in random order. Processes live for a few blocks, since where
+one of the six orders, drawn anew), so that drift favours no arm; rows come in random order. Processes live for a few blocks, since where
 their pages landed is noise as well. The number of blocks is fixed before anything is measured; only time can cut it short."""
 import itertools
 import math
@@ -148,7 +148,7 @@ def _block(bench, entry, order):
             entry.reason = f"{name}: {sample.reason}"
             return None
         passes[name] += sample.passes
-    return {name: statistics.typical(values) for name, values in passes.items()}
+    return {name: statistics.undisturbed(values) for name, values in passes.items()}
 
 
 def _in_turn(active, generator):

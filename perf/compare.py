@@ -207,7 +207,7 @@ def run(arguments):
         if each["judgement"]["verdict"] in (verdict.REGRESSED, verdict.IMPROVED) and each["kind"] != "control":
             each["moved"] = explain.explain(each, judged, [r for r in records if r["kind"] != "control"],
                                             document["facts"]["differ"], base, head)
-    document["took"] = {"build_seconds": round(built, 1), **{key: round(value, 1) for key, value in took.items()},
+    document["took"] = {"build_seconds": round(built, 1), **{key: round(value, 1) if isinstance(value, float) else value for key, value in took.items()},
                         "total_seconds": round(time.monotonic() - clock, 1)}
     return finish(arguments, document)
 

@@ -106,7 +106,7 @@ def _facts_lines(document):
 
 def _footer(document):
     took, plan = document["took"], document["plan"]
-    lines = [f"{plan['blocks']} blocks, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
+    lines = [f"{took.get('blocks', 0)} blocks, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
              f"measuring {took.get('seconds', took.get('first_seconds', 0)):.0f} s, in all {took['total_seconds']:.0f} s"]
     if document["arms"].get("identical_programs"):
         lines.append("The programs of both sides are identical, byte for byte.")

@@ -113,7 +113,7 @@ def _judge_alone(row, rules, count, p):
     elif low < -threshold or high > threshold:
         result.reason = "the interval reaches beyond the threshold"
     elif threshold > rules.vague * rules.practical:
-        result.reason = (f"the machine is too noisy: two copies of base may be {100 * result.floor:.1f} % apart")
+        result.reason = f"the machine is too noisy: two copies of base may be {100 * result.floor:.1f} % apart"
     else:
         result.verdict, result.reason = EQUIVALENT, f"within {100 * result.threshold:.1f} %"
     return result

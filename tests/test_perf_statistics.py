@@ -1,0 +1,257 @@
+"""The statistics of perf/ on data whose truth is known. Seeds are fixed: a failure is a defect, not bad luck."""
+import math
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from perf import blocks, statistics, verdict  # noqa: E402
+from perf.arms import Row, Sample  # noqa: E402
+
+SEED = 20260131
+
+
+def cauchy(generator):
+    return math.tan(math.pi * (generator.random() - 0.5))
+
+
+LAWS = {
+    "normal": lambda g: g.gauss(0, 1),
+    "heavy tails": cauchy,
+    "skewed": lambda g: math.exp(g.gauss(0, 1.5)) - 1,
+    "two humps": lambda g: g.choice((-1, 1)) * (1 + 0.1 * g.gauss(0, 1)),
+}
+
+
+def test_order_statistics_are_those_of_the_tables():
+    # Dixon and Massey's table of distribution-free limits of the median: n, ranks from either end, confidence.
+    for n, k, coverage in ((6, 1, 0.96875), (10, 2, 0.97852), (15, 4, 0.96484), (20, 6, 0.95861), (25, 8, 0.95671)):
+        low, high, covered = statistics.sign_interval(range(1, n + 1), 0.05)
+        assert (low, high) == (k, n + 1 - k)
+        assert covered == pytest.approx(coverage, abs=5e-6)
+    assert statistics.sign_interval(range(5), 0.05) is None
+
+
+def test_sign_test_is_the_binomial_tail():
+    assert statistics.p_above([1] * 10, 0) == pytest.approx(2**-10)
+    assert statistics.p_above([1] * 9 + [-1], 0) == pytest.approx(11 * 2**-10)
+    assert statistics.p_above([-1] * 10, 0) == 1
+    assert statistics.p_above([0] * 10, 0) == 1, "ties count against"
+    assert statistics.p_below([-1] * 8, 0) == pytest.approx(2**-8)
+
+
+def test_interval_and_test_agree():
+    generator = random.Random(SEED)
+    for _ in range(300):
+        values = [generator.gauss(0.6, 1) for _ in range(20)]
+        low, _, covered = statistics.sign_interval(values, 0.05)
+        assert (low > 0) == (statistics.p_above(values, 0) <= (1 - covered) / 2 + 1e-12)
+
+
+def test_blocks_needed():
+    # Two-sided: n >= 1 + log2(rows / alpha).
+    for rows, n in ((1, 6), (10, 9), (30, 11), (100, 12)):
+        assert statistics.blocks_needed(rows, 0.05) == n
+        assert statistics.sign_interval(range(n), 0.05 / rows) is not None
+        assert statistics.sign_interval(range(n - 1), 0.05 / rows) is None
+    n = statistics.blocks_needed(14, 0.05, spare=1)
+    assert statistics.sign_interval(range(n), 0.05 / 14)[0] == 1, "the smallest value is left out"
+
+
+def test_holm():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+@pytest.mark.parametrize("law", ["normal", "heavy tails", "skewed", "two humps"])
+@pytest.mark.parametrize("n", [10, 13, 20])
+def test_interval_covers(law, n):
+    generator = random.Random(SEED + n)
+    trials, inside, nominal = 2000, 0, None
+    for _ in range(trials):
+        low, high, nominal = statistics.sign_interval([LAWS[law](generator) for _ in range(n)], 0.05)
+        inside += low <= 0 <= high
+    error = math.sqrt(nominal * (1 - nominal) / trials)
+    assert nominal >= 0.95
+    assert abs(inside / trials - nominal) < 4 * error, "exact, neither short nor generous"
+
+
+def test_undisturbed_pass_ignores_what_neighbours_take():
+    generator = random.Random(SEED)
+    for _ in range(200):
+        passes = [1 + 0.01 * generator.random() + (5 * generator.random() if generator.random() < 0.6 else 0) for _ in range(24)]
+        assert statistics.undisturbed(passes) < 1.01
+
+
+def test_effect_and_floor_are_uncorrelated():
+    generator = random.Random(SEED)
+    pairs = []
+    for _ in range(4000):
+        base, again, head = (math.exp(generator.gauss(0, 0.1)) for _ in range(3))
+        effect, same = statistics.differences([{"base": base, "again": again, "head": head}])
+        pairs.append((effect[0], same[0]))
+    correlation = sum(a * b for a, b in pairs) / math.sqrt(sum(a * a for a, _ in pairs) * sum(b * b for _, b in pairs))
+    assert abs(correlation) < 4 / math.sqrt(len(pairs))
+
+
+# ------------------------------------------------------------------------------------------------------- rows of known truth
+
+def synthetic_rows(generator, effects, count, noise):
+    """Rows whose arms differ by `effects` (log ratios), each block with noise of its own and a level that all arms share."""
+    rows = []
+    for i, effect in enumerate(effects):
+        made = []
+        for _ in range(count):
+            level = cauchy(generator)
+            level = max(-3.0, min(3.0, level))
+            arms = {arm: level + noise(generator) for arm in ("base", "again", "head")}
+            arms["head"] += effect
+            made.append({arm: math.exp(value) for arm, value in arms.items()})
+        rows.append({"name": f"row {i}", "kind": "row", "blocks": made})
+    return rows
+
+
+def judged(generator, effects, noise, count=20):
+    rules = verdict.Rules()
+    rows = synthetic_rows(generator, effects, count, noise)
+    suspects = verdict.first_round(rows, rules)
+    fresh = {row["name"]: row["blocks"] for row in synthetic_rows(generator, effects, count, noise)}
+    for row in rows:
+        if row["name"] in suspects:
+            row["confirmation"] = fresh[row["name"]]
+    return verdict.judge(rows, rules), suspects
+
+
+NOISES = {
+    "quiet": lambda g: g.gauss(0, 0.005),
+    "normal": lambda g: g.gauss(0, 0.015),
+    "heavy tails": lambda g: max(-1.0, min(1.0, 0.005 * cauchy(g))),
+    "loud": lambda g: g.gauss(0, 0.2),
+}
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_false_alarms(noise):
+    """14 rows without a difference: any verdict but "equivalent" or "inconclusive" in at most 1 of 20 comparisons."""
+    generator = random.Random(SEED)
+    trials = 60
+    false = sum(any(j.verdict in ("regressed", "improved") for j in judged(generator, [0.0] * 14, NOISES[noise])[0].values())
+                for _ in range(trials))
+    assert false <= trials / 20
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_false_alarms_at_the_threshold(sign):
+    """The least favourable truth, every row exactly on the threshold: the first set of blocks alone keeps alpha for all rows."""
+    generator = random.Random(SEED)
+    trials, rules = 300, verdict.Rules()
+    false = sum(bool(verdict.first_round(synthetic_rows(generator, [sign * rules.practical] * 14, 20, NOISES["quiet"]), rules))
+                for _ in range(trials))
+    assert false / trials <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+
+
+@pytest.mark.parametrize("noise", ["quiet", "normal", "heavy tails"])
+def test_power(noise):
+    """One of 14 rows is 10 % slower: named, and only it, in at least 19 of 20 comparisons."""
+    generator = random.Random(SEED)
+    trials, found = 60, 0
+    for _ in range(trials):
+        result, _ = judged(generator, [math.log(1.1)] + [0.0] * 13, NOISES[noise])
+        found += [name for name, j in result.items() if j.verdict == "regressed"] == ["row 0"]
+    assert found >= 0.95 * trials
+
+
+def test_a_loud_machine_vouches_for_nothing():
+    generator = random.Random(SEED)
+    result, _ = judged(generator, [0.0] * 5, NOISES["loud"])
+    assert {j.verdict for j in result.values()} == {"inconclusive"}
+
+
+# ------------------------------------------------------------------------------------------------------------- the scheduler
+
+class FakeArm:
+    def __init__(self, bench, name):
+        self.bench, self.name = bench, name
+
+    def run(self, row, passes):
+        return self.bench.turn(self.name, row, passes)
+
+
+class FakeBench:
+    """Arms on a machine that gets slower with every pass, with stolen time slices: no clock and no process."""
+
+    def __init__(self, factors, drift=0.0, stolen=0.0):
+        self.factors, self.drift, self.stolen = factors, drift, stolen
+        self.generator, self.count, self.log, self.renewals = random.Random(SEED), 0, [], 0
+        self.arms = {}
+
+    def renew(self, order):
+        assert sorted(order) == sorted(blocks.ARMS)
+        self.renewals += 1
+        self.arms = {name: FakeArm(self, name) for name in order}
+
+    def turn(self, name, row, passes):
+        self.log.append((row.name, name, passes))
+        made = []
+        for _ in range(passes):
+            seconds = 1e-3 * self.factors.get(name, 1.0) * math.exp(self.drift * self.count)
+            seconds += 4e-3 * self.generator.random() if self.generator.random() < self.stolen else 0
+            self.count += 1
+            made.append(seconds)
+        return Sample(made, sum(made))
+
+
+def entries(*names):
+    return [blocks.Measured(Row("row", "bench_kernels", name, ("kernels",)), passes=4) for name in names]
+
+
+def test_blocks_go_there_and_back_again():
+    bench = FakeBench({})
+    found = blocks.run(bench, entries("a/t:1", "b/t:1"), 8, random.Random(SEED))
+    assert {name: len(each) for name, each in found.items()} == {"a/t:1": 8, "b/t:1": 8}
+    assert bench.renewals == 2
+    orders = set()
+    for i in range(0, len(bench.log), 6):
+        block = bench.log[i:i + 6]
+        assert len({row for row, _, _ in block}) == 1 and len({passes for _, _, passes in block}) == 1
+        visits = [arm for _, arm, _ in block]
+        assert visits == visits[::-1] and sorted(visits[:3]) == sorted(blocks.ARMS)
+        orders.add(tuple(visits))
+    assert len(orders) > 3, "the lead is random"
+    again = FakeBench({})
+    blocks.run(again, entries("a/t:1", "b/t:1"), 8, random.Random(SEED))
+    assert again.log == bench.log, "the seed decides the order"
+
+
+@pytest.mark.parametrize("stolen", [0.0, 0.25])
+def test_drift_cancels(stolen):
+    """A machine that is 2.7 times as slow in the end: arms of a block are up to 24 passes apart."""
+    bench = FakeBench({"head": 1.1}, drift=1 / 480, stolen=stolen)
+    found = blocks.run(bench, entries("a/t:1"), 20, random.Random(SEED))["a/t:1"]
+    effect, same = statistics.differences(found)
+    assert statistics.median(effect) == pytest.approx(math.log(1.1), abs=0.02)
+    assert statistics.median(same) == pytest.approx(0, abs=0.02)
+
+
+def test_plan_keeps_to_the_time():
+    needed = lambda count: statistics.blocks_needed(max(1, count), 0.05, 1)
+    rows = entries(*(f"r{i}/t:1" for i in range(14)))
+    for entry in rows:
+        entry.turn_seconds, entry.first_seconds, entry.passes = 0.02, 0.05, 3
+    plan = blocks.plan(rows, 75, 20, needed)
+    assert plan.blocks == 20 and plan.seconds <= 75 and all(entry.passes > 3 for entry in rows)
+    for entry in rows:
+        entry.turn_seconds, entry.first_seconds, entry.passes = 0.04, 0.1, 3
+    rows[3].turn_seconds = 5.0
+    plan = blocks.plan(rows, 60, 20, needed)
+    assert rows[3].reason and not any(entry.reason for entry in rows if entry is not rows[3])
+    assert needed(13) <= plan.blocks < 20 and plan.seconds <= 60
+
+
+def test_deadline_stops_all_rows_alike():
+    bench = FakeBench({})
+    found = blocks.run(bench, entries("a/t:1", "b/t:1"), 50, random.Random(SEED), deadline=0.0)
+    assert {len(each) for each in found.values()} == {0}
