@@ -10,6 +10,7 @@
 
 enum { MAX_THREADS = 4096, FIRST_TRIALS = 20 };
 
+static bool without_ceilings;
 static double best[CEILINGS_ISA_COUNT][MAX_THREADS + 1]; /* 0: not measured yet */
 
 static struct {
@@ -19,6 +20,10 @@ static struct {
     rhm_ceilings_trial *ceiling; /* of the same, or NULL */
     uint64_t rounds;
 } now;
+
+void session_no_ceilings(void) {
+    without_ceilings = true;
+}
 
 void session_engine_clear(void) {
     rhm_ceilings_trial_destroy(now.ceiling);
@@ -39,7 +44,7 @@ rhm_status session_engine(rhm_engine **out, rhm_isa isa, int threads, rhm_error 
         }
         now.isa = isa;
         now.threads = threads;
-        if (rhm_ceilings_trial_fma(&now.ceiling, isa, CEILINGS_F32, threads, NULL) == RHM_OK)
+        if (!without_ceilings && rhm_ceilings_trial_fma(&now.ceiling, isa, CEILINGS_F32, threads, NULL) == RHM_OK)
             now.rounds = rhm_ceilings_trial_rounds(now.ceiling);
         else
             now.ceiling = NULL;

@@ -19,6 +19,10 @@ rhm_status session_engine(rhm_engine **out, rhm_isa isa, int threads, rhm_error 
  */
 void session_ceiling_trial(void);
 
+/* Make none of these trials: for a program whose rows are compared with those of another build, not with the machine.
+ */
+void session_no_ceilings(void);
+
 /* The best of these trials so far in this process, operations per second; NaN when it could not be measured. */
 double session_ceiling(void);
 

@@ -92,6 +92,7 @@ static rhm_status print(FILE *answers, json_t *answer, rhm_error *error) {
 
 rhm_status session_serve(FILE *requests, FILE *answers, rhm_error *error) {
     char line[LINE_NBYTES];
+    session_no_ceilings();
     rhm_status status =
         print(answers,
               json_pack("{s:s, s:i, s:s, s:s, s:i}", "serves", program_invocation_short_name, "protocol", PROTOCOL,

@@ -129,7 +129,7 @@ def plan(measured, seconds, wanted, needed):
     spare = max(0.0, seconds - _turns(active, blocks) - _renewals(active, blocks))
     rows = [entry for entry in active if entry.row.kind != "job"]
     for entry in rows:
-        # Beside its passes a turn has its preparation, and for the kernels a trial of the ceiling after every pass.
+        # Beside its passes a turn has its preparation.
         each = max(entry.turn_seconds / entry.passes, 1e-6)
         more = spare / len(rows) / (len(ARMS) * SLOTS * blocks) / each
         entry.passes = min(MOST_PASSES, entry.passes + int(more))

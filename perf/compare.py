@@ -50,7 +50,7 @@ def add_arguments(parser):
     parser.add_argument("head", nargs="?", help="commit that is compared (default: the work tree as it is)")
     parser.add_argument("--rows", default="", metavar="REGEX", help="only rows whose name has a match, and the controls")
     parser.add_argument("--row-file", type=Path, default=arms.ROWS, metavar="FILE", help="rows to measure (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=100, metavar="S",
+    parser.add_argument("--seconds", type=float, default=120, metavar="S",
                         help="for the measurement with its confirmation, without builds and facts (default: %(default)g)")
     parser.add_argument("--blocks", type=int, default=20, metavar="N", help="of every row (default: %(default)d)")
     parser.add_argument("--threshold", type=percentage, default=5.0, metavar="PERCENT",
