@@ -11,6 +11,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 COMMANDS = {
     "scaling": "speed-up with threads, strong and weak, and with their placement",
     "compare": "two commits, interleaved: what regressed, improved, stayed equal",
+    "rates": "how often compare would be wrong on noise that it recorded",
     "profile": "the whole job by stage, thread and NUMA node against the roofline model",
     "peers": "the same job in PyTorch, NumPy and scikit-learn",
     "bench": "kernels and sampling with the ceilings of the same session",
