@@ -2,11 +2,12 @@
 #include <stddef.h>
 
 #include "cli/instance.h"
-#include "cli/plan.h"
 #include "cli/report.h"
 #include "cli/running.h"
 #include "cli/table.h"
 #include "core/fail.h"
+#include "learner/forecast.h"
+#include "learner/trainer.h"
 #include "rhm/theory.h"
 
 static const rhm_option own[] = {{.name = "json",
@@ -23,6 +24,10 @@ typedef struct planning {
     rhm_theory_problem problem;
     rhm_train_options options;
     uint32_t levels;
+    rhm_engine *engine;
+    rhm_progress_bar bar;
+    rhm_forecast stage[RHM_MAX_LEVELS + 1];
+    double test_seconds, base_nbytes;
 } planning;
 
 static double total(const planning *p, double (*of)(const planning *p, uint32_t level)) {
@@ -30,10 +35,6 @@ static double total(const planning *p, double (*of)(const planning *p, uint32_t 
     for (uint32_t level = 1; level <= p->levels; level++)
         sum += of(p, level);
     return sum;
-}
-
-static rhm_plan_stage stage_of(const planning *p, uint32_t level) {
-    return rhm_plan(p->grammar, &p->analysis, &p->options, level);
 }
 
 static double printed(const planning *p, uint32_t level) {
@@ -45,14 +46,19 @@ static double corrected(const planning *p, uint32_t level) {
 }
 
 static double practical(const planning *p, uint32_t level) {
-    return stage_of(p, level).samples;
+    return p->stage[level].samples;
 }
 
 static double largest_nbytes(const planning *p) {
     double most = 0;
     for (uint32_t level = 1; level <= p->levels; level++)
-        most = fmax(most, stage_of(p, level).nbytes);
-    return most;
+        most = fmax(most, p->stage[level].nbytes);
+    return most + p->base_nbytes;
+}
+
+static double seconds(const planning *p, uint32_t level) {
+    const rhm_forecast *s = &p->stage[level];
+    return s->draw_seconds + s->embed_seconds + s->fit_seconds;
 }
 
 static void print_theory(const planning *p) {
@@ -71,19 +77,20 @@ static void print_theory(const planning *p) {
 
 static void print_practice(const planning *p) {
     printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
-    printf("%5s %11s %11s %11s %11s %11s %6s %6s %6s %10s\n", "level", "first N", "wanted N", "N", "possible",
-           "distinct", "width", "fit", "ridges", "MiB");
+    printf("%5s %7s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s\n", "level", "draw", "first N", "wanted N", "N",
+           "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds");
     for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_plan_stage s = stage_of(p, level);
-        printf("%5u %11.4g %11.4g %11.4g %11.4g %11.4g %6u %6s %6s %10.1f%s\n", level, s.first_samples,
-               s.wanted_samples, s.samples, s.possible, s.distinct, s.width, rhm_route_name(s.route),
-               rhm_route_name(s.ridge_route), s.nbytes / 0x1p20, s.capped ? "  fewer than wanted" : "");
+        const rhm_forecast s = p->stage[level];
+        printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f%s\n", level,
+               s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.first_samples, s.wanted_samples, s.samples,
+               s.possible, s.distinct, s.width, s.fits, rhm_route_name(s.route), rhm_route_name(s.ridge_route),
+               s.nbytes / 0x1p20, seconds(p, level), s.capped ? "  fewer than wanted" : "");
     }
-    printf("  sum %35.4g samples, at most %.1f MiB at a time beside the program itself\n"
-           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
-           "passes "
-           "over the patches, or by\n  forming it once (gram)\n",
-           total(p, practical), largest_nbytes(p) / 0x1p20);
+    printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n"
+           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by passes\n"
+           "  over the patches, or by forming it once (gram)\n",
+           total(p, practical), largest_nbytes(p) / 0x1p20, total(p, seconds) + p->test_seconds,
+           rhm_engine_describe(p->engine).threads, rhm_engine_describe(p->engine).threads == 1 ? "" : "s");
 }
 
 static json_t *describe_theory(const planning *p) {
@@ -116,10 +123,11 @@ static json_t *describe_theory(const planning *p) {
 static json_t *describe_practice(const planning *p) {
     json_t *levels = json_array();
     for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_plan_stage s = stage_of(p, level);
+        const rhm_forecast s = p->stage[level];
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:s, s:s, s:o}",
+        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}}",
                                                 "level", (int)level,
+                                                "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                                                 "first_samples", rhm_json_number(s.first_samples),
                                                 "wanted_samples", rhm_json_number(s.wanted_samples),
                                                 "samples", rhm_json_number(s.samples),
@@ -127,13 +135,20 @@ static json_t *describe_practice(const planning *p) {
                                                 "possible_patches", rhm_json_number(s.possible),
                                                 "distinct_patches", rhm_json_number(s.distinct),
                                                 "width", (int)s.width,
+                                                "fits", rhm_json_number(s.fits),
                                                 "route", rhm_route_name(s.route),
                                                 "ridge_route", rhm_route_name(s.ridge_route),
-                                                "memory_bytes", rhm_json_number(s.nbytes)));
+                                                "memory_bytes", rhm_json_number(s.nbytes),
+                                                "seconds",
+                                                "draw", rhm_json_number(s.draw_seconds),
+                                                "embed", rhm_json_number(s.embed_seconds),
+                                                "fit", rhm_json_number(s.fit_seconds)));
         /* clang-format on */
     }
-    return json_pack("{s:o, s:o, s:o}", "levels", levels, "samples", rhm_json_number(total(p, practical)),
-                     "memory_bytes", rhm_json_number(largest_nbytes(p)));
+    return json_pack("{s:o, s:o, s:o, s:o, s:i}", "levels", levels, "samples", rhm_json_number(total(p, practical)),
+                     "memory_bytes", rhm_json_number(largest_nbytes(p)), "seconds",
+                     rhm_json_number(total(p, seconds) + p->test_seconds), "threads",
+                     rhm_engine_describe(p->engine).threads);
 }
 
 static json_t *describe_instance(const planning *p) {
@@ -148,7 +163,15 @@ static json_t *describe_instance(const planning *p) {
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(rhm_instance_build(&p->grammar, &p->analysis, settings, error));
     p->levels = rhm_grammar_shape(p->grammar)->levels;
+    p->options.draw = (rhm_draw)settings->training.draw;
+    p->options.raw = settings->training.distinct != 0;
+    p->options.seed = settings->instance.seed;
     RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
+    RHM_TRY(rhm_train_options_resolve(&p->options, &p->options, p->levels, error));
+    RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
+    RHM_TRY(rhm_forecast_training(p->stage, &p->test_seconds, p->engine, p->grammar, &p->analysis, &p->options, error));
+    rhm_progress_clear(&p->bar);
+    p->base_nbytes = (double)rhm_report_peak_rss_nbytes();
     p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
     if (settings->json)
         return rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:o}", "schema", "rhm-plan/1", "version", rhm_version(),
@@ -164,6 +187,8 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     planning p = {0};
     const rhm_status status = work(&p, settings, error);
+    rhm_progress_clear(&p.bar);
+    rhm_engine_destroy(p.engine);
     rhm_analysis_clear(&p.analysis);
     rhm_grammar_destroy(p.grammar);
     return status;
@@ -175,8 +200,9 @@ const rhm_command rhm_command_plan = {
     .summary = "the theorem's constants and what training would take",
     .description =
         "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
-        "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches and memory of a "
-        "practical run.",
-    .groups = {&rhm_instance_options, &rhm_budget_options, &own_options},
+        "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory and time of "
+        "a practical run on this machine, from rates measured now.",
+    .groups = {&rhm_instance_options, &rhm_budget_options, &rhm_draw_options, &rhm_thread_options, &rhm_kernel_options,
+               &own_options},
     .run = run,
 };

@@ -8,14 +8,10 @@
 #include "core/fail.h"
 
 enum {
-    FIRST_WIDTH = 1024,
     SAMPLES_PER_RULE = 16, /* N = c V m^l: the field's scaling law, with a modest constant */
     SAMPLES_PER_NOISE = 8,
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
-    COMFORT = 1 << 18,       /* distinct patches up to which the full target is pursued */
-    MOST_DISTINCT = 1 << 27, /* distinct patches beyond which a search no longer asks for more samples */
-    MOST_REFINED = 1 << 18,  /* and beyond which bandwidth and ridge are searched last, when nothing else is left */
     MOST_STEPS = 8,          /* of a search along one axis */
     MOST_STALLS = 3,         /* enlargements in a row that may fail to help */
 };
@@ -60,7 +56,7 @@ static bool saturated(const search *s) {
 static double target(const search *s) {
     if (saturated(s))
         return RHM_SATURATED_GAP;
-    return rhm_patches_distinct(&s->stage->training.patches) > COMFORT ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
+    return rhm_patches_distinct(&s->stage->training.patches) > RHM_COMFORT ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
 }
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
@@ -157,30 +153,22 @@ uint64_t rhm_held_out_samples(uint64_t samples, uint64_t available) {
     return n < available ? n : available;
 }
 
-/*
- * The noise of the outputs, and so the radius, falls like N^(-1/2). Counts that are drawn cost nothing more once every
- * patch has occurred: then steps are as large as they like.
- */
-static uint64_t more_samples(const search *s, uint64_t samples) {
-    const double factor = target(s) / fmax(gap(&s->best), 0.1);
-    const double next = (double)samples * fmin(saturated(s) ? 1e4 : 8, fmax(2, 1.2 * factor * factor));
+uint64_t rhm_next_samples(uint64_t samples, double gap, double target, bool saturated) {
+    /* The noise of the outputs, and so the radius, falls like N^(-1/2). */
+    const double factor = target / fmax(gap, 0.1);
+    const double next = (double)samples * fmin(saturated ? 1e4 : 8, fmax(2, 1.2 * factor * factor));
     return next < 0x1p53 ? (uint64_t)next : UINT64_C(1) << 53;
 }
 
-/*
- * Samples for a first look: c V m^l, or more where the level below was hard: neighbouring outputs were `separation`
- * apart there, and are about sqrt(m) times as far apart here.
- */
-static uint64_t first_samples(const rhm_stage *stage, double separation) {
-    const rhm_task *task = stage->task;
-    const uint64_t usual = rhm_first_samples(task, stage->options, stage->level);
-    if (stage->options->samples[stage->level] || stage->level == task->levels || !(separation > 0))
+uint64_t rhm_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level, double separation) {
+    const uint64_t usual = rhm_first_samples(task, options, level);
+    if (options->samples[level] || level == task->levels || !(separation > 0))
         return usual;
-    const double rules = task->patches[stage->level] / task->parents[stage->level];
-    const double wanted = SAMPLES_PER_NOISE * task->patches[stage->level] / (rules * separation * separation);
-    return wanted <= (double)usual                        ? usual
-           : wanted < (double)stage->options->max_samples ? (uint64_t)wanted
-                                                          : stage->options->max_samples;
+    const double rules = task->patches[level] / task->parents[level];
+    const double wanted = SAMPLES_PER_NOISE * task->patches[level] / (rules * separation * separation);
+    return wanted <= (double)usual                 ? usual
+           : wanted < (double)options->max_samples ? (uint64_t)wanted
+                                                   : options->max_samples;
 }
 
 /* Bandwidth, ridge and width with which a search begins. */
@@ -188,7 +176,7 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
     const rhm_train_options *o = stage->options;
     const uint32_t level = stage->level;
     const double patches = stage->task->patches[level];
-    search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : FIRST_WIDTH};
+    search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : RHM_FIRST_WIDTH};
     if (s.width > o->max_width && !o->width)
         s.width = o->max_width;
     s.bandwidth = o->bandwidth[level] > 0            ? o->bandwidth[level]
@@ -199,7 +187,7 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
               : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
                                                    : FIRST_RIDGE / patches;
     s.most = o->max_samples < stage->training.stream.available ? o->max_samples : stage->training.stream.available;
-    s.samples = first_samples(stage, separation);
+    s.samples = rhm_first_look(stage->task, o, level, separation);
     if (s.samples > stage->training.stream.available)
         s.samples = stage->training.stream.available;
     s.widest_samples = s.samples;
@@ -219,11 +207,11 @@ static rhm_status look(search *s, rhm_error *error) {
     /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
     s->helped = gap(&s->best) > s->widest * fmax(LEAST_GAIN, sqrt(sqrt((double)s->samples / (double)s->widest_samples)));
     const size_t distinct = rhm_patches_distinct(&stage->training.patches);
-    s->can_draw = s->options->samples[stage->level] == 0 && s->samples < s->most && distinct < MOST_DISTINCT;
+    s->can_draw = s->options->samples[stage->level] == 0 && s->samples < s->most && distinct < RHM_MOST_DISTINCT;
     s->can_widen = s->options->width == 0 && s->width * 2 <= s->options->max_width;
     /* Far from the target, samples are what is missing; a search now would only be repeated with more of them. */
     const bool near = !s->helped || gap(&s->best) > target(s) / 2;
-    if (!good(s) && (!s->can_draw || (distinct <= MOST_REFINED && near)))
+    if (!good(s) && (!s->can_draw || (distinct <= RHM_MOST_REFINED && near)))
         RHM_TRY(refine(s, error));
     return RHM_OK;
 }
@@ -240,7 +228,7 @@ static const char *reason(const search *s) {
 static void enlarge(search *s) {
     s->widen_next = !s->helped && !s->widen_next;
     if (s->can_draw && (!s->widen_next || !s->can_widen)) {
-        const uint64_t next = more_samples(s, s->samples);
+        const uint64_t next = rhm_next_samples(s->samples, gap(&s->best), target(s), saturated(s));
         s->samples = next > s->most ? s->most : next;
     } else {
         s->width *= 2;

@@ -14,6 +14,13 @@
 #define RHM_COSTLY_GAP 1.25    /* where they cost minutes: levels above correct what is left */
 #define RHM_LEAST_GAP  1.0
 
+enum {
+    RHM_FIRST_WIDTH = 1024,
+    RHM_COMFORT = 1 << 18,       /* distinct patches up to which the full target is pursued */
+    RHM_MOST_REFINED = 1 << 18,  /* beyond which bandwidth and ridge are searched last, when nothing else is left */
+    RHM_MOST_DISTINCT = 1 << 27, /* beyond which a search no longer asks for more samples */
+};
+
 typedef struct rhm_choice {
     rhm_fit fit; /* the accepted one; owned */
     bool resolved;
@@ -29,6 +36,16 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
 
 /* Samples with which an automatic search begins. */
 uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level);
+
+/*
+ * The same once the level below is known: neighbouring outputs were `separation` apart there, and will be about sqrt(m)
+ * times as far apart here.
+ */
+uint64_t rhm_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level, double separation);
+
+/* Samples to go on with after `samples` gave a gap of `gap`. `saturated`: every patch has occurred and counts are
+ * drawn, so that more samples cost nothing. */
+uint64_t rhm_next_samples(uint64_t samples, double gap, double target, bool saturated);
 
 /* Validation samples that go with `samples` training samples. */
 uint64_t rhm_held_out_samples(uint64_t samples, uint64_t available);

@@ -1,0 +1,269 @@
+#include "learner/forecast.h"
+
+#include <math.h>
+
+#include "core/fail.h"
+#include "learner/coarse.h"
+#include "learner/gram.h"
+#include "learner/policy.h"
+#include "learner/rates.h"
+#include "learner/route.h"
+#include "learner/source.h"
+#include "rhm/theory.h"
+
+/*
+ * The gap of a fit is 2.5 sqrt(N rho^2 / (c |P_l|)). Measured at (8, 4, 2, 3..10), (16, 4, 2, 4..8) and others: c is 15
+ * to 32 at level L, whose inputs are exact, and about 20 at the lowest level that is sampled, whose inputs are nearly
+ * so; 40 to 400 above, where they carry the noise of the levels below.
+ */
+static const double EXACT_INPUTS = 24, NOISY_INPUTS = 120;
+static const double SATURATED_CEILING = 6; /* gap at which cross-talk takes over from noise */
+static const double REFINING_FITS = 7;     /* of a search along bandwidth and ridge */
+static const double REFINING_GAIN = 1.4;   /* of the gap */
+static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
+static const double CLUSTER_SECONDS = 2.5e-7; /* per point of at most 4096, cluster and coordinate: k-means restarts */
+static const double GROWTH = 1.5;             /* of lists that grow by doubling: on average, with the copy */
+
+typedef struct forecasting {
+    const rhm_engine *engine;
+    const rhm_grammar *grammar;
+    const rhm_shape *shape;
+    const rhm_analysis *analysis;
+    const rhm_train_options *options;
+    rhm_task task;
+    rhm_rates upper, bottom;
+    rhm_forecast *stage; /* [level] */
+} forecasting;
+
+static const rhm_rates *rates_of(const forecasting *f, uint32_t level) {
+    return level == f->shape->levels ? &f->bottom : &f->upper;
+}
+
+static double inputs_of(const forecasting *f, uint32_t level) {
+    return f->shape->branching * (double)(level == f->shape->levels ? f->shape->vocab[level] : f->shape->vocab[0]);
+}
+
+/* Distinct level-j patches under `samples` first level-`level` patches. */
+static double distinct_of(const forecasting *f, uint32_t level, uint32_t j, double samples) {
+    for (uint32_t k = level; k < j; k++)
+        samples *= f->shape->branching;
+    return rhm_theory_expected_distinct(rhm_theory_possible_patches(f->shape, j), samples);
+}
+
+static bool saturated(const rhm_forecast *s, double samples, double distinct) {
+    return s->draw == RHM_DRAW_COUNTS && samples >= 4 * distinct;
+}
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+static double embed_seconds(const forecasting *f, uint32_t level, double samples) {
+    double seconds = 0;
+    for (uint32_t j = level + 1; j <= f->shape->levels; j++)
+        seconds += distinct_of(f, level, j, samples) * f->stage[j].width * rates_of(f, j)->forward;
+    return seconds;
+}
+
+static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
+                          double solves) {
+    const rhm_rates *r = rates_of(f, s->level);
+    const double units = distinct * s->width, classes = f->shape->vocab[0], parents = f->shape->vocab[s->level - 1];
+    const double measuring = fmin(distinct_of(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
+                             fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
+    double seconds;
+    if (route == RHM_ROUTE_GRAM) {
+        const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
+        seconds = units * s->width * r->gram / solves + units * r->pass / solves + SOLVER_PASSES * product;
+    } else {
+        const double sample = (double)rhm_coarse_size((size_t)fmin(distinct, 1e15), s->width);
+        if (sample > 0)
+            seconds = SAMPLED_PASSES * (units * r->pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
+        else
+            seconds = units * (r->pass + SOLVER_PASSES * r->kept_pass);
+    }
+    return seconds + measuring;
+}
+
+static rhm_route route_of(const forecasting *f, const rhm_forecast *s, double distinct, double solves) {
+    const double sample = (double)rhm_coarse_size((size_t)fmin(distinct, 1e15), s->width);
+    const rhm_route_sizes sizes = {
+        .patches = distinct,
+        .width = s->width,
+        .classes = f->shape->vocab[0],
+        .inputs = inputs_of(f, s->level),
+        .products = sample > 0 && f->options->solver == RHM_CG ? rhm_coarse_passes(solves)
+                                                              : rhm_route_products(f->options->solver, solves),
+    };
+    return rhm_route_choose(&sizes);
+}
+
+/* Time to draw, from a short trial of the real thing. */
+static rhm_status time_draw(const forecasting *f, rhm_forecast *s, double samples, double *seconds, rhm_error *error) {
+    enum { TRIAL = 1 << 15 };
+    const uint64_t trial = samples < TRIAL ? (uint64_t)samples : TRIAL;
+    rhm_sampler *sampler;
+    rhm_patches patches;
+    RHM_TRY(rhm_sampler_create(&sampler, f->grammar, f->options->seed, error));
+    rhm_status status = rhm_patches_init(&patches, s->level, f->shape->levels, f->shape->branching, f->shape->vocab[0],
+                                         error);
+    const rhm_grammar_source source = {f->grammar, f->options->seed, sampler, rhm_stream(RHM_TRAINING, s->level)};
+    const double begin = rhm_seconds();
+    if (status == RHM_OK) {
+        patches.raw = f->options->raw;
+        status = s->draw == RHM_DRAW_COUNTS
+                     ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
+                     : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
+        const double cells = fmin(rhm_patches_table_cells(f->grammar, s->level), samples);
+        const double units = s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial) : samples / (double)trial;
+        *seconds += (rhm_seconds() - begin) * units;
+        rhm_patches_destroy(&patches);
+    }
+    rhm_sampler_destroy(sampler);
+    return status;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static double set_nbytes(const forecasting *f, const rhm_forecast *s, double samples) {
+    const double classes = f->shape->vocab[0], growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
+    double nbytes = 0;
+    for (uint32_t j = s->level; j <= f->shape->levels; j++) {
+        const double distinct = distinct_of(f, s->level, j, samples);
+        nbytes += distinct * 4 * f->shape->branching * growth;
+        nbytes += j > s->level ? distinct * 4 * classes : 0;
+    }
+    const double distinct = distinct_of(f, s->level, s->level, samples), cells = fmin(samples, distinct * classes);
+    return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
+}
+
+static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
+    const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width, kept = s->distinct * 2 * s->width * 4;
+    const double leaves = fmin(s->distinct / 96 + 1, fmin(128, fmax(16, 0x1p25 / matrix)));
+    const double sample = (double)rhm_coarse_size((size_t)fmin(s->distinct, 1e15), s->width);
+    const double gram = rhm_gram_nbytes(s->width), passes = sample > 0 ? sample * 2 * s->width * 4 : fmin(kept, 0x1.2p30);
+    const double largest = s->route == RHM_ROUTE_GRAM         ? gram
+                           : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
+                                                              : passes;
+    return largest + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 + 3 * s->width * inputs_of(f, s->level) * 4;
+}
+
+/* ---- the search -------------------------------------------------------------------------------------------------- */
+
+/* Prices one round and returns the gap it is expected to reach. */
+static double round_of(const forecasting *f, rhm_forecast *s, double samples, bool refine) {
+    const double rho = f->analysis->rho[s->level];
+    const bool exact = s->level == f->shape->levels ||
+                       (s->draw == RHM_DRAW_SAMPLES && f->stage[s->level + 1].draw == RHM_DRAW_COUNTS);
+    const double constant = exact ? EXACT_INPUTS : NOISY_INPUTS;
+    const double held_out = s->draw == RHM_DRAW_COUNTS
+                                ? samples
+                                : (double)rhm_held_out_samples((uint64_t)samples, UINT64_MAX);
+    s->samples = samples;
+    s->distinct = f->options->raw ? samples : distinct_of(f, s->level, s->level, samples);
+    s->route = route_of(f, s, s->distinct, 1);
+    s->ridge_route = route_of(f, s, s->distinct, f->options->ridge[s->level] == 0 ? RHM_RIDGE_FITS : 1);
+    s->fits += 1;
+    s->fit_seconds += fit_seconds(f, s, s->distinct, held_out, s->route, 1);
+    double gap = RHM_TARGET_GAP * rho * sqrt(samples / (constant * f->task.patches[s->level]));
+    if (saturated(s, samples, s->distinct))
+        gap = fmin(gap, SATURATED_CEILING);
+    if (refine) {
+        s->fits += REFINING_FITS;
+        s->fit_seconds += 3 * fit_seconds(f, s, s->distinct, held_out, s->route, 1) +
+                          4 * fit_seconds(f, s, s->distinct, held_out, s->ridge_route, 4);
+        gap *= REFINING_GAIN;
+    }
+    return gap;
+}
+
+static void search(const forecasting *f, rhm_forecast *s) {
+    const rhm_train_options *o = f->options;
+    const double below = s->level < f->shape->levels ? f->analysis->rho[s->level + 1] : 0;
+    double samples = (double)rhm_first_look(&f->task, o, s->level, below);
+    s->first_samples = samples;
+    const bool given = o->samples[s->level] != 0, searching = o->bandwidth[s->level] == 0 || o->ridge[s->level] == 0;
+    for (int stalls = 0; stalls < 2;) {
+        const double distinct = distinct_of(f, s->level, s->level, samples);
+        const bool full = saturated(s, samples, distinct);
+        const double target = full ? RHM_SATURATED_GAP : distinct > RHM_COMFORT ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
+        const bool last = given || samples >= (double)o->max_samples || distinct >= RHM_MOST_DISTINCT;
+        double gap = round_of(f, s, samples, false);
+        const bool near = gap > target / 2 || (full && gap >= SATURATED_CEILING);
+        if (gap < target && searching && (last || (near && distinct <= RHM_MOST_REFINED))) {
+            s->fits -= 1; /* the round again, with its search */
+            gap = round_of(f, s, samples, true);
+        }
+        if (gap >= target || last || (full && gap >= SATURATED_CEILING))
+            return;
+        const double next = (double)rhm_next_samples((uint64_t)samples, gap, target, full);
+        stalls += gap < RHM_LEAST_GAP && next > 1e14;
+        samples = fmin(next, (double)o->max_samples);
+    }
+}
+
+static rhm_status forecast_stage(forecasting *f, uint32_t level, rhm_error *error) {
+    const rhm_train_options *o = f->options;
+    rhm_forecast *s = &f->stage[level];
+    const double rho = f->analysis->rho[level], cells = rhm_patches_table_cells(f->grammar, level);
+    const double constant = level == f->shape->levels ? EXACT_INPUTS : NOISY_INPUTS;
+    *s = (rhm_forecast){
+        .level = level,
+        .draw = o->draw != RHM_DRAW_SAMPLES && !o->raw && cells <= RHM_AFFORDABLE_CELLS ? RHM_DRAW_COUNTS
+                                                                                        : RHM_DRAW_SAMPLES,
+        .possible = rhm_theory_possible_patches(f->shape, level),
+        .width = o->width                         ? o->width
+                 : RHM_FIRST_WIDTH < o->max_width ? RHM_FIRST_WIDTH
+                                                  : o->max_width,
+    };
+    search(f, s);
+    s->wanted_samples = fmax(s->first_samples, ceil(constant * f->task.patches[level] / (rho * rho)));
+    s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples;
+    const double held_out =
+        s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
+    s->nbytes = set_nbytes(f, s, s->samples) + set_nbytes(f, s, held_out) + solver_nbytes(f, s);
+    if (!f->engine) {
+        s->draw_seconds = s->embed_seconds = s->fit_seconds = NAN;
+        return RHM_OK;
+    }
+    s->embed_seconds = embed_seconds(f, level, s->samples) + embed_seconds(f, level, held_out);
+    RHM_TRY(time_draw(f, s, s->samples, &s->draw_seconds, error));
+    return time_draw(f, s, held_out, &s->draw_seconds, error);
+}
+
+static rhm_status measure_rates(forecasting *f, rhm_error *error) {
+    const rhm_shape *shape = f->shape;
+    if (!f->engine)
+        return RHM_OK;
+    RHM_TRY(rhm_rates_measure(&f->upper, f->engine, shape->branching, shape->vocab[0], shape->vocab[0], error));
+    f->bottom = f->upper;
+    if (shape->vocab[shape->levels] == shape->vocab[0])
+        return RHM_OK;
+    return rhm_rates_measure(&f->bottom, f->engine, shape->branching, shape->vocab[shape->levels], shape->vocab[0],
+                             error);
+}
+
+rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const rhm_engine *engine,
+                                 const rhm_grammar *grammar, const rhm_analysis *analysis,
+                                 const rhm_train_options *options, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    forecasting f = {
+        .engine = engine,
+        .grammar = grammar,
+        .shape = shape,
+        .analysis = analysis,
+        .options = options,
+        .task = {.levels = shape->levels,
+                 .branching = shape->branching,
+                 .classes = shape->vocab[0],
+                 .token_vocab = shape->vocab[shape->levels]},
+        .stage = out,
+    };
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        f.task.parents[level] = shape->vocab[level - 1];
+        f.task.patches[level] = (double)rhm_grammar_patch_count(grammar, level);
+    }
+    RHM_TRY(measure_rates(&f, error));
+    for (uint32_t level = shape->levels; level >= 1; level--)
+        RHM_TRY(forecast_stage(&f, level, error));
+    *test_seconds = engine ? embed_seconds(&f, 0, (double)options->test_samples / shape->branching) : (double)NAN;
+    return RHM_OK;
+}
