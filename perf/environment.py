@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -241,6 +242,25 @@ def source_of(commit, directory=programs.ROOT):
     return {"commit": full, "subject": subject, "time": when, "dirty": False, "dirty_files_that_matter": []}
 
 
+def flags_of_sources(directory):
+    """{flags that change code: the sources of the library that are compiled with them}; all but the commonest set by name."""
+    try:
+        commands = json.loads((directory / "compile_commands.json").read_text())
+    except (OSError, ValueError):
+        return unavailable("there is no compile_commands.json")
+    groups = {}
+    for entry in commands:
+        words = entry.get("arguments") or shlex.split(entry["command"])
+        inside = entry["file"].rpartition("/src/")
+        if inside[1]:
+            flags = " ".join(word for word in words[1:] if word.startswith(("-O", "-f", "-m", "-std", "-g")))
+            groups.setdefault(flags, set()).add(inside[2])
+    if not groups:
+        return unavailable("compile_commands.json names no source of the library")
+    most = max(groups, key=lambda flags: len(groups[flags]))
+    return {flags: f"{len(names)} sources" if flags == most else ", ".join(sorted(names)) for flags, names in groups.items()}
+
+
 def build(binaries):
     """Compiler and flags, from the CMake cache beside the programs."""
     text = read(Path(binaries).resolve().parent / "CMakeCache.txt")
@@ -254,6 +274,7 @@ def build(binaries):
         "type": kind,
         "compiler": version.splitlines()[0] if version else unavailable(f"{compiler or 'the compiler'} does not say"),
         "flags": " ".join(filter(None, [cache.get("CMAKE_C_FLAGS"), cache.get(f"CMAKE_C_FLAGS_{kind.upper()}")])),
+        "flags_of_sources": flags_of_sources(Path(binaries).resolve().parent),
         "linker_flags": cache.get("CMAKE_EXE_LINKER_FLAGS", ""),
         "options": {key: value for key, value in sorted(cache.items()) if key.startswith("RHM_") and "DIR" not in key
                     and not value.startswith("/")},

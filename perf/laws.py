@@ -7,22 +7,17 @@ import math
 import numpy as np
 from scipy.optimize import nnls
 
+from perf import statistics
+
 CONFIDENCE = 0.95
 
 
 def median_interval(values, confidence=CONFIDENCE):
     """Median with the order-statistics interval that holds it whatever the distribution:
     {"value", "low", "high", "coverage"}; low and high are None when there are too few values for the confidence."""
-    values = sorted(values)
-    n = len(values)
-    found = {"value": float(np.median(values)), "low": None, "high": None, "coverage": None, "count": n}
-    below = 0.0  # probability that at most k values are below the median
-    for k in range(n // 2):
-        below += math.comb(n, k) / 2.0**n
-        if 1 - 2 * below < confidence:
-            break
-        found.update(low=float(values[k]), high=float(values[n - 1 - k]), coverage=1 - 2 * below)
-    return found
+    values = [float(value) for value in values]
+    low, high, coverage = statistics.sign_interval(values, 1 - confidence) or (None, None, None)
+    return {"value": statistics.median(values), "low": low, "high": high, "coverage": coverage, "count": len(values)}
 
 
 def mapped(interval, function):

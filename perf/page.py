@@ -148,6 +148,9 @@ def environment_section(record):
     add("build", build if not session.is_available(build) else f"{build.get('type')}, {shown(build.get('compiler'))}, {build.get('flags')}")
     if session.is_available(build) and build.get("options"):
         add("build options", build["options"])
+    if session.is_available(build) and isinstance(build.get("flags_of_sources"), dict):
+        flags = build["flags_of_sources"]
+        add("compiled with", flags if not session.is_available(flags) else "; ".join(f"{words}: {names}" for words, names in flags.items()))
     add("libraries", record.get("libraries") or {})
     add("variables", record.get("variables") or {})
     change = (record.get("counters") or {}).get("change")

@@ -148,6 +148,11 @@ def test_build_is_read_from_the_cache(tmp_path):
                                              "CMAKE_C_FLAGS_RELEASE:STRING=-O3\nRHM_BENCH:BOOL=ON\n")
     found = environment.build(tmp_path / "bin")
     assert found["type"] == "Release" and found["flags"] == "-g -O3" and found["options"] == {"RHM_BENCH": "ON"}
+    assert "unavailable" in found["flags_of_sources"]
+    listed = [("a.c", "-O3 -c"), ("b.c", "-O3 -DX=1"), ("kernels/k.c", "-O3 -mavx2"), ("/elsewhere/t.c", "-O0")]
+    (tmp_path / "compile_commands.json").write_text(json.dumps(
+        [{"file": name if name.startswith("/") else f"/p/src/{name}", "command": f"cc {flags} -o x.o"} for name, flags in listed]))
+    assert environment.build(tmp_path / "bin")["flags_of_sources"] == {"-O3": "2 sources", "-O3 -mavx2": "kernels/k.c"}
     assert "unavailable" in found["compiler"] and "unavailable" in environment.build(tmp_path)
 
 
