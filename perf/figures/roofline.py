@@ -46,7 +46,7 @@ def limits(panels):
     peak = max(rate for panel in panels for rate in panel[1].values())
     slowest = min((rate for panel in panels for rate in panel[2].values()), default=peak)
     decade = lambda value, round_: 10.0 ** round_(math.log10(value))
-    left = decade(min([dot["intensity"] for dot in dots] + [peak / slowest / 20]), math.floor)
+    left = 0.4 * decade(min([dot["intensity"] for dot in dots] + [peak / slowest / 20]), math.floor)
     right = 2 * max([dot["intensity"] for dot in dots] + [peak / slowest * 10])
     bottom = 0.6 * min([dot["rate"] for dot in dots] + [dot["alone"] for dot in dots if dot.get("alone")] + [peak / 20])
     return left, right, bottom, 1.9 * peak
@@ -76,7 +76,7 @@ def name_bandwidths(axes, bandwidths, box):
         last = rate
         a, b = (axes.transData.transform((x, x * rate)) for x in (1.0, 10.0))
         angle = math.degrees(math.atan2(b[1] - a[1], b[0] - a[0]))
-        at = min(max(left, bottom / rate) * lift, top / 9 / rate)
+        at = min(max(1.3 * left, bottom / rate) * lift, top / 9 / rate)
         axes.annotate(f"{name} {style.number(rate)} GB/s", (at, at * rate), rotation=angle, rotation_mode="anchor", fontsize=7.5,
                       color=style.MUTED, xytext=(-2, 3), textcoords="offset points", ha="left", va="bottom",
                       bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.3})

@@ -48,7 +48,8 @@ def draw(documents):
             if row.get("share_of_peak"):
                 text += f", {row['share_of_peak']:.0%} of peak"
         axes.annotate(text, (max(row["seconds"], row.get("model_seconds") or 0), i), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8)
-    name = lambda row: f"{row['operation']}, level {row['level']}" if row.get("level") else row["operation"]
+    name = lambda row: f"{row['operation']}, level {row['level']}" if row.get("level") else (
+        f"{row['operation']}, test" if row["operation"] in KINDS[0][0] + KINDS[1][0] else row["operation"])
     axes.set_yticks(range(len(rows)), [name(row) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
