@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from perf import arms as arm_module
 from perf import statistics
-from perf.arms import Arm
+from perf.arms import Arm, Sample
 
 ARMS = ("base", "head", "again")
 SLOTS = 2          # visits of a block to each arm
@@ -25,6 +25,7 @@ class Measured:
     turn_seconds: float = 0.0   # of one turn at calibration, preparation included, by the wall clock
     first_seconds: float = 0.0  # of the first turn of a process
     reason: str = ""           # why it is not measured
+    skipped: bool = False      # neither side can run it on this machine
     blocks: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)  # {arm: {"counters", "label"}}
     samples: int = 0
@@ -67,32 +68,33 @@ def _turn(bench, measured, name):
 
 
 def calibrate(bench, rows, say=lambda text: None):
-    """Try every row on both builds: what cannot run on either side says why and is left out; passes are timed on base."""
+    """Try every row on both builds. Rows that neither can run on this machine are dropped; others that fail say why."""
     bench.renew(ARMS)
-    measured = []
-    for row in rows:
-        entry = Measured(row)
-        measured.append(entry)
-        for name in ("base", "head"):
-            try:
-                # The first turn verifies the result.
-                for turn, entry.passes in enumerate((1, 1 if row.kind == "job" else LEAST_PASSES)):
-                    start = time.monotonic()
-                    sample = _turn(bench, entry, name)
-                    if turn == 0:
-                        entry.first_seconds = time.monotonic() - start
-                    if sample.reason:
-                        break
-            except arm_module.Unservable as missing:
-                sample = arm_module.Sample([], reason=str(missing))
+    measured = [Measured(row) for row in rows]
+    for entry in measured:
+        tried = {name: _try(bench, entry, name) for name in ("base", "head")}
+        entry.facts = {name: facts_of(sample) for name, sample in tried.items() if not sample.reason}
+        entry.skipped = all(sample.skipped for sample in tried.values())
+        entry.reason = "; ".join(f"{name}: {sample.reason}" for name, sample in tried.items() if sample.reason)
+        if entry.reason:
+            say(f"{entry.row.name} is left out, {entry.reason}")
+    return [entry for entry in measured if not entry.skipped]
+
+
+def _try(bench, entry, name):
+    """Two turns: the first one verifies the result, the second one is timed. The last sample."""
+    try:
+        for turn, entry.passes in enumerate((1, 1 if entry.row.kind == "job" else LEAST_PASSES)):
+            start = time.monotonic()
+            sample = _turn(bench, entry, name)
+            if turn == 0:
+                entry.first_seconds = time.monotonic() - start
             if sample.reason:
-                entry.reason = f"{name}: {sample.reason}"
-                say(f"{row.name} is left out, {entry.reason}")
-                break
-            entry.facts[name] = facts_of(sample)
-            if name == "base":
-                entry.turn_seconds = time.monotonic() - start
-    return measured
+                return sample
+        entry.turn_seconds = time.monotonic() - start
+    except arm_module.Unservable as missing:
+        return Sample([], reason=str(missing))
+    return sample
 
 
 @dataclass

@@ -231,7 +231,7 @@ def compare_facts(arguments, gathered, measured, base, head):
                                                  for fact in facts.row_facts(entry, arm.arm, shapes)]
     differ = facts.compare(lists["base"], lists["head"], arguments.accept)
     for entry in measured:
-        if entry.reason.startswith("head:") and "base" in entry.facts:
+        if "base" in entry.facts and "head" not in entry.facts and entry.reason:
             differ.append({"name": f"{entry.row.name}: can be measured", "base": True, "head": False, "accepted": False, "blocks": True,
                            "says": entry.reason})
     return {"compared": len({fact.name for each in lists.values() for fact in each}), "differ": differ,

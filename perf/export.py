@@ -79,8 +79,9 @@ def power_text(document):
             and row["kind"] != "control"]
     if not seen:
         return ""
-    return (f"With this noise a slow-down of {100 * min(seen):.1f} % (best row) to {100 * max(seen):.1f} % (worst row) would have been "
-            f"seen; changes below {100 * document['plan']['practical']:.1f} % are not looked for.")
+    worst = f"{100 * max(seen):.1f} %" if max(seen) < 1 else "more than 100 %"
+    return (f"With this noise a slow-down of {100 * min(seen):.1f} % (best row) to {worst} (worst row) would have been seen; changes "
+            f"below {100 * document['plan']['practical']:.1f} % are not looked for.")
 
 
 def _cells(document):

@@ -23,6 +23,7 @@ def comparison(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(environment.Environment, "__init__", lambda self, binaries: None)
     monkeypatch.setattr(environment.Environment, "finish", lambda self: {"disturbances": []})
     monkeypatch.setattr(blocks, "LIFE", 1000)  # processes are slow to start
+    monkeypatch.setattr(blocks, "MOST_PASSES", 8)
     monkeypatch.setattr(facts, "_preload", lambda cache: (None, "the stand-in is not what would be counted"))
 
     def run(base, head, *options):
