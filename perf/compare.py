@@ -78,8 +78,9 @@ def prepare(arguments):
     base = snapshots.of_commit("base", arguments.base, shlex.split(arguments.base_cmake))
     options = shlex.split(arguments.head_cmake)
     head = snapshots.of_commit("head", arguments.head, options) if arguments.head else snapshots.of_work_tree("head", options)
+    programs = {row.program for row in arms.read_rows(arguments.row_file) if row.program != "rhm"}
     for snapshot in (base, head):
-        snapshots.build(snapshot, say, arguments.cache)
+        snapshots.build(snapshot, programs, say, arguments.cache)
     return base, head
 
 

@@ -139,11 +139,12 @@ def _inventory(build, programs, compiler):
             "identity": _digest(*(f"{name}={sha}" for name, sha in identity.items()))}
 
 
-def build(snapshot, say=lambda text: None, cache=CACHE):
-    """Fill in snapshot.programs and .inventory; PerfError, status 1, when a step fails."""
+def build(snapshot, programs, say=lambda text: None, cache=CACHE):
+    """Fill in snapshot.programs and .inventory, with rhm and those of the named benchmark programs that this state has; PerfError,
+    status 1, when a step fails."""
     cache.mkdir(parents=True, exist_ok=True)
     compiler = _compiler()
-    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *OPTIONS, *snapshot.options)}"
+    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *OPTIONS, *snapshot.options, *sorted(programs))}"
     # Options give a slot of their own: a CMake cache remembers those that are no longer asked for.
     slot = cache / f"slot-{_digest(compiler, *snapshot.options)}"
     slot.mkdir(parents=True, exist_ok=True)
@@ -152,7 +153,7 @@ def build(snapshot, say=lambda text: None, cache=CACHE):
         if not (place / "inventory.json").exists():
             say(f"building {snapshot.arm}, {snapshot.label()}")
             start = time.monotonic()
-            _compile(snapshot, slot, place, compiler)
+            _compile(snapshot, programs, slot, place, compiler)
             snapshot.build_seconds = time.monotonic() - start
         else:
             snapshot.cached = True
@@ -163,7 +164,7 @@ def build(snapshot, say=lambda text: None, cache=CACHE):
     return snapshot
 
 
-def _compile(snapshot, slot, place, compiler):
+def _compile(snapshot, programs, slot, place, compiler):
     log = slot / "build.log"
     log.write_text("")
     _check_out(snapshot, slot)
@@ -171,12 +172,13 @@ def _compile(snapshot, slot, place, compiler):
     source = slot / "src"
     tests = [] if any("RHM_TESTS" in option for option in snapshot.options) else ["-DRHM_TESTS=OFF"]
     _step(snapshot, ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(directory), *OPTIONS, *tests, *snapshot.options], log)
-    programs = sorted(path.stem for path in (source / "bench").glob("bench_*.c"))
-    shutil.rmtree(directory / "bin", ignore_errors=True)
-    _step(snapshot, ["cmake", "--build", str(directory), f"-j{len(os.sched_getaffinity(0))}", "--target", "rhm_command", *programs], log)
+    known = [name for name in sorted(programs) if (source / "bench" / f"{name}.c").exists()]
+    _step(snapshot, ["cmake", "--build", str(directory), f"-j{len(os.sched_getaffinity(0))}", "--target", "rhm_command", *known], log)
     partial = place.with_name(place.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(directory / "bin", partial / "bin")
+    (partial / "bin").mkdir(parents=True)
+    for name in ("rhm", *known):
+        shutil.copy2(directory / "bin" / name, partial / "bin" / name)
     if (source / "bench" / "shapes").is_dir():
         shutil.copytree(source / "bench" / "shapes", partial / "shapes")
     inventory = _inventory(directory, partial / "bin", compiler)

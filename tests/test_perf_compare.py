@@ -1,5 +1,6 @@
 """`perf compare` from end to end on programs whose times are made up (fake_bench.py): every exit status, errors of builds, and what
 continuous integration makes of them. No verdict in here depends on a real clock."""
+import argparse
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import fake_bench  # noqa: E402
-from perf import __main__ as command, blocks, compare, environment, facts, snapshots, verdict  # noqa: E402
+from perf import __main__ as command, blocks, compare, environment, export, facts, snapshots, verdict  # noqa: E402
 
 A, B, PASS = (f"{name}/avx2/native/t:1" for name in ("forward/a", "forward/b", "pass/a"))
 CONTROL = "ceiling/fma/f32/avx2/t:1"
@@ -32,7 +33,7 @@ def comparison(tmp_path, monkeypatch, capsys):
         rows = tmp_path / "rows.txt"
         rows.write_text(fake_bench.ROWS)
 
-        def build(snapshot, say=None, cache=None):
+        def build(snapshot, programs, say=None, cache=None):
             snapshot.programs = tmp_path / snapshot.arm / "bin"
             snapshot.inventory = json.loads((tmp_path / snapshot.arm / "inventory.json").read_text())
             return snapshot
@@ -200,7 +201,7 @@ def test_a_failing_build_is_an_error(repository, tmp_path, capsys, sides):
 def test_a_state_is_built_once_and_the_work_tree_is_a_state(repository, tmp_path):
     say = []
     for _ in range(2):
-        built = snapshots.build(snapshots.of_commit("base", "good"), say.append, tmp_path / "cache")
+        built = snapshots.build(snapshots.of_commit("base", "good"), ["bench_kernels"], say.append, tmp_path / "cache")
     assert len(say) == 1 and built.cached and (built.programs / "rhm").exists()
     (repository / "CMakeLists.txt").write_text(subprocess.run(["git", "-C", str(repository), "show", "good:CMakeLists.txt"],
                                                               capture_output=True, text=True).stdout)
@@ -209,7 +210,7 @@ def test_a_state_is_built_once_and_the_work_tree_is_a_state(repository, tmp_path
     tree = snapshots.of_work_tree("head")
     assert tree.dirty and tree.tree != built.tree
     assert (repository / ".git" / "index").read_bytes() == index, "the index is not touched"
-    built = snapshots.build(tree, say.append, tmp_path / "cache")
+    built = snapshots.build(tree, ["bench_kernels"], say.append, tmp_path / "cache")
     assert len(say) == 2 and (built.programs.parent.parent).exists()
     (repository / "new file").unlink()
     assert snapshots.of_work_tree("head").tree == snapshots.of_commit("base", "good").tree
@@ -235,3 +236,32 @@ def test_slowdown_is_refused_outside_of_test_builds(tmp_path):
         script.write_text(f"cmake_policy(VERSION 3.25)\ninclude({ROOT}/cmake/slowdown.cmake)\n")
         done = subprocess.run(["cmake", *options, "-P", str(script)], capture_output=True, text=True)
         assert done.returncode != 0 and says in " ".join(done.stderr.split())
+
+
+def test_the_workflow_runs_what_there_is(tmp_path):
+    """The script of perf/github without GitHub: the options it passes are options of `perf compare`."""
+    parser = argparse.ArgumentParser()
+    compare.add_arguments(parser)
+    seen = tmp_path / "seen"
+    fake = tmp_path / "perf"
+    fake.write_text(f"#!{sys.executable}\nimport json, sys\nopen({str(seen)!r}, 'w').write(json.dumps(sys.argv[1:]))\nsys.exit(10)\n")
+    fake.chmod(0o755)
+    environ = {**os.environ, "RHM_PERF": str(fake), "BASE": "main", "TIMING": "blocking", "ACCEPT": "model hash",
+               "LABELS": "bug|accept: peak memory|docs"}
+    script = ROOT / "perf" / "github" / "compare"
+    done = subprocess.run([script, "--seconds", "60"], env=environ, capture_output=True, text=True)
+    assert done.returncode == 10, "the status of the comparison is that of the step"
+    words = json.loads(seen.read_text())
+    assert words[0] == "compare"
+    parsed = parser.parse_args(words[1:])
+    assert (parsed.base, parsed.head, parsed.ci, parsed.seconds) == ("main", "HEAD", "blocking", 60)
+    assert parsed.accept == ["model hash", "peak memory"]
+    assert all(getattr(parsed, name.replace("-", "_")) for name in export.FORMATS)
+    del environ["ACCEPT"], environ["LABELS"], environ["BASE"], environ["TIMING"]
+    subprocess.run([script], env=environ)
+    parsed = parser.parse_args(json.loads(seen.read_text())[1:])
+    assert (parsed.base, parsed.ci, parsed.accept) == ("HEAD^1", "advisory", [])
+    workflow = (ROOT / "perf" / "github" / "performance.yml").read_text()
+    assert "run: bash perf/github/compare" in workflow
+    for variable in ("BASE", "TIMING", "ACCEPT", "LABELS"):
+        assert f"      {variable}: ${{{{" in workflow and f"${{{variable}" in script.read_text()
