@@ -140,7 +140,12 @@ def test_a_model_that_depends_on_the_instruction_set_blocks(comparison):
 
 def test_accepted_facts_do_not_block(comparison):
     status, document, _ = comparison({}, {"model_hash": "beef"}, "--accept", "model hash", "--exact-only")
-    assert status == 0 and document["facts"]["differ"][0]["accepted"] is True
+    assert status == 0 and document["facts"]["differ"][0]["accepted"] is True and document["rows"] == []
+
+
+def test_facts_of_rows_need_no_blocks(comparison):
+    status, document, _ = comparison({}, {"work": {B: 2e8}}, "--exact-only")
+    assert status == 15 and [fact["name"] for fact in document["facts"]["differ"]] == [f"{B}: flops"]
 
 
 def test_a_control_may_do_another_amount_of_work(comparison):
