@@ -210,7 +210,8 @@ def difference(base, head):
     if head.judged == "told" or base.judged == "told":
         return False, sentence
     if head.judged == "at most":
-        return change > head.amount and share > head.share, sentence
+        within = abs(change) <= head.amount or abs(share) <= head.share
+        return None if within else (change > 0, sentence)
     return True, sentence
 
 

@@ -9,7 +9,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from perf import rates, statistics, verdict  # noqa: E402
+from perf import facts, rates, statistics, verdict  # noqa: E402
 
 RUNS = {path.stem: path for path in sorted((HERE / "perf_runs").glob("*.json"))}
 SAME = [name for name in RUNS if name.startswith("same")]
@@ -185,3 +185,42 @@ def test_long_run_rate_of_false_verdicts(name):
 def test_long_run_rate_of_finding_ten_percent(name):
     found = rates.rates([load(name)], rates.parse_slow("forward:10"), trials=100)
     assert found["found"] >= 0.95 and found["false"] <= 0.05, found
+
+
+# ---------------------------------------------------------------------------------------------------------------------- facts
+
+def fact(value, **more):
+    return facts.Fact("f", "B", value, **more)
+
+
+@pytest.mark.parametrize("base, head, wanted", [
+    (fact(100), fact(100), None),
+    (fact(100), fact(99), True),  # exact: less work is another amount of work
+    (fact("avx2"), fact("scalar"), True),
+    (fact(True), fact(True), None),
+    (fact(True), fact(False), True),
+    (fact(False), fact(False), True),  # what must hold, must hold in head, whatever base did
+    (fact(1000, judged="at most", share=0.02, amount=16), fact(1019, judged="at most", share=0.02, amount=16), None),
+    (fact(1000, judged="at most", share=0.02, amount=16), fact(1040, judged="at most", share=0.02, amount=16), True),
+    (fact(1000, judged="at most", share=0.02, amount=16), fact(900, judged="at most", share=0.02, amount=16), False),
+    (fact(10, judged="at most", share=0.02, amount=16), fact(20, judged="at most", share=0.02, amount=16), None),
+    (fact(1), fact(2, judged="told"), False),
+    (fact(1), None, True),
+    (None, fact(1), False),
+])
+def test_facts(base, head, wanted):
+    told = facts.difference(base, head)
+    assert (told is None) if wanted is None else told[0] is wanted
+    listed = facts.compare([base] if base else [], [head] if head else [])
+    assert bool(listed) == (wanted is not None)
+    if wanted:
+        assert not facts.compare([base] if base else [], [head] if head else [], ["f"])[0]["blocks"], "declared"
+
+
+def test_operations_of_the_model():
+    # src/kernels/README.md: project 2 M s V, product 2 (2 M) V per patch; a pass has two products.
+    shape = {"vocab": 16, "branching": 2, "width": 2048}
+    assert facts.model_flops("forward/v16/avx2/native/t:1", shape, 384) == 2 * 384 * 2048 * (32 + 32)
+    assert facts.model_flops("pass/v16/avx2/native/t:1", shape, 1) == 2 * 2048 * (32 + 64)
+    assert facts.model_flops("gradient/v16", shape, 1) == facts.model_flops("product/v16", shape, 1) == 2 * 4096 * 16
+    assert facts.model_flops("else/v16", shape, 1) is None
