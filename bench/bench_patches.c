@@ -1,0 +1,232 @@
+/*
+ * Collecting first patches, at every thread count, for the instances of shapes/patches.txt (or --shapes=FILE):
+ * known/instance/t    samples into a collection that has seen as many before: patches are mostly found;
+ * empty/instance/t    the same from an empty collection: patches are mostly new, memory grows;
+ * raw/instance/t      every sample a patch of its own, nothing looked up;
+ * counts/instance/t   the counts of 10^9 samples drawn from their law; items are cells of its table.
+ *
+ * Items of the others are samples. An iteration is a trial; the best one counts, since neighbours on a shared machine
+ * only ever take time away. The collection is as large as the level makes it: small ones stay in the caches.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "gbench.h"
+#include "instance.h"
+#include "patches/patches.h"
+#include "session.h"
+#include "session_engine.h"
+
+typedef enum way { KNOWN, EMPTY, RAW, COUNTS, WAYS } way;
+
+static const double COUNTED = 1e9;
+
+typedef struct level {
+    instance of;
+    uint32_t first;
+    uint64_t samples;
+    double cells; /* of the table of probabilities */
+} level;
+
+typedef struct row {
+    level *of;
+    way how;
+    double best; /* seconds, over all calls of the row */
+} row;
+
+static struct {
+    const char *path;
+    shapes shapes;
+    level *levels; /* (shapes.count) */
+    row *rows;
+} all = {.path = RHM_BENCH_DIR "/shapes/patches.txt"};
+
+static rhm_status make(rhm_patches *out, const row *r, rhm_error *error) {
+    const instance *of = &r->of->of;
+    const rhm_status status = rhm_patches_init(out, r->of->first, of->levels, of->branching, of->vocab, error);
+    out->raw = r->how == RAW;
+    return status;
+}
+
+/* One trial's samples, the `turn`-th of a stream that never repeats. */
+static rhm_status add(rhm_patches *patches, const row *r, const rhm_engine *engine, uint64_t turn, rhm_error *error) {
+    const rhm_grammar_source source = instance_stream(&r->of->of, r->of->first);
+    if (r->how == COUNTS)
+        return rhm_patches_draw(patches, engine, source.grammar, source.seed, source.stream, turn % 60000,
+                                (uint64_t)COUNTED, error);
+    return rhm_patches_add(patches, engine, NULL, rhm_draw_from_grammar, &source, turn * r->of->samples, r->of->samples,
+                           NULL, error);
+}
+
+/*
+ * Every count belongs to a patch and label, they add up to the samples, the patches are no more than the grammar has,
+ * and every label comes as often as chance allows: within six standard deviations.
+ */
+static rhm_status verify(const row *r, const rhm_engine *engine, rhm_error *error) {
+    rhm_patches patches = {0};
+    rhm_patch_counts counts = {0};
+    const uint32_t classes = r->of->of.vocab;
+    uint64_t of_label[RHM_MAX_VOCAB] = {0}, total = 0;
+    rhm_status status = make(&patches, r, error);
+    if (status == RHM_OK)
+        status = add(&patches, r, engine, 0, error);
+    if (status == RHM_OK)
+        status = rhm_patch_counts_make(&counts, &patches, error);
+    if (status != RHM_OK)
+        goto done;
+    const double wanted = r->how == COUNTS ? COUNTED : (double)r->of->samples, share = 1.0 / classes;
+    const size_t distinct = rhm_patches_distinct(&patches);
+    for (size_t cell = 0; cell < counts.offset[distinct]; cell++) {
+        of_label[counts.label[cell]] += counts.count[cell];
+        total += counts.count[cell];
+    }
+    bool right = (double)total == wanted && (r->how != RAW || (double)distinct == wanted);
+    for (uint32_t label = 0; label < classes; label++)
+        right = right && fabs((double)of_label[label] - wanted * share) <= 6 * sqrt(wanted * share * (1 - share));
+    const double possible = r->of->cells;
+    if (!right || (r->how != RAW && (double)distinct > possible)) {
+        snprintf(error->text, sizeof error->text,
+                 "wrong result: %zu patches with %llu samples, not %.0f of at most %.0f", distinct,
+                 (unsigned long long)total, wanted, possible);
+        status = RHM_FAILED;
+    }
+done:
+    rhm_patch_counts_clear(&counts);
+    rhm_patches_destroy(&patches);
+    return status;
+}
+
+/* Seconds of one trial, and the patches that the collection then has. */
+static rhm_status trial(rhm_patches *known, const row *r, const rhm_engine *engine, uint64_t turn, double *seconds,
+                        size_t *distinct, rhm_error *error) {
+    rhm_patches fresh = {0}, *patches = r->how == KNOWN ? known : &fresh;
+    rhm_status status = r->how == KNOWN ? RHM_OK : make(&fresh, r, error);
+    const double start = session_seconds();
+    if (status == RHM_OK)
+        status = add(patches, r, engine, turn, error);
+    *seconds = session_seconds() - start;
+    *distinct = status == RHM_OK ? rhm_patches_distinct(patches) : 0;
+    rhm_patches_destroy(&fresh);
+    return status;
+}
+
+static void report(gb_state *state, const row *r, size_t distinct) {
+    const double items = r->how == COUNTS ? r->of->cells : (double)r->of->samples;
+    double leaves = 1;
+    for (uint32_t l = r->of->first; l <= r->of->of.levels; l++)
+        leaves *= r->of->of.branching;
+    /* Each token drawn once and each count touched once; a cell of the table is a probability and a count. */
+    const double nbytes = items * (r->how == COUNTS ? 2 * sizeof(double) : 2 * (leaves + 1) + sizeof(uint64_t));
+    gb_items_processed(state, (int64_t)items * gb_iterations_done(state));
+    gb_counter(state, "flops", 0, 0);
+    gb_counter(state, "bytes", nbytes, 0);
+    gb_counter(state, "samples", r->how == COUNTS ? COUNTED : (double)r->of->samples, 0);
+    gb_counter(state, "distinct_patches", (double)distinct, 0);
+    gb_counter(state, "best_items_per_second", items / r->best, 0);
+    session_report_placement(state);
+    gb_label(state, r->how == COUNTS ? "cells of the law" : r->how == KNOWN ? "samples, collection warm" : "samples");
+}
+
+static void run(gb_state *state, void *user) {
+    row *r = user;
+    rhm_error error = {0};
+    rhm_engine *engine = NULL;
+    rhm_patches known = {0};
+    rhm_status status = session_engine(&engine, instance_isa(), (int)gb_range(state, 0), &error);
+    if (status == RHM_OK && r->how == COUNTS && r->of->cells > RHM_AFFORDABLE_CELLS) {
+        gb_skip_message(state, "the table of probabilities of this level is too large");
+        return;
+    }
+    if (status == RHM_OK && gb_run_index(state) == 0) {
+        r->best = HUGE_VAL;
+        status = verify(r, engine, &error);
+    }
+    uint64_t turn = 1;
+    if (status == RHM_OK && r->how == KNOWN && (status = make(&known, r, &error)) == RHM_OK)
+        status = add(&known, r, engine, turn++, &error);
+    size_t distinct = 0;
+    while (status == RHM_OK && gb_keep_running(state)) {
+        double seconds;
+        if ((status = trial(&known, r, engine, turn++, &seconds, &distinct, &error)) != RHM_OK)
+            break;
+        gb_set_iteration_time(state, seconds);
+        r->best = fmin(r->best, seconds);
+    }
+    if (status == RHM_OK) {
+        report(state, r, distinct);
+    } else if (status == RHM_UNSUPPORTED) {
+        gb_skip_message(state, error.text);
+    } else {
+        gb_skip_error(state, error.text);
+    }
+    rhm_patches_destroy(&known);
+}
+
+static void register_all(void) {
+    static const char *const kinds[] = {"known", "empty", "raw", "counts"}, *const names[] = {"t"};
+    int counts[SESSION_THREAD_COUNTS];
+    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
+    row *r = all.rows;
+    for (int how = 0; how < WAYS; how++)
+        for (size_t i = 0; i < all.shapes.count; i++, r++) {
+            *r = (row){&all.levels[i], (way)how, 0};
+            char name[128];
+            snprintf(name, sizeof name, "%s/%s", kinds[how], r->of->of.source->name);
+            gb_bench *bench = gb_register(name, run, r);
+            gb_arg_names(bench, names, 1);
+            for (int c = 0; c < n; c++)
+                gb_arg(bench, counts[c]);
+            gb_use_manual_time(bench);
+            gb_measure_process_cpu_time(bench);
+            gb_unit(bench, GB_MILLISECOND);
+        }
+}
+
+static rhm_status prepare(rhm_error *error) {
+    static const char *const known[] = {"vocab", "rules", "branching", "levels", "first", "samples", NULL};
+    rhm_status status = shapes_read(&all.shapes, all.path, known, error);
+    if (status != RHM_OK)
+        return status;
+    all.levels = calloc(all.shapes.count, sizeof *all.levels);
+    all.rows = calloc(all.shapes.count * WAYS, sizeof *all.rows);
+    if (!all.levels || !all.rows)
+        return RHM_NO_MEMORY;
+    for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++) {
+        level *l = &all.levels[i];
+        int64_t first = 0, samples = 0;
+        status = instance_make(&l->of, &all.shapes, &all.shapes.items[i], error);
+        if (status == RHM_OK)
+            status = shape_value(&all.shapes, &all.shapes.items[i], "first", 1, l->of.levels, &first, error);
+        if (status == RHM_OK)
+            status = shape_value(&all.shapes, &all.shapes.items[i], "samples", 1, 1 << 26, &samples, error);
+        l->first = (uint32_t)first;
+        l->samples = (uint64_t)samples;
+        if (status == RHM_OK)
+            l->cells = rhm_patches_table_cells(l->of.grammar, l->first);
+    }
+    return status;
+}
+
+static void clear(void) {
+    session_engine_clear();
+    for (size_t i = 0; all.levels && i < all.shapes.count; i++)
+        instance_clear(&all.levels[i].of);
+    free(all.levels);
+    free(all.rows);
+    shapes_destroy(&all.shapes);
+}
+
+int main(int argc, char **argv) {
+    rhm_error error = {0};
+    session_take_option(&argc, argv, "--shapes=", &all.path);
+    const rhm_status prepared = prepare(&error);
+    int status = 2;
+    if (prepared == RHM_OK)
+        status = session_main(argc, argv, "bench_patches [--shapes=FILE]: collecting first patches", register_all);
+    else
+        fprintf(stderr, "%s: %s\n", argv[0], *error.text ? error.text : rhm_status_name(prepared));
+    clear();
+    return status;
+}
