@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-
 enum { SEED = 1 };
 
 rhm_status instance_make(instance *out, const shapes *all, const shape *source, rhm_error *error) {
