@@ -6,8 +6,9 @@ same threads; it says what a run made of nothing but these kernels would take. W
 kernels: waiting for memory and other threads, small loops, and code that nobody models."""
 from dataclasses import dataclass, field
 
-KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram")
-DRAWS = ("read", "merge")
+KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
+DRAWS = ("read", "read raw", "merge", "draw counts", "draw", "draw held-out")
+WAYS = {"read": "empty", "read raw": "raw", "draw counts": "counts"}  # what bench_patches calls them
 
 
 @dataclass
@@ -17,7 +18,7 @@ class Rates:
     bandwidth: float  # loads from memory
     cache_bandwidth: list = field(default_factory=list)  # (bytes of all threads' working sets, bytes per second), small ones first
     kernels: dict = field(default_factory=dict)  # (operation, shape) -> flops
-    draws: dict = field(default_factory=dict)  # level -> samples counted
+    draws: dict = field(default_factory=dict)  # (way of bench_patches, level) -> items
 
     def bandwidth_of(self, nbytes):
         for capacity, rate in self.cache_bandwidth:
@@ -42,6 +43,7 @@ def parts(total):
         "target": [("features", project), ("gradient", product)],
         "pass (features kept)": [("product", product), ("gradient", product)],
         "target (features kept)": [("gradient", product)],
+        "gram": [("features", project), ("gram", per_patch * (2 * width + 1))],
     }.get(total["name"], [])
 
 
@@ -54,11 +56,11 @@ def kernel_seconds(total, rates):
     name = total["name"]
     if name == "combine":
         return total.get("bytes", 0) / rates.bandwidth_of(total.get("bytes", 0) / max(1, total["spans"]) / 2)
-    if name == "read":
-        rate = rates.draws.get(total["level"])
+    if name in WAYS:
+        rate = rates.draws.get((WAYS[name], total["level"]))
         return total["items"] / rate if rate else None
     if name == "merge":
-        return 0.0  # drawing is measured with it
+        return 0.0  # reading is measured with it
     listed = parts(total)
     if not listed:
         return ceiling_seconds(total, rates) if total.get("flops") else None
@@ -72,25 +74,32 @@ def kernel_seconds(total, rates):
 
 
 def needed(totals):
-    """The benchmarks that a trace asks for: {shape: operations}, and the levels at which samples were drawn."""
-    shapes, levels = {}, set()
+    """The benchmarks that a trace asks for: {shape: operations}, and {(way, level): samples drawn at a time}."""
+    shapes, draws = {}, {}
+    whole = {}  # level -> [samples, draws] of its spans
     for total in totals:
         for operation, _ in parts(total):
             shapes.setdefault(shape_of(total), set()).add(operation)
-        if total["name"] == "read":
-            levels.add(total["level"])
-    return shapes, levels
+        if total["name"] in ("draw", "draw held-out", "test"):
+            at = whole.setdefault(total["level"], [0, 0])
+            at[0] += total.get("items", 0)
+            at[1] += total["spans"]
+    for total in totals:
+        if total["name"] in WAYS:
+            samples, spans = whole.get(total["level"], (total["items"], total["spans"]))
+            draws[(WAYS[total["name"]], total["level"])] = max(64, int(samples / max(1, spans)))
+    return shapes, draws
 
 
 def explain(totals, rates, seconds, threads):
     """Rows by operation and level, largest first, and the shares of `seconds` (the whole job's).
 
     A row explains no more than it took: an operation that ran faster than its model lends nothing to the others. Drawing is one
-    operation of two loops."""
+    operation of several spans."""
     grouped = {}
     for total in totals:
-        name = "draw" if total["name"] in DRAWS else total["name"]
-        key = (name, total["level"], *(shape_of(total) if name not in ("draw", "combine", "solve") else ()))
+        name = "drawing" if total["name"] in DRAWS else total["name"]
+        key = (name, total["level"], *(shape_of(total) if name not in ("drawing", "combine", "solve") else ()))
         grouped.setdefault(key, []).append(total)
     rows = []
     for (name, level, *shape), members in grouped.items():
@@ -126,7 +135,7 @@ def explain(totals, rates, seconds, threads):
         "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
         "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / seconds,
         "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"] in KERNELS),
-        "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "draw"),
+        "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "drawing"),
         "in_loops_share": loops / seconds, "thread_seconds": busy,
         "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,
         "one_thread_seconds": seconds - loops,

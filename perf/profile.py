@@ -91,20 +91,25 @@ def measure_kernels(binaries, shapes, isa, backend, threads, placement, min_time
         rates.kernels[key] = max(rates.kernels.get(key, 0), row.values["best_flops_per_second"])
 
 
-def measure_draws(binaries, instance, levels, isa, threads, placement, min_time, folder, rates):
+def measure_draws(binaries, instance, draws, isa, threads, placement, min_time, folder, rates):
     """`instance`: of the report. Vocabularies that differ between levels have no benchmark."""
     sizes = [instance[key] for key in ("vocab", "rules", "branching", "levels")]
-    levels = sorted(level for level in levels if level >= 1)
-    if not levels or not all(isinstance(size, int) for size in sizes):
+    if not draws or not all(isinstance(size, int) for size in sizes):
         return
-    path = folder / "sampling.txt"
-    path.write_text("".join("first{4} vocab={0} rules={1} branching={2} levels={3} first={4}\n".format(*sizes, level) for level in levels))
-    done = programs.run_bench(binaries / "bench_sampling", f"^counted/.*/{isa}/t:{threads}/", min_time,
-                              options=[f"--shapes={path}", f"--threads={threads}", *placement])
+    path, lines = folder / "patches.txt", []
+    for (way, level), samples in sorted(draws.items()):
+        # The test reads whole sequences, which are first patches of level 1.
+        lines.append("{5}{6} vocab={0} rules={1} branching={2} levels={3} first={4} samples={7}\n".format(
+            *sizes, level or 1, way, level, min(samples, 1 << 22)))
+    path.write_text("".join(lines))
+    names = "|".join(f"{way}/{way}{level}" for way, level in draws)
+    done = programs.run_bench(binaries / "bench_patches", f"^({names})/t:{threads}/", min_time,
+                              options=[f"--shapes={path}", f"--threads={threads}", *placement], environment={"RHM_ISA": isa})
     for row in programs.bench_rows(done.report):
         if not row.failed and not row.skipped:
-            level = int(row.name.split("/")[1].removeprefix("first"))
-            rates.draws[level] = max(rates.draws.get(level, 0), row.values["best_items_per_second"])
+            way, name = row.name.split("/")
+            key = (way, int(name.removeprefix(way)))
+            rates.draws[key] = max(rates.draws.get(key, 0), row.values["best_items_per_second"])
 
 
 def measure_ceilings(binaries, isa, threads, placement, min_time, caches, rates):
@@ -168,7 +173,7 @@ def build(result, done, trace, events, energy, rates, options):
     result["kernel_rates"] = [{"operation": operation, "tokens": shape[0], "embedding": shape[1], "classes": shape[2], "width": shape[3],
                                "flops_per_second": rate, "share": rate / rates.peak_flops}
                               for (operation, shape), rate in sorted(rates.kernels.items())]
-    result["draw_rates"] = [{"level": level, "samples_per_second": rate} for level, rate in sorted(rates.draws.items())]
+    result["draw_rates"] = [{"way": way, "level": level, "items_per_second": rate} for (way, level), rate in sorted(rates.draws.items())]
     result["trace_dropped"] = trace["otherData"]["dropped"]
     result["rows"].append(session.row("whole job", "s", reproduce, value=summary["seconds"], explained_share=summary["explained_share"],
                                       peak_rss_bytes=report["peak_rss_bytes"]))
@@ -222,7 +227,7 @@ def text(result, rows, rates):
 def run(arguments):
     if arguments.runs < 1:
         raise programs.PerfError("--runs must be at least 1", 2)
-    binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_sampling", "bench_ceilings"))
+    binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_patches", "bench_ceilings"))
     surroundings = environment.Environment(binaries)
     result = session.new("profile", surroundings.record)
     options = [*(arguments.options or JOBS[arguments.job].options()), *running(arguments)]
@@ -242,14 +247,11 @@ def run(arguments):
                 shutil.copyfile(folder / "trace.json", keep)
             machine, totals = taken[0].report["machine"], taken[1]["otherData"]["totals"]
             isa, threads = machine["isa"], machine["threads"]
-            shapes, levels = model.needed(totals)
+            shapes, draws = model.needed(totals)
             backend = "onednn" if machine["backend"] == "onednn" else "native"
             measure_ceilings(binaries, isa, threads, placement, arguments.min_time, caches, rates)
             measure_kernels(binaries, shapes, isa, backend, threads, placement, arguments.min_time, folder, rates)
-            # The test draws whole sequences: first patches of level 1.
-            measure_draws(binaries, taken[0].report["instance"], {level or 1 for level in levels}, isa, threads, placement,
-                          arguments.min_time, folder, rates)
-            rates.draws[0] = rates.draws.get(1)
+            measure_draws(binaries, taken[0].report["instance"], draws, isa, threads, placement, arguments.min_time, folder, rates)
     rows = build(result, *best, rates, options)
     result["runs_seconds"] = all_seconds
     surroundings.finish()

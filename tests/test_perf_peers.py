@@ -59,13 +59,23 @@ def test_kernel_model_uses_measured_rates():
     one = total("pass", items=1000, flops=flops, bytes=8000, **SHAPE)
     assert model.kernel_seconds(one, rates()) is None
     assert model.kernel_seconds(one, rates(kernels={("pass", KEY): 4e10})) == pytest.approx(flops / 4e10)
-    assert model.kernel_seconds(total("read", level=3, items=3e6), rates(draws={3: 1e6})) == 3.0
+    assert model.kernel_seconds(total("read", level=3, items=3e6), rates(draws={("empty", 3): 1e6})) == 3.0
+    assert model.kernel_seconds(total("draw counts", level=3, items=3e6), rates(draws={("empty", 3): 1e6})) is None
     assert model.kernel_seconds(total("cluster"), rates()) is None
+
+
+def test_benchmarks_that_a_trace_asks_for():
+    totals = [total("draw", level=2, items=5000), total("read", level=2, items=5000), total("draw", level=1, items=300, spans=3),
+              total("draw counts", level=1, items=77), total("test", level=0, items=1000), total("read", level=0, items=1000),
+              total("gram", level=2, items=10, **SHAPE)]
+    shapes, draws = model.needed(totals)
+    assert shapes == {KEY: {"features", "gram"}}
+    assert draws == {("empty", 2): 5000, ("counts", 1): 100, ("empty", 0): 1000}
 
 
 def test_explained_never_exceeds_what_was_taken():
     totals = [total("read", level=2, seconds=1.0, items=5e6), total("cluster", level=2, seconds=0.5), total("run", level=0, seconds=0.5)]
-    rows, summary = model.explain(totals, rates(draws={2: 1e6}), 3.0, 2)  # the model says 5 s for the draw that took 1 s
+    rows, summary = model.explain(totals, rates(draws={("empty", 2): 1e6}), 3.0, 2)  # the model says 5 s for the draw that took 1 s
     assert summary["explained_seconds"] == 1.0 and summary["explained_share"] == pytest.approx(1 / 3)
     outside = next(row for row in rows if row["operation"] == "outside the engine")
     assert outside["seconds"] == pytest.approx(1.0)
@@ -118,7 +128,7 @@ def test_energy(tmp_path):
 
 
 def test_profile_from_end_to_end(tmp_path, capsys):
-    missing = [name for name in ("bench_kernels", "bench_sampling", "bench_ceilings") if not (RHM.parent / name).exists()]
+    missing = [name for name in ("bench_kernels", "bench_patches", "bench_ceilings") if not (RHM.parent / name).exists()]
     if missing:
         pytest.skip(f"this build has no {', '.join(missing)} (RHM_BENCH=OFF)")
     import argparse

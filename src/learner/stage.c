@@ -77,8 +77,11 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     if (set->counted) {
         const rhm_grammar_source *from = set->stream.grammar;
         rhm_engine_progress(stage->engine, label, have, samples);
+        const int counting = rhm_trace_begin(stage->engine, "draw counts", 0);
         RHM_TRY(rhm_patches_draw(&set->patches, stage->engine, from->grammar, from->seed, from->stream, set->draws,
                                  samples - have, error));
+        rhm_trace_end(stage->engine, counting,
+                      (rhm_span_work){.items = rhm_patches_table_cells(from->grammar, stage->level)});
         set->draws++;
     } else {
         RHM_TRY(rhm_patches_add(&set->patches, stage->engine, label, set->stream.source, set->stream.context, have,
