@@ -72,7 +72,7 @@ static void make(designing *d, const rhm_engine *engine) {
     rhm_error error = {0};
     const bool one_hot = d->dense.shape.embedding != d->dense.shape.classes;
     assert_ok(rhm_design_make(&d->design, engine, &d->key, &d->dense.layer, one_hot, &d->dense.inputs,
-                              &d->dense.patches, &d->dense.counts, NULL, &error),
+                              &d->dense.patches, &d->dense.counts, NULL, NULL, &error),
               &error);
 }
 

@@ -41,6 +41,22 @@ typedef enum rhm_route {
 /* Value of an entry of rhm_train_options.ridge: lambda = 1/|P_l|, as the paper has it. */
 #define RHM_RIDGE_PAPER (-1.0)
 
+/*
+ * Where and when the state of a training is written, so that an interrupted one can go on to the same bits: after every
+ * level, and inside one every `seconds` or so, never so often that writing takes more than a fifth of the time. The two
+ * newest are kept. A write that fails is reported and the training goes on. A training that has finished can be
+ * "resumed" too: it is only tested again.
+ */
+typedef struct rhm_checkpoint_options {
+    const char *directory; /* made unless it is there; NULL: no checkpoints. One process at a time may use it */
+    double seconds;        /* 0: 60 */
+    bool resume;           /* go on from what is there; otherwise a directory with checkpoints is refused */
+
+    /* What a user should know, as a sentence: resumed or not, a damaged checkpoint, failing writes. May be NULL. */
+    void (*note)(void *user, const char *sentence);
+    void *user;
+} rhm_checkpoint_options;
+
 /* Indexed arrays are indexed by level 1..L; 0 means auto: chosen from the data, never from the grammar. */
 typedef struct rhm_train_options {
     uint64_t samples[RHM_MAX_LEVELS + 1]; /* N^(l) */
@@ -56,6 +72,7 @@ typedef struct rhm_train_options {
     double max_seconds;    /* auto stops asking for more samples after this; 0: no limit */
     uint64_t seed;         /* of samples and random frequencies */
     uint64_t test_samples; /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
+    rhm_checkpoint_options checkpoint;
 } rhm_train_options;
 
 /* What happened at one level. NAN where a diagnostic has no meaning (training on data without a grammar). */
@@ -89,6 +106,17 @@ typedef struct rhm_level_report {
     char limit[160]; /* "" or what stopped an automatic choice short of its target */
 } rhm_level_report;
 
+/* What this run did about its checkpoints. */
+typedef struct rhm_checkpoint_report {
+    bool resumed;
+    double resumed_seconds; /* of training before this run */
+    uint32_t written, failed;
+    double seconds;                      /* spent on writing */
+    uint64_t nbytes;                     /* of the largest, its samples included */
+    char failure[RHM_ERROR_TEXT_NBYTES]; /* why the last failed write did; "" when none failed */
+} rhm_checkpoint_report;
+
+/* Seconds are those of the whole training, runs before an interruption included. */
 typedef struct rhm_train_report {
     uint32_t levels;
     rhm_level_report level[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
@@ -98,6 +126,7 @@ typedef struct rhm_train_report {
     double test_seconds;
     double test_sample_seconds, test_kernel_seconds; /* of it: drawing and counting; the kernels' loops */
     double seconds;
+    rhm_checkpoint_report checkpoint;
 } rhm_train_report;
 
 typedef struct rhm_model rhm_model;
@@ -107,7 +136,7 @@ enum { RHM_MAX_WIDTH = 1 << 20 };
 /*
  * Train on samples of a grammar. The grammar's exact quantities enter only the diagnostics of the report. On success
  * *out is owned by the caller. The model is a function of (grammar, options) alone: the same bits for every engine.
- * On RHM_INTERRUPTED nothing is returned. `report` may be NULL.
+ * On RHM_INTERRUPTED no model is returned, but report->checkpoint is set. `report` may be NULL.
  */
 RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                              const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);

@@ -223,6 +223,11 @@ static rhm_status show(const rhm_settings *settings, rhm_error *error) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(kind, kinds[i].kind))
             return kinds[i].show(path, settings, error);
+    if (!strcmp(kind, "checkpoint") || !strcmp(kind, "samples"))
+        return rhm_fail(error, RHM_INVALID,
+                        "%s belongs to the checkpoints of an interrupted training: rhm train --checkpoint DIR --resume "
+                        "goes on from them, and h5dump shows them",
+                        rhm_path_shown(path));
     return rhm_fail(error, RHM_INVALID, "%s holds none of the groups /grammar, /data, /model and /prediction",
                     rhm_path_shown(path));
 }

@@ -159,9 +159,51 @@ static rhm_status load_data(training *t, const rhm_settings *settings, rhm_error
     return RHM_OK;
 }
 
+/* ---- checkpoints ----------------------------------------------------------------------------------------- */
+
+typedef struct notes {
+    rhm_progress_bar *bar;
+    const rhm_settings *settings;
+} notes;
+
+static void show_note(void *user, const char *sentence) {
+    const notes *to = user;
+    rhm_progress_clear(to->bar);
+    fprintf(stderr, "rhm %s: %s\n", to->settings->command->name, sentence);
+}
+
+static rhm_status choose_checkpoints(rhm_train_options *options, const rhm_settings *settings, notes *to,
+                                     rhm_error *error) {
+    if (!settings->checkpoint.directory) {
+        RHM_TRY(rhm_option_refuse(settings, "resume", "has no effect without --checkpoint DIR", error));
+        return rhm_option_refuse(settings, "checkpoint-seconds", "has no effect without --checkpoint DIR", error);
+    }
+    options->checkpoint = (rhm_checkpoint_options){
+        .directory = settings->checkpoint.directory,
+        .seconds = settings->checkpoint.seconds,
+        .resume = settings->checkpoint.resume,
+        .note = show_note,
+        .user = to,
+    };
+    return RHM_OK;
+}
+
+/* What a user who pressed Ctrl-C wants to know next. */
+static rhm_status explain_interrupt(const training *t, const rhm_settings *settings, rhm_status status,
+                                    rhm_error *error) {
+    const rhm_checkpoint_report *done = &t->report.checkpoint;
+    if (status != RHM_INTERRUPTED || !settings->checkpoint.directory || (!done->written && !done->resumed))
+        return status;
+    char words[RHM_ERROR_TEXT_NBYTES];
+    memcpy(words, error->text, sizeof words);
+    return rhm_fail(error, status, "%.200s; the same command with --resume goes on from %s", words,
+                    rhm_path_shown(settings->checkpoint.directory));
+}
+
 /* ---- the run --------------------------------------------------------------------------------------------- */
 
-static rhm_status prepare(training *t, rhm_train_options *options, const rhm_settings *settings, rhm_error *error) {
+static rhm_status prepare(training *t, rhm_train_options *options, notes *to, const rhm_settings *settings,
+                          rhm_error *error) {
     RHM_TRY(rhm_running_check_outputs(settings, error));
     if (settings->data) {
         RHM_TRY(load_data(t, settings, error));
@@ -172,6 +214,7 @@ static rhm_status prepare(training *t, rhm_train_options *options, const rhm_set
         t->levels = rhm_grammar_shape(t->grammar)->levels;
     }
     RHM_TRY(choose_options(options, settings, t->levels, error));
+    RHM_TRY(choose_checkpoints(options, settings, to, error));
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
 }
 
@@ -202,6 +245,15 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     return status;
 }
 
+static void print_checkpoints(const rhm_checkpoint_report *done, const char *directory) {
+    printf("checkpoints %" PRIu32 " in %s, %.2f seconds", done->written, directory, done->seconds);
+    if (done->failed)
+        printf("; %" PRIu32 " failed, the last because of %s", done->failed, done->failure);
+    if (done->resumed)
+        printf("; resumed after %.1f seconds", done->resumed_seconds);
+    printf("\n");
+}
+
 static void print_results(const training *t, const rhm_settings *settings) {
     char hash[RHM_HASH_TEXT_NBYTES];
     const rhm_engine_info info = rhm_engine_describe(t->engine);
@@ -217,6 +269,8 @@ static void print_results(const training *t, const rhm_settings *settings) {
     printf("\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy, t->report.test_samples,
            settings->data ? "held-out" : "fresh");
     rhm_table_seconds(stdout, &t->report);
+    if (settings->checkpoint.directory)
+        print_checkpoints(&t->report.checkpoint, settings->checkpoint.directory);
     rhm_model_hash(t->model, hash);
     printf("machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
            info.threads == 1 ? "" : "s", info.isa, backend, hash);
@@ -231,11 +285,12 @@ static void print_results(const training *t, const rhm_settings *settings) {
 static rhm_status work(training *t, const rhm_settings *settings, rhm_error *error) {
     const double start = rhm_progress_seconds();
     rhm_train_options options;
-    RHM_TRY(prepare(t, &options, settings, error));
-    if (settings->data)
-        RHM_TRY(rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error));
-    else
-        RHM_TRY(rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error));
+    notes to = {&t->bar, settings};
+    RHM_TRY(prepare(t, &options, &to, settings, error));
+    const rhm_status status =
+        settings->data ? rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error)
+                       : rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error);
+    RHM_TRY(explain_interrupt(t, settings, status, error));
     rhm_progress_clear(&t->bar);
     RHM_TRY(write_results(t, settings, rhm_progress_seconds() - start, error));
     print_results(t, settings);
@@ -269,7 +324,7 @@ const rhm_command rhm_command_train = {
     .description =
         "Train the layerwise learner of arXiv 2601.19756, level L first, on fresh samples of a grammar or on the "
         "sequences of a file, and measure its accuracy on sequences it has not seen.",
-    .groups = {&rhm_instance_options, &own_options, &rhm_budget_options, &rhm_draw_options, &rhm_method_options, &rhm_thread_options,
-               &rhm_kernel_options},
+    .groups = {&rhm_instance_options, &own_options, &rhm_budget_options, &rhm_draw_options, &rhm_method_options,
+               &rhm_thread_options, &rhm_kernel_options, &rhm_interruption_options},
     .run = run,
 };

@@ -173,6 +173,20 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                      "fraction_of_peak", ceilings ? rhm_json_number(gflops / ceilings->fma_peak_gflops) : json_null());
 }
 
+static json_t *report_checkpoints(const rhm_settings *settings, const rhm_checkpoint_report *done) {
+    if (!settings->checkpoint.directory)
+        return json_null();
+    return json_pack("{s:o, s:b, s:o, s:i, s:i, s:o, s:o, s:o}",
+                     "directory", rhm_json_text(settings->checkpoint.directory),
+                     "resumed", (int)done->resumed,
+                     "resumed_seconds", rhm_json_number(done->resumed_seconds),
+                     "written", (int)done->written,
+                     "failed", (int)done->failed,
+                     "failure", done->failed ? rhm_json_text(done->failure) : json_null(),
+                     "seconds", rhm_json_number(done->seconds),
+                     "bytes", rhm_json_unsigned(done->nbytes));
+}
+
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
                             const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds,
                             uint64_t peak_rss_nbytes) {
@@ -203,7 +217,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                                "sampling_seconds", rhm_json_number(sampling),
                                "kernel_seconds", rhm_json_number(kernels),
                                "share_of_seconds", rhm_json_number((sampling + kernels) / seconds));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                      "schema", "rhm-report/1",
                      "version", rhm_version(),
                      "command", rhm_report_command(settings),
@@ -213,6 +227,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                      "levels", levels,
                      "test", test,
                      "kernels_and_sampling", shares,
+                     "checkpoint", report_checkpoints(settings, &train->checkpoint),
                      "model_hash", hash,
                      "seconds", rhm_json_number(seconds),
                      "peak_rss_bytes", rhm_json_unsigned(peak_rss_nbytes));

@@ -264,12 +264,40 @@ static const rhm_option kernels[] = {
              "a stage that needs more is refused with the numbers."},
     {0}};
 
+static const rhm_option checkpoints[] = {
+    {.name = "checkpoint",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "DIR",
+     .otherwise = "an interrupted training is lost",
+     .place = AT(checkpoint.directory),
+     .help = "Keep the state of the training in this directory, which is made unless it is there: after every level, "
+             "inside one every --checkpoint-seconds, and when SIGINT or SIGTERM end the run. A directory that holds a "
+             "checkpoint is refused without --resume."},
+    {.name = "resume",
+     .kind = RHM_OPTION_FLAG,
+     .place = AT(checkpoint.resume),
+     .help = "Go on from what --checkpoint DIR holds, to the same bits; instance, training options and --data must be "
+             "the same, threads and instruction set need not. Without a checkpoint in DIR training starts from the "
+             "beginning, and says so."},
+    {.name = "checkpoint-seconds",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "seconds",
+     .fallback = "60",
+     .least = DBL_MIN,
+     .greatest = 1e9,
+     .place = AT(checkpoint.seconds),
+     .help = "Time between checkpoints inside a level: what a crash can cost. Where writing one takes long, they are "
+             "written less often, for at most a fifth of the time."},
+    {0}};
+
 const rhm_option_group rhm_instance_options = {"Instance", instance};
 const rhm_option_group rhm_budget_options = {"Size of the training", budget};
 const rhm_option_group rhm_draw_options = {"Samples", draw};
 const rhm_option_group rhm_method_options = {"Method of the training", method};
 const rhm_option_group rhm_thread_options = {"Running", threads};
 const rhm_option_group rhm_kernel_options = {"Kernels and memory", kernels};
+const rhm_option_group rhm_interruption_options = {"Interruption", checkpoints};
 
 uint64_t rhm_settings_data_seed(const rhm_settings *settings) {
     return rhm_option_given(settings, "data-seed") ? settings->data_seed : settings->instance.seed;

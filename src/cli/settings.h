@@ -34,6 +34,12 @@ typedef struct rhm_settings {
         int progress;
     } running;
 
+    struct {
+        const char *directory;
+        bool resume;
+        double seconds;
+    } checkpoint;
+
     const char *data;   /* data set to read */
     const char *output; /* file to write */
     const char *report; /* JSON report to write */
@@ -61,12 +67,13 @@ typedef struct rhm_command {
     rhm_status (*run)(const rhm_settings *settings, rhm_error *error);
 } rhm_command;
 
-extern const rhm_option_group rhm_instance_options; /* --vocab ... --grammar */
-extern const rhm_option_group rhm_budget_options;   /* --samples, --width and their limits */
-extern const rhm_option_group rhm_draw_options;     /* --draw, --distinct */
-extern const rhm_option_group rhm_method_options;   /* --bandwidth ... --max-seconds */
-extern const rhm_option_group rhm_thread_options;   /* --threads, --placement, --progress */
-extern const rhm_option_group rhm_kernel_options;   /* --isa, --backend, --memory-limit */
+extern const rhm_option_group rhm_instance_options;     /* --vocab ... --grammar */
+extern const rhm_option_group rhm_budget_options;       /* --samples, --width and their limits */
+extern const rhm_option_group rhm_draw_options;         /* --draw, --distinct */
+extern const rhm_option_group rhm_method_options;       /* --bandwidth ... --max-seconds */
+extern const rhm_option_group rhm_thread_options;       /* --threads, --placement, --progress */
+extern const rhm_option_group rhm_kernel_options;       /* --isa, --backend, --memory-limit */
+extern const rhm_option_group rhm_interruption_options; /* --checkpoint, --resume, --checkpoint-seconds */
 
 /* --data-seed, or the value of --seed where it was not given. */
 uint64_t rhm_settings_data_seed(const rhm_settings *settings);

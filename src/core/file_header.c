@@ -30,8 +30,11 @@ static void print_header(char block[RHM_FILE_HEADER_NBYTES], const struct fields
 
 /* The hash does not cover the header: a kind is one of these words, or the header is damaged. */
 static bool known_kind(const char *kind) {
-    return strcmp(kind, "grammar") == 0 || strcmp(kind, "data") == 0 || strcmp(kind, "model") == 0 ||
-           strcmp(kind, "prediction") == 0;
+    static const char *const kinds[] = {"grammar", "data", "model", "prediction", "checkpoint", "samples"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    return false;
 }
 
 /* False unless the block is, to the byte, what print_header makes of its fields. */

@@ -24,9 +24,10 @@ enum {
 };
 
 typedef struct rhm_file_header {
-    bool present;                    /* false: an HDF5 file of another program */
-    uint64_t nbytes;                 /* of the whole file */
-    char kind[RHM_FILE_KIND_NBYTES]; /* "grammar", "data", "model", "prediction"; "" when not present */
+    bool present;    /* false: an HDF5 file of another program */
+    uint64_t nbytes; /* of the whole file */
+    /* "grammar", "data", "model", "prediction", "checkpoint", "samples"; "" when not present. */
+    char kind[RHM_FILE_KIND_NBYTES];
 } rhm_file_header;
 
 /*

@@ -53,7 +53,7 @@ static inline rhm_h5_shape rhm_h5_shape3(uint64_t n0, uint64_t n1, uint64_t n2) 
     return (rhm_h5_shape){.rank = 3, .extent = {n0, n1, n2}};
 }
 
-/* A new file of a kind ("grammar", "data", "model", "prediction") with the root attributes schema and version. */
+/* A new file of a kind (core/file_header.h) with the root attributes schema and version. */
 rhm_status rhm_h5_create(rhm_h5 **out, const char *path, const char *kind, rhm_error *error);
 
 /* Finish, checksum, sync, put in place. Releases the handle and sets it to NULL, also on failure. */
@@ -71,7 +71,7 @@ rhm_status rhm_h5_load(const char *path, rhm_h5_reader *reader, void *context, r
 void rhm_h5_close(rhm_h5 **file);
 
 /*
- * "grammar", "data", "model" or "prediction": what the header says or, in a file of others, what is there; "" when
+ * What the header says or, in a file of others, "grammar", "data", "model" or "prediction" after what is there; "" when
  * nothing is. The second one opens the file for it.
  */
 const char *rhm_h5_kind(const rhm_h5 *file);
@@ -119,6 +119,10 @@ rhm_status rhm_h5_read_floats(const rhm_h5 *file, const char *object, const rhm_
  */
 rhm_status rhm_h5_read_symbols(const rhm_h5 *file, const char *object, const rhm_h5_shape *shape, uint32_t limit,
                                rhm_h5_type type, void *symbols, rhm_error *error);
+
+/* A whole array of exactly this shape, of integers that are not negative. */
+rhm_status rhm_h5_read_counts(const rhm_h5 *file, const char *object, const rhm_h5_shape *shape, uint64_t *counts,
+                              rhm_error *error);
 
 /* A string; *text is from rhm_alloc and the caller's. */
 rhm_status rhm_h5_read_text(const rhm_h5 *file, const char *object, char **text, rhm_error *error);

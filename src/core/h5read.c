@@ -204,6 +204,20 @@ rhm_status rhm_h5_read_floats(const rhm_h5 *file, const char *object, const rhm_
     return status;
 }
 
+rhm_status rhm_h5_read_counts(const rhm_h5 *file, const char *object, const rhm_h5_shape *shape, uint64_t *counts,
+                              rhm_error *error) {
+    RHM_H5_GUARDED;
+    struct array array;
+    RHM_TRY(open_shaped(&array, file, object, H5T_INTEGER, shape, error));
+    rhm_status status = RHM_OK;
+    if (H5Tget_sign(array.type) != H5T_SGN_NONE)
+        status = rhm_h5_refuse(file, object, error, "does not hold unsigned integers");
+    else if (H5Dread(array.dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, counts) < 0)
+        status = rhm_h5_failed(file, object, RHM_CORRUPT, "read", error);
+    close_array(&array);
+    return status;
+}
+
 /* "/data/tokens[12, 3]", for sentences. */
 static const char *position_text(char text[192], const char *object, const rhm_h5_shape *shape, uint64_t index) {
     uint64_t position[RHM_H5_MAX_RANK] = {0};

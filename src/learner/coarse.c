@@ -96,8 +96,17 @@ rhm_status rhm_coarse_solve(rhm_coarse *coarse, rhm_regression *problem, const r
     if (!r)
         return RHM_NO_MEMORY;
     double *z = r + size, *direction = r + 2 * size, *image = r + 3 * size, *previous = r + 4 * size;
-    rhm_status status = rhm_regression_residual(p, options->lambda, target, w, r, error);
+    rhm_status status = RHM_OK;
+    rhm_solve_state state = {
+        .phase = RHM_PHASE_COARSE, .vector = {w, r, direction, previous}, .length = {size, size, size, size}};
+    if (rhm_solve_restore(p->watch, &state))
+        result->iterations = state.iterations;
+    else if ((status = rhm_regression_residual(p, options->lambda, target, w, r, error)) != RHM_OK)
+        goto done;
     while (status == RHM_OK && dot(r, r, size) > goal && result->iterations < options->max_iterations) {
+        state.iterations = result->iterations;
+        state.vector[2] = direction;
+        rhm_solve_show(p->watch, &state);
         if ((status = precondition(coarse, options, r, z, error)) != RHM_OK)
             break;
         /* The inner solution is inexact, and so no fixed linear map: z is made conjugate to the last direction
@@ -107,10 +116,13 @@ rhm_status rhm_coarse_solve(rhm_coarse *coarse, rhm_regression *problem, const r
             const double curvature = dot(dc, qc, stride);
             const double turn = result->iterations && curvature > 0 ? dot(zc, qc, stride) / curvature : 0;
             for (size_t f = 0; f < stride; f++)
-                dc[f] = zc[f] - turn * dc[f];
+                zc[f] -= turn * dc[f];
         }
-        if ((status = rhm_regression_apply(p, direction, image, error)) != RHM_OK)
+        if ((status = rhm_regression_apply(p, z, image, error)) != RHM_OK)
             break;
+        double *const spent = direction; /* an interrupted pass has left it as it was */
+        direction = z;
+        z = spent;
         result->iterations++;
         if (p->stage)
             rhm_engine_progress(p->engine, p->stage, result->iterations, 0);
@@ -129,6 +141,9 @@ rhm_status rhm_coarse_solve(rhm_coarse *coarse, rhm_regression *problem, const r
         }
         memcpy(previous, image, sizeof *image * size);
     }
+    if (status != RHM_OK)
+        rhm_solve_show(p->watch, &state);
+done:
     rhm_free(r);
     return status;
 }

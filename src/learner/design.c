@@ -11,11 +11,10 @@ static bool same(const rhm_design_key *a, const rhm_design_key *b) {
            a->bandwidth == b->bandwidth && a->route == b->route && a->sample == b->sample;
 }
 
-/* The stage's random frequencies: the same directions for every bandwidth, a longer list for a larger width. */
-static void draw_frequencies(const rhm_design_key *key, struct rhm_layer *layer) {
+void rhm_design_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level) {
     const size_t inputs = (size_t)layer->tokens * layer->embedding;
     for (size_t i = 0; i < layer->width * inputs; i++)
-        layer->frequencies[i] = (float)(rhm_gaussian(key->seed, UINT32_C(1) << 16 | key->level, i) / layer->bandwidth);
+        layer->frequencies[i] = (float)(rhm_gaussian(seed, UINT32_C(1) << 16 | level, i) / layer->bandwidth);
 }
 
 /* Features of all distinct patches are kept where they are small against the memory we may use; the Gram matrix needs
@@ -28,10 +27,11 @@ static size_t keep_limit(const rhm_engine *engine, rhm_route route) {
 rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const rhm_design_key *key,
                            const struct rhm_layer *shape, bool one_hot, const rhm_embeddings *inputs,
                            const rhm_intern *patches, const rhm_patch_counts *counts, const char *stage,
-                           rhm_error *error) {
+                           const rhm_solve_watch *watch, rhm_error *error) {
     rhm_design *d = design;
     if (d->made && same(&d->key, key)) {
         d->problem.stage = stage;
+        d->problem.watch = watch;
         return RHM_OK;
     }
     rhm_design_clear(d);
@@ -42,7 +42,7 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
     if (status != RHM_OK)
         return status;
     const int span = rhm_trace_begin(engine, "frequencies", 0);
-    draw_frequencies(key, &d->layer);
+    rhm_design_frequencies(&d->layer, key->seed, key->level);
     rhm_trace_end(engine, span,
                   (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
     if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK ||
@@ -50,6 +50,7 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
                                       keep_limit(engine, key->route), error)) != RHM_OK)
         goto fail;
     d->problem.stage = stage;
+    d->problem.watch = watch;
     status = RHM_NO_MEMORY;
     if (!(d->target = RHM_NEW(double, d->problem.classes, d->problem.stride, 1, "right-hand side", error)) ||
         !(d->solution = RHM_NEW(double, d->problem.classes, d->problem.stride, 1, "solution", error)) ||

@@ -27,8 +27,8 @@ typedef struct rhm_design {
     rhm_ready_layer ready;
     rhm_regression problem;
     rhm_coarse coarse; /* where the key has a sample */
-    double *target;   /* B (classes, stride) */
-    double *solution; /* W (classes, stride), whatever the last fit left */
+    double *target;    /* B (classes, stride) */
+    double *solution;  /* W (classes, stride), whatever the last fit left */
 } rhm_design;
 
 /*
@@ -38,7 +38,11 @@ typedef struct rhm_design {
 rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const rhm_design_key *key,
                            const struct rhm_layer *shape, bool one_hot, const rhm_embeddings *inputs,
                            const rhm_intern *patches, const rhm_patch_counts *counts, const char *stage,
-                           rhm_error *error);
+                           const rhm_solve_watch *watch, rhm_error *error);
 void rhm_design_clear(rhm_design *design); /* accepts a zeroed one */
+
+/* The random frequencies of a layer whose sizes and bandwidth are set: the same directions for every bandwidth, a
+ * longer list for a larger width. */
+void rhm_design_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level);
 
 #endif

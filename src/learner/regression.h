@@ -12,6 +12,7 @@
 #include "engine/memory.h"
 #include "kernels/operator.h"
 #include "learner/layer.h"
+#include "learner/solve_state.h"
 #include "patches/patches.h"
 
 /* C itself, where it was formed (learner/gram.h). */
@@ -45,8 +46,9 @@ typedef struct rhm_regression {
     size_t workspace_floats;
     size_t reserved_nbytes; /* of the engine's memory limit */
     const char *stage;      /* what solvers call their passes on the progress display, or NULL: the caller's to set */
-    double flops;           /* so far */
-    double kernel_seconds;  /* likewise, in the loops over patches */
+    const rhm_solve_watch *watch; /* of solvers, or NULL: the caller's to set */
+    double flops;                 /* so far */
+    double kernel_seconds;        /* likewise, in the loops over patches */
 } rhm_regression;
 
 /* Borrows everything it is given; features are kept if they take at most `keep_nbytes`. */

@@ -29,19 +29,34 @@ static rhm_status conjugate_gradients(rhm_regression *p, const rhm_solve_options
     double *r = RHM_NEW(double, size, 3, 1, "conjugate gradient vectors", error);
     double *square = RHM_NEW(double, p->classes, 1, 1, "conjugate gradient norms", error);
     rhm_status status = r && square ? RHM_OK : RHM_NO_MEMORY;
-    double *direction = r + size, *image = r + 2 * size;
-    if (status == RHM_OK)
-        status = rhm_regression_residual(p, o->lambda, target, w, r, error);
+    double *direction = r + size, *image = r + 2 * size, total;
+    rhm_solve_state state = {
+        .phase = RHM_PHASE_CG,
+        .vector = {w, r, direction, square},
+        .length = {size, size, size, p->classes},
+    };
     if (status != RHM_OK)
         goto done;
-    memcpy(direction, r, sizeof *r * size);
-    for (size_t c = 0; c < p->classes; c++)
-        square[c] = dot(r + c * stride, r + c * stride, stride);
-    double total = dot(r, r, size);
-    while (total > goal && result->iterations < o->max_iterations) {
-        status = rhm_regression_apply(p, direction, image, error);
-        if (status != RHM_OK)
+    if (rhm_solve_restore(p->watch, &state)) {
+        result->iterations = state.iterations;
+        total = state.number[0];
+    } else {
+        if ((status = rhm_regression_residual(p, o->lambda, target, w, r, error)) != RHM_OK)
             goto done;
+        memcpy(direction, r, sizeof *r * size);
+        for (size_t c = 0; c < p->classes; c++)
+            square[c] = dot(r + c * stride, r + c * stride, stride);
+        total = dot(r, r, size);
+    }
+    while (total > goal && result->iterations < o->max_iterations) {
+        state.iterations = result->iterations;
+        state.number[0] = total;
+        rhm_solve_show(p->watch, &state);
+        status = rhm_regression_apply(p, direction, image, error);
+        if (status != RHM_OK) {
+            rhm_solve_show(p->watch, &state);
+            goto done;
+        }
         result->iterations++;
         show(p, result);
         total = 0;
@@ -81,7 +96,21 @@ static rhm_status gradient_descent(rhm_regression *p, const rhm_solve_options *o
     rhm_status status;
     double least = INFINITY;
     int stalls = 0;
-    while ((status = rhm_regression_residual(p, o->lambda, target, w, r, error)) == RHM_OK) {
+    rhm_solve_state state = {.phase = RHM_PHASE_DESCENT, .number = {step}, .vector = {w}, .length = {size}};
+    if (rhm_solve_restore(p->watch, &state)) {
+        result->iterations = state.iterations;
+        least = state.number[1];
+        stalls = (int)state.number[2];
+    }
+    for (;;) {
+        state.iterations = result->iterations;
+        state.number[1] = least;
+        state.number[2] = stalls;
+        rhm_solve_show(p->watch, &state);
+        if ((status = rhm_regression_residual(p, o->lambda, target, w, r, error)) != RHM_OK) {
+            rhm_solve_show(p->watch, &state);
+            break;
+        }
         const double total = dot(r, r, size);
         stalls = total < least ? 0 : stalls + 1;
         least = fmin(least, total);
@@ -96,6 +125,14 @@ static rhm_status gradient_descent(rhm_regression *p, const rhm_solve_options *o
     return status;
 }
 
+static void normalise_rows(double *v, size_t rows, size_t stride) {
+    for (size_t c = 0; c < rows; c++) {
+        const double norm = sqrt(dot(v + c * stride, v + c * stride, stride));
+        for (size_t f = 0; f < stride && norm > 0; f++)
+            v[c * stride + f] /= norm;
+    }
+}
+
 rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *error) {
     enum { MOST = 200 };
     const size_t size = rhm_regression_size(problem), stride = problem->stride;
@@ -103,28 +140,35 @@ rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *e
     if (!v)
         return RHM_NO_MEMORY;
     double *image = v + size;
-    /* Every class iterates from its own start, so the largest of |V_0| independent estimates is returned. */
-    for (size_t c = 0; c < problem->classes; c++)
-        for (size_t k = 0; k < problem->width; k++)
-            for (int sine = 0; sine < 2; sine++)
-                v[c * stride + rhm_feature_index(k, sine)] = rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
+    rhm_solve_state state = {.phase = RHM_PHASE_POWER, .vector = {v}, .length = {size}};
+    if (!rhm_solve_restore(problem->watch, &state)) {
+        /* Every class iterates from its own start, so the largest of |V_0| independent estimates is returned. */
+        for (size_t c = 0; c < problem->classes; c++)
+            for (size_t k = 0; k < problem->width; k++)
+                for (int sine = 0; sine < 2; sine++)
+                    v[c * stride + rhm_feature_index(k, sine)] =
+                        rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
+        normalise_rows(v, problem->classes, stride);
+    }
     rhm_status status = RHM_OK;
-    double previous = 0;
-    *top = 0;
-    for (int i = 0; i < MOST && status == RHM_OK; i++) {
-        for (size_t c = 0; c < problem->classes; c++) {
-            const double norm = sqrt(dot(v + c * stride, v + c * stride, stride));
-            for (size_t f = 0; f < stride && norm > 0; f++)
-                v[c * stride + f] /= norm;
+    *top = state.number[0];
+    for (; state.iterations < MOST; state.iterations++) {
+        rhm_solve_show(problem->watch, &state);
+        if ((status = rhm_regression_apply(problem, v, image, error)) != RHM_OK) {
+            rhm_solve_show(problem->watch, &state);
+            break;
         }
-        status = rhm_regression_apply(problem, v, image, error);
+        const double previous = *top;
         *top = 0;
         for (size_t c = 0; c < problem->classes; c++)
             *top = fmax(*top, dot(v + c * stride, image + c * stride, stride));
         if (fabs(*top - previous) <= 1e-4 * *top)
             break;
-        previous = *top;
         memcpy(v, image, sizeof *v * size);
+        normalise_rows(v, problem->classes, stride);
+        state.number[0] = *top;
+        if (problem->stage)
+            rhm_engine_progress(problem->engine, problem->stage, state.iterations + 1, 0);
     }
     rhm_free(v);
     return status;
@@ -136,6 +180,35 @@ static uint32_t default_iterations(rhm_solver solver) {
     return solver == RHM_CG ? 2000 : 200000;
 }
 
+/* W is final: its residual. */
+static rhm_status finish(rhm_regression *problem, const rhm_solve_options *o, const double *target, double *w,
+                         rhm_solve_result *result, rhm_error *error) {
+    const size_t size = rhm_regression_size(problem);
+    const rhm_solve_state state = rhm_solved_state(problem, result, w);
+    double *r = RHM_NEW(double, size, 1, 1, "residual", error);
+    if (!r)
+        return RHM_NO_MEMORY;
+    rhm_solve_show(problem->watch, &state);
+    const rhm_status status = rhm_regression_residual(problem, o->lambda, target, w, r, error);
+    const double norm = sqrt(dot(target, target, size));
+    result->residual = norm > 0 ? sqrt(dot(r, r, size)) / norm : 0;
+    /* Rounding to float moves the residual by parts in 10^7, which is no failure to converge. */
+    result->converged = result->residual <= 1.1 * o->tolerance + 2e-6;
+    if (status != RHM_OK)
+        rhm_solve_show(problem->watch, &state);
+    rhm_free(r);
+    return status;
+}
+
+rhm_solve_state rhm_solved_state(const rhm_regression *problem, const rhm_solve_result *result, double *w) {
+    return (rhm_solve_state){
+        .phase = RHM_PHASE_SOLVED,
+        .iterations = result->iterations,
+        .vector = {w},
+        .length = {rhm_regression_size(problem)},
+    };
+}
+
 rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, const double *target, double *w,
                      rhm_solve_result *result, rhm_error *error) {
     const size_t size = rhm_regression_size(problem);
@@ -143,16 +216,25 @@ rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, 
     *result = (rhm_solve_result){0};
     if (!o.max_iterations)
         o.max_iterations = default_iterations(o.solver);
+    rhm_solve_state solved = rhm_solved_state(problem, result, w);
+    if (rhm_solve_restore(problem->watch, &solved)) {
+        result->iterations = solved.iterations;
+        return finish(problem, &o, target, w, result, error);
+    }
     switch (o.solver) {
     case RHM_CG:
         RHM_TRY(o.coarse ? rhm_coarse_solve(o.coarse, problem, &o, target, w, result, error)
                          : conjugate_gradients(problem, &o, target, w, result, error));
         break;
     case RHM_GD: {
-        double top;
-        RHM_TRY(rhm_top_eigenvalue(problem, &top, error));
-        /* The estimate approaches from below; two per cent keep the step inside the stable range. */
-        RHM_TRY(gradient_descent(problem, &o, 2 / (1.02 * top + 2 * o.lambda), target, w, result, error));
+        const rhm_solve_state *from = problem->watch ? problem->watch->from : NULL;
+        double step = from && from->phase == RHM_PHASE_DESCENT ? from->number[0] : 0, top;
+        if (step == 0) {
+            RHM_TRY(rhm_top_eigenvalue(problem, &top, error));
+            /* The estimate approaches from below; two per cent keep the step inside the stable range. */
+            step = 2 / (1.02 * top + 2 * o.lambda);
+        }
+        RHM_TRY(gradient_descent(problem, &o, step, target, w, result, error));
         break;
     }
     case RHM_GD_PAPER:
@@ -164,17 +246,7 @@ rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, 
         break;
     default: return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
     }
-
     for (size_t i = 0; i < size; i++)
         w[i] = (double)(float)w[i];
-    double *r = RHM_NEW(double, size, 1, 1, "residual", error);
-    if (!r)
-        return RHM_NO_MEMORY;
-    const rhm_status status = rhm_regression_residual(problem, o.lambda, target, w, r, error);
-    const double norm = sqrt(dot(target, target, size));
-    result->residual = norm > 0 ? sqrt(dot(r, r, size)) / norm : 0;
-    /* Rounding to float moves the residual by parts in 10^7, which is no failure to converge. */
-    result->converged = result->residual <= 1.1 * o.tolerance + 2e-6;
-    rhm_free(r);
-    return status;
+    return finish(problem, &o, target, w, result, error);
 }

@@ -11,8 +11,8 @@ typedef struct rhm_solve_options {
     rhm_solver solver;
     double lambda;
     double tolerance;
-    double patch_count;      /* |P_l|, for the step of gd-paper */
-    uint32_t max_iterations; /* 0: as many as the solver could sensibly need */
+    double patch_count;        /* |P_l|, for the step of gd-paper */
+    uint32_t max_iterations;   /* 0: as many as the solver could sensibly need */
     struct rhm_coarse *coarse; /* preconditions conjugate gradients, or NULL */
 } rhm_solve_options;
 
@@ -25,6 +25,9 @@ typedef struct rhm_solve_result {
 /* w (classes, stride): the start on entry (zero: the paper's), W rounded to float on return. `target` is B. */
 rhm_status rhm_solve(rhm_regression *problem, const rhm_solve_options *options, const double *target, double *w,
                      rhm_solve_result *result, rhm_error *error);
+
+/* The state of a finished solution, for the watch of what is done with it next. */
+rhm_solve_state rhm_solved_state(const rhm_regression *problem, const rhm_solve_result *result, double *w);
 
 /* The largest eigenvalue of C, from below, by power iteration; relative error about 1e-3. */
 rhm_status rhm_top_eigenvalue(rhm_regression *problem, double *top, rhm_error *error);

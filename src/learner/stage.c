@@ -7,7 +7,10 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/engine.h"
 #include "engine/trace.h"
+#include "learner/checkpoint.h"
+#include "learner/journal.h"
 
 double rhm_seconds(void) {
     struct timespec t;
@@ -16,8 +19,7 @@ double rhm_seconds(void) {
 }
 
 /* A rule of the problem alone: the model depends on it. */
-static rhm_status choose_draw(rhm_sample_set *set, const rhm_train_options *options, uint32_t level,
-                              rhm_error *error) {
+static rhm_status choose_draw(rhm_sample_set *set, const rhm_train_options *options, uint32_t level, rhm_error *error) {
     const double cells = set->stream.grammar ? rhm_patches_table_cells(set->stream.grammar->grammar, level) : HUGE_VAL;
     const bool affordable = cells <= RHM_AFFORDABLE_CELLS;
     if (options->draw == RHM_DRAW_COUNTS && !affordable)
@@ -64,36 +66,72 @@ void rhm_stage_clear(rhm_stage *stage) {
     *stage = (rhm_stage){0};
 }
 
-/* Distinct patches that were not there before are pushed up to the inputs of the stage's level. */
-static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples, const char *what, rhm_error *error) {
-    const uint64_t have = set->patches.samples;
-    if (samples <= have)
+enum { SLICE_LEAVES = 1 << 26 }; /* tokens drawn between two looks at the clock: about a second */
+
+static uint64_t slice_of(const rhm_stage *stage) {
+    uint64_t samples = SLICE_LEAVES;
+    for (uint32_t j = stage->level; j <= stage->task->levels; j++)
+        samples /= stage->task->branching;
+    return samples ? samples : 1;
+}
+
+/* Raw samples are only copied into lists, which had better grow at once. */
+static rhm_status add_samples(rhm_stage *stage, rhm_sample_set *set, const char *label, uint64_t samples,
+                              rhm_error *error) {
+    const uint64_t slice = set->patches.raw ? UINT64_MAX : slice_of(stage);
+    while (set->patches.samples < samples) {
+        const uint64_t have = set->patches.samples, left = samples - have;
+        rhm_engine_progress(stage->engine, label, have, samples);
+        const rhm_status status = rhm_patches_add(&set->patches, stage->engine, NULL, set->stream.source,
+                                                  set->stream.context, have, left < slice ? left : slice, NULL, error);
+        if (status == RHM_OK || status == RHM_INTERRUPTED)
+            rhm_checkpoint_offer(stage->checkpoint);
+        if (status != RHM_OK)
+            return status;
+        rhm_engine_progress(stage->engine, label, set->patches.samples, samples);
+    }
+    return RHM_OK;
+}
+
+static rhm_status add_counts(rhm_stage *stage, rhm_sample_set *set, const char *label, uint64_t samples,
+                             rhm_error *error) {
+    const rhm_grammar_source *from = set->stream.grammar;
+    rhm_engine_progress(stage->engine, label, set->patches.samples, samples);
+    const int span = rhm_trace_begin(stage->engine, "draw counts", 0);
+    RHM_TRY(rhm_patches_draw(&set->patches, stage->engine, from->grammar, from->seed, from->stream, set->draws,
+                             samples - set->patches.samples, error));
+    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = rhm_patches_table_cells(from->grammar, stage->level)});
+    set->draws++;
+    return RHM_OK;
+}
+
+static rhm_status add(rhm_stage *stage, rhm_sample_set *set, const char *what, uint64_t samples, rhm_error *error) {
+    if (samples <= set->patches.samples)
         return RHM_OK;
     rhm_design_clear(&stage->design); /* it points into the sets */
+    set->stale = true;
     char label[64];
     snprintf(label, sizeof label, "level %u: %s", stage->level, what);
+    const double begin = rhm_seconds(), have = (double)set->patches.samples;
+    const int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
+    const rhm_status status =
+        set->counted ? add_counts(stage, set, label, samples, error) : add_samples(stage, set, label, samples, error);
+    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)set->patches.samples - have});
+    stage->sample_seconds += rhm_seconds() - begin;
+    return status;
+}
+
+/* Counts by patch; and distinct patches that were not there before are pushed up to the inputs of the stage's level. */
+static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
+    if (!set->stale)
+        return RHM_OK;
     double begin = rhm_seconds();
-    int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
-    if (set->counted) {
-        const rhm_grammar_source *from = set->stream.grammar;
-        rhm_engine_progress(stage->engine, label, have, samples);
-        const int counting = rhm_trace_begin(stage->engine, "draw counts", 0);
-        RHM_TRY(rhm_patches_draw(&set->patches, stage->engine, from->grammar, from->seed, from->stream, set->draws,
-                                 samples - have, error));
-        rhm_trace_end(stage->engine, counting,
-                      (rhm_span_work){.items = rhm_patches_table_cells(from->grammar, stage->level)});
-        set->draws++;
-    } else {
-        RHM_TRY(rhm_patches_add(&set->patches, stage->engine, label, set->stream.source, set->stream.context, have,
-                                samples - have, NULL, error));
-    }
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
-    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)(samples - have)});
     stage->sample_seconds += rhm_seconds() - begin;
 
     begin = rhm_seconds();
-    span = rhm_trace_begin(stage->engine, "embed", 0);
+    const int span = rhm_trace_begin(stage->engine, "embed", 0);
     double kernels = 0;
     for (uint32_t j = stage->task->levels; j > stage->level; j--) {
         stage->flops += rhm_forward_flops(&stage->ready[j], set->patches.subtree[j].count - set->table[j].count);
@@ -105,12 +143,41 @@ static rhm_status extend(rhm_stage *stage, rhm_sample_set *set, uint64_t samples
     stage->kernel_seconds += kernels;
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->embed_seconds += rhm_seconds() - begin;
+    set->stale = status != RHM_OK;
     return status;
 }
 
+/* An interrupted stage is kept as it is now; solvers have done so themselves. */
+static rhm_status keep(rhm_stage *stage, rhm_status status) {
+    if (status == RHM_INTERRUPTED)
+        rhm_checkpoint_offer(stage->checkpoint);
+    return status;
+}
+
+rhm_status rhm_stage_refill(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
+    RHM_TRY(add(stage, &stage->training, "sampling", samples, error));
+    return add(stage, &stage->validation, "validation", held_out, error);
+}
+
 rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
-    RHM_TRY(extend(stage, &stage->training, samples, "sampling", error));
-    return extend(stage, &stage->validation, held_out, "validation", error);
+    bool done;
+    RHM_TRY(rhm_checkpoint_draw(stage->checkpoint, samples, held_out, &done, error));
+    if (done)
+        return RHM_OK;
+    rhm_status status = rhm_stage_refill(stage, samples, held_out, error);
+    if (status == RHM_OK)
+        status = settle(stage, &stage->training, error);
+    if (status == RHM_OK)
+        status = settle(stage, &stage->validation, error);
+    stage->clock = rhm_seconds() - stage->begin;
+    if (status == RHM_OK)
+        status = rhm_checkpoint_drew(stage->checkpoint, samples, held_out, error);
+    return keep(stage, status);
+}
+
+rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
+    RHM_TRY(rhm_checkpoint_wake(stage->checkpoint, error));
+    return keep(stage, settle(stage, &stage->validation, error));
 }
 
 static void store_weights(struct rhm_layer *layer, const rhm_regression *problem, const double *w) {
@@ -170,23 +237,19 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
 }
 
 /* Everything of a fit but its ridge: what the last fit left behind, if it had the same width and bandwidth. */
-static rhm_status design_for(rhm_stage *stage, uint32_t width, double bandwidth, const char *label, rhm_error *error) {
+static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, const rhm_solve_watch *watch,
+                             const char *label, rhm_error *error) {
     const rhm_task *task = stage->task;
+    const uint32_t width = layer->width;
+    RHM_TRY(settle(stage, &stage->training, error));
+    RHM_TRY(settle(stage, &stage->validation, error));
     const rhm_intern *patches = &stage->training.patches.subtree[stage->level];
-    const bool bottom = stage->level == task->levels;
-    const struct rhm_layer shape = {
-        .tokens = task->branching,
-        .embedding = bottom ? task->token_vocab : task->classes,
-        .classes = task->classes,
-        .width = width,
-        .bandwidth = bandwidth,
-    };
     const size_t sample = stage->options->solver == RHM_CG ? rhm_coarse_size(patches->count, width) : 0;
     const rhm_route_sizes sizes = {
         .patches = (double)patches->count,
         .width = width,
         .classes = task->classes,
-        .inputs = (double)shape.tokens * shape.embedding,
+        .inputs = (double)layer->tokens * layer->embedding,
         .products = sample ? rhm_coarse_passes(fmax(1, stage->solves))
                            : rhm_route_products(stage->options->solver, fmax(1, stage->solves)),
     };
@@ -196,29 +259,43 @@ static rhm_status design_for(rhm_stage *stage, uint32_t width, double bandwidth,
         .seed = stage->options->seed,
         .level = stage->level,
         .width = width,
-        .bandwidth = bandwidth,
+        .bandwidth = layer->bandwidth,
         .route = route,
         .sample = route == RHM_ROUTE_PASSES ? sample : 0,
     };
-    return rhm_design_make(&stage->design, stage->engine, &key, &shape, bottom,
-                           &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, error);
+    return rhm_design_make(&stage->design, stage->engine, &key, layer, stage->level == task->levels,
+                           &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, watch,
+                           error);
 }
 
 rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, double ridge, rhm_fit *fit,
                          rhm_error *error) {
-    const double begin = rhm_seconds();
+    const rhm_task *task = stage->task;
+    *fit = (rhm_fit){.layer = {
+                         .tokens = task->branching,
+                         .embedding = stage->level == task->levels ? task->token_vocab : task->classes,
+                         .classes = task->classes,
+                         .width = width,
+                         .bandwidth = bandwidth,
+                         .ridge = ridge,
+                     }};
+    bool done;
+    RHM_TRY(rhm_checkpoint_fit(stage->checkpoint, fit, &done, error));
+    if (done) {
+        stage->fits++;
+        return RHM_OK;
+    }
+    const rhm_solve_watch watch = rhm_checkpoint_watch(stage->checkpoint);
+    const double begin = rhm_seconds() - watch.seconds;
     rhm_design *design = &stage->design;
     rhm_regression *problem = &design->problem;
     const int span = rhm_trace_begin(stage->engine, "fit", 0);
     char label[64];
     snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
-    *fit = (rhm_fit){0};
-    rhm_status status = design_for(stage, width, bandwidth, label, error);
+    rhm_status status = design_for(stage, &fit->layer, &watch, label, error);
     if (status != RHM_OK)
         goto done;
     fit->route = design->key.route;
-    fit->layer = design->layer;
-    fit->layer.ridge = ridge;
     if ((status = rhm_layer_alloc(&fit->layer, error)) != RHM_OK)
         goto done;
     memcpy(fit->layer.frequencies, design->layer.frequencies,
@@ -229,7 +306,7 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
         .coarse = design->key.sample ? &design->coarse : NULL,
         .lambda = ridge,
         .tolerance = stage->options->tolerance,
-        .patch_count = stage->task->patches[stage->level],
+        .patch_count = task->patches[stage->level],
     };
     const int solving = rhm_trace_begin(stage->engine, "solve", 0);
     if ((status = rhm_solve(problem, &solve, design->target, design->solution, &fit->solve, error)) != RHM_OK)
@@ -241,6 +318,10 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     rhm_ready_layer_set_weights(&design->ready, fit->layer.weights);
     fit->seconds = rhm_seconds() - begin;
     status = measure(stage, &design->ready, fit, error);
+    if (status == RHM_INTERRUPTED) {
+        const rhm_solve_state solved = rhm_solved_state(problem, &fit->solve, design->solution);
+        rhm_solve_show(&watch, &solved);
+    }
     stage->fits++;
 done:
     stage->fit_seconds += rhm_seconds() - begin;
@@ -250,11 +331,18 @@ done:
     problem->kernel_seconds = design->coarse.regression.kernel_seconds = 0;
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     problem->stage = NULL;
+    problem->watch = NULL;
+    stage->clock = rhm_seconds() - stage->begin;
+    if (status == RHM_OK)
+        status = rhm_checkpoint_fitted(stage->checkpoint, fit, error);
     if (status != RHM_OK)
         rhm_fit_clear(fit);
-    return status;
+    return keep(stage, status);
 }
 
 void rhm_fit_clear(rhm_fit *fit) {
+    if (fit->entry)
+        rhm_entry_release(fit->entry);
+    fit->entry = NULL;
     rhm_layer_clear(&fit->layer);
 }

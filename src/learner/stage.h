@@ -16,7 +16,7 @@
 typedef struct rhm_stream_of_samples {
     rhm_patch_source *source;
     const void *context;
-    uint64_t available; /* UINT64_MAX: no end */
+    uint64_t available;                /* UINT64_MAX: no end */
     const rhm_grammar_source *grammar; /* whose counts can be drawn directly, or NULL */
 } rhm_stream_of_samples;
 
@@ -33,6 +33,7 @@ typedef struct rhm_sample_set {
     bool counted;   /* its counts are drawn, not its samples */
     uint64_t draws; /* so far, where they are */
     rhm_patches patches;
+    bool stale; /* counts and embeddings are those of fewer samples */
     rhm_patch_counts counts;
     rhm_embeddings table[RHM_MAX_LEVELS + 2]; /* [j], j = level+1..L+1 */
 } rhm_sample_set;
@@ -46,7 +47,8 @@ typedef struct rhm_fit {
     rhm_clusters clusters; /* of the held-out outputs */
     double accuracy;       /* share of held-out samples whose label is the largest output */
     uint64_t clamped;
-    double seconds; /* of the solver */
+    double seconds;          /* of the solver */
+    struct rhm_entry *entry; /* of the journal that follows it, or NULL */
 } rhm_fit;
 
 typedef struct rhm_stage {
@@ -63,6 +65,9 @@ typedef struct rhm_stage {
     double solves;     /* fits expected at the next bandwidth, for the rule of learner/route.h; 0: one. The policy's to
                           set, from what it decided and never from what is in memory */
     rhm_design design; /* of the last fit */
+    struct rhm_checkpoint *checkpoint; /* where the stage is kept in case of an interruption, or NULL */
+    double begin;                      /* of the training, on rhm_seconds' clock */
+    double clock;                      /* seconds from there to the end of the last draw or fit */
 } rhm_stage;
 
 rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,
@@ -70,13 +75,30 @@ rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_
                           rhm_stream_of_samples training, rhm_stream_of_samples validation, rhm_error *error);
 void rhm_stage_clear(rhm_stage *stage); /* accepts a zeroed one */
 
-/* Draw until the training set has `samples` and the validation set `held_out` samples; never fewer than before. */
+/*
+ * Draw until the training set has `samples` and the validation set `held_out` samples; never fewer than before. Of the
+ * sets, what decides about further draws and fits may look at numbers of samples and patches alone (journal.h).
+ */
 rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error);
 
 /* Fit with width M, bandwidth sigma and ridge lambda and measure on the validation set. Release with rhm_fit_clear. */
 rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, double ridge, rhm_fit *fit,
                          rhm_error *error);
 void rhm_fit_clear(rhm_fit *fit); /* accepts a zeroed one */
+
+/* Draw again what an interrupted stage had drawn; no more than before, where samples are there already. */
+rhm_status rhm_stage_refill(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error);
+
+/* What an interrupted stage had at this point is there again: for users of the validation set after the last fit. */
+rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error);
+
+/*
+ * When the last draw or fit ended, on rhm_seconds' clock. Decisions that depend on time must ask here and nowhere else:
+ * then they are the same when an interrupted stage is taken up again.
+ */
+static inline double rhm_stage_seconds(const rhm_stage *stage) {
+    return stage->begin + stage->clock;
+}
 
 /* Seconds on the monotonic clock. */
 double rhm_seconds(void);

@@ -4,6 +4,7 @@
 #include "core/fail.h"
 #include "core/intern.h"
 #include "core/memory.h"
+#include "core/sha256.h"
 #include "learner/source.h"
 #include "learner/trainer.h"
 
@@ -136,6 +137,20 @@ static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_
     return RHM_OK;
 }
 
+/* Shape and contents, for checkpoints to know the data again. */
+static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
+    size_t tokens = data->count;
+    for (uint32_t l = 0; l < data->levels; l++)
+        tokens *= data->branching;
+    const uint64_t shape[] = {data->count, data->levels, data->branching, data->token_vocab, data->label_vocab};
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    sha256_update(&hash, sizeof shape, (const uint8_t *)shape);
+    sha256_update(&hash, sizeof *data->tokens * tokens, (const uint8_t *)data->tokens);
+    sha256_update(&hash, sizeof *data->labels * data->count, (const uint8_t *)data->labels);
+    rhm_sha256_text(&hash, text);
+}
+
 rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_data *data,
                           const uint32_t *parents, const rhm_train_options *options, rhm_error *error) {
     rhm_train_options o;
@@ -170,6 +185,11 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     testing = (rhm_data_source){data, data->count - lesson.test_samples};
     lesson.test = (rhm_stream_of_samples){rhm_draw_from_data, &testing, lesson.test_samples, NULL};
 
+    char data_sha256[RHM_SHA256_TEXT_NBYTES];
+    if (o.checkpoint.directory) {
+        hash_data(data, data_sha256);
+        lesson.data_sha256 = data_sha256;
+    }
     rhm_analysis analysis = {0};
     rhm_status status = RHM_OK;
     if (data->grammar) {

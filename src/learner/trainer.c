@@ -6,6 +6,7 @@
 
 #include "core/fail.h"
 #include "engine/trace.h"
+#include "learner/checkpoint.h"
 #include "learner/diagnose.h"
 #include "learner/evaluate.h"
 
@@ -24,6 +25,10 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
     if (!(o.max_seconds >= 0))
         return rhm_fail(error, RHM_INVALID, "max_seconds is %g: allowed are positive numbers, or 0 for no limit",
                         o.max_seconds);
+    if (!(o.checkpoint.seconds >= 0))
+        return rhm_fail(error, RHM_INVALID,
+                        "checkpoint.seconds is %g: allowed are positive numbers, or 0 for one a minute",
+                        o.checkpoint.seconds);
     if ((unsigned)o.solver > RHM_CHOLESKY)
         return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
     if ((unsigned)o.draw > RHM_DRAW_COUNTS)
@@ -113,14 +118,18 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
 /* One level: choose, diagnose, and hand the fitted layer to the model and, ready to run, to the levels above. */
 static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_train_report *report, double *separation,
                               const rhm_engine *engine, const rhm_lesson *lesson, const rhm_train_options *options,
-                              uint32_t level, double deadline, rhm_error *error) {
-    const double begin = rhm_seconds();
+                              rhm_checkpoint *checkpoint, uint32_t level, double deadline, rhm_error *error) {
     const int span = rhm_trace_begin(engine, "level", level);
     rhm_stage stage;
     rhm_choice choice = {0};
     RHM_TRY(rhm_stage_init(&stage, engine, &lesson->task, options, ready, level, lesson->training[level],
                            lesson->validation[level], error));
+    stage.clock = rhm_seconds();
+    rhm_checkpoint_enter(checkpoint, &stage);
+    const double begin = rhm_stage_seconds(&stage);
     rhm_status status = rhm_choose(&choice, &stage, *separation, deadline, error);
+    if (status == RHM_OK)
+        status = rhm_stage_settle(&stage, error);
     if (status != RHM_OK)
         goto done;
     *separation = choice.fit.clusters.separation;
@@ -133,7 +142,10 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
     report->level[level].total_seconds = rhm_seconds() - begin;
     status = rhm_model_take_layer(model, level, &choice.fit.layer, error);
 done:
+    if (status == RHM_INTERRUPTED)
+        rhm_checkpoint_offer(checkpoint);
     rhm_fit_clear(&choice.fit);
+    rhm_checkpoint_leave(checkpoint, status == RHM_OK);
     rhm_stage_clear(&stage);
     rhm_trace_end(engine, span, (rhm_span_work){0});
     return status;
@@ -161,9 +173,7 @@ static rhm_status test(rhm_train_report *report, const rhm_engine *engine, const
 rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                             const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error) {
     const rhm_task *task = &lesson->task;
-    const double begin = rhm_seconds();
     const int span = rhm_trace_begin(engine, "train", 0);
-    const double deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
     rhm_train_report own_report;
     if (!report)
         report = &own_report;
@@ -175,9 +185,21 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     rhm_status status = rhm_model_new(&model, task->levels, task->branching, task->classes, task->token_vocab, error);
     if (status == RHM_OK && lesson->grammar)
         status = rhm_model_keep_grammar(model, lesson->grammar, error);
+    rhm_checkpoint *checkpoint = NULL;
+    if (status == RHM_OK)
+        status = rhm_checkpoint_open(&checkpoint, engine, lesson, options, model, report, error);
+    const double begin = rhm_checkpoint_begin(checkpoint);
+    const double deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
     double separation = 0;
-    for (uint32_t level = task->levels; level >= 1 && status == RHM_OK; level--)
-        status = train_level(model, ready, report, &separation, engine, lesson, options, level, deadline, error);
+    for (uint32_t level = task->levels; level >= 1 && status == RHM_OK; level--) {
+        if (!rhm_checkpoint_has(checkpoint, level)) {
+            status = train_level(model, ready, report, &separation, engine, lesson, options, checkpoint, level,
+                                 deadline, error);
+            continue;
+        }
+        separation = report->level[level].cluster_separation;
+        status = rhm_ready_layer_make(&ready[level], &model->layer[level], level == task->levels, error);
+    }
     if (status == RHM_OK)
         status = test(report, engine, model, ready, lesson, error);
     report->seconds = rhm_seconds() - begin;
@@ -186,6 +208,7 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
         *out = model;
         model = NULL;
     }
+    rhm_checkpoint_close(checkpoint);
     rhm_ready_model_clear(ready);
     rhm_model_destroy(model);
     return status;

@@ -14,6 +14,7 @@ typedef struct rhm_lesson {
     uint64_t test_samples;
     const rhm_grammar *grammar;   /* for diagnostics and for the model, or NULL */
     const rhm_analysis *analysis; /* of that grammar, or NULL */
+    const char *data_sha256;      /* of a data set, where checkpoints must know it again, or NULL */
 } rhm_lesson;
 
 rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,

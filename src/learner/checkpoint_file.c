@@ -1,0 +1,386 @@
+#include "learner/checkpoint_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "kernels/backend.h"
+#include "learner/journal_file.h"
+#include "patches/patches_file.h"
+
+enum { OBJECT_NBYTES = 48 };
+
+#define ROW(member)  offsetof(rhm_level_report, member)
+#define COST(member) offsetof(rhm_stage, member)
+#define PICK(member) offsetof(rhm_backend_choice, member)
+
+static const rhm_field report_columns[] = {
+    {"level", RHM_FIELD_U32, ROW(level), 0},
+    {"draw", RHM_FIELD_U32, ROW(draw), 0},
+    {"samples", RHM_FIELD_U64, ROW(samples), 0},
+    {"validation_samples", RHM_FIELD_U64, ROW(validation_samples), 0},
+    {"distinct_patches", RHM_FIELD_U64, ROW(distinct_patches), 0},
+    {"width", RHM_FIELD_U32, ROW(width), 0},
+    {"bandwidth", RHM_FIELD_F64, ROW(bandwidth), 0},
+    {"ridge", RHM_FIELD_F64, ROW(ridge), 0},
+    {"solver", RHM_FIELD_U32, ROW(solver), 0},
+    {"route", RHM_FIELD_U32, ROW(route), 0},
+    {"iterations", RHM_FIELD_U32, ROW(iterations), 0},
+    {"residual", RHM_FIELD_F64, ROW(residual), 0},
+    {"held_out_loss", RHM_FIELD_F64, ROW(held_out_loss), 0},
+    {"held_out_accuracy", RHM_FIELD_F64, ROW(held_out_accuracy), 0},
+    {"cluster_separation", RHM_FIELD_F64, ROW(cluster_separation), 0},
+    {"cluster_radius", RHM_FIELD_F64, ROW(cluster_radius), 0},
+    {"posterior_error_mean", RHM_FIELD_F64, ROW(posterior_error_mean), 0},
+    {"posterior_error_max", RHM_FIELD_F64, ROW(posterior_error_max), 0},
+    {"posterior_error_floor", RHM_FIELD_F64, ROW(posterior_error_floor), 0},
+    {"synonym_accuracy", RHM_FIELD_F64, ROW(synonym_accuracy), 0},
+    {"separation", RHM_FIELD_F64, ROW(separation), 0},
+    {"radius", RHM_FIELD_F64, ROW(radius), 0},
+    {"clamped", RHM_FIELD_U64, ROW(clamped), 0},
+    {"attempts", RHM_FIELD_U32, ROW(attempts), 0},
+    {"sample_seconds", RHM_FIELD_F64, ROW(sample_seconds), 0},
+    {"embed_seconds", RHM_FIELD_F64, ROW(embed_seconds), 0},
+    {"bandwidth_seconds", RHM_FIELD_F64, ROW(bandwidth_seconds), 0},
+    {"solve_seconds", RHM_FIELD_F64, ROW(solve_seconds), 0},
+    {"total_seconds", RHM_FIELD_F64, ROW(total_seconds), 0},
+    {"flops", RHM_FIELD_F64, ROW(flops), 0},
+    {"resolved", RHM_FIELD_BOOL, ROW(resolved), 0},
+};
+static const rhm_fields report_fields = {report_columns, sizeof report_columns / sizeof *report_columns,
+                                         sizeof(rhm_level_report)};
+
+/* A member of a row without a column above would be lost by an interruption; `limit` is an attribute. */
+_Static_assert(sizeof(rhm_level_report) == 392, "rhm_level_report has changed: so must its columns in checkpoints");
+
+static const rhm_field stage_columns[] = {
+    {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), 0},
+    {"embed_seconds", RHM_FIELD_F64, COST(embed_seconds), 0},
+    {"fit_seconds", RHM_FIELD_F64, COST(fit_seconds), 0},
+    {"flops", RHM_FIELD_F64, COST(flops), 0},
+};
+const rhm_fields rhm_stage_fields = {stage_columns, sizeof stage_columns / sizeof *stage_columns, sizeof(rhm_stage)};
+
+static const rhm_field choice_columns[] = {
+    {"work", RHM_FIELD_U32, PICK(work), 0},
+    {"inputs", RHM_FIELD_U64, PICK(inputs), 0},
+    {"padded", RHM_FIELD_U64, PICK(padded), 0},
+    {"classes", RHM_FIELD_U64, PICK(classes), 0},
+    {"expected", RHM_FIELD_F64, PICK(expected), 0},
+    {"measured", RHM_FIELD_BOOL, PICK(measured), 0},
+    {"onednn", RHM_FIELD_BOOL, PICK(onednn), 0},
+    {"native_seconds", RHM_FIELD_F64, PICK(native_seconds), 0},
+    {"onednn_seconds", RHM_FIELD_F64, PICK(onednn_seconds), 0},
+};
+static const rhm_fields choice_fields = {choice_columns, sizeof choice_columns / sizeof *choice_columns,
+                                         sizeof(rhm_backend_choice)};
+
+static const char *object_of(char text[OBJECT_NBYTES], const char *name, size_t number) {
+    snprintf(text, OBJECT_NBYTES, "%s_%zu", name, number);
+    return text;
+}
+
+/* ---- finished levels ------------------------------------------------------------------------------------- */
+
+static uint32_t first_finished(const rhm_kept *kept) {
+    return kept->level + 1;
+}
+
+static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *error) {
+    const uint32_t first = first_finished(kept);
+    char object[OBJECT_NBYTES];
+    RHM_TRY(rhm_h5_write_group(file, "/levels", error));
+    RHM_TRY(rhm_fields_write(file, "/levels/rows", &report_fields, &kept->report->level[first],
+                             kept->task->levels - kept->level, error));
+    for (uint32_t l = first; l <= kept->task->levels; l++) {
+        const struct rhm_layer *layer = &kept->model->layer[l];
+        const rhm_h5_shape shape = rhm_h5_shape2(layer->classes, 2 * (uint64_t)layer->width);
+        object_of(object, "/levels/weights", l);
+        RHM_TRY(rhm_h5_write(file, object, RHM_H5_F32, &shape, layer->weights, error));
+        RHM_TRY(rhm_h5_write_text_attribute(file, object, "limit", kept->report->level[l].limit, error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm_error *error) {
+    const rhm_task *task = kept->task;
+    rhm_level_report *row = &kept->report->level[l];
+    char object[OBJECT_NBYTES];
+    object_of(object, "/levels/weights", l);
+    if (row->level != l || row->width < 1 || row->width > RHM_MAX_WIDTH)
+        return rhm_h5_refuse(file, object, error, "are of level %u and width %u", row->level, row->width);
+    struct rhm_layer layer = {
+        .tokens = task->branching,
+        .embedding = l == task->levels ? task->token_vocab : task->classes,
+        .classes = task->classes,
+        .width = row->width,
+        .bandwidth = row->bandwidth,
+        .ridge = row->ridge,
+    };
+    const rhm_h5_shape shape = rhm_h5_shape2(layer.classes, 2 * (uint64_t)layer.width);
+    RHM_TRY(rhm_layer_alloc(&layer, error));
+    rhm_design_frequencies(&layer, kept->seed, l);
+    rhm_status status = rhm_h5_read_floats(file, object, &shape, RHM_H5_F32, layer.weights, error);
+    if (status == RHM_OK)
+        status = rhm_h5_read_text_attribute(file, object, "limit", row->limit, sizeof row->limit, error);
+    if (status == RHM_OK)
+        status = rhm_h5_blame(file, rhm_model_take_layer(kept->model, l, &layer, error), error);
+    rhm_layer_clear(&layer);
+    return status;
+}
+
+static rhm_status read_levels(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
+    size_t rows;
+    RHM_TRY(rhm_fields_rows(file, "/levels/rows", &report_fields, &rows, error));
+    if (rows != kept->task->levels - kept->level)
+        return rhm_h5_refuse(file, "/levels/rows", error, "has %zu rows with level %u in hand", rows, kept->level);
+    RHM_TRY(
+        rhm_fields_read(file, "/levels/rows", &report_fields, &kept->report->level[first_finished(kept)], rows, error));
+    for (uint32_t l = first_finished(kept); l <= kept->task->levels; l++)
+        RHM_TRY(read_level(kept, l, file, error));
+    return RHM_OK;
+}
+
+/* ---- the fit in hand ------------------------------------------------------------------------------------- */
+
+static const rhm_solve_state *state_of(const rhm_kept *kept) {
+    return kept->shown ? kept->shown : &kept->solve;
+}
+
+static rhm_status write_solver(rhm_h5 *file, const rhm_kept *kept, rhm_error *error) {
+    const rhm_solve_state *state = state_of(kept);
+    const uint32_t phase = state->phase;
+    char object[OBJECT_NBYTES];
+    RHM_TRY(rhm_h5_write_group(file, "/solver", error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "phase", RHM_H5_U32, 0, &phase, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "iterations", RHM_H5_U32, 0, &state->iterations, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "width", RHM_H5_U32, 0, &kept->width, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "bandwidth", RHM_H5_F64, 0, &kept->bandwidth, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "ridge", RHM_H5_F64, 0, &kept->ridge, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "seconds", RHM_H5_F64, 0, &kept->fit_seconds, error));
+    const rhm_h5_shape numbers = rhm_h5_shape1(RHM_STATE_NUMBERS);
+    RHM_TRY(rhm_h5_write(file, "/solver/numbers", RHM_H5_F64, &numbers, state->number, error));
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++) {
+        const rhm_h5_shape shape = rhm_h5_shape1(state->length[v]);
+        if (state->length[v])
+            RHM_TRY(rhm_h5_write(file, object_of(object, "/solver/vector", v), RHM_H5_F64, &shape, state->vector[v],
+                                 error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status read_vector(rhm_solve_state *state, size_t v, const rhm_h5 *file, rhm_error *error) {
+    char object[OBJECT_NBYTES];
+    rhm_h5_shape shape;
+    if (!rhm_h5_has(file, object_of(object, "/solver/vector", v)))
+        return RHM_OK;
+    RHM_TRY(rhm_h5_read_shape(file, object, RHM_H5_FLOATS, &shape, error));
+    if (shape.rank != 1)
+        return rhm_h5_refuse(file, object, error, "is not a vector");
+    state->length[v] = (size_t)shape.extent[0];
+    state->vector[v] = RHM_NEW(double, state->length[v], 1, 1, "state of a solver", error);
+    if (!state->vector[v])
+        return RHM_NO_MEMORY;
+    return rhm_h5_read_floats(file, object, &shape, RHM_H5_F64, state->vector[v], error);
+}
+
+static rhm_status read_solver(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
+    uint64_t phase, iterations, width;
+    rhm_solve_state *state = &kept->solve;
+    kept->fitting = rhm_h5_has(file, "/solver");
+    if (!kept->fitting)
+        return RHM_OK;
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "phase", 1, 0, RHM_PHASES - 1, &phase, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "iterations", 1, 0, UINT32_MAX, &iterations, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "width", 1, 1, RHM_MAX_WIDTH, &width, error));
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "bandwidth", &kept->bandwidth, error));
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "ridge", &kept->ridge, error));
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "seconds", &kept->fit_seconds, error));
+    const rhm_h5_shape numbers = rhm_h5_shape1(RHM_STATE_NUMBERS);
+    RHM_TRY(rhm_h5_read_floats(file, "/solver/numbers", &numbers, RHM_H5_F64, state->number, error));
+    state->phase = (rhm_solve_phase)phase;
+    state->iterations = (uint32_t)iterations;
+    kept->width = (uint32_t)width;
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
+        RHM_TRY(read_vector(state, v, file, error));
+    return RHM_OK;
+}
+
+void rhm_kept_clear_fit(rhm_kept *kept) {
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
+        rhm_free(kept->solve.vector[v]);
+    kept->solve = (rhm_solve_state){0};
+    kept->fit_seconds = 0;
+    kept->fitting = false;
+}
+
+/* ---- choices of --backend auto --------------------------------------------------------------------------- */
+
+static rhm_status write_choices(rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
+    rhm_backend *backend;
+    if (engine->backend_kind != RHM_BACKEND_AUTO)
+        return RHM_OK;
+    RHM_TRY(rhm_backend_of(&backend, engine, error));
+    RHM_TRY(rhm_h5_write_group(file, "/backend", error));
+    return rhm_fields_write(file, "/backend/choices", &choice_fields, backend->choice, backend->choices, error);
+}
+
+static rhm_status read_choices(const rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
+    rhm_backend *backend;
+    size_t count;
+    if (engine->backend_kind != RHM_BACKEND_AUTO)
+        return RHM_OK;
+    RHM_TRY(rhm_backend_of(&backend, engine, error));
+    RHM_TRY(rhm_fields_rows(file, "/backend/choices", &choice_fields, &count, error));
+    if (count > RHM_BACKEND_CHOICES)
+        return rhm_h5_refuse(file, "/backend/choices", error, "has %zu rows; at most %d are expected", count,
+                             RHM_BACKEND_CHOICES);
+    RHM_TRY(rhm_fields_read(file, "/backend/choices", &choice_fields, backend->choice, count, error));
+    backend->choices = count;
+    const char *obstacle = rhm_backend_obstacle(engine);
+    for (size_t i = 0; i < count && obstacle; i++)
+        if (backend->choice[i].onednn)
+            return rhm_h5_refuse(file, "this checkpoint", error, "has chosen oneDNN for some of the work, but %s",
+                                 obstacle);
+    return RHM_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------- */
+
+static rhm_status write_all(rhm_h5 *file, const rhm_kept *kept, const rhm_stage *stage, rhm_error *error) {
+    RHM_TRY(rhm_identity_write(file, "/run", &kept->identity, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "level", RHM_H5_U32, 0, &kept->level, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "seconds", RHM_H5_F64, 0, &kept->seconds, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "level_begin", RHM_H5_F64, 0, &kept->level_begin, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "samples_file", RHM_H5_U64, 0, &kept->samples, error));
+    RHM_TRY(write_levels(file, kept, error));
+    RHM_TRY(write_choices(file, kept->engine, error));
+    if (!stage)
+        return RHM_OK;
+    RHM_TRY(rhm_h5_write_group(file, "/stage", error));
+    RHM_TRY(rhm_fields_write(file, "/stage/costs", &rhm_stage_fields, stage, 1, error));
+    RHM_TRY(rhm_journal_write(file, "/stage", &kept->journal, kept->task, error));
+    return kept->fitting && state_of(kept)->phase != RHM_PHASE_START ? write_solver(file, kept, error) : RHM_OK;
+}
+
+rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const char *path, rhm_error *error) {
+    rhm_h5 *file = NULL;
+    RHM_TRY(rhm_h5_create(&file, path, "checkpoint", error));
+    const rhm_status status = write_all(file, kept, stage, error);
+    if (status == RHM_OK)
+        return rhm_h5_commit(&file, error);
+    rhm_h5_close(&file);
+    return status;
+}
+
+uint64_t rhm_kept_nbytes(const rhm_kept *kept) {
+    enum { TABLES_NBYTES = 1 << 16 };
+    uint64_t nbytes = TABLES_NBYTES + rhm_journal_nbytes(&kept->journal, kept->task);
+    for (uint32_t l = first_finished(kept); l <= kept->task->levels; l++)
+        nbytes += sizeof(float) * kept->model->layer[l].classes * 2 * kept->model->layer[l].width;
+    for (size_t v = 0; v < RHM_STATE_VECTORS && kept->fitting; v++)
+        nbytes += sizeof(double) * state_of(kept)->length[v];
+    return nbytes;
+}
+
+typedef struct reading {
+    rhm_kept *kept;
+    rhm_stage *stage;
+} reading;
+
+static rhm_status check_kind(const rhm_h5 *file, const char *kind, rhm_error *error) {
+    if (strcmp(rhm_h5_kind(file), kind) != 0)
+        return rhm_h5_refuse(file, "this file", error, "was not written as a %s file of a checkpoint", kind);
+    return RHM_OK;
+}
+
+static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) {
+    const reading *r = context;
+    rhm_kept *kept = r->kept;
+    uint64_t level;
+    RHM_TRY(check_kind(file, "checkpoint", error));
+    RHM_TRY(rhm_identity_check(file, "/run", &kept->identity, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "level", 1, 0, kept->task->levels, &level, error));
+    kept->level = (uint32_t)level;
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "seconds", &kept->seconds, error));
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "level_begin", &kept->level_begin, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "samples_file", 1, 0, UINT64_MAX, &kept->samples, error));
+    RHM_TRY(read_levels(kept, file, error));
+    RHM_TRY(read_choices(file, kept->engine, error));
+    kept->in_stage = rhm_h5_has(file, "/stage");
+    if (!kept->in_stage)
+        return RHM_OK;
+    size_t rows;
+    RHM_TRY(rhm_fields_rows(file, "/stage/costs", &rhm_stage_fields, &rows, error));
+    RHM_TRY(rhm_fields_read(file, "/stage/costs", &rhm_stage_fields, r->stage, 1, error));
+    RHM_TRY(rhm_journal_read(&kept->journal, file, "/stage", kept->task, error));
+    return read_solver(kept, file, error);
+}
+
+rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm_error *error) {
+    reading r = {kept, stage};
+    return rhm_h5_load(path, read_all, &r, error);
+}
+
+void rhm_kept_clear(rhm_kept *kept) {
+    rhm_journal_clear(&kept->journal);
+    rhm_kept_clear_fit(kept);
+}
+
+/* ---- samples --------------------------------------------------------------------------------------------- */
+
+/* Counts that are drawn, and raw samples, are sooner drawn again than read. */
+bool rhm_samples_kept(const rhm_sample_set *set) {
+    return !set->counted && !set->patches.raw;
+}
+
+typedef struct samples_group {
+    const char *name;
+    size_t place; /* in rhm_stage */
+} samples_group;
+
+static const samples_group samples_groups[] = {{"/training", offsetof(rhm_stage, training)},
+                                               {"/validation", offsetof(rhm_stage, validation)}};
+
+enum { SAMPLES_GROUPS = sizeof samples_groups / sizeof *samples_groups };
+
+rhm_status rhm_samples_write(const rhm_stage *stage, const char *path, rhm_error *error) {
+    rhm_h5 *file = NULL;
+    RHM_TRY(rhm_h5_create(&file, path, "samples", error));
+    rhm_status status = RHM_OK;
+    for (size_t g = 0; g < SAMPLES_GROUPS && status == RHM_OK; g++) {
+        const rhm_sample_set *set = (const void *)((const char *)stage + samples_groups[g].place);
+        if (rhm_samples_kept(set))
+            status = rhm_patches_write(file, samples_groups[g].name, &set->patches, error);
+    }
+    if (status == RHM_OK)
+        return rhm_h5_commit(&file, error);
+    rhm_h5_close(&file);
+    return status;
+}
+
+typedef struct reading_samples {
+    const rhm_kept *kept;
+    rhm_stage *stage;
+} reading_samples;
+
+static rhm_status read_samples(void *context, const rhm_h5 *file, rhm_error *error) {
+    const reading_samples *r = context;
+    const rhm_task *task = r->kept->task;
+    RHM_TRY(check_kind(file, "samples", error));
+    for (size_t g = 0; g < SAMPLES_GROUPS; g++) {
+        rhm_sample_set *set = (void *)((char *)r->stage + samples_groups[g].place);
+        if (!rhm_h5_has(file, samples_groups[g].name))
+            continue;
+        RHM_TRY(rhm_patches_init(&set->patches, r->kept->level, task->levels, task->branching, task->classes, error));
+        RHM_TRY(rhm_patches_read(&set->patches, r->kept->engine, file, samples_groups[g].name, error));
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_samples_read(rhm_stage *stage, const rhm_kept *kept, const char *path, rhm_error *error) {
+    reading_samples r = {kept, stage};
+    return rhm_h5_load(path, read_samples, &r, error);
+}

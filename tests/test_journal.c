@@ -1,0 +1,295 @@
+/* What checkpoints are made of: tables of structures, sample sets, and journals that answer for a stage. */
+#include "core/fail.h"
+#include "core/memory.h"
+#include "learner/checkpoint_file.h"
+#include "learner/source.h"
+#include "learning.h"
+#include "patches/patches_file.h"
+
+static const uint64_t SEED = 20260119;
+
+/* ---- tables ---------------------------------------------------------------------------------------------- */
+
+typedef struct thing {
+    bool yes;
+    uint32_t small;
+    uint64_t large, list[3];
+    double real;
+    int other; /* without a column */
+} thing;
+
+static const rhm_field columns[] = {
+    {"yes", RHM_FIELD_BOOL, offsetof(thing, yes), 0},    {"small", RHM_FIELD_U32, offsetof(thing, small), 0},
+    {"large", RHM_FIELD_U64, offsetof(thing, large), 0}, {"list", RHM_FIELD_U64, offsetof(thing, list), 3},
+    {"real", RHM_FIELD_F64, offsetof(thing, real), 0},
+};
+static const rhm_fields thing_fields = {columns, 5, sizeof(thing)};
+static const rhm_fields fewer_fields = {columns, 4, sizeof(thing)};
+static const rhm_field renamed_columns[] = {{"no", RHM_FIELD_BOOL, offsetof(thing, yes), 0}};
+static const rhm_fields renamed_fields = {renamed_columns, 1, sizeof(thing)};
+
+typedef struct table {
+    const rhm_fields *fields;
+    thing things[3];
+    size_t count;
+} table;
+
+static rhm_status read_table(void *context, const rhm_h5 *file, rhm_error *error) {
+    table *t = context;
+    RHM_TRY(rhm_fields_rows(file, "/things", t->fields, &t->count, error));
+    assert_true(t->count <= 3);
+    return rhm_fields_read(file, "/things", t->fields, t->things, t->count, error);
+}
+
+static void write_table(const rhm_fields *fields, const thing *things, size_t count) {
+    rhm_h5 *file;
+    rhm_error error = {0};
+    assert_ok(rhm_h5_create(&file, "table.h5", "checkpoint", &error), &error);
+    assert_ok(rhm_fields_write(file, "/things", fields, things, count, &error), &error);
+    assert_ok(rhm_h5_commit(&file, &error), &error);
+}
+
+static void tables_give_back_what_they_were_given(void **state) {
+    (void)state;
+    const thing things[3] = {
+        {true, UINT32_MAX, (UINT64_C(1) << 53) - 1, {1, 2, 3}, NAN, 7},
+        {false, 0, 0, {0}, -INFINITY, 8},
+        {true, 1, 5, {9, 8, 7}, 0x1.23456789abcdfp-1000, 9},
+    };
+    for (size_t count = 0; count <= 3; count++) {
+        rhm_error error = {0};
+        table t = {.fields = &thing_fields, .count = 99};
+        write_table(&thing_fields, things, count);
+        assert_ok(rhm_h5_load("table.h5", read_table, &t, &error), &error);
+        assert_int_equal(t.count, count);
+        for (size_t i = 0; i < count; i++) {
+            const thing *a = &t.things[i], *b = &things[i];
+            assert_true(a->yes == b->yes && a->small == b->small && a->large == b->large && a->other == 0);
+            assert_memory_equal(a->list, b->list, sizeof a->list);
+            assert_true(a->real == b->real || (isnan(a->real) && isnan(b->real)));
+        }
+    }
+    rhm_error error = {0};
+    table fewer = {.fields = &fewer_fields}, renamed = {.fields = &renamed_fields};
+    assert_refused(rhm_h5_load("table.h5", read_table, &fewer, &error), RHM_INVALID, &error, "other columns");
+    assert_refused(rhm_h5_load("table.h5", read_table, &renamed, &error), RHM_INVALID, &error, "other columns");
+    thing copy = {.other = 5};
+    rhm_fields_copy(&thing_fields, &copy, &things[2]);
+    assert_true(copy.yes && copy.small == 1 && copy.list[2] == 7 && copy.real == things[2].real && copy.other == 5);
+}
+
+/* A table that another program has changed and sealed again. */
+static void numbers_that_do_not_fit_are_refused(void **state) {
+    (void)state;
+    static const double wrong[] = {-1, 2, 0x1p32, NAN};
+    static const rhm_field real[] = {{"small", RHM_FIELD_F64, offsetof(thing, real), 0}};
+    static const rhm_field small[] = {{"small", RHM_FIELD_U32, offsetof(thing, small), 0}};
+    static const rhm_fields as_real = {real, 1, sizeof(thing)}, as_small = {small, 1, sizeof(thing)};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rhm_error error = {0};
+        const thing it = {.real = wrong[i]};
+        table t = {.fields = &as_small};
+        write_table(&as_real, &it, 1);
+        if (wrong[i] == 2)
+            assert_ok(rhm_h5_load("table.h5", read_table, &t, &error), &error);
+        else
+            assert_refused(rhm_h5_load("table.h5", read_table, &t, &error), RHM_INVALID, &error, "small of row 0");
+    }
+}
+
+/* ---- sample sets ----------------------------------------------------------------------------------------- */
+
+typedef struct stored {
+    const rhm_engine *engine;
+    rhm_patches *patches;
+} stored;
+
+static rhm_status read_set(void *context, const rhm_h5 *file, rhm_error *error) {
+    const stored *s = context;
+    return rhm_patches_read(s->patches, s->engine, file, "/set", error);
+}
+
+static void assert_same_list(const rhm_intern *a, const rhm_intern *b) {
+    assert_int_equal(a->count, b->count);
+    assert_memory_equal(a->tuples, b->tuples, sizeof(uint32_t) * a->count * a->words);
+}
+
+/* Counting goes on in a set that was read: the same numbers and counts as without the interruption. */
+static void counting_goes_on(rhm_shape shape, uint32_t level, uint64_t first, uint64_t more) {
+    rhm_engine *engine = engine_of(2);
+    rhm_grammar *grammar;
+    rhm_sampler *sampler;
+    rhm_error error = {0};
+    assert_ok(rhm_grammar_draw(&grammar, &shape, RHM_UNIFORM, SEED, &error), &error);
+    assert_int_equal(rhm_sampler_create(&sampler, grammar, SEED, NULL), RHM_OK);
+    const rhm_grammar_source source = {grammar, SEED, sampler, rhm_stream(RHM_TRAINING, level)};
+    rhm_patches whole, half;
+    assert_ok(rhm_patches_init(&whole, level, shape.levels, shape.branching, shape.vocab[0], &error), &error);
+    assert_ok(rhm_patches_init(&half, level, shape.levels, shape.branching, shape.vocab[0], &error), &error);
+    assert_ok(rhm_patches_add(&whole, engine, NULL, rhm_draw_from_grammar, &source, 0, first, NULL, &error), &error);
+
+    rhm_h5 *file;
+    assert_ok(rhm_h5_create(&file, "set.h5", "samples", &error), &error);
+    assert_ok(rhm_patches_write(file, "/set", &whole, &error), &error);
+    assert_ok(rhm_h5_commit(&file, &error), &error);
+    struct stat written;
+    assert_int_equal(stat("set.h5", &written), 0);
+    const uint64_t nbytes = rhm_patches_file_nbytes(&whole);
+    assert_in_range(written.st_size, nbytes, nbytes + 16384);
+
+    stored s = {engine, &half};
+    assert_ok(rhm_h5_load("set.h5", read_set, &s, &error), &error);
+    assert_int_equal(half.samples, first);
+    assert_ok(rhm_patches_add(&whole, engine, NULL, rhm_draw_from_grammar, &source, first, more, NULL, &error), &error);
+    assert_ok(rhm_patches_add(&half, engine, NULL, rhm_draw_from_grammar, &source, first, more, NULL, &error), &error);
+    assert_int_equal(half.samples, first + more);
+    for (uint32_t j = level - 1; j <= shape.levels; j++)
+        assert_same_list(rhm_patches_tuples(&half, j), rhm_patches_tuples(&whole, j));
+    assert_memory_equal(half.count, whole.count, sizeof *half.count * half.cell.count);
+    assert_int_equal(half.reserved_nbytes > 0, 1);
+    rhm_patches_destroy(&whole);
+    rhm_patches_destroy(&half);
+    rhm_sampler_destroy(sampler);
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+}
+
+static void sample_sets_survive_a_file(void **state) {
+    (void)state;
+    counting_goes_on(rhm_shape_uniform(6, 2, 2, 3), 2, 5, 20000);
+    counting_goes_on(rhm_shape_uniform(6, 2, 2, 3), 3, 20000, 1);
+    counting_goes_on(rhm_shape_uniform(6, 2, 2, 3), 1, 0, 700);
+    counting_goes_on(rhm_shape_uniform(8, 4, 2, 5), 1, 60000, 60000); /* hashed, and nearly all distinct */
+    counting_goes_on(rhm_shape_uniform(64, 3, 3, 2), 1, 40000, 7000);
+}
+
+/* ---- journals -------------------------------------------------------------------------------------------- */
+
+typedef struct bench {
+    rhm_engine *engine;
+    rhm_grammar *grammar;
+    rhm_sampler *sampler;
+    rhm_grammar_source source[2];
+    rhm_task task;
+    rhm_train_options options;
+    rhm_stage stage;
+} bench;
+
+static void set_up(bench *b) {
+    rhm_error error = {0};
+    *b = (bench){.engine = engine_of(1), .options = {.seed = 3, .tolerance = 1e-4}};
+    const rhm_shape shape = rhm_shape_uniform(6, 3, 2, 2);
+    b->grammar = learnable_grammar(shape, SEED);
+    assert_int_equal(rhm_sampler_create(&b->sampler, b->grammar, SEED, NULL), RHM_OK);
+    b->task = (rhm_task){
+        .levels = 2, .branching = 2, .classes = 6, .token_vocab = 6, .parents = {0, 6, 6}, .patches = {0, 18, 18}};
+    rhm_stream_of_samples stream[2];
+    for (int i = 0; i < 2; i++) {
+        b->source[i] =
+            (rhm_grammar_source){b->grammar, SEED, b->sampler, rhm_stream(i ? RHM_VALIDATION : RHM_TRAINING, 2)};
+        stream[i] = (rhm_stream_of_samples){rhm_draw_from_grammar, &b->source[i], UINT64_MAX, NULL};
+    }
+    assert_ok(rhm_stage_init(&b->stage, b->engine, &b->task, &b->options, NULL, 2, stream[0], stream[1], &error),
+              &error);
+}
+
+static void take_down(bench *b) {
+    rhm_stage_clear(&b->stage);
+    rhm_sampler_destroy(b->sampler);
+    rhm_grammar_destroy(b->grammar);
+    rhm_engine_destroy(b->engine);
+}
+
+static void journals_answer_as_the_stage_did(void **state) {
+    (void)state;
+    bench b;
+    set_up(&b);
+    rhm_journal journal = {0};
+    rhm_error error = {0};
+    rhm_fit fit[3];
+    uint64_t distinct[3];
+    for (int i = 0; i < 3; i++) {
+        assert_ok(rhm_stage_draw(&b.stage, 10u << 2 * i, 300, &error), &error);
+        assert_ok(rhm_journal_drew(&journal, &b.stage, 10u << 2 * i, 300, &error), &error);
+        assert_ok(rhm_stage_fit(&b.stage, 16, 0.3 + i, 1e-3, &fit[i], &error), &error);
+        assert_ok(rhm_journal_fitted(&journal, &b.stage, &fit[i], &error), &error);
+        distinct[i] = rhm_patches_distinct(&b.stage.training.patches);
+    }
+    assert_true(distinct[0] < distinct[2]);
+    rhm_fit_clear(&fit[0]);
+    assert_null(journal.entry[1]->weights);
+    assert_ptr_equal(journal.entry[3]->weights, fit[1].layer.weights);
+    rhm_fit moved = fit[2]; /* as policies do */
+    rhm_fit_clear(&moved);
+    assert_null(journal.entry[5]->weights);
+
+    /* As if read from a file that was written now. */
+    for (size_t i = 0; i < journal.count; i++)
+        journal.entry[i]->held = i == 3;
+    float *kept = RHM_NEW(float, 6, 32, 1, "weights", NULL);
+    memcpy(kept, fit[1].layer.weights, sizeof *kept * 6 * 32);
+    rhm_fit_clear(&fit[1]);
+    journal.entry[3]->kept = kept;
+    for (size_t i = 1; i < journal.count; i += 2)
+        assert_int_equal(journal.entry[i]->owners, 1);
+    rhm_journal_rewind(&journal, &b.stage);
+    assert_int_equal(b.stage.training.patches.samples, 0);
+    bool done;
+    for (int i = 0; i < 3; i++) {
+        rhm_fit again = {.layer = {2, 6, 6, 16, 0.3 + i, 1e-3, NULL, NULL}};
+        assert_ok(rhm_journal_draw(&journal, &b.stage, 10u << 2 * i, 300, &done, &error), &error);
+        assert_true(done);
+        assert_int_equal(b.stage.training.patches.samples, 10u << 2 * i);
+        assert_int_equal(rhm_patches_distinct(&b.stage.training.patches), distinct[i]);
+        assert_int_equal(b.stage.validation.patches.samples, 300);
+        assert_ok(rhm_journal_fit(&journal, &b.stage, &again, &done, &error), &error);
+        assert_true(done);
+        assert_true(again.loss == journal.entry[2 * i + 1]->fit.loss && again.loss > 0);
+        assert_true(again.clusters.separation == journal.entry[2 * i + 1]->fit.clusters.separation);
+        assert_non_null(again.layer.weights);
+        assert_true(isnan(again.layer.weights[5]) == (i != 1));
+        rhm_fit_clear(&again);
+    }
+    assert_ok(rhm_journal_wake(&journal, &b.stage, &error), &error);
+    assert_int_equal(rhm_patches_distinct(&b.stage.training.patches), distinct[2]);
+    assert_ok(rhm_journal_draw(&journal, &b.stage, 1000, 300, &done, &error), &error);
+    assert_false(done);
+    assert_true(b.stage.training.stale);
+    rhm_journal_clear(&journal);
+    take_down(&b);
+}
+
+static void journals_refuse_other_questions(void **state) {
+    (void)state;
+    bench b;
+    set_up(&b);
+    rhm_journal journal = {0};
+    rhm_error error = {0};
+    rhm_fit fit, other = {.layer = {2, 6, 6, 16, 0.25, 1e-3, NULL, NULL}};
+    bool done;
+    assert_ok(rhm_stage_draw(&b.stage, 100, 50, &error), &error);
+    assert_ok(rhm_journal_drew(&journal, &b.stage, 100, 50, &error), &error);
+    assert_ok(rhm_stage_fit(&b.stage, 16, 0.5, 1e-3, &fit, &error), &error);
+    assert_ok(rhm_journal_fitted(&journal, &b.stage, &fit, &error), &error);
+    rhm_journal_rewind(&journal, &b.stage);
+    assert_refused(rhm_journal_draw(&journal, &b.stage, 101, 50, &done, &error), RHM_INVALID, &error, "100 and 50");
+    assert_refused(rhm_journal_fit(&journal, &b.stage, &other, &done, &error), RHM_INVALID, &error,
+                   "the build that wrote it");
+    assert_refused(rhm_journal_wake(&journal, &b.stage, &error), RHM_INVALID, &error, "step 1");
+    assert_ok(rhm_journal_draw(&journal, &b.stage, 100, 50, &done, &error), &error);
+    assert_refused(rhm_journal_fit(&journal, &b.stage, &other, &done, &error), RHM_INVALID, &error, "bandwidth 0.5");
+    rhm_journal_clear(&journal); /* before the fit, which knows it */
+    rhm_fit_clear(&fit);
+    take_down(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tables_give_back_what_they_were_given),
+        cmocka_unit_test(numbers_that_do_not_fit_are_refused),
+        cmocka_unit_test(sample_sets_survive_a_file),
+        cmocka_unit_test(journals_answer_as_the_stage_did),
+        cmocka_unit_test(journals_refuse_other_questions),
+    };
+    return cmocka_run_group_tests(tests, enter_directory, leave_directory);
+}
