@@ -1,0 +1,362 @@
+/*
+ * The ridge regression of a level in every way there is to solve it, for the regressions of shapes/solvers.txt (or
+ * --shapes=FILE), with the widest instruction set of the machine:
+ *   product/shape/way/t   one C w: passes (features made in cache), kept (features kept in memory), gram
+ *   form/shape/gram/t     the Gram matrix
+ *   ridges/shape/way/t    four ridges at one bandwidth to a residual of 1e-4, all that they need included (features or
+ *                         Gram matrix once); also by gradient descent and by Cholesky factorisation
+ * The label of a `ridges` row says what the rule of learner/route.h chooses for that regression.
+ *
+ * Patches are pairs of noisy symbols and labels depend on the symbols, so that spectra are those of training: solvers
+ * take as many iterations as there. Every solution's residual is measured by passes before anything is timed.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "core/philox.h"
+#include "engine/engine.h"
+#include "gbench.h"
+#include "learner/gaussian.h"
+#include "learner/gram.h"
+#include "learner/route.h"
+#include "learner/solve.h"
+#include "session.h"
+#include "session_engine.h"
+#include "shapes.h"
+
+enum { MAX_THREAD_COUNTS = 16, RIDGES = 4, ROWS_OF_TABLE = 4096, STREAM = 1 << 16, SEED = 1 };
+
+static const double TOLERANCE = 1e-4;
+
+typedef enum work { PRODUCT, FORM, SOLVE, WORKS } work;
+typedef enum way { PASSES, KEPT, GRAM, DESCENT, CHOLESKY, WAYS } way;
+
+static const char *const work_names[] = {"product", "form", "ridges"};
+static const char *const way_names[] = {"passes", "kept", "gram", "gd", "cholesky"};
+
+typedef struct instance {
+    const shape *source;
+    size_t vocab, branching, width, patches, rules, others;
+    rhm_embeddings inputs;
+    rhm_intern tuples;
+    rhm_patch_counts counts;
+    uint64_t samples;
+    struct rhm_layer layer;
+    rhm_ready_layer ready;
+} instance;
+
+/* Which ways a work has. */
+static bool exists(const instance *p, work what, way how) {
+    return (what == SOLVE && (how <= GRAM || p->others)) || (what == PRODUCT && how <= GRAM) ||
+           (what == FORM && how == GRAM);
+}
+
+typedef struct row {
+    instance *of;
+    work what;
+    way how;
+    double best; /* seconds, over all calls of the row */
+} row;
+
+static struct {
+    const char *path;
+    shapes shapes;
+    instance *instances; /* (shapes.count) */
+    row *rows;
+} all = {.path = RHM_BENCH_DIR "/shapes/solvers.txt"};
+
+/* ------------------------------------------------------------------------------------------------------- instances */
+
+static double uniform(rhm_random *random) {
+    return (double)rhm_random_word(random) * 0x1p-32 - 0.5;
+}
+
+/* Row i of the table is symbol i mod V with a little noise, as the outputs of a level below are. */
+static rhm_status make_table(instance *p, rhm_random *random, rhm_error *error) {
+    const size_t v = p->vocab;
+    float *symbol = RHM_NEW(float, v, v, 1, "symbols of a benchmark", error);
+    p->inputs = (rhm_embeddings){.count = ROWS_OF_TABLE, .capacity = ROWS_OF_TABLE, .width = v};
+    p->inputs.row = RHM_NEW(float, ROWS_OF_TABLE, v, 1, "table of a benchmark", error);
+    if (symbol && p->inputs.row) {
+        for (size_t i = 0; i < v * v; i++)
+            symbol[i] = (float)(0.5 * uniform(random));
+        for (size_t i = 0; i < ROWS_OF_TABLE * v; i++)
+            p->inputs.row[i] = symbol[i / v % v * v + i % v] + (float)(0.02 * uniform(random));
+    }
+    rhm_free(symbol);
+    return symbol && p->inputs.row ? RHM_OK : RHM_NO_MEMORY;
+}
+
+/* Patches of V x rules of the V^2 pairs of symbols that start a patch; each counted a few times, with one label. */
+static rhm_status make_patches(instance *p, rhm_random *random, rhm_error *error) {
+    const size_t n = p->patches, v = p->vocab;
+    p->counts.offset = RHM_NEW(size_t, n + 1, 1, 1, "counts of a benchmark", error);
+    p->counts.label = RHM_NEW(uint32_t, n, 1, 1, "counts of a benchmark", error);
+    p->counts.count = RHM_NEW(uint64_t, n, 1, 1, "counts of a benchmark", error);
+    if (!p->counts.offset || !p->counts.label || !p->counts.count)
+        return RHM_NO_MEMORY;
+    RHM_TRY(rhm_intern_init(&p->tuples, (uint32_t)p->branching, 0, error));
+    while (p->tuples.count < n) {
+        uint32_t tuple[RHM_MAX_BRANCHING], id;
+        for (size_t t = 0; t < p->branching; t++)
+            tuple[t] = rhm_random_below(random, ROWS_OF_TABLE);
+        const size_t first = tuple[0] % v, second = tuple[1] % v;
+        bool added;
+        if ((second + v - first) % v >= p->rules)
+            continue;
+        RHM_TRY(rhm_intern_add(&p->tuples, tuple, &id, &added, error));
+        if (!added)
+            continue;
+        p->counts.offset[id + 1] = id + 1;
+        p->counts.label[id] = (uint32_t)((first * 3 + second * 5) % v);
+        p->counts.count[id] = 1 + rhm_random_below(random, 3);
+        p->samples += p->counts.count[id];
+    }
+    return RHM_OK;
+}
+
+static rhm_status make_instance(instance *p, const shape *source, rhm_error *error) {
+    const struct {
+        const char *key;
+        int64_t low, high;
+        size_t *value;
+    } sizes[] = {{"vocab", 2, 1024, &p->vocab},
+                 {"branching", 2, RHM_MAX_BRANCHING, &p->branching},
+                 {"width", 1, RHM_GRAM_MOST_WIDTH, &p->width},
+                 {"patches", 1, 1 << 20, &p->patches},
+                 {"rules", 1, 1024, &p->rules},
+                 {"others", 0, 1, &p->others}};
+    *p = (instance){.source = source};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int64_t value;
+        RHM_TRY(shape_value(&all.shapes, source, sizes[i].key, sizes[i].low, sizes[i].high, &value, error));
+        *sizes[i].value = (size_t)value;
+    }
+    rhm_random random = {.seed = SEED, .stream = STREAM};
+    RHM_TRY(make_table(p, &random, error));
+    RHM_TRY(make_patches(p, &random, error));
+    const double bandwidth = 0.3;
+    p->layer = (struct rhm_layer){
+        .tokens = (uint32_t)p->branching,
+        .embedding = (uint32_t)p->vocab,
+        .classes = (uint32_t)p->vocab,
+        .width = (uint32_t)p->width,
+        .bandwidth = bandwidth,
+    };
+    RHM_TRY(rhm_layer_alloc(&p->layer, error));
+    for (size_t i = 0; i < p->width * p->branching * p->vocab; i++)
+        p->layer.frequencies[i] = (float)(rhm_gaussian(SEED, STREAM, i) / bandwidth);
+    return rhm_ready_layer_make(&p->ready, &p->layer, false, error);
+}
+
+static void clear_instance(instance *p) {
+    rhm_embeddings_clear(&p->inputs);
+    rhm_intern_destroy(&p->tuples);
+    rhm_patch_counts_clear(&p->counts);
+    rhm_layer_clear(&p->layer);
+    rhm_ready_layer_clear(&p->ready);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ work */
+
+/* A regression, its right-hand side, and a solution for each ridge. */
+typedef struct solving {
+    const row *r;
+    rhm_regression problem;
+    double *target;
+    double *w[RIDGES];
+    rhm_solve_result result[RIDGES];
+    double seconds, flops; /* of the timed part */
+} solving;
+
+static double ridge_at(const instance *p, int i) {
+    return 0.1 / ((double)(p->vocab * p->rules) * pow(3.2, i));
+}
+
+static rhm_status open_regression(rhm_regression *problem, const instance *p, const rhm_engine *engine, bool keep,
+                                  rhm_error *error) {
+    return rhm_regression_init(problem, engine, &p->ready, &p->inputs, &p->tuples, &p->counts, p->samples,
+                               keep ? SIZE_MAX : 0, error);
+}
+
+static rhm_status solve_ridges(solving *s, rhm_error *error) {
+    static const rhm_solver solvers[WAYS] = {RHM_CG, RHM_CG, RHM_CG, RHM_GD, RHM_CHOLESKY};
+    for (int i = 0; i < RIDGES; i++) {
+        const rhm_solve_options options = {
+            .solver = solvers[s->r->how], .lambda = ridge_at(s->r->of, i), .tolerance = TOLERANCE};
+        memset(s->w[i], 0, sizeof(double) * rhm_regression_size(&s->problem));
+        RHM_TRY(rhm_solve(&s->problem, &options, s->target, s->w[i], &s->result[i], error));
+    }
+    return RHM_OK;
+}
+
+/* Everything once; what is not the row's own is not timed. */
+static rhm_status run_once(solving *s, const rhm_engine *engine, rhm_error *error) {
+    const row *r = s->r;
+    const bool keep = r->how == KEPT || r->how == DESCENT || r->how == CHOLESKY;
+    double start = session_seconds();
+    RHM_TRY(open_regression(&s->problem, r->of, engine, keep, error));
+    const size_t size = rhm_regression_size(&s->problem);
+    if (!s->target && !(s->target = RHM_NEW(double, size, RIDGES + 1, 1, "solutions of a benchmark", error)))
+        return RHM_NO_MEMORY;
+    for (int i = 0; i < RIDGES; i++)
+        s->w[i] = s->target + (size_t)(i + 1) * size;
+    RHM_TRY(rhm_regression_target(&s->problem, s->target, error));
+    if (r->what == FORM)
+        start = session_seconds();
+    double before = r->what == FORM ? s->problem.flops : 0;
+    if (r->how == GRAM)
+        RHM_TRY(rhm_gram_form(&s->problem, error));
+    if (r->what == PRODUCT) {
+        RHM_TRY(rhm_regression_apply(&s->problem, s->target, s->w[0], error)); /* pages and caches are met */
+        start = session_seconds();
+        before = s->problem.flops;
+        RHM_TRY(rhm_regression_apply(&s->problem, s->target, s->w[0], error));
+    } else if (r->what == SOLVE) {
+        RHM_TRY(solve_ridges(s, error));
+    }
+    s->seconds = session_seconds() - start;
+    s->flops = s->problem.flops - before;
+    return RHM_OK;
+}
+
+/* The result against passes over recomputed features. */
+static rhm_status verify(solving *s, const rhm_engine *engine, rhm_error *error) {
+    rhm_regression passes = {0};
+    const size_t size = rhm_regression_size(&s->problem);
+    double *out = RHM_NEW(double, size, 1, 1, "check of a benchmark", error);
+    rhm_status status = out ? open_regression(&passes, s->r->of, engine, false, error) : RHM_NO_MEMORY;
+    for (int i = 0; i < (s->r->what == SOLVE ? RIDGES : 1) && status == RHM_OK; i++) {
+        const bool solved = s->r->what == SOLVE;
+        double off = 0, all_of_it = 0;
+        if (s->r->what == FORM) /* two products must agree */
+            status = rhm_gram_apply(&s->problem, s->target, s->w[0], error);
+        if (status == RHM_OK)
+            status = rhm_regression_apply(&passes, solved ? s->w[i] : s->target, out, error);
+        for (size_t k = 0; k < size; k++) {
+            const double want = solved ? s->target[k] - ridge_at(s->r->of, i) * s->w[i][k] : s->w[0][k];
+            off += (out[k] - want) * (out[k] - want);
+            all_of_it += solved ? s->target[k] * s->target[k] : out[k] * out[k];
+        }
+        const double most = solved ? 1.2 * TOLERANCE + 2e-6 : 2e-6;
+        if (status == RHM_OK && !(sqrt(off / all_of_it) <= most))
+            status =
+                rhm_fail(error, RHM_FAILED, "wrong result: off by %.3g, allowed are %.3g", sqrt(off / all_of_it), most);
+    }
+    rhm_regression_clear(&passes);
+    rhm_free(out);
+    return status;
+}
+
+static void report(gb_state *state, const row *r, const solving *s) {
+    const instance *p = r->of;
+    gb_counter(state, "flops", s->flops, 0);
+    gb_counter(state, "best_seconds", r->best, 0);
+    gb_counter(state, "best_flops_per_second", s->flops / r->best, 0);
+    gb_counter(state, "ceiling_flops_per_second", session_ceiling(), 0);
+    gb_counter(state, "share", s->flops / r->best / session_ceiling(), 0);
+    if (r->what != SOLVE)
+        return;
+    double steps = 0;
+    for (int i = 0; i < RIDGES; i++)
+        steps += s->result[i].iterations;
+    gb_counter(state, "steps", steps, 0);
+    const rhm_route_sizes sizes = {
+        .patches = (double)p->patches,
+        .width = (double)p->width,
+        .classes = (double)p->vocab,
+        .inputs = (double)(p->branching * p->vocab),
+        .products = rhm_route_products(RHM_CG, RIDGES),
+    };
+    gb_label(state, rhm_route_choose(&sizes) == RHM_ROUTE_GRAM ? "the rule takes gram" : "the rule takes passes");
+}
+
+static void run(gb_state *state, void *user) {
+    row *r = user;
+    const rhm_cpuid cpuid = rhm_cpuid_read();
+    rhm_error error = {0};
+    rhm_engine *engine = NULL;
+    solving s = {.r = r};
+    rhm_status status = session_engine(&engine, rhm_isa_of(&cpuid), (int)gb_range(state, 0), &error);
+    if (status == RHM_OK && gb_run_index(state) == 0) {
+        r->best = HUGE_VAL;
+        if ((status = run_once(&s, engine, &error)) == RHM_OK)
+            status = verify(&s, engine, &error);
+        rhm_regression_clear(&s.problem);
+    }
+    if (status == RHM_UNSUPPORTED)
+        gb_skip_message(state, error.text);
+    else if (status != RHM_OK)
+        gb_skip_error(state, error.text);
+    while (gb_keep_running(state)) {
+        if ((status = run_once(&s, engine, &error)) != RHM_OK)
+            gb_skip_error(state, error.text);
+        else
+            gb_set_iteration_time(state, s.seconds);
+        r->best = fmin(r->best, status == RHM_OK ? s.seconds : HUGE_VAL);
+        rhm_regression_clear(&s.problem);
+        session_ceiling_trial();
+    }
+    if (!gb_skipped(state))
+        report(state, r, &s);
+    rhm_free(s.target);
+}
+
+static void register_all(void) {
+    static const char *const names[] = {"t"};
+    int counts[MAX_THREAD_COUNTS];
+    const int n = session_thread_counts(counts, MAX_THREAD_COUNTS);
+    row *r = all.rows;
+    for (int what = 0; what < WORKS; what++)
+        for (size_t i = 0; i < all.shapes.count; i++)
+            for (int how = 0; how < WAYS; how++) {
+                if (!exists(&all.instances[i], (work)what, (way)how))
+                    continue;
+                *r = (row){&all.instances[i], (work)what, (way)how, 0};
+                char name[128];
+                snprintf(name, sizeof name, "%s/%s/%s", work_names[what], r->of->source->name, way_names[how]);
+                gb_bench *bench = gb_register(name, run, r++);
+                gb_arg_names(bench, names, 1);
+                for (int c = 0; c < n; c++)
+                    gb_arg(bench, counts[c]);
+                gb_use_manual_time(bench);
+                gb_measure_process_cpu_time(bench);
+                gb_unit(bench, GB_MILLISECOND);
+            }
+}
+
+static rhm_status prepare(rhm_error *error) {
+    static const char *const known[] = {"vocab", "branching", "width", "patches", "rules", "others", NULL};
+    rhm_status status = shapes_read(&all.shapes, all.path, known, error);
+    if (status != RHM_OK)
+        return status;
+    all.instances = calloc(all.shapes.count, sizeof *all.instances);
+    all.rows = calloc(all.shapes.count * WORKS * WAYS, sizeof *all.rows);
+    if (!all.instances || !all.rows)
+        return RHM_NO_MEMORY;
+    for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++)
+        status = make_instance(&all.instances[i], &all.shapes.items[i], error);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    rhm_error error = {0};
+    session_take_option(&argc, argv, "--shapes=", &all.path);
+    const rhm_status prepared = prepare(&error);
+    int status = 2;
+    if (prepared == RHM_OK)
+        status = session_main(argc, argv, "bench_solvers [--shapes=FILE]: the regression of a level", register_all);
+    else
+        fprintf(stderr, "%s: %s\n", argv[0], *error.text ? error.text : rhm_status_name(prepared));
+    session_engine_clear();
+    for (size_t i = 0; all.instances && i < all.shapes.count; i++)
+        clear_instance(&all.instances[i]);
+    free(all.instances);
+    free(all.rows);
+    shapes_destroy(&all.shapes);
+    return status;
+}
