@@ -12,15 +12,20 @@ typedef struct solved {
     rhm_solve_result result;
 } solved;
 
-static solved solve(const dense_problem *dense, int threads, bool sampled, double tolerance, double start) {
+typedef enum sampling { NO_SAMPLE, SAMPLE_BY_PASSES, SAMPLE_BY_GRAM } sampling;
+
+static solved solve(const dense_problem *dense, int threads, sampling sampled, double tolerance, double start) {
     rhm_engine *engine = engine_of(threads);
     rhm_error error = {0};
     rhm_regression problem = must_init((dense_problem *)(uintptr_t)dense, engine, 0);
     rhm_coarse coarse = {0};
-    if (sampled)
+    if (sampled) {
+        const rhm_route route = sampled == SAMPLE_BY_GRAM ? RHM_ROUTE_GRAM : RHM_ROUTE_PASSES;
         assert_ok(rhm_coarse_init(&coarse, SAMPLE, engine, &dense->ready, &dense->inputs, &dense->patches,
-                                  &dense->counts, &error),
+                                  &dense->counts, route, &error),
                   &error);
+        assert_int_equal(coarse.regression.gram.matrix.data != NULL, sampled == SAMPLE_BY_GRAM);
+    }
     solved s = {.size = rhm_regression_size(&problem)};
     double *target = must_alloc(s.size, sizeof *target);
     s.w = must_alloc(s.size, sizeof *s.w);
@@ -51,7 +56,7 @@ static double distance(const solved *a, const solved *b) {
 static void same_solution_in_fewer_passes(void **state) {
     (void)state;
     dense_problem dense = make_problem(SHAPE, SEED);
-    solved plain = solve(&dense, 1, false, 1e-6, 0), coarse = solve(&dense, 1, true, 1e-6, 0);
+    solved plain = solve(&dense, 1, NO_SAMPLE, 1e-6, 0), coarse = solve(&dense, 1, SAMPLE_BY_PASSES, 1e-6, 0);
     assert_true(plain.result.converged && coarse.result.converged);
     if (!(distance(&coarse, &plain) < 3e-4))
         fail_msg("seed %llu: off by %.3g", (unsigned long long)SEED, distance(&coarse, &plain));
@@ -59,19 +64,25 @@ static void same_solution_in_fewer_passes(void **state) {
         fail_msg("seed %llu: %u passes with, %u without", (unsigned long long)SEED, coarse.result.iterations,
                  plain.result.iterations);
     /* A start that is not zero is improved upon, not forgotten: the same solution. */
-    solved warm = solve(&dense, 1, true, 1e-6, 0.01);
+    solved warm = solve(&dense, 1, SAMPLE_BY_PASSES, 1e-6, 0.01);
     assert_true(warm.result.converged && distance(&warm, &plain) < 3e-4);
-    free(plain.w), free(coarse.w), free(warm.w);
+    /* The sample's Gram matrix does what its passes do. */
+    solved gram = solve(&dense, 1, SAMPLE_BY_GRAM, 1e-6, 0);
+    assert_true(gram.result.converged && distance(&gram, &plain) < 3e-4);
+    assert_in_range(gram.result.iterations, coarse.result.iterations - 1, coarse.result.iterations + 1);
+    free(plain.w), free(coarse.w), free(warm.w), free(gram.w);
     clear_problem(&dense);
 }
 
 static void any_team_gives_the_same_bits(void **state) {
     (void)state;
     dense_problem dense = make_problem(SHAPE, SEED + 1);
-    solved one = solve(&dense, 1, true, 1e-4, 0), three = solve(&dense, 3, true, 1e-4, 0);
-    assert_memory_equal(one.w, three.w, sizeof *one.w * one.size);
-    assert_int_equal(one.result.iterations, three.result.iterations);
-    free(one.w), free(three.w);
+    for (int how = SAMPLE_BY_PASSES; how <= SAMPLE_BY_GRAM; how++) {
+        solved one = solve(&dense, 1, (sampling)how, 1e-4, 0), three = solve(&dense, 3, (sampling)how, 1e-4, 0);
+        assert_memory_equal(one.w, three.w, sizeof *one.w * one.size);
+        assert_int_equal(one.result.iterations, three.result.iterations);
+        free(one.w), free(three.w);
+    }
     clear_problem(&dense);
 }
 

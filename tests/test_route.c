@@ -61,6 +61,32 @@ static void the_rule_is_monotone(void **state) {
             }
 }
 
+/* What a fit of `patches` is made of when one or four solutions are expected. */
+static rhm_design_key chosen(double patches, double width, double classes, double solves) {
+    const rhm_route_sizes s = sizes(patches, width, classes, NAN);
+    rhm_design_key key = {0};
+    rhm_design_choose(&key, &s, RHM_CG, solves);
+    return key;
+}
+
+/* Very many patches: a sample preconditions where C would cost more, and has a matrix of its own where that pays. */
+static void very_many_patches_take_a_sample(void **state) {
+    (void)state;
+    rhm_design_key key = chosen(1e5, 1024, 16, 1);
+    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 0);
+    key = chosen(1e6, 1024, 16, 1);
+    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 65536 && key.sample_route == RHM_ROUTE_GRAM);
+    key = chosen(1e6, 4096, 8, 1);
+    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 16384 && key.sample_route == RHM_ROUTE_PASSES);
+    key = chosen(1e6, 1024, 16, 4);
+    assert_true(key.route == RHM_ROUTE_GRAM && key.sample == 0);
+    key = chosen(1e300, 1024, 16, 1); /* as a plan may ask */
+    assert_true(key.sample == 65536);
+    const rhm_route_sizes s = sizes(1e6, 1024, 16, NAN);
+    rhm_design_choose(&key, &s, RHM_CHOLESKY, 4);
+    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 0);
+}
+
 /* A design with what it borrows. */
 typedef struct designing {
     dense_problem dense;
@@ -95,7 +121,7 @@ static void a_design_serves_every_ridge(void **state) {
         double *w[2];
         for (int alone = 0; alone < 2; alone++) {
             d[alone].dense = make_problem((problem_shape){500, 4000, 2, 5, 5, 40, 0.3}, SEED);
-            d[alone].key = (rhm_design_key){4000, SEED, 2, 40, 0.3, (rhm_route)route, 0};
+            d[alone].key = (rhm_design_key){4000, SEED, 2, 40, 0.3, (rhm_route)route, 0, RHM_ROUTE_PASSES};
             make(&d[alone], engine);
             if (!alone) {
                 free(solve(&d[alone].design, 1e-2));
@@ -121,11 +147,15 @@ static void a_design_is_made_anew_when_it_must(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
     designing d = {.dense = make_problem((problem_shape){100, 400, 2, 5, 5, 40, 0.3}, SEED)};
-    const rhm_design_key keys[] = {{400, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0}, {800, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0},
-                                   {800, 2, 2, 40, 0.3, RHM_ROUTE_PASSES, 0}, {800, 2, 3, 40, 0.3, RHM_ROUTE_PASSES, 0},
-                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_PASSES, 0}, {800, 2, 3, 40, 0.4, RHM_ROUTE_GRAM, 0},
-                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_GRAM, 0},
-                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_PASSES, 60}};
+    const rhm_design_key keys[] = {{400, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
+                                   {800, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
+                                   {800, 2, 2, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
+                                   {800, 2, 3, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
+                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
+                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_GRAM, 0, RHM_ROUTE_PASSES},
+                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_GRAM, 0, RHM_ROUTE_PASSES},
+                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_PASSES, 60, RHM_ROUTE_PASSES},
+                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_PASSES, 60, RHM_ROUTE_GRAM}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         d.key = keys[i];
         d.dense.layer.width = keys[i].width;
@@ -184,6 +214,7 @@ int main(void) {
         cmocka_unit_test(costs_are_multiply_adds),
         cmocka_unit_test(the_rule_is_as_documented),
         cmocka_unit_test(the_rule_is_monotone),
+        cmocka_unit_test(very_many_patches_take_a_sample),
         cmocka_unit_test(a_design_serves_every_ridge),
         cmocka_unit_test(a_design_is_made_anew_when_it_must),
         cmocka_unit_test(models_do_not_depend_on_the_engine),

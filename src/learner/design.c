@@ -1,5 +1,7 @@
 #include "learner/design.h"
 
+#include <math.h>
+
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/trace.h"
@@ -8,7 +10,21 @@
 
 static bool same(const rhm_design_key *a, const rhm_design_key *b) {
     return a->samples == b->samples && a->seed == b->seed && a->level == b->level && a->width == b->width &&
-           a->bandwidth == b->bandwidth && a->route == b->route && a->sample == b->sample;
+           a->bandwidth == b->bandwidth && a->route == b->route && a->sample == b->sample &&
+           a->sample_route == b->sample_route;
+}
+
+void rhm_design_choose(rhm_design_key *key, const rhm_route_sizes *sizes, rhm_solver solver, double solves) {
+    rhm_route_sizes all = *sizes, some = *sizes;
+    const double most = (double)(SIZE_MAX / 2); /* a plan may be for more patches than there could be */
+    const size_t patches = (size_t)fmin(sizes->patches, most);
+    const size_t sample = solver == RHM_CG ? rhm_coarse_size(patches, (size_t)sizes->width) : 0;
+    all.products = sample ? rhm_coarse_passes(solves) : rhm_route_products(solver, solves);
+    some.patches = (double)sample;
+    some.products = rhm_coarse_products(solves);
+    key->route = rhm_route_choose(&all);
+    key->sample = key->route == RHM_ROUTE_PASSES ? sample : 0;
+    key->sample_route = key->sample ? rhm_route_choose(&some) : RHM_ROUTE_PASSES;
 }
 
 void rhm_design_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level) {
@@ -57,7 +73,7 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
         (status = rhm_regression_target(&d->problem, d->target, error)) != RHM_OK ||
         (key->route == RHM_ROUTE_GRAM && (status = rhm_gram_form(&d->problem, error)) != RHM_OK) ||
         (key->sample && (status = rhm_coarse_init(&d->coarse, key->sample, engine, &d->ready, inputs, patches, counts,
-                                                  error)) != RHM_OK))
+                                                  key->sample_route, error)) != RHM_OK))
         goto fail;
     d->made = true;
     return RHM_OK;

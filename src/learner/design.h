@@ -16,8 +16,15 @@ typedef struct rhm_design_key {
     uint32_t level, width;
     double bandwidth;
     rhm_route route;
-    size_t sample; /* patches that precondition the others (coarse.h), or 0 */
+    size_t sample;          /* patches that precondition the others (coarse.h), or 0 */
+    rhm_route sample_route; /* theirs */
 } rhm_design_key;
+
+/*
+ * Fill in how the equations are to be solved: route and sample. A function of the problem's sizes (`products` of which
+ * is not read) and of the `solves` that the policy expects with this design, for the reasons given in route.h.
+ */
+void rhm_design_choose(rhm_design_key *key, const rhm_route_sizes *sizes, rhm_solver solver, double solves);
 
 /* Does not move while in use: its parts point to each other. */
 typedef struct rhm_design {

@@ -244,25 +244,20 @@ static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, co
     RHM_TRY(settle(stage, &stage->training, error));
     RHM_TRY(settle(stage, &stage->validation, error));
     const rhm_intern *patches = &stage->training.patches.subtree[stage->level];
-    const size_t sample = stage->options->solver == RHM_CG ? rhm_coarse_size(patches->count, width) : 0;
     const rhm_route_sizes sizes = {
         .patches = (double)patches->count,
         .width = width,
         .classes = task->classes,
         .inputs = (double)layer->tokens * layer->embedding,
-        .products = sample ? rhm_coarse_passes(fmax(1, stage->solves))
-                           : rhm_route_products(stage->options->solver, fmax(1, stage->solves)),
     };
-    const rhm_route route = rhm_route_choose(&sizes);
-    const rhm_design_key key = {
+    rhm_design_key key = {
         .samples = stage->training.patches.samples,
         .seed = stage->options->seed,
         .level = stage->level,
         .width = width,
         .bandwidth = layer->bandwidth,
-        .route = route,
-        .sample = route == RHM_ROUTE_PASSES ? sample : 0,
     };
+    rhm_design_choose(&key, &sizes, stage->options->solver, fmax(1, stage->solves));
     return rhm_design_make(&stage->design, stage->engine, &key, layer, stage->level == task->levels,
                            &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, watch,
                            error);
