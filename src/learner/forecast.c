@@ -4,10 +4,10 @@
 
 #include "core/fail.h"
 #include "learner/coarse.h"
+#include "learner/design.h"
 #include "learner/gram.h"
 #include "learner/policy.h"
 #include "learner/rates.h"
-#include "learner/route.h"
 #include "learner/source.h"
 #include "rhm/theory.h"
 
@@ -84,16 +84,15 @@ static double fit_seconds(const forecasting *f, const rhm_forecast *s, double di
 }
 
 static rhm_route route_of(const forecasting *f, const rhm_forecast *s, double distinct, double solves) {
-    const double sample = (double)rhm_coarse_size((size_t)fmin(distinct, 1e15), s->width);
+    rhm_design_key key = {.level = s->level, .width = s->width};
     const rhm_route_sizes sizes = {
         .patches = distinct,
         .width = s->width,
         .classes = f->shape->vocab[0],
         .inputs = inputs_of(f, s->level),
-        .products = sample > 0 && f->options->solver == RHM_CG ? rhm_coarse_passes(solves)
-                                                              : rhm_route_products(f->options->solver, solves),
     };
-    return rhm_route_choose(&sizes);
+    rhm_design_choose(&key, &sizes, f->options->solver, solves);
+    return key.route;
 }
 
 /* Time to draw, from a short trial of the real thing. */
