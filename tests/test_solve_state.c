@@ -52,7 +52,7 @@ static rhm_status solve(const dense_problem *dense, int threads, rhm_solver solv
     rhm_coarse coarse = {0};
     if (kind == COARSE)
         assert_ok(rhm_coarse_init(&coarse, SAMPLE, engine, &dense->ready, &dense->inputs, &dense->patches,
-                                  &dense->counts, &error),
+                                  &dense->counts, RHM_ROUTE_PASSES, &error),
                   &error);
     if (kind == GRAM)
         assert_ok(rhm_gram_form(&problem, &error), &error);

@@ -46,6 +46,7 @@ static const rhm_field report_columns[] = {
     {"bandwidth_seconds", RHM_FIELD_F64, ROW(bandwidth_seconds), 0},
     {"solve_seconds", RHM_FIELD_F64, ROW(solve_seconds), 0},
     {"total_seconds", RHM_FIELD_F64, ROW(total_seconds), 0},
+    {"kernel_seconds", RHM_FIELD_F64, ROW(kernel_seconds), 0},
     {"flops", RHM_FIELD_F64, ROW(flops), 0},
     {"resolved", RHM_FIELD_BOOL, ROW(resolved), 0},
 };
@@ -53,12 +54,13 @@ static const rhm_fields report_fields = {report_columns, sizeof report_columns /
                                          sizeof(rhm_level_report)};
 
 /* A member of a row without a column above would be lost by an interruption; `limit` is an attribute. */
-_Static_assert(sizeof(rhm_level_report) == 392, "rhm_level_report has changed: so must its columns in checkpoints");
+_Static_assert(sizeof(rhm_level_report) == 400, "rhm_level_report has changed: so must its columns in checkpoints");
 
 static const rhm_field stage_columns[] = {
     {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), 0},
     {"embed_seconds", RHM_FIELD_F64, COST(embed_seconds), 0},
     {"fit_seconds", RHM_FIELD_F64, COST(fit_seconds), 0},
+    {"kernel_seconds", RHM_FIELD_F64, COST(kernel_seconds), 0},
     {"flops", RHM_FIELD_F64, COST(flops), 0},
 };
 const rhm_fields rhm_stage_fields = {stage_columns, sizeof stage_columns / sizeof *stage_columns, sizeof(rhm_stage)};
