@@ -314,7 +314,10 @@ def test_plan_prints_theorem_and_practice(here):
     possible = [level["possible_patches"] for level in plan["practice"]["levels"]]
     assert possible == [32, 512, 131072]
     for predicted, actual in zip(plan["practice"]["levels"], report["levels"]):
-        assert 1 / 8 < predicted["samples"] / actual["samples"] < 8
+        assert predicted["draw"] == actual["draw"]
+        assert 1 / 8 < predicted["distinct_patches"] / actual["distinct_patches"] < 8
+        assert all(seconds > 0 for name, seconds in predicted["seconds"].items() if name != "embed")
+    assert plan["practice"]["seconds"] > 0 and plan["practice"]["memory_bytes"] > 2 ** 20
     given = json.loads(run("plan", *SMALL, "--samples", "5000,400,300", "--width", 77, "--json", cwd=here).stdout)
     assert [level["samples"] for level in given["practice"]["levels"]] == [5000, 400, 300]
     assert {level["width"] for level in given["practice"]["levels"]} == {77}

@@ -18,6 +18,7 @@ static void begin(study *s, const rhm_grammar *grammar, rhm_train_options option
     rhm_engine *engine = engine_of(1);
     rhm_error error = {0};
     *s = (study){.grammar = grammar};
+    options.draw = RHM_DRAW_SAMPLES; /* so that the recomputation can draw them too */
     assert_ok(rhm_analyse(&s->analysis, grammar, &error), &error);
     assert_ok(rhm_train(&s->model, &s->report, engine, grammar, &options, &error), &error);
     rhm_engine_destroy(engine);
