@@ -194,11 +194,10 @@ static rhm_status solve_ridges(solving *s, rhm_error *error) {
     return RHM_OK;
 }
 
-/* Everything once; what is not the row's own is not timed. */
-static rhm_status run_once(solving *s, const rhm_engine *engine, rhm_error *error) {
+/* The regression with its right-hand side and, for `matrix`, what the way keeps. */
+static rhm_status start(solving *s, const rhm_engine *engine, bool matrix, rhm_error *error) {
     const row *r = s->r;
     const bool keep = r->how == KEPT || r->how == DESCENT || r->how == CHOLESKY;
-    double start = session_seconds();
     RHM_TRY(open_regression(&s->problem, r->of, engine, keep, error));
     const size_t size = rhm_regression_size(&s->problem);
     if (!s->target && !(s->target = RHM_NEW(double, size, RIDGES + 1, 1, "solutions of a benchmark", error)))
@@ -206,21 +205,27 @@ static rhm_status run_once(solving *s, const rhm_engine *engine, rhm_error *erro
     for (int i = 0; i < RIDGES; i++)
         s->w[i] = s->target + (size_t)(i + 1) * size;
     RHM_TRY(rhm_regression_target(&s->problem, s->target, error));
-    if (r->what == FORM)
-        start = session_seconds();
-    double before = r->what == FORM ? s->problem.flops : 0;
-    if (r->how == GRAM)
-        RHM_TRY(rhm_gram_form(&s->problem, error));
-    if (r->what == PRODUCT) {
-        RHM_TRY(rhm_regression_apply(&s->problem, s->target, s->w[0], error)); /* pages and caches are met */
-        start = session_seconds();
-        before = s->problem.flops;
+    return matrix && r->how == GRAM ? rhm_gram_form(&s->problem, error) : RHM_OK;
+}
+
+/* One trial. Products are taken of one regression again and again; all else starts anew. */
+static rhm_status run_once(solving *s, const rhm_engine *engine, rhm_error *error) {
+    const work what = s->r->what;
+    if (what == SOLVE)
+        rhm_regression_clear(&s->problem);
+    if (what == FORM)
+        rhm_gram_clear(&s->problem.gram, engine);
+    const double before = s->problem.flops, begin = session_seconds();
+    if (what == PRODUCT)
         RHM_TRY(rhm_regression_apply(&s->problem, s->target, s->w[0], error));
-    } else if (r->what == SOLVE) {
+    if (what == FORM)
+        RHM_TRY(rhm_gram_form(&s->problem, error));
+    if (what == SOLVE) {
+        RHM_TRY(start(s, engine, true, error));
         RHM_TRY(solve_ridges(s, error));
     }
-    s->seconds = session_seconds() - start;
-    s->flops = s->problem.flops - before;
+    s->seconds = session_seconds() - begin;
+    s->flops = s->problem.flops - (what == SOLVE ? 0 : before);
     return RHM_OK;
 }
 
@@ -282,27 +287,32 @@ static void run(gb_state *state, void *user) {
     rhm_engine *engine = NULL;
     solving s = {.r = r};
     rhm_status status = session_engine(&engine, rhm_isa_of(&cpuid), (int)gb_range(state, 0), &error);
+    if (status == RHM_OK && r->what != SOLVE)
+        status = start(&s, engine, r->what == PRODUCT, &error);
     if (status == RHM_OK && gb_run_index(state) == 0) {
         r->best = HUGE_VAL;
         if ((status = run_once(&s, engine, &error)) == RHM_OK)
             status = verify(&s, engine, &error);
-        rhm_regression_clear(&s.problem);
     }
     if (status == RHM_UNSUPPORTED)
         gb_skip_message(state, error.text);
     else if (status != RHM_OK)
         gb_skip_error(state, error.text);
     while (gb_keep_running(state)) {
-        if ((status = run_once(&s, engine, &error)) != RHM_OK)
+        if ((status = run_once(&s, engine, &error)) != RHM_OK) {
             gb_skip_error(state, error.text);
-        else
-            gb_set_iteration_time(state, s.seconds);
-        r->best = fmin(r->best, status == RHM_OK ? s.seconds : HUGE_VAL);
-        rhm_regression_clear(&s.problem);
-        session_ceiling_trial();
+            continue;
+        }
+        gb_set_iteration_time(state, s.seconds);
+        r->best = fmin(r->best, s.seconds);
+        if (r->what != PRODUCT)
+            session_ceiling_trial();
     }
+    if (r->what == PRODUCT && status == RHM_OK)
+        session_ceiling_trial();
     if (!gb_skipped(state))
         report(state, r, &s);
+    rhm_regression_clear(&s.problem);
     rhm_free(s.target);
 }
 
