@@ -40,7 +40,8 @@ static const char *const way_names[] = {"passes", "kept", "gram", "gd", "cholesk
 
 typedef struct instance {
     const shape *source;
-    size_t vocab, branching, width, patches, rules, others;
+    size_t vocab, branching, width, patches, rules;
+    bool others;
     rhm_embeddings inputs;
     rhm_intern tuples;
     rhm_patch_counts counts;
@@ -128,14 +129,15 @@ static rhm_status make_instance(instance *p, const shape *source, rhm_error *err
                  {"branching", 2, RHM_MAX_BRANCHING, &p->branching},
                  {"width", 1, RHM_GRAM_MOST_WIDTH, &p->width},
                  {"patches", 1, 1 << 20, &p->patches},
-                 {"rules", 1, 1024, &p->rules},
-                 {"others", 0, 1, &p->others}};
+                 {"rules", 1, 1024, &p->rules}};
     *p = (instance){.source = source};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t value;
         RHM_TRY(shape_value(&all.shapes, source, sizes[i].key, sizes[i].low, sizes[i].high, &value, error));
         *sizes[i].value = (size_t)value;
     }
+    int64_t others;
+    p->others = shape_find(source, "others", &others) && others;
     rhm_random random = {.seed = SEED, .stream = STREAM};
     RHM_TRY(make_table(p, &random, error));
     RHM_TRY(make_patches(p, &random, error));

@@ -120,8 +120,8 @@ static void limits_the_number_of_keys(void **unused) {
 /* Every file that ships is read with the keys it may have, and describes possible instances. */
 static void shipped_files_are_sound(void **unused) {
     (void)unused;
-    static const char *const keys[] = {"vocab",   "rules", "branching", "levels", "width",
-                                       "patches", "rows",  "first",     NULL};
+    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "width",    "patches", "rows",
+                                       "first", "c",     "samples",   "test",   "accuracy", "others",  NULL};
     glob_t files;
     assert_int_equal(glob(RHM_BENCH_DIR "/shapes/*.txt", 0, NULL, &files), 0);
     assert_true(files.gl_pathc >= 3);
@@ -132,7 +132,7 @@ static void shipped_files_are_sound(void **unused) {
             fail_msg("%s", error.text);
         for (size_t i = 0; i < all.count; i++) {
             const shape *item = &all.items[i];
-            int64_t value[8] = {0};
+            int64_t value[sizeof keys / sizeof *keys] = {0};
             for (size_t k = 0; keys[k]; k++)
                 if (shape_find(item, keys[k], &value[k]) &&
                     shape_value(&all, item, keys[k], 1, INT32_MAX, &value[k], &error) != RHM_OK)
