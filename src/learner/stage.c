@@ -126,12 +126,14 @@ static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error
     if (!set->stale)
         return RHM_OK;
     double begin = rhm_seconds();
+    int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
+    rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->sample_seconds += rhm_seconds() - begin;
 
     begin = rhm_seconds();
-    const int span = rhm_trace_begin(stage->engine, "embed", 0);
+    span = rhm_trace_begin(stage->engine, "embed", 0);
     double kernels = 0;
     for (uint32_t j = stage->task->levels; j > stage->level; j--) {
         stage->flops += rhm_forward_flops(&stage->ready[j], set->patches.subtree[j].count - set->table[j].count);
