@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/trace.h"
+#include "patches/whole.h"
 
 enum {
     SIDE = RHM_GRAM_SIDE,
@@ -130,17 +131,30 @@ rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     const int span = rhm_trace_begin(p->engine, "gram", 0);
     const int64_t begin = rhm_trace_now();
     rhm_status status = allocate(p, &work.panel, error);
+    const size_t tiles = tile_count(p->gram.groups);
+    bool *done = status == RHM_OK ? RHM_NEW(bool, tiles, 1, 1, "tiles of a Gram matrix", error) : NULL;
+    rhm_solve_state state = {.phase = RHM_PHASE_GRAM, .vector = {p->gram.matrix.data}, .length = {tiles * TILE}};
+    if (status == RHM_OK && !done)
+        status = RHM_NO_MEMORY;
+    if (status == RHM_OK && rhm_solve_restore(p->watch, &state))
+        work.first = (size_t)state.iterations * RHM_GRAM_PANEL;
+    /* A panel counts as a whole or not at all, so that the state between two panels is one to go on from. */
     for (; work.first < p->rows.count && status == RHM_OK; work.first += RHM_GRAM_PANEL) {
+        state.iterations = (uint32_t)(work.first / RHM_GRAM_PANEL);
+        rhm_solve_show(p->watch, &state);
         work.count = smaller(RHM_GRAM_PANEL, p->rows.count - work.first);
         status = rhm_parallel(p->engine, (work.count + p->op.block - 1) / p->op.block, fill_block, &work, error);
+        if (status == RHM_INTERRUPTED)
+            rhm_solve_show(p->watch, &state);
         if (status == RHM_OK)
-            status = rhm_parallel(p->engine, tile_count(p->gram.groups), add_tile, &work, error);
+            status = rhm_whole_run(p->engine, tiles, done, add_tile, &work, error);
         if (p->stage)
             rhm_engine_progress(p->engine, p->stage, work.first, p->rows.count);
     }
     if (status == RHM_OK)
-        status = rhm_parallel(p->engine, tile_count(p->gram.groups), finish_tile, p, error);
+        status = rhm_whole_run(p->engine, tiles, done, finish_tile, p, error);
     rhm_buffer_destroy(&work.panel, p->engine);
+    rhm_free(done);
     const double patches = (double)p->rows.count, width = (double)p->width;
     const double features = 2 * patches * width * (double)(p->map->tokens * p->map->embedding);
     const double update = 2 * patches * width * (2 * width + 1);
