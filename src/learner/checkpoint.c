@@ -11,6 +11,7 @@
 #include "engine/parallel.h"
 #include "learner/checkpoint_file.h"
 #include "learner/generations.h"
+#include "learner/samples_file.h"
 #include "patches/patches_file.h"
 
 static const double DEFAULT_SECONDS = 60;

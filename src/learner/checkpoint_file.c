@@ -8,7 +8,6 @@
 #include "engine/engine.h"
 #include "kernels/backend.h"
 #include "learner/journal_file.h"
-#include "patches/patches_file.h"
 
 enum { OBJECT_NBYTES = 48 };
 
@@ -292,7 +291,7 @@ typedef struct reading {
     rhm_stage *stage;
 } reading;
 
-static rhm_status check_kind(const rhm_h5 *file, const char *kind, rhm_error *error) {
+rhm_status rhm_kept_check_kind(const rhm_h5 *file, const char *kind, rhm_error *error) {
     if (strcmp(rhm_h5_kind(file), kind) != 0)
         return rhm_h5_refuse(file, "this file", error, "was not written as a %s file of a checkpoint", kind);
     return RHM_OK;
@@ -302,7 +301,7 @@ static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) 
     const reading *r = context;
     rhm_kept *kept = r->kept;
     uint64_t level;
-    RHM_TRY(check_kind(file, "checkpoint", error));
+    RHM_TRY(rhm_kept_check_kind(file, "checkpoint", error));
     RHM_TRY(rhm_identity_check(file, "/run", &kept->identity, error));
     RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "level", 1, 0, kept->task->levels, &level, error));
     kept->level = (uint32_t)level;
@@ -329,60 +328,4 @@ rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm
 void rhm_kept_clear(rhm_kept *kept) {
     rhm_journal_clear(&kept->journal);
     rhm_kept_clear_fit(kept);
-}
-
-/* ---- samples --------------------------------------------------------------------------------------------- */
-
-/* Counts that are drawn, and raw samples, are sooner drawn again than read. */
-bool rhm_samples_kept(const rhm_sample_set *set) {
-    return !set->counted && !set->patches.raw;
-}
-
-typedef struct samples_group {
-    const char *name;
-    size_t place; /* in rhm_stage */
-} samples_group;
-
-static const samples_group samples_groups[] = {{"/training", offsetof(rhm_stage, training)},
-                                               {"/validation", offsetof(rhm_stage, validation)}};
-
-enum { SAMPLES_GROUPS = sizeof samples_groups / sizeof *samples_groups };
-
-rhm_status rhm_samples_write(const rhm_stage *stage, const char *path, rhm_error *error) {
-    rhm_h5 *file = NULL;
-    RHM_TRY(rhm_h5_create(&file, path, "samples", error));
-    rhm_status status = RHM_OK;
-    for (size_t g = 0; g < SAMPLES_GROUPS && status == RHM_OK; g++) {
-        const rhm_sample_set *set = (const void *)((const char *)stage + samples_groups[g].place);
-        if (rhm_samples_kept(set))
-            status = rhm_patches_write(file, samples_groups[g].name, &set->patches, error);
-    }
-    if (status == RHM_OK)
-        return rhm_h5_commit(&file, error);
-    rhm_h5_close(&file);
-    return status;
-}
-
-typedef struct reading_samples {
-    const rhm_kept *kept;
-    rhm_stage *stage;
-} reading_samples;
-
-static rhm_status read_samples(void *context, const rhm_h5 *file, rhm_error *error) {
-    const reading_samples *r = context;
-    const rhm_task *task = r->kept->task;
-    RHM_TRY(check_kind(file, "samples", error));
-    for (size_t g = 0; g < SAMPLES_GROUPS; g++) {
-        rhm_sample_set *set = (void *)((char *)r->stage + samples_groups[g].place);
-        if (!rhm_h5_has(file, samples_groups[g].name))
-            continue;
-        RHM_TRY(rhm_patches_init(&set->patches, r->kept->level, task->levels, task->branching, task->classes, error));
-        RHM_TRY(rhm_patches_read(&set->patches, r->kept->engine, file, samples_groups[g].name, error));
-    }
-    return RHM_OK;
-}
-
-rhm_status rhm_samples_read(rhm_stage *stage, const rhm_kept *kept, const char *path, rhm_error *error) {
-    reading_samples r = {kept, stage};
-    return rhm_h5_load(path, read_samples, &r, error);
 }

@@ -62,12 +62,7 @@ rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm
 void rhm_kept_clear(rhm_kept *kept);
 void rhm_kept_clear_fit(rhm_kept *kept);
 
-/* Whether a set goes into a samples file. */
-bool rhm_samples_kept(const rhm_sample_set *set);
-
-rhm_status rhm_samples_write(const rhm_stage *stage, const char *path, rhm_error *error);
-
-/* Into the patches of a zeroed stage, which stay zeroed where they were not kept; the caller destroys them. */
-rhm_status rhm_samples_read(rhm_stage *stage, const rhm_kept *kept, const char *path, rhm_error *error);
+/* RHM_INVALID unless the file was written as one of this kind. */
+rhm_status rhm_kept_check_kind(const rhm_h5 *file, const char *kind, rhm_error *error);
 
 #endif

@@ -14,7 +14,7 @@ enum { RHM_STATE_NUMBERS = 3, RHM_STATE_VECTORS = 4 };
 /* The loop that a state belongs to. */
 typedef enum rhm_solve_phase {
     RHM_PHASE_START,
-    RHM_PHASE_GRAM,   /* the Gram matrix is being formed; iterations are panels of patches */
+    RHM_PHASE_GRAM, /* the Gram matrix is being formed; iterations are panels of patches */
     RHM_PHASE_CG,
     RHM_PHASE_COARSE, /* conjugate gradients, preconditioned by a sample of the patches */
     RHM_PHASE_POWER,  /* iteration for the step of gradient descent */
