@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/atomic_file.h"
@@ -78,9 +80,20 @@ static int newest_first(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* No two processes at once. File systems without locks are used without. */
+/*
+ * No two processes at once. One that was killed may take a while to give its memory back and, only then, its lock. File
+ * systems without locks are used without.
+ */
 static rhm_status lock(const rhm_generations *g, rhm_error *error) {
-    if (flock(g->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    enum { PAUSES = 100 };
+    bool taken = true;
+    for (int i = 0; i < PAUSES && taken; i++) {
+        taken = flock(g->descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        if (taken)
+            nanosleep(&pause, NULL);
+    }
+    if (taken)
         return rhm_fail(error, RHM_INVALID, "%s: another process is writing its checkpoints here",
                         rhm_path_shown(g->directory));
     return RHM_OK;
