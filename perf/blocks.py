@@ -1,7 +1,7 @@
 """Measuring in blocks: within a block every row visits the three arms there and back again (base, head, again, again, head, base in
-one of the six orders, drawn anew), so that drift favours no arm; rows come in random order. Processes live for a few blocks, since where
-their pages landed is noise as well. The number of blocks is fixed before anything is measured; only time can cut it short."""
-import itertools
+one of the six orders, drawn anew; twice, unless it is a whole job), so that drift favours no arm. Rows come in random order. Processes
+live for a few blocks, since where their pages landed is noise as well. The number of blocks is fixed before anything is measured;
+only time can cut it short."""
 import math
 import random
 import time
@@ -12,7 +12,7 @@ from perf import statistics
 from perf.arms import Arm, Sample
 
 ARMS = ("base", "head", "again")
-SLOTS = 2          # visits of a block to each arm
+TRIPS = {"job": 1, "row": 2, "control": 2}  # there and back again, of a block; jobs are long
 LIFE = 4           # blocks between new processes
 LEAST_PASSES, MOST_PASSES = 3, 256
 
@@ -31,6 +31,11 @@ class Measured:
     samples: int = 0
     off_plan: int = 0
     preempted: int = 0
+
+    @property
+    def turns(self):
+        """Of all arms in a block."""
+        return 2 * len(ARMS) * TRIPS[self.row.kind]
 
 
 def facts_of(sample):
@@ -105,7 +110,7 @@ class Plan:
 
 
 def _turns(entries, blocks):
-    return len(ARMS) * SLOTS * blocks * sum(entry.turn_seconds for entry in entries)
+    return blocks * sum(entry.turns * entry.turn_seconds for entry in entries)
 
 
 def _renewals(entries, blocks):
@@ -123,7 +128,7 @@ def plan(measured, seconds, wanted, needed):
         if fitting or len(active) == 1:
             blocks = fitting[0] if fitting else least
             break
-        costliest = max(active, key=lambda entry: entry.turn_seconds)
+        costliest = max(active, key=lambda entry: entry.turns * entry.turn_seconds)
         costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {least} blocks in the time given"
         active.remove(costliest)
     else:
@@ -133,15 +138,16 @@ def plan(measured, seconds, wanted, needed):
     for entry in rows:
         # Beside its passes a turn has its preparation.
         each = max(entry.turn_seconds / entry.passes, 1e-6)
-        more = spare / len(rows) / (len(ARMS) * SLOTS * blocks) / each
+        more = spare / len(rows) / (entry.turns * blocks) / each
         entry.passes = min(MOST_PASSES, entry.passes + int(more))
         entry.turn_seconds = entry.passes * each
     return Plan(blocks, _turns(active, blocks) + _renewals(active, blocks))
 
 
-def _block(bench, entry, order):
+def _block(bench, entry, generator):
     passes = {name: [] for name in ARMS}
-    for name in order + order[::-1]:
+    orders = [generator.sample(ARMS, len(ARMS)) for _ in range(TRIPS[entry.row.kind])]
+    for name in [name for order in orders for name in order + order[::-1]]:
         sample = _turn(bench, entry, name)
         entry.samples += 1
         entry.off_plan += sample.off_plan
@@ -166,7 +172,6 @@ def run(bench, measured, count, generator, deadline=None, show=lambda done, coun
     """Measure `count` blocks of every row that can be. {name: blocks}; fewer blocks, the same of every row, after the deadline."""
     active = [entry for entry in measured if not entry.reason]
     found = {entry.row.name: [] for entry in active}
-    orders = [list(order) for order in itertools.permutations(ARMS)]
     for number in range(count):
         if deadline is not None and time.monotonic() > deadline:
             break
@@ -174,7 +179,7 @@ def run(bench, measured, count, generator, deadline=None, show=lambda done, coun
             bench.renew(generator.sample(ARMS, len(ARMS)))
         show(number, count)
         for entry in _in_turn(active, generator):
-            block = _block(bench, entry, generator.choice(orders)) if not entry.reason else None
+            block = _block(bench, entry, generator) if not entry.reason else None
             if block:
                 found[entry.row.name].append(block)
     return found

@@ -33,8 +33,7 @@ from perf.programs import ROOT, PerfError
 
 EXACT_STATUS = verdict.STATUS["facts differ"]
 CONFIRM_SHARE = 0.25       # of the time, kept for the confirmation
-LEAST_CONFIRM_SECONDS = 10
-LATE = 1.25                # times what was planned, after which no block is begun
+LATE = 1.1                # times what was planned, after which no block is begun
 SPARE_BLOCKS = 1           # outliers at either end of an interval, at least
 
 
@@ -137,14 +136,14 @@ def measure(arguments, bench, rows, generator, rules):
     took["first_seconds"] = time.monotonic() - start
     records = [record(arguments, entry, found.get(entry.row.name, [])) for entry in measured]
     suspects = verdict.first_round(records, rules)
-    again = [entry for entry in measured if entry.row.name in suspects or (suspects and entry.row.kind == "control")]
     if suspects:
+        again = [entry for entry in measured if entry.row.name in suspects]
         say(f"confirming {', '.join(suspects)}")
-        left = max(LEAST_CONFIRM_SECONDS, start + arguments.seconds - time.monotonic())
+        left = max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic())
         second = blocks.plan(again, left, arguments.blocks, needed)
         confirmed = blocks.run(bench, again, second.blocks, generator, time.monotonic() + left * LATE, progress("confirming"))
         for each in records:
-            if each["name"] in confirmed and each["kind"] != "control":
+            if confirmed.get(each["name"]):
                 each["confirmation"] = confirmed[each["name"]]
     took["seconds"] = time.monotonic() - start
     return measured, records, took
@@ -219,7 +218,7 @@ def begin(arguments, base, head, rules):
     document = session.new("compare", {})
     document["arms"] = {"base": base.record(), "head": head.record(),
                         "identical_programs": base.inventory.get("identity") == head.inventory.get("identity")}
-    document["plan"] = {"seed": arguments.seed, "blocks": arguments.blocks, "slots": blocks.SLOTS, "life": blocks.LIFE,
+    document["plan"] = {"seed": arguments.seed, "blocks": arguments.blocks, "trips": blocks.TRIPS, "life": blocks.LIFE,
                         "seconds": arguments.seconds, "exact_only": arguments.exact_only, "accept": arguments.accept,
                         "alpha": rules.alpha, "practical": math.expm1(rules.practical), "floors": rules.floors, "vague": rules.vague}
     return document
