@@ -107,7 +107,7 @@ def scaling(documents, draw):
     rounds, job = document["rounds"], document["job"]
     sentences = document["cannot_know"] + document["notes"] + document["environment"].get("disturbances", [])
     return [draw("scaling", f"Median of {rounds} rounds, each measuring every point once in random order; whiskers are exact intervals of the "
-                            f"median of ratios within rounds. Dashed: ideal. Job: rhm train {job}.",
+                            f"median of ratios within rounds. Open markers: ratio of the best rates, where it differs. Dashed: ideal. Job: rhm train {job}.",
                  "Speed-up and efficiency against the number of threads"),
             page.notes(sentences), laws_of(document["curves"]), page.made(document), page.details("all points", page.rows_table(document))]
 
@@ -262,7 +262,8 @@ def readme_block(documents):
     for name, kinds, title in SHOWN:
         found = [documents[kind] for kind in kinds if kind in documents]
         if found:
-            parts.append(f"![{title}](perf/images/{name}.png)\n\n" + "; ".join(map(measured_on, found)) + "\n")
+            noise = [note for document in found for note in document.get("notes", []) if note.startswith("The machine was not quiet")]
+            parts.append(f"![{title}](perf/images/{name}.png)\n\n" + "; ".join(map(measured_on, found)) + " ".join([".", *noise]) + "\n")
     if "peers" in documents:
         from perf.figures import peers as figure
         parts.append(figure.markdown(documents["peers"]) + "\n\n" + measured_on(documents["peers"]) + "\n")

@@ -2,6 +2,7 @@
 from perf import laws, session
 from perf.figures import style
 
+BEST_DIFFERS = 0.05  # from the median: then it is drawn as well
 MANY = 8  # thread counts: with more, only powers of two are written
 
 TITLES = {"strong": "Strong: the same work for all", "weak": "Weak: work grows with threads"}
@@ -70,6 +71,10 @@ def draw_mode(document, mode, top, bottom, counts):
             top.plot(fine, fit, color=colour, linewidth=1, alpha=0.6)
         top.plot(n, speed, color=colour, marker=marker, linestyle="none" if fitted else "-")
         bottom.plot(n, [row["efficiency"]["value"] for row in rows], color=colour, marker=marker)
+        for at, row in zip(n, rows):
+            best = row.get("best_speed_up", row["speed_up"]["value"])
+            if abs(best / row["speed_up"]["value"] - 1) > BEST_DIFFERS:
+                top.plot(at, best, marker=marker, color=colour, markerfacecolor=style.PAPER, markersize=4.5, linestyle="none")
         whiskers(top, rows, "speed_up", colour, place)
         whiskers(bottom, rows, "efficiency", colour, place)
         ends.append(speed[-1])
