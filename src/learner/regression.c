@@ -56,8 +56,8 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
     const rhm_status status = rhm_parallel(p->engine, chunks, body, context, error);
     p->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
     const double flops = flops_of(p, name);
-    const double of_patch = p->kept ? (double)(sizeof(float) * 2 * p->width)
-                                    : (double)(sizeof(uint32_t) * p->map->tokens);
+    const double of_patch =
+        p->kept ? (double)(sizeof(float) * 2 * p->width) : (double)(sizeof(uint32_t) * p->map->tokens);
     rhm_trace_end(p->engine, span,
                   (rhm_span_work){
                       .flops = flops,
@@ -78,6 +78,21 @@ static rhm_status keep_chunk(void *context, size_t chunk, int thread, rhm_error 
     const size_t first = chunk * p->chunk, left = p->rows.count - first;
     const rhm_patch_rows rows = block_rows(p, first, left < p->chunk ? left : p->chunk);
     return p->op.operations->features(&p->op, thread, &rows, p->kept + first * p->stride, error);
+}
+
+/* First touched by the threads that fill them, and not before: clearing them would take as long as a pass. */
+static rhm_status large_arrays(rhm_regression *p, bool keep, rhm_error *error) {
+    const rhm_home near_leaves = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * rhm_regression_size(p)};
+    const rhm_home near_chunks = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(float) * p->chunk * p->stride};
+    RHM_TRY(rhm_buffer_create(&p->partial_memory, p->engine, near_leaves, sizeof(double), p->leaves, p->classes,
+                              p->stride, "partial sums of a solver pass", error));
+    p->partial = p->partial_memory.data;
+    if (!keep)
+        return RHM_OK;
+    RHM_TRY(rhm_buffer_create(&p->kept_memory, p->engine, near_chunks, sizeof(float), p->rows.count, p->stride, 1,
+                              "features of a solver", error));
+    p->kept = p->kept_memory.data;
+    return RHM_OK;
 }
 
 rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
@@ -103,42 +118,24 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
     p->leaves = leaf_count(p);
     /* Whole cache lines per thread, and one more, so that threads never share one. */
     p->workspace_floats = (p->op.block * (p->stride + p->classes) + rhm_regression_size(p)) / 16 * 16 + 32;
-    size_t reserve = sizeof(double);
-    if (!rhm_size_mul(&reserve, p->leaves) || !rhm_size_mul(&reserve, rhm_regression_size(p)))
-        reserve = SIZE_MAX / 2;
-    const rhm_status reserved =
-        rhm_memory_reserve(engine, reserve + (keep ? kept_nbytes : 0), "features and partial sums of a solver", error);
-    if (reserved != RHM_OK) {
-        rhm_regression_clear(p);
-        return reserved;
-    }
-    p->reserved_nbytes = reserve + (keep ? kept_nbytes : 0);
-    p->partial = RHM_NEW(double, p->leaves, p->classes, p->stride, "partial sums of a solver pass", error);
+    rhm_status status = large_arrays(p, keep, error);
     p->operand = RHM_NEW(float, p->classes, p->stride, 1, "operand of a solver pass", error);
     p->workspace =
         RHM_NEW(float, (size_t)rhm_engine_threads(engine), p->workspace_floats, 1, "solver workspace", error);
-    if (!p->partial || !p->operand || !p->workspace) {
+    if (status == RHM_OK && (!p->operand || !p->workspace))
+        status = RHM_NO_MEMORY;
+    if (status == RHM_OK && keep)
+        status = timed_loop(p, "features", chunk_count(p), keep_chunk, p, error);
+    if (status != RHM_OK)
         rhm_regression_clear(p);
-        return RHM_NO_MEMORY;
-    }
-    if (keep) {
-        p->kept = RHM_NEW(float, p->rows.count, p->stride, 1, "kept features", error);
-        rhm_status status = p->kept ? timed_loop(p, "features", chunk_count(p), keep_chunk, p, error) : RHM_NO_MEMORY;
-        if (status != RHM_OK) {
-            rhm_regression_clear(p);
-            return status;
-        }
-    }
-    return RHM_OK;
+    return status;
 }
 
 void rhm_regression_clear(rhm_regression *problem) {
     rhm_gram_clear(&problem->gram, problem->engine);
-    if (problem->engine)
-        rhm_memory_release(problem->engine, problem->reserved_nbytes);
+    rhm_buffer_destroy(&problem->kept_memory, problem->engine);
+    rhm_buffer_destroy(&problem->partial_memory, problem->engine);
     rhm_operator_clear(&problem->op);
-    rhm_free(problem->kept);
-    rhm_free(problem->partial);
     rhm_free(problem->operand);
     rhm_free(problem->workspace);
     *problem = (rhm_regression){0};
