@@ -167,8 +167,8 @@ def history(documents, draw):
     commits = [[f"<code>{page.escape(entry['commit'])}</code>", page.escape(entry["time"][:16].replace("T", " ")), page.escape(entry["subject"])]
                for entry in document["about_commits"]]
     drawn = draw("history", "Every result that was kept, by commit; vertical lines span repeated results.", "Results over commits")
-    return [drawn or "<p>A line needs results of two commits at least; there are results of "
-                     f"{len(commits)}. <code>./dev perf history --measure HEAD~5..HEAD</code> measures earlier ones.</p>",
+    return [drawn or "<p>No row was measured at two commits yet, as a line needs. <code>./dev perf history --measure HEAD~5..HEAD</code> "
+                     "measures earlier ones.</p>",
             page.details("commits", page.table(["commit", "", ""], commits))]
 
 
