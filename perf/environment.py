@@ -293,7 +293,7 @@ def libraries():
     versions = {name: output_of("pkg-config", "--modversion", name) or unavailable("pkg-config does not know it")
                 for name in LIBRARIES}
     versions["onednn"] = onednn_version()
-    versions["glibc"] = " ".join(platform.libc_ver())
+    versions["glibc"] = platform.libc_ver()[1]
     versions["python"] = platform.python_version()
     for name in ("numpy", "scipy", "matplotlib"):
         try:

@@ -135,8 +135,9 @@ def environment_section(record):
     add = lambda name, value: rows.append([escape(name), escape(shown(value))])
     if session.is_available(machine) and machine:
         topology = machine["topology"]
-        add("processor", f"{machine['cpu']}, {topology['packages']} sockets, {len(topology['numa_nodes'])} NUMA nodes, {topology['cores']} cores, "
-                         f"{topology['pus']} CPUs allowed ({machine['allowed']['cpus']})")
+        count = lambda n, what: f"{n} {what}{'' if n == 1 else 's'}"
+        add("processor", f"{machine['cpu']}, {count(topology['packages'], 'socket')}, {count(len(topology['numa_nodes']), 'NUMA node')}, "
+                         f"{count(topology['cores'], 'core')}, {count(topology['pus'], 'CPU')} allowed ({machine['allowed']['cpus']})")
         add("caches", ", ".join(f"L{c['level']} {c['bytes'] >> 10} KiB x {c['count']}" for c in topology["caches"]))
         add("kernels", machine.get("kernels", machine["isa"]["in_use"]))
         add("placement", f"{machine['threads']['count']} threads, {machine['placement']['in_effect']}")
@@ -147,7 +148,7 @@ def environment_section(record):
     build = record.get("build") or {}
     add("build", build if not session.is_available(build) else f"{build.get('type')}, {shown(build.get('compiler'))}, {build.get('flags')}")
     if session.is_available(build) and build.get("options"):
-        add("build options", build["options"])
+        add("build options", {name: value for name, value in build["options"].items() if value})
     if session.is_available(build) and isinstance(build.get("flags_of_sources"), dict):
         flags = build["flags_of_sources"]
         add("compiled with", flags if not session.is_available(flags) else "; ".join(f"{words}: {names}" for words, names in flags.items()))
@@ -155,7 +156,7 @@ def environment_section(record):
     add("variables", record.get("variables") or {})
     change = (record.get("counters") or {}).get("change")
     if change:
-        add("during the measurement", change)
+        add("during the measurement", {key.replace("_", " "): value for key, value in change.items()})
         add("load average before", record["counters"]["before"]["load_average"])
     xml = record.get("topology_xml")
     more = details("topology (hwloc XML; lstopo -i reads it)", f"<pre>{escape(without_links(xml))}</pre>") if isinstance(xml, str) else ""

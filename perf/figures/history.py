@@ -34,6 +34,7 @@ def draw(documents):
         axes.grid(axis="y")
         axes.set_xticks(range(len(commits)), [commit[:7] for commit in commits], rotation=60, fontsize=6.5, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.4, len(commits) - 0.6)
+        axes.tick_params(axis="x", labelbottom=i + columns >= len(series))  # nothing below it
     for i in range(len(series), rows * columns):
         grid[i // columns][i % columns].set_axis_off()
     return picture
