@@ -101,9 +101,9 @@ def test_page_says_what_it_cannot_know(page):
 
 
 def test_missing_results_are_named(tmp_path):
-    text = report.compose({"scaling": recorded()["scaling"]}, {"peers": "not measured: ./dev perf peers", "bench": "it <broke>"}, tmp_path)
+    text = report.compose({"compare": recorded()["compare"]}, {"peers": "not measured: ./dev perf peers", "bench": "it <broke>"}, tmp_path)
     assert "not measured: ./dev perf peers" in text and "it &lt;broke&gt;" in text
-    assert [path.name for path in tmp_path.iterdir()] == ["scaling.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["forest.png"]
 
 
 def test_without_results_there_is_no_page(tmp_path):
