@@ -44,7 +44,7 @@ static size_t trial_patches(const row *r) {
 static void report(gb_state *state, const row *r, const work *w, int threads) {
     const size_t count = w->patches * (size_t)threads;
     const double flops = work_flops(r->p, r->what, count), bytes = work_bytes(r->p, r->what, count);
-    const double resident = work_resident_nbytes(r->p, r->what, w->op.block);
+    const double resident = work_resident_nbytes(w, r->what);
     gb_counter(state, "flops", flops, 0);
     gb_counter(state, "bytes", bytes, 0);
     gb_counter(state, "patches", (double)count, 0);

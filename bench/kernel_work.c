@@ -12,7 +12,6 @@
 
 enum {
     VERIFIED = 199,    /* patches: whole blocks, and a short one */
-    LEAST_CHUNK = 96,  /* patches summed in float before the sum moves to double, as in src/learner/regression.c */
     LARGEST = 1 << 24, /* any extent of a problem */
     STREAM = 1 << 16,  /* of random numbers */
     GRAM_TILES = 8,    /* of a trial: twice a second-level cache of 512 KiB */
@@ -21,7 +20,7 @@ enum {
 static const double TOLERANCE = 1e-4;
 
 const char *operation_name(operation what) {
-    static const char *const names[WORK_COUNT] = {"forward", "pass", "features", "product", "gradient", "gram"};
+    static const char *const names[WORK_COUNT] = {"forward", "pass", "kept", "features", "product", "gradient", "gram"};
     return names[what];
 }
 
@@ -105,21 +104,23 @@ double work_flops(const problem *p, operation what, size_t count) {
         return 2 * (double)count * GRAM_TILES * side * side;
     }
     const double project = (double)(p->tokens * p->vocab), product = 2 * (double)p->vocab;
-    const double terms[WORK_GRAM] = {project + product, project + 2 * product, project, product, product};
+    const double terms[WORK_GRAM] = {project + product, project + 2 * product, 2 * product, project, product, product};
     return 2 * (double)count * (double)p->width * terms[what];
 }
 
 double work_bytes(const problem *p, operation what, size_t count) {
     const double ids = (double)p->tokens, y = (double)p->vocab, x = 2 * (double)p->padded;
-    const double words[WORK_COUNT] = {ids + y, ids + 1, ids + x, x + y, x + y, x};
+    const double words[WORK_COUNT] = {ids + y, ids + 1, x + 1, ids + x, x + y, x + y, x};
     return 4 * (double)count * words[what];
 }
 
-double work_resident_nbytes(const problem *p, operation what, size_t block) {
+double work_resident_nbytes(const work *w, operation what) {
+    const problem *p = w->p;
     const double map = (double)(p->padded * (p->tokens * p->vocab + 1) + p->rows * p->vocab);
-    const double w = (double)(p->vocab * p->stride), x = (double)(block * p->stride);
-    const double tiles = 2.0 * GRAM_TILES * RHM_GRAM_TILE;
-    const double words[WORK_COUNT] = {map + w, map + x + 2 * w, map + x, x + w, x + w, tiles};
+    const double weights = (double)(p->vocab * p->stride), sum = 2 * weights, tiles = 2.0 * GRAM_TILES * RHM_GRAM_TILE;
+    const double block = (double)(w->op.block * p->stride), chunk = (double)(w->op.chunk * p->stride);
+    const double words[WORK_COUNT] = {
+        map + weights, map + chunk + weights + sum, weights + sum, map + block, block + weights, chunk + sum, tiles};
     return 4 * words[what];
 }
 
@@ -127,9 +128,8 @@ double work_resident_nbytes(const problem *p, operation what, size_t block) {
 
 /* What the patches of one thread are worked on with. */
 typedef struct work_lane {
-    float *x;    /* (block, stride) */
-    float *y;    /* (block, vocab) */
-    float *g;    /* (vocab, stride) */
+    float *x;    /* (x_rows, stride) */
+    float *y;    /* (chunk, vocab) */
     double *sum; /* (vocab, stride) */
 
     /* of WORK_GRAM, else NULL */
@@ -137,13 +137,23 @@ typedef struct work_lane {
     double *tiles; /* (GRAM_TILES, RHM_GRAM_TILE) */
 } work_lane;
 
-static size_t block_of(const work *w) {
-    return w->op.block < w->patches ? w->op.block : w->patches;
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
 }
 
-/* Features that the product and the gradient find in place: those of the first block. */
+/* Patches of one call: a gradient sums a chunk, a product takes a block of it. */
+static size_t block_of(const work *w) {
+    return smaller(w->what == WORK_GRADIENT ? w->op.chunk : w->op.block, w->patches);
+}
+
+/* Rows of features of a thread: of all its patches where they are kept. */
+static size_t x_rows(const work *w) {
+    return w->what == WORK_KEPT && w->patches > w->op.chunk ? w->patches : w->op.chunk;
+}
+
+/* Features that are found in place: those of the first patches. */
 static rhm_status fill_features(work *w, rhm_error *error) {
-    const rhm_patch_rows rows = {w->p->table, w->p->ids, block_of(w)};
+    const rhm_patch_rows rows = {w->p->table, w->p->ids, smaller(x_rows(w), w->patches)};
     for (size_t i = 0; i < w->lane_count; i++)
         w->op.kernels->features(&w->p->map, &rows, w->lanes[i].x);
     return rhm_operator_set_weights(&w->op, w->p->w, error);
@@ -190,9 +200,8 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
     status = w->lanes ? RHM_OK : RHM_NO_MEMORY;
     for (size_t i = 0; status == RHM_OK && i < w->lane_count; i++) {
         work_lane *lane = &w->lanes[i];
-        if (!(lane->x = RHM_NEW(float, w->op.block, p->stride, 1, "features of a benchmark", error)) ||
-            !(lane->y = RHM_NEW(float, w->op.block, p->vocab, 1, "outputs of a benchmark", error)) ||
-            !(lane->g = RHM_NEW(float, p->vocab, p->stride, 1, "gradient of a benchmark", error)) ||
+        if (!(lane->x = RHM_NEW(float, x_rows(w), p->stride, 1, "features of a benchmark", error)) ||
+            !(lane->y = RHM_NEW(float, w->op.chunk, p->vocab, 1, "outputs of a benchmark", error)) ||
             !(lane->sum = RHM_NEW(double, p->vocab, p->stride, 1, "gradient of a benchmark", error)))
             status = RHM_NO_MEMORY;
         else
@@ -209,7 +218,6 @@ void work_clear(work *w) {
     for (size_t i = 0; w->lanes && i < w->lane_count; i++) {
         rhm_free(w->lanes[i].x);
         rhm_free(w->lanes[i].y);
-        rhm_free(w->lanes[i].g);
         rhm_free(w->lanes[i].sum);
         rhm_free(w->lanes[i].panel);
         rhm_free(w->lanes[i].tiles);
@@ -232,34 +240,31 @@ static span span_at(const problem *p, size_t input_slot, size_t output_slot, siz
     return (span){p->ids + in * p->tokens, p->residual + in * p->vocab, p->output + out * p->vocab, count};
 }
 
-static rhm_status run_pass_block(const work *w, const work_lane *lane, int thread, const rhm_patch_rows *rows,
-                                 size_t first, rhm_error *error) {
-    const size_t classes = w->p->vocab;
-    RHM_TRY(w->op.operations->features(&w->op, thread, rows, lane->x, error));
-    RHM_TRY(w->op.operations->product(&w->op, thread, rows->count, lane->x, lane->y, error));
-    for (size_t i = 0; i < rows->count; i++)
-        for (size_t c = 0; c < classes; c++)
-            lane->y[i * classes + c] *= w->p->frequency[first + i];
-    return w->op.operations->gradient(&w->op, thread, rows->count, lane->y, lane->x, lane->g, error);
+/* Of the loop of src/learner/regression.c, one chunk: the patches first..end-1. */
+static rhm_status run_chunk_pass(const work *w, const work_lane *lane, int thread, const uint32_t *ids, size_t first,
+                                 size_t end, rhm_error *error) {
+    const problem *p = w->p;
+    const bool kept = w->what == WORK_KEPT;
+    float *x = lane->x + (kept ? first * p->stride : 0);
+    for (size_t i = first; i < end; i += w->op.block) {
+        const size_t count = smaller(w->op.block, end - i), row = i - first;
+        const rhm_patch_rows rows = {p->table, ids + i * p->tokens, count};
+        float *y = lane->y + row * p->vocab;
+        if (!kept)
+            RHM_TRY(w->op.operations->features(&w->op, thread, &rows, x + row * p->stride, error));
+        RHM_TRY(w->op.operations->product(&w->op, thread, count, x + row * p->stride, y, error));
+        for (size_t k = 0; k < count; k++)
+            for (size_t c = 0; c < p->vocab; c++)
+                y[k * p->vocab + c] *= p->frequency[i + k];
+    }
+    return w->op.operations->gradient(&w->op, thread, end - first, lane->y, x, lane->sum, error);
 }
 
-/* The loop of src/learner/regression.c. */
 static rhm_status run_pass(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
-    const size_t size = w->p->vocab * w->p->stride, block = w->op.block;
-    const size_t chunk = (LEAST_CHUNK + block - 1) / block * block;
     if (w->same) /* once for many chunks in the solver, and so not in every trial */
-        memset(lane->sum, 0, sizeof *lane->sum * size);
-    for (size_t begin = 0; begin < s.count; begin += chunk) {
-        const size_t end = begin + chunk < s.count ? begin + chunk : s.count;
-        memset(lane->g, 0, sizeof *lane->g * size);
-        for (size_t first = begin; first < end; first += block) {
-            const rhm_patch_rows rows = {w->p->table, s.ids + first * w->p->tokens,
-                                         end - first < block ? end - first : block};
-            RHM_TRY(run_pass_block(w, lane, thread, &rows, first, error));
-        }
-        for (size_t i = 0; i < size; i++)
-            lane->sum[i] += (double)lane->g[i];
-    }
+        memset(lane->sum, 0, sizeof *lane->sum * w->p->vocab * w->p->stride);
+    for (size_t begin = 0; begin < s.count; begin += w->op.chunk)
+        RHM_TRY(run_chunk_pass(w, lane, thread, s.ids, begin, smaller(s.count, begin + w->op.chunk), error));
     return RHM_OK;
 }
 
@@ -276,7 +281,7 @@ static rhm_status run_gram(const work *w, const work_lane *lane, int thread, siz
 static rhm_status run_span(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
     const problem *p = w->p;
     const rhm_operations *call = w->op.operations;
-    if (w->what == WORK_PASS)
+    if (w->what == WORK_PASS || w->what == WORK_KEPT)
         return run_pass(w, lane, thread, s, error);
     if (w->what == WORK_FORWARD) {
         const rhm_patch_rows rows = {p->table, s.ids, s.count};
@@ -285,7 +290,7 @@ static rhm_status run_span(const work *w, const work_lane *lane, int thread, spa
     if (w->what == WORK_GRAM)
         return run_gram(w, lane, thread, s.count, error);
     if (w->what == WORK_GRADIENT)
-        memset(lane->g, 0, sizeof *lane->g * p->vocab * p->stride);
+        memset(lane->sum, 0, sizeof *lane->sum * p->vocab * p->stride);
     for (size_t first = 0; first < s.count; first += block_of(w)) {
         const size_t count = s.count - first < block_of(w) ? s.count - first : block_of(w);
         const rhm_patch_rows rows = {p->table, s.ids + first * p->tokens, count};
@@ -294,7 +299,7 @@ static rhm_status run_span(const work *w, const work_lane *lane, int thread, spa
         else if (w->what == WORK_PRODUCT)
             RHM_TRY(call->product(&w->op, thread, count, lane->x, s.output + first * p->vocab, error));
         else
-            RHM_TRY(call->gradient(&w->op, thread, count, s.residual + first * p->vocab, lane->x, lane->g, error));
+            RHM_TRY(call->gradient(&w->op, thread, count, s.residual + first * p->vocab, lane->x, lane->sum, error));
     }
     return RHM_OK;
 }
@@ -325,7 +330,8 @@ static result result_of(const work *w, const work_lane *lane, span s) {
     const size_t features = 2 * p->padded, last = s.count % block_of(w) ? s.count % block_of(w) : block_of(w);
     switch (w->what) {
     case WORK_FEATURES: return (result){lane->x, NULL, last, features, p->stride};
-    case WORK_GRADIENT: return (result){lane->g, NULL, p->vocab, features, p->stride};
+    case WORK_GRADIENT:
+    case WORK_KEPT:
     case WORK_PASS: return (result){NULL, lane->sum, p->vocab, features, p->stride};
     case WORK_GRAM: return (result){NULL, lane->tiles, GRAM_TILES, RHM_GRAM_TILE, RHM_GRAM_TILE};
     default: return (result){s.output, NULL, s.count, p->vocab, p->vocab};
@@ -358,14 +364,22 @@ static rhm_status run_reference(const work *w, work_lane *lane, float *output, r
     RHM_TRY(rhm_operator_init_native(&reference.op, w->engine, &w->p->map, w->p->vocab, error));
     reference.op.kernels = rhm_kernels_at(RHM_ISA_SCALAR);
     reference.op.block = w->op.block;
+    reference.op.chunk = w->op.chunk;
     reference.same = true;
-    RHM_TRY(rhm_operator_set_weights(&reference.op, w->p->w, error));
+    const rhm_status packed = rhm_operator_set_weights(&reference.op, w->p->w, error);
+    if (packed != RHM_OK) {
+        rhm_operator_clear(&reference.op);
+        return packed;
+    }
     span s = span_at(w->p, 0, 0, w->patches);
     s.output = output;
-    const rhm_patch_rows rows = {w->p->table, w->p->ids, block_of(w)};
+    const rhm_patch_rows rows = {w->p->table, w->p->ids, smaller(x_rows(&reference), w->patches)};
     reference.op.kernels->features(&w->p->map, &rows, lane->x);
-    RHM_TRY(fill_panel(&reference, &reference.op, lane, error));
-    return run_span(&reference, lane, 0, s, error);
+    rhm_status status = fill_panel(&reference, &reference.op, lane, error);
+    if (status == RHM_OK)
+        status = run_span(&reference, lane, 0, s, error);
+    rhm_operator_clear(&reference.op);
+    return status;
 }
 
 /* Poison what earlier runs left behind, and the features that only the product and the gradient start from. */
@@ -385,15 +399,14 @@ rhm_status work_verify(work *w, rhm_error *error) {
     const bool native = strcmp(w->op.backend, "native") == 0;
     w->patches = patches < VERIFIED ? patches : VERIFIED;
     work_lane lane = {
-        RHM_NEW(float, w->op.block, p->stride, 1, "reference", error),
-        RHM_NEW(float, w->op.block, p->vocab, 1, "reference", error),
-        RHM_NEW(float, size, 1, 1, "reference", error),
+        RHM_NEW(float, x_rows(w), p->stride, 1, "reference", error),
+        RHM_NEW(float, w->op.chunk, p->vocab, 1, "reference", error),
         RHM_NEW(double, size, 1, 1, "reference", error),
         NULL,
         NULL,
     };
     float *output = RHM_NEW(float, w->patches, p->vocab, 1, "reference", error);
-    rhm_status status = lane.x && lane.y && lane.g && lane.sum && output ? RHM_OK : RHM_NO_MEMORY;
+    rhm_status status = lane.x && lane.y && lane.sum && output ? RHM_OK : RHM_NO_MEMORY;
     if (status == RHM_OK) {
         forget_results(w);
         w->slot = 0;
@@ -414,7 +427,6 @@ rhm_status work_verify(work *w, rhm_error *error) {
     w->slot = 0;
     rhm_free(lane.x);
     rhm_free(lane.y);
-    rhm_free(lane.g);
     rhm_free(lane.sum);
     rhm_free(lane.panel);
     rhm_free(lane.tiles);

@@ -15,10 +15,11 @@
 
 typedef enum operation {
     WORK_FORWARD,  /* patches to outputs, features never stored */
-    WORK_PASS,     /* one pass of the solver: features, product, weights of the patches, gradient, sum in double */
+    WORK_PASS,     /* one pass of the solver: features, product, weights of the patches, gradient */
+    WORK_KEPT,     /* the same with features that are kept, those of all patches of the trial */
     WORK_FEATURES, /* a block at a time, each into the same memory */
     WORK_PRODUCT,  /* of the same block of features, again and again */
-    WORK_GRADIENT, /* likewise */
+    WORK_GRADIENT, /* likewise, a chunk */
     WORK_GRAM,     /* tiles of the Gram matrix += a panel of patches; no more patches than a panel */
     WORK_COUNT,
 } operation;
@@ -48,9 +49,6 @@ double work_flops(const problem *p, operation what, size_t count);
 /* Bytes of operands that belong to `count` patches, each counted once: ids, features where they are stored, outputs. */
 double work_bytes(const problem *p, operation what, size_t count);
 
-/* Bytes that a thread uses again from block to block. */
-double work_resident_nbytes(const problem *p, operation what, size_t block);
-
 /* What an engine needs to run a problem. */
 typedef struct work {
     const problem *p;
@@ -63,6 +61,9 @@ typedef struct work {
     struct work_lane *lanes; /* (threads) */
     size_t lane_count;
 } work;
+
+/* Bytes that a thread uses again from block to block. */
+double work_resident_nbytes(const work *w, operation what);
 
 /* RHM_UNSUPPORTED with a sentence where `onednn` is asked for and cannot run. */
 rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operation what, bool onednn, size_t patches,

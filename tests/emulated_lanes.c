@@ -46,11 +46,11 @@ static inline vec vec_xor(vec a, vec sign) {
     EACH_LANE(a.lane[l] * sign.lane[l]);
 }
 
-static inline float lane_sum(const float *lane) {
-    float a[16];
-    for (int l = 0; l < 16; l++)
-        a[l] = lane[l];
-    for (int half = 8; half; half /= 2)
+static inline float lane_sum(const float *low, const float *high) {
+    float a[8];
+    for (int l = 0; l < 8; l++)
+        a[l] = low[l] + high[l];
+    for (int half = 4; half; half /= 2)
         for (int l = 0; l < half; l++)
             a[l] += a[l + half];
     return a[0];
@@ -98,6 +98,7 @@ enum {
     PHASE_VECTORS = 4,
     PRODUCT_CLASSES = 4,
     PRODUCT_PATCHES = 6,
+    PRODUCT_BLOCK = 12,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 4,
     GRAM_ROWS = 8,

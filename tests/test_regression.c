@@ -75,7 +75,7 @@ static void bits_are_always_the_same(void **state) {
             if (!engine)
                 continue;
             rhm_regression r = must_init(&p, engine, ways[i].keep_nbytes);
-            assert_int_equal(r.kept != NULL, ways[i].keep_nbytes > 0);
+            assert_int_equal(r.kept.data != NULL, ways[i].keep_nbytes > 0);
             const size_t size = rhm_regression_size(&r);
             double *out = must_alloc(2 * size, sizeof *out);
             rhm_error error = {0};

@@ -60,7 +60,8 @@ static double thread_seconds(void) {
 
 /* Inputs and outputs of one thread's trial. */
 typedef struct trial {
-    float *table, *x, *y, *g;
+    float *table, *x, *y;
+    double *g;
     uint32_t *ids;
 } trial;
 
@@ -76,7 +77,7 @@ static rhm_status make_trial(trial *t, const rhm_operator *op, rhm_error *error)
     t->ids = RHM_NEW(uint32_t, TRIAL_PATCHES, tokens, 1, "trial patches", error);
     t->x = RHM_NEW(float, TRIAL_PATCHES, stride, 1, "trial features", error);
     t->y = RHM_NEW(float, TRIAL_PATCHES, op->classes, 1, "trial outputs", error);
-    t->g = RHM_NEW(float, op->classes, stride, 1, "trial gradient", error);
+    t->g = RHM_NEW(double, op->classes, stride, 1, "trial gradient", error);
     if (!t->table || !t->ids || !t->x || !t->y || !t->g)
         return RHM_NO_MEMORY;
     for (size_t i = 0; i < TRIAL_PATCHES * tokens; i++)
@@ -92,15 +93,25 @@ static void drop_trial(trial *t) {
     rhm_free(t->g);
 }
 
-static rhm_status run_pass(const rhm_operator *op, bool kept, int thread, const trial *t, rhm_error *error) {
-    for (size_t first = 0; first < TRIAL_PATCHES; first += op->block) {
-        const size_t count = TRIAL_PATCHES - first < op->block ? TRIAL_PATCHES - first : op->block;
-        const rhm_patch_rows rows = {t->table, t->ids + first * op->map->tokens, count};
-        float *x = t->x + (kept ? first * rhm_feature_stride(op->map->padded) : 0);
+static rhm_status run_chunk(const rhm_operator *op, bool kept, int thread, const trial *t, size_t first, size_t end,
+                            rhm_error *error) {
+    const size_t stride = rhm_feature_stride(op->map->padded);
+    float *x = t->x + (kept ? first * stride : 0);
+    for (size_t i = first; i < end; i += op->block) {
+        const size_t count = end - i < op->block ? end - i : op->block;
+        const rhm_patch_rows rows = {t->table, t->ids + i * op->map->tokens, count};
+        float *here = x + (i - first) * stride;
         if (!kept)
-            RHM_TRY(op->operations->features(op, thread, &rows, x, error));
-        RHM_TRY(op->operations->product(op, thread, count, x, t->y, error));
-        RHM_TRY(op->operations->gradient(op, thread, count, t->y, x, t->g, error));
+            RHM_TRY(op->operations->features(op, thread, &rows, here, error));
+        RHM_TRY(op->operations->product(op, thread, count, here, t->y + (i - first) * op->classes, error));
+    }
+    return op->operations->gradient(op, thread, end - first, t->y, x, t->g, error);
+}
+
+static rhm_status run_pass(const rhm_operator *op, bool kept, int thread, const trial *t, rhm_error *error) {
+    for (size_t first = 0; first < TRIAL_PATCHES; first += op->chunk) {
+        const size_t left = TRIAL_PATCHES - first;
+        RHM_TRY(run_chunk(op, kept, thread, t, first, first + (left < op->chunk ? left : op->chunk), error));
     }
     return RHM_OK;
 }

@@ -31,10 +31,17 @@ static inline size_t rhm_feature_index(size_t k, int is_sine) {
     return k / RHM_LANES * 2 * RHM_LANES + (is_sine ? RHM_LANES : 0) + k % RHM_LANES;
 }
 
-/* Floats from one row to the next. One group more than a row holds: rows a power of two apart would share cache sets.
+/*
+ * Floats from one row to the next. A few cache lines more than a row holds: rows a power of two apart would share cache
+ * sets; five lines apart modulo a power of two, stretches of a dozen rows fill a first-level cache evenly.
  */
 static inline size_t rhm_feature_stride(size_t padded) {
-    return 2 * padded + RHM_LANES;
+    return 2 * padded + 5 * RHM_LANES;
+}
+
+/* Floats of weights that are packed as a table wants them. */
+static inline size_t rhm_packed_floats(size_t classes, size_t padded) {
+    return classes * 2 * padded;
 }
 
 /* The random features of a level: cos and sin of pi z_k, z_k = offset[k] + sum_j half_turns[j, k] h_j. */
@@ -59,7 +66,7 @@ typedef struct rhm_patch_rows {
  */
 enum { RHM_GRAM_BLOCK = RHM_LANES * RHM_LANES, RHM_GRAM_CLASSES = 8 };
 
-/* Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; their last group is never read or written. */
+/* Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; what is between them is never touched. */
 typedef struct rhm_kernels {
     const char *name;
     rhm_isa isa;
@@ -67,14 +74,21 @@ typedef struct rhm_kernels {
     /* x (count, features): overwrites. */
     void (*features)(const rhm_phase_map *map, const rhm_patch_rows *patches, float *x);
 
-    /* y (count, classes) = x w^T, w (classes, features): overwrites. */
-    void (*product)(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y);
+    /* Weights w (classes, features) as this table's product and forward read them: rhm_packed_floats floats. */
+    void (*pack)(size_t classes, size_t padded, const float *w, float *packed);
 
-    /* g (classes, features) += r^T x, r (count, classes), one patch after the other: accumulates. */
-    void (*gradient)(size_t classes, size_t padded, size_t count, const float *r, const float *x, float *g);
+    /* y (count, classes) = x w^T: overwrites. */
+    void (*product)(size_t classes, size_t padded, const float *packed, size_t count, const float *x, float *y);
+
+    /*
+     * g (classes, features) += r^T x, r (count, classes): the patches of a call are summed in float, one after the
+     * other, and the sum is added to the double. The caller bounds `count`, and with it the error of the float.
+     */
+    void (*gradient)(size_t classes, size_t padded, size_t count, const float *r, const float *x, double *g);
 
     /* features and product in one, the features never leaving the cache: overwrites y. */
-    void (*forward)(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches, float *y);
+    void (*forward)(const rhm_phase_map *map, size_t classes, const float *packed, const rhm_patch_rows *patches,
+                    float *y);
 
     /*
      * c (blocks, 16, 16) += a^T b for one group of 16 features, a (count, 16), and `blocks` others, b (count, 16) each

@@ -1,31 +1,56 @@
 #include "kernels/operator.h"
 
 #include "core/fail.h"
+#include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/memory.h"
 #include "kernels/backend.h"
 #include "kernels/slowdown.h"
 
-enum { NATIVE_BLOCK = 24 }; /* patches whose features stay in the second-level cache from product to gradient */
+enum {
+    NATIVE_BLOCK = 12, /* patches whose features stay in the second-level cache from the one product to the other */
+    NATIVE_CHUNK = 96, /* enough that a gradient's sums stay in registers for long; error bound: README.md */
+};
+
+/* What a level multiplies with, where it is read. */
+typedef struct operands {
+    float *weights; /* packed */
+    rhm_replica near_weights, near_half_turns, near_offset;
+} operands;
+
+static const float *weights_of(const rhm_operator *op, int thread) {
+    const operands *own = op->packed;
+    return rhm_replica_at(&own->near_weights, thread);
+}
+
+static rhm_phase_map map_of(const rhm_operator *op, int thread) {
+    const operands *own = op->packed;
+    rhm_phase_map map = *op->map;
+    map.half_turns = rhm_replica_at(&own->near_half_turns, thread);
+    map.offset = rhm_replica_at(&own->near_offset, thread);
+    return map;
+}
 
 static rhm_status features(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *x,
                            rhm_error *error) {
-    (void)thread, (void)error;
-    op->kernels->features(op->map, patches, x);
+    (void)error;
+    const rhm_phase_map map = map_of(op, thread);
+    op->kernels->features(&map, patches, x);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FEATURES, patches->count)) > 0;)
-        op->kernels->features(op->map, &(rhm_patch_rows){patches->table, patches->ids, again}, x);
+        op->kernels->features(&map, &(rhm_patch_rows){patches->table, patches->ids, again}, x);
     return RHM_OK;
 }
 
 static rhm_status product(const rhm_operator *op, int thread, size_t count, const float *x, float *y,
                           rhm_error *error) {
-    (void)thread, (void)error;
-    op->kernels->product(op->classes, op->map->padded, op->w, count, x, y);
+    (void)error;
+    op->kernels->product(op->classes, op->map->padded, weights_of(op, thread), count, x, y);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_PRODUCT, count)) > 0;)
-        op->kernels->product(op->classes, op->map->padded, op->w, again, x, y);
+        op->kernels->product(op->classes, op->map->padded, weights_of(op, thread), again, x, y);
     return RHM_OK;
 }
 
-static rhm_status gradient(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, float *g,
+static rhm_status gradient(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, double *g,
                            rhm_error *error) {
     (void)thread, (void)error;
     op->kernels->gradient(op->classes, op->map->padded, count, r, x, g);
@@ -34,15 +59,20 @@ static rhm_status gradient(const rhm_operator *op, int thread, size_t count, con
 
 static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *y,
                           rhm_error *error) {
-    (void)thread, (void)error;
-    op->kernels->forward(op->map, op->classes, op->w, patches, y);
+    (void)error;
+    const rhm_phase_map map = map_of(op, thread);
+    const float *w = weights_of(op, thread);
+    op->kernels->forward(&map, op->classes, w, patches, y);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FORWARD, patches->count)) > 0;)
-        op->kernels->forward(op->map, op->classes, op->w, &(rhm_patch_rows){patches->table, patches->ids, again}, y);
+        op->kernels->forward(&map, op->classes, w, &(rhm_patch_rows){patches->table, patches->ids, again}, y);
     return RHM_OK;
 }
 
 static rhm_status set_weights(rhm_operator *op, rhm_error *error) {
-    (void)op, (void)error;
+    (void)error;
+    operands *own = op->packed;
+    op->kernels->pack(op->classes, op->map->padded, op->w, own->weights);
+    rhm_replica_update(&own->near_weights, op->engine);
     return RHM_OK;
 }
 
@@ -76,30 +106,57 @@ static rhm_status gram_tile(const rhm_operator *op, int thread, size_t count, co
 }
 
 static void clear(rhm_operator *op) {
-    (void)op;
+    operands *own = op->packed;
+    rhm_replica_destroy(&own->near_weights, op->engine);
+    rhm_replica_destroy(&own->near_half_turns, op->engine);
+    rhm_replica_destroy(&own->near_offset, op->engine);
+    rhm_free(own->weights);
+    rhm_free(own);
+}
+
+static rhm_status make_operands(operands *own, const rhm_operator *op, rhm_error *error) {
+    const rhm_phase_map *map = op->map;
+    const size_t weights = rhm_packed_floats(op->classes, map->padded);
+    const size_t half_turns = map->padded * map->tokens * map->embedding;
+    own->weights = RHM_NEW(float, weights, 1, 1, "packed weights", error);
+    if (!own->weights)
+        return RHM_NO_MEMORY;
+    RHM_TRY(
+        rhm_replica_create(&own->near_weights, op->engine, own->weights, sizeof(float) * weights, "weights", error));
+    RHM_TRY(rhm_replica_create(&own->near_half_turns, op->engine, map->half_turns, sizeof(float) * half_turns,
+                               "frequencies", error));
+    return rhm_replica_create(&own->near_offset, op->engine, map->offset, sizeof(float) * map->padded, "phase offsets",
+                              error);
 }
 
 static const rhm_operations native = {features, product, gradient, forward, set_weights, gram_pack, gram_tile, clear};
 
 rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
                                     size_t classes, rhm_error *error) {
-    (void)error;
     *out = (rhm_operator){
         .operations = &native,
         .backend = "native",
         .block = NATIVE_BLOCK,
+        .chunk = NATIVE_CHUNK,
         .engine = engine,
         .kernels = rhm_kernels_of(engine),
         .map = map,
         .classes = classes,
     };
-    return RHM_OK;
+    operands *own = out->packed = RHM_NEW(operands, 1, 1, 1, "operands of a level", error);
+    const rhm_status status = own ? make_operands(own, out, error) : RHM_NO_MEMORY;
+    if (status != RHM_OK) {
+        if (own)
+            clear(out);
+        *out = (rhm_operator){0};
+    }
+    return status;
 }
 
 rhm_status rhm_operator_init_onednn(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
                                     size_t classes, rhm_error *error) {
     rhm_backend *backend;
-    RHM_TRY(rhm_operator_init_native(out, engine, map, classes, error));
+    *out = (rhm_operator){.engine = engine, .kernels = rhm_kernels_of(engine), .map = map, .classes = classes};
     RHM_TRY(rhm_backend_of(&backend, engine, error));
     if (!backend->onednn)
         RHM_TRY(rhm_onednn_create(&backend->onednn, engine, error));

@@ -47,7 +47,7 @@ typedef struct rhm_operations {
     rhm_status (*features)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *x,
                            rhm_error *error);
     rhm_status (*product)(const rhm_operator *op, int thread, size_t count, const float *x, float *y, rhm_error *error);
-    rhm_status (*gradient)(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, float *g,
+    rhm_status (*gradient)(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, double *g,
                            rhm_error *error);
     rhm_status (*forward)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *y,
                           rhm_error *error);
@@ -68,13 +68,14 @@ typedef struct rhm_operations {
 struct rhm_operator {
     const rhm_operations *operations;
     const char *backend; /* "native" or "onednn" */
-    size_t block;        /* patches that a loop over features, product and gradient should take at a time */
+    size_t block;        /* patches that a loop over features and product should take at a time, */
+    size_t chunk;        /* and a gradient: whole blocks. What it sums in float, and so part of the result */
     const rhm_engine *engine;
     const rhm_kernels *kernels; /* the native table */
     const rhm_phase_map *map;
     size_t classes;
     const float *w; /* (classes, stride), what product and forward multiply with */
-    void *packed;   /* the backend's own */
+    void *packed;   /* the backend's own: operands as it wants them, once per NUMA node */
 };
 
 /*

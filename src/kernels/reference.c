@@ -42,27 +42,37 @@ static float lane_sum(float lane[RHM_LANES]) {
     return lane[0];
 }
 
+/* Rows of 2 padded floats, without what is between those of w. */
+static void pack(size_t classes, size_t padded, const float *w, float *packed) {
+    for (size_t c = 0; c < classes; c++)
+        memcpy(packed + c * 2 * padded, w + c * rhm_feature_stride(padded), sizeof *w * 2 * padded);
+}
+
 static void product(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y) {
     const size_t stride = rhm_feature_stride(padded);
     for (size_t i = 0; i < count; i++)
         for (size_t c = 0; c < classes; c++) {
             float lane[RHM_LANES] = {0};
-            accumulate(lane, w + c * stride, x + i * stride, 2 * padded);
+            accumulate(lane, w + c * 2 * padded, x + i * stride, 2 * padded);
             y[i * classes + c] = lane_sum(lane);
         }
 }
 
-static void gradient(size_t classes, size_t padded, size_t count, const float *r, const float *x, float *g) {
+static void gradient(size_t classes, size_t padded, size_t count, const float *r, const float *x, double *g) {
     const size_t stride = rhm_feature_stride(padded);
-    for (size_t i = 0; i < count; i++)
-        for (size_t c = 0; c < classes; c++)
-            for (size_t f = 0; f < 2 * padded; f++)
-                g[c * stride + f] = fmaf(r[i * classes + c], x[i * stride + f], g[c * stride + f]);
+    for (size_t c = 0; c < classes; c++)
+        for (size_t f = 0; f < 2 * padded; f += RHM_LANES) {
+            float sum[RHM_LANES] = {0};
+            for (size_t i = 0; i < count; i++)
+                for (size_t l = 0; l < RHM_LANES; l++)
+                    sum[l] = fmaf(r[i * classes + c], x[i * stride + f + l], sum[l]);
+            for (size_t l = 0; l < RHM_LANES; l++)
+                g[c * stride + f + l] += (double)sum[l];
+        }
 }
 
 static void forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches, float *y) {
     enum { BLOCK = 16 }; /* classes that share one evaluation of the features */
-    const size_t stride = rhm_feature_stride(map->padded);
     for (size_t i = 0; i < patches->count; i++)
         for (size_t first = 0; first < classes; first += BLOCK) {
             const size_t block = classes - first < BLOCK ? classes - first : BLOCK;
@@ -70,7 +80,7 @@ static void forward(const rhm_phase_map *map, size_t classes, const float *w, co
             for (size_t k = 0; k < map->padded; k += RHM_LANES) {
                 feature_group(map, patches->table, patches->ids + i * map->tokens, k, x);
                 for (size_t c = 0; c < block; c++)
-                    accumulate(lane[c], w + (first + c) * stride + 2 * k, x, 2 * RHM_LANES);
+                    accumulate(lane[c], w + (first + c) * 2 * map->padded + 2 * k, x, 2 * RHM_LANES);
             }
             for (size_t c = 0; c < block; c++)
                 y[i * classes + first + c] = lane_sum(lane[c]);
@@ -104,6 +114,7 @@ const rhm_kernels RHM_TABLE = {
     .name = "reference",
     .isa = RHM_ISA_SCALAR,
     .features = features,
+    .pack = pack,
     .product = product,
     .gradient = gradient,
     .forward = forward,

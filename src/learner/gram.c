@@ -53,7 +53,7 @@ static rhm_status fill_block(void *context, size_t block, int thread, rhm_error 
     const forming *work = context;
     const rhm_regression *p = work->p;
     const size_t begin = block * p->op.block, count = smaller(p->op.block, work->count - begin);
-    float *x = p->workspace + (size_t)thread * p->workspace_floats, *root = x + p->op.block * p->stride;
+    float *x = rhm_scratch_at(&p->workspace, thread), *root = x + p->op.block * p->stride;
     const rhm_patch_rows rows = {p->rows.table, p->rows.ids + (work->first + begin) * p->map->tokens, count};
     RHM_TRY(p->op.operations->features(&p->op, thread, &rows, x, error));
     clear_padding(p, count, x);

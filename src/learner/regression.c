@@ -9,14 +9,13 @@
 #include "learner/gram.h"
 
 enum {
-    LEAST_CHUNK = 96,  /* patches summed in float before the sum moves to double */
     MOST_LEAVES = 128, /* and so the most threads that a pass can use */
     FEWEST_LEAVES = 16,
     MOST_PARTIAL = 1 << 25, /* doubles in all partial sums, where that leaves FEWEST_LEAVES */
 };
 
 static size_t chunk_count(const rhm_regression *p) {
-    return (p->rows.count + p->chunk - 1) / p->chunk;
+    return (p->rows.count + p->op.chunk - 1) / p->op.chunk;
 }
 
 static size_t leaf_count(const rhm_regression *p) {
@@ -25,15 +24,23 @@ static size_t leaf_count(const rhm_regression *p) {
     return chunk_count(p) < most ? chunk_count(p) : most;
 }
 
+/* Features of the patches of a chunk, unless they are kept, and their factors. */
 typedef struct workspace {
-    float *x; /* (block, stride) */
-    float *y; /* (block, classes) */
-    float *g; /* (classes, stride) */
+    float *x; /* (chunk, stride) */
+    float *r; /* (chunk, classes) */
 } workspace;
 
+static size_t workspace_rows(const rhm_regression *p) {
+    return p->kept.data ? p->op.block : p->op.chunk;
+}
+
 static workspace workspace_of(const rhm_regression *p, int thread) {
-    float *base = p->workspace + (size_t)thread * p->workspace_floats;
-    return (workspace){base, base + p->op.block * p->stride, base + p->op.block * (p->stride + p->classes)};
+    float *base = rhm_scratch_at(&p->workspace, thread);
+    return (workspace){base, base + workspace_rows(p) * p->stride};
+}
+
+static const float *kept_row(const rhm_regression *p, size_t patch) {
+    return (const float *)p->kept.data + patch * p->stride;
 }
 
 static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t count) {
@@ -43,7 +50,7 @@ static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t c
 /* Multiply-adds of one run over all patches, by what the run is called. */
 static double flops_of(const rhm_regression *p, const char *name) {
     const double inputs = (double)(p->map->tokens * p->map->embedding), classes = (double)p->classes;
-    const double features = p->kept && strcmp(name, "features") != 0 ? 0 : inputs;
+    const double features = p->kept.data && strcmp(name, "features") != 0 ? 0 : inputs;
     const double products = *name == 'f' ? 0 : *name == 't' ? 2 * classes : 4 * classes;
     return 2.0 * (double)p->rows.count * (double)p->width * (features + products);
 }
@@ -57,7 +64,7 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
     p->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
     const double flops = flops_of(p, name);
     const double of_patch =
-        p->kept ? (double)(sizeof(float) * 2 * p->width) : (double)(sizeof(uint32_t) * p->map->tokens);
+        p->kept.data ? (double)(sizeof(float) * 2 * p->width) : (double)(sizeof(uint32_t) * p->map->tokens);
     rhm_trace_end(p->engine, span,
                   (rhm_span_work){
                       .flops = flops,
@@ -75,24 +82,28 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
 
 static rhm_status keep_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
     const rhm_regression *p = context;
-    const size_t first = chunk * p->chunk, left = p->rows.count - first;
-    const rhm_patch_rows rows = block_rows(p, first, left < p->chunk ? left : p->chunk);
-    return p->op.operations->features(&p->op, thread, &rows, p->kept + first * p->stride, error);
+    const size_t first = chunk * p->op.chunk, left = p->rows.count - first;
+    const rhm_patch_rows rows = block_rows(p, first, left < p->op.chunk ? left : p->op.chunk);
+    return p->op.operations->features(&p->op, thread, &rows, (float *)p->kept.data + first * p->stride, error);
 }
 
-/* First touched by the threads that fill them, and not before: clearing them would take as long as a pass. */
-static rhm_status large_arrays(rhm_regression *p, bool keep, rhm_error *error) {
-    const rhm_home near_leaves = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * rhm_regression_size(p)};
-    const rhm_home near_chunks = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(float) * p->chunk * p->stride};
-    RHM_TRY(rhm_buffer_create(&p->partial_memory, p->engine, near_leaves, sizeof(double), p->leaves, p->classes,
-                              p->stride, "partial sums of a solver pass", error));
-    p->partial = p->partial_memory.data;
-    if (!keep)
-        return RHM_OK;
-    RHM_TRY(rhm_buffer_create(&p->kept_memory, p->engine, near_chunks, sizeof(float), p->rows.count, p->stride, 1,
-                              "features of a solver", error));
-    p->kept = p->kept_memory.data;
-    return RHM_OK;
+/* Arrays of a pass, each near the threads whose leaves use it. */
+static rhm_status make_arrays(rhm_regression *p, bool keep, rhm_error *error) {
+    const size_t size = rhm_regression_size(p);
+    const rhm_home by_leaf = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * size};
+    RHM_TRY(rhm_buffer_create(&p->partial, p->engine, by_leaf, sizeof(double), p->leaves, size, 1,
+                              "partial sums of a solver pass", error));
+    if (keep && p->leaves > 0) {
+        const size_t chunks = (chunk_count(p) + p->leaves - 1) / p->leaves;
+        const rhm_home by_chunk = {.kind = RHM_HOME_CHUNKS,
+                                   .chunk_nbytes = sizeof(float) * chunks * p->op.chunk * p->stride};
+        RHM_TRY(rhm_buffer_create(&p->kept, p->engine, by_chunk, sizeof(float), p->rows.count, p->stride, 1,
+                                  "kept features", error));
+    }
+    const size_t floats = workspace_rows(p) * p->stride + p->op.chunk * p->classes;
+    RHM_TRY(rhm_scratch_create(&p->workspace, p->engine, sizeof(float) * floats, "solver workspace", error));
+    p->operand = RHM_NEW(float, p->classes, p->stride, 1, "operand of a solver pass", error);
+    return p->operand ? RHM_OK : RHM_NO_MEMORY;
 }
 
 rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
@@ -114,17 +125,9 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
                       kept_nbytes <= keep_nbytes;
     RHM_TRY(rhm_operator_init(&p->op, engine, keep ? RHM_WORK_KEPT_PASS : RHM_WORK_PASS, p->map, p->classes,
                               p->rows.count, error));
-    p->chunk = (LEAST_CHUNK + p->op.block - 1) / p->op.block * p->op.block;
     p->leaves = leaf_count(p);
-    /* Whole cache lines per thread, and one more, so that threads never share one. */
-    p->workspace_floats = (p->op.block * (p->stride + p->classes) + rhm_regression_size(p)) / 16 * 16 + 32;
-    rhm_status status = large_arrays(p, keep, error);
-    p->operand = RHM_NEW(float, p->classes, p->stride, 1, "operand of a solver pass", error);
-    p->workspace =
-        RHM_NEW(float, (size_t)rhm_engine_threads(engine), p->workspace_floats, 1, "solver workspace", error);
-    if (status == RHM_OK && (!p->operand || !p->workspace))
-        status = RHM_NO_MEMORY;
-    if (status == RHM_OK && keep)
+    rhm_status status = make_arrays(p, keep, error);
+    if (status == RHM_OK && p->kept.data)
         status = timed_loop(p, "features", chunk_count(p), keep_chunk, p, error);
     if (status != RHM_OK)
         rhm_regression_clear(p);
@@ -133,11 +136,11 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
 
 void rhm_regression_clear(rhm_regression *problem) {
     rhm_gram_clear(&problem->gram, problem->engine);
-    rhm_buffer_destroy(&problem->kept_memory, problem->engine);
-    rhm_buffer_destroy(&problem->partial_memory, problem->engine);
+    rhm_buffer_destroy(&problem->kept, problem->engine);
+    rhm_buffer_destroy(&problem->partial, problem->engine);
+    rhm_scratch_destroy(&problem->workspace, problem->engine);
     rhm_operator_clear(&problem->op);
     rhm_free(problem->operand);
-    rhm_free(problem->workspace);
     *problem = (rhm_regression){0};
 }
 
@@ -178,29 +181,34 @@ typedef struct pass {
     block_factor *factor;
 } pass;
 
+/* Add what the patches first..end-1 contribute. */
+static rhm_status chunk_pass(const pass *work, size_t first, size_t end, int thread, double *sum, rhm_error *error) {
+    const rhm_regression *p = work->p;
+    const workspace space = workspace_of(p, thread);
+    const size_t block = p->op.block;
+    for (size_t i = first; i < end; i += block) {
+        const size_t count = end - i < block ? end - i : block;
+        float *x = space.x + (i - first) * p->stride;
+        if (!p->kept.data) {
+            const rhm_patch_rows rows = block_rows(p, i, count);
+            RHM_TRY(p->op.operations->features(&p->op, thread, &rows, x, error));
+        }
+        RHM_TRY(work->factor(p, i, count, thread, p->kept.data ? kept_row(p, i) : x, space.r + (i - first) * p->classes,
+                             error));
+    }
+    return p->op.operations->gradient(&p->op, thread, end - first, space.r, p->kept.data ? kept_row(p, first) : space.x,
+                                      sum, error);
+}
+
 static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *error) {
     const pass *work = context;
     const rhm_regression *p = work->p;
-    const workspace space = workspace_of(p, thread);
-    const size_t size = rhm_regression_size(p);
-    double *sum = p->partial + leaf * size;
+    const size_t size = rhm_regression_size(p), chunks = chunk_count(p), chunk = p->op.chunk;
+    double *sum = (double *)p->partial.data + leaf * size;
     memset(sum, 0, sizeof *sum * size);
-    const size_t chunks = chunk_count(p);
-    for (size_t chunk = leaf * chunks / p->leaves; chunk < (leaf + 1) * chunks / p->leaves; chunk++) {
-        memset(space.g, 0, sizeof *space.g * size);
-        const size_t end = (chunk + 1) * p->chunk < p->rows.count ? (chunk + 1) * p->chunk : p->rows.count;
-        for (size_t first = chunk * p->chunk; first < end; first += p->op.block) {
-            const size_t count = end - first < p->op.block ? end - first : p->op.block;
-            const float *x = p->kept ? p->kept + first * p->stride : space.x;
-            if (!p->kept) {
-                const rhm_patch_rows rows = block_rows(p, first, count);
-                RHM_TRY(p->op.operations->features(&p->op, thread, &rows, space.x, error));
-            }
-            RHM_TRY(work->factor(p, first, count, thread, x, space.y, error));
-            RHM_TRY(p->op.operations->gradient(&p->op, thread, count, space.y, x, space.g, error));
-        }
-        for (size_t i = 0; i < size; i++)
-            sum[i] += (double)space.g[i];
+    for (size_t i = leaf * chunks / p->leaves; i < (leaf + 1) * chunks / p->leaves; i++) {
+        const size_t end = (i + 1) * chunk < p->rows.count ? (i + 1) * chunk : p->rows.count;
+        RHM_TRY(chunk_pass(work, i * chunk, end, thread, sum, error));
     }
     return RHM_OK;
 }
@@ -216,7 +224,7 @@ static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *
     const combine_work *work = context;
     const rhm_regression *p = work->p;
     const size_t size = rhm_regression_size(p);
-    double *row = p->partial + c * p->stride;
+    double *row = (double *)p->partial.data + c * p->stride;
     for (size_t step = 1; step < p->leaves; step *= 2)
         for (size_t leaf = 0; leaf + step < p->leaves; leaf += 2 * step)
             for (size_t f = 0; f < 2 * p->map->padded; f++)
@@ -232,8 +240,8 @@ static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *
 
 static rhm_status run_pass(rhm_regression *p, block_factor *factor, double *out, rhm_error *error) {
     pass work = {p, factor};
-    const char *name = factor == label_factor ? (p->kept ? "target (features kept)" : "target")
-                                              : (p->kept ? "pass (features kept)" : "pass");
+    const char *name = factor == label_factor ? (p->kept.data ? "target (features kept)" : "target")
+                                              : (p->kept.data ? "pass (features kept)" : "pass");
     RHM_TRY(timed_loop(p, name, p->leaves, leaf_pass, &work, error));
     combine_work combine = {p, out};
     const int span = rhm_trace_begin(p->engine, "combine", 0);

@@ -36,16 +36,13 @@ typedef struct rhm_regression {
     const rhm_patch_counts *counts; /* how often each came with each label */
     uint64_t samples;               /* N */
 
-    rhm_gram gram;   /* zeroed: products visit the patches */
-    float *kept;     /* (count, stride): features, or NULL: recomputed in every pass, to the same bits */
-    size_t chunk;    /* patches summed in float before the sum moves to double, whole blocks of the operator */
-    size_t leaves;   /* fixed partial sums, a function of the problem's sizes alone */
-    double *partial; /* (leaves, classes, stride) */
-    rhm_buffer kept_memory, partial_memory; /* of these two */
-    float *operand;                         /* (classes, stride): what a pass multiplies with */
-    float *workspace;                       /* per thread */
-    size_t workspace_floats;
-    const char *stage; /* what solvers call their passes on the progress display, or NULL: the caller's to set */
+    rhm_gram gram;         /* zeroed: products visit the patches */
+    rhm_buffer kept;       /* (count, stride): features, or zeroed: recomputed in every pass, to the same bits */
+    size_t leaves;         /* fixed partial sums, a function of the problem's sizes alone */
+    rhm_buffer partial;    /* doubles (leaves, classes, stride) */
+    float *operand;        /* (classes, stride): what a pass multiplies with */
+    rhm_scratch workspace; /* per thread: features of a block at least, then factors */
+    const char *stage;     /* what solvers call their passes on the progress display, or NULL: the caller's to set */
     const rhm_solve_watch *watch; /* of solvers, or NULL: the caller's to set */
     double flops;                 /* so far */
     double kernel_seconds;        /* likewise, in the loops over patches */

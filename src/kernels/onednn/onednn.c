@@ -116,17 +116,20 @@ typedef struct workspace {
     float *z; /* (block, slice): phases */
     float *x; /* (block, SLICE_STRIDE): features of a slice */
     float *y; /* (block, classes) */
+    float *g; /* (classes, stride): a gradient before it is added up */
 } workspace;
 
-static size_t workspace_floats(const packed *p, size_t classes) {
-    return RHM_ONEDNN_BLOCK * (p->input_row + RHM_ONEDNN_SLICE + SLICE_STRIDE + classes);
+static size_t workspace_floats(const packed *p, size_t classes, size_t padded) {
+    return RHM_ONEDNN_BLOCK * (p->input_row + RHM_ONEDNN_SLICE + SLICE_STRIDE + classes) +
+           classes * rhm_feature_stride(padded);
 }
 
-static workspace workspace_of(const packed *p, int thread) {
+static workspace workspace_of(const packed *p, int thread, size_t classes) {
     workspace space = {.h = rhm_scratch_at(&p->onednn->scratch, thread)};
     space.z = space.h + RHM_ONEDNN_BLOCK * p->input_row;
     space.x = space.z + RHM_ONEDNN_BLOCK * RHM_ONEDNN_SLICE;
     space.y = space.x + RHM_ONEDNN_BLOCK * SLICE_STRIDE;
+    space.g = space.y + RHM_ONEDNN_BLOCK * classes;
     return space;
 }
 
@@ -192,7 +195,7 @@ static size_t block_of(size_t first, size_t count) {
 
 static rhm_status features(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *x,
                            rhm_error *error) {
-    const workspace space = workspace_of(op->packed, thread);
+    const workspace space = workspace_of(op->packed, thread, op->classes);
     const size_t stride = rhm_feature_stride(op->map->padded);
     for (size_t first = 0; first < patches->count; first += RHM_ONEDNN_BLOCK) {
         const size_t count = block_of(first, patches->count);
@@ -215,31 +218,35 @@ static rhm_status product(const rhm_operator *op, int thread, size_t count, cons
     return RHM_OK;
 }
 
-static rhm_status gradient(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, float *g,
+static rhm_status gradient(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, double *g,
                            rhm_error *error) {
     const packed *p = op->packed;
-    const size_t stride = rhm_feature_stride(op->map->padded);
+    const size_t stride = rhm_feature_stride(op->map->padded), features = 2 * op->map->padded;
+    float *sum = workspace_of(p, thread, op->classes).g;
     for (size_t first = 0; first < count; first += RHM_ONEDNN_BLOCK) {
         const rhm_matmul_shape shape = {
             .m = (int64_t)op->classes,
             .k = (int64_t)block_of(first, count),
-            .n = 2 * (int64_t)op->map->padded,
+            .n = (int64_t)features,
             .a_row = 1,
             .a_column = (int64_t)op->classes,
             .b_row = (int64_t)stride,
             .b_column = 1,
             .c_row = (int64_t)stride,
-            .accumulate = 1,
+            .accumulate = first > 0,
         };
-        RHM_TRY(rhm_onednn_multiply(p->onednn, thread, &shape, NULL, r + first * op->classes, x + first * stride, g,
+        RHM_TRY(rhm_onednn_multiply(p->onednn, thread, &shape, NULL, r + first * op->classes, x + first * stride, sum,
                                     error));
     }
+    for (size_t c = 0; c < op->classes && count > 0; c++)
+        for (size_t f = 0; f < features; f++)
+            g[c * stride + f] += (double)sum[c * stride + f];
     return RHM_OK;
 }
 
 static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *y,
                           rhm_error *error) {
-    const workspace space = workspace_of(op->packed, thread);
+    const workspace space = workspace_of(op->packed, thread, op->classes);
     for (size_t first = 0; first < patches->count; first += RHM_ONEDNN_BLOCK) {
         const size_t count = block_of(first, patches->count), rows = rounded(count);
         float *out = rows == count ? y + first * op->classes : space.y;
@@ -284,7 +291,7 @@ static rhm_status gram_tile(const rhm_operator *op, int thread, size_t count, co
         .b_column = 1,
         .c_row = SIDE,
     };
-    float *c = workspace_of(p, thread).z;
+    float *c = workspace_of(p, thread, op->classes).z;
     RHM_TRY(rhm_onednn_multiply(p->onednn, thread, &shape, NULL, panel + row * SIDE, panel + column * SIDE, c, error));
     for (size_t i = 0; i < rows; i++)
         for (size_t j = row == column ? i / RHM_LANES * RHM_LANES : 0; j < columns; j++)
@@ -314,7 +321,8 @@ rhm_status rhm_onednn_operator(rhm_operator *op, rhm_onednn *onednn, rhm_error *
     p->inputs = op->map->tokens * op->map->embedding + 1;
     p->input_row = (p->inputs + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     op->packed = p;
-    rhm_status status = rhm_onednn_scratch(onednn, sizeof(float) * workspace_floats(p, op->classes), error);
+    rhm_status status =
+        rhm_onednn_scratch(onednn, sizeof(float) * workspace_floats(p, op->classes, op->map->padded), error);
     if (status == RHM_OK)
         status = make_operand(&p->frequencies, op, onednn, false, p->inputs, "frequencies for oneDNN", error);
     if (status == RHM_OK)
@@ -327,6 +335,6 @@ rhm_status rhm_onednn_operator(rhm_operator *op, rhm_onednn *onednn, rhm_error *
     }
     op->operations = &operations;
     op->backend = "onednn";
-    op->block = RHM_ONEDNN_BLOCK;
+    op->block = op->chunk = RHM_ONEDNN_BLOCK;
     return RHM_OK;
 }

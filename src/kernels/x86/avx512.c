@@ -43,8 +43,8 @@ static inline vec vec_xor(vec a, vec b) {
     return _mm512_xor_ps(a, b);
 }
 
-static inline float lane_sum(const float *lane) {
-    const __m256 eight = _mm256_add_ps(_mm256_loadu_ps(lane), _mm256_loadu_ps(lane + 8));
+static inline float lane_sum(const float *low, const float *high) {
+    const __m256 eight = _mm256_add_ps(_mm256_loadu_ps(low), _mm256_loadu_ps(high));
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
@@ -78,6 +78,7 @@ enum {
     PHASE_VECTORS = 4,
     PRODUCT_CLASSES = 4,
     PRODUCT_PATCHES = 6,
+    PRODUCT_BLOCK = 12,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 4,
     GRAM_ROWS = 8,
