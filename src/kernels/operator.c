@@ -9,6 +9,7 @@
 
 enum {
     NATIVE_BLOCK = 12, /* patches whose features stay in the second-level cache from the one product to the other */
+    MANY_CLASSES = 24, /* from here on weights are more than that, and read half as often with two blocks at a time */
     NATIVE_CHUNK = 96, /* enough that a gradient's sums stay in registers for long; error bound: README.md */
 };
 
@@ -136,7 +137,7 @@ rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine,
     *out = (rhm_operator){
         .operations = &native,
         .backend = "native",
-        .block = NATIVE_BLOCK,
+        .block = classes < MANY_CLASSES ? NATIVE_BLOCK : 2 * NATIVE_BLOCK,
         .chunk = NATIVE_CHUNK,
         .engine = engine,
         .kernels = rhm_kernels_of(engine),

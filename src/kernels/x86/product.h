@@ -10,6 +10,7 @@ enum {
     SLICE = 256,        /* frequencies whose features, of a block of patches, stay in the first-level cache */
     BLOCK_CLASSES = 64, /* classes whose partial sums fit on the stack, */
     BLOCK_PATCHES = 12, /* with as many patches */
+    GROUP_PATCHES = 24, /* patches that meet a slice of weights one after the other, while it is in the next cache */
 };
 _Static_assert(BLOCK_PATCHES % PHASE_PATCHES == 0 && BLOCK_PATCHES % PRODUCT_PATCHES == 0, "blocks hold whole tiles");
 _Static_assert((int)PRODUCT_BLOCK <= (int)BLOCK_PATCHES && PRODUCT_BLOCK % PRODUCT_PATCHES == 0,
@@ -114,14 +115,22 @@ static void sums_end(const sums *s, float *y) {
 
 static void product(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y) {
     const layout at = {.row = rhm_feature_stride(padded), .step = RHM_LANES, .part = WIDTH};
-    float lane[PRODUCT_BLOCK * BLOCK_CLASSES * RHM_LANES] __attribute__((aligned(64)));
-    for (size_t i = 0; i < count; i += PRODUCT_BLOCK)
+    enum { BLOCK_LANES = PRODUCT_BLOCK * BLOCK_CLASSES * RHM_LANES, BLOCKS = GROUP_PATCHES / PRODUCT_BLOCK };
+    float lane[BLOCKS * BLOCK_LANES] __attribute__((aligned(64)));
+    for (size_t i = 0; i < count; i += GROUP_PATCHES, x += GROUP_PATCHES * at.row, y += GROUP_PATCHES * classes) {
+        const size_t patches = least(GROUP_PATCHES, count - i), blocks = (patches + PRODUCT_BLOCK - 1) / PRODUCT_BLOCK;
         for (size_t first = 0; first < classes;) {
-            const sums s = sums_begin(lane, classes, first, least(PRODUCT_BLOCK, count - i));
+            sums s[BLOCKS];
+            for (size_t b = 0; b < blocks; b++)
+                s[b] = sums_begin(lane + b * BLOCK_LANES, classes, first,
+                                  least(PRODUCT_BLOCK, patches - b * PRODUCT_BLOCK));
             for (size_t k = 0; k < padded; k += SLICE)
-                product_slice(&s, w + 2 * k * classes, 2 * least(SLICE, padded - k) / RHM_LANES, x + i * at.row + 2 * k,
-                              at);
-            sums_end(&s, y + i * classes);
-            first = s.end;
+                for (size_t b = 0; b < blocks; b++)
+                    product_slice(&s[b], w + 2 * k * classes, 2 * least(SLICE, padded - k) / RHM_LANES,
+                                  x + b * PRODUCT_BLOCK * at.row + 2 * k, at);
+            for (size_t b = 0; b < blocks; b++)
+                sums_end(&s[b], y + b * PRODUCT_BLOCK * classes);
+            first = s[0].end;
         }
+    }
 }

@@ -38,37 +38,48 @@ static void features(const rhm_phase_map *map, const rhm_patch_rows *rows, float
 
 static void forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *rows, float *y) {
     /* Each part is by itself: what is used together lies together. */
-    enum { ROW = 2 * SLICE / PARTS };
+    enum { ROW = 2 * SLICE / PARTS, BLOCKS = GROUP_PATCHES / BLOCK_PATCHES };
+    enum { BLOCK_LANES = BLOCK_PATCHES * BLOCK_CLASSES * RHM_LANES };
     const layout at = {.row = ROW, .step = WIDTH, .part = BLOCK_PATCHES * ROW};
     float x[BLOCK_PATCHES * 2 * SLICE] __attribute__((aligned(64)));
-    float h[BLOCK_PATCHES * MOST_INPUTS] __attribute__((aligned(64)));
-    float lane[BLOCK_PATCHES * BLOCK_CLASSES * RHM_LANES] __attribute__((aligned(64)));
-    for (size_t i = 0; i < rows->count; i += BLOCK_PATCHES) {
-        gathered g = gathered_patches(map, rows, i, least(BLOCK_PATCHES, rows->count - i), h);
+    float h[BLOCKS][BLOCK_PATCHES * MOST_INPUTS] __attribute__((aligned(64)));
+    float lane[BLOCKS][BLOCK_LANES] __attribute__((aligned(64)));
+    for (size_t i = 0; i < rows->count; i += GROUP_PATCHES, y += GROUP_PATCHES * classes) {
+        gathered g[BLOCKS];
+        size_t blocks = 0;
+        for (size_t j = i; j < rows->count && blocks < BLOCKS; j += BLOCK_PATCHES, blocks++)
+            g[blocks] = gathered_patches(map, rows, j, least(BLOCK_PATCHES, rows->count - j), h[blocks]);
         for (size_t first = 0; first < classes;) {
-            const sums s = sums_begin(lane, classes, first, g.count);
-            for (size_t k = 0; k < map->padded; k += SLICE) {
-                const size_t length = least(SLICE, map->padded - k);
-                phase_slice(&g, k, length, x, at);
-                product_slice(&s, w + 2 * k * classes, 2 * length / RHM_LANES, x, at);
-            }
-            sums_end(&s, y + i * classes);
-            first = s.end;
+            sums s[BLOCKS];
+            for (size_t b = 0; b < blocks; b++)
+                s[b] = sums_begin(lane[b], classes, first, g[b].count);
+            for (size_t k = 0; k < map->padded; k += SLICE)
+                for (size_t b = 0; b < blocks; b++) {
+                    const size_t length = least(SLICE, map->padded - k);
+                    phase_slice(&g[b], k, length, x, at);
+                    product_slice(&s[b], w + 2 * k * classes, 2 * length / RHM_LANES, x, at);
+                }
+            for (size_t b = 0; b < blocks; b++)
+                sums_end(&s[b], y + b * BLOCK_PATCHES * classes);
+            first = s[0].end;
         }
     }
 }
 
 /*
- * g[c][f] += sum_p r[p][c] x[p][f] for one tile of classes and registers of features. Rows of x are too far apart for
- * the hardware to foresee which lines come next: the first tile of a column asks for those of the next.
+ * g[c][f] += sum_p r[p][c] x[p][f] for one tile of classes and registers of features. Rows are too far apart for the
+ * hardware to foresee which lines come next: each tile asks for its g, the first one of a column for the next x.
  */
 INLINE void gradient_tile(const float *r, size_t r_stride, const float *x, size_t stride, size_t count, double *g,
                           bool ask, size_t classes, size_t vectors) {
-    enum { LINE = 16 };
+    enum { LINE = 16 }; /* floats of a cache line */
     vec sum[GRADIENT_CLASSES][GRADIENT_VECTORS];
-    for (size_t c = 0; c < classes; c++)
+    for (size_t c = 0; c < classes; c++) {
+        for (size_t f = 0; f < vectors * WIDTH; f += LINE / 2)
+            __builtin_prefetch(g + c * stride + f, 1);
         for (size_t v = 0; v < vectors; v++)
             sum[c][v] = vec_zero();
+    }
     for (size_t p = 0; p < count; p++, r += r_stride, x += stride) {
         if (ask)
             for (size_t f = 0; f < vectors * WIDTH; f += LINE)
