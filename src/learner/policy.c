@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/fail.h"
@@ -70,17 +69,15 @@ static bool enough(const search *s) {
 }
 
 static bool late(const search *s) {
-    return rhm_seconds() > s->deadline;
+    return rhm_stage_seconds(s->stage) > s->deadline;
 }
 
-static double T0;
 /* Fit at a point; keep it, and return true, if its held-out loss is smaller than the best one's. */
 static rhm_status attempt(search *s, double bandwidth, double ridge, bool *better, rhm_error *error) {
     rhm_fit fit;
     const rhm_status status = rhm_stage_fit(s->stage, s->width, bandwidth, ridge, &fit, error);
     if (status != RHM_OK)
         return status;
-    if (getenv("RHM_DBG")) fprintf(stderr, "DBG level %u N %.3g n %zu M %u sigma %.4g ridge %.3g loss %.8f acc %.4f sep %.5g rad %.4g gap %.2f it %u %.1fs tot %.0f\n", s->stage->level, (double)s->stage->training.patches.samples, rhm_patches_distinct(&s->stage->training.patches), s->width, bandwidth, ridge * s->stage->task->patches[s->stage->level], fit.loss, fit.accuracy, fit.clusters.separation, fit.clusters.radius, gap(&fit), fit.solve.iterations, fit.seconds, rhm_seconds() - T0);
     *better = !s->best.layer.weights || fit.loss < s->best.loss;
     if (*better) {
         rhm_fit_clear(&s->best);
