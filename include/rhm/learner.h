@@ -101,9 +101,9 @@ typedef struct rhm_level_report {
     uint32_t attempts; /* fits tried while choosing sample size, bandwidth, ridge and width */
     double sample_seconds, embed_seconds, bandwidth_seconds, solve_seconds, total_seconds;
     double kernel_seconds; /* in the kernels' loops over patches, wherever these were */
-    double flops;    /* multiply-adds of the kernels, counted as two */
-    bool resolved;   /* the clusters are separate enough for the level above (see `limit`) */
-    char limit[160]; /* "" or what stopped an automatic choice short of its target */
+    double flops;          /* multiply-adds of the kernels, counted as two */
+    bool resolved;         /* the clusters are separate enough for the level above (see `limit`) */
+    char limit[160];       /* "" or what stopped an automatic choice short of its target */
 } rhm_level_report;
 
 /* What this run did about its checkpoints. */

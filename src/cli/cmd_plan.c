@@ -87,7 +87,8 @@ static void print_practice(const planning *p) {
                s.nbytes / 0x1p20, seconds(p, level), s.capped ? "  fewer than wanted" : "");
     }
     printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n"
-           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by passes\n"
+           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
+           "passes\n"
            "  over the patches, or by forming it once (gram)\n",
            total(p, practical), largest_nbytes(p) / 0x1p20, total(p, seconds) + p->test_seconds,
            rhm_engine_describe(p->engine).threads, rhm_engine_describe(p->engine).threads == 1 ? "" : "s");
@@ -198,10 +199,10 @@ const rhm_command rhm_command_plan = {
     .name = "plan",
     .operands = "",
     .summary = "the theorem's constants and what training would take",
-    .description =
-        "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
-        "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory and time of "
-        "a practical run on this machine, from rates measured now.",
+    .description = "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
+                   "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
+                   "and time of "
+                   "a practical run on this machine, from rates measured now.",
     .groups = {&rhm_instance_options, &rhm_budget_options, &rhm_draw_options, &rhm_thread_options, &rhm_kernel_options,
                &own_options},
     .run = run,

@@ -6,8 +6,8 @@
 
 #include "ceilings/ceilings.h"
 #include "core/fail.h"
-#include "engine/parallel.h"
 #include "engine/memory.h"
+#include "engine/parallel.h"
 #include "engine/record.h"
 #include "kernels/kernels.h"
 #include "kernels/operator.h"

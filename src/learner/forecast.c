@@ -63,8 +63,8 @@ static double embed_seconds(const forecasting *f, uint32_t level, double samples
     return seconds;
 }
 
-static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
-                          double solves) {
+static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out,
+                          rhm_route route, double solves) {
     const rhm_rates *r = rates_of(f, s->level);
     const double units = distinct * s->width, classes = f->shape->vocab[0], parents = f->shape->vocab[s->level - 1];
     const double measuring = fmin(distinct_of(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
@@ -102,15 +102,16 @@ static rhm_status time_draw(const forecasting *f, rhm_forecast *s, double sample
     rhm_sampler *sampler;
     rhm_patches patches;
     RHM_TRY(rhm_sampler_create(&sampler, f->grammar, f->options->seed, error));
-    rhm_status status = rhm_patches_init(&patches, s->level, f->shape->levels, f->shape->branching, f->shape->vocab[0],
-                                         error);
+    rhm_status status =
+        rhm_patches_init(&patches, s->level, f->shape->levels, f->shape->branching, f->shape->vocab[0], error);
     const rhm_grammar_source source = {f->grammar, f->options->seed, sampler, rhm_stream(RHM_TRAINING, s->level)};
     const double begin = rhm_seconds();
     if (status == RHM_OK) {
         patches.raw = f->options->raw;
-        status = s->draw == RHM_DRAW_COUNTS
-                     ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
-                     : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
+        status =
+            s->draw == RHM_DRAW_COUNTS
+                ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
+                : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
         const double cells = fmin(rhm_patches_table_cells(f->grammar, s->level), samples);
         const double units = s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial) : samples / (double)trial;
         *seconds += (rhm_seconds() - begin) * units;
@@ -138,7 +139,8 @@ static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
     const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width, kept = s->distinct * 2 * s->width * 4;
     const double leaves = fmin(s->distinct / 96 + 1, fmin(128, fmax(16, 0x1p25 / matrix)));
     const double sample = (double)rhm_coarse_size((size_t)fmin(s->distinct, 1e15), s->width);
-    const double gram = rhm_gram_nbytes(s->width), passes = sample > 0 ? sample * 2 * s->width * 4 : fmin(kept, 0x1.2p30);
+    const double gram = rhm_gram_nbytes(s->width),
+                 passes = sample > 0 ? sample * 2 * s->width * 4 : fmin(kept, 0x1.2p30);
     const double largest = s->route == RHM_ROUTE_GRAM         ? gram
                            : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
                                                               : passes;
@@ -150,12 +152,11 @@ static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
 /* Prices one round and returns the gap it is expected to reach. */
 static double round_of(const forecasting *f, rhm_forecast *s, double samples, bool refine) {
     const double rho = f->analysis->rho[s->level];
-    const bool exact = s->level == f->shape->levels ||
-                       (s->draw == RHM_DRAW_SAMPLES && f->stage[s->level + 1].draw == RHM_DRAW_COUNTS);
+    const bool exact =
+        s->level == f->shape->levels || (s->draw == RHM_DRAW_SAMPLES && f->stage[s->level + 1].draw == RHM_DRAW_COUNTS);
     const double constant = exact ? EXACT_INPUTS : NOISY_INPUTS;
-    const double held_out = s->draw == RHM_DRAW_COUNTS
-                                ? samples
-                                : (double)rhm_held_out_samples((uint64_t)samples, UINT64_MAX);
+    const double held_out =
+        s->draw == RHM_DRAW_COUNTS ? samples : (double)rhm_held_out_samples((uint64_t)samples, UINT64_MAX);
     s->samples = samples;
     s->distinct = f->options->raw ? samples : distinct_of(f, s->level, s->level, samples);
     s->route = route_of(f, s, s->distinct, 1);

@@ -11,8 +11,8 @@ enum {
     SAMPLES_PER_NOISE = 8,
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
-    MOST_STEPS = 8,          /* of a search along one axis */
-    MOST_STALLS = 3,         /* enlargements in a row that may fail to help */
+    MOST_STEPS = 8,  /* of a search along one axis */
+    MOST_STALLS = 3, /* enlargements in a row that may fail to help */
 };
 
 static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
@@ -176,10 +176,10 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
     search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : RHM_FIRST_WIDTH};
     if (s.width > o->max_width && !o->width)
         s.width = o->max_width;
-    s.bandwidth = o->bandwidth[level] > 0            ? o->bandwidth[level]
-                  : level == stage->task->levels     ? BOTTOM_BANDWIDTH
-                  : separation > 0                   ? BANDWIDTH_OF_SEPARATION * separation
-                                                     : BOTTOM_BANDWIDTH;
+    s.bandwidth = o->bandwidth[level] > 0        ? o->bandwidth[level]
+                  : level == stage->task->levels ? BOTTOM_BANDWIDTH
+                  : separation > 0               ? BANDWIDTH_OF_SEPARATION * separation
+                                                 : BOTTOM_BANDWIDTH;
     s.ridge = o->ridge[level] > 0                  ? o->ridge[level]
               : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
                                                    : FIRST_RIDGE / patches;
@@ -194,15 +194,15 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
 /* Draw, fit, and search bandwidth and ridge where that is the thing to do. */
 static rhm_status look(search *s, rhm_error *error) {
     const rhm_stage *stage = s->stage;
-    const uint64_t held_out = stage->validation.counted
-                                  ? s->samples
-                                  : rhm_held_out_samples(s->samples, stage->validation.stream.available);
+    const uint64_t held_out =
+        stage->validation.counted ? s->samples : rhm_held_out_samples(s->samples, stage->validation.stream.available);
     RHM_TRY(rhm_stage_draw(s->stage, s->samples, held_out, error));
     if (!s->best.layer.weights && saturated(s) && s->options->ridge[stage->level] == 0)
         s->ridge = FREE_RIDGE / stage->task->patches[stage->level];
     RHM_TRY(probe(s, error));
     /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
-    s->helped = gap(&s->best) > s->widest * fmax(LEAST_GAIN, sqrt(sqrt((double)s->samples / (double)s->widest_samples)));
+    s->helped =
+        gap(&s->best) > s->widest * fmax(LEAST_GAIN, sqrt(sqrt((double)s->samples / (double)s->widest_samples)));
     const size_t distinct = rhm_patches_distinct(&stage->training.patches);
     s->can_draw = s->options->samples[stage->level] == 0 && s->samples < s->most && distinct < RHM_MOST_DISTINCT;
     s->can_widen = s->options->width == 0 && s->width * 2 <= s->options->max_width;
@@ -214,11 +214,11 @@ static rhm_status look(search *s, rhm_error *error) {
 }
 
 static const char *reason(const search *s) {
-    return late(s)                                  ? "max-seconds are over"
-           : s->stalls == MOST_STALLS               ? "more samples and width stopped helping"
-           : s->options->samples[s->stage->level]   ? "the number of samples is fixed"
-           : s->samples >= s->most                  ? "no more samples are allowed"
-                                                    : "more distinct patches would cost more than they help";
+    return late(s)                                ? "max-seconds are over"
+           : s->stalls == MOST_STALLS             ? "more samples and width stopped helping"
+           : s->options->samples[s->stage->level] ? "the number of samples is fixed"
+           : s->samples >= s->most                ? "no more samples are allowed"
+                                                  : "more distinct patches would cost more than they help";
 }
 
 /* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */

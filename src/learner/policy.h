@@ -9,10 +9,10 @@
 #include "learner/stage.h"
 
 /* Separation / radius that a stage aims at, and below which the level above is bound to fail. */
-#define RHM_TARGET_GAP 2.5
+#define RHM_TARGET_GAP    2.5
 #define RHM_SATURATED_GAP 10.0 /* where samples cost nothing */
-#define RHM_COSTLY_GAP 1.25    /* where they cost minutes: levels above correct what is left */
-#define RHM_LEAST_GAP  1.0
+#define RHM_COSTLY_GAP    1.25 /* where they cost minutes: levels above correct what is left */
+#define RHM_LEAST_GAP     1.0
 
 enum {
     RHM_FIRST_WIDTH = 1024,

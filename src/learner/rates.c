@@ -13,9 +13,9 @@
 enum {
     WIDTH = 512,
     GRAM_PATCHES = 4096,
-    ROWS = 256,       /* different embeddings */
-    WORK = 1 << 27,   /* multiply-adds of a timed forward, about */
-    REPETITIONS = 3,  /* the fastest counts */
+    ROWS = 256,      /* different embeddings */
+    WORK = 1 << 27,  /* multiply-adds of a timed forward, about */
+    REPETITIONS = 3, /* the fastest counts */
 };
 
 /* A regression on random patches; everything in it is its own. */

@@ -37,7 +37,8 @@ rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine
         training[l] = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TRAINING, l)};
         validation[l] = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_VALIDATION, l)};
         lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
-        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX, &validation[l]};
+        lesson.validation[l] =
+            (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX, &validation[l]};
     }
     status = rhm_train_lesson(out, report, engine, &lesson, &o, error);
 done:
