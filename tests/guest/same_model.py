@@ -12,25 +12,31 @@ import sys
 import tempfile
 
 SKIP = 77
-INSTANCE = ["train", "--vocab", "4", "--rules", "2", "--levels", "3", "--seed", "1", "--samples", "1000", "--width", "32",
-            "--test-samples", "200", "--progress", "off"]
-# CPU model, options that must not matter, and what the report must say of the machine.
+COMMON = ["train", "--seed", "1", "--test-samples", "200", "--progress", "off", "--vocab"]
+LARGE = [*COMMON, "6", "--rules", "4", "--levels", "3", "--samples", "4000", "--width", "128"]
+SMALL = [*COMMON, "4", "--rules", "2", "--levels", "3", "--samples", "1000", "--width", "32"]
+# What the large one must have on every node: copies of what all threads read, and what a solver keeps near its threads.
+STRUCTURES = {"weights", "frequencies", "phase offsets", "kept features", "partial sums of a solver pass",
+              "solver workspace"}
+# CPU model, instance, options that must not matter, what the report must say of the machine, and what is on all nodes.
 GUESTS = [
-    ("max", ["--threads", "4", "--placement", "scatter"], {"isa": "avx2", "placement": "scatter", "numa_nodes": 2, "threads": 4}),
-    ("Nehalem", ["--threads", "3"], {"isa": "scalar", "placement": "compact", "numa_nodes": 2, "threads": 3}),
+    ("max", LARGE, ["--threads", "4", "--placement", "scatter"],
+     {"isa": "avx2", "placement": "scatter", "numa_nodes": 2, "threads": 4}, STRUCTURES),
+    ("Nehalem", SMALL, ["--threads", "3"],
+     {"isa": "scalar", "placement": "compact", "numa_nodes": 2, "threads": 3}, {"weights"}),
 ]
 
 
-def train_here(rhm, options):
+def train_here(rhm, instance):
     with tempfile.TemporaryDirectory() as work:
         report = pathlib.Path(work, "report.json")
-        subprocess.run([rhm, *INSTANCE, *options, "--report", report], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([rhm, *instance, "--threads", "1", "--report", report], check=True, stdout=subprocess.DEVNULL)
         return json.loads(report.read_text())
 
 
-def train_in_guest(rhm, cache, cpu, options):
+def train_in_guest(rhm, cache, cpu, command_line):
     guest = pathlib.Path(__file__).with_name("guest.py")
-    command = f"$program {' '.join(INSTANCE + options)} --report r.json >&2 && /bin/busybox cat r.json"
+    command = f"$program {' '.join(command_line)} --report r.json >&2 && /bin/busybox cat r.json"
     cached = ["--cache", cache] if cache else []
     run = subprocess.run([sys.executable, guest, *cached, "--cpu", cpu, "--shell", command, "--", rhm],
                          stdout=subprocess.PIPE, text=True)
@@ -41,15 +47,28 @@ def train_in_guest(rhm, cache, cpu, options):
     return json.loads(run.stdout)
 
 
+def misplaced(record, structures):
+    """Complaints about the placement that the report's record describes."""
+    complaints = [f"thread {seat['thread']} is not where it was planned: {seat['actual']}"
+                  for seat in record["team"] if not seat["as_planned"]]
+    buffers = record["memory"]["buffers"]
+    for row in buffers:
+        pages = row["sampled_pages"]
+        if pages.get("off_plan") != 0:
+            complaints.append(f"pages of {row['name']} are not where they were planned: {pages}")
+    spread = {row["name"] for row in buffers if all(row["sampled_pages"].get("by_node", {"all": 0}).values())}
+    return complaints + [f"{name} is not on both nodes" for name in sorted(structures - spread)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache")
     parser.add_argument("rhm")
     options = parser.parse_args()
-    expected = train_here(options.rhm, ["--threads", "1"])["model_hash"]
     wrong = 0
-    for cpu, extra, machine in GUESTS:
-        report = train_in_guest(options.rhm, options.cache, cpu, extra)
+    for cpu, instance, extra, machine, structures in GUESTS:
+        expected = train_here(options.rhm, instance)["model_hash"]
+        report = train_in_guest(options.rhm, options.cache, cpu, instance + extra)
         here = {key: report["machine"][key] for key in machine}
         print(f"{cpu}: {report['model_hash']} on {report['machine']}")
         if report["model_hash"] != expected:
@@ -57,6 +76,9 @@ def main():
             wrong += 1
         if here != machine:
             print(f"  expected {machine}")
+            wrong += 1
+        for complaint in misplaced(report["machine"]["record"], structures):
+            print(f"  {complaint}")
             wrong += 1
     sys.exit(1 if wrong else 0)
 
