@@ -21,8 +21,8 @@ static const double SATURATED_CEILING = 6; /* gap at which cross-talk takes over
 static const double REFINING_FITS = 7;     /* of a search along bandwidth and ridge */
 static const double REFINING_GAIN = 1.4;   /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
-static const double CLUSTER_SECONDS = 2.5e-7; /* per point of at most 4096, cluster and coordinate: k-means restarts */
-static const double GROWTH = 1.5;             /* of lists that grow by doubling: on average, with the copy */
+static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
+static const double GROWTH = 1.5;           /* of lists that grow by doubling: on average, with the copy */
 
 typedef struct forecasting {
     const rhm_engine *engine;
