@@ -3,7 +3,10 @@
 The ceiling of an operation is max(flops / multiply-add peak, bytes / bandwidth): no program on this machine can be faster. The kernel
 model replaces the peak by the rate that this session's benchmarks measured for that very operation and shape, alone and with the
 same threads; it says what a run made of nothing but these kernels would take. What a run took beyond that is not explained by its
-kernels: waiting for memory and other threads, small loops, and code that nobody models."""
+kernels: waiting for memory and other threads, small loops, and code that nobody models.
+
+Time that threads had no processor, because others had it or because they slept, is no program's fault and no model's: it is shown by
+itself, and shares are of what is left. On a quiet machine there is none."""
 from dataclasses import dataclass, field
 
 KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
@@ -91,6 +94,13 @@ def needed(totals):
     return shapes, draws
 
 
+def taken_seconds(total):
+    """For how long the threads of an operation had no processor: in loops on average, outside the calling thread."""
+    in_loops = [busy - worked for busy, worked in zip(total["thread_seconds"], total["thread_cpu_seconds"])]
+    alone = total["self_seconds"] - total["loop_seconds"] - total["one_thread_cpu_seconds"]
+    return max(0.0, sum(in_loops) / max(1, len(in_loops))) + max(0.0, alone)
+
+
 def explain(totals, rates, seconds, threads):
     """Rows by operation and level, largest first, and the shares of `seconds` (the whole job's).
 
@@ -109,13 +119,15 @@ def explain(totals, rates, seconds, threads):
         predicted = sum(known) if known else None
         busy = [sum(member["thread_seconds"][t] for member in members) for t in range(threads)]
         loops = sum(member["loop_seconds"] for member in members)
+        taken = min(took, sum(map(taken_seconds, members)))
         rows.append({
             "operation": name, "level": level, "shape": shape if any(shape) else None,
             "spans": sum(member["spans"] for member in members), "seconds": took,
             "flops": sum(member.get("flops", 0) for member in members), "bytes": sum(member.get("bytes", 0) for member in members),
             "items": sum(member.get("items", 0) for member in members),
             "ceiling_seconds": sum(ceiling_seconds(member, rates) for member in members),
-            "model_seconds": predicted, "explained_seconds": min(predicted, took) if predicted is not None else 0.0,
+            "model_seconds": predicted, "taken_seconds": taken,
+            "explained_seconds": min(predicted, took - taken) if predicted is not None else 0.0,
             "loop_seconds": loops, "thread_seconds": busy,
             # Of the time that the threads had in loops, the share they did not work in.
             "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,
@@ -123,17 +135,19 @@ def explain(totals, rates, seconds, threads):
     inside = sum(row["seconds"] for row in rows)
     if seconds > inside:
         rows.append({"operation": "outside the engine", "level": 0, "shape": None, "spans": 1, "seconds": seconds - inside, "flops": 0,
-                     "bytes": 0, "items": 0, "ceiling_seconds": 0.0, "model_seconds": None, "explained_seconds": 0.0, "loop_seconds": 0.0,
+                     "bytes": 0, "items": 0, "ceiling_seconds": 0.0, "model_seconds": None, "taken_seconds": 0.0, "explained_seconds": 0.0, "loop_seconds": 0.0,
                      "thread_seconds": [0.0] * threads, "imbalance": None})
     rows.sort(key=lambda row: -row["seconds"])
     explained = sum(row["explained_seconds"] for row in rows)
     loops = sum(row["loop_seconds"] for row in rows)
     busy = [sum(row["thread_seconds"][t] for row in rows) for t in range(threads)]
+    taken = sum(row["taken_seconds"] for row in rows)
+    own = max(seconds - taken, 1e-9)
     return rows, {
-        "seconds": seconds, "explained_seconds": explained, "explained_share": explained / seconds,
-        "unexplained_seconds": seconds - explained,
+        "seconds": seconds, "taken_seconds": taken, "explained_seconds": explained, "explained_share": explained / own,
+        "unexplained_seconds": seconds - taken - explained,
         "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
-        "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / seconds,
+        "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / own,
         "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"] in KERNELS),
         "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "drawing"),
         "in_loops_share": loops / seconds, "thread_seconds": busy,

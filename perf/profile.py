@@ -194,19 +194,21 @@ def build(result, done, trace, events, energy, rates, options):
 def text(result, rows, rates):
     summary, threads = result["summary"], result["job"]["threads"]
     show = lambda value, form: form.format(value) if value is not None else "-"
-    lines = [f"{'operation':<24} {'level':>5} {'seconds':>8} {'share':>6} {'model':>8} {'ceiling':>8} {'GFLOP/s':>8} {'of peak':>7} "
+    lines = [f"{'operation':<24} {'level':>5} {'seconds':>8} {'share':>6} {'taken':>6} {'model':>8} {'ceiling':>8} {'GFLOP/s':>8} {'of peak':>7} "
              f"{'idle':>6}"]
     for row in rows:
         if row["seconds"] < 0.002 * summary["seconds"]:
             continue
         rate = row["flops"] / row["seconds"] if row["flops"] and row["seconds"] else None
-        lines.append(f"{row['operation']:<24} {row['level'] or '':>5} {row['seconds']:>8.3f} {row['seconds'] / summary['seconds']:>6.1%} "
+        lines.append(f"{row['operation']:<24} {row['level'] or '':>5} {row['seconds']:>8.3f} {row['seconds'] / summary['seconds']:>6.1%} {row['taken_seconds']:>6.3f} "
                      f"{show(row['model_seconds'], '{:>8.3f}'):>8} {row['ceiling_seconds']:>8.3f} "
                      f"{show(rate and rate / 1e9, '{:.1f}'):>8} {show(rate and rate / rates.peak_flops, '{:.0%}'):>7} "
                      f"{show(row['imbalance'], '{:.0%}'):>6}")
     shown = [f"{t}: {seconds:.2f}" for t, seconds in enumerate(summary["thread_seconds"])]
-    lines += ["", f"whole job {summary['seconds']:.3f} s on {threads} thread{'s' * (threads > 1)}: the kernel model explains "
-              f"{summary['explained_share']:.1%}, the ceilings alone {summary['ceiling_share']:.1%}; "
+    others = summary["taken_seconds"] / summary["seconds"]
+    lines += ["", f"whole job {summary['seconds']:.3f} s on {threads} thread{'s' * (threads > 1)}; of it {summary['taken_seconds']:.3f} s "
+              f"without a processor{': others had it, repeat this on a quiet machine' if others > 0.05 else ''}",
+              f"of the rest the kernel model explains {summary['explained_share']:.1%}, the ceilings alone {summary['ceiling_share']:.1%}; "
               f"{summary['unexplained_seconds']:.3f} s are not explained",
               f"kernels and sampling {summary['kernels_and_sampling_share']:.1%} of the job; "
               f"{summary['one_thread_seconds']:.3f} s outside of parallel loops, on one thread",

@@ -21,7 +21,7 @@ RHM = Path(os.environ["RHM_COMMAND"])
 
 def total(name, level=1, seconds=1.0, **more):
     return {"name": name, "level": level, "spans": 1, "seconds": seconds, "self_seconds": seconds, "loops": 0, "loop_seconds": 0.0,
-            "thread_seconds": [0.0, 0.0], **more}
+            "thread_seconds": [0.0, 0.0], "thread_cpu_seconds": [0.0, 0.0], "one_thread_cpu_seconds": seconds, **more}
 
 
 SHAPE = {"tokens": 2, "embedding": 16, "classes": 16, "width": 1000}
@@ -83,10 +83,20 @@ def test_explained_never_exceeds_what_was_taken():
 
 
 def test_imbalance_is_the_idle_share_of_loops():
-    busy = total("pass", seconds=1.0, loop_seconds=1.0, thread_seconds=[1.0, 0.5])
+    busy = total("pass", seconds=1.0, loop_seconds=1.0, thread_seconds=[1.0, 0.5], thread_cpu_seconds=[1.0, 0.5])
     _, summary = model.explain([busy], rates(), 1.0, 2)
     assert summary["imbalance"] == pytest.approx(0.25)
     assert summary["one_thread_seconds"] == 0.0
+
+
+def test_time_without_a_processor_is_nobodys_fault():
+    shared = total("read", level=2, seconds=2.0, items=1e6, loop_seconds=2.0, thread_seconds=[2.0, 2.0], thread_cpu_seconds=[1.0, 1.2],
+                   one_thread_cpu_seconds=0.0)
+    rows, summary = model.explain([shared], rates(draws={("empty", 2): 1e6}), 2.0, 2)
+    assert rows[0]["taken_seconds"] == pytest.approx(0.9)
+    assert summary["explained_share"] == pytest.approx(1.0 / 1.1)
+    alone = total("cluster", seconds=2.0, one_thread_cpu_seconds=0.5)
+    assert model.taken_seconds(alone) == pytest.approx(1.5)
 
 
 def test_cache_sizes_of_the_topology():

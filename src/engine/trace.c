@@ -7,10 +7,19 @@
 #include "engine/engine.h"
 #include "engine/trace_internal.h"
 
-int64_t rhm_trace_now(void) {
+static int64_t read_clock(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t rhm_trace_now(void) {
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+/* What this thread has had of processors; the rest of its time went to others, or it slept. */
+static int64_t on_cpu(void) {
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void rhm_trace_destroy(rhm_trace *trace) {
@@ -55,9 +64,14 @@ static int begin_span(rhm_trace *trace, const char *name, uint32_t level, int64_
     }
     if (level == 0 && depth > 0)
         level = trace->frame[depth - 1].level;
-    trace->frame[depth] = (rhm_trace_frame){name, level, add_span(trace, name, level, begin), begin, 0, 0, 0};
-    memset(trace->frame_busy + (size_t)depth * (size_t)trace->threads, 0,
-           sizeof *trace->frame_busy * (size_t)trace->threads);
+    trace->frame[depth] = (rhm_trace_frame){
+        .name = name,
+        .level = level,
+        .span = add_span(trace, name, level, begin),
+        .begin = begin,
+        .cpu_begin = on_cpu(),
+    };
+    memset(trace->frame_busy + (size_t)depth * trace->columns, 0, sizeof *trace->frame_busy * trace->columns);
     return depth;
 }
 
@@ -77,10 +91,9 @@ static size_t find_total(rhm_trace *trace, const rhm_trace_frame *frame, const r
     for (size_t i = trace->total_count; i-- > 0;)
         if (same_kind(&trace->totals[i], frame, work))
             return i;
-    const size_t threads = (size_t)trace->threads;
     void *totals = trace->totals, *busy = trace->total_busy;
     size_t capacity = trace->total_capacity, busy_capacity = capacity;
-    if (!room(&busy, sizeof(int64_t) * threads, trace->total_count, &busy_capacity, RHM_TRACE_KINDS))
+    if (!room(&busy, sizeof(int64_t) * trace->columns, trace->total_count, &busy_capacity, RHM_TRACE_KINDS))
         return SIZE_MAX;
     trace->total_busy = busy;
     if (!room(&totals, sizeof *trace->totals, trace->total_count, &capacity, RHM_TRACE_KINDS))
@@ -98,15 +111,17 @@ static void end_innermost(rhm_trace *trace, int64_t now, bool unfinished, rhm_sp
     if (depth >= RHM_TRACE_DEPTH)
         return;
     const rhm_trace_frame *frame = &trace->frame[depth];
-    const int64_t lasted = now - frame->begin;
+    const int64_t lasted = now - frame->begin, on_cpus = on_cpu() - frame->cpu_begin;
     if (frame->span != SIZE_MAX) {
         rhm_trace_span *span = &trace->spans[frame->span];
         span->end = now;
         span->work = work;
         span->unfinished = unfinished;
     }
-    if (depth > 0)
+    if (depth > 0) {
         trace->frame[depth - 1].inside += lasted;
+        trace->frame[depth - 1].cpu_other += on_cpus;
+    }
     const size_t at = find_total(trace, frame, &work);
     if (at == SIZE_MAX) {
         trace->kinds_dropped++;
@@ -118,12 +133,12 @@ static void end_innermost(rhm_trace *trace, int64_t now, bool unfinished, rhm_sp
     total->total += lasted;
     total->self += lasted - frame->inside;
     total->in_loops += frame->in_loops;
+    total->alone_cpu += on_cpus - frame->cpu_other;
     total->work.flops += work.flops;
     total->work.nbytes += work.nbytes;
     total->work.items += work.items;
-    for (int t = 0; t < trace->threads; t++)
-        trace->total_busy[at * (size_t)trace->threads + (size_t)t] +=
-            trace->frame_busy[(size_t)depth * (size_t)trace->threads + (size_t)t];
+    for (size_t i = 0; i < trace->columns; i++)
+        trace->total_busy[at * trace->columns + i] += trace->frame_busy[(size_t)depth * trace->columns + i];
 }
 
 rhm_status rhm_trace_create(rhm_trace **out, int threads, int64_t origin, rhm_error *error) {
@@ -132,9 +147,10 @@ rhm_status rhm_trace_create(rhm_trace **out, int threads, int64_t origin, rhm_er
     if (!trace)
         return RHM_NO_MEMORY;
     trace->threads = threads;
+    trace->columns = 2 * (size_t)threads;
     trace->origin = origin;
     trace->seat = RHM_NEW(rhm_trace_seat, (size_t)threads, 1, 1, "trace", error);
-    trace->frame_busy = RHM_NEW(int64_t, RHM_TRACE_DEPTH, (size_t)threads, 1, "trace", error);
+    trace->frame_busy = RHM_NEW(int64_t, RHM_TRACE_DEPTH, trace->columns, 1, "trace", error);
     if (!trace->seat || !trace->frame_busy) {
         rhm_trace_destroy(trace);
         return RHM_NO_MEMORY;
@@ -174,12 +190,15 @@ void rhm_trace_loop_begin(rhm_trace *trace) {
         return;
     for (int t = 0; t < trace->threads; t++)
         trace->seat[t].begin = -1; /* OpenMP may give fewer threads than asked for */
+    trace->loop_cpu_begin = on_cpu();
     trace->loop_begin = rhm_trace_now() - trace->origin;
 }
 
 void rhm_trace_enter(rhm_trace *trace, int thread) {
-    if (trace)
-        trace->seat[thread].begin = rhm_trace_now() - trace->origin;
+    if (!trace)
+        return;
+    trace->seat[thread].begin = rhm_trace_now() - trace->origin;
+    trace->seat[thread].on_cpu = -on_cpu();
 }
 
 void rhm_trace_leave(rhm_trace *trace, int thread, size_t own, size_t stolen) {
@@ -189,6 +208,7 @@ void rhm_trace_leave(rhm_trace *trace, int thread, size_t own, size_t stolen) {
     seat->own = own;
     seat->stolen = stolen;
     seat->cpu = sched_getcpu();
+    seat->on_cpu += on_cpu();
     seat->end = rhm_trace_now() - trace->origin;
 }
 
@@ -211,13 +231,17 @@ void rhm_trace_loop_end(rhm_trace *trace) {
     if (frame) {
         frame->loops++;
         frame->in_loops += now - trace->loop_begin;
+        frame->cpu_other += on_cpu() - trace->loop_cpu_begin;
     }
     for (int t = 0; t < trace->threads; t++) {
         const rhm_trace_seat *seat = &trace->seat[t];
         if (seat->begin < 0)
             continue;
-        if (frame)
-            trace->frame_busy[(size_t)depth * (size_t)trace->threads + (size_t)t] += seat->end - seat->begin;
+        if (frame) {
+            int64_t *busy = trace->frame_busy + (size_t)depth * trace->columns + (size_t)t;
+            busy[0] += seat->end - seat->begin;
+            busy[trace->threads] += seat->on_cpu;
+        }
         if (seat->own + seat->stolen > 0)
             add_share(trace, &(rhm_trace_share){
                                  .name = frame ? frame->name : "loop",

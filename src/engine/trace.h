@@ -3,8 +3,9 @@
  * as Chrome's trace-event JSON, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
  *
  * Spans nest. A loop of rhm_parallel belongs to the innermost open span; of it is kept, per thread, when it began and
- * ended, how many chunks it ran and on which CPU. Nothing is recorded per chunk. Memory is bounded: what exceeds the
- * bounds is dropped and counted, while the totals of each kind of span go on.
+ * ended, how many chunks it ran and on which CPU; and, in the totals, how much of it the thread was on a processor.
+ * Nothing is recorded per chunk. Memory is bounded: what exceeds the bounds is dropped and counted, while the totals of
+ * each kind of span go on.
  *
  * Spans are begun and ended by the thread that calls into the library, outside of loops. All functions accept an engine
  * that does not trace and then do nothing.

@@ -41,12 +41,14 @@ typedef struct rhm_trace_total {
     uint64_t spans, loops;
     int64_t total, self; /* with and without the spans inside */
     int64_t in_loops;    /* of `self` */
+    int64_t alone_cpu;   /* of the calling thread, on a processor, in what is left of `self` */
 } rhm_trace_total;
 
 /* Where a thread of the running loop writes, alone on its cache line. */
 typedef struct rhm_trace_seat {
     _Alignas(RHM_ALIGNMENT) int64_t begin; /* negative: not there */
     int64_t end;
+    int64_t on_cpu; /* nanoseconds in between that it was on a processor */
     size_t own, stolen;
     int cpu;
 } rhm_trace_seat;
@@ -56,8 +58,10 @@ typedef struct rhm_trace_frame {
     uint32_t level;
     size_t span; /* SIZE_MAX: dropped */
     int64_t begin;
-    int64_t inside;   /* nanoseconds of spans inside */
-    int64_t in_loops; /* of loops directly in it */
+    int64_t inside;    /* nanoseconds of spans inside */
+    int64_t in_loops;  /* of loops directly in it */
+    int64_t cpu_begin; /* of the calling thread */
+    int64_t cpu_other; /* likewise, in spans inside and in loops */
     uint64_t loops;
 } rhm_trace_frame;
 
@@ -65,16 +69,17 @@ struct rhm_trace {
     int threads;
     int64_t origin;
     rhm_trace_seat *seat; /* (threads) */
-    int64_t loop_begin;
+    int64_t loop_begin, loop_cpu_begin;
     int depth; /* open spans, which may be more than the frames that there are */
     rhm_trace_frame frame[RHM_TRACE_DEPTH];
-    int64_t *frame_busy; /* (RHM_TRACE_DEPTH, threads): nanoseconds in loops */
+    size_t columns;      /* 2 x threads: nanoseconds in loops, and of these on a processor */
+    int64_t *frame_busy; /* (RHM_TRACE_DEPTH, columns) */
     rhm_trace_span *spans;
     size_t span_count, span_capacity;
     rhm_trace_share *shares;
     size_t share_count, share_capacity;
     rhm_trace_total *totals;
-    int64_t *total_busy; /* (total_capacity, threads) */
+    int64_t *total_busy; /* (total_capacity, columns) */
     size_t total_count, total_capacity;
     uint64_t spans_dropped, shares_dropped, kinds_dropped;
 };

@@ -113,9 +113,13 @@ static void put_total(FILE *file, const rhm_trace *trace, size_t i) {
             total->name, total->level, (unsigned long long)total->spans, 1e-9 * (double)total->total,
             1e-9 * (double)total->self, (unsigned long long)total->loops, 1e-9 * (double)total->in_loops);
     put_work(file, &total->work);
-    fputs(",\"thread_seconds\":[", file);
+    const int64_t *busy = trace->total_busy + i * trace->columns;
+    fprintf(file, ",\"one_thread_cpu_seconds\":%.9f,\"thread_seconds\":[", 1e-9 * (double)total->alone_cpu);
     for (int t = 0; t < trace->threads; t++)
-        fprintf(file, "%s%.9f", t ? "," : "", 1e-9 * (double)trace->total_busy[i * (size_t)trace->threads + (size_t)t]);
+        fprintf(file, "%s%.9f", t ? "," : "", 1e-9 * (double)busy[t]);
+    fputs("],\"thread_cpu_seconds\":[", file);
+    for (int t = 0; t < trace->threads; t++)
+        fprintf(file, "%s%.9f", t ? "," : "", 1e-9 * (double)busy[trace->threads + t]);
     fprintf(file, "]}%s\n", i + 1 < trace->total_count ? "," : "");
 }
 
