@@ -20,7 +20,7 @@ class Rates:
     peak_flops: float
     bandwidth: float  # loads from memory
     cache_bandwidth: list = field(default_factory=list)  # (bytes of all threads' working sets, bytes per second), small ones first
-    kernels: dict = field(default_factory=dict)  # (operation, shape) -> flops
+    kernels: dict = field(default_factory=dict)  # (operation, shape, patches of a thread or 0) -> flops
     draws: dict = field(default_factory=dict)  # (way of bench_patches, level) -> items
 
     def bandwidth_of(self, nbytes):
@@ -34,20 +34,27 @@ def shape_of(total):
     return tuple(int(total.get(key, 0)) for key in ("tokens", "embedding", "classes", "width"))
 
 
+def kept_patches(total):
+    """How many patches a thread has of a pass over kept features, to the next power of two: they come from a cache or from memory."""
+    each = total.get("items", 0) / max(1, total["spans"]) / len(total["thread_seconds"])
+    return min(4096, max(32, 1 << max(0, int(each) - 1).bit_length()))
+
+
 def parts(total):
-    """An operation of the trace as [(benchmark's operation, flops)]."""
+    """An operation of the trace as [((benchmark's operation, shape, patches of a thread where that matters), flops)]."""
     tokens, embedding, classes, width = shape_of(total)
     per_patch = 2.0 * total.get("items", 0) * width
     project, product = per_patch * tokens * embedding, per_patch * 2 * classes
-    return {
+    listed = {
         "forward": [("forward", project + product)],
         "features": [("features", project)],
         "pass": [("pass", project + 2 * product)],
         "target": [("features", project), ("gradient", product)],
-        "pass (features kept)": [("product", product), ("gradient", product)],
+        "pass (features kept)": [("kept", 2 * product)],
         "target (features kept)": [("gradient", product)],
         "gram": [("features", project), ("gram", per_patch * (2 * width + 1))],
     }.get(total["name"], [])
+    return [((operation, shape_of(total), kept_patches(total) if operation == "kept" else 0), flops) for operation, flops in listed]
 
 
 def ceiling_seconds(total, rates):
@@ -68,8 +75,8 @@ def kernel_seconds(total, rates):
     if not listed:
         return ceiling_seconds(total, rates) if total.get("flops") else None
     seconds = 0.0
-    for operation, flops in listed:
-        rate = rates.kernels.get((operation, shape_of(total)))
+    for key, flops in listed:
+        rate = rates.kernels.get(key)
         if not rate:
             return None
         seconds += flops / rate
@@ -77,12 +84,11 @@ def kernel_seconds(total, rates):
 
 
 def needed(totals):
-    """The benchmarks that a trace asks for: {shape: operations}, and {(way, level): samples drawn at a time}."""
-    shapes, draws = {}, {}
+    """The benchmarks that a trace asks for: keys of Rates.kernels, and {(way, level): samples drawn at a time}."""
+    kernels, draws = set(), {}
     whole = {}  # level -> [samples, draws] of its spans
     for total in totals:
-        for operation, _ in parts(total):
-            shapes.setdefault(shape_of(total), set()).add(operation)
+        kernels.update(key for key, _ in parts(total))
         if total["name"] in ("draw", "draw held-out", "test"):
             at = whole.setdefault(total["level"], [0, 0])
             at[0] += total.get("items", 0)
@@ -91,7 +97,7 @@ def needed(totals):
         if total["name"] in WAYS:
             samples, spans = whole.get(total["level"], (total["items"], total["spans"]))
             draws[(WAYS[total["name"]], total["level"])] = max(64, int(samples / max(1, spans)))
-    return shapes, draws
+    return kernels, draws
 
 
 def taken_seconds(total):

@@ -55,40 +55,37 @@ def whole_seconds(done, totals):
 # ---- rates of this session ----------------------------------------------------------------------------------------------
 
 
-def shape_name(shape):
-    return "s{}-d{}-c{}-m{}".format(*shape)
+def shape_name(shape, patches):
+    return "s{}-d{}-c{}-m{}".format(*shape) + (f"-p{patches}" if patches else "")
 
 
-def kernel_shapes(shapes, folder):
-    """A shapes file for bench_kernels, and the shapes that it can run."""
-    lines, known = [], []
-    for shape in sorted(shapes):
+def kernel_shapes(kernels, folder):
+    """A shapes file for bench_kernels, and {name of a row: key} for what it can run."""
+    lines, rows = set(), {}
+    for operation, shape, patches in kernels:
         tokens, embedding, classes, width = shape
         if embedding != classes:
             continue
         # A trial of 0.1 GFLOP, as in bench/shapes/kernels.txt.
-        patches = max(192, min(6144, int(1e8 / (2.0 * width * (tokens * embedding + 2 * classes))) // 96 * 96))
-        lines.append(f"{shape_name(shape)} vocab={embedding} branching={tokens} width={width} rows={4 * embedding} patches={patches}\n")
-        known.append(shape)
+        usual = max(192, min(6144, int(1e8 / (2.0 * width * (tokens * embedding + 2 * classes))) // 96 * 96))
+        name = shape_name(shape, patches)
+        lines.add(f"{name} vocab={embedding} branching={tokens} width={width} rows={4 * embedding} patches={patches or usual}\n")
+        rows[f"{operation}/{name}"] = (operation, shape, patches)
     path = folder / "kernels.txt"
-    path.write_text("".join(lines))
-    return path, known
+    path.write_text("".join(sorted(lines)))
+    return path, rows
 
 
-def measure_kernels(binaries, shapes, isa, backend, threads, placement, min_time, folder, rates):
-    path, known = kernel_shapes(shapes, folder)
-    if not known:
+def measure_kernels(binaries, kernels, isa, backend, threads, placement, min_time, folder, rates):
+    path, rows = kernel_shapes(kernels, folder)
+    if not rows:
         return
-    operations = sorted(set().union(*(shapes[shape] for shape in known)))
-    names = {shape_name(shape): shape for shape in known}
-    done = programs.run_bench(binaries / "bench_kernels", f"^({'|'.join(operations)})/.*/{isa}/{backend}/t:{threads}/", min_time,
+    done = programs.run_bench(binaries / "bench_kernels", f"^({'|'.join(sorted(rows))})/{isa}/{backend}/t:{threads}/", min_time,
                               options=[f"--shapes={path}", f"--threads={threads}", *placement])
     for row in programs.bench_rows(done.report):
-        if row.failed or row.skipped:
-            continue
-        operation, name = row.name.split("/")[:2]
-        key = (operation, names[name])
-        rates.kernels[key] = max(rates.kernels.get(key, 0), row.values["best_flops_per_second"])
+        if not row.failed and not row.skipped:
+            key = rows["/".join(row.name.split("/")[:2])]
+            rates.kernels[key] = max(rates.kernels.get(key, 0), row.values["best_flops_per_second"])
 
 
 def measure_draws(binaries, instance, draws, isa, threads, placement, min_time, folder, rates):
@@ -171,8 +168,8 @@ def build(result, done, trace, events, energy, rates, options):
     result["ceilings"] = {"flops_per_second": rates.peak_flops, "bytes_per_second": rates.bandwidth,
                           "caches": [{"working_set_bytes": size, "bytes_per_second": rate} for size, rate in rates.cache_bandwidth]}
     result["kernel_rates"] = [{"operation": operation, "tokens": shape[0], "embedding": shape[1], "classes": shape[2], "width": shape[3],
-                               "flops_per_second": rate, "share": rate / rates.peak_flops}
-                              for (operation, shape), rate in sorted(rates.kernels.items())]
+                               "patches": patches or None, "flops_per_second": rate, "share": rate / rates.peak_flops}
+                              for (operation, shape, patches), rate in sorted(rates.kernels.items())]
     result["draw_rates"] = [{"way": way, "level": level, "items_per_second": rate} for (way, level), rate in sorted(rates.draws.items())]
     result["trace_dropped"] = trace["otherData"]["dropped"]
     result["rows"].append(session.row("whole job", "s", reproduce, value=summary["seconds"], explained_share=summary["explained_share"],
@@ -249,10 +246,10 @@ def run(arguments):
                 shutil.copyfile(folder / "trace.json", keep)
             machine, totals = taken[0].report["machine"], taken[1]["otherData"]["totals"]
             isa, threads = machine["isa"], machine["threads"]
-            shapes, draws = model.needed(totals)
+            kernels, draws = model.needed(totals)
             backend = "onednn" if machine["backend"] == "onednn" else "native"
             measure_ceilings(binaries, isa, threads, placement, arguments.min_time, caches, rates)
-            measure_kernels(binaries, shapes, isa, backend, threads, placement, arguments.min_time, folder, rates)
+            measure_kernels(binaries, kernels, isa, backend, threads, placement, arguments.min_time, folder, rates)
             measure_draws(binaries, taken[0].report["instance"], draws, isa, threads, placement, arguments.min_time, folder, rates)
     rows = build(result, *best, rates, options)
     result["runs_seconds"] = all_seconds

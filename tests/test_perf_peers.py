@@ -58,7 +58,7 @@ def test_kernel_model_uses_measured_rates():
     flops = 2 * 1000 * 1000 * 96
     one = total("pass", items=1000, flops=flops, bytes=8000, **SHAPE)
     assert model.kernel_seconds(one, rates()) is None
-    assert model.kernel_seconds(one, rates(kernels={("pass", KEY): 4e10})) == pytest.approx(flops / 4e10)
+    assert model.kernel_seconds(one, rates(kernels={("pass", KEY, 0): 4e10})) == pytest.approx(flops / 4e10)
     assert model.kernel_seconds(total("read", level=3, items=3e6), rates(draws={("empty", 3): 1e6})) == 3.0
     assert model.kernel_seconds(total("draw counts", level=3, items=3e6), rates(draws={("empty", 3): 1e6})) is None
     assert model.kernel_seconds(total("cluster"), rates()) is None
@@ -69,7 +69,7 @@ def test_benchmarks_that_a_trace_asks_for():
               total("draw counts", level=1, items=77), total("test", level=0, items=1000), total("read", level=0, items=1000),
               total("gram", level=2, items=10, **SHAPE)]
     shapes, draws = model.needed(totals)
-    assert shapes == {KEY: {"features", "gram"}}
+    assert shapes == {("features", KEY, 0), ("gram", KEY, 0)}
     assert draws == {("empty", 2): 5000, ("counts", 1): 100, ("empty", 0): 1000}
 
 
@@ -87,6 +87,11 @@ def test_imbalance_is_the_idle_share_of_loops():
     _, summary = model.explain([busy], rates(), 1.0, 2)
     assert summary["imbalance"] == pytest.approx(0.25)
     assert summary["one_thread_seconds"] == 0.0
+
+
+def test_kept_features_are_measured_where_they_lie():
+    of = lambda items, spans: model.parts(total("pass (features kept)", items=items, spans=spans, **SHAPE))[0][0][2]
+    assert of(64, 1) == 32 and of(16000, 10) == 1024 and of(16000, 1) == 4096
 
 
 def test_time_without_a_processor_is_nobodys_fault():
@@ -187,8 +192,8 @@ class Arguments:
 def test_verdict_of_a_session():
     job = jobs.JOBS["whole"]
     runs = {"rhm": runs_of([1, 1, 2]), "rhm --distinct off": runs_of([8, 8, 16], 500), "torch": runs_of([40, 44, 80], 2000),
-            "numpy": runs_of([30, 30, 60], 3000, accuracy=0.5)}
-    rows = peers.rows_of(job, runs, {"torch": ["chunk=1"]}, Arguments, 2)
+            "torch chunked": runs_of([80, 80, 160], 300), "numpy": runs_of([30, 30, 60], 3000, accuracy=0.5)}
+    rows = peers.rows_of(job, runs, {"torch": ["chunk=1"], "torch chunked": ["features=recomputed"]}, Arguments, 2)
     by_name = {row["program"]: row for row in rows}
     assert by_name["numpy"]["valid"] is False and "accuracy" in by_name["numpy"]["reason"]
     assert by_name["torch"]["time_ratio"] == {"median": 40, "least": 40, "largest": 44}
@@ -196,6 +201,7 @@ def test_verdict_of_a_session():
     assert found["fastest_peer"] == "torch"  # NumPy was faster and wrong
     assert found["time"] == 40 and found["memory"] == 20
     assert found["algorithm"] == 8 and found["kernels"] == pytest.approx(44 / 8)
+    assert found["kernels_of_the_same_way"] == pytest.approx(80 / 8)
     assert found["targets"]["time"] == {"wanted": 20, "met": True}
     slow = peers.gains(job, peers.rows_of(job, {**runs, "rhm": runs_of([10, 10, 20])}, {}, Arguments, 2), 1.0)
     assert slow["targets"]["time"]["met"] is False
@@ -243,4 +249,4 @@ def test_missing_packages_are_named(tmp_path):
 
 def test_median_is_of_rounds():
     assert statistics.median([run["wall"] for run in runs_of([3, 1, 2])]) == 2
-    assert re.fullmatch(r"s2-d16-c16-m1000", profile.shape_name(KEY))
+    assert re.fullmatch(r"s2-d16-c16-m1000-p32", profile.shape_name(KEY, 32))
