@@ -114,8 +114,8 @@ def explain(totals, rates, seconds, threads):
     operation of several spans."""
     grouped = {}
     for total in totals:
-        name = "drawing" if total["name"] in DRAWS else total["name"]
-        key = (name, total["level"], *(shape_of(total) if name not in ("drawing", "combine", "solve") else ()))
+        name = "draw" if total["name"] in DRAWS else total["name"]
+        key = (name, total["level"], *(shape_of(total) if name not in ("draw", "combine", "solve") else ()))
         grouped.setdefault(key, []).append(total)
     rows = []
     for (name, level, *shape), members in grouped.items():
@@ -155,7 +155,7 @@ def explain(totals, rates, seconds, threads):
         "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
         "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / own,
         "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"] in KERNELS),
-        "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "drawing"),
+        "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "draw"),
         "in_loops_share": loops / seconds, "thread_seconds": busy,
         "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,
         "one_thread_seconds": seconds - loops,

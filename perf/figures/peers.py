@@ -87,7 +87,8 @@ def table(document):
             continue
         number = lambda value: f"{style.number(value, 3)}x" if session.is_available(value) else f"unavailable ({value['unavailable']})"
         sentences.append(f"{gain['job']}: {number(gain['time'])} faster than {gain['fastest_peer']}, the fastest peer, of which the kernels "
-                         f"{number(gain['kernels'])} and the algorithm (distinct patches) {number(gain['algorithm'])}; "
+                         f"{number(gain['kernels'])} ({number(gain.get('kernels_of_the_same_way', session.unavailable('not measured')))} over peers "
+                         f"that keep no features either) and the algorithm (distinct patches) {number(gain['algorithm'])}; "
                          f"1/{style.number(gain['memory'], 2)} of its memory.")
     sentences += [f"{row['name']}: {style.number(row['value'] / 1e6)} million tokens/s, PyTorch {style.number(row['torch_tokens_per_second'] / 1e6)}: "
                   f"{style.number(row['ratio'])}x." for row in document["rows"] if row.get("program") == "generator"]

@@ -2,7 +2,7 @@
 from perf.figures import style
 
 KINDS = ((("draw",), "drawing and counting samples", style.GREEN),
-         (("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "combine"), "kernels", style.BLUE),
+         (("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product", "combine"), "kernels", style.BLUE),
          ((), "everything else", style.MUTED))
 LEAST = 0.02  # of the job; what is smaller goes into one bar
 
