@@ -128,7 +128,7 @@ double work_resident_nbytes(const work *w, operation what) {
 
 /* What the patches of one thread are worked on with. */
 typedef struct work_lane {
-    float *x;    /* (x_rows, stride) */
+    float *x;    /* (x_rows, stride), on pages as the solver has them */
     float *y;    /* (chunk, vocab) */
     double *sum; /* (vocab, stride) */
 
@@ -196,12 +196,17 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
         w->op = (rhm_operator){0};
         return status;
     }
+    status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
+    if (status != RHM_OK) {
+        work_clear(w);
+        return status;
+    }
     w->lanes = RHM_NEW(work_lane, w->lane_count, 1, 1, "workspace of a benchmark", error);
     status = w->lanes ? RHM_OK : RHM_NO_MEMORY;
     for (size_t i = 0; status == RHM_OK && i < w->lane_count; i++) {
         work_lane *lane = &w->lanes[i];
-        if (!(lane->x = RHM_NEW(float, x_rows(w), p->stride, 1, "features of a benchmark", error)) ||
-            !(lane->y = RHM_NEW(float, w->op.chunk, p->vocab, 1, "outputs of a benchmark", error)) ||
+        lane->x = rhm_scratch_at(&w->features, (int)i);
+        if (!(lane->y = RHM_NEW(float, w->op.chunk, p->vocab, 1, "outputs of a benchmark", error)) ||
             !(lane->sum = RHM_NEW(double, p->vocab, p->stride, 1, "gradient of a benchmark", error)))
             status = RHM_NO_MEMORY;
         else
@@ -216,13 +221,13 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
 
 void work_clear(work *w) {
     for (size_t i = 0; w->lanes && i < w->lane_count; i++) {
-        rhm_free(w->lanes[i].x);
         rhm_free(w->lanes[i].y);
         rhm_free(w->lanes[i].sum);
         rhm_free(w->lanes[i].panel);
         rhm_free(w->lanes[i].tiles);
     }
     rhm_free(w->lanes);
+    rhm_scratch_destroy(&w->features, w->engine);
     rhm_operator_clear(&w->op);
     *w = (work){0};
 }

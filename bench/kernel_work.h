@@ -10,6 +10,7 @@
 #ifndef RHM_BENCH_KERNEL_WORK_H
 #define RHM_BENCH_KERNEL_WORK_H
 
+#include "engine/memory.h"
 #include "kernels/operator.h"
 #include "shapes.h"
 
@@ -58,6 +59,7 @@ typedef struct work {
     size_t patches;          /* of a thread in one trial; fewer than the problem's where it is slow */
     size_t slot;             /* where the next trial starts */
     bool same;               /* all threads take the inputs of the first slot */
+    rhm_scratch features;    /* of each thread */
     struct work_lane *lanes; /* (threads) */
     size_t lane_count;
 } work;
