@@ -12,7 +12,7 @@ static const rhm_command *const commands[] = {
     &rhm_command_predict, &rhm_command_inspect, &rhm_command_plan,  &rhm_command_machine,
 };
 
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* What scripts rely on. */
 enum { DONE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };

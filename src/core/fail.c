@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#undef rhm_fail
 rhm_status rhm_fail(rhm_error *error, rhm_status status, const char *format, ...) {
     if (error) {
         va_list arguments;

@@ -7,6 +7,11 @@
 /* Fill `error` (which may be NULL) and return `status`, so that callers write `return rhm_fail(...)`. */
 rhm_status rhm_fail(rhm_error *error, rhm_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Analyzers see one file at a time: without this they follow paths on which a failure returns success. */
+#ifdef __clang_analyzer__
+#define rhm_fail(error, failure, ...) ((void)(rhm_fail)(error, failure, __VA_ARGS__), (failure))
+#endif
+
 /* Return the status of a failing call unchanged. For functions that own nothing yet; others `goto done`. */
 #define RHM_TRY(call)                                                                                                  \
     do {                                                                                                               \

@@ -36,7 +36,7 @@ static rhm_status read_variable(const rhm_h5 *file, const char *what, hid_t id, 
     const size_t nbytes = value ? strlen(value) : 0;
     char *copy = RHM_NEW(char, nbytes + 1, 1, 1, "text of a file", error);
     if (copy && value)
-        memcpy(copy, value, nbytes);
+        memcpy(copy, value, nbytes + 1);
     if (value)
         H5free_memory(value);
     if (!copy)

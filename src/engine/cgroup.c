@@ -23,7 +23,7 @@ static bool join(char out[PATH_MAX], const char *left, const char *right) {
     const size_t left_length = strlen(left), right_nbytes = strlen(right) + 1;
     if (left_length + right_nbytes > PATH_MAX)
         return false;
-    memcpy(out, left, left_length);
+    memcpy(out, left, left_length); /* NOLINT(bugprone-not-null-terminated-result): the right part ends it */
     memcpy(out + left_length, right, right_nbytes);
     return true;
 }

@@ -126,7 +126,7 @@ void rhm_cpu_name(char name[RHM_CPU_NAME_NBYTES]) {
     snprintf(name, RHM_CPU_NAME_NBYTES, "unknown");
 #if HAVE_CPUID
     uint32_t words[12] = {0};
-    if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
+    if ((uint32_t)__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
         return;
     for (uint32_t leaf = 0; leaf < 3; leaf++)
         __cpuid(0x80000002u + leaf, words[4 * leaf], words[4 * leaf + 1], words[4 * leaf + 2], words[4 * leaf + 3]);

@@ -14,14 +14,14 @@
 #include <stdint.h>
 
 #define RHM_SIN0 0x1.921fb4p+1f
-#define RHM_SIN1 -0x1.4abba2p+2f
+#define RHM_SIN1 (-0x1.4abba2p+2f)
 #define RHM_SIN2 0x1.466504p+1f
-#define RHM_SIN3 -0x1.31fbf4p-1f
+#define RHM_SIN3 (-0x1.31fbf4p-1f)
 #define RHM_SIN4 0x1.3912a8p-4f
 
-#define RHM_COS1 -0x1.3bd3b0p+2f
+#define RHM_COS1 (-0x1.3bd3b0p+2f)
 #define RHM_COS2 0x1.03bd9ap+2f
-#define RHM_COS3 -0x1.550206p+0f
+#define RHM_COS3 (-0x1.550206p+0f)
 #define RHM_COS4 0x1.c29256p-3f
 
 static inline void rhm_cos_sin_half_turns(float z, float *cosine, float *sine) {

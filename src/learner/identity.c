@@ -59,7 +59,7 @@ static void add_reals(rhm_identity *identity, const char *name, const double *va
 }
 
 static void add_counts(rhm_identity *identity, const char *name, const uint64_t *values, uint32_t levels) {
-    double reals[RHM_MAX_LEVELS + 1];
+    double reals[RHM_MAX_LEVELS + 1] = {0};
     for (uint32_t l = 1; l <= levels; l++)
         reals[l] = (double)values[l];
     add_reals(identity, name, reals, levels);

@@ -25,7 +25,10 @@ rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine
         goto done;
     testing = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TEST, 0)};
     rhm_lesson lesson = {
-        .task = {shape->levels, shape->branching, shape->vocab[0], shape->vocab[shape->levels]},
+        .task = {.levels = shape->levels,
+                 .branching = shape->branching,
+                 .classes = shape->vocab[0],
+                 .token_vocab = shape->vocab[shape->levels]},
         .test = {rhm_draw_from_grammar, &testing, UINT64_MAX, NULL},
         .test_samples = o.test_samples,
         .grammar = grammar,
@@ -159,7 +162,10 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     RHM_TRY(check_data(data, parents, error));
     RHM_TRY(rhm_train_options_resolve(&o, options, data->levels, error));
     rhm_lesson lesson = {
-        .task = {data->levels, data->branching, data->label_vocab, data->token_vocab},
+        .task = {.levels = data->levels,
+                 .branching = data->branching,
+                 .classes = data->label_vocab,
+                 .token_vocab = data->token_vocab},
         .grammar = data->grammar,
     };
     rhm_task *task = &lesson.task;

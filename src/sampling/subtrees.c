@@ -99,6 +99,7 @@ static void descend(const rhm_sampler *sampler, tile *t, uint32_t top, uint16_t 
     for (uint32_t level = 0; level < top; level++) {
         word = tile_word(t, level + 1);
         for (size_t i = 0; i < t->count; i++)
+            /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): as many symbols as above */
             symbols[i] = choose(&sampler->rewriting[level + 1], sampler->branching, symbols[i], word[i])[0];
     }
 }

@@ -265,7 +265,7 @@ rhm_status rhm_matmul_create(rhm_matmul *out, dnnl_engine_t engine, const rhm_ma
 
 void rhm_matmul_destroy(rhm_matmul *matmul) {
     const dnnl_memory_t memories[] = {matmul->a, matmul->b, matmul->c, matmul->pad};
-    for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
+    for (size_t i = 0; i < sizeof memories / sizeof memories[0]; i++)
         if (memories[i])
             dnnl_memory_destroy(memories[i]);
     if (matmul->primitive)
