@@ -7,7 +7,6 @@
  * not compete for the same sets.
  */
 enum {
-    SLICE = 256,        /* frequencies whose features, of a block of patches, stay in the first-level cache */
     BLOCK_CLASSES = 64, /* classes whose partial sums fit on the stack, */
     BLOCK_PATCHES = 12, /* with as many patches */
     GROUP_PATCHES = 24, /* patches that meet a slice of weights one after the other, while it is in the next cache */

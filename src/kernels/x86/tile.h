@@ -4,10 +4,10 @@
  *   lane_sum               the fixed tree over RHM_LANES partial sums, of which it is given two halves
  *   vec_add_to             add a register of floats to as many doubles
  *   PHASE_*, PRODUCT_*, GRADIENT_*   the register tiles, as large as the accumulators allow
- *   PRODUCT_BLOCK          patches whose kept features stay in the first-level cache, a slice at a time
+ *   SLICE                  frequencies whose features, of BLOCK_PATCHES patches, stay in the first-level cache
+ *   PRODUCT_BLOCK          patches of which it holds a slice of kept features beside the weights
  *   RHM_TABLE, RHM_TABLE_NAME, RHM_TABLE_ISA
- * and what gram.h, the second part, asks for.
- * Instances: avx2.c (8), avx512.c (16), and the portable 16-lane one of tests/test_kernels.c.
+ * and what gram.h asks for. Instances: avx2.c (8), avx512.c (16), and the portable 16-lane one of tests/test_kernels.c.
  *
  * Tile functions take their extents as constants and are inlined, so that the accumulators live in registers; the
  * dispatch on partial extents at an edge is `switch` over the few smaller tiles.
