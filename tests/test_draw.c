@@ -2,27 +2,10 @@
  * Drawn counts against all derivations of small grammars, and against counted samples. Chi-square limits are for false
  * alarms of 1e-6 a comparison, some 500 comparisons in all; the seeds are fixed.
  */
-#include <signal.h>
-#include <sys/time.h>
-#include <time.h>
+#include "draws.h"
 
-#include "files.h"
-
-#include "core/intern.h"
 #include "derivations.h"
-#include "engine/memory.h"
-#include "patches/draw.h"
-#include "patches/patches.h"
 #include "sampling/law.h"
-
-enum { SEED = 20260119 };
-
-static rhm_engine *must_engine(rhm_engine_options options) {
-    rhm_engine *engine;
-    rhm_error error = {0};
-    assert_ok(rhm_engine_create(&engine, &options, &error), &error);
-    return engine;
-}
 
 static uint32_t leaves_of(const rhm_shape *shape, uint32_t level) {
     return (uint32_t)power(shape->branching, shape->levels - level + 1);
@@ -120,21 +103,6 @@ static size_t *observe(const oracle *o, const rhm_patches *patches) {
         observed[id] += patches->count[i];
     }
     return observed;
-}
-
-static rhm_patches must_init(const rhm_shape *shape, uint32_t level) {
-    rhm_patches patches;
-    rhm_error error = {0};
-    assert_ok(rhm_patches_init(&patches, level, shape->levels, shape->branching, shape->vocab[0], &error), &error);
-    return patches;
-}
-
-static void must_draw(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t round,
-                      uint64_t count) {
-    rhm_error error = {0};
-    assert_ok(rhm_patches_draw(patches, engine, grammar, SEED, rhm_stream(RHM_TRAINING, patches->level), round, count,
-                               &error),
-              &error);
 }
 
 static void draw_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
@@ -291,25 +259,6 @@ static void samples_may_be_very_many(void **state) {
     rhm_engine_destroy(engine);
 }
 
-static bool same_patches(const rhm_patches *a, const rhm_patches *b) {
-    bool same = a->samples == b->samples;
-    for (uint32_t j = a->level - 1; j <= a->levels; j++) {
-        const rhm_intern *x = rhm_patches_tuples(a, j), *y = rhm_patches_tuples(b, j);
-        same =
-            same && x->count == y->count && memcmp(x->tuples, y->tuples, sizeof *x->tuples * x->words * x->count) == 0;
-    }
-    return same && memcmp(a->count, b->count, sizeof *a->count * a->cell.count) == 0;
-}
-
-/* Rounds, one after the other, in one collection. */
-static rhm_patches draw_rounds(const rhm_engine *engine, const rhm_grammar *grammar, uint32_t level,
-                               const uint64_t *counts, size_t rounds) {
-    rhm_patches patches = must_init(rhm_grammar_shape(grammar), level);
-    for (size_t round = 0; round < rounds; round++)
-        must_draw(&patches, engine, grammar, round, counts[round]);
-    return patches;
-}
-
 static const uint64_t GROWING[] = {1, 50, 3000, 0, 1000000, UINT64_C(1000000000)};
 enum { GROWING_ROUNDS = sizeof GROWING / sizeof *GROWING };
 
@@ -383,18 +332,6 @@ static void rounds_add_up(void **state) {
     rhm_engine_destroy(engine);
 }
 
-static uint64_t digest_of(const rhm_patches *patches) {
-    uint64_t digest = patches->samples;
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
-        const rhm_intern *set = rhm_patches_tuples(patches, j);
-        for (size_t i = 0; i < set->count * set->words; i++)
-            digest = digest * UINT64_C(0x9e3779b97f4a7c15) + set->tuples[i];
-    }
-    for (size_t i = 0; i < patches->cell.count; i++)
-        digest = digest * UINT64_C(0x9e3779b97f4a7c15) + patches->count[i];
-    return digest;
-}
-
 /* The same on every machine. */
 static void counts_are_pinned(void **state) {
     (void)state;
@@ -463,158 +400,6 @@ static void ranges_of_places_agree(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
-static void what_cannot_be_drawn_is_refused(void **state) {
-    (void)state;
-    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
-    rhm_grammar *grammar = drawn_grammar(6, 3, 2, 3), *twin = drawn_grammar(6, 3, 2, 3),
-                *deep = drawn_grammar(8, 4, 2, 9);
-    rhm_grammar *narrow = drawn_grammar(5, 3, 2, 3);
-    rhm_patches patches = must_init(rhm_grammar_shape(grammar), 2);
-    rhm_error error = {0};
-    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 65536, 1, &error), RHM_INVALID, &error, "65536");
-    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 0, (UINT64_C(1) << 53) + 1, &error), RHM_INVALID,
-                   &error, "2^53");
-    assert_refused(rhm_patches_draw(&patches, engine, narrow, 1, 1, 0, 1, &error), RHM_INVALID, &error, "5");
-    assert_int_equal(patches.samples, 0);
-    must_draw(&patches, engine, grammar, 0, UINT64_C(1) << 52);
-    const uint64_t digest = digest_of(&patches);
-    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 1, (UINT64_C(1) << 52) + 1, &error), RHM_INVALID,
-                   &error, "2^53");
-    assert_refused(rhm_patches_draw(&patches, engine, twin, 1, 1, 1, 1, &error), RHM_INVALID, &error, "another");
-    assert_refused(rhm_patches_add(&patches, engine, NULL, draw_source, NULL, 0, 1, NULL, &error), RHM_INVALID, &error,
-                   "drawn");
-    assert_true(digest_of(&patches) == digest);
-    rhm_patches_destroy(&patches);
-
-    rhm_sampler *sampler;
-    assert_ok(rhm_sampler_create(&sampler, grammar, 1, &error), &error);
-    patches = must_init(rhm_grammar_shape(grammar), 2);
-    assert_ok(rhm_patches_add(&patches, engine, NULL, draw_source, sampler, 0, 5, NULL, &error), &error);
-    assert_refused(rhm_patches_draw(&patches, engine, grammar, 1, 1, 0, 1, &error), RHM_INVALID, &error, "counted");
-    rhm_patches_destroy(&patches);
-    rhm_sampler_destroy(sampler);
-
-    patches = must_init(rhm_grammar_shape(deep), 5);
-    assert_true(rhm_patches_table_cells(deep, 5) > 1e9);
-    assert_refused(rhm_patches_draw(&patches, engine, deep, 1, 1, 0, 1, &error), RHM_NO_MEMORY, &error, "draw samples");
-    rhm_patches_destroy(&patches);
-    rhm_grammar_destroy(narrow);
-    rhm_grammar_destroy(deep);
-    rhm_grammar_destroy(twin);
-    rhm_grammar_destroy(grammar);
-    rhm_engine_destroy(engine);
-}
-
-/* V m^(2^(L-l+1) - 1) patches, times the labels that reach each symbol. */
-static void tables_may_overflow(void **state) {
-    (void)state;
-    rhm_grammar *grammar = drawn_grammar(16, 8, 2, 12);
-    assert_true(rhm_patches_table_cells(grammar, 1) == HUGE_VAL);
-    assert_true(rhm_patches_table_cells(grammar, 9) > 1e12 && rhm_patches_table_cells(grammar, 9) < 1e18);
-    assert_true(rhm_patches_table_cells(grammar, 11) <= 16 * 16 * 512.0);
-    rhm_grammar_destroy(grammar);
-}
-
-static void the_memory_limit_holds(void **state) {
-    (void)state;
-    rhm_grammar *grammar = drawn_grammar(16, 4, 2, 4);
-    const uint64_t limits[] = {UINT64_C(1) << 18, UINT64_C(1) << 21, UINT64_C(1) << 23, UINT64_C(1) << 30};
-    for (size_t i = 0; i < 4; i++) {
-        rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2, .memory_limit_nbytes = limits[i]});
-        const uint64_t used = rhm_memory_used(engine);
-        rhm_patches patches = must_init(rhm_grammar_shape(grammar), 2);
-        rhm_error error = {0};
-        const rhm_status status = rhm_patches_draw(&patches, engine, grammar, 1, 1, 0, 10000000, &error);
-        if (i < 3) {
-            assert_refused(status, RHM_NO_MEMORY, &error, "limit");
-        } else {
-            assert_ok(status, &error);
-            assert_true(rhm_memory_used(engine) > used + 16 * patches.cell.count);
-            assert_true(rhm_memory_peak(engine) <= limits[i]);
-        }
-        rhm_patches_destroy(&patches);
-        assert_true(rhm_memory_used(engine) == used);
-        rhm_engine_destroy(engine);
-    }
-    rhm_grammar_destroy(grammar);
-}
-
-/* An interrupted draw has not happened; it can be made again. */
-static void an_interrupt_leaves_the_collection(void **state) {
-    (void)state;
-    static volatile sig_atomic_t flag;
-    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2, .interrupt = &flag});
-    rhm_grammar *grammar = drawn_grammar(8, 3, 2, 3);
-    rhm_patches patches = must_init(rhm_grammar_shape(grammar), 2);
-    rhm_error error = {0};
-    must_draw(&patches, engine, grammar, 0, 5000);
-    const uint64_t digest = digest_of(&patches);
-    flag = SIGINT;
-    assert_refused(rhm_patches_draw(&patches, engine, grammar, SEED, rhm_stream(RHM_TRAINING, 2), 1, 5000, &error),
-                   RHM_INTERRUPTED, &error, "interrupted");
-    assert_true(digest_of(&patches) == digest);
-    flag = 0;
-    must_draw(&patches, engine, grammar, 1, 5000);
-    rhm_patches whole = draw_rounds(engine, grammar, 2, (const uint64_t[]){5000, 5000}, 2);
-    assert_true(same_patches(&patches, &whole));
-    rhm_patches_destroy(&patches);
-    rhm_patches_destroy(&whole);
-    rhm_grammar_destroy(grammar);
-    rhm_engine_destroy(engine);
-}
-
-static volatile sig_atomic_t rung;
-
-static void ring(int signal) {
-    rung = signal;
-}
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* An interrupt at any moment: the call happens whole or not at all. */
-static void interrupts_at_any_moment(void **state) {
-    (void)state;
-    enum { TRIALS = 40 };
-    const uint64_t counts[] = {100000, 1000000};
-    rhm_grammar *grammar = drawn_grammar(8, 3, 2, 3);
-    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2, .interrupt = &rung});
-    rung = 0;
-    double usual = seconds();
-    rhm_patches whole = draw_rounds(engine, grammar, 1, counts, 2), half = draw_rounds(engine, grammar, 1, counts, 1);
-    usual = (seconds() - usual) / 3;
-    struct sigaction action = {.sa_handler = ring, .sa_flags = SA_RESTART}, before;
-    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
-    size_t caught = 0;
-    for (int trial = 0; trial < TRIALS; trial++) {
-        rhm_patches patches = draw_rounds(engine, grammar, 1, counts, 1);
-        rhm_error error = {0};
-        const struct itimerval soon = {.it_value = {.tv_usec = 50 + (suseconds_t)(1e6 * usual * trial / TRIALS)}};
-        assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
-        const rhm_status status =
-            rhm_patches_draw(&patches, engine, grammar, SEED, rhm_stream(RHM_TRAINING, 1), 1, counts[1], &error);
-        assert_int_equal(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
-        rung = 0;
-        if (status != RHM_OK) {
-            assert_refused(status, RHM_INTERRUPTED, &error, "interrupted");
-            assert_true(same_patches(&patches, &half));
-            must_draw(&patches, engine, grammar, 1, counts[1]);
-            caught++;
-        }
-        assert_true(same_patches(&patches, &whole));
-        rhm_patches_destroy(&patches);
-    }
-    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
-    assert_true(caught >= 5);
-    rhm_patches_destroy(&whole);
-    rhm_patches_destroy(&half);
-    rhm_grammar_destroy(grammar);
-    rhm_engine_destroy(engine);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_have_the_law_of_samples),
@@ -625,11 +410,6 @@ int main(void) {
         cmocka_unit_test(counts_are_pinned),
         cmocka_unit_test(draws_differ),
         cmocka_unit_test(ranges_of_places_agree),
-        cmocka_unit_test(what_cannot_be_drawn_is_refused),
-        cmocka_unit_test(tables_may_overflow),
-        cmocka_unit_test(the_memory_limit_holds),
-        cmocka_unit_test(an_interrupt_leaves_the_collection),
-        cmocka_unit_test(interrupts_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
