@@ -67,7 +67,7 @@ typedef struct rhm_train_options {
     rhm_draw draw;
     bool raw;              /* every sample is a patch of its own: the paper's computation, for comparison */
     double tolerance;      /* relative residual to stop at; 0: 1e-4 */
-    uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e9 */
+    uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e15 */
     uint32_t max_width;    /* largest M that auto may choose; 0: 4096 */
     double max_seconds;    /* auto stops asking for more samples after this; 0: no limit */
     uint64_t seed;         /* of samples and random frequencies */

@@ -13,11 +13,11 @@
 
 /*
  * The gap of a fit is 2.5 sqrt(N rho^2 / (c |P_l|)). Measured at (8, 4, 2, 3..10), (16, 4, 2, 4..8) and others: c is 15
- * to 32 at level L, whose inputs are exact, and about 20 at the lowest level that is sampled, whose inputs are nearly
- * so; 40 to 400 above, where they carry the noise of the levels below.
+ * to 32 at level L, whose inputs are exact, and at the lowest level that is sampled, whose inputs are nearly so; 25 to 100
+ * above, where they carry the noise of the levels below.
  */
-static const double EXACT_INPUTS = 24, NOISY_INPUTS = 120;
-static const double SATURATED_CEILING = 6; /* gap at which cross-talk takes over from noise */
+static const double EXACT_INPUTS = 24, NOISY_INPUTS = 45;
+static const double SATURATED_CEILING = 20; /* gap at which cross-talk takes over from noise */
 static const double REFINING_FITS = 7;     /* of a search along bandwidth and ridge */
 static const double REFINING_GAIN = 1.4;   /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;

@@ -8,7 +8,8 @@
 
 enum {
     SAMPLES_PER_RULE = 16, /* N = c V m^l: the field's scaling law, with a modest constant */
-    SAMPLES_PER_NOISE = 8,
+    SAMPLES_PER_NOISE = 8, /* N rho^2 / |P|: noise is about a third of the distance between neighbours */
+    SATURATION = 4,        /* samples per patch beyond which hardly one is missing */
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
     MOST_STEPS = 8,  /* of a search along one axis */
@@ -20,8 +21,8 @@ static const double BOTTOM_BANDWIDTH = 0.35;        /* one-hot inputs: any value
 static const double BANDWIDTH_RATIO = 1.4;
 static const double RIDGE_RATIO = 3.2; /* about half a decade */
 static const double FIRST_RIDGE = 0.1; /* times 1/|P_l| */
-static const double FREE_RIDGE = 0.01; /* the same, where noise is no concern */
-static const double LEAST_RIDGE = 1e-4;
+static const double FREE_RIDGE = 1e-4; /* the same, where noise is no concern any more */
+static const double LEAST_RIDGE = 1e-5;
 static const double MOST_RIDGE = 3;
 static const double LEAST_GAIN = 1.15; /* of the gap, to count as help */
 
@@ -49,13 +50,22 @@ static double gap(const rhm_fit *fit) {
 /* Every patch of the level has occurred and counts are drawn: more samples cost nothing. */
 static bool saturated(const search *s) {
     const rhm_sample_set *set = &s->stage->training;
-    return set->counted && set->patches.samples >= 4 * (uint64_t)rhm_patches_distinct(&set->patches);
+    return set->counted && set->patches.samples >= SATURATION * (uint64_t)rhm_patches_distinct(&set->patches);
+}
+
+/* Where all patches have occurred only noise is left to smooth, and its variance falls like 1/N. */
+static double free_ridge(const search *s) {
+    const rhm_sample_set *set = &s->stage->training;
+    const double share = SATURATION * (double)rhm_patches_distinct(&set->patches) / (double)set->patches.samples;
+    return fmax(FREE_RIDGE, FIRST_RIDGE * share);
+}
+
+static bool costly(const search *s) {
+    return rhm_patches_distinct(&s->stage->training.patches) > RHM_COMFORT;
 }
 
 static double target(const search *s) {
-    if (saturated(s))
-        return RHM_SATURATED_GAP;
-    return rhm_patches_distinct(&s->stage->training.patches) > RHM_COMFORT ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
+    return saturated(s) ? RHM_SATURATED_GAP : costly(s) ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
 }
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
@@ -63,9 +73,10 @@ static bool good(const search *s) {
     return gap(&s->best) >= target(s) || (s->stage->level == 1 && s->best.accuracy >= 0.9995);
 }
 
-/* The higher target of free samples is worth a search of its own, but no more than that. */
+/* The targets of free and of costly samples are worth trying for; where that stopped helping, less will do. */
 static bool enough(const search *s) {
-    return good(s) || (saturated(s) && !s->helped && gap(&s->best) >= RHM_TARGET_GAP);
+    const double least = saturated(s) ? RHM_TARGET_GAP : costly(s) ? RHM_COSTLY_LEAST : HUGE_VAL;
+    return good(s) || (!s->helped && gap(&s->best) >= least);
 }
 
 static bool late(const search *s) {
@@ -197,8 +208,8 @@ static rhm_status look(search *s, rhm_error *error) {
     const uint64_t held_out =
         stage->validation.counted ? s->samples : rhm_held_out_samples(s->samples, stage->validation.stream.available);
     RHM_TRY(rhm_stage_draw(s->stage, s->samples, held_out, error));
-    if (!s->best.layer.weights && saturated(s) && s->options->ridge[stage->level] == 0)
-        s->ridge = FREE_RIDGE / stage->task->patches[stage->level];
+    if (saturated(s) && s->options->ridge[stage->level] == 0)
+        s->ridge = fmin(s->ridge, free_ridge(s) / stage->task->patches[stage->level]);
     RHM_TRY(probe(s, error));
     /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
     s->helped =
@@ -221,9 +232,19 @@ static const char *reason(const search *s) {
                                                   : "more distinct patches would cost more than they help";
 }
 
-/* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */
+/*
+ * Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). Where samples
+ * are costly and noise is near what it should be, width comes first, once: doubling it costs no more than doubling
+ * them.
+ */
+static bool wider_next(const search *s) {
+    if (!s->helped)
+        return !s->widen_next;
+    return costly(s) && !saturated(s) && s->width == RHM_FIRST_WIDTH && gap(&s->best) > target(s) / 2;
+}
+
 static void enlarge(search *s) {
-    s->widen_next = !s->helped && !s->widen_next;
+    s->widen_next = wider_next(s);
     if (s->can_draw && (!s->widen_next || !s->can_widen)) {
         const uint64_t next = rhm_next_samples(s->samples, gap(&s->best), target(s), saturated(s));
         s->samples = next > s->most ? s->most : next;

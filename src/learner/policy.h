@@ -10,9 +10,11 @@
 
 /* Separation / radius that a stage aims at, and below which the level above is bound to fail. */
 #define RHM_TARGET_GAP    2.5
-#define RHM_SATURATED_GAP 10.0 /* where samples cost nothing */
-#define RHM_COSTLY_GAP    1.25 /* where they cost minutes: levels above correct what is left */
-#define RHM_LEAST_GAP     1.0
+#define RHM_SATURATED_GAP 32.0 /* where samples cost nothing: what is wrong here is wrong for all levels above */
+#define RHM_COSTLY_GAP    1.5 /* where they cost minutes; below, synonyms stay apart and noise grows from level to level \
+                               */
+#define RHM_COSTLY_LEAST 1.25 /* will do there when more samples do not help */
+#define RHM_LEAST_GAP    1.0
 
 enum {
     RHM_FIRST_WIDTH = 1024,

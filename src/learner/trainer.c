@@ -14,7 +14,7 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
                                      rhm_error *error) {
     rhm_train_options o = options ? *options : (rhm_train_options){0};
     o.tolerance = o.tolerance == 0 ? 1e-4 : o.tolerance;
-    o.max_samples = o.max_samples ? o.max_samples : UINT64_C(1000000000000);
+    o.max_samples = o.max_samples ? o.max_samples : UINT64_C(1000000000000000);
     o.max_width = o.max_width ? o.max_width : 4096;
     o.test_samples = o.test_samples ? o.test_samples : 10000;
     if (!(o.tolerance > 0 && o.tolerance < 1))
