@@ -107,6 +107,15 @@ def test_report_has_every_key(here):
         assert set(level["seconds"]) >= {"sample", "embed", "bandwidth", "solve", "total"}
         assert level["gflops"] > 0 and "fraction_of_peak" in level
         assert level["distinct_patches"] <= {3: 32, 2: 512, 1: 131072}[level["level"]]
+        rate, seconds = level["patches_per_second"], level["seconds"]["total"]
+        assert rate["raw"] * seconds == pytest.approx(level["samples"])
+        assert rate["distinct"] * seconds == pytest.approx(level["distinct_patches"])
+        for key in ("samples", "distinct_patches", "width", "attempts", "memory_bytes", "seconds"):
+            assert level["predicted"][key] > 0, key
+    predicted = report["predicted"]
+    assert predicted["actual_over_predicted_seconds"] * predicted["seconds"] == pytest.approx(report["seconds"])
+    assert predicted["actual_over_predicted_memory"] * predicted["memory_bytes"] == pytest.approx(report["peak_rss_bytes"])
+    assert predicted["seconds"] > sum(level["predicted"]["seconds"] for level in report["levels"])
     assert report["test"]["samples"] == 10000 and report["test"]["seconds"] >= 0
     assert len(report["model_hash"]) == 64 and int(report["model_hash"], 16) >= 0
     assert report["seconds"] > 0 and report["peak_rss_bytes"] > 1 << 20

@@ -1,13 +1,11 @@
-#include <math.h>
 #include <stddef.h>
 
 #include "cli/instance.h"
+#include "cli/prediction.h"
 #include "cli/report.h"
 #include "cli/running.h"
 #include "cli/table.h"
 #include "core/fail.h"
-#include "learner/forecast.h"
-#include "learner/trainer.h"
 #include "rhm/theory.h"
 
 static const rhm_option own[] = {{.name = "json",
@@ -26,39 +24,17 @@ typedef struct planning {
     uint32_t levels;
     rhm_engine *engine;
     rhm_progress_bar bar;
-    rhm_forecast stage[RHM_MAX_LEVELS + 1];
-    double test_seconds, base_nbytes;
+    rhm_prediction practice;
 } planning;
 
-static double total(const planning *p, double (*of)(const planning *p, uint32_t level)) {
-    double sum = 0;
-    for (uint32_t level = 1; level <= p->levels; level++)
-        sum += of(p, level);
-    return sum;
-}
-
-static double printed(const planning *p, uint32_t level) {
-    return rhm_theory_constants(&p->problem, level).samples_printed;
-}
-
-static double corrected(const planning *p, uint32_t level) {
-    return rhm_theory_constants(&p->problem, level).samples_corrected;
-}
-
-static double practical(const planning *p, uint32_t level) {
-    return p->stage[level].samples;
-}
-
-static double largest_nbytes(const planning *p) {
-    double most = 0;
-    for (uint32_t level = 1; level <= p->levels; level++)
-        most = fmax(most, p->stage[level].nbytes);
-    return most + p->base_nbytes;
-}
-
-static double seconds(const planning *p, uint32_t level) {
-    const rhm_forecast *s = &p->stage[level];
-    return s->draw_seconds + s->embed_seconds + s->fit_seconds;
+/* Samples of all stages that the theorem asks for, as printed and corrected. */
+static void theorem_samples(const planning *p, double *printed, double *corrected) {
+    *printed = *corrected = 0;
+    for (uint32_t level = 1; level <= p->levels; level++) {
+        const rhm_theory_level c = rhm_theory_constants(&p->problem, level);
+        *printed += c.samples_printed;
+        *corrected += c.samples_corrected;
+    }
 }
 
 static void print_theory(const planning *p) {
@@ -72,7 +48,9 @@ static void print_theory(const planning *p) {
                c.off_diagonal, c.synonym, c.samples_printed, c.samples_corrected, c.bandwidth_printed,
                c.bandwidth_corrected, c.ridge, c.gd_steps, c.width);
     }
-    printf("  sum %44.3g %11.3g\n", total(p, printed), total(p, corrected));
+    double printed, corrected;
+    theorem_samples(p, &printed, &corrected);
+    printf("  sum %44.3g %11.3g\n", printed, corrected);
 }
 
 static void print_practice(const planning *p) {
@@ -80,18 +58,20 @@ static void print_practice(const planning *p) {
     printf("%5s %7s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s\n", "level", "draw", "first N", "wanted N", "N",
            "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds");
     for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_forecast s = p->stage[level];
+        const rhm_forecast s = p->practice.stage[level];
         printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f%s\n", level,
                s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.first_samples, s.wanted_samples, s.samples,
                s.possible, s.distinct, s.width, s.fits, rhm_route_name(s.route), rhm_route_name(s.ridge_route),
-               s.nbytes / 0x1p20, seconds(p, level), s.capped ? "  fewer than wanted" : "");
+               s.nbytes / 0x1p20, rhm_prediction_stage_seconds(&p->practice, level),
+               s.capped ? "  fewer than wanted" : "");
     }
     printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n"
            "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
            "passes\n"
            "  over the patches, or by forming it once (gram)\n",
-           total(p, practical), largest_nbytes(p) / 0x1p20, total(p, seconds) + p->test_seconds,
-           rhm_engine_describe(p->engine).threads, rhm_engine_describe(p->engine).threads == 1 ? "" : "s");
+           rhm_prediction_samples(&p->practice), rhm_prediction_nbytes(&p->practice) / 0x1p20,
+           rhm_prediction_seconds(&p->practice), rhm_engine_describe(p->engine).threads,
+           rhm_engine_describe(p->engine).threads == 1 ? "" : "s");
 }
 
 static json_t *describe_theory(const planning *p) {
@@ -115,16 +95,18 @@ static json_t *describe_theory(const planning *p) {
                                                 "width", rhm_json_number(c.width)));
         /* clang-format on */
     }
+    double printed, corrected;
+    theorem_samples(p, &printed, &corrected);
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "constant", rhm_json_number(p->problem.constant), "delta",
                      rhm_json_number(p->problem.delta), "kappa", rhm_json_number(p->problem.kappa), "k_rho",
-                     rhm_json_number(p->problem.k_rho), "levels", levels, "samples_printed",
-                     rhm_json_number(total(p, printed)), "samples_corrected", rhm_json_number(total(p, corrected)));
+                     rhm_json_number(p->problem.k_rho), "levels", levels, "samples_printed", rhm_json_number(printed),
+                     "samples_corrected", rhm_json_number(corrected));
 }
 
 static json_t *describe_practice(const planning *p) {
     json_t *levels = json_array();
     for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_forecast s = p->stage[level];
+        const rhm_forecast s = p->practice.stage[level];
         /* clang-format off */
         json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}}",
                                                 "level", (int)level,
@@ -146,10 +128,10 @@ static json_t *describe_practice(const planning *p) {
                                                 "fit", rhm_json_number(s.fit_seconds)));
         /* clang-format on */
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:i}", "levels", levels, "samples", rhm_json_number(total(p, practical)),
-                     "memory_bytes", rhm_json_number(largest_nbytes(p)), "seconds",
-                     rhm_json_number(total(p, seconds) + p->test_seconds), "threads",
-                     rhm_engine_describe(p->engine).threads);
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:i}", "levels", levels, "samples", rhm_json_number(rhm_prediction_samples(&p->practice)),
+        "memory_bytes", rhm_json_number(rhm_prediction_nbytes(&p->practice)), "seconds",
+        rhm_json_number(rhm_prediction_seconds(&p->practice)), "threads", rhm_engine_describe(p->engine).threads);
 }
 
 static json_t *describe_instance(const planning *p) {
@@ -168,11 +150,10 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
     p->options.raw = settings->training.distinct != 0;
     p->options.seed = settings->instance.seed;
     RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
-    RHM_TRY(rhm_train_options_resolve(&p->options, &p->options, p->levels, error));
     RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
-    RHM_TRY(rhm_forecast_training(p->stage, &p->test_seconds, p->engine, p->grammar, &p->analysis, &p->options, error));
+    RHM_TRY(rhm_predict_training(&p->practice, p->engine, p->grammar, &p->analysis, &p->options,
+                                 (double)rhm_report_peak_rss_nbytes(), error));
     rhm_progress_clear(&p->bar);
-    p->base_nbytes = (double)rhm_report_peak_rss_nbytes();
     p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
     if (settings->json)
         return rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:o}", "schema", "rhm-plan/1", "version", rhm_version(),

@@ -71,6 +71,7 @@ typedef struct training {
     uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
     rhm_engine *engine;
     rhm_progress_bar bar;
+    double base_nbytes; /* of the process before it trains */
     rhm_model *model;
     rhm_train_report report;
 } training;
@@ -218,23 +219,32 @@ static rhm_status prepare(training *t, rhm_train_options *options, notes *to, co
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
 }
 
-static rhm_status write_results(const training *t, const rhm_settings *settings, double seconds, rhm_error *error) {
+/* Takes two seconds: only for those who will read it. A trained model is not lost to a prediction that fails. */
+static rhm_report_comparison compare(const training *t, const rhm_train_options *options) {
+    rhm_report_comparison out;
+    const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
+    out.ceilings = rhm_report_measure_ceilings(t->engine);
+    out.predicted = t->grammar && rhm_predict_training(&out.prediction, t->engine, t->grammar, &t->analysis, options,
+                                                       t->base_nbytes, NULL) == RHM_OK;
+    rhm_trace_end(t->engine, span, (rhm_span_work){0});
+    return out;
+}
+
+static rhm_status write_results(const training *t, const rhm_settings *settings, const rhm_train_options *options,
+                                double seconds, rhm_error *error) {
     json_t *instance = t->known ? rhm_report_instance(t->known, &t->analysis)
                                 : rhm_report_unknown_instance(t->vocab, t->branching, t->levels);
     const uint64_t peak_rss_nbytes = rhm_report_peak_rss_nbytes();
-    /* Ceilings take a second to measure: only for those who will read them. */
-    rhm_report_ceilings measured, *ceilings = NULL;
+    rhm_report_comparison measured, *comparison = NULL;
     if (settings->report) {
-        const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
-        measured = rhm_report_measure_ceilings(t->engine);
-        ceilings = &measured;
-        rhm_trace_end(t->engine, span, (rhm_span_work){0});
+        measured = compare(t, options);
+        comparison = &measured;
     }
-    json_t *machine = rhm_report_machine(t->engine, ceilings);
+    json_t *machine = rhm_report_machine(t->engine, comparison ? &comparison->ceilings : NULL);
     char *text;
     RHM_TRY(rhm_report_text(
         &text,
-        rhm_report_training(settings, instance, machine, ceilings, &t->report, t->model, seconds, peak_rss_nbytes),
+        rhm_report_training(settings, instance, machine, comparison, &t->report, t->model, seconds, peak_rss_nbytes),
         error));
     rhm_status status = rhm_model_set_report(t->model, text, error);
     if (status == RHM_OK && settings->output)
@@ -287,12 +297,13 @@ static rhm_status work(training *t, const rhm_settings *settings, rhm_error *err
     rhm_train_options options;
     notes to = {&t->bar, settings};
     RHM_TRY(prepare(t, &options, &to, settings, error));
+    t->base_nbytes = (double)rhm_report_peak_rss_nbytes();
     const rhm_status status =
         settings->data ? rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error)
                        : rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error);
     RHM_TRY(explain_interrupt(t, settings, status, error));
     rhm_progress_clear(&t->bar);
-    RHM_TRY(write_results(t, settings, rhm_progress_seconds() - start, error));
+    RHM_TRY(write_results(t, settings, &options, rhm_progress_seconds() - start, error));
     print_results(t, settings);
     return RHM_OK;
 }

@@ -128,7 +128,28 @@ json_t *rhm_report_command(const rhm_settings *settings) {
 
 /* clang-format off */
 
-static json_t *report_level(const rhm_level_report *level, const rhm_report_ceilings *ceilings) {
+/* What `rhm plan` would have said. */
+static json_t *report_predicted_level(const rhm_prediction *prediction, uint32_t level) {
+    const rhm_forecast *stage = &prediction->stage[level];
+    return json_pack("{s:o, s:o, s:i, s:o, s:o, s:o}",
+                     "samples", rhm_json_number(stage->samples),
+                     "distinct_patches", rhm_json_number(stage->distinct),
+                     "width", (int)stage->width,
+                     "attempts", rhm_json_number(stage->fits),
+                     "memory_bytes", rhm_json_number(stage->nbytes),
+                     "seconds", rhm_json_number(rhm_prediction_stage_seconds(prediction, level)));
+}
+
+static json_t *report_prediction(const rhm_prediction *prediction, double seconds, uint64_t peak_rss_nbytes) {
+    return json_pack("{s:o, s:o, s:o, s:o}",
+                     "seconds", rhm_json_number(rhm_prediction_seconds(prediction)),
+                     "memory_bytes", rhm_json_number(rhm_prediction_nbytes(prediction)),
+                     "actual_over_predicted_seconds", rhm_json_number(seconds / rhm_prediction_seconds(prediction)),
+                     "actual_over_predicted_memory",
+                     rhm_json_number((double)peak_rss_nbytes / rhm_prediction_nbytes(prediction)));
+}
+
+static json_t *report_level(const rhm_level_report *level, const rhm_report_comparison *comparison) {
     const double kernel_seconds = level->embed_seconds + level->bandwidth_seconds + level->solve_seconds;
     const double gflops = level->flops / kernel_seconds * 1e-9;
     json_t *posterior_error = json_pack("{s:o, s:o, s:o}",
@@ -142,8 +163,12 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                                 "solve", rhm_json_number(level->solve_seconds),
                                 "kernels", rhm_json_number(level->kernel_seconds),
                                 "total", rhm_json_number(level->total_seconds));
+    json_t *rates = json_pack("{s:o, s:o}",
+                              "raw", rhm_json_number((double)level->samples / level->total_seconds),
+                              "distinct", rhm_json_number((double)level->distinct_patches / level->total_seconds));
+    const bool predicted = comparison && comparison->predicted;
     return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
-                     " s:b, s:s, s:o, s:o, s:o}",
+                     " s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                      "samples", rhm_json_unsigned(level->samples),
@@ -170,7 +195,10 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_ceil
                      "limit", level->limit,
                      "seconds", seconds,
                      "gflops", rhm_json_number(gflops),
-                     "fraction_of_peak", ceilings ? rhm_json_number(gflops / ceilings->fma_peak_gflops) : json_null());
+                     "fraction_of_peak",
+                     comparison ? rhm_json_number(gflops / comparison->ceilings.fma_peak_gflops) : json_null(),
+                     "patches_per_second", rates,
+                     "predicted", predicted ? report_predicted_level(&comparison->prediction, level->level) : json_null());
 }
 
 static json_t *report_checkpoints(const rhm_settings *settings, const rhm_checkpoint_report *done) {
@@ -188,13 +216,13 @@ static json_t *report_checkpoints(const rhm_settings *settings, const rhm_checkp
 }
 
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
-                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model, double seconds,
-                            uint64_t peak_rss_nbytes) {
+                            const rhm_report_comparison *comparison, const rhm_train_report *train,
+                            const rhm_model *model, double seconds, uint64_t peak_rss_nbytes) {
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
     json_t *levels = json_array();
     for (uint32_t level = train->levels; level >= 1; level--)
-        json_array_append_new(levels, report_level(&train->level[level], ceilings));
+        json_array_append_new(levels, report_level(&train->level[level], comparison));
     json_t *options = json_pack("{s:s, s:b, s:o, s:o, s:o}",
                                 "solver", rhm_solver_name((rhm_solver)settings->training.solver),
                                 "distinct", settings->training.distinct == 0,
@@ -217,7 +245,8 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                                "sampling_seconds", rhm_json_number(sampling),
                                "kernel_seconds", rhm_json_number(kernels),
                                "share_of_seconds", rhm_json_number((sampling + kernels) / seconds));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    const bool predicted = comparison && comparison->predicted;
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                      "schema", "rhm-report/1",
                      "version", rhm_version(),
                      "command", rhm_report_command(settings),
@@ -228,6 +257,8 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                      "test", test,
                      "kernels_and_sampling", shares,
                      "checkpoint", report_checkpoints(settings, &train->checkpoint),
+                     "predicted",
+                     predicted ? report_prediction(&comparison->prediction, seconds, peak_rss_nbytes) : json_null(),
                      "model_hash", hash,
                      "seconds", rhm_json_number(seconds),
                      "peak_rss_bytes", rhm_json_unsigned(peak_rss_nbytes));

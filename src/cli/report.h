@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "cli/prediction.h"
 #include "cli/settings.h"
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
@@ -37,11 +38,18 @@ json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *
 
 json_t *rhm_report_command(const rhm_settings *settings); /* the command line, quoted for a shell */
 
+/* What is measured after the run, for those who read a report. */
+typedef struct rhm_report_comparison {
+    rhm_report_ceilings ceilings;
+    rhm_prediction prediction;
+    bool predicted; /* a prediction takes a grammar */
+} rhm_report_comparison;
+
 /* The whole report of `rhm train` (schema rhm-report/1); takes over `instance` and `machine`. The peak is the run's
- * own, taken before ceilings were measured. */
+ * own, taken before anything was compared; without `comparison` its numbers are null. */
 json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json_t *machine,
-                            const rhm_report_ceilings *ceilings, const rhm_train_report *train, const rhm_model *model,
-                            double seconds, uint64_t peak_rss_nbytes);
+                            const rhm_report_comparison *comparison, const rhm_train_report *train,
+                            const rhm_model *model, double seconds, uint64_t peak_rss_nbytes);
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 
