@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 
-enum { MOST_POINTS = 4096, STARTS = 6, MOST_STEPS = 60 };
+enum { MOST_POINTS = 4096, STARTS = 4, SWAPS = 8, CANDIDATES = 5, MOST_STEPS = 60 };
 
 typedef struct grouping {
     size_t count, width, k;
@@ -37,9 +37,43 @@ static void offer(grouping *g, size_t c) {
     }
 }
 
+/* A point, drawn in proportion to its squared distance to what centres there are. */
+static size_t draw_point(grouping *g) {
+    double total = 0;
+    for (size_t i = 0; i < g->count; i++)
+        total += g->distance[i];
+    double left = total * ((double)rhm_random_word(&g->random) * 0x1p-32);
+    size_t pick = 0;
+    while (pick + 1 < g->count && left >= g->distance[pick])
+        left -= g->distance[pick++];
+    return pick;
+}
+
+/* What all distances would sum to with a centre on that point. */
+static double cost_with(const grouping *g, size_t pick) {
+    double sum = 0;
+    for (size_t i = 0; i < g->count; i++)
+        sum += fmin(g->distance[i], squared_distance(g->point + i * g->width, g->point + pick * g->width, g->width));
+    return sum;
+}
+
+static size_t best_of_some(grouping *g) {
+    size_t best = 0;
+    double least = INFINITY;
+    for (int i = 0; i < CANDIDATES; i++) {
+        const size_t pick = draw_point(g);
+        const double cost = cost_with(g, pick);
+        if (cost < least) {
+            least = cost;
+            best = pick;
+        }
+    }
+    return best;
+}
+
 /*
- * Start 0 takes the farthest point each time, which hits every cluster once when they are well apart; the others draw
- * points in proportion to squared distance (k-means++), which outliers mislead less.
+ * Start 0 takes the farthest point each time, which hits every cluster once when they are well apart; the others the
+ * best of some points drawn in proportion to squared distance (greedy k-means++), which outliers mislead less.
  */
 static void seed_centres(grouping *g, int start) {
     for (size_t c = 0; c < g->k; c++) {
@@ -51,12 +85,7 @@ static void seed_centres(grouping *g, int start) {
                 if (g->distance[i] > g->distance[pick])
                     pick = i;
         } else {
-            double total = 0;
-            for (size_t i = 0; i < g->count; i++)
-                total += g->distance[i];
-            double left = total * ((double)rhm_random_word(&g->random) * 0x1p-32);
-            while (pick + 1 < g->count && left >= g->distance[pick])
-                left -= g->distance[pick++];
+            pick = best_of_some(g);
         }
         memcpy(g->centre + c * g->width, g->point + pick * g->width, sizeof(double) * g->width);
         offer(g, c);
@@ -100,13 +129,30 @@ static void update_centres(grouping *g) {
             g->centre[c * g->width + j] /= (double)g->members[c];
 }
 
-static double lloyd(grouping *g, int start) {
-    seed_centres(g, start);
+/* Lloyd's iterations from the centres at hand. */
+static double lloyd(grouping *g) {
     memset(g->owner, 0xff, sizeof *g->owner * g->count);
     double cost = 0;
     for (int step = 0; step < MOST_STEPS && assign(g, &cost); step++)
         update_centres(g);
     return cost;
+}
+
+/* The wrong optimum that is left most often has two centres in one cluster and one in the middle of two others: move a
+ * centre of the closest pair to where distances are large. */
+static void move_one(grouping *g) {
+    size_t spare = 0;
+    double nearest = INFINITY, cost;
+    for (size_t a = 1; a < g->k; a++)
+        for (size_t b = 0; b < a; b++) {
+            const double d = squared_distance(g->centre + a * g->width, g->centre + b * g->width, g->width);
+            if (d < nearest) {
+                nearest = d;
+                spare = a;
+            }
+        }
+    assign(g, &cost);
+    memcpy(g->centre + spare * g->width, g->point + best_of_some(g) * g->width, sizeof(double) * g->width);
 }
 
 static int ascending(const void *a, const void *b) {
@@ -148,8 +194,14 @@ rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, siz
         for (size_t j = 0; j < width; j++)
             g.point[i * width + j] = (double)points[(count > used ? i * count / used : i) * width + j];
     double cheapest = INFINITY;
-    for (int start = 0; start < STARTS; start++) {
-        const double cost = lloyd(&g, start);
+    for (int attempt = 0; attempt < STARTS + (k > 1 ? SWAPS : 0); attempt++) {
+        if (attempt < STARTS) {
+            seed_centres(&g, attempt);
+        } else {
+            memcpy(g.centre, g.best, sizeof(double) * k * width);
+            move_one(&g);
+        }
+        const double cost = lloyd(&g);
         if (cost < cheapest) {
             cheapest = cost;
             memcpy(g.best, g.centre, sizeof(double) * k * width);

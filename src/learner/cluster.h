@@ -1,6 +1,7 @@
 /*
  * Clusters of a level's outputs: what the learner can know, without an oracle, of how well it tells parent symbols
- * apart (paper.md section 5). Lloyd's k-means in double precision from several deterministic starts.
+ * apart (paper.md section 5). Lloyd's k-means in double precision from several deterministic starts, then with
+ * centres moved one at a time.
  */
 #ifndef RHM_LEARNER_CLUSTER_H
 #define RHM_LEARNER_CLUSTER_H
