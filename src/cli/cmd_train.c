@@ -219,15 +219,14 @@ static rhm_status prepare(training *t, rhm_train_options *options, notes *to, co
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
 }
 
-/* Takes two seconds: only for those who will read it. A trained model is not lost to a prediction that fails. */
-static rhm_report_comparison compare(const training *t, const rhm_train_options *options) {
-    rhm_report_comparison out;
+/* What was measured after the run is not in its trace. A trained model is not lost to a prediction that fails. */
+static void predict(rhm_report_comparison *out, const training *t, const rhm_train_options *options) {
     const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
-    out.ceilings = rhm_report_measure_ceilings(t->engine);
-    out.predicted = t->grammar && rhm_predict_training(&out.prediction, t->engine, t->grammar, &t->analysis, options,
-                                                       t->base_nbytes, NULL) == RHM_OK;
+    rhm_trace_pause(t->engine);
+    out->predicted = t->grammar && rhm_predict_training(&out->prediction, t->engine, t->grammar, &t->analysis, options,
+                                                        t->base_nbytes, NULL) == RHM_OK;
+    rhm_trace_resume(t->engine);
     rhm_trace_end(t->engine, span, (rhm_span_work){0});
-    return out;
 }
 
 static rhm_status write_results(const training *t, const rhm_settings *settings, const rhm_train_options *options,
@@ -235,12 +234,17 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     json_t *instance = t->known ? rhm_report_instance(t->known, &t->analysis)
                                 : rhm_report_unknown_instance(t->vocab, t->branching, t->levels);
     const uint64_t peak_rss_nbytes = rhm_report_peak_rss_nbytes();
+    /* Ceilings and a prediction take a second or two to measure: only for those who will read them. */
     rhm_report_comparison measured, *comparison = NULL;
     if (settings->report) {
-        measured = compare(t, options);
+        const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
+        measured.ceilings = rhm_report_measure_ceilings(t->engine);
+        rhm_trace_end(t->engine, span, (rhm_span_work){0});
         comparison = &measured;
     }
     json_t *machine = rhm_report_machine(t->engine, comparison ? &comparison->ceilings : NULL);
+    if (comparison) /* after the record of what the run had in memory */
+        predict(&measured, t, options);
     char *text;
     RHM_TRY(rhm_report_text(
         &text,

@@ -77,7 +77,7 @@ static int begin_span(rhm_trace *trace, const char *name, uint32_t level, int64_
 
 int rhm_trace_begin(const rhm_engine *engine, const char *name, uint32_t level) {
     rhm_trace *trace = engine->trace;
-    return trace ? begin_span(trace, name, level, rhm_trace_now() - trace->origin) : 0;
+    return trace && !trace->paused ? begin_span(trace, name, level, rhm_trace_now() - trace->origin) : 0;
 }
 
 static bool same_kind(const rhm_trace_total *total, const rhm_trace_frame *frame, const rhm_span_work *work) {
@@ -170,12 +170,22 @@ static void end_deeper(rhm_trace *trace, int depth, int64_t now) {
 
 void rhm_trace_end(const rhm_engine *engine, int span, rhm_span_work work) {
     rhm_trace *trace = engine->trace;
-    if (!trace)
+    if (!trace || trace->paused)
         return;
     const int64_t now = rhm_trace_now() - trace->origin;
     end_deeper(trace, span + 1, now);
     if (trace->depth == span + 1)
         end_innermost(trace, now, false, work);
+}
+
+void rhm_trace_pause(const rhm_engine *engine) {
+    if (engine->trace)
+        engine->trace->paused = true;
+}
+
+void rhm_trace_resume(const rhm_engine *engine) {
+    if (engine->trace)
+        engine->trace->paused = false;
 }
 
 void rhm_trace_finish(rhm_trace *trace) {
@@ -186,7 +196,7 @@ void rhm_trace_finish(rhm_trace *trace) {
 }
 
 void rhm_trace_loop_begin(rhm_trace *trace) {
-    if (!trace)
+    if (!trace || trace->paused)
         return;
     for (int t = 0; t < trace->threads; t++)
         trace->seat[t].begin = -1; /* OpenMP may give fewer threads than asked for */
@@ -195,14 +205,14 @@ void rhm_trace_loop_begin(rhm_trace *trace) {
 }
 
 void rhm_trace_enter(rhm_trace *trace, int thread) {
-    if (!trace)
+    if (!trace || trace->paused)
         return;
     trace->seat[thread].begin = rhm_trace_now() - trace->origin;
     trace->seat[thread].on_cpu = -on_cpu();
 }
 
 void rhm_trace_leave(rhm_trace *trace, int thread, size_t own, size_t stolen) {
-    if (!trace)
+    if (!trace || trace->paused)
         return;
     rhm_trace_seat *seat = &trace->seat[thread];
     seat->own = own;
@@ -223,7 +233,7 @@ static void add_share(rhm_trace *trace, const rhm_trace_share *share) {
 }
 
 void rhm_trace_loop_end(rhm_trace *trace) {
-    if (!trace)
+    if (!trace || trace->paused)
         return;
     const int64_t now = rhm_trace_now() - trace->origin;
     const int depth = (trace->depth < RHM_TRACE_DEPTH ? trace->depth : RHM_TRACE_DEPTH) - 1;

@@ -33,6 +33,11 @@ typedef struct rhm_span_work {
 int rhm_trace_begin(const rhm_engine *engine, const char *name, uint32_t level);
 void rhm_trace_end(const rhm_engine *engine, int span, rhm_span_work work);
 
+/* Between these two neither spans nor loops are recorded: the time goes to the innermost open span. They do not nest.
+ */
+void rhm_trace_pause(const rhm_engine *engine);
+void rhm_trace_resume(const rhm_engine *engine);
+
 /* ---- for the engine itself; all but the first accept NULL -------------------------------------------------------- */
 
 typedef struct rhm_trace rhm_trace;

@@ -70,6 +70,7 @@ struct rhm_trace {
     int64_t origin;
     rhm_trace_seat *seat; /* (threads) */
     int64_t loop_begin, loop_cpu_begin;
+    bool paused;
     int depth; /* open spans, which may be more than the frames that there are */
     rhm_trace_frame frame[RHM_TRACE_DEPTH];
     size_t columns;      /* 2 x threads: nanoseconds in loops, and of these on a processor */

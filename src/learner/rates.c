@@ -16,7 +16,10 @@ enum {
     ROWS = 256,      /* different embeddings */
     WORK = 1 << 27,  /* multiply-adds of a timed forward, about */
     REPETITIONS = 3, /* the fastest counts */
+    FEW = 32,        /* patches of a first look, */
 };
+
+static const double SLOW = 0.02; /* seconds after which it has to do: an emulator, where all of it would take minutes */
 
 /* A regression on random patches; everything in it is its own. */
 typedef struct trial {
@@ -126,6 +129,13 @@ rhm_status rhm_rates_measure(rhm_rates *out, const rhm_engine *engine, size_t to
     rhm_status status = fill_layer(&t, tokens, embedding, classes, error);
     if (status == RHM_OK)
         status = fill_patches(&t, count, error);
+    if (status == RHM_OK) {
+        t.patches.count = FEW;
+        status = time_forward(&t, &forward, error);
+        t.patches.count = forward < SLOW ? count : FEW;
+        forward = HUGE_VAL;
+    }
+    const double units = (double)t.patches.count * WIDTH;
     if (status == RHM_OK)
         status = time_forward(&t, &forward, error);
     if (status == RHM_OK)
@@ -135,7 +145,6 @@ rhm_status rhm_rates_measure(rhm_rates *out, const rhm_engine *engine, size_t to
     if (status == RHM_OK)
         status = time_gram(&t, &gram, error);
     clear(&t);
-    const double units = (double)count * WIDTH;
     *out = (rhm_rates){forward / units, pass / units, kept / units, gram / ((double)WIDTH * WIDTH)};
     return status;
 }
