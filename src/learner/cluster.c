@@ -8,7 +8,9 @@
 #include "core/memory.h"
 #include "core/philox.h"
 
-enum { MOST_POINTS = 4096, STARTS = 4, SWAPS = 8, CANDIDATES = 5, MOST_STEPS = 60 };
+enum { MOST_POINTS = 4096, STARTS = 4, SWAPS = 8, CANDIDATES = 5, MOST_STEPS = 60, AGREEMENTS = 2 };
+
+static const double SAME = 1e-9; /* relative: costs of one optimum */
 
 typedef struct grouping {
     size_t count, width, k;
@@ -194,7 +196,8 @@ rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, siz
         for (size_t j = 0; j < width; j++)
             g.point[i * width + j] = (double)points[(count > used ? i * count / used : i) * width + j];
     double cheapest = INFINITY;
-    for (int attempt = 0; attempt < STARTS + (k > 1 ? SWAPS : 0); attempt++) {
+    int agreements = 0; /* an optimum that is found again and again is the one */
+    for (int attempt = 0; attempt < STARTS + (k > 1 ? SWAPS : 0) && agreements < AGREEMENTS; attempt++) {
         if (attempt < STARTS) {
             seed_centres(&g, attempt);
         } else {
@@ -202,6 +205,8 @@ rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, siz
             move_one(&g);
         }
         const double cost = lloyd(&g);
+        const bool same = attempt > 0 && fabs(cost - cheapest) <= SAME * cheapest;
+        agreements = same ? agreements + 1 : cost < cheapest ? 0 : agreements;
         if (cost < cheapest) {
             cheapest = cost;
             memcpy(g.best, g.centre, sizeof(double) * k * width);
