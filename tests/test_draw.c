@@ -2,59 +2,9 @@
  * Drawn counts against all derivations of small grammars, and against counted samples. Chi-square limits are for false
  * alarms of 1e-6 a comparison, some 500 comparisons in all; the seeds are fixed.
  */
-#include "draws.h"
+#include "pair_oracle.h"
 
-#include "derivations.h"
 #include "sampling/law.h"
-
-static uint32_t leaves_of(const rhm_shape *shape, uint32_t level) {
-    return (uint32_t)power(shape->branching, shape->levels - level + 1);
-}
-
-/* ----------------------------------------------------------------------------------------------------- the oracle */
-
-/* Every (leaves of the first level-`level` patch, label) with its probability. */
-typedef struct oracle {
-    const tables *t;
-    uint32_t level, width;
-    rhm_intern pair; /* leaves, then the label */
-    double *probability;
-} oracle;
-
-static void note(void *context, const derivation *d) {
-    oracle *o = context;
-    uint32_t pair[MAX_TOKENS + 1], id;
-    memcpy(pair, d->symbols[o->t->shape.levels], sizeof *pair * o->width);
-    pair[o->width] = d->symbols[0][0];
-    assert_int_equal(rhm_intern_add(&o->pair, pair, &id, NULL, NULL), RHM_OK);
-    o->probability[id] += d->probability;
-}
-
-static oracle make_oracle(const tables *t, uint32_t level) {
-    oracle o = {.t = t, .level = level, .width = leaves_of(&t->shape, level)};
-    assert_int_equal(rhm_intern_init(&o.pair, o.width + 1, 0, NULL), RHM_OK);
-    o.probability = calloc((size_t)derivation_bound(&t->shape) + 1, sizeof *o.probability);
-    assert_non_null(o.probability);
-    visit_derivations(t, note, &o);
-    return o;
-}
-
-static void free_oracle(oracle *o) {
-    rhm_intern_destroy(&o->pair);
-    free(o->probability);
-}
-
-static void expand(const rhm_patches *patches, uint32_t level, size_t id, uint32_t *leaves, size_t width) {
-    const size_t s = patches->branching;
-    const uint32_t *tuple = rhm_intern_tuple(&patches->subtree[level], id);
-    for (size_t t = 0; t < s; t++)
-        if (level == patches->levels) {
-            leaves[t] = tuple[t];
-        } else {
-            assert_true(tuple[t] < patches->subtree[level + 1].count);
-            expand(patches, level + 1, tuple[t], leaves + t * (width / s), width / s);
-        }
-}
 
 /* What must hold of any collection: every subtree once, used, and made of known ones; every cell once, of a known
  * patch, with a count; the sum is the number of samples. */
@@ -89,44 +39,9 @@ static void check_form(const rhm_patches *patches) {
     assert_true(total == patches->samples);
 }
 
-/* Counts in the oracle's order. */
-static size_t *observe(const oracle *o, const rhm_patches *patches) {
-    size_t *observed = calloc(o->pair.count, sizeof *observed);
-    assert_non_null(observed);
-    for (size_t i = 0; i < patches->cell.count; i++) {
-        uint32_t pair[MAX_TOKENS + 1];
-        const uint32_t *cell = rhm_intern_tuple(&patches->cell, i);
-        expand(patches, patches->level, cell[0], pair, o->width);
-        pair[o->width] = cell[1];
-        const uint32_t id = rhm_intern_find(&o->pair, pair);
-        assert_true(id != UINT32_MAX);
-        observed[id] += patches->count[i];
-    }
-    return observed;
-}
-
 static void draw_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
                         uint16_t *labels) {
     rhm_sample_first_patches(context, rhm_stream(RHM_TRAINING, level), level, first, count, leaves, labels, NULL);
-}
-
-static double two_sample_ratio(const size_t *a, const size_t *b, size_t cells) {
-    double sum = 0, degrees = -1, pooled_a = 0, pooled_b = 0;
-    for (size_t i = 0; i < cells; i++) {
-        const double x = (double)a[i], y = (double)b[i];
-        if (x + y < 20) {
-            pooled_a += x;
-            pooled_b += y;
-            continue;
-        }
-        sum += (x - y) * (x - y) / (x + y);
-        degrees++;
-    }
-    if (pooled_a + pooled_b >= 20) {
-        sum += (pooled_a - pooled_b) * (pooled_a - pooled_b) / (pooled_a + pooled_b);
-        degrees++;
-    }
-    return degrees < 1 ? 0 : sum / chi_square_limit(degrees);
 }
 
 /* ------------------------------------------------------------------------------------------------------- the tests */
@@ -380,7 +295,7 @@ static void ranges_of_places_agree(void **state) {
         const rhm_law_draw draw = {SEED, 77, 3};
         rhm_law law;
         rhm_error error = {0};
-        assert_ok(rhm_law_create(&law, grammar, level, &error), &error);
+        assert_ok(rhm_law_create(&law, grammar, level, NULL, &error), &error);
         const size_t places = law.at[level].places;
         uint64_t by_symbol[3 * 5], *whole = calloc(places, sizeof *whole * law.classes);
         uint64_t *range = malloc(sizeof *range * law.classes * places);

@@ -7,7 +7,8 @@
  *     counter  index (low word), index (high word), stream, block
  * Different streams, or different blocks of one index, never share a counter. Stream numbers below 256 belong to the
  * rules of the grammar (the level), then come those of rhm_stream(); other users pick numbers from 2^16 upwards. Bit 31
- * marks the counts drawn in place of the samples of a stream (sampling/law.h).
+ * marks the counts drawn in place of the samples of a stream, bit 30 with it the patches chosen for them
+ * (sampling/law.h).
  */
 #ifndef RHM_CORE_PHILOX_H
 #define RHM_CORE_PHILOX_H

@@ -15,6 +15,14 @@ double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level) {
     return rhm_law_cells(grammar, level);
 }
 
+double rhm_patches_possible(const rhm_grammar *grammar, uint32_t level) {
+    return rhm_law_patches(grammar, level);
+}
+
+double rhm_patches_kept_share(const rhm_patches *patches) {
+    return patches->drawing ? patches->drawing->law.share : 1;
+}
+
 void rhm_drawing_destroy(rhm_drawing *drawing) {
     if (!drawing)
         return;
@@ -39,12 +47,13 @@ static rhm_status account_for(rhm_patches *patches, const rhm_engine *engine, do
 }
 
 static rhm_status fill_drawing(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar,
-                               rhm_error *error) {
+                               uint64_t seed, uint32_t stream, rhm_error *error) {
     rhm_drawing *d = patches->drawing;
     rhm_law *law = &d->law;
     law->grammar = grammar;
-    RHM_TRY(account_for(patches, engine, rhm_law_nbytes(grammar, patches->level), error));
-    RHM_TRY(rhm_law_create(law, grammar, patches->level, error));
+    const rhm_law_choice some = {patches->thinned, seed, stream}, *choice = patches->thinned ? &some : NULL;
+    RHM_TRY(account_for(patches, engine, rhm_law_nbytes(grammar, patches->level, choice), error));
+    RHM_TRY(rhm_law_create(law, grammar, patches->level, choice, error));
     d->chunk_places = CHUNK_CELLS / law->classes < FEWEST_PLACES ? FEWEST_PLACES : CHUNK_CELLS / law->classes;
     d->chunks = (law->at[law->level].places + d->chunk_places - 1) / d->chunk_places;
     double nbytes = (double)(d->chunks * (sizeof *d->first_cell + sizeof *d->chunk + sizeof *d->done));
@@ -62,10 +71,10 @@ static rhm_status fill_drawing(rhm_patches *patches, const rhm_engine *engine, c
 }
 
 static rhm_status make_drawing(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar,
-                               rhm_error *error) {
+                               uint64_t seed, uint32_t stream, rhm_error *error) {
     if (!(patches->drawing = RHM_NEW(rhm_drawing, 1, 1, 1, "law of a level", error)))
         return RHM_NO_MEMORY;
-    const rhm_status status = fill_drawing(patches, engine, grammar, error);
+    const rhm_status status = fill_drawing(patches, engine, grammar, seed, stream, error);
     if (status != RHM_OK) {
         rhm_drawing_destroy(patches->drawing);
         patches->drawing = NULL;
@@ -134,6 +143,8 @@ static rhm_status refuse(const rhm_patches *patches, const rhm_grammar *grammar,
             error, RHM_INVALID,
             "counts of %u levels, branching %u and %u labels cannot be drawn from a grammar with %u, %u, %u",
             patches->levels, patches->branching, patches->classes, shape->levels, shape->branching, shape->vocab[0]);
+    if (patches->thinned && patches->level == patches->levels)
+        return rhm_fail(error, RHM_INVALID, "level %u is the lowest: its counts are never thinned", patches->level);
     if (patches->raw)
         return rhm_fail(error, RHM_INVALID, "level %u keeps raw samples: only counts of distinct patches can be drawn",
                         patches->level);
@@ -164,7 +175,7 @@ rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, cons
     if (count == 0)
         return RHM_OK;
     if (!patches->drawing)
-        RHM_TRY(make_drawing(patches, engine, grammar, error));
+        RHM_TRY(make_drawing(patches, engine, grammar, seed, stream, error));
     const rhm_drawing *d = patches->drawing;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const size_t threads = (size_t)rhm_engine_threads(engine), reserved_nbytes = most_nbytes(patches, count);

@@ -37,6 +37,11 @@ typedef struct rhm_patches {
      * it came before or not. The regression is the same, only larger. Ids count up with the samples. */
     bool raw;
 
+    /* The caller may set this before the first count is drawn: counts are drawn for about so many patches, chosen at
+     * random before labels are seen (sampling/law.h), as if of all samples only those with one of them were kept. Then
+     * `samples` counts the kept ones. 0: all patches. */
+    size_t thinned;
+
     struct rhm_drawing *drawing; /* where counts are drawn (draw.h), else NULL */
 
     const rhm_engine *engine; /* whose memory limit counts what this collection takes; NULL before the first sample */
@@ -77,12 +82,19 @@ double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level);
  */
 #define RHM_AFFORDABLE_CELLS 0x1p24
 
+/* First patches of `level` that can occur; infinite as above. */
+double rhm_patches_possible(const rhm_grammar *grammar, uint32_t level);
+
+/* Of all samples, those that a collection with thinned counts keeps; 1 for others and before the first draw. */
+double rhm_patches_kept_share(const rhm_patches *patches);
+
 /*
- * Add `count` further samples of a grammar without drawing them: how often each (first patch, label) pair occurs among
- * them is drawn directly, with exactly the law of counting samples. The samples of all calls are independent if
- * `round` differs; so are those of other streams, and those that rhm_patches_add counts of any stream. Results do not
- * depend on threads. `samples` may reach 2^53; `round` is below 2^16. The grammar must live as long as the collection,
- * and be the same in all calls; a collection cannot have both drawn counts and counted samples.
+ * Add `count` further samples of a grammar, kept ones where counts are thinned, without drawing them: how often each
+ * (first patch, label) pair occurs among them is drawn directly, with exactly the law of counting samples. The samples
+ * of all calls are independent if `round` differs; so are those of other streams, and those that rhm_patches_add counts
+ * of any stream. Results do not depend on threads. `samples` may reach 2^53; `round` is below 2^16. The grammar must
+ * live as long as the collection, and be the same in all calls, as seed and stream where counts are thinned; a
+ * collection cannot have both drawn counts and counted samples.
  *
  * Ids follow the order of the rules (sampling/law.h) among patches that first occur in the same call. After RHM_INVALID
  * and RHM_INTERRUPTED the collection is what it was; after any other failure it can only be destroyed.

@@ -4,145 +4,84 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/intern.h"
 #include "core/memory.h"
-
-/* What can occur, before anything is laid out. Arrays are (symbols of the widest level). */
-typedef struct survey {
-    double *reached;                         /* probability of a label and each level-(level-1) symbol */
-    double *next;                            /* scratch */
-    bool *possible[RHM_MAX_LEVELS + 1];      /* symbols of level - 1 and below that occur under a first patch */
-    double *derivations[RHM_MAX_LEVELS + 2]; /* [j]: of the level-j patches of each level-(j-1) symbol; 1 at L + 1 */
-    double cells;
-} survey;
-
-static void survey_clear(survey *s) {
-    rhm_free(s->reached);
-    rhm_free(s->next);
-    for (uint32_t j = 0; j <= RHM_MAX_LEVELS + 1; j++) {
-        rhm_free(s->derivations[j]);
-        if (j <= RHM_MAX_LEVELS)
-            rhm_free(s->possible[j]);
-    }
-}
-
-/* P[label, first level-(level-1) symbol] for one label. */
-static void reach(const rhm_grammar *grammar, uint32_t level, size_t label, double *reached, double *next) {
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    memset(reached, 0, sizeof *reached * shape->vocab[0]);
-    reached[label] = rhm_grammar_label_probability(grammar)[label];
-    for (uint32_t j = 1; j < level; j++) {
-        const uint32_t *patches = rhm_grammar_patches(grammar, j);
-        const double *probability = rhm_grammar_probability(grammar, j);
-        memset(next, 0, sizeof *next * shape->vocab[j]);
-        for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
-            next[patches[row * shape->branching]] += reached[row / shape->rules[j]] * probability[row];
-        memcpy(reached, next, sizeof *reached * shape->vocab[j]);
-    }
-}
-
-/* What the levels up to L + 1 need is allocated, and no level is above L:
- * NOLINTBEGIN(clang-analyzer-core.NullDereference)
- */
-
-static void mark_children(const rhm_grammar *grammar, uint32_t j, const bool *parent, bool *child) {
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const uint32_t *patches = rhm_grammar_patches(grammar, j);
-    for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
-        for (uint32_t t = 0;
-             parent[row / shape->rules[j]] && rhm_grammar_probability(grammar, j)[row] > 0 && t < shape->branching; t++)
-            child[patches[row * shape->branching + t]] = true;
-}
-
-/* Derivations of a rule, 0 for an absent one. */
-static double derivations_of(const rhm_grammar *grammar, uint32_t j, size_t row, const double *below) {
-    const uint32_t s = rhm_grammar_shape(grammar)->branching;
-    double product = rhm_grammar_probability(grammar, j)[row] > 0 ? 1 : 0;
-    for (uint32_t t = 0; t < s && product > 0; t++)
-        product *= below[rhm_grammar_patches(grammar, j)[row * s + t]];
-    return product;
-}
-
-static rhm_status survey_make(survey *out, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
-    static const char what[] = "derivations of a grammar";
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    size_t widest = 0;
-    for (uint32_t j = 0; j <= shape->levels; j++)
-        widest = shape->vocab[j] > widest ? shape->vocab[j] : widest;
-    *out = (survey){0};
-    if (!(out->reached = RHM_NEW(double, widest, 1, 1, what, error)) ||
-        !(out->next = RHM_NEW(double, widest, 1, 1, what, error)))
-        goto fail;
-    for (uint32_t j = level; j <= shape->levels + 1; j++)
-        if (!(out->possible[j - 1] = RHM_NEW(bool, widest, 1, 1, what, error)) ||
-            !(out->derivations[j] = RHM_NEW(double, widest, 1, 1, what, error)))
-            goto fail;
-
-    const size_t symbols = shape->vocab[level - 1];
-    for (size_t label = 0; label < shape->vocab[0]; label++) {
-        reach(grammar, level, label, out->reached, out->next);
-        for (size_t symbol = 0; symbol < symbols; symbol++)
-            out->possible[level - 1][symbol] |= out->reached[symbol] > 0;
-    }
-    for (uint32_t j = level; j <= shape->levels; j++)
-        mark_children(grammar, j, out->possible[j - 1], out->possible[j]);
-    for (size_t token = 0; token < shape->vocab[shape->levels]; token++)
-        out->derivations[shape->levels + 1][token] = 1;
-    for (uint32_t j = shape->levels; j >= level; j--)
-        for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
-            if (out->possible[j - 1][row / shape->rules[j]])
-                out->derivations[j][row / shape->rules[j]] += derivations_of(grammar, j, row, out->derivations[j + 1]);
-    for (size_t label = 0; label < shape->vocab[0]; label++) {
-        reach(grammar, level, label, out->reached, out->next);
-        for (size_t symbol = 0; symbol < symbols; symbol++)
-            out->cells += out->reached[symbol] > 0 ? out->derivations[level][symbol] : 0;
-    }
-    return RHM_OK;
-fail:
-    survey_clear(out);
-    return RHM_NO_MEMORY;
-}
-
-static double places_of(const survey *s, const rhm_shape *shape, uint32_t j) {
-    double places = 0;
-    for (size_t symbol = 0; symbol < shape->vocab[j - 1]; symbol++)
-        places += s->derivations[j][symbol];
-    return places;
-}
-
-/* NOLINTEND(clang-analyzer-core.NullDereference) */
+#include "core/philox.h"
+#include "sampling/law_survey.h"
 
 double rhm_law_cells(const rhm_grammar *grammar, uint32_t level) {
-    survey s;
-    if (survey_make(&s, grammar, level, NULL) != RHM_OK)
+    rhm_survey s;
+    if (rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
         return HUGE_VAL;
-    survey_clear(&s);
+    rhm_survey_clear(&s);
     return s.cells;
 }
 
-double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level) {
+double rhm_law_patches(const rhm_grammar *grammar, uint32_t level) {
+    rhm_survey s;
+    if (rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
+        return HUGE_VAL;
+    const double patches = rhm_survey_places(&s, rhm_grammar_shape(grammar), level);
+    rhm_survey_clear(&s);
+    return patches;
+}
+
+/* Derivations of a rule that get places. */
+static double own_places(const rhm_survey *s, const rhm_grammar *grammar, uint32_t j, size_t row, size_t most) {
+    const bool occurs = s->possible[j - 1][row / rhm_grammar_shape(grammar)->rules[j]];
+    const double all = occurs ? rhm_survey_derivations(grammar, j, row, s->derivations[j + 1]) : 0;
+    return most ? fmin(all, (double)most) : all;
+}
+
+/* Places of a rule at most, 0 for all of its derivations. */
+static size_t most_places(const rhm_survey *s, const rhm_grammar *grammar, uint32_t level,
+                          const rhm_law_choice *choice) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    survey s;
-    if (survey_make(&s, grammar, level, NULL) != RHM_OK)
+    size_t rules = 0;
+    for (size_t row = 0; choice && row < (size_t)shape->vocab[level - 1] * shape->rules[level]; row++)
+        rules += own_places(s, grammar, level, row, 0) > 0;
+    return !choice ? 0 : rules == 0 || choice->patches < rules ? 1 : choice->patches / rules;
+}
+
+static double all_places(const rhm_survey *s, const rhm_grammar *grammar, uint32_t j, size_t most) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    double places = 0;
+    for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
+        places += own_places(s, grammar, j, row, most);
+    return places;
+}
+
+double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_survey s;
+    if (rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
         return HUGE_VAL;
     double coins = (double)shape->vocab[0] * (1.0 + shape->vocab[level - 1]);
     coins += (double)shape->vocab[level - 1] * shape->rules[level];
     double words = 0;
+    const size_t most = most_places(&s, grammar, level, choice);
     for (uint32_t j = level; j <= shape->levels; j++)
-        words += places_of(&s, shape, j) <= RHM_MOST_PLACES ? (double)shape->vocab[j - 1] * (1.0 + shape->rules[j]) + 2
-                                                            : HUGE_VAL;
-    if (level < shape->levels)
-        coins += places_of(&s, shape, level + 1);
-    survey_clear(&s);
+        words += all_places(&s, grammar, j, j == level ? most : 0) <= RHM_MOST_PLACES
+                     ? (double)shape->vocab[j - 1] * (1.0 + shape->rules[j]) + 2
+                     : HUGE_VAL;
+    if (choice) {
+        const double places = all_places(&s, grammar, level, most);
+        words += places * shape->branching;
+        coins += places;
+    } else if (level < shape->levels) {
+        coins += rhm_survey_places(&s, shape, level + 1);
+    }
+    rhm_survey_clear(&s);
     return (double)sizeof(rhm_coin) * coins + (double)sizeof(uint32_t) * words;
 }
 
 /* ----------------------------------------------------------------------------------------------------- the layout */
 
-static rhm_status lay_out(rhm_law_level *at, const rhm_grammar *grammar, uint32_t j, const survey *s,
+static rhm_status lay_out(rhm_law_level *at, const rhm_grammar *grammar, uint32_t j, const rhm_survey *s, size_t most,
                           rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const size_t symbols = shape->vocab[j - 1], rules = shape->rules[j];
-    const double places = places_of(s, shape, j);
+    const double places = all_places(s, grammar, j, most);
     if (!(places <= RHM_MOST_PLACES))
         return rhm_fail(
             error, RHM_NO_MEMORY,
@@ -153,10 +92,8 @@ static rhm_status lay_out(rhm_law_level *at, const rhm_grammar *grammar, uint32_
     if (!(at->of_symbol = RHM_NEW(uint32_t, symbols + 1, 1, 1, "places of a level", error)) ||
         !(at->of_rule = RHM_NEW(uint32_t, symbols * rules + 1, 1, 1, "places of a level", error)))
         return RHM_NO_MEMORY;
-    for (size_t row = 0; row < symbols * rules; row++) {
-        const double own = s->possible[j - 1][row / rules] ? derivations_of(grammar, j, row, s->derivations[j + 1]) : 0;
-        at->of_rule[row + 1] = at->of_rule[row] + (uint32_t)own;
-    }
+    for (size_t row = 0; row < symbols * rules; row++)
+        at->of_rule[row + 1] = at->of_rule[row] + (uint32_t)own_places(s, grammar, j, row, most);
     for (size_t symbol = 0; symbol <= symbols; symbol++)
         at->of_symbol[symbol] = at->of_rule[symbol * rules];
     return RHM_OK;
@@ -168,6 +105,10 @@ void rhm_law_children(const rhm_law *law, uint32_t j, size_t rule, size_t place,
         memcpy(children, symbols, sizeof *children * law->branching);
         return;
     }
+    if (j == law->level && law->chosen) {
+        memcpy(children, law->chosen + place * law->branching, sizeof *children * law->branching);
+        return;
+    }
     const uint32_t *of_symbol = law->at[j + 1].of_symbol;
     uint32_t rest = (uint32_t)place - law->at[j].of_rule[rule];
     for (uint32_t t = law->branching; t-- > 0;) {
@@ -175,6 +116,41 @@ void rhm_law_children(const rhm_law *law, uint32_t j, size_t rule, size_t place,
         children[t] = of_symbol[symbols[t]] + rest % derivations;
         rest /= derivations;
     }
+}
+
+/* Derivations of a rule are all as likely to be chosen; one that comes again is tossed anew. */
+static rhm_status choose_of_rule(rhm_law *law, size_t rule, rhm_random *random, rhm_intern *known, rhm_error *error) {
+    const uint32_t *of_rule = law->at[law->level].of_rule, *of_symbol = law->at[law->level + 1].of_symbol;
+    const uint32_t *symbols = rhm_grammar_patches(law->grammar, law->level) + rule * law->branching;
+    const size_t places = of_rule[rule + 1] - of_rule[rule];
+    rhm_intern_clear(known);
+    while (known->count < places) {
+        uint32_t children[RHM_MAX_BRANCHING], id;
+        for (uint32_t t = 0; t < law->branching; t++)
+            children[t] =
+                of_symbol[symbols[t]] + rhm_random_below(random, of_symbol[symbols[t] + 1] - of_symbol[symbols[t]]);
+        RHM_TRY(rhm_intern_add(known, children, &id, NULL, error));
+    }
+    if (places > 0) /* else there may be no memory, which memcpy must not see even for 0 bytes */
+        memcpy(law->chosen + of_rule[rule] * (size_t)law->branching, known->tuples,
+               sizeof *law->chosen * places * law->branching);
+    return RHM_OK;
+}
+
+static rhm_status choose(rhm_law *law, const rhm_law_choice *choice, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(law->grammar);
+    rhm_random random = {.seed = choice->seed, .stream = choice->stream | RHM_DRAW_STREAM | RHM_CHOICE_STREAM};
+    rhm_intern known;
+    if (!(law->chosen =
+              RHM_NEW(uint32_t, law->at[law->level].places, law->branching, 1, "patches of a thinned law", error)))
+        return RHM_NO_MEMORY;
+    RHM_TRY(rhm_intern_init(&known, law->branching, 0, error));
+    rhm_status status = RHM_OK;
+    for (size_t rule = 0; rule < (size_t)shape->vocab[law->level - 1] * shape->rules[law->level] && status == RHM_OK;
+         rule++)
+        status = choose_of_rule(law, rule, &random, &known, error);
+    rhm_intern_destroy(&known);
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------------------------ the coins */
@@ -204,7 +180,27 @@ static void weigh(const rhm_law *law, uint32_t j, const double *below, double *w
         }
 }
 
-static rhm_status toss_children(rhm_law *law, rhm_error *error) {
+/* Those of the chosen derivations given their rule; kept, (rules), receives the probability that one of them occurs. */
+static rhm_status toss_chosen(rhm_law *law, const double *below, double *kept, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(law->grammar);
+    const rhm_law_level *at = &law->at[law->level];
+    double *weight = RHM_NEW(double, at->places, 1, 1, "probabilities of derivations", error);
+    if (!weight || !(law->child = RHM_NEW(rhm_coin, at->places, 1, 1, "probabilities of derivations", error))) {
+        rhm_free(weight);
+        return RHM_NO_MEMORY;
+    }
+    for (size_t place = 0; place < at->places; place++) {
+        weight[place] = 1;
+        for (uint32_t t = 0; t < law->branching; t++)
+            weight[place] *= below[law->chosen[place * law->branching + t]];
+    }
+    for (size_t rule = 0; rule < (size_t)shape->vocab[law->level - 1] * shape->rules[law->level]; rule++)
+        kept[rule] = fill_coins(law->child, weight, at->of_rule[rule], at->of_rule[rule + 1]);
+    rhm_free(weight);
+    return RHM_OK;
+}
+
+static rhm_status toss_children(rhm_law *law, double *kept, rhm_error *error) {
     double *below = NULL, *weight = NULL;
     const uint32_t *of_symbol = law->at[law->level + 1].of_symbol;
     const size_t symbols = rhm_grammar_shape(law->grammar)->vocab[law->level];
@@ -215,6 +211,10 @@ static rhm_status toss_children(rhm_law *law, rhm_error *error) {
         if (!(weight = RHM_NEW(double, law->at[j].places, 1, 1, "probabilities of derivations", error)))
             goto done;
         weigh(law, j, below, weight);
+    }
+    if (law->chosen) {
+        status = toss_chosen(law, weight, kept, error);
+        goto done;
     }
     if (!(law->child = RHM_NEW(rhm_coin, law->at[law->level + 1].places, 1, 1, "probabilities of derivations", error)))
         goto done;
@@ -227,41 +227,94 @@ done:
     return status;
 }
 
-static rhm_status toss(rhm_law *law, survey *s, rhm_error *error) {
+/* Weights become those of kept samples: `rule` (rules) on entry what is kept of a rule's samples, `label` (V_0) of the
+ * labels. `symbol`, (symbols), receives what is kept of a symbol's. */
+static void weigh_kept(const rhm_law *law, rhm_survey *s, double *rule, double *symbol, double *label) {
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     const size_t symbols = shape->vocab[law->level - 1], rules = shape->rules[law->level];
-    if (!(law->label = RHM_NEW(rhm_coin, law->classes, 1, 1, "probabilities of labels", error)) ||
-        !(law->symbol = RHM_NEW(rhm_coin, law->classes, symbols, 1, "probabilities of first symbols", error)) ||
-        !(law->rule = RHM_NEW(rhm_coin, symbols, rules, 1, "probabilities of rules", error)))
-        return RHM_NO_MEMORY;
-    fill_coins(law->label, rhm_grammar_label_probability(law->grammar), 0, law->classes);
-    for (size_t label = 0; label < law->classes; label++) {
-        reach(law->grammar, law->level, label, s->reached, s->next);
-        fill_coins(law->symbol + label * symbols, s->reached, 0, symbols);
+    for (size_t row = 0; row < symbols * rules; row++) {
+        rule[row] *= rhm_grammar_probability(law->grammar, law->level)[row];
+        symbol[row / rules] += rule[row];
     }
-    for (size_t symbol = 0; symbol < symbols; symbol++)
-        fill_coins(law->rule, rhm_grammar_probability(law->grammar, law->level), symbol * rules, (symbol + 1) * rules);
-    return law->level < law->levels ? toss_children(law, error) : RHM_OK;
+    for (size_t c = 0; c < law->classes; c++) {
+        rhm_survey_reach(s, law->grammar, law->level, c);
+        for (size_t v = 0; v < symbols; v++)
+            label[c] += s->reached[v] * symbol[v];
+    }
 }
 
-rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+static rhm_status toss(rhm_law *law, rhm_survey *s, rhm_error *error) {
+    static const char what[] = "probabilities of kept samples";
+    const rhm_shape *shape = rhm_grammar_shape(law->grammar);
+    const size_t symbols = shape->vocab[law->level - 1], rules = shape->rules[law->level];
+    double *rule = NULL, *symbol = NULL, *label = NULL;
+    rhm_status status = RHM_NO_MEMORY;
+    if (!(law->label = RHM_NEW(rhm_coin, law->classes, 1, 1, "probabilities of labels", error)) ||
+        !(law->symbol = RHM_NEW(rhm_coin, law->classes, symbols, 1, "probabilities of first symbols", error)) ||
+        !(law->rule = RHM_NEW(rhm_coin, symbols, rules, 1, "probabilities of rules", error)) ||
+        (law->chosen && (!(rule = RHM_NEW(double, symbols, rules, 1, what, error)) ||
+                         !(symbol = RHM_NEW(double, symbols, 1, 1, what, error)) ||
+                         !(label = RHM_NEW(double, law->classes, 1, 1, what, error)))) ||
+        (law->level < law->levels && (status = toss_children(law, rule, error)) != RHM_OK))
+        goto done;
+    if (law->chosen)
+        weigh_kept(law, s, rule, symbol, label);
+    const double share =
+        fill_coins(law->label, label ? label : rhm_grammar_label_probability(law->grammar), 0, law->classes);
+    law->share = law->chosen ? share : 1;
+    for (size_t c = 0; c < law->classes; c++) {
+        rhm_survey_reach(s, law->grammar, law->level, c);
+        for (size_t v = 0; v < symbols && symbol; v++)
+            s->reached[v] *= symbol[v];
+        fill_coins(law->symbol + c * symbols, s->reached, 0, symbols);
+    }
+    for (size_t v = 0; v < symbols; v++)
+        fill_coins(law->rule, rule ? rule : rhm_grammar_probability(law->grammar, law->level), v * rules,
+                   (v + 1) * rules);
+    status = RHM_OK;
+done:
+    rhm_free(rule);
+    rhm_free(symbol);
+    rhm_free(label);
+    return status;
+}
+
+/* Pairs with a label of what has places. */
+static double cells_of(const rhm_law *law, rhm_survey *s) {
+    const uint32_t *of_symbol = law->at[law->level].of_symbol;
+    double cells = 0;
+    for (size_t label = 0; label < law->classes; label++) {
+        rhm_survey_reach(s, law->grammar, law->level, label);
+        for (size_t v = 0; v < rhm_grammar_shape(law->grammar)->vocab[law->level - 1]; v++)
+            cells += s->reached[v] > 0 ? of_symbol[v + 1] - of_symbol[v] : 0;
+    }
+    return cells;
+}
+
+rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
+                          rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    survey s;
-    RHM_TRY(survey_make(&s, grammar, level, error));
+    rhm_survey s;
+    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
     *out = (rhm_law){
         .grammar = grammar,
         .level = level,
         .levels = shape->levels,
         .branching = shape->branching,
         .classes = shape->vocab[0],
-        .cells = s.cells,
+        .share = 1,
     };
+    const size_t most = most_places(&s, grammar, level, choice);
     rhm_status status = RHM_OK;
     for (uint32_t j = level; j <= shape->levels && status == RHM_OK; j++)
-        status = lay_out(&out->at[j], grammar, j, &s, error);
+        status = lay_out(&out->at[j], grammar, j, &s, j == level ? most : 0, error);
+    if (status == RHM_OK && choice)
+        status = choose(out, choice, error);
     if (status == RHM_OK)
         status = toss(out, &s, error);
-    survey_clear(&s);
+    if (status == RHM_OK)
+        out->cells = cells_of(out, &s);
+    rhm_survey_clear(&s);
     if (status != RHM_OK)
         rhm_law_destroy(out);
     return status;
@@ -276,5 +329,6 @@ void rhm_law_destroy(rhm_law *law) {
     rhm_free(law->symbol);
     rhm_free(law->rule);
     rhm_free(law->child);
+    rhm_free(law->chosen);
     *law = (rhm_law){0};
 }

@@ -14,6 +14,11 @@
  * it takes its randomness from
  *     index 2^48 round + V_0 boundary + label (splits of labels themselves: boundary 0, label of the upper half)
  * of the stream with RHM_DRAW_STREAM added. Any range of places can therefore be drawn by itself, in any order.
+ *
+ * Where a level has too many patches for that, its law can be thinned: of all samples only those are kept whose first
+ * patch is one of some that are chosen beforehand, at random and without a look at labels. Places then number the
+ * chosen derivations, symbols and rules as before, in the order in which they were chosen; all probabilities are
+ * conditional on being kept; and N counts the kept samples. The law is that of drawing samples until N are kept.
  */
 #ifndef RHM_SAMPLING_LAW_H
 #define RHM_SAMPLING_LAW_H
@@ -26,6 +31,9 @@
 
 /* Streams of samples are below 2^31, so counts that are drawn share no randomness with samples that are counted. */
 #define RHM_DRAW_STREAM UINT32_C(0x80000000)
+
+/* Added to these streams where patches are chosen. */
+#define RHM_CHOICE_STREAM UINT32_C(0x40000000)
 
 enum {
     RHM_MOST_ROUNDS = 1 << 16,   /* numbers of a round */
@@ -46,19 +54,34 @@ typedef struct rhm_law {
     rhm_coin *label;                      /* (V_0): entry i is for the split below label i; likewise the others */
     rhm_coin *symbol;                     /* (V_0, V_{level-1}): given the label */
     rhm_coin *rule;                       /* (V_{level-1}, m_level): given the symbol */
-    rhm_coin *child; /* (places of level + 1): derivations given the level-`level` symbol; NULL at level L */
-    double cells;    /* (first patch, label) pairs of positive probability */
+    rhm_coin *child;  /* (places of level + 1): derivations given the level-`level` symbol; NULL at level L. Thinned:
+                         (places of level), given the rule */
+    uint32_t *chosen; /* (places, s): children of the chosen patches; NULL unless thinned */
+    double cells;     /* (first patch, label) pairs of positive probability */
+    double share;     /* of all samples that are kept: 1 unless thinned */
 } rhm_law;
+
+/* Which patches to choose: about `patches` in all, equally many of each rule; a rule with fewer gives all. */
+typedef struct rhm_law_choice {
+    size_t patches;
+    uint64_t seed;
+    uint32_t stream; /* that of the samples */
+} rhm_law_choice;
 
 /* Pairs of a first patch of `level` and a label of positive probability. Infinite where they overflow a double or no
  * memory can be had to count them. */
 double rhm_law_cells(const rhm_grammar *grammar, uint32_t level);
 
-/* Bytes that rhm_law_create will take; infinite where it will refuse, or as above. */
-double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level);
+/* First patches of `level` that have a positive probability; infinite as above. */
+double rhm_law_patches(const rhm_grammar *grammar, uint32_t level);
 
-/* Borrows the grammar. RHM_NO_MEMORY where a level has more than RHM_MOST_PLACES patches. */
-rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
+/* Bytes that rhm_law_create will take; infinite where it will refuse, or as above. */
+double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice);
+
+/* Borrows the grammar. `choice` thins the law of a level below L; NULL: all patches. RHM_NO_MEMORY where a level has
+ * more than RHM_MOST_PLACES patches, chosen ones or, below `level`, all. */
+rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
+                          rhm_error *error);
 void rhm_law_destroy(rhm_law *law); /* accepts a zeroed one */
 
 /* The children of the level-j patch at `place`, which is of rule `rule` (counted through all symbols): places of level

@@ -94,9 +94,26 @@ static void split_child(const splitting *s, const child *children, uint32_t t, s
     }
 }
 
+static void split_chosen(const splitting *s, size_t begin, size_t end, uint64_t n) {
+    if (n == 0 || outside(s, begin, end))
+        return;
+    if (end - begin == 1) {
+        s->counts[(begin - s->begin) * s->law->classes + s->label] = n;
+        return;
+    }
+    const size_t mid = middle(begin, end);
+    const uint64_t lower = below(s, &s->law->child[mid], n, mid);
+    split_chosen(s, begin, mid, lower);
+    split_chosen(s, mid, end, n - lower);
+}
+
 static void split_rule(const splitting *s, size_t rule, uint64_t n) {
     const rhm_law *law = s->law;
     const size_t place = law->at[law->level].of_rule[rule];
+    if (law->chosen) {
+        split_chosen(s, place, law->at[law->level].of_rule[rule + 1], n);
+        return;
+    }
     if (law->level == law->levels) {
         s->counts[(place - s->begin) * law->classes + s->label] = n;
         return;
