@@ -103,6 +103,7 @@ def test_report_has_every_key(here):
         for key in ("cluster_separation", "cluster_radius", "synonym_accuracy", "separation", "radius"):
             assert 0 <= level[key] < 3, key
         assert level["solver"] == "cg" and level["clamped"] >= 0
+        assert level["kept_share"] == 1
         assert level["route"] in ("passes", "gram")
         assert set(level["seconds"]) >= {"sample", "embed", "bandwidth", "solve", "total"}
         assert level["gflops"] > 0 and "fraction_of_peak" in level
@@ -323,7 +324,7 @@ def test_plan_prints_theorem_and_practice(here):
     possible = [level["possible_patches"] for level in plan["practice"]["levels"]]
     assert possible == [32, 512, 131072]
     for predicted, actual in zip(plan["practice"]["levels"], report["levels"]):
-        assert predicted["draw"] == actual["draw"]
+        assert predicted["draw"] == actual["draw"] and predicted["kept_share"] == actual["kept_share"] == 1
         assert 1 / 8 < predicted["distinct_patches"] / actual["distinct_patches"] < 8
         assert all(seconds > 0 for name, seconds in predicted["seconds"].items() if name != "embed")
     assert plan["practice"]["seconds"] > 0 and plan["practice"]["memory_bytes"] > 2 ** 20

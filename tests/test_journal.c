@@ -189,7 +189,7 @@ static void set_up(bench *b) {
             (rhm_grammar_source){b->grammar, SEED, b->sampler, rhm_stream(i ? RHM_VALIDATION : RHM_TRAINING, 2)};
         stream[i] = (rhm_stream_of_samples){rhm_draw_from_grammar, &b->source[i], UINT64_MAX, NULL};
     }
-    assert_ok(rhm_stage_init(&b->stage, b->engine, &b->task, &b->options, NULL, 2, stream[0], stream[1], &error),
+    assert_ok(rhm_stage_init(&b->stage, b->engine, &b->task, &b->options, NULL, 2, 0, stream[0], stream[1], &error),
               &error);
 }
 

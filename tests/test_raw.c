@@ -100,7 +100,7 @@ static rhm_fit fit_level(const rhm_engine *engine, const rhm_grammar *grammar, c
     rhm_stage stage;
     rhm_fit fit;
     rhm_error error = {0};
-    assert_ok(rhm_stage_init(&stage, engine, &task, &options, ready, level,
+    assert_ok(rhm_stage_init(&stage, engine, &task, &options, ready, level, 0,
                              (rhm_stream_of_samples){rhm_draw_from_grammar, &training, UINT64_MAX, NULL},
                              (rhm_stream_of_samples){rhm_draw_from_grammar, &validation, UINT64_MAX, NULL}, &error),
               &error);

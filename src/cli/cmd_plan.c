@@ -60,12 +60,16 @@ static void print_practice(const planning *p) {
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_forecast s = p->practice.stage[level];
         printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f%s\n", level,
-               s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.first_samples, s.wanted_samples, s.samples,
-               s.possible, s.distinct, s.width, s.fits, rhm_route_name(s.route), rhm_route_name(s.ridge_route),
-               s.nbytes / 0x1p20, rhm_prediction_stage_seconds(&p->practice, level),
-               s.capped ? "  fewer than wanted" : "");
+               s.draw != RHM_DRAW_COUNTS ? "samples"
+               : s.kept_share < 1        ? "thinned"
+                                         : "counts",
+               s.first_samples, s.wanted_samples, s.samples, s.possible, s.distinct, s.width, s.fits,
+               rhm_route_name(s.route), rhm_route_name(s.ridge_route), s.nbytes / 0x1p20,
+               rhm_prediction_stage_seconds(&p->practice, level), s.capped ? "  fewer than wanted" : "");
     }
     printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n"
+           "  thinned: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
+           "--help)\n"
            "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
            "passes\n"
            "  over the patches, or by forming it once (gram)\n",
@@ -108,9 +112,10 @@ static json_t *describe_practice(const planning *p) {
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_forecast s = p->practice.stage[level];
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}}",
+        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}}",
                                                 "level", (int)level,
                                                 "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
+                                                "kept_share", rhm_json_number(s.kept_share),
                                                 "first_samples", rhm_json_number(s.first_samples),
                                                 "wanted_samples", rhm_json_number(s.wanted_samples),
                                                 "samples", rhm_json_number(s.samples),

@@ -167,11 +167,12 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                               "raw", rhm_json_number((double)level->samples / level->total_seconds),
                               "distinct", rhm_json_number((double)level->distinct_patches / level->total_seconds));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
                      " s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                      "samples", rhm_json_unsigned(level->samples),
+                     "kept_share", rhm_json_number(level->kept_share),
                      "validation_samples", rhm_json_unsigned(level->validation_samples),
                      "distinct_patches", rhm_json_unsigned(level->distinct_patches),
                      "width", (int)level->width,

@@ -38,6 +38,11 @@ void rhm_table_levels(FILE *stream, const rhm_train_report *report, const rhm_an
                     level, *one->limit ? "; " : "", one->limit);
         else if (*one->limit)
             fprintf(stream, "note: level %u: %s\n", level, one->limit);
+        if (one->kept_share < 1)
+            fprintf(stream,
+                    "note: level %u: of %.3g samples those are kept whose first patch is one of %" PRIu64
+                    " that were chosen at random\n",
+                    level, (double)one->samples / one->kept_share, one->distinct_patches);
         if (one->clamped)
             fprintf(stream,
                     "note: level %u: %" PRIu64 " outputs summed to less than %g and were normalised by that floor\n",

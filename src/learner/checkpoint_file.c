@@ -19,6 +19,7 @@ static const rhm_field report_columns[] = {
     {"level", RHM_FIELD_U32, ROW(level), 0},
     {"draw", RHM_FIELD_U32, ROW(draw), 0},
     {"samples", RHM_FIELD_U64, ROW(samples), 0},
+    {"kept_share", RHM_FIELD_F64, ROW(kept_share), 0},
     {"validation_samples", RHM_FIELD_U64, ROW(validation_samples), 0},
     {"distinct_patches", RHM_FIELD_U64, ROW(distinct_patches), 0},
     {"width", RHM_FIELD_U32, ROW(width), 0},
@@ -53,7 +54,7 @@ static const rhm_fields report_fields = {report_columns, sizeof report_columns /
                                          sizeof(rhm_level_report)};
 
 /* A member of a row without a column above would be lost by an interruption; `limit` is an attribute. */
-_Static_assert(sizeof(rhm_level_report) == 400, "rhm_level_report has changed: so must its columns in checkpoints");
+_Static_assert(sizeof(rhm_level_report) == 408, "rhm_level_report has changed: so must its columns in checkpoints");
 
 static const rhm_field stage_columns[] = {
     {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), 0},

@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "learner/coarse.h"
 #include "learner/design.h"
+#include "learner/draw_choice.h"
 #include "learner/gram.h"
 #include "learner/policy.h"
 #include "learner/rates.h"
@@ -12,14 +13,14 @@
 #include "rhm/theory.h"
 
 /*
- * The gap of a fit is 2.5 sqrt(N rho^2 / (c |P_l|)). Measured at (8, 4, 2, 3..10), (16, 4, 2, 4..8) and others: c is 15
- * to 32 at level L, whose inputs are exact, and at the lowest level that is sampled, whose inputs are nearly so; 25 to 100
- * above, where they carry the noise of the levels below.
+ * radius^2 / separation^2 of a fit, in three parts that add up: its own noise, OWN |P_l| / (N rho^2); what it inherits,
+ * INHERITED (rho of the level below / rho)^1.5 times that of the level below; and cross-talk of the features. Fitted to
+ * levels of (8, 4, 2, 8), (8, 4, 2, 10), (16, 4, 2, 4..8) with gaps from 1 to 37, which they give within a factor 1.5.
  */
-static const double EXACT_INPUTS = 24, NOISY_INPUTS = 45;
-static const double SATURATED_CEILING = 20; /* gap at which cross-talk takes over from noise */
-static const double REFINING_FITS = 7;     /* of a search along bandwidth and ridge */
-static const double REFINING_GAIN = 1.4;   /* of the gap */
+static const double OWN = 1.28, INHERITED = 8, CROSS_TALK = 1 / 1600.0;
+static const double WIDTH_EXPONENT = 0.1; /* of the gap */
+static const double REFINING_FITS = 7;    /* of a search along bandwidth and ridge */
+static const double REFINING_GAIN = 1.2;  /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
 static const double GROWTH = 1.5;           /* of lists that grow by doubling: on average, with the copy */
@@ -45,6 +46,8 @@ static double inputs_of(const forecasting *f, uint32_t level) {
 
 /* Distinct level-j patches under `samples` first level-`level` patches. */
 static double distinct_of(const forecasting *f, uint32_t level, uint32_t j, double samples) {
+    if (level > 0 && f->stage[level].kept_share < 1)
+        samples = rhm_theory_expected_distinct(RHM_THINNED_PATCHES, samples);
     for (uint32_t k = level; k < j; k++)
         samples *= f->shape->branching;
     return rhm_theory_expected_distinct(rhm_theory_possible_patches(f->shape, j), samples);
@@ -108,11 +111,14 @@ static rhm_status time_draw(const forecasting *f, rhm_forecast *s, double sample
     const double begin = rhm_seconds();
     if (status == RHM_OK) {
         patches.raw = f->options->raw;
+        patches.thinned = s->kept_share < 1 ? RHM_THINNED_PATCHES : 0;
         status =
             s->draw == RHM_DRAW_COUNTS
                 ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
                 : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
-        const double cells = fmin(rhm_patches_table_cells(f->grammar, s->level), samples);
+        const double all = patches.thinned ? (double)RHM_THINNED_PATCHES * f->shape->vocab[0]
+                                           : rhm_patches_table_cells(f->grammar, s->level);
+        const double cells = fmin(all, samples);
         const double units = s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial) : samples / (double)trial;
         *seconds += (rhm_seconds() - begin) * units;
         rhm_patches_destroy(&patches);
@@ -149,74 +155,109 @@ static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
 
 /* ---- the search -------------------------------------------------------------------------------------------------- */
 
-/* Prices one round and returns the gap it is expected to reach. */
-static double round_of(const forecasting *f, rhm_forecast *s, double samples, bool refine) {
+/* Where the search is. */
+typedef struct outlook {
+    double samples, held_out;
+    double gap, widest, widest_samples;
+    int stalls;
+    bool full, helped, widened;
+} outlook;
+
+static double expected_gap(const forecasting *f, const rhm_forecast *s, double samples) {
     const double rho = f->analysis->rho[s->level];
-    const bool exact =
-        s->level == f->shape->levels || (s->draw == RHM_DRAW_SAMPLES && f->stage[s->level + 1].draw == RHM_DRAW_COUNTS);
-    const double constant = exact ? EXACT_INPUTS : NOISY_INPUTS;
-    const double held_out =
-        s->draw == RHM_DRAW_COUNTS ? samples : (double)rhm_held_out_samples((uint64_t)samples, UINT64_MAX);
-    s->samples = samples;
-    s->distinct = f->options->raw ? samples : distinct_of(f, s->level, s->level, samples);
-    s->route = route_of(f, s, s->distinct, 1);
-    s->ridge_route = route_of(f, s, s->distinct, f->options->ridge[s->level] == 0 ? RHM_RIDGE_FITS : 1);
+    double square = OWN * f->task.patches[s->level] / (samples * rho * rho) + CROSS_TALK;
+    if (s->level < f->shape->levels)
+        square += INHERITED * pow(f->analysis->rho[s->level + 1] / rho, 1.5) / pow(f->stage[s->level + 1].gap, 2);
+    return pow(s->width / (double)RHM_FIRST_WIDTH, WIDTH_EXPONENT) / sqrt(square);
+}
+
+static double target_of(const rhm_forecast *s, const outlook *r) {
+    return r->full                     ? RHM_SATURATED_GAP
+           : s->distinct > RHM_COMFORT ? rhm_costly_gap(RHM_COSTLY_GAP, s->level)
+                                       : RHM_TARGET_GAP;
+}
+
+static double least_of(const rhm_forecast *s, const outlook *r) {
+    return r->full ? RHM_TARGET_GAP : s->distinct > RHM_COMFORT ? rhm_costly_gap(RHM_COSTLY_LEAST, s->level) : HUGE_VAL;
+}
+
+/* One fit, and where the policy would search, one walk along each axis. */
+static void price(const forecasting *f, rhm_forecast *s, outlook *r, bool refine) {
+    const double one = fit_seconds(f, s, s->distinct, r->held_out, s->route, 1);
     s->fits += 1;
-    s->fit_seconds += fit_seconds(f, s, s->distinct, held_out, s->route, 1);
-    double gap = RHM_TARGET_GAP * rho * sqrt(samples / (constant * f->task.patches[s->level]));
-    if (saturated(s, samples, s->distinct))
-        gap = fmin(gap, SATURATED_CEILING);
-    if (refine) {
-        s->fits += REFINING_FITS;
-        s->fit_seconds += 3 * fit_seconds(f, s, s->distinct, held_out, s->route, 1) +
-                          4 * fit_seconds(f, s, s->distinct, held_out, s->ridge_route, 4);
-        gap *= REFINING_GAIN;
-    }
-    return gap;
+    s->fit_seconds += one;
+    if (!refine)
+        return;
+    s->fits += REFINING_FITS;
+    s->fit_seconds += 3 * one + 4 * fit_seconds(f, s, s->distinct, r->held_out, s->ridge_route, 4);
+    r->gap *= REFINING_GAIN;
+}
+
+static void look(const forecasting *f, rhm_forecast *s, outlook *r, bool last) {
+    const rhm_train_options *o = f->options;
+    r->held_out =
+        s->draw == RHM_DRAW_COUNTS ? r->samples : (double)rhm_held_out_samples((uint64_t)r->samples, UINT64_MAX);
+    s->samples = r->samples;
+    s->distinct = o->raw ? r->samples : distinct_of(f, s->level, s->level, r->samples);
+    s->route = route_of(f, s, s->distinct, 1);
+    s->ridge_route = route_of(f, s, s->distinct, o->ridge[s->level] == 0 ? RHM_RIDGE_FITS : 1);
+    r->full = saturated(s, r->samples, s->distinct);
+    r->gap = expected_gap(f, s, r->samples);
+    r->helped = rhm_gap_helped(r->gap, r->widest, r->samples / r->widest_samples);
+    const bool searching = o->bandwidth[s->level] == 0 || o->ridge[s->level] == 0;
+    const bool near = !r->helped || r->gap > target_of(s, r) / 2;
+    price(f, s, r, r->gap < target_of(s, r) && searching && (last || (near && s->distinct <= RHM_MOST_REFINED)));
+    s->gap = r->gap;
 }
 
 static void search(const forecasting *f, rhm_forecast *s) {
     const rhm_train_options *o = f->options;
-    const double below = s->level < f->shape->levels ? f->analysis->rho[s->level + 1] : 0;
-    double samples = (double)rhm_first_look(&f->task, o, s->level, below);
-    s->first_samples = samples;
-    const bool given = o->samples[s->level] != 0, searching = o->bandwidth[s->level] == 0 || o->ridge[s->level] == 0;
-    for (int stalls = 0; stalls < 2;) {
-        const double distinct = distinct_of(f, s->level, s->level, samples);
-        const bool full = saturated(s, samples, distinct);
-        const double target = full ? RHM_SATURATED_GAP : distinct > RHM_COMFORT ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
-        const bool last = given || samples >= (double)o->max_samples || distinct >= RHM_MOST_DISTINCT;
-        double gap = round_of(f, s, samples, false);
-        const bool near = gap > target / 2 || (full && gap >= SATURATED_CEILING);
-        if (gap < target && searching && (last || (near && distinct <= RHM_MOST_REFINED))) {
-            s->fits -= 1; /* the round again, with its search */
-            gap = round_of(f, s, samples, true);
-        }
-        if (gap >= target || last || (full && gap >= SATURATED_CEILING))
+    const double most = (double)o->max_samples * s->kept_share;
+    outlook r = {.samples = s->first_samples, .widest_samples = s->first_samples};
+    for (;;) {
+        const bool can_draw = o->samples[s->level] == 0 && r.samples < most && s->distinct < RHM_MOST_DISTINCT;
+        const bool can_widen = o->width == 0 && s->width * 2 <= o->max_width;
+        look(f, s, &r, !can_draw);
+        if (r.gap >= target_of(s, &r) ||
+            ((!r.helped || s->distinct * s->width > RHM_DEAR) && r.gap >= least_of(s, &r)) || s->level == 1)
             return;
-        const double next = (double)rhm_next_samples((uint64_t)samples, gap, target, full);
-        stalls += gap < RHM_LEAST_GAP && next > 1e14;
-        samples = fmin(next, (double)o->max_samples);
+        r.stalls = r.gap > RHM_LEAST_GAIN * r.widest ? 0 : r.stalls + 1;
+        if (r.gap > r.widest) {
+            r.widest = r.gap;
+            r.widest_samples = r.samples;
+        }
+        if (r.stalls == RHM_MOST_STALLS || (!can_draw && !can_widen))
+            return;
+        r.widened = !r.helped && !r.widened && can_widen;
+        if (can_draw && !r.widened)
+            r.samples = fmin(most, (double)rhm_next_samples((uint64_t)r.samples, r.gap, target_of(s, &r), r.full));
+        else
+            s->width *= 2;
     }
 }
 
 static rhm_status forecast_stage(forecasting *f, uint32_t level, rhm_error *error) {
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
-    const double rho = f->analysis->rho[level], cells = rhm_patches_table_cells(f->grammar, level);
-    const double constant = level == f->shape->levels ? EXACT_INPUTS : NOISY_INPUTS;
+    const double rho = f->analysis->rho[level];
+    rhm_draw_choice draw;
+    const double below = level < f->shape->levels ? f->analysis->rho[level + 1] : 0;
+    const double first = (double)rhm_first_look(&f->task, o, level, below);
+    RHM_TRY(rhm_draw_choose(&draw, f->grammar, o, level, first, error));
     *s = (rhm_forecast){
         .level = level,
-        .draw = o->draw != RHM_DRAW_SAMPLES && !o->raw && cells <= RHM_AFFORDABLE_CELLS ? RHM_DRAW_COUNTS
-                                                                                        : RHM_DRAW_SAMPLES,
+        .draw = draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
+        .kept_share = draw.share,
+        .first_samples = first,
         .possible = rhm_theory_possible_patches(f->shape, level),
         .width = o->width                         ? o->width
                  : RHM_FIRST_WIDTH < o->max_width ? RHM_FIRST_WIDTH
                                                   : o->max_width,
     };
     search(f, s);
-    s->wanted_samples = fmax(s->first_samples, ceil(constant * f->task.patches[level] / (rho * rho)));
-    s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples;
+    s->wanted_samples =
+        fmax(s->first_samples, ceil(RHM_TARGET_GAP * RHM_TARGET_GAP * OWN * f->task.patches[level] / (rho * rho)));
+    s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples * s->kept_share;
     const double held_out =
         s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
     s->nbytes = set_nbytes(f, s, s->samples) + set_nbytes(f, s, held_out) + solver_nbytes(f, s);

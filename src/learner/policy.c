@@ -13,7 +13,7 @@ enum {
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
     MOST_STEPS = 8,  /* of a search along one axis */
-    MOST_STALLS = 3, /* enlargements in a row that may fail to help */
+    FREE_LEVELS = 3, /* at the top: their noise is passed on to none that is costly */
 };
 
 static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
@@ -23,8 +23,10 @@ static const double RIDGE_RATIO = 3.2; /* about half a decade */
 static const double FIRST_RIDGE = 0.1; /* times 1/|P_l| */
 static const double FREE_RIDGE = 1e-4; /* the same, where noise is no concern any more */
 static const double LEAST_RIDGE = 1e-5;
+static const double NOISE_RIDGE = 0.6;        /* times 1 / (N rho^2), where samples are costly */
+static const double LEAST_NOISE_RIDGE = 1e-3; /* times 1/|P_l| */
 static const double MOST_RIDGE = 3;
-static const double LEAST_GAIN = 1.15; /* of the gap, to count as help */
+static const double COSTLY_RATIO = 1.35; /* of targets from a costly level to the one below */
 
 typedef struct search {
     rhm_stage *stage;
@@ -33,6 +35,7 @@ typedef struct search {
     double deadline;
     uint32_t width;
     double bandwidth, ridge; /* of the best fit, or the starting point */
+    double separation;       /* of neighbouring outputs, as far as is known */
     uint64_t samples, most;
     rhm_fit best;
     double widest;           /* gap of earlier rounds */
@@ -50,7 +53,7 @@ static double gap(const rhm_fit *fit) {
 /* Every patch of the level has occurred and counts are drawn: more samples cost nothing. */
 static bool saturated(const search *s) {
     const rhm_sample_set *set = &s->stage->training;
-    return set->counted && set->patches.samples >= SATURATION * (uint64_t)rhm_patches_distinct(&set->patches);
+    return set->draw.counted && set->patches.samples >= SATURATION * (uint64_t)rhm_patches_distinct(&set->patches);
 }
 
 /* Where all patches have occurred only noise is left to smooth, and its variance falls like 1/N. */
@@ -60,12 +63,34 @@ static double free_ridge(const search *s) {
     return fmax(FREE_RIDGE, FIRST_RIDGE * share);
 }
 
+/*
+ * Where samples are costly the ridge is not searched but follows from what it is there for: noise of 1/N in directions
+ * in which outputs rho apart have something to say. A larger one passes the inputs' noise on, because it smooths away
+ * the plateaus on which synonyms would meet; a smaller one adds noise of its own.
+ */
+static double noise_ridge(const search *s) {
+    const double patches = s->stage->task->patches[s->stage->level];
+    const double ridge = NOISE_RIDGE / ((double)s->samples * s->separation * s->separation);
+    return fmin(FIRST_RIDGE / patches, fmax(LEAST_NOISE_RIDGE / patches, ridge));
+}
+
 static bool costly(const search *s) {
     return rhm_patches_distinct(&s->stage->training.patches) > RHM_COMFORT;
 }
 
+/* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
+bool rhm_gap_helped(double gap, double widest, double enlargement) {
+    return gap > widest * fmax(RHM_LEAST_GAIN, sqrt(sqrt(enlargement)));
+}
+
+double rhm_costly_gap(double gap, uint32_t level) {
+    return gap * pow(COSTLY_RATIO, level > FREE_LEVELS ? level - FREE_LEVELS : 0);
+}
+
 static double target(const search *s) {
-    return saturated(s) ? RHM_SATURATED_GAP : costly(s) ? RHM_COSTLY_GAP : RHM_TARGET_GAP;
+    return saturated(s) ? RHM_SATURATED_GAP
+           : costly(s)  ? rhm_costly_gap(RHM_COSTLY_GAP, s->stage->level)
+                        : RHM_TARGET_GAP;
 }
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
@@ -73,10 +98,14 @@ static bool good(const search *s) {
     return gap(&s->best) >= target(s) || (s->stage->level == 1 && s->best.accuracy >= 0.9995);
 }
 
-/* The targets of free and of costly samples are worth trying for; where that stopped helping, less will do. */
+/* The targets of free and of costly samples are worth trying for; where that stopped helping, or costs too much, less
+ * will do. */
 static bool enough(const search *s) {
-    const double least = saturated(s) ? RHM_TARGET_GAP : costly(s) ? RHM_COSTLY_LEAST : HUGE_VAL;
-    return good(s) || (!s->helped && gap(&s->best) >= least);
+    const double least = saturated(s) ? RHM_TARGET_GAP
+                         : costly(s)  ? rhm_costly_gap(RHM_COSTLY_LEAST, s->stage->level)
+                                      : HUGE_VAL;
+    const bool dear = (double)rhm_patches_distinct(&s->stage->training.patches) * s->width > RHM_DEAR;
+    return good(s) || ((!s->helped || dear) && gap(&s->best) >= least);
 }
 
 static bool late(const search *s) {
@@ -132,6 +161,27 @@ static rhm_status probe(search *s, rhm_error *error) {
     return attempt(s, s->bandwidth, s->ridge, &better, error);
 }
 
+/* The same samples with the ridge that suits the separation now measured, if that is another one. */
+static rhm_status lower_ridge(search *s, rhm_error *error) {
+    static const double WORTH_A_FIT = 0.5;
+    if (gap(&s->best) < RHM_LEAST_GAP)
+        return RHM_OK; /* the clusters may be wrong ones */
+    s->separation = s->best.clusters.separation;
+    const double ridge = noise_ridge(s);
+    if (ridge > WORTH_A_FIT * s->ridge)
+        return RHM_OK;
+    rhm_fit fit;
+    RHM_TRY(rhm_stage_fit(s->stage, s->width, s->bandwidth, ridge, &fit, error));
+    if (gap(&fit) > gap(&s->best)) {
+        rhm_fit_clear(&s->best);
+        s->best = fit;
+        s->ridge = ridge;
+    } else {
+        rhm_fit_clear(&fit);
+    }
+    return RHM_OK;
+}
+
 /* Best bandwidth and ridge for the samples at hand. */
 static rhm_status refine(search *s, rhm_error *error) {
     const uint32_t level = s->stage->level;
@@ -146,13 +196,18 @@ static rhm_status refine(search *s, rhm_error *error) {
     return status;
 }
 
-uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level) {
-    if (options->samples[level])
-        return options->samples[level];
+/* By the scaling law. */
+static double usual_samples(const rhm_task *task, uint32_t level) {
     double n = SAMPLES_PER_RULE * task->patches[level];
     for (uint32_t l = 1; l < level; l++)
         n *= task->patches[l] / task->parents[l];
-    n = n < LEAST_SAMPLES ? LEAST_SAMPLES : n;
+    return n < LEAST_SAMPLES ? LEAST_SAMPLES : n;
+}
+
+uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level) {
+    if (options->samples[level])
+        return options->samples[level];
+    const double n = usual_samples(task, level);
     return n > (double)options->max_samples ? options->max_samples : (uint64_t)n;
 }
 
@@ -164,7 +219,8 @@ uint64_t rhm_held_out_samples(uint64_t samples, uint64_t available) {
 uint64_t rhm_next_samples(uint64_t samples, double gap, double target, bool saturated) {
     /* The noise of the outputs, and so the radius, falls like N^(-1/2). */
     const double factor = target / fmax(gap, 0.1);
-    const double next = (double)samples * fmin(saturated ? 1e4 : 8, fmax(2, 1.2 * factor * factor));
+    const double margin = saturated ? 1.2 : 1.5; /* what is inherited does not fall */
+    const double next = (double)samples * fmin(saturated ? 1e4 : 8, fmax(2, margin * factor * factor));
     return next < 0x1p53 ? (uint64_t)next : UINT64_C(1) << 53;
 }
 
@@ -195,25 +251,31 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
               : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
                                                    : FIRST_RIDGE / patches;
     s.most = o->max_samples < stage->training.stream.available ? o->max_samples : stage->training.stream.available;
+    s.most = (uint64_t)((double)s.most * stage->training.draw.share);
     s.samples = rhm_first_look(stage->task, o, level, separation);
     if (s.samples > stage->training.stream.available)
         s.samples = stage->training.stream.available;
     s.widest_samples = s.samples;
+    s.separation = separation * sqrt(patches / stage->task->parents[level]); /* about sqrt(m) times that below */
     return s;
 }
 
 /* Draw, fit, and search bandwidth and ridge where that is the thing to do. */
 static rhm_status look(search *s, rhm_error *error) {
     const rhm_stage *stage = s->stage;
-    const uint64_t held_out =
-        stage->validation.counted ? s->samples : rhm_held_out_samples(s->samples, stage->validation.stream.available);
+    const uint64_t held_out = stage->validation.draw.counted
+                                  ? s->samples
+                                  : rhm_held_out_samples(s->samples, stage->validation.stream.available);
     RHM_TRY(rhm_stage_draw(s->stage, s->samples, held_out, error));
-    if (saturated(s) && s->options->ridge[stage->level] == 0)
+    const bool free_to_choose = s->options->ridge[stage->level] == 0;
+    if (free_to_choose && saturated(s))
         s->ridge = fmin(s->ridge, free_ridge(s) / stage->task->patches[stage->level]);
+    else if (free_to_choose && s->separation > 0 && (double)s->samples >= usual_samples(stage->task, stage->level))
+        s->ridge = fmin(s->ridge, noise_ridge(s));
     RHM_TRY(probe(s, error));
-    /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
-    s->helped =
-        gap(&s->best) > s->widest * fmax(LEAST_GAIN, sqrt(sqrt((double)s->samples / (double)s->widest_samples)));
+    if (free_to_choose && !saturated(s) && !good(s))
+        RHM_TRY(lower_ridge(s, error));
+    s->helped = rhm_gap_helped(gap(&s->best), s->widest, (double)s->samples / (double)s->widest_samples);
     const size_t distinct = rhm_patches_distinct(&stage->training.patches);
     s->can_draw = s->options->samples[stage->level] == 0 && s->samples < s->most && distinct < RHM_MOST_DISTINCT;
     s->can_widen = s->options->width == 0 && s->width * 2 <= s->options->max_width;
@@ -226,25 +288,15 @@ static rhm_status look(search *s, rhm_error *error) {
 
 static const char *reason(const search *s) {
     return late(s)                                ? "max-seconds are over"
-           : s->stalls == MOST_STALLS             ? "more samples and width stopped helping"
+           : s->stalls == RHM_MOST_STALLS         ? "more samples and width stopped helping"
            : s->options->samples[s->stage->level] ? "the number of samples is fixed"
            : s->samples >= s->most                ? "no more samples are allowed"
                                                   : "more distinct patches would cost more than they help";
 }
 
-/*
- * Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). Where samples
- * are costly and noise is near what it should be, width comes first, once: doubling it costs no more than doubling
- * them.
- */
-static bool wider_next(const search *s) {
-    if (!s->helped)
-        return !s->widen_next;
-    return costly(s) && !saturated(s) && s->width == RHM_FIRST_WIDTH && gap(&s->best) > target(s) / 2;
-}
-
+/* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */
 static void enlarge(search *s) {
-    s->widen_next = wider_next(s);
+    s->widen_next = !s->helped && !s->widen_next;
     if (s->can_draw && (!s->widen_next || !s->can_widen)) {
         const uint64_t next = rhm_next_samples(s->samples, gap(&s->best), target(s), saturated(s));
         s->samples = next > s->most ? s->most : next;
@@ -265,12 +317,12 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
         if (enough(&s))
             break;
         const double now = gap(&s.best);
-        s.stalls = now > LEAST_GAIN * s.widest ? 0 : s.stalls + 1;
+        s.stalls = now > RHM_LEAST_GAIN * s.widest ? 0 : s.stalls + 1;
         if (now > s.widest) {
             s.widest = now;
             s.widest_samples = s.samples;
         }
-        if (late(&s) || s.stalls == MOST_STALLS || (!s.can_draw && !s.can_widen)) {
+        if (late(&s) || s.stalls == RHM_MOST_STALLS || (!s.can_draw && !s.can_widen)) {
             snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.2f: %s", now, target(&s),
                      reason(&s));
             break;

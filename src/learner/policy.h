@@ -8,20 +8,29 @@
 
 #include "learner/stage.h"
 
-/* Separation / radius that a stage aims at, and below which the level above is bound to fail. */
+/*
+ * Separation / radius that a stage aims at. Where samples are free because counts are drawn, much more than needed:
+ * what is wrong there is wrong for all levels above. Where they cost minutes, just enough, since below that synonyms
+ * stay apart and noise grows from level to level (rhm_costly_gap); RHM_COSTLY_LEAST will do where more samples do not
+ * help. Below RHM_LEAST_GAP the level above is bound to fail.
+ */
 #define RHM_TARGET_GAP    2.5
-#define RHM_SATURATED_GAP 32.0 /* where samples cost nothing: what is wrong here is wrong for all levels above */
-#define RHM_COSTLY_GAP    1.5 /* where they cost minutes; below, synonyms stay apart and noise grows from level to level \
-                               */
-#define RHM_COSTLY_LEAST 1.25 /* will do there when more samples do not help */
-#define RHM_LEAST_GAP    1.0
+#define RHM_SATURATED_GAP 32.0
+#define RHM_COSTLY_GAP    1.5
+#define RHM_COSTLY_LEAST  1.25
+#define RHM_LEAST_GAP     1.0
+#define RHM_LEAST_GAIN    1.15 /* of the gap, to count as help */
 
 enum {
+    RHM_MOST_STALLS = 3, /* enlargements in a row that may fail to help */
     RHM_FIRST_WIDTH = 1024,
     RHM_COMFORT = 1 << 18,       /* distinct patches up to which the full target is pursued */
     RHM_MOST_REFINED = 1 << 18,  /* beyond which bandwidth and ridge are searched last, when nothing else is left */
     RHM_MOST_DISTINCT = 1 << 27, /* beyond which a search no longer asks for more samples */
 };
+
+/* Distinct patches times width from which on a fit takes minutes. */
+#define RHM_DEAR 0x1p34
 
 typedef struct rhm_choice {
     rhm_fit fit; /* the accepted one; owned */
@@ -35,6 +44,13 @@ typedef struct rhm_choice {
  * rhm_seconds' clock.
  */
 rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error);
+
+/* Noise is passed on: what a costly level asks for, given what the highest of them would, since all levels above
+ * inherit what it leaves. */
+double rhm_costly_gap(double gap, uint32_t level);
+
+/* Whether `enlargement` times the samples, or more width where it is 1, have helped. */
+bool rhm_gap_helped(double gap, double widest, double enlargement);
 
 /* Samples with which an automatic search begins. */
 uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level);

@@ -5,7 +5,7 @@
 
 /* Counts that are drawn, and raw samples, are sooner drawn again than read. */
 bool rhm_samples_kept(const rhm_sample_set *set) {
-    return !set->counted && !set->patches.raw;
+    return !set->draw.counted && !set->patches.raw;
 }
 
 typedef struct samples_group {

@@ -18,25 +18,14 @@ double rhm_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* A rule of the problem alone: the model depends on it. */
-static rhm_status choose_draw(rhm_sample_set *set, const rhm_train_options *options, uint32_t level, rhm_error *error) {
-    const double cells = set->stream.grammar ? rhm_patches_table_cells(set->stream.grammar->grammar, level) : HUGE_VAL;
-    const bool affordable = cells <= RHM_AFFORDABLE_CELLS;
-    if (options->draw == RHM_DRAW_COUNTS && !affordable)
-        return rhm_fail(error, RHM_INVALID,
-                        "the counts of level %u cannot be drawn directly: its table has %.3g cells (first patch, "
-                        "label) and allowed are %.3g; draw samples there, or leave the choice to auto",
-                        level, cells, (double)RHM_AFFORDABLE_CELLS);
-    set->counted = affordable && options->draw != RHM_DRAW_SAMPLES && !options->raw;
-    return RHM_OK;
-}
-
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
-                           rhm_stream_of_samples stream, rhm_error *error) {
+                           uint64_t first_look, rhm_stream_of_samples stream, rhm_error *error) {
     set->stream = stream;
-    RHM_TRY(choose_draw(set, options, level, error));
+    RHM_TRY(rhm_draw_choose(&set->draw, stream.grammar ? stream.grammar->grammar : NULL, options, level,
+                            (double)first_look, error));
     RHM_TRY(rhm_patches_init(&set->patches, level, task->levels, task->branching, task->classes, error));
     set->patches.raw = options->raw;
+    set->patches.thinned = set->draw.thinned;
     return rhm_embeddings_one_hot(&set->table[task->levels + 1], task->token_vocab, error);
 }
 
@@ -49,11 +38,12 @@ static void set_clear(rhm_sample_set *set) {
 
 rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,
                           const rhm_train_options *options, const rhm_ready_layer *ready, uint32_t level,
-                          rhm_stream_of_samples training, rhm_stream_of_samples validation, rhm_error *error) {
+                          uint64_t first_look, rhm_stream_of_samples training, rhm_stream_of_samples validation,
+                          rhm_error *error) {
     *stage = (rhm_stage){.engine = engine, .task = task, .options = options, .ready = ready, .level = level};
-    rhm_status status = set_init(&stage->training, task, options, level, training, error);
+    rhm_status status = set_init(&stage->training, task, options, level, first_look, training, error);
     if (status == RHM_OK)
-        status = set_init(&stage->validation, task, options, level, validation, error);
+        status = set_init(&stage->validation, task, options, level, first_look, validation, error);
     if (status != RHM_OK)
         rhm_stage_clear(stage);
     return status;
@@ -100,7 +90,7 @@ static rhm_status add_counts(rhm_stage *stage, rhm_sample_set *set, const char *
     const int span = rhm_trace_begin(stage->engine, "draw counts", 0);
     RHM_TRY(rhm_patches_draw(&set->patches, stage->engine, from->grammar, from->seed, from->stream, set->draws,
                              samples - set->patches.samples, error));
-    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = rhm_patches_table_cells(from->grammar, stage->level)});
+    rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)set->patches.cell.count});
     set->draws++;
     return RHM_OK;
 }
@@ -114,8 +104,8 @@ static rhm_status add(rhm_stage *stage, rhm_sample_set *set, const char *what, u
     snprintf(label, sizeof label, "level %u: %s", stage->level, what);
     const double begin = rhm_seconds(), have = (double)set->patches.samples;
     const int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
-    const rhm_status status =
-        set->counted ? add_counts(stage, set, label, samples, error) : add_samples(stage, set, label, samples, error);
+    const rhm_status status = set->draw.counted ? add_counts(stage, set, label, samples, error)
+                                                : add_samples(stage, set, label, samples, error);
     rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)set->patches.samples - have});
     stage->sample_seconds += rhm_seconds() - begin;
     return status;

@@ -7,6 +7,7 @@
 
 #include "learner/cluster.h"
 #include "learner/design.h"
+#include "learner/draw_choice.h"
 #include "learner/solve.h"
 #include "learner/source.h"
 #include "patches/patches.h"
@@ -30,8 +31,8 @@ typedef struct rhm_task {
 /* One half of a stage's data: counted patches and the embeddings of their subtrees. */
 typedef struct rhm_sample_set {
     rhm_stream_of_samples stream;
-    bool counted;   /* its counts are drawn, not its samples */
-    uint64_t draws; /* so far, where they are */
+    rhm_draw_choice draw;
+    uint64_t draws; /* so far, where counts are drawn */
     rhm_patches patches;
     bool stale; /* counts and embeddings are those of fewer samples */
     rhm_patch_counts counts;
@@ -70,9 +71,11 @@ typedef struct rhm_stage {
     double clock;                      /* seconds from there to the end of the last draw or fit */
 } rhm_stage;
 
+/* `first_look`: samples with which the policy will begin. */
 rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,
                           const rhm_train_options *options, const rhm_ready_layer *ready, uint32_t level,
-                          rhm_stream_of_samples training, rhm_stream_of_samples validation, rhm_error *error);
+                          uint64_t first_look, rhm_stream_of_samples training, rhm_stream_of_samples validation,
+                          rhm_error *error);
 void rhm_stage_clear(rhm_stage *stage); /* accepts a zeroed one */
 
 /*

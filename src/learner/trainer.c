@@ -59,8 +59,9 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
     const rhm_fit *fit = &choice->fit;
     *r = (rhm_level_report){
         .level = stage->level,
-        .draw = stage->training.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
+        .draw = stage->training.draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
         .samples = stage->training.patches.samples,
+        .kept_share = rhm_patches_kept_share(&stage->training.patches),
         .validation_samples = stage->validation.patches.samples,
         .distinct_patches = rhm_patches_distinct(&stage->training.patches),
         .width = fit->layer.width,
@@ -122,7 +123,8 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
     const int span = rhm_trace_begin(engine, "level", level);
     rhm_stage stage;
     rhm_choice choice = {0};
-    RHM_TRY(rhm_stage_init(&stage, engine, &lesson->task, options, ready, level, lesson->training[level],
+    RHM_TRY(rhm_stage_init(&stage, engine, &lesson->task, options, ready, level,
+                           rhm_first_look(&lesson->task, options, level, *separation), lesson->training[level],
                            lesson->validation[level], error));
     stage.clock = rhm_seconds();
     rhm_checkpoint_enter(checkpoint, &stage);
