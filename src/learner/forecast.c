@@ -17,13 +17,16 @@
  * INHERITED (rho of the level below / rho)^1.5 times that of the level below; and cross-talk of the features. Fitted to
  * levels of (8, 4, 2, 8), (8, 4, 2, 10), (16, 4, 2, 4..8) with gaps from 1 to 37, which they give within a factor 1.5.
  */
-static const double OWN = 1.28, INHERITED = 8, CROSS_TALK = 1 / 1600.0;
+static const double OWN = 1.1, INHERITED = 6.5, CROSS_TALK = 1 / 1600.0;
 static const double WIDTH_EXPONENT = 0.1; /* of the gap */
-static const double REFINING_FITS = 7;    /* of a search along bandwidth and ridge */
+static const double REFINING_FITS = 5;    /* of a search along bandwidth and ridge */
 static const double REFINING_GAIN = 1.2;  /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
-static const double GROWTH = 1.5;           /* of lists that grow by doubling: on average, with the copy */
+static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
+/* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */
+static const double RETAINED_SHARE = 0.3, RETAINED_NBYTES = 0x1p25;
+static const double GROWTH = 1.5; /* of lists that grow by doubling: on average, with the copy */
 
 typedef struct forecasting {
     const rhm_engine *engine;
@@ -129,6 +132,12 @@ static rhm_status time_draw(const forecasting *f, rhm_forecast *s, double sample
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
+/* What finds `count` tuples of `words` numbers (patches/index.h); `first` and `others`: how many numbers there are. */
+static double index_nbytes(double count, double first, double others, uint32_t words) {
+    const double bits = ceil(log2(fmax(2, first))) + (words - 1) * ceil(log2(fmax(2, others)));
+    return bits <= RHM_INDEX_DIRECT_BITS ? sizeof(uint32_t) * exp2(bits) : HASH_SLOTS * sizeof(rhm_index_slot) * count;
+}
+
 static double set_nbytes(const forecasting *f, const rhm_forecast *s, double samples) {
     const double classes = f->shape->vocab[0], growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
     double nbytes = 0;
@@ -136,8 +145,13 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
         const double distinct = distinct_of(f, s->level, j, samples);
         nbytes += distinct * 4 * f->shape->branching * growth;
         nbytes += j > s->level ? distinct * 4 * classes : 0;
+        const double below = j < f->shape->levels ? distinct_of(f, s->level, j + 1, samples) : f->shape->vocab[j];
+        if (s->draw == RHM_DRAW_SAMPLES)
+            nbytes += index_nbytes(distinct, below, below, f->shape->branching);
     }
     const double distinct = distinct_of(f, s->level, s->level, samples), cells = fmin(samples, distinct * classes);
+    if (s->draw == RHM_DRAW_SAMPLES)
+        nbytes += index_nbytes(cells, distinct, classes, 2);
     return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
 }
 
@@ -189,8 +203,15 @@ static void price(const forecasting *f, rhm_forecast *s, outlook *r, bool refine
     if (!refine)
         return;
     s->fits += REFINING_FITS;
-    s->fit_seconds += 3 * one + 4 * fit_seconds(f, s, s->distinct, r->held_out, s->ridge_route, 4);
+    s->fit_seconds += 2.5 * one + 2.5 * fit_seconds(f, s, s->distinct, r->held_out, s->ridge_route, 4);
     r->gap *= REFINING_GAIN;
+}
+
+/* A round may hold more than the last one: kept features stop where they no longer fit. */
+static double round_nbytes(const forecasting *f, const rhm_forecast *s, const outlook *r) {
+    const double nbytes = set_nbytes(f, s, r->samples) + set_nbytes(f, s, r->held_out) + solver_nbytes(f, s) +
+                          distinct_of(f, s->level, s->level, r->held_out) * 4 * f->shape->vocab[0];
+    return nbytes + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
 }
 
 static void look(const forecasting *f, rhm_forecast *s, outlook *r, bool last) {
@@ -201,6 +222,7 @@ static void look(const forecasting *f, rhm_forecast *s, outlook *r, bool last) {
     s->distinct = o->raw ? r->samples : distinct_of(f, s->level, s->level, r->samples);
     s->route = route_of(f, s, s->distinct, 1);
     s->ridge_route = route_of(f, s, s->distinct, o->ridge[s->level] == 0 ? RHM_RIDGE_FITS : 1);
+    s->nbytes = fmax(s->nbytes, round_nbytes(f, s, r));
     r->full = saturated(s, r->samples, s->distinct);
     r->gap = expected_gap(f, s, r->samples);
     r->helped = rhm_gap_helped(r->gap, r->widest, r->samples / r->widest_samples);
@@ -260,7 +282,6 @@ static rhm_status forecast_stage(forecasting *f, uint32_t level, rhm_error *erro
     s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples * s->kept_share;
     const double held_out =
         s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
-    s->nbytes = set_nbytes(f, s, s->samples) + set_nbytes(f, s, held_out) + solver_nbytes(f, s);
     if (!f->engine) {
         s->draw_seconds = s->embed_seconds = s->fit_seconds = NAN;
         return RHM_OK;

@@ -70,7 +70,7 @@ static double free_ridge(const search *s) {
  */
 static double noise_ridge(const search *s) {
     const double patches = s->stage->task->patches[s->stage->level];
-    const double ridge = NOISE_RIDGE / ((double)s->samples * s->separation * s->separation);
+    const double ridge = NOISE_RIDGE / ((double)s->samples * s->separation * s->separation); /* no separation: inf */
     return fmin(FIRST_RIDGE / patches, fmax(LEAST_NOISE_RIDGE / patches, ridge));
 }
 
@@ -196,18 +196,13 @@ static rhm_status refine(search *s, rhm_error *error) {
     return status;
 }
 
-/* By the scaling law. */
-static double usual_samples(const rhm_task *task, uint32_t level) {
-    double n = SAMPLES_PER_RULE * task->patches[level];
-    for (uint32_t l = 1; l < level; l++)
-        n *= task->patches[l] / task->parents[l];
-    return n < LEAST_SAMPLES ? LEAST_SAMPLES : n;
-}
-
 uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *options, uint32_t level) {
     if (options->samples[level])
         return options->samples[level];
-    const double n = usual_samples(task, level);
+    double n = SAMPLES_PER_RULE * task->patches[level];
+    for (uint32_t l = 1; l < level; l++)
+        n *= task->patches[l] / task->parents[l];
+    n = n < LEAST_SAMPLES ? LEAST_SAMPLES : n;
     return n > (double)options->max_samples ? options->max_samples : (uint64_t)n;
 }
 
@@ -270,10 +265,10 @@ static rhm_status look(search *s, rhm_error *error) {
     const bool free_to_choose = s->options->ridge[stage->level] == 0;
     if (free_to_choose && saturated(s))
         s->ridge = fmin(s->ridge, free_ridge(s) / stage->task->patches[stage->level]);
-    else if (free_to_choose && s->separation > 0 && (double)s->samples >= usual_samples(stage->task, stage->level))
+    else if (free_to_choose && costly(s))
         s->ridge = fmin(s->ridge, noise_ridge(s));
     RHM_TRY(probe(s, error));
-    if (free_to_choose && !saturated(s) && !good(s))
+    if (free_to_choose && costly(s) && !saturated(s) && !good(s))
         RHM_TRY(lower_ridge(s, error));
     s->helped = rhm_gap_helped(gap(&s->best), s->widest, (double)s->samples / (double)s->widest_samples);
     const size_t distinct = rhm_patches_distinct(&stage->training.patches);
