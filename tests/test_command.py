@@ -356,3 +356,25 @@ def test_inspect_every_kind(here):
             assert found["instance"] == report["instance"]
         else:
             assert found["sequences"] == 30000 and found["classes"] == 8
+
+
+def test_the_level_above_the_last_table_is_thinned(tmp_path):
+    """Level 5 of (8, 4, 2, 8) has 8.6e9 patches: some of them, with up to 10^15 samples, and the same bits for any threads."""
+    deep = ["--vocab", 8, "--levels", 8, "--width", 48, "--samples", "3e10,2e11,3e10,auto,20000,20000,5000,2000"]
+    chosen = ["--bandwidth", "0.35,7.565e-4,1.432e-3,3.35e-3,0.0135,0.02,0.0568,0.22", "--ridge", "1e-6,1e-6,3e-6,3e-5,3e-3,3e-3,3e-3,3e-3"]
+    reports = []
+    for threads in (1, 2):
+        shown = run("train", *deep, *chosen, "--test-samples", 100, "--threads", threads, "--report", "r.json", cwd=tmp_path).stdout
+        assert "note: level 5: of 1e+15 samples those are kept" in shown
+        reports.append(json.loads((tmp_path / "r.json").read_text()))
+    assert reports[0]["model_hash"] == reports[1]["model_hash"]
+    levels = {level["level"]: level for level in reports[0]["levels"]}
+    assert {level["draw"] for level in levels.values() if level["level"] >= 5} == {"counts"}
+    assert {level["draw"] for level in levels.values() if level["level"] < 5} == {"samples"}
+    assert {l: level["kept_share"] < 1 for l, level in levels.items()} == {l: l == 5 for l in levels}
+    thinned = levels[5]
+    assert thinned["distinct_patches"] == 65536
+    assert thinned["kept_share"] == pytest.approx(65536 / (32 * 16384 ** 2))  # rules are equally likely, so are their patches
+    assert thinned["samples"] == pytest.approx(1e15 * thinned["kept_share"])
+    plan = json.loads(run("plan", *deep, "--json", cwd=tmp_path).stdout)["practice"]["levels"]
+    assert {level["level"]: level["kept_share"] < 1 for level in plan} == {l: l == 5 for l in levels}
