@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from perf import counters, environment, model, programs, session
-from perf.jobs import JOBS
+from perf.jobs import PROFILED
 
 CEILING_UNITS = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}  # bytes of a core where hwloc does not say
 TARGET = 0.8  # of the time that the model should explain
@@ -19,7 +19,7 @@ TARGET = 0.8  # of the time that the model should explain
 
 def add_arguments(parser):
     programs.add_arguments(parser)
-    parser.add_argument("--job", choices=sorted(JOBS), default="whole", help="a job of perf/jobs.py (default: %(default)s)")
+    parser.add_argument("--job", choices=sorted(PROFILED), default="main", help="a job of perf/jobs.py (default: %(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="of rhm (default: its own choice)")
     parser.add_argument("--placement", metavar="HOW", help="of its threads, as in rhm --placement")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of the job; the fastest is shown (default: %(default)s)")
@@ -229,7 +229,7 @@ def run(arguments):
     binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_patches", "bench_ceilings"))
     surroundings = environment.Environment(binaries)
     result = session.new("profile", surroundings.record)
-    options = [*(arguments.options or JOBS[arguments.job].options()), *running(arguments)]
+    options = [*(arguments.options or PROFILED[arguments.job].options()), *running(arguments)]
     placement = [f"--placement={arguments.placement}"] if arguments.placement else []
     caches = cache_sizes(surroundings.record["topology_xml"])
     rates, best, all_seconds = model.Rates(0.0, 0.0), None, []

@@ -84,7 +84,9 @@ bool rhm_gap_helped(double gap, double widest, double enlargement) {
 }
 
 double rhm_costly_gap(double gap, uint32_t level) {
-    return gap * pow(COSTLY_RATIO, level > FREE_LEVELS ? level - FREE_LEVELS : 0);
+    for (uint32_t l = FREE_LEVELS; l < level; l++) /* not pow(): its last bit is not the same everywhere */
+        gap *= COSTLY_RATIO;
+    return gap;
 }
 
 static double target(const search *s) {
