@@ -67,7 +67,8 @@ static problem make_problem(size_t tokens, size_t embedding, size_t padded, size
     p.ids = malloc(sizeof *p.ids * (count * tokens + 1));
     for (size_t i = 0; i < count * tokens; i++)
         p.ids[i] = (uint32_t)below(ROWS);
-    p.map = (rhm_phase_map){tokens, embedding, padded, p.half_turns, p.offset};
+    p.map = (rhm_phase_map){
+        .tokens = tokens, .embedding = embedding, .padded = padded, .half_turns = p.half_turns, .offset = p.offset};
     p.patches = (rhm_patch_rows){p.table, p.ids, count};
     return p;
 }

@@ -301,9 +301,9 @@ rhm_status rhm_matmul_run(const rhm_matmul *matmul, dnnl_stream_t stream, const 
 
 /* ----------------------------------------------------------------------------------------------------- the packing */
 
-rhm_status rhm_packing_choose(rhm_packing *out, dnnl_engine_t engine, int64_t m, int64_t k, int64_t n,
+rhm_status rhm_packing_choose(rhm_packing *out, dnnl_engine_t engine, int64_t m, int64_t k, int64_t n, int64_t a_row,
                               rhm_error *error) {
-    const rhm_matmul_shape shape = {.m = m, .k = k, .n = n, .a_row = k, .a_column = 1, .c_row = n};
+    const rhm_matmul_shape shape = {.m = m, .k = k, .n = n, .a_row = a_row, .a_column = 1, .c_row = n};
     *out = (rhm_packing){.k = k, .n = n};
     product p = {0};
     const int team = begin_alone();

@@ -6,8 +6,6 @@
 
 enum {
     ROUND = 32, /* rows of a short block are rounded up to this, so that remainders share a few primitives */
-    ALIGN_FLOATS = RHM_ALIGNMENT / sizeof(float),
-    SLICE_STRIDE = 2 * RHM_ONEDNN_SLICE + RHM_LANES, /* of features of a slice: rows not a power of two apart */
 };
 _Static_assert(RHM_ONEDNN_SLICE % RHM_LANES == 0 && RHM_ONEDNN_BLOCK % ROUND == 0, "slices and blocks are whole");
 
@@ -22,8 +20,7 @@ typedef struct operand {
 
 typedef struct packed {
     rhm_onednn *onednn;
-    size_t inputs;    /* s d_e + 1: a row of ones carries the phase offsets */
-    size_t input_row; /* floats from one patch to the next */
+    size_t inputs; /* s d_e + 1: a row of ones carries the phase offsets */
     operand frequencies, weights;
 } packed;
 
@@ -51,7 +48,7 @@ static void drop_operand(operand *d, const rhm_engine *engine) {
 
 /* Slices are (2 length, fixed) matrices, of weights over features, or (fixed, length), of frequencies. */
 static rhm_status make_operand(operand *d, const rhm_operator *op, const rhm_onednn *o, bool over_features,
-                               size_t fixed, const char *name, rhm_error *error) {
+                               size_t fixed, size_t row, const char *name, rhm_error *error) {
     const size_t padded = op->map->padded, rest = padded % RHM_ONEDNN_SLICE;
     const int64_t other = (int64_t)fixed;
     d->slices = (padded + RHM_ONEDNN_SLICE - 1) / RHM_ONEDNN_SLICE;
@@ -61,7 +58,7 @@ static rhm_status make_operand(operand *d, const rhm_operator *op, const rhm_one
         if (length == 0 || (size_t)length > padded)
             continue;
         const int64_t k = over_features ? 2 * length : other, n = over_features ? other : length;
-        RHM_TRY(rhm_packing_choose(packing, o->dnnl, RHM_ONEDNN_BLOCK, k, n, error));
+        RHM_TRY(rhm_packing_choose(packing, o->dnnl, RHM_ONEDNN_BLOCK, k, n, (int64_t)row, error));
         if (packing->nbytes > d->slice_nbytes)
             d->slice_nbytes = packing->nbytes;
     }
@@ -112,23 +109,22 @@ static rhm_status set_weights(rhm_operator *op, rhm_error *error) {
 
 /* Parts of a thread's scratch memory. */
 typedef struct workspace {
-    float *h; /* (block, input_row): patches, gathered */
+    float *h; /* (block, inputs): patches, gathered */
     float *z; /* (block, slice): phases */
-    float *x; /* (block, SLICE_STRIDE): features of a slice */
+    float *x; /* (block, 2 length): features of a slice, dense rows: matmul.h says why */
     float *y; /* (block, classes) */
     float *g; /* (classes, stride): a gradient before it is added up */
 } workspace;
 
 static size_t workspace_floats(const packed *p, size_t classes, size_t padded) {
-    return RHM_ONEDNN_BLOCK * (p->input_row + RHM_ONEDNN_SLICE + SLICE_STRIDE + classes) +
-           classes * rhm_feature_stride(padded);
+    return RHM_ONEDNN_BLOCK * (p->inputs + 3 * RHM_ONEDNN_SLICE + classes) + classes * rhm_feature_stride(padded);
 }
 
 static workspace workspace_of(const packed *p, int thread, size_t classes) {
     workspace space = {.h = rhm_scratch_at(&p->onednn->scratch, thread)};
-    space.z = space.h + RHM_ONEDNN_BLOCK * p->input_row;
+    space.z = space.h + RHM_ONEDNN_BLOCK * p->inputs;
     space.x = space.z + RHM_ONEDNN_BLOCK * RHM_ONEDNN_SLICE;
-    space.y = space.x + RHM_ONEDNN_BLOCK * SLICE_STRIDE;
+    space.y = space.x + RHM_ONEDNN_BLOCK * 2 * RHM_ONEDNN_SLICE;
     space.g = space.y + RHM_ONEDNN_BLOCK * classes;
     return space;
 }
@@ -140,7 +136,7 @@ static size_t rounded(size_t count) {
 static void gather(const rhm_operator *op, const rhm_patch_rows *patches, size_t first, size_t count, float *h) {
     const packed *p = op->packed;
     const size_t tokens = op->map->tokens, width = op->map->embedding;
-    for (size_t i = 0; i < count; i++, h += p->input_row) {
+    for (size_t i = 0; i < count; i++, h += p->inputs) {
         const uint32_t *ids = patches->ids + (first + i) * tokens;
         for (size_t t = 0; t < tokens; t++)
             memcpy(h + t * width, patches->table + ids[t] * width, sizeof *h * width);
@@ -156,7 +152,7 @@ static rhm_status slice_features(const rhm_operator *op, int thread, const works
         .m = (int64_t)rounded(count),
         .k = (int64_t)p->inputs,
         .n = (int64_t)length,
-        .a_row = (int64_t)p->input_row,
+        .a_row = (int64_t)p->inputs,
         .a_column = 1,
         .c_row = (int64_t)length,
     };
@@ -254,8 +250,8 @@ static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_ro
         memset(out, 0, sizeof *out * rows * op->classes);
         for (size_t k = 0; k < op->map->padded; k += RHM_ONEDNN_SLICE) {
             const size_t length = slice_length(op, k);
-            RHM_TRY(slice_features(op, thread, &space, count, k, length, space.x, SLICE_STRIDE, error));
-            RHM_TRY(slice_product(op, thread, rows, k, length, space.x, SLICE_STRIDE, out, error));
+            RHM_TRY(slice_features(op, thread, &space, count, k, length, space.x, 2 * length, error));
+            RHM_TRY(slice_product(op, thread, rows, k, length, space.x, 2 * length, out, error));
         }
         if (rows != count)
             memcpy(y + first * op->classes, out, sizeof *out * count * op->classes);
@@ -310,8 +306,16 @@ static void clear(rhm_operator *op) {
     op->packed = NULL;
 }
 
-static const rhm_operations operations = {features,    product,   gradient,  forward,
-                                          set_weights, gram_pack, gram_tile, clear};
+static const rhm_operations operations = {
+    .features = features,
+    .product = product,
+    .gradient = gradient,
+    .forward = forward,
+    .set_weights = set_weights,
+    .gram_pack = gram_pack,
+    .gram_tile = gram_tile,
+    .clear = clear,
+};
 
 rhm_status rhm_onednn_operator(rhm_operator *op, rhm_onednn *onednn, rhm_error *error) {
     packed *p = RHM_NEW(packed, 1, 1, 1, "oneDNN operands", error);
@@ -319,14 +323,15 @@ rhm_status rhm_onednn_operator(rhm_operator *op, rhm_onednn *onednn, rhm_error *
         return RHM_NO_MEMORY;
     p->onednn = onednn;
     p->inputs = op->map->tokens * op->map->embedding + 1;
-    p->input_row = (p->inputs + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     op->packed = p;
     rhm_status status =
         rhm_onednn_scratch(onednn, sizeof(float) * workspace_floats(p, op->classes, op->map->padded), error);
     if (status == RHM_OK)
-        status = make_operand(&p->frequencies, op, onednn, false, p->inputs, "frequencies for oneDNN", error);
+        status =
+            make_operand(&p->frequencies, op, onednn, false, p->inputs, p->inputs, "frequencies for oneDNN", error);
     if (status == RHM_OK)
-        status = make_operand(&p->weights, op, onednn, true, op->classes, "weights for oneDNN", error);
+        status = make_operand(&p->weights, op, onednn, true, op->classes, rhm_feature_stride(op->map->padded),
+                              "weights for oneDNN", error);
     if (status == RHM_OK)
         status = pack_frequencies(p, op, error);
     if (status != RHM_OK) {
