@@ -12,8 +12,8 @@ enum {
     KEPT_FEATURES = 1 << 28, /* floats up to which a stage keeps all features, and passes are cheap */
 };
 
-/* Of the inner solution: below what the sample differs from all patches by. */
-static const double INNER_TOLERANCE = 3e-3;
+/* Of the inner solution: below what the sample differs from all patches by, which is some per cent. */
+static const double INNER_TOLERANCE = 1e-2;
 
 size_t rhm_coarse_size(size_t distinct, size_t width) {
     if (distinct <= KEPT_FEATURES / (2 * width))
@@ -23,12 +23,12 @@ size_t rhm_coarse_size(size_t distinct, size_t width) {
     return size < 4 * width ? 0 : size;
 }
 
-/* Four or five passes and the residual; the sample's matrix is worth three, or its own iterations as much. */
+/* Three or four passes and B; the sample's matrix is worth three, or its own iterations as much. */
 double rhm_coarse_passes(double solves) {
     return 5 * solves + 3;
 }
 
-/* Measured on three spectra: 4 or 5 passes over all patches, 32 to 119 products of the sample. */
+/* Measured on three spectra: 4 or 5 passes over all patches, 25 to 90 products of the sample. */
 double rhm_coarse_products(double solves) {
     return 40 * solves;
 }
@@ -100,7 +100,7 @@ rhm_status rhm_coarse_solve(rhm_coarse *coarse, rhm_regression *problem, const r
                             const double *target, double *w, rhm_solve_result *result, rhm_error *error) {
     rhm_regression *p = problem;
     const size_t size = rhm_regression_size(p), stride = p->stride;
-    const double goal = options->tolerance * options->tolerance * dot(target, target, size);
+    const double norm = dot(target, target, size), goal = options->tolerance * options->tolerance * norm;
     double *r = RHM_NEW(double, size, 5, 1, "conjugate gradient vectors", error);
     if (!r)
         return RHM_NO_MEMORY;
@@ -152,6 +152,7 @@ rhm_status rhm_coarse_solve(rhm_coarse *coarse, rhm_regression *problem, const r
     }
     if (status != RHM_OK)
         rhm_solve_show(p->watch, &state);
+    result->residual = norm > 0 ? sqrt(dot(r, r, size) / norm) : 0;
 done:
     rhm_free(r);
     return status;

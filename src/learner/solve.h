@@ -18,7 +18,7 @@ typedef struct rhm_solve_options {
 
 typedef struct rhm_solve_result {
     uint32_t iterations;
-    double residual; /* of W rounded to float, by one more pass */
+    double residual; /* of W rounded to float, by one more pass; with a sample, the solver's own, before rounding */
     bool converged;
 } rhm_solve_result;
 

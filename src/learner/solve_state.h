@@ -19,7 +19,7 @@ typedef enum rhm_solve_phase {
     RHM_PHASE_COARSE, /* conjugate gradients, preconditioned by a sample of the patches */
     RHM_PHASE_POWER,  /* iteration for the step of gradient descent */
     RHM_PHASE_DESCENT,
-    RHM_PHASE_SOLVED, /* W is final; its residual may not have been measured */
+    RHM_PHASE_SOLVED, /* W is final; the first number is its residual, where that needs no measuring */
     RHM_PHASES,
 } rhm_solve_phase;
 
