@@ -20,8 +20,20 @@ enum {
 static const double TOLERANCE = 1e-4;
 
 const char *operation_name(operation what) {
-    static const char *const names[WORK_COUNT] = {"forward", "pass", "kept", "features", "product", "gradient", "gram"};
+    static const char *const names[WORK_COUNT] = {"forward",     "pass",           "kept", "features",
+                                                  "product",     "gradient",       "gram", "shared_forward",
+                                                  "shared_pass", "shared_features"};
     return names[what];
+}
+
+/* What a shared operation does without phasors; the others themselves. */
+static operation direct_of(operation what) {
+    switch (what) {
+    case WORK_SHARED_FORWARD: return WORK_FORWARD;
+    case WORK_SHARED_PASS: return WORK_PASS;
+    case WORK_SHARED_FEATURES: return WORK_FEATURES;
+    default: return what;
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------------- problems */
@@ -81,7 +93,11 @@ rhm_status problem_make(problem *out, const shapes *all, const shape *source, rh
     for (size_t i = 0; i < p->slots * p->patches * p->tokens; i++)
         p->ids[i] = rhm_random_below(&random, (uint32_t)p->rows);
     clear_padding(p);
-    p->map = (rhm_phase_map){p->tokens, p->vocab, p->padded, p->half_turns, p->offset};
+    p->map = (rhm_phase_map){.tokens = p->tokens,
+                             .embedding = p->vocab,
+                             .padded = p->padded,
+                             .half_turns = p->half_turns,
+                             .offset = p->offset};
     return RHM_OK;
 }
 
@@ -103,25 +119,29 @@ double work_flops(const problem *p, operation what, size_t count) {
         const double side = RHM_GRAM_SIDE * RHM_LANES;
         return 2 * (double)count * GRAM_TILES * side * side;
     }
-    const double project = (double)(p->tokens * p->vocab), product = 2 * (double)p->vocab;
+    /* A multiplication by a phasor is two products and two multiply-adds: six operations. */
+    const bool shared = direct_of(what) != what;
+    const double project = shared ? 3 * (double)(p->tokens - 1) : (double)(p->tokens * p->vocab);
+    const double product = 2 * (double)p->vocab;
     const double terms[WORK_GRAM] = {project + product, project + 2 * product, 2 * product, project, product, product};
-    return 2 * (double)count * (double)p->width * terms[what];
+    return 2 * (double)count * (double)p->width * terms[direct_of(what)];
 }
 
 double work_bytes(const problem *p, operation what, size_t count) {
     const double ids = (double)p->tokens, y = (double)p->vocab, x = 2 * (double)p->padded;
-    const double words[WORK_COUNT] = {ids + y, ids + 1, x + 1, ids + x, x + y, x + y, x};
-    return 4 * (double)count * words[what];
+    const double words[] = {ids + y, ids + 1, x + 1, ids + x, x + y, x + y, x};
+    return 4 * (double)count * words[direct_of(what)];
 }
 
 double work_resident_nbytes(const work *w, operation what) {
     const problem *p = w->p;
-    const double map = (double)(p->padded * (p->tokens * p->vocab + 1) + p->rows * p->vocab);
+    const double map = direct_of(what) != what ? (double)(p->tokens * p->rows * p->stride)
+                                               : (double)(p->padded * (p->tokens * p->vocab + 1) + p->rows * p->vocab);
     const double weights = (double)(p->vocab * p->stride), sum = 2 * weights, tiles = 2.0 * GRAM_TILES * RHM_GRAM_TILE;
     const double block = (double)(w->op.block * p->stride), chunk = (double)(w->op.chunk * p->stride);
-    const double words[WORK_COUNT] = {
+    const double words[] = {
         map + weights, map + chunk + weights + sum, weights + sum, map + block, block + weights, chunk + sum, tiles};
-    return 4 * words[what];
+    return 4 * words[direct_of(what)];
 }
 
 /* ----------------------------------------------------------------------------------------------------------- work */
@@ -181,7 +201,11 @@ static rhm_status fill_panel(const work *w, const rhm_operator *op, work_lane *l
 
 rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operation what, bool onednn, size_t patches,
                      rhm_error *error) {
-    *w = (work){.p = p, .engine = engine, .what = what, .patches = patches < p->patches ? patches : p->patches};
+    *w = (work){.p = p,
+                .engine = engine,
+                .what = direct_of(what),
+                .shared = direct_of(what) != what,
+                .patches = patches < p->patches ? patches : p->patches};
     if (what == WORK_GRAM && w->patches > RHM_GRAM_PANEL)
         w->patches = RHM_GRAM_PANEL;
     if (what == WORK_GRAM && 2 * p->width < GRAM_TILES * RHM_GRAM_SIDE * RHM_LANES) {
@@ -196,7 +220,10 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
         w->op = (rhm_operator){0};
         return status;
     }
-    status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
+    if (w->shared && w->op.operations->share)
+        status = w->op.operations->share(&w->op, p->table, p->rows, error);
+    if (status == RHM_OK)
+        status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
     if (status != RHM_OK) {
         work_clear(w);
         return status;
@@ -367,6 +394,12 @@ static rhm_status compare(const result *got, const result *want, double toleranc
 static rhm_status run_reference(const work *w, work_lane *lane, float *output, rhm_error *error) {
     work reference = {.p = w->p, .engine = w->engine, .what = w->what, .patches = w->patches};
     RHM_TRY(rhm_operator_init_native(&reference.op, w->engine, &w->p->map, w->p->vocab, error));
+    const rhm_status shared =
+        w->shared ? reference.op.operations->share(&reference.op, w->p->table, w->p->rows, error) : RHM_OK;
+    if (shared != RHM_OK) {
+        rhm_operator_clear(&reference.op);
+        return shared;
+    }
     reference.op.kernels = rhm_kernels_at(RHM_ISA_SCALAR);
     reference.op.block = w->op.block;
     reference.op.chunk = w->op.chunk;

@@ -22,6 +22,10 @@ typedef enum operation {
     WORK_PRODUCT,  /* of the same block of features, again and again */
     WORK_GRADIENT, /* likewise, a chunk */
     WORK_GRAM,     /* tiles of the Gram matrix += a panel of patches; no more patches than a panel */
+    /* The first, second and fourth with phasors of the table's rows, made beforehand; oneDNN has none. */
+    WORK_SHARED_FORWARD,
+    WORK_SHARED_PASS,
+    WORK_SHARED_FEATURES,
     WORK_COUNT,
 } operation;
 
@@ -54,7 +58,8 @@ double work_bytes(const problem *p, operation what, size_t count);
 typedef struct work {
     const problem *p;
     const rhm_engine *engine;
-    operation what;
+    operation what; /* not a shared one: */
+    bool shared;    /* with phasors */
     rhm_operator op;
     size_t patches;          /* of a thread in one trial; fewer than the problem's where it is slow */
     size_t slot;             /* where the next trial starts */

@@ -163,7 +163,9 @@ def model_flops(name, shape, patches):
     inputs, classes, features = shape["branching"] * shape["vocab"], shape["vocab"], 2 * shape["width"]
     project = 2 * shape["width"] * inputs
     product = 2 * features * classes
-    each = {"forward": project + product, "pass": project + 2 * product, "features": project, "product": product, "gradient": product}
+    phasors = 2 * shape["width"] * 3 * (shape["branching"] - 1)
+    each = {"forward": project + product, "pass": project + 2 * product, "features": project, "product": product, "gradient": product,
+            "shared_forward": phasors + product, "shared_pass": phasors + 2 * product, "shared_features": phasors}
     operation = name.split("/")[0]
     return each[operation] * patches if operation in each else None
 

@@ -10,6 +10,7 @@ itself, and shares are of what is left. On a quiet machine there is none."""
 from dataclasses import dataclass, field
 
 KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
+SHARED = " (phasors)"  # behind the names of those whose features are products of phasors
 DRAWS = ("read", "read raw", "merge", "draw counts", "draw", "draw held-out")
 WAYS = {"read": "empty", "read raw": "raw", "draw counts": "counts"}  # what bench_patches calls them
 
@@ -44,16 +45,19 @@ def parts(total):
     """An operation of the trace as [((benchmark's operation, shape, patches of a thread where that matters), flops)]."""
     tokens, embedding, classes, width = shape_of(total)
     per_patch = 2.0 * total.get("items", 0) * width
-    project, product = per_patch * tokens * embedding, per_patch * 2 * classes
+    name = total["name"].removesuffix(SHARED)
+    shared = name != total["name"]
+    project, product = per_patch * (3 * (tokens - 1) if shared else tokens * embedding), per_patch * 2 * classes
+    way = "shared_" if shared else ""
     listed = {
-        "forward": [("forward", project + product)],
-        "features": [("features", project)],
-        "pass": [("pass", project + 2 * product)],
-        "target": [("features", project), ("gradient", product)],
+        "forward": [(f"{way}forward", project + product)],
+        "features": [(f"{way}features", project)],
+        "pass": [(f"{way}pass", project + 2 * product)],
+        "target": [(f"{way}features", project), ("gradient", product)],
         "pass (features kept)": [("kept", 2 * product)],
         "target (features kept)": [("gradient", product)],
-        "gram": [("features", project), ("gram", per_patch * (2 * width + 1))],
-    }.get(total["name"], [])
+        "gram": [(f"{way}features", project), ("gram", per_patch * (2 * width + 1))],
+    }.get(name, [])
     return [((operation, shape_of(total), kept_patches(total) if operation == "kept" else 0), flops) for operation, flops in listed]
 
 
@@ -154,7 +158,7 @@ def explain(totals, rates, seconds, threads):
         "unexplained_seconds": seconds - taken - explained,
         "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
         "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / own,
-        "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"] in KERNELS),
+        "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"].removesuffix(SHARED) in KERNELS),
         "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "draw"),
         "in_loops_share": loops / seconds, "thread_seconds": busy,
         "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,

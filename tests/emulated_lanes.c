@@ -29,6 +29,12 @@ static inline vec vec_broadcast(const float *p) {
 static inline vec vec_fma(vec a, vec b, vec c) {
     EACH_LANE(fmaf(a.lane[l], b.lane[l], c.lane[l]));
 }
+static inline vec vec_load_once(const float *p) {
+    return vec_load(p);
+}
+static inline vec vec_fnma(vec a, vec b, vec c) {
+    EACH_LANE(fmaf(-a.lane[l], b.lane[l], c.lane[l]));
+}
 static inline vec vec_mul(vec a, vec b) {
     EACH_LANE(a.lane[l] * b.lane[l]);
 }

@@ -10,7 +10,8 @@
 enum { TOKENS = 2, EMBEDDING = 16, PADDED = 512, CLASSES = 16 };
 
 static const float half_turns[TOKENS * EMBEDDING * PADDED], offset[PADDED];
-static const rhm_phase_map map = {TOKENS, EMBEDDING, PADDED, half_turns, offset};
+static const rhm_phase_map map = {
+    .tokens = TOKENS, .embedding = EMBEDDING, .padded = PADDED, .half_turns = half_turns, .offset = offset};
 
 static void names_are_checked(void **state) {
     (void)state;

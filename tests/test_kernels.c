@@ -63,7 +63,7 @@ static guarded random_floats(size_t count, float scale) {
 
 typedef struct problem {
     size_t tokens, embedding, padded, classes, count, rows, stride;
-    guarded half_turns, offset, table, w, r;
+    guarded half_turns, offset, table, phasors, w, r;
     uint32_t *ids;
     rhm_phase_map map;
     rhm_patch_rows patches;
@@ -80,13 +80,18 @@ static problem make_problem(size_t tokens, size_t embedding, size_t padded, size
     p.half_turns = random_floats(padded * tokens * embedding, scale);
     p.offset = random_floats(padded, 1);
     p.table = random_floats(p.rows * embedding, 1);
+    p.phasors = random_floats(row_floats(&p, tokens * p.rows), 1);
     /* What is between rows is never touched, so it need not exist after the last one. */
     p.w = random_floats(row_floats(&p, classes), 1);
     p.r = random_floats(count * classes + 1, 1);
     p.ids = malloc(sizeof *p.ids * (count * tokens + 1));
     for (size_t i = 0; i < count * tokens; i++)
         p.ids[i] = (uint32_t)below(p.rows);
-    p.map = (rhm_phase_map){tokens, embedding, padded, p.half_turns.data, p.offset.data};
+    p.map = (rhm_phase_map){.tokens = tokens,
+                            .embedding = embedding,
+                            .padded = padded,
+                            .half_turns = p.half_turns.data,
+                            .offset = p.offset.data};
     p.patches = (rhm_patch_rows){p.table.data, p.ids, count};
     return p;
 }
@@ -95,6 +100,7 @@ static void drop_problem(problem *p) {
     release(&p->half_turns);
     release(&p->offset);
     release(&p->table);
+    release(&p->phasors);
     release(&p->w);
     release(&p->r);
     free(p->ids);
@@ -106,12 +112,17 @@ static size_t x_floats(const problem *p) {
 
 /* Everything a table computes for a problem, one after the other, in exactly as much memory as the contract grants. */
 typedef struct outputs {
-    guarded x, y, fused, g; /* g: doubles */
+    guarded x, y, fused, g;   /* g: doubles */
+    guarded turned, turned_y; /* features and outputs by phasors */
 } outputs;
 
 static outputs compute(const rhm_kernels *k, const problem *p) {
-    outputs o = {guarded_floats(x_floats(p)), guarded_floats(p->count * p->classes),
-                 guarded_floats(p->count * p->classes), guarded_floats(2 * row_floats(p, p->classes))};
+    outputs o = {guarded_floats(x_floats(p)),           guarded_floats(p->count * p->classes),
+                 guarded_floats(p->count * p->classes), guarded_floats(2 * row_floats(p, p->classes)),
+                 guarded_floats(x_floats(p)),           guarded_floats(p->count * p->classes)};
+    rhm_phase_map shared = p->map;
+    shared.phasors = p->phasors.data;
+    shared.phasor_rows = p->rows;
     guarded packed = guarded_floats(rhm_packed_floats(p->classes, p->padded));
     for (size_t c = 0; c < p->classes; c++)
         for (size_t f = 0; f < 2 * p->padded; f++)
@@ -121,6 +132,8 @@ static outputs compute(const rhm_kernels *k, const problem *p) {
     k->product(p->classes, p->padded, packed.data, p->count, o.x.data, o.y.data);
     k->forward(&p->map, p->classes, packed.data, &p->patches, o.fused.data);
     k->gradient(p->classes, p->padded, p->count, p->r.data, o.x.data, doubles(&o.g));
+    k->features(&shared, &p->patches, o.turned.data);
+    k->forward(&shared, p->classes, packed.data, &p->patches, o.turned_y.data);
     release(&packed);
     return o;
 }
@@ -130,6 +143,8 @@ static void drop_outputs(outputs *o) {
     release(&o->y);
     release(&o->fused);
     release(&o->g);
+    release(&o->turned);
+    release(&o->turned_y);
 }
 
 static void same_floats(const float *a, const float *b, size_t count, const char *what, const char *name,
@@ -154,6 +169,8 @@ static void compare(const rhm_kernels *k, const problem *p) {
     same_floats(have.x.data, want.x.data, x_floats(p), "features", k->name, p);
     same_floats(have.y.data, want.y.data, p->count * p->classes, "product", k->name, p);
     same_floats(have.fused.data, want.y.data, p->count * p->classes, "forward", k->name, p);
+    same_floats(have.turned.data, want.turned.data, x_floats(p), "features by phasors", k->name, p);
+    same_floats(have.turned_y.data, want.turned_y.data, p->count * p->classes, "forward by phasors", k->name, p);
     same_doubles(doubles(&have.g), doubles(&want.g), row_floats(p, p->classes), "gradient", k->name);
     drop_outputs(&want);
     drop_outputs(&have);

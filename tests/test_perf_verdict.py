@@ -223,4 +223,5 @@ def test_operations_of_the_model():
     assert facts.model_flops("forward/v16/avx2/native/t:1", shape, 384) == 2 * 384 * 2048 * (32 + 32)
     assert facts.model_flops("pass/v16/avx2/native/t:1", shape, 1) == 2 * 2048 * (32 + 64)
     assert facts.model_flops("gradient/v16", shape, 1) == facts.model_flops("product/v16", shape, 1) == 2 * 4096 * 16
+    assert facts.model_flops("shared_forward/v16", shape, 1) == 2 * 2048 * (3 + 32)
     assert facts.model_flops("else/v16", shape, 1) is None

@@ -44,13 +44,22 @@ static inline size_t rhm_packed_floats(size_t classes, size_t padded) {
     return classes * 2 * padded;
 }
 
-/* The random features of a level: cos and sin of pi z_k, z_k = offset[k] + sum_j half_turns[j, k] h_j. */
+/*
+ * The random features of a level: cos and sin of pi z_k, z_k = offset[k] + sum_j half_turns[j, k] h_j.
+ *
+ * A phase is a sum over the tokens of a patch, so its cosine and sine are the real and imaginary part of a product of
+ * one phasor a token. Where the same few rows of a table make up many patches, their phasors can be computed beforehand
+ * (phasors.h); a patch then takes three multiply-adds a frequency and token instead of d_e and a cosine.
+ */
 typedef struct rhm_phase_map {
     size_t tokens;           /* s */
     size_t embedding;        /* d_e */
     size_t padded;           /* M rounded up to a multiple of RHM_LANES */
     const float *half_turns; /* (padded / RHM_LANES, s d_e, RHM_LANES): w / pi, zero in the padding */
     const float *offset;     /* (padded) */
+    const float *phasors;    /* NULL, or (s, phasor_rows, rhm_feature_stride(padded)): of every row of the table that
+                                patches are made of, at every position; offsets belong to position 0 */
+    size_t phasor_rows;
 } rhm_phase_map;
 
 /* `count` patches: row i concatenates table rows ids[i][0..s-1], each of d_e floats. */

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/memory.h"
 #include "kernels/backend.h"
+#include "kernels/phasors.h"
 #include "kernels/slowdown.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 typedef struct operands {
     float *weights; /* packed */
     rhm_replica near_weights, near_half_turns, near_offset;
+    rhm_phasors phasors;
 } operands;
 
 static const float *weights_of(const rhm_operator *op, int thread) {
@@ -29,7 +31,7 @@ static rhm_phase_map map_of(const rhm_operator *op, int thread) {
     rhm_phase_map map = *op->map;
     map.half_turns = rhm_replica_at(&own->near_half_turns, thread);
     map.offset = rhm_replica_at(&own->near_offset, thread);
-    return map;
+    return rhm_phasors_map(&own->phasors, map, thread);
 }
 
 static rhm_status features(const rhm_operator *op, int thread, const rhm_patch_rows *patches, float *x,
@@ -111,8 +113,16 @@ static void clear(rhm_operator *op) {
     rhm_replica_destroy(&own->near_weights, op->engine);
     rhm_replica_destroy(&own->near_half_turns, op->engine);
     rhm_replica_destroy(&own->near_offset, op->engine);
+    rhm_phasors_clear(&own->phasors, op->engine);
     rhm_free(own->weights);
     rhm_free(own);
+}
+
+static rhm_status share(rhm_operator *op, const float *table, size_t rows, rhm_error *error) {
+    operands *own = op->packed;
+    RHM_TRY(rhm_phasors_make(&own->phasors, op->engine, op->map, table, rows, error));
+    op->shared = true;
+    return RHM_OK;
 }
 
 static rhm_status make_operands(operands *own, const rhm_operator *op, rhm_error *error) {
@@ -130,7 +140,8 @@ static rhm_status make_operands(operands *own, const rhm_operator *op, rhm_error
                               error);
 }
 
-static const rhm_operations native = {features, product, gradient, forward, set_weights, gram_pack, gram_tile, clear};
+static const rhm_operations native = {features,  product,   gradient, forward, set_weights,
+                                      gram_pack, gram_tile, clear,    share};
 
 rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
                                     size_t classes, rhm_error *error) {
@@ -185,4 +196,11 @@ void rhm_operator_clear(rhm_operator *op) {
 rhm_status rhm_operator_set_weights(rhm_operator *op, const float *w, rhm_error *error) {
     op->w = w;
     return op->operations->set_weights(op, error);
+}
+
+rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows, size_t count, rhm_error *error) {
+    const rhm_phase_map *map = op->map;
+    if (!op->operations->share || !rhm_phasors_pay(map->tokens, map->embedding, map->padded, rows, count))
+        return RHM_OK;
+    return op->operations->share(op, table, rows, error);
 }

@@ -63,6 +63,9 @@ typedef struct rhm_operations {
     rhm_status (*gram_tile)(const rhm_operator *op, int thread, size_t count, const float *panel, size_t row,
                             size_t column, double *tile, rhm_error *error);
     void (*clear)(rhm_operator *op);
+
+    /* Patches are made of the rows of this table from now on: prepare their phasors. NULL where a backend has none. */
+    rhm_status (*share)(rhm_operator *op, const float *table, size_t rows, rhm_error *error);
 } rhm_operations;
 
 struct rhm_operator {
@@ -75,6 +78,7 @@ struct rhm_operator {
     const rhm_phase_map *map;
     size_t classes;
     const float *w; /* (classes, stride), what product and forward multiply with */
+    bool shared;    /* features are products of phasors */
     void *packed;   /* the backend's own: operands as it wants them, once per NUMA node */
 };
 
@@ -88,6 +92,17 @@ void rhm_operator_clear(rhm_operator *op); /* accepts a zeroed one */
 
 /* Weights for product and forward, kept by pointer; to be called again whenever their values change. */
 rhm_status rhm_operator_set_weights(rhm_operator *op, const float *w, rhm_error *error);
+
+/*
+ * `count` patches will be made of the `rows` rows of `table` (rows, d_e), and of no others: their phasors are computed
+ * once where rhm_phasors_pay says so and the backend has them. Before the first operation; `table` may move afterwards.
+ */
+rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows, size_t count, rhm_error *error);
+
+/* Multiply-adds that a frequency of a patch's features takes, cosines and sines not counted; half ones for products. */
+static inline double rhm_operator_feature_terms(const rhm_operator *op) {
+    return op->shared ? 3 * ((double)op->map->tokens - 1) : (double)(op->map->tokens * op->map->embedding);
+}
 
 /* One named backend, whatever the engine's; RHM_UNSUPPORTED with a sentence where it cannot run. */
 rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,

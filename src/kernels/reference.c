@@ -9,8 +9,26 @@
 #include "kernels/sincos.h"
 #include "kernels/tables.h"
 
+/* Features k..k+RHM_LANES-1 of one patch as products of its tokens' phasors. */
+static void phasor_group(const rhm_phase_map *map, const uint32_t *ids, size_t k, float *x) {
+    const size_t stride = rhm_feature_stride(map->padded);
+    memcpy(x, map->phasors + ids[0] * stride + 2 * k, sizeof *x * 2 * RHM_LANES);
+    for (size_t t = 1; t < map->tokens; t++) {
+        const float *by = map->phasors + (t * map->phasor_rows + ids[t]) * stride + 2 * k;
+        for (size_t l = 0; l < RHM_LANES; l++) {
+            const float cosine = x[l], sine = x[RHM_LANES + l];
+            x[l] = fmaf(-sine, by[RHM_LANES + l], cosine * by[l]);
+            x[RHM_LANES + l] = fmaf(sine, by[l], cosine * by[RHM_LANES + l]);
+        }
+    }
+}
+
 /* Cosines, then sines, of features k..k+RHM_LANES-1 of one patch. */
 static void feature_group(const rhm_phase_map *map, const float *table, const uint32_t *ids, size_t k, float *x) {
+    if (map->phasors) {
+        phasor_group(map, ids, k, x);
+        return;
+    }
     float z[RHM_LANES];
     memcpy(z, map->offset + k, sizeof z);
     const float *row = map->half_turns + k * map->tokens * map->embedding;

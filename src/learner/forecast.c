@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "kernels/phasors.h"
 #include "learner/coarse.h"
 #include "learner/design.h"
 #include "learner/draw_choice.h"
@@ -22,6 +23,7 @@ static const double WIDTH_EXPONENT = 0.1; /* of the gap */
 static const double REFINING_FITS = 5;    /* of a search along bandwidth and ridge */
 static const double REFINING_GAIN = 1.2;  /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
+static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products */
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
 static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
 /* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */
@@ -69,22 +71,36 @@ static double embed_seconds(const forecasting *f, uint32_t level, double samples
     return seconds;
 }
 
+/* Seconds of a pass per patch and frequency: where few embeddings make up many patches, not much above one with kept
+ * features. */
+static double pass_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double samples) {
+    const rhm_rates *r = rates_of(f, s->level);
+    const rhm_shape *shape = f->shape;
+    const bool bottom = s->level == shape->levels;
+    const double rows = bottom ? shape->vocab[s->level] : distinct_of(f, s->level, s->level + 1, samples);
+    return rhm_phasors_pay(shape->branching, shape->vocab[bottom ? s->level : 0], s->width, (size_t)fmin(rows, 1e15),
+                           (size_t)fmin(distinct, 1e15))
+               ? fmin(r->pass, SHARED_PASS * r->kept_pass)
+               : r->pass;
+}
+
 static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out,
                           rhm_route route, double solves) {
     const rhm_rates *r = rates_of(f, s->level);
     const double units = distinct * s->width, classes = f->shape->vocab[0], parents = f->shape->vocab[s->level - 1];
     const double measuring = fmin(distinct_of(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
                              fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
+    const double pass = pass_seconds(f, s, distinct, s->samples);
     double seconds;
     if (route == RHM_ROUTE_GRAM) {
         const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
-        seconds = units * s->width * r->gram / solves + units * r->pass / solves + SOLVER_PASSES * product;
+        seconds = units * s->width * r->gram / solves + units * pass / solves + SOLVER_PASSES * product;
     } else {
         const double sample = (double)rhm_coarse_size((size_t)fmin(distinct, 1e15), s->width);
         if (sample > 0)
-            seconds = SAMPLED_PASSES * (units * r->pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
+            seconds = SAMPLED_PASSES * (units * pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
         else
-            seconds = units * (r->pass + SOLVER_PASSES * r->kept_pass);
+            seconds = units * (pass + SOLVER_PASSES * r->kept_pass);
     }
     return seconds + measuring;
 }

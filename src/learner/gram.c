@@ -128,7 +128,7 @@ static rhm_span_work work_of(const rhm_regression *p, double flops, double nbyte
 rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     rhm_regression *p = problem;
     forming work = {.p = p};
-    const int span = rhm_trace_begin(p->engine, "gram", 0);
+    const int span = rhm_trace_begin(p->engine, p->op.shared ? "gram (phasors)" : "gram", 0);
     const int64_t begin = rhm_trace_now();
     rhm_status status = allocate(p, &work.panel, error);
     const size_t tiles = tile_count(p->gram.groups);
@@ -156,7 +156,7 @@ rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     rhm_buffer_destroy(&work.panel, p->engine);
     rhm_free(done);
     const double patches = (double)p->rows.count, width = (double)p->width;
-    const double features = 2 * patches * width * (double)(p->map->tokens * p->map->embedding);
+    const double features = 2 * patches * width * rhm_operator_feature_terms(&p->op);
     const double update = 2 * patches * width * (2 * width + 1);
     p->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
     rhm_trace_end(p->engine, span, work_of(p, features + update, 2 * rhm_gram_nbytes(p->width)));

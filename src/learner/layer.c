@@ -12,7 +12,7 @@ static const double PI = 0x1.921fb54442d18p+1;
 
 rhm_status rhm_ready_layer_make(rhm_ready_layer *ready, const struct rhm_layer *layer, bool one_hot, rhm_error *error) {
     const size_t inputs = (size_t)layer->tokens * layer->embedding, padded = rhm_padded_width(layer->width);
-    *ready = (rhm_ready_layer){.classes = layer->classes, .width = layer->width};
+    *ready = (rhm_ready_layer){.classes = layer->classes, .width = layer->width, .one_hot = one_hot};
     if (!(ready->half_turns = RHM_NEW(float, padded, inputs, 1, "frequencies", error)) ||
         !(ready->offset = RHM_NEW(float, padded, 1, 1, "phase offsets", error)) ||
         !(ready->weights = RHM_NEW(float, layer->classes, rhm_feature_stride(padded), 1, "weights", error))) {
@@ -30,7 +30,11 @@ rhm_status rhm_ready_layer_make(rhm_ready_layer *ready, const struct rhm_layer *
         phase /= PI;
         ready->offset[k] = (float)(phase - 2 * rint(phase / 2));
     }
-    ready->map = (rhm_phase_map){layer->tokens, layer->embedding, padded, ready->half_turns, ready->offset};
+    ready->map = (rhm_phase_map){.tokens = layer->tokens,
+                                 .embedding = layer->embedding,
+                                 .padded = padded,
+                                 .half_turns = ready->half_turns,
+                                 .offset = ready->offset};
     if (layer->weights)
         rhm_ready_layer_set_weights(ready, layer->weights);
     return RHM_OK;
@@ -94,12 +98,13 @@ static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error
     return RHM_OK;
 }
 
-static rhm_span_work forward_work(const rhm_ready_layer *layer, size_t count) {
+static rhm_span_work forward_work(const rhm_ready_layer *layer, const rhm_operator *op, size_t count) {
     const size_t tokens = layer->map.tokens, embedding = layer->map.embedding;
     const size_t of_patch = sizeof(uint32_t) * tokens + sizeof(float) * layer->classes;
     const size_t of_level = sizeof(float) * layer->width * (tokens * embedding + 2 * layer->classes + 1);
     return (rhm_span_work){
-        .flops = rhm_forward_flops(layer, count),
+        .flops =
+            2.0 * (double)count * (double)layer->width * (rhm_operator_feature_terms(op) + 2 * (double)layer->classes),
         .nbytes = (double)count * (double)of_patch + (double)of_level,
         .items = (double)count,
         .tokens = (uint32_t)tokens,
@@ -136,12 +141,16 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
     const size_t count = work.last - work.first;
     RHM_TRY(rhm_operator_init(&work.op, engine, RHM_WORK_FORWARD, &layer->map, layer->classes, count, error));
     rhm_status status = rhm_operator_set_weights(&work.op, layer->weights, error);
-    const int span = rhm_trace_begin(engine, "forward", 0);
+    /* Tokens are always the same few. Of embeddings there are more with every draw: how their patches are computed must
+     * not depend on how many there happen to be, since a training that is resumed embeds them all at once. */
+    if (status == RHM_OK && layer->one_hot)
+        status = rhm_operator_share(&work.op, inputs->row, inputs->count, SIZE_MAX, error);
+    const int span = rhm_trace_begin(engine, work.op.shared ? "forward (phasors)" : "forward", 0);
     const int64_t begin = rhm_trace_now();
     if (status == RHM_OK)
         status = rhm_parallel(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error);
     out->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
-    rhm_trace_end(engine, span, forward_work(layer, count));
+    rhm_trace_end(engine, span, forward_work(layer, &work.op, count));
     rhm_operator_clear(&work.op);
     if (status != RHM_OK)
         return status;

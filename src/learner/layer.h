@@ -16,6 +16,7 @@ typedef struct rhm_ready_layer {
     rhm_phase_map map;
     size_t classes;
     size_t width;      /* M */
+    bool one_hot;      /* level L */
     float *half_turns; /* owned; what map points to */
     float *offset;     /* owned */
     float *weights;    /* (classes, features): M^(-1/2) W in feature order; owned */
@@ -28,7 +29,7 @@ void rhm_ready_layer_clear(rhm_ready_layer *ready); /* accepts a zeroed one */
 /* Reorder W (|V_0|, 2M as in files) into feature rows scaled by M^(-1/2). */
 void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights);
 
-/* Multiply-adds of the two products, counted as two, for `count` patches. */
+/* Multiply-adds of the two products, counted as two, for `count` patches, however the first of them is computed. */
 static inline double rhm_forward_flops(const rhm_ready_layer *layer, size_t count) {
     return 2.0 * (double)count * (double)layer->width *
            (double)(layer->map.tokens * layer->map.embedding + 2 * layer->classes);

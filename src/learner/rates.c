@@ -13,7 +13,7 @@
 enum {
     WIDTH = 512,
     GRAM_PATCHES = 4096,
-    ROWS = 256,      /* different embeddings */
+    ROWS = 1 << 13,  /* different embeddings: so many that their phasors do not pay, as on costly levels */
     WORK = 1 << 27,  /* multiply-adds of a timed forward, about */
     REPETITIONS = 3, /* the fastest counts */
     FEW = 32,        /* patches of a first look, */

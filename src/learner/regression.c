@@ -49,8 +49,8 @@ static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t c
 
 /* Multiply-adds of one run over all patches, by what the run is called. */
 static double flops_of(const rhm_regression *p, const char *name) {
-    const double inputs = (double)(p->map->tokens * p->map->embedding), classes = (double)p->classes;
-    const double features = p->kept.data && strcmp(name, "features") != 0 ? 0 : inputs;
+    const double classes = (double)p->classes;
+    const double features = p->kept.data && *name != 'f' ? 0 : rhm_operator_feature_terms(&p->op);
     const double products = *name == 'f' ? 0 : *name == 't' ? 2 * classes : 4 * classes;
     return 2.0 * (double)p->rows.count * (double)p->width * (features + products);
 }
@@ -126,9 +126,11 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
     RHM_TRY(rhm_operator_init(&p->op, engine, keep ? RHM_WORK_KEPT_PASS : RHM_WORK_PASS, p->map, p->classes,
                               p->rows.count, error));
     p->leaves = leaf_count(p);
-    rhm_status status = make_arrays(p, keep, error);
+    rhm_status status = rhm_operator_share(&p->op, inputs->row, inputs->count, p->rows.count, error);
+    if (status == RHM_OK)
+        status = make_arrays(p, keep, error);
     if (status == RHM_OK && p->kept.data)
-        status = timed_loop(p, "features", chunk_count(p), keep_chunk, p, error);
+        status = timed_loop(p, p->op.shared ? "features (phasors)" : "features", chunk_count(p), keep_chunk, p, error);
     if (status != RHM_OK)
         rhm_regression_clear(p);
     return status;
@@ -240,8 +242,12 @@ static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *
 
 static rhm_status run_pass(rhm_regression *p, block_factor *factor, double *out, rhm_error *error) {
     pass work = {p, factor};
-    const char *name = factor == label_factor ? (p->kept.data ? "target (features kept)" : "target")
-                                              : (p->kept.data ? "pass (features kept)" : "pass");
+    const char *name = factor == label_factor ? (p->kept.data   ? "target (features kept)"
+                                                 : p->op.shared ? "target (phasors)"
+                                                                : "target")
+                                              : (p->kept.data   ? "pass (features kept)"
+                                                 : p->op.shared ? "pass (phasors)"
+                                                                : "pass");
     RHM_TRY(timed_loop(p, name, p->leaves, leaf_pass, &work, error));
     combine_work combine = {p, out};
     const int span = rhm_trace_begin(p->engine, "combine", 0);

@@ -16,6 +16,12 @@ static inline vec vec_load(const float *p) {
 static inline void vec_store(float *p, vec v) {
     _mm256_storeu_ps(p, v);
 }
+/* As vec_load, but read once, however often it is used: gcc would fold the load into every use. */
+static inline vec vec_load_once(const float *p) {
+    vec v = vec_load(p);
+    __asm__("" : "+x"(v));
+    return v;
+}
 static inline vec vec_set(float v) {
     return _mm256_set1_ps(v);
 }
@@ -24,6 +30,9 @@ static inline vec vec_broadcast(const float *p) {
 }
 static inline vec vec_fma(vec a, vec b, vec c) {
     return _mm256_fmadd_ps(a, b, c);
+}
+static inline vec vec_fnma(vec a, vec b, vec c) {
+    return _mm256_fnmadd_ps(a, b, c);
 }
 static inline vec vec_mul(vec a, vec b) {
     return _mm256_mul_ps(a, b);

@@ -25,6 +25,7 @@ enum { PARTS = RHM_LANES / WIDTH }; /* registers to a group of lanes */
 _Static_assert(PARTS *WIDTH == RHM_LANES && PARTS <= 2, "lane_sum adds halves");
 
 #include "kernels/x86/phase.h"
+#include "kernels/x86/phasor.h"
 #include "kernels/x86/product.h"
 
 static void features(const rhm_phase_map *map, const rhm_patch_rows *rows, float *x) {
@@ -32,7 +33,7 @@ static void features(const rhm_phase_map *map, const rhm_patch_rows *rows, float
     float h[BLOCK_PATCHES * MOST_INPUTS] __attribute__((aligned(64)));
     for (size_t i = 0; i < rows->count; i += BLOCK_PATCHES) {
         gathered g = gathered_patches(map, rows, i, least(BLOCK_PATCHES, rows->count - i), h);
-        phase_slice(&g, 0, map->padded, x + i * at.row, at);
+        feature_slice(&g, 0, map->padded, x + i * at.row, at);
     }
 }
 
@@ -56,7 +57,7 @@ static void forward(const rhm_phase_map *map, size_t classes, const float *w, co
             for (size_t k = 0; k < map->padded; k += SLICE)
                 for (size_t b = 0; b < blocks; b++) {
                     const size_t length = least(SLICE, map->padded - k);
-                    phase_slice(&g[b], k, length, x, at);
+                    feature_slice(&g[b], k, length, x, at);
                     product_slice(&s[b], w + 2 * k * classes, 2 * length / RHM_LANES, x, at);
                 }
             for (size_t b = 0; b < blocks; b++)
