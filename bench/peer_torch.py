@@ -5,7 +5,8 @@ usage: peer_torch.py BIN_DIR REPORT.json      (bench/run --torch calls it; needs
 
 Both sides run the same sizes in float32 on the same number of threads, in alternation, ROUNDS times; the best trial of
 each counts. PyTorch is written as a careful user would: no autograd, results into memory that exists, the best of several
-chunk sizes. Its sampler looks rules up by index, level by level. A small run checks each against plain arithmetic.
+chunk sizes; "plain" is the same on whole arrays, as most people write it. rhm computes features from the embeddings, as PyTorch
+does, and, in a row of its own, from phasors of the few different ones. PyTorch's sampler looks rules up by index, level by level. A small run checks each against plain arithmetic.
 """
 import json
 import os
@@ -19,6 +20,7 @@ import torch
 ROUNDS = 4
 TRIALS = 12  # of PyTorch per chunk size and round
 CHUNKS = (24, 48, 96, 384)
+PLAIN = 4096  # patches of a call where nobody thought of chunks
 SHAPES = {f"v{v}": {"vocab": v, "branching": 2, "width": 2048, "rows": 4 * v} for v in (8, 16, 32, 64)}
 INSTANCES = {"default": (16, 4, 2, 4), "v16-m4-l8": (16, 4, 2, 8)}  # V, m, s, L of shapes/sampling.txt
 TOKENS = (1 << 15, 1 << 17)  # drawn by one call of PyTorch's sampler
@@ -36,7 +38,10 @@ class Forward:
         self.weights = torch.rand(2 * width, vocab, generator=generator) - 0.5
         self.z, self.x = torch.empty(chunk, width), torch.empty(chunk, 2 * width)
         self.y, self.width, self.chunk = torch.empty(chunk, vocab), width, chunk
-        self.flops = 2 * chunk * width * (tokens * vocab + 2 * vocab)
+
+    def plain(self):
+        z = self.table[self.ids].view(self.chunk, -1) @ self.frequencies + self.offset
+        return torch.cat([torch.cos(z), torch.sin(z)], 1) @ self.weights
 
     def __call__(self):
         h = self.table[self.ids].view(self.chunk, -1)
@@ -58,7 +63,7 @@ class Forward:
         h = self.table.double()[self.ids].view(self.chunk, -1)
         z = h @ self.frequencies.double() + self.offset.double()
         right = torch.cat([z.cos(), z.sin()], 1) @ self.weights.double()
-        for call in (self, self.in_halves):
+        for call in (self, self.in_halves, self.plain):
             error = (call().double() - right).abs().max() / right.square().mean().sqrt()
             assert error < 1e-4, f"PyTorch's forward is off by {error:g}"
 
@@ -124,25 +129,36 @@ def widest_isa(program):
     return min(widest, mask if mask in order else widest, key=order.index)
 
 
-def compare(name, threads, program, row, key, candidates):
-    """Alternate: ours, then each candidate (rate-per-call work, function)."""
+def compare(threads, program, rows, key, candidates):
+    """Alternate: each of our rows {name: (row, what a unit of `key` is worth)}, then each candidate (label, work of a call,
+    function)."""
     torch.set_num_threads(threads)
-    rate, peer, winner = 0.0, 0.0, ""
+    rates, peers = dict.fromkeys(rows, 0.0), {}
     for _ in range(ROUNDS):
-        rate = max(rate, ours(program, row, key))
+        for own, (row, worth) in rows.items():
+            rates[own] = max(rates[own], worth * ours(program, row, key))
         for label, work, call in candidates:
             call()
-            value = work / best_seconds(call, TRIALS)
-            if value > peer:
-                peer, winner = value, label
-    return {"name": name, "threads": threads, "rhm": rate, "torch": peer, "ratio": rate / peer, "torch_variant": winner}
+            peers[label] = max(peers.get(label, 0.0), work / best_seconds(call, TRIALS))
+    winner = max(peers, key=peers.get)
+    return [{"name": own, "threads": threads, "rhm": rate, "torch": peers[winner], "ratio": rate / peers[winner], "torch_variant": winner,
+             "torch_plain": peers.get("plain"), "ratio_plain": rate / peers["plain"] if "plain" in peers else None}
+            for own, rate in rates.items()]
 
 
 def table(title, rows, scale, unit):
-    lines = [title, "", f"{'what':<24} {'threads':>7} {'rhm ' + unit:>14} {'torch ' + unit:>16} {'ratio':>6}  torch's best"]
-    lines += [f"{r['name']:<24} {r['threads']:>7} {r['rhm'] / scale:>14.1f} {r['torch'] / scale:>16.1f} "
-              f"{r['ratio']:>6.2f}  {r['torch_variant']}" for r in rows]
+    plain = any(r["torch_plain"] for r in rows)
+    lines = [title, "", f"{'what':<30} {'threads':>7} {'rhm ' + unit:>13} {'torch ' + unit:>15} {'ratio':>6}"
+             + (f" {'plain':>8} {'ratio':>6}" if plain else "") + "  torch's best"]
+    lines += [f"{r['name']:<30} {r['threads']:>7} {r['rhm'] / scale:>13.3g} {r['torch'] / scale:>15.3g} {r['ratio']:>6.2f}"
+              + (f" {r['torch_plain'] / scale:>8.3g} {r['ratio_plain']:>6.2f}" if plain else "") + f"  {r['torch_variant']}" for r in rows]
     return "\n".join(lines)
+
+
+def patches_of_a_flop(shape, shared):
+    """bench_kernels counts the multiply-adds of the products, and of phasors three a frequency and further token."""
+    tokens, vocab = shape["branching"], shape["vocab"]
+    return 1 / (2 * shape["width"] * ((3 * (tokens - 1) if shared else tokens * vocab) + 2 * vocab))
 
 
 def main():
@@ -158,21 +174,24 @@ def main():
         for name, shape in SHAPES.items():
             runs = [Forward(shape, chunk, generator) for chunk in CHUNKS]
             runs[0].check()
+            whole = Forward(shape, PLAIN, generator)
             for t in threads:
-                candidates = [(f"{label}, chunks of {run.chunk}", run.flops, call) for run in runs
+                candidates = [(f"{label}, chunks of {run.chunk}", run.chunk, call) for run in runs
                               for label, call in (("one product", run), ("in halves", run.in_halves))]
-                forward.append(compare(f"forward/{name}/{isa}", t, kernels, f"forward/{name}/{isa}/native/t:{t}",
-                                       "best_flops_per_second", candidates))
+                candidates.append(("plain", whole.chunk, whole.plain))
+                rows = {f"{way}forward/{name}/{isa}": (f"{way}forward/{name}/{isa}/native/t:{t}", patches_of_a_flop(shape, bool(way)))
+                        for way in ("", "shared_")}
+                forward += compare(t, kernels, rows, "best_flops_per_second", candidates)
         for name, sizes in INSTANCES.items():
             runs = [Sequences(sizes, tokens, generator) for tokens in TOKENS]
             runs[0].check()
             for t in threads:
                 candidates = [(f"{label}, {run.tokens} tokens a call", run.tokens, call) for run in runs
                               for label, call in (("fancy indexing", run.by_fancy_index), ("index_select", run.by_row))]
-                sequences.append(compare(f"sequences/{name}/{isa}", t, sampling, f"sequences/{name}/{isa}/t:{t}",
-                                         "best_items_per_second", candidates))
+                rows = {f"sequences/{name}/{isa}": (f"sequences/{name}/{isa}/t:{t}", 1)}
+                sequences += compare(t, sampling, rows, "best_items_per_second", candidates)
     report.write_text(json.dumps({"torch": torch.__version__, "forward": forward, "sequences": sequences}, indent=1))
-    print(table(f"Beside PyTorch {torch.__version__}, eager, float32, best of alternating runs", forward, 1e9, "GFLOP/s"))
+    print(table(f"Beside PyTorch {torch.__version__}, eager, float32, best of alternating runs", forward, 1e6, "Mpatch/s"))
     print()
     print(table("Whole sequences beside an index-based PyTorch generator", sequences, 1e6, "Mtoken/s"))
     return 0

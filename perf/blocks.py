@@ -12,7 +12,7 @@ from perf import statistics
 from perf.arms import Arm, Sample
 
 ARMS = ("base", "head", "again")
-TRIPS = {"job": 1, "row": 2, "control": 2}  # there and back again, of a block; jobs are long
+TRIPS = {"job": 3, "row": 2, "control": 2}  # there and back again, of a block; a job is one pass a visit, so it comes more often
 LIFE = 4           # blocks between new processes
 LEAST_PASSES, MOST_PASSES = 3, 256
 

@@ -99,7 +99,7 @@ rhm_status rhm_operator_set_weights(rhm_operator *op, const float *w, rhm_error 
  */
 rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows, size_t count, rhm_error *error);
 
-/* Multiply-adds that a frequency of a patch's features takes, cosines and sines not counted; half ones for products. */
+/* Multiply-adds that a frequency of a patch takes, cosines and sines not counted, a product alone as half of one. */
 static inline double rhm_operator_feature_terms(const rhm_operator *op) {
     return op->shared ? 3 * ((double)op->map->tokens - 1) : (double)(op->map->tokens * op->map->embedding);
 }

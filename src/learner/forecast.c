@@ -71,17 +71,31 @@ static double embed_seconds(const forecasting *f, uint32_t level, double samples
     return seconds;
 }
 
-/* Seconds of a pass per patch and frequency: where few embeddings make up many patches, not much above one with kept
- * features. */
-static double pass_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double samples) {
-    const rhm_rates *r = rates_of(f, s->level);
+/* Embeddings that the patches are made of. */
+static size_t rows_of(const forecasting *f, const rhm_forecast *s) {
+    const double rows = s->level == f->shape->levels ? f->shape->vocab[s->level]
+                        : f->options->raw            ? s->samples * f->shape->branching
+                                                     : distinct_of(f, s->level, s->level + 1, s->samples);
+    return (size_t)fmin(rows, 1e15);
+}
+
+/* Whether few of them make up these many patches. */
+static bool shared(const forecasting *f, const rhm_forecast *s, double distinct) {
     const rhm_shape *shape = f->shape;
-    const bool bottom = s->level == shape->levels;
-    const double rows = bottom ? shape->vocab[s->level] : distinct_of(f, s->level, s->level + 1, samples);
-    return rhm_phasors_pay(shape->branching, shape->vocab[bottom ? s->level : 0], s->width, (size_t)fmin(rows, 1e15),
-                           (size_t)fmin(distinct, 1e15))
-               ? fmin(r->pass, SHARED_PASS * r->kept_pass)
-               : r->pass;
+    return rhm_phasors_pay(shape->branching, shape->vocab[s->level == shape->levels ? s->level : 0], s->width,
+                           rows_of(f, s), (size_t)fmin(distinct, 1e15));
+}
+
+/* Seconds of a pass per patch and frequency. */
+static double pass_seconds(const forecasting *f, const rhm_forecast *s, double distinct) {
+    const rhm_rates *r = rates_of(f, s->level);
+    return shared(f, s, distinct) ? fmin(r->pass, SHARED_PASS * r->kept_pass) : r->pass;
+}
+
+/* Of the features of so many patches, if they are kept. */
+static double kept_nbytes(const forecasting *f, const rhm_forecast *s, double patches) {
+    const double nbytes = patches * 2 * s->width * sizeof(float);
+    return nbytes > RHM_KEPT_IN_CACHE_NBYTES && shared(f, s, patches) ? 0 : nbytes;
 }
 
 static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out,
@@ -90,7 +104,7 @@ static double fit_seconds(const forecasting *f, const rhm_forecast *s, double di
     const double units = distinct * s->width, classes = f->shape->vocab[0], parents = f->shape->vocab[s->level - 1];
     const double measuring = fmin(distinct_of(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
                              fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
-    const double pass = pass_seconds(f, s, distinct, s->samples);
+    const double pass = pass_seconds(f, s, distinct);
     double seconds;
     if (route == RHM_ROUTE_GRAM) {
         const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
@@ -172,15 +186,18 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
 }
 
 static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
-    const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width, kept = s->distinct * 2 * s->width * 4;
+    const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width;
     const double leaves = fmin(s->distinct / 96 + 1, fmin(128, fmax(16, 0x1p25 / matrix)));
     const double sample = (double)rhm_coarse_size((size_t)fmin(s->distinct, 1e15), s->width);
     const double gram = rhm_gram_nbytes(s->width),
-                 passes = sample > 0 ? sample * 2 * s->width * 4 : fmin(kept, 0x1.2p30);
+                 passes = fmin(kept_nbytes(f, s, sample > 0 ? sample : s->distinct), 0x1.2p30);
     const double largest = s->route == RHM_ROUTE_GRAM         ? gram
                            : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
                                                               : passes;
-    return largest + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 + 3 * s->width * inputs_of(f, s->level) * 4;
+    const double phasors =
+        shared(f, s, s->distinct) ? 4 * rhm_phasors_floats(f->shape->branching, s->width, rows_of(f, s)) : 0;
+    return largest + phasors + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 +
+           3 * s->width * inputs_of(f, s->level) * 4;
 }
 
 /* ---- the search -------------------------------------------------------------------------------------------------- */

@@ -121,12 +121,14 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
         .samples = samples,
     };
     size_t kept_nbytes = sizeof(float);
-    const bool keep = rhm_size_mul(&kept_nbytes, p->rows.count) && rhm_size_mul(&kept_nbytes, p->stride) &&
-                      kept_nbytes <= keep_nbytes;
+    bool keep = rhm_size_mul(&kept_nbytes, p->rows.count) && rhm_size_mul(&kept_nbytes, p->stride) &&
+                kept_nbytes <= keep_nbytes;
     RHM_TRY(rhm_operator_init(&p->op, engine, keep ? RHM_WORK_KEPT_PASS : RHM_WORK_PASS, p->map, p->classes,
                               p->rows.count, error));
     p->leaves = leaf_count(p);
     rhm_status status = rhm_operator_share(&p->op, inputs->row, inputs->count, p->rows.count, error);
+    if (p->op.shared && kept_nbytes > RHM_KEPT_IN_CACHE_NBYTES)
+        keep = false;
     if (status == RHM_OK)
         status = make_arrays(p, keep, error);
     if (status == RHM_OK && p->kept.data)

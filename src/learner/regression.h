@@ -48,7 +48,11 @@ typedef struct rhm_regression {
     double kernel_seconds;        /* likewise, in the loops over patches */
 } rhm_regression;
 
-/* Borrows everything it is given; features are kept if they take at most `keep_nbytes`. */
+/* Features that are kept come from memory where they take more than this: then phasors are the faster way to have them.
+ */
+enum { RHM_KEPT_IN_CACHE_NBYTES = 1 << 25 };
+
+/* Borrows everything it is given; features are kept if they take at most `keep_nbytes` and no faster way is known. */
 rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
                                const rhm_embeddings *inputs, const rhm_intern *patches, const rhm_patch_counts *counts,
                                uint64_t samples, size_t keep_nbytes, rhm_error *error);
