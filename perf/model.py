@@ -21,7 +21,7 @@ class Rates:
     peak_flops: float
     bandwidth: float  # loads from memory
     cache_bandwidth: list = field(default_factory=list)  # (bytes of all threads' working sets, bytes per second), small ones first
-    kernels: dict = field(default_factory=dict)  # (operation, shape, patches of a thread or 0) -> flops
+    kernels: dict = field(default_factory=dict)  # (operation, shape, patches of a thread, embeddings or 0) -> flops
     draws: dict = field(default_factory=dict)  # (way of bench_patches, level) -> items
 
     def bandwidth_of(self, nbytes):
@@ -42,7 +42,7 @@ def kept_patches(total):
 
 
 def parts(total):
-    """An operation of the trace as [((benchmark's operation, shape, patches of a thread where that matters), flops)]."""
+    """An operation of the trace as [((benchmark's operation, shape, patches of a thread or embeddings where these matter), flops)]."""
     tokens, embedding, classes, width = shape_of(total)
     per_patch = 2.0 * total.get("items", 0) * width
     name = total["name"].removesuffix(SHARED)
@@ -58,7 +58,8 @@ def parts(total):
         "target (features kept)": [("gradient", product)],
         "gram": [(f"{way}features", project), ("gram", per_patch * (2 * width + 1))],
     }.get(name, [])
-    return [((operation, shape_of(total), kept_patches(total) if operation == "kept" else 0), flops) for operation, flops in listed]
+    which = {"kept": kept_patches(total)} | dict.fromkeys(("shared_forward", "shared_pass", "shared_features"), total.get("rows", 0))
+    return [((operation, shape_of(total), which.get(operation, 0)), flops) for operation, flops in listed]
 
 
 def ceiling_seconds(total, rates):

@@ -65,13 +65,14 @@ static features *run(level *l, int threads, const char *isa) {
     must(rhm_operator_init_native(&op, engine, &l->map, CLASSES, &error), &error);
     must(rhm_operator_set_weights(&op, l->w, &error), &error);
     must(rhm_operator_share(&op, l->table, ROWS, SIZE_MAX, &error), &error);
-    assert_int_equal(op.shared, l->map.tokens > 1);
-    assert_true(rhm_operator_feature_terms(&op) == (op.shared ? 3.0 * (double)(l->map.tokens - 1) : (double)EMBEDDING));
+    assert_int_equal(op.phasor_rows, l->map.tokens > 1 ? ROWS : 0);
+    assert_true(rhm_operator_feature_terms(&op) ==
+                (op.phasor_rows ? 3.0 * (double)(l->map.tokens - 1) : (double)EMBEDDING));
     /* The table may move and change: what was made of it stays. */
     level *moved = malloc(sizeof *moved);
     assert_non_null(moved);
     memcpy(moved, l, sizeof *moved);
-    if (op.shared)
+    if (op.phasor_rows)
         memset(l->table, 0, sizeof l->table);
     must(op.operations->features(&op, 0, &l->patches, out->x[0], &error), &error);
     must(op.operations->forward(&op, 0, &l->patches, out->y, &error), &error);

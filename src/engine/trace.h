@@ -24,6 +24,7 @@ typedef struct rhm_span_work {
     double nbytes;                              /* operands, each counted once */
     double items;                               /* patches, samples or sequences */
     uint32_t tokens, embedding, classes, width; /* s, d_e, |V_0| and M of the level that ran */
+    uint32_t rows;                              /* embeddings of whose phasors its features were products, or 0 */
 } rhm_span_work;
 
 /*

@@ -121,7 +121,7 @@ static void clear(rhm_operator *op) {
 static rhm_status share(rhm_operator *op, const float *table, size_t rows, rhm_error *error) {
     operands *own = op->packed;
     RHM_TRY(rhm_phasors_make(&own->phasors, op->engine, op->map, table, rows, error));
-    op->shared = true;
+    op->phasor_rows = rows;
     return RHM_OK;
 }
 

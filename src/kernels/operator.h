@@ -77,9 +77,9 @@ struct rhm_operator {
     const rhm_kernels *kernels; /* the native table */
     const rhm_phase_map *map;
     size_t classes;
-    const float *w; /* (classes, stride), what product and forward multiply with */
-    bool shared;    /* features are products of phasors */
-    void *packed;   /* the backend's own: operands as it wants them, once per NUMA node */
+    const float *w;     /* (classes, stride), what product and forward multiply with */
+    size_t phasor_rows; /* embeddings of whose phasors features are products; 0: they are not */
+    void *packed;       /* the backend's own: operands as it wants them, once per NUMA node */
 };
 
 /*
@@ -101,7 +101,7 @@ rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows,
 
 /* Multiply-adds that a frequency of a patch takes, cosines and sines not counted, a product alone as half of one. */
 static inline double rhm_operator_feature_terms(const rhm_operator *op) {
-    return op->shared ? 3 * ((double)op->map->tokens - 1) : (double)(op->map->tokens * op->map->embedding);
+    return op->phasor_rows ? 3 * ((double)op->map->tokens - 1) : (double)(op->map->tokens * op->map->embedding);
 }
 
 /* One named backend, whatever the engine's; RHM_UNSUPPORTED with a sentence where it cannot run. */

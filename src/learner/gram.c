@@ -122,13 +122,14 @@ static rhm_span_work work_of(const rhm_regression *p, double flops, double nbyte
         .embedding = (uint32_t)p->map->embedding,
         .classes = (uint32_t)p->classes,
         .width = (uint32_t)p->width,
+        .rows = (uint32_t)p->op.phasor_rows,
     };
 }
 
 rhm_status rhm_gram_form(rhm_regression *problem, rhm_error *error) {
     rhm_regression *p = problem;
     forming work = {.p = p};
-    const int span = rhm_trace_begin(p->engine, p->op.shared ? "gram (phasors)" : "gram", 0);
+    const int span = rhm_trace_begin(p->engine, p->op.phasor_rows ? "gram (phasors)" : "gram", 0);
     const int64_t begin = rhm_trace_now();
     rhm_status status = allocate(p, &work.panel, error);
     const size_t tiles = tile_count(p->gram.groups);

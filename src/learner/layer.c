@@ -111,6 +111,7 @@ static rhm_span_work forward_work(const rhm_ready_layer *layer, const rhm_operat
         .embedding = (uint32_t)embedding,
         .classes = (uint32_t)layer->classes,
         .width = (uint32_t)layer->width,
+        .rows = (uint32_t)op->phasor_rows,
     };
 }
 
@@ -145,7 +146,7 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
      * not depend on how many there happen to be, since a training that is resumed embeds them all at once. */
     if (status == RHM_OK && layer->one_hot)
         status = rhm_operator_share(&work.op, inputs->row, inputs->count, SIZE_MAX, error);
-    const int span = rhm_trace_begin(engine, work.op.shared ? "forward (phasors)" : "forward", 0);
+    const int span = rhm_trace_begin(engine, work.op.phasor_rows ? "forward (phasors)" : "forward", 0);
     const int64_t begin = rhm_trace_now();
     if (status == RHM_OK)
         status = rhm_parallel(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error);

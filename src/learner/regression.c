@@ -74,6 +74,7 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
                       .embedding = (uint32_t)p->map->embedding,
                       .classes = (uint32_t)p->classes,
                       .width = (uint32_t)p->width,
+                      .rows = (uint32_t)p->op.phasor_rows,
                   });
     if (status == RHM_OK)
         p->flops += flops;
@@ -127,12 +128,13 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
                               p->rows.count, error));
     p->leaves = leaf_count(p);
     rhm_status status = rhm_operator_share(&p->op, inputs->row, inputs->count, p->rows.count, error);
-    if (p->op.shared && kept_nbytes > RHM_KEPT_IN_CACHE_NBYTES)
+    if (p->op.phasor_rows && kept_nbytes > RHM_KEPT_IN_CACHE_NBYTES)
         keep = false;
     if (status == RHM_OK)
         status = make_arrays(p, keep, error);
     if (status == RHM_OK && p->kept.data)
-        status = timed_loop(p, p->op.shared ? "features (phasors)" : "features", chunk_count(p), keep_chunk, p, error);
+        status =
+            timed_loop(p, p->op.phasor_rows ? "features (phasors)" : "features", chunk_count(p), keep_chunk, p, error);
     if (status != RHM_OK)
         rhm_regression_clear(p);
     return status;
@@ -244,12 +246,12 @@ static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *
 
 static rhm_status run_pass(rhm_regression *p, block_factor *factor, double *out, rhm_error *error) {
     pass work = {p, factor};
-    const char *name = factor == label_factor ? (p->kept.data   ? "target (features kept)"
-                                                 : p->op.shared ? "target (phasors)"
-                                                                : "target")
-                                              : (p->kept.data   ? "pass (features kept)"
-                                                 : p->op.shared ? "pass (phasors)"
-                                                                : "pass");
+    const char *name = factor == label_factor ? (p->kept.data        ? "target (features kept)"
+                                                 : p->op.phasor_rows ? "target (phasors)"
+                                                                     : "target")
+                                              : (p->kept.data        ? "pass (features kept)"
+                                                 : p->op.phasor_rows ? "pass (phasors)"
+                                                                     : "pass");
     RHM_TRY(timed_loop(p, name, p->leaves, leaf_pass, &work, error));
     combine_work combine = {p, out};
     const int span = rhm_trace_begin(p->engine, "combine", 0);
