@@ -1,7 +1,6 @@
 """perf profile and perf peers: the model on synthetic totals, counters, verdicts; each peer that is installed learns a small job."""
 import json
 import os
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -249,4 +248,6 @@ def test_missing_packages_are_named(tmp_path):
 
 def test_median_is_of_rounds():
     assert statistics.median([run["wall"] for run in runs_of([3, 1, 2])]) == 2
-    assert re.fullmatch(r"s2-d16-c16-m1000-p32", profile.shape_name(KEY, 32))
+    assert profile.shape_name("kept", KEY, 32) == "s2-d16-c16-m1000-p32"
+    assert profile.shape_name("shared_pass", KEY, 1024) == "s2-d16-c16-m1000-r1024"
+    assert profile.shape_name("pass", KEY, 0) == "s2-d16-c16-m1000"

@@ -4,7 +4,7 @@ Ceilings come from the session of the dots. Left the kernels alone (bench), righ
 circle is the same kernel running alone."""
 import math
 
-from perf import session
+from perf import model, session
 from perf.figures import style
 
 LEAST = 0.02  # of the job's time: smaller operations are left out
@@ -27,12 +27,13 @@ def profile_panel(document):
     ceilings, summary = document["ceilings"], document["summary"]
     alone = {(r["operation"], r["tokens"], r["embedding"], r["classes"], r["width"]): r["flops_per_second"] / 1e9
              for r in document.get("kernel_rates", [])}
+    benchmark = lambda operation: f"shared_{operation.removesuffix(model.SHARED)}" if operation.endswith(model.SHARED) else operation
     dots = []
     for row in document["rows"]:
         if row.get("flops") and row.get("bytes") and row["seconds"] > LEAST * summary["seconds"]:
             dots.append({"label": f"level {row['level']}" if row.get("level") else "test", "group": row["operation"],
                          "intensity": row["flops"] / row["bytes"], "rate": row["flops"] / row["seconds"] / 1e9,
-                         "weight": row["seconds"] / summary["seconds"], "alone": alone.get((row["operation"], *(row.get("shape") or ())))})
+                         "weight": row["seconds"] / summary["seconds"], "alone": alone.get((benchmark(row["operation"]), *(row.get("shape") or ())))})
     threads = document["job"]["threads"]
     bandwidths = {name: cache["bytes_per_second"] / 1e9 for name, cache in zip(("L1", "L2", "L3"), ceilings.get("caches", []))}
     bandwidths["DRAM"] = ceilings["bytes_per_second"] / 1e9

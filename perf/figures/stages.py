@@ -2,13 +2,14 @@
 from perf.figures import style
 
 KINDS = ((("draw",), "drawing and counting samples", style.GREEN),
-         (("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product", "combine"), "kernels", style.BLUE),
+         (("forward", "features", "pass", "target", "gram", "gram product", "combine"), "kernels", style.BLUE),
          ((), "everything else", style.MUTED))
 LEAST = 0.02  # of the job; what is smaller goes into one bar
 
 
 def kind_of(operation):
-    return next((text, colour) for names, text, colour in KINDS if operation in names or not names)
+    name = operation.partition(" (")[0]  # behind it stands where its features come from
+    return next((text, colour) for names, text, colour in KINDS if name in names or not names)
 
 
 def operations(document):

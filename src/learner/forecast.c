@@ -185,6 +185,10 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
     return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
 }
 
+static double phasors_nbytes(const forecasting *f, const rhm_forecast *s) {
+    return shared(f, s, s->distinct) ? 4 * rhm_phasors_floats(f->shape->branching, s->width, rows_of(f, s)) : 0;
+}
+
 static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
     const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width;
     const double leaves = fmin(s->distinct / 96 + 1, fmin(128, fmax(16, 0x1p25 / matrix)));
@@ -194,10 +198,7 @@ static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
     const double largest = s->route == RHM_ROUTE_GRAM         ? gram
                            : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
                                                               : passes;
-    const double phasors =
-        shared(f, s, s->distinct) ? 4 * rhm_phasors_floats(f->shape->branching, s->width, rows_of(f, s)) : 0;
-    return largest + phasors + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 +
-           3 * s->width * inputs_of(f, s->level) * 4;
+    return largest + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 + 3 * s->width * inputs_of(f, s->level) * 4;
 }
 
 /* ---- the search -------------------------------------------------------------------------------------------------- */
@@ -244,7 +245,7 @@ static void price(const forecasting *f, rhm_forecast *s, outlook *r, bool refine
 static double round_nbytes(const forecasting *f, const rhm_forecast *s, const outlook *r) {
     const double nbytes = set_nbytes(f, s, r->samples) + set_nbytes(f, s, r->held_out) + solver_nbytes(f, s) +
                           distinct_of(f, s->level, s->level, r->held_out) * 4 * f->shape->vocab[0];
-    return nbytes + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
+    return nbytes + phasors_nbytes(f, s) + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
 }
 
 static void look(const forecasting *f, rhm_forecast *s, outlook *r, bool last) {
