@@ -129,7 +129,7 @@ static void register_all(void) {
 }
 
 static rhm_status prepare(rhm_error *error) {
-    static const char *const known[] = {"vocab", "branching", "width", "rows", "patches", NULL};
+    static const char *const known[] = {"vocab", "branching", "width", "rows", "run", "patches", NULL};
     rhm_status status = shapes_read(&all.shapes, all.path, known, error);
     if (status != RHM_OK)
         return status;

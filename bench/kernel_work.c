@@ -20,20 +20,26 @@ enum {
 static const double TOLERANCE = 1e-4;
 
 const char *operation_name(operation what) {
-    static const char *const names[WORK_COUNT] = {"forward",     "pass",           "kept", "features",
-                                                  "product",     "gradient",       "gram", "shared_forward",
-                                                  "shared_pass", "shared_features"};
+    static const char *const names[WORK_COUNT] = {
+        "forward", "pass",           "kept",        "features",        "product",        "gradient",
+        "gram",    "shared_forward", "shared_pass", "shared_features", "turned_forward", "turned_pass"};
     return names[what];
 }
 
 /* What a shared operation does without phasors; the others themselves. */
 static operation direct_of(operation what) {
     switch (what) {
-    case WORK_SHARED_FORWARD: return WORK_FORWARD;
-    case WORK_SHARED_PASS: return WORK_PASS;
+    case WORK_SHARED_FORWARD:
+    case WORK_TURNED_FORWARD: return WORK_FORWARD;
+    case WORK_SHARED_PASS:
+    case WORK_TURNED_PASS: return WORK_PASS;
     case WORK_SHARED_FEATURES: return WORK_FEATURES;
     default: return what;
     }
+}
+
+static bool is_turned(operation what) {
+    return what == WORK_TURNED_FORWARD || what == WORK_TURNED_PASS;
 }
 
 /* ------------------------------------------------------------------------------------------------------- problems */
@@ -61,11 +67,8 @@ rhm_status problem_make(problem *out, const shapes *all, const shape *source, rh
     const struct {
         const char *key;
         size_t *value;
-    } sizes[] = {{"vocab", &out->vocab},
-                 {"branching", &out->tokens},
-                 {"width", &out->width},
-                 {"rows", &out->rows},
-                 {"patches", &out->patches}};
+    } sizes[] = {{"vocab", &out->vocab}, {"branching", &out->tokens}, {"width", &out->width},
+                 {"rows", &out->rows},   {"run", &out->run},          {"patches", &out->patches}};
     *out = (problem){.source = source};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         int64_t value;
@@ -90,8 +93,12 @@ rhm_status problem_make(problem *out, const shapes *all, const shape *source, rh
         problem_clear(p);
         return RHM_NO_MEMORY;
     }
-    for (size_t i = 0; i < p->slots * p->patches * p->tokens; i++)
-        p->ids[i] = rhm_random_below(&random, (uint32_t)p->rows);
+    for (size_t i = 0; i < p->slots * p->patches; i++)
+        for (size_t t = 0; t < p->tokens; t++) {
+            uint32_t *id = p->ids + i * p->tokens + t;
+            const bool same = i % p->run != 0 && t + 1 < p->tokens;
+            *id = same ? *(id - p->tokens) : rhm_random_below(&random, (uint32_t)p->rows);
+        }
     clear_padding(p);
     p->map = (rhm_phase_map){.tokens = p->tokens,
                              .embedding = p->vocab,
@@ -119,9 +126,9 @@ double work_flops(const problem *p, operation what, size_t count) {
         const double side = RHM_GRAM_SIDE * RHM_LANES;
         return 2 * (double)count * GRAM_TILES * side * side;
     }
-    /* A multiplication by a phasor is two products and two multiply-adds: six operations. */
+    /* A multiplication by a phasor is two products and two multiply-adds: six operations. Turning is not counted. */
     const bool shared = direct_of(what) != what;
-    const double project = shared ? 3 * (double)(p->tokens - 1) : (double)(p->tokens * p->vocab);
+    const double project = is_turned(what) ? 0 : shared ? 3 * (double)(p->tokens - 1) : (double)(p->tokens * p->vocab);
     const double product = 2 * (double)p->vocab;
     const double terms[WORK_GRAM] = {project + product, project + 2 * product, 2 * product, project, product, product};
     return 2 * (double)count * (double)p->width * terms[direct_of(what)];
@@ -205,6 +212,7 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
                 .engine = engine,
                 .what = direct_of(what),
                 .shared = direct_of(what) != what,
+                .turned = is_turned(what),
                 .patches = patches < p->patches ? patches : p->patches};
     if (what == WORK_GRAM && w->patches > RHM_GRAM_PANEL)
         w->patches = RHM_GRAM_PANEL;
@@ -222,6 +230,7 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
     }
     if (w->shared && w->op.operations->share)
         status = w->op.operations->share(&w->op, p->table, p->rows, error);
+    w->op.turned = w->turned && w->op.phasor_rows;
     if (status == RHM_OK)
         status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
     if (status != RHM_OK) {
@@ -292,11 +301,25 @@ static rhm_status run_chunk_pass(const work *w, const work_lane *lane, int threa
     return w->op.operations->gradient(&w->op, thread, end - first, lane->y, x, lane->sum, error);
 }
 
+/* The same with turned weights. */
+static rhm_status run_chunk_turned(const work *w, const work_lane *lane, int thread, const uint32_t *ids, size_t first,
+                                   size_t end, rhm_error *error) {
+    const problem *p = w->p;
+    const rhm_patch_rows rows = {p->table, ids + first * p->tokens, end - first};
+    RHM_TRY(w->op.operations->forward(&w->op, thread, &rows, lane->y, error));
+    for (size_t k = 0; k < rows.count; k++)
+        for (size_t c = 0; c < p->vocab; c++)
+            lane->y[k * p->vocab + c] *= p->frequency[first + k];
+    return w->op.operations->turned_gradient(&w->op, thread, &rows, lane->y, lane->sum, error);
+}
+
 static rhm_status run_pass(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
     if (w->same) /* once for many chunks in the solver, and so not in every trial */
         memset(lane->sum, 0, sizeof *lane->sum * w->p->vocab * w->p->stride);
+    rhm_status (*run)(const work *, const work_lane *, int, const uint32_t *, size_t, size_t, rhm_error *) =
+        w->op.turned ? run_chunk_turned : run_chunk_pass;
     for (size_t begin = 0; begin < s.count; begin += w->op.chunk)
-        RHM_TRY(run_chunk_pass(w, lane, thread, s.ids, begin, smaller(s.count, begin + w->op.chunk), error));
+        RHM_TRY(run(w, lane, thread, s.ids, begin, smaller(s.count, begin + w->op.chunk), error));
     return RHM_OK;
 }
 
@@ -400,6 +423,7 @@ static rhm_status run_reference(const work *w, work_lane *lane, float *output, r
         rhm_operator_clear(&reference.op);
         return shared;
     }
+    reference.op.turned = w->op.turned;
     reference.op.kernels = rhm_kernels_at(RHM_ISA_SCALAR);
     reference.op.block = w->op.block;
     reference.op.chunk = w->op.chunk;

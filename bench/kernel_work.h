@@ -26,6 +26,9 @@ typedef enum operation {
     WORK_SHARED_FORWARD,
     WORK_SHARED_PASS,
     WORK_SHARED_FEATURES,
+    /* The first and second with weights turned by what runs of patches have in common; oneDNN multiplies as ever. */
+    WORK_TURNED_FORWARD,
+    WORK_TURNED_PASS,
     WORK_COUNT,
 } operation;
 
@@ -35,6 +38,7 @@ const char *operation_name(operation what);
 typedef struct problem {
     const shape *source;
     size_t tokens, vocab, width, padded, stride; /* floats from one row of features to the next */
+    size_t run;                                  /* patches with the same tokens but for the last */
     size_t rows, patches;                        /* of the table; of one thread in one trial */
     size_t slots;                                /* places of `patches` patches in the circle */
     float *half_turns, *offset, *table, *w;
@@ -59,7 +63,8 @@ typedef struct work {
     const problem *p;
     const rhm_engine *engine;
     operation what; /* not a shared one: */
-    bool shared;    /* with phasors */
+    bool shared;    /* with phasors, */
+    bool turned;    /* and with turned weights */
     rhm_operator op;
     size_t patches;          /* of a thread in one trial; fewer than the problem's where it is slow */
     size_t slot;             /* where the next trial starts */

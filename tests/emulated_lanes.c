@@ -38,6 +38,9 @@ static inline vec vec_fnma(vec a, vec b, vec c) {
 static inline vec vec_mul(vec a, vec b) {
     EACH_LANE(a.lane[l] * b.lane[l]);
 }
+static inline vec vec_add(vec a, vec b) {
+    EACH_LANE(a.lane[l] + b.lane[l]);
+}
 static inline vec vec_sub(vec a, vec b) {
     EACH_LANE(a.lane[l] - b.lane[l]);
 }
@@ -60,6 +63,11 @@ static inline float lane_sum(const float *low, const float *high) {
         for (int l = 0; l < half; l++)
             a[l] += a[l + half];
     return a[0];
+}
+
+static inline void lane_sums_of_4(const float *low, const float *high, float *to) {
+    for (int c = 0; c < 4; c++)
+        to[c] = lane_sum(low + c * WIDTH, high + c * WIDTH);
 }
 
 static inline vec vec_zero(void) {
@@ -106,8 +114,10 @@ enum {
     PRODUCT_PATCHES = 6,
     PRODUCT_BLOCK = 12,
     SLICE = 256,
+    PANEL_PATCHES = 12,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 4,
+    TURNED_PAIRS = 2,
     GRAM_ROWS = 8,
     GRAM_VECTORS = 3,
     WIDE_ROWS = 8,

@@ -85,8 +85,11 @@ static problem make_problem(size_t tokens, size_t embedding, size_t padded, size
     p.w = random_floats(row_floats(&p, classes), 1);
     p.r = random_floats(count * classes + 1, 1);
     p.ids = malloc(sizeof *p.ids * (count * tokens + 1));
-    for (size_t i = 0; i < count * tokens; i++)
-        p.ids[i] = (uint32_t)below(p.rows);
+    for (size_t i = 0; i < count * tokens; i++) {
+        /* Some patches are runs: the same tokens as in the patch before, but for the last. */
+        const bool same = i >= tokens && i % tokens + 1 < tokens && i / tokens % 5 > 1;
+        p.ids[i] = same ? p.ids[i - tokens] : (uint32_t)below(p.rows);
+    }
     p.map = (rhm_phase_map){.tokens = tokens,
                             .embedding = embedding,
                             .padded = padded,
@@ -112,28 +115,35 @@ static size_t x_floats(const problem *p) {
 
 /* Everything a table computes for a problem, one after the other, in exactly as much memory as the contract grants. */
 typedef struct outputs {
-    guarded x, y, fused, g;   /* g: doubles */
-    guarded turned, turned_y; /* features and outputs by phasors */
+    guarded x, y, fused, g;     /* g: doubles */
+    guarded shared, shared_y;   /* features and outputs by phasors, */
+    guarded turned_y, turned_g; /* outputs and sums by turned weights: doubles */
 } outputs;
 
 static outputs compute(const rhm_kernels *k, const problem *p) {
     outputs o = {guarded_floats(x_floats(p)),           guarded_floats(p->count * p->classes),
                  guarded_floats(p->count * p->classes), guarded_floats(2 * row_floats(p, p->classes)),
-                 guarded_floats(x_floats(p)),           guarded_floats(p->count * p->classes)};
+                 guarded_floats(x_floats(p)),           guarded_floats(p->count * p->classes),
+                 guarded_floats(p->count * p->classes), guarded_floats(2 * row_floats(p, p->classes))};
     rhm_phase_map shared = p->map;
     shared.phasors = p->phasors.data;
     shared.phasor_rows = p->rows;
     guarded packed = guarded_floats(rhm_packed_floats(p->classes, p->padded));
     for (size_t c = 0; c < p->classes; c++)
         for (size_t f = 0; f < 2 * p->padded; f++)
-            doubles(&o.g)[c * p->stride + f] = (double)(f % 13) - 6;
+            doubles(&o.g)[c * p->stride + f] = doubles(&o.turned_g)[c * p->stride + f] = (double)(f % 13) - 6;
     k->features(&p->map, &p->patches, o.x.data);
     k->pack(p->classes, p->padded, p->w.data, packed.data);
     k->product(p->classes, p->padded, packed.data, p->count, o.x.data, o.y.data);
     k->forward(&p->map, p->classes, packed.data, &p->patches, o.fused.data);
     k->gradient(p->classes, p->padded, p->count, p->r.data, o.x.data, doubles(&o.g));
-    k->features(&shared, &p->patches, o.turned.data);
-    k->forward(&shared, p->classes, packed.data, &p->patches, o.turned_y.data);
+    k->features(&shared, &p->patches, o.shared.data);
+    k->forward(&shared, p->classes, packed.data, &p->patches, o.shared_y.data);
+    if (p->tokens > 1) {
+        assert_true(p->count <= RHM_TURNED_PATCHES);
+        k->turned_forward(&shared, p->classes, packed.data, &p->patches, o.turned_y.data);
+        k->turned_gradient(&shared, p->classes, &p->patches, p->r.data, doubles(&o.turned_g));
+    }
     release(&packed);
     return o;
 }
@@ -143,8 +153,10 @@ static void drop_outputs(outputs *o) {
     release(&o->y);
     release(&o->fused);
     release(&o->g);
-    release(&o->turned);
+    release(&o->shared);
+    release(&o->shared_y);
     release(&o->turned_y);
+    release(&o->turned_g);
 }
 
 static void same_floats(const float *a, const float *b, size_t count, const char *what, const char *name,
@@ -169,8 +181,12 @@ static void compare(const rhm_kernels *k, const problem *p) {
     same_floats(have.x.data, want.x.data, x_floats(p), "features", k->name, p);
     same_floats(have.y.data, want.y.data, p->count * p->classes, "product", k->name, p);
     same_floats(have.fused.data, want.y.data, p->count * p->classes, "forward", k->name, p);
-    same_floats(have.turned.data, want.turned.data, x_floats(p), "features by phasors", k->name, p);
-    same_floats(have.turned_y.data, want.turned_y.data, p->count * p->classes, "forward by phasors", k->name, p);
+    same_floats(have.shared.data, want.shared.data, x_floats(p), "features by phasors", k->name, p);
+    same_floats(have.shared_y.data, want.shared_y.data, p->count * p->classes, "forward by phasors", k->name, p);
+    same_doubles(doubles(&have.turned_g), doubles(&want.turned_g), p->tokens > 1 ? row_floats(p, p->classes) : 0,
+                 "turned gradient", k->name);
+    same_floats(have.turned_y.data, want.turned_y.data, p->tokens > 1 ? p->count * p->classes : 0, "turned forward",
+                k->name, p);
     same_doubles(doubles(&have.g), doubles(&want.g), row_floats(p, p->classes), "gradient", k->name);
     drop_outputs(&want);
     drop_outputs(&have);
@@ -217,6 +233,10 @@ static void test_odd_shapes(void **state) {
     all_tables(make_problem(3, 400, RHM_LANES * 5, 5, 14, 0.1f));
     all_tables(make_problem(2, 512, RHM_LANES * 2, 3, 7, 0.1f));
     all_tables(make_problem(1, 2050, RHM_LANES * 3, 2, 13, 0.1f));
+    /* Whole panels of classes, whole blocks of their frequencies and what is left of both; runs longer than a tile. */
+    all_tables(make_problem(2, 3, RHM_LANES * 8, 16, 96, 4));
+    all_tables(make_problem(2, 3, RHM_LANES * 20, 45, 95, 4));
+    all_tables(make_problem(3, 2, RHM_LANES * 9, 96, 90, 4));
     /* Whole slices of features and what is left of one. */
     all_tables(make_problem(2, 2, RHM_LANES * 33, 9, 13, 4));
     for (int i = 0; i < 30; i++)

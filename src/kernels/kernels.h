@@ -24,6 +24,12 @@ static inline size_t rhm_padded_width(size_t width) {
 }
 
 /*
+ * Classes come in panels of so many, whose sums over features are added block by block of frequencies; what is left of
+ * them, a few, have their sums in lanes (README.md). Part of the order of operations.
+ */
+enum { RHM_PANEL_CLASSES = 16, RHM_PANEL_FREQUENCIES = 128 };
+
+/*
  * Layout of anything indexed by feature (weights, gradients, features of a patch): groups of RHM_LANES cosines followed
  * by their RHM_LANES sines, so that a row is one stream of memory and a sum over features is one loop.
  */
@@ -75,6 +81,9 @@ typedef struct rhm_patch_rows {
  */
 enum { RHM_GRAM_BLOCK = RHM_LANES * RHM_LANES, RHM_GRAM_CLASSES = 8 };
 
+/* Most patches of one call of turned_gradient. */
+enum { RHM_TURNED_PATCHES = 96 };
+
 /* Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; what is between them is never touched. */
 typedef struct rhm_kernels {
     const char *name;
@@ -98,6 +107,18 @@ typedef struct rhm_kernels {
     /* features and product in one, the features never leaving the cache: overwrites y. */
     void (*forward)(const rhm_phase_map *map, size_t classes, const float *packed, const rhm_patch_rows *patches,
                     float *y);
+
+    /*
+     * forward and gradient without features, of maps with phasors and at least two tokens: p q is the features of a
+     * patch, p the product of the phasors of all its tokens but the last, q that of the last; weights turned by the
+     * conjugate of p meet q, and sums of r q are turned by p. Fast where patches come in runs that have p in common.
+     * forward overwrites y. gradient accumulates: the patches of a run are summed in float, the turned sums of the runs
+     * of a call likewise, and the sum is added to the double. `count` is at most RHM_TURNED_PATCHES.
+     */
+    void (*turned_forward)(const rhm_phase_map *map, size_t classes, const float *packed, const rhm_patch_rows *patches,
+                           float *y);
+    void (*turned_gradient)(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
+                            double *g);
 
     /*
      * c (blocks, 16, 16) += a^T b for one group of 16 features, a (count, 16), and `blocks` others, b (count, 16) each

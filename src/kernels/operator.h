@@ -66,6 +66,10 @@ typedef struct rhm_operations {
 
     /* Patches are made of the rows of this table from now on: prepare their phasors. NULL where a backend has none. */
     rhm_status (*share)(rhm_operator *op, const float *table, size_t rows, rhm_error *error);
+
+    /* gradient of patches instead of their features, at most RHM_TURNED_PATCHES; with op->turned only. */
+    rhm_status (*turned_gradient)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, const float *r,
+                                  double *g, rhm_error *error);
 } rhm_operations;
 
 struct rhm_operator {
@@ -79,6 +83,7 @@ struct rhm_operator {
     size_t classes;
     const float *w;     /* (classes, stride), what product and forward multiply with */
     size_t phasor_rows; /* embeddings of whose phasors features are products; 0: they are not */
+    bool turned;        /* forward turns weights; gradients are turned_gradient */
     void *packed;       /* the backend's own: operands as it wants them, once per NUMA node */
 };
 
@@ -99,9 +104,18 @@ rhm_status rhm_operator_set_weights(rhm_operator *op, const float *w, rhm_error 
  */
 rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows, size_t count, rhm_error *error);
 
-/* Multiply-adds that a frequency of a patch takes, cosines and sines not counted, a product alone as half of one. */
+/*
+ * The patches will come in so many runs (kernels.h): forward turns weights from now on, and turned_gradient may be
+ * called, if there are phasors and rhm_turning_pays says so. After rhm_operator_share.
+ */
+void rhm_operator_turn(rhm_operator *op, size_t count, size_t runs);
+
+/* Multiply-adds that a frequency of a patch takes, cosines and sines and turning not counted, a product alone as half
+ * of one. */
 static inline double rhm_operator_feature_terms(const rhm_operator *op) {
-    return op->phasor_rows ? 3 * ((double)op->map->tokens - 1) : (double)(op->map->tokens * op->map->embedding);
+    return op->turned        ? 0
+           : op->phasor_rows ? 3 * ((double)op->map->tokens - 1)
+                             : (double)(op->map->tokens * op->map->embedding);
 }
 
 /* One named backend, whatever the engine's; RHM_UNSUPPORTED with a sentence where it cannot run. */

@@ -47,17 +47,41 @@ static void features(const rhm_phase_map *map, const rhm_patch_rows *patches, fl
                           x + i * rhm_feature_stride(map->padded) + 2 * k);
 }
 
-static void accumulate(float lane[RHM_LANES], const float *w, const float *x, size_t length) {
-    for (size_t f = 0; f < length; f += RHM_LANES)
-        for (size_t l = 0; l < RHM_LANES; l++)
-            lane[l] = fmaf(w[f + l], x[f + l], lane[l]);
+/* An output on its way: in lanes, or, in a panel, the sum of a block and that of all blocks before it. */
+typedef struct output {
+    float lane[RHM_LANES];
+    float block, blocks;
+    size_t frequencies; /* added so far */
+    bool panel;
+} output;
+
+static output output_of(size_t c, size_t classes) {
+    return (output){.panel = c < classes / RHM_PANEL_CLASSES * RHM_PANEL_CLASSES};
 }
 
-static float lane_sum(float lane[RHM_LANES]) {
+static void end_block(output *y) {
+    y->blocks = y->frequencies <= RHM_PANEL_FREQUENCIES ? y->block : y->blocks + y->block;
+    y->block = 0;
+}
+
+/* Add a group: RHM_LANES cosines, then their sines. */
+static void add_group(output *y, const float *w, const float *x) {
+    for (size_t f = 0; f < 2 * RHM_LANES; f++) {
+        float *sum = y->panel ? &y->block : &y->lane[f % RHM_LANES];
+        *sum = fmaf(w[f], x[f], *sum);
+    }
+    y->frequencies += RHM_LANES;
+    if (y->frequencies % RHM_PANEL_FREQUENCIES == 0)
+        end_block(y);
+}
+
+static float output_end(output *y) {
+    if (y->frequencies % RHM_PANEL_FREQUENCIES != 0)
+        end_block(y);
     for (size_t half = RHM_LANES / 2; half; half /= 2)
         for (size_t i = 0; i < half; i++)
-            lane[i] = lane[i] + lane[i + half];
-    return lane[0];
+            y->lane[i] = y->lane[i] + y->lane[i + half];
+    return y->panel ? y->blocks : y->lane[0];
 }
 
 /* Rows of 2 padded floats, without what is between those of w. */
@@ -67,12 +91,12 @@ static void pack(size_t classes, size_t padded, const float *w, float *packed) {
 }
 
 static void product(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y) {
-    const size_t stride = rhm_feature_stride(padded);
     for (size_t i = 0; i < count; i++)
         for (size_t c = 0; c < classes; c++) {
-            float lane[RHM_LANES] = {0};
-            accumulate(lane, w + c * 2 * padded, x + i * stride, 2 * padded);
-            y[i * classes + c] = lane_sum(lane);
+            output sum = output_of(c, classes);
+            for (size_t k = 0; k < padded; k += RHM_LANES)
+                add_group(&sum, w + c * 2 * padded + 2 * k, x + i * rhm_feature_stride(padded) + 2 * k);
+            y[i * classes + c] = output_end(&sum);
         }
 }
 
@@ -94,14 +118,87 @@ static void forward(const rhm_phase_map *map, size_t classes, const float *w, co
     for (size_t i = 0; i < patches->count; i++)
         for (size_t first = 0; first < classes; first += BLOCK) {
             const size_t block = classes - first < BLOCK ? classes - first : BLOCK;
-            float lane[BLOCK][RHM_LANES] = {{0}}, x[2 * RHM_LANES];
+            output sum[BLOCK];
+            float x[2 * RHM_LANES];
+            for (size_t c = 0; c < block; c++)
+                sum[c] = output_of(first + c, classes);
             for (size_t k = 0; k < map->padded; k += RHM_LANES) {
                 feature_group(map, patches->table, patches->ids + i * map->tokens, k, x);
                 for (size_t c = 0; c < block; c++)
-                    accumulate(lane[c], w + (first + c) * 2 * map->padded + 2 * k, x, 2 * RHM_LANES);
+                    add_group(&sum[c], w + (first + c) * 2 * map->padded + 2 * k, x);
             }
             for (size_t c = 0; c < block; c++)
-                y[i * classes + first + c] = lane_sum(lane[c]);
+                y[i * classes + first + c] = output_end(&sum[c]);
+        }
+}
+
+/* Phasors k..k+RHM_LANES-1 of all tokens of a patch but the last. */
+static void common_group(const rhm_phase_map *map, const uint32_t *ids, size_t k, float *x) {
+    rhm_phase_map common = *map;
+    common.tokens--;
+    phasor_group(&common, ids, k, x);
+}
+
+static const float *last_phasors(const rhm_phase_map *map, const uint32_t *ids) {
+    const size_t last = map->tokens - 1;
+    return map->phasors + (last * map->phasor_rows + ids[last]) * rhm_feature_stride(map->padded);
+}
+
+static void turned_forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches,
+                           float *y) {
+    for (size_t i = 0; i < patches->count; i++)
+        for (size_t c = 0; c < classes; c++) {
+            const uint32_t *ids = patches->ids + i * map->tokens;
+            float p[2 * RHM_LANES], u[2 * RHM_LANES];
+            output sum = output_of(c, classes);
+            for (size_t k = 0; k < map->padded; k += RHM_LANES) {
+                const float *cosines = w + c * 2 * map->padded + 2 * k, *sines = cosines + RHM_LANES;
+                common_group(map, ids, k, p);
+                for (size_t l = 0; l < RHM_LANES; l++) {
+                    u[l] = fmaf(sines[l], p[RHM_LANES + l], cosines[l] * p[l]);
+                    u[RHM_LANES + l] = fmaf(-cosines[l], p[RHM_LANES + l], sines[l] * p[l]);
+                }
+                add_group(&sum, u, last_phasors(map, ids) + 2 * k);
+            }
+            y[i * classes + c] = output_end(&sum);
+        }
+}
+
+/* Sums, over a run, of r times frequencies k..k+RHM_LANES-1 of last tokens; returns where the run ends. */
+static size_t run_sum(const rhm_phase_map *map, const rhm_patch_rows *patches, size_t begin, const float *r,
+                      size_t classes, size_t k, float sum[2 * RHM_LANES]) {
+    const uint32_t *first = patches->ids + begin * map->tokens;
+    size_t i = begin;
+    memset(sum, 0, sizeof *sum * 2 * RHM_LANES);
+    for (; i < patches->count; i++) {
+        const uint32_t *ids = patches->ids + i * map->tokens;
+        if (memcmp(ids, first, sizeof *ids * (map->tokens - 1)) != 0)
+            break;
+        const float *q = last_phasors(map, ids) + 2 * k;
+        for (size_t l = 0; l < 2 * RHM_LANES; l++)
+            sum[l] = fmaf(r[i * classes], q[l], sum[l]);
+    }
+    return i;
+}
+
+static void turned_gradient(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
+                            double *g) {
+    const size_t stride = rhm_feature_stride(map->padded);
+    for (size_t c = 0; c < classes; c++)
+        for (size_t k = 0; k < map->padded; k += RHM_LANES) {
+            float total[2 * RHM_LANES] = {0}, sum[2 * RHM_LANES], p[2 * RHM_LANES];
+            float *cosines = total, *sines = total + RHM_LANES;
+            for (size_t i = 0; i < patches->count;) {
+                common_group(map, patches->ids + i * map->tokens, k, p);
+                i = run_sum(map, patches, i, r + c, classes, k, sum);
+                for (size_t l = 0; l < RHM_LANES; l++) {
+                    const float cosine = sum[l], sine = sum[RHM_LANES + l];
+                    cosines[l] = fmaf(-p[RHM_LANES + l], sine, fmaf(p[l], cosine, cosines[l]));
+                    sines[l] = fmaf(p[l], sine, fmaf(p[RHM_LANES + l], cosine, sines[l]));
+                }
+            }
+            for (size_t l = 0; l < 2 * RHM_LANES; l++)
+                g[c * stride + 2 * k + l] += (double)total[l];
         }
 }
 
@@ -136,6 +233,8 @@ const rhm_kernels RHM_TABLE = {
     .product = product,
     .gradient = gradient,
     .forward = forward,
+    .turned_forward = turned_forward,
+    .turned_gradient = turned_gradient,
     .gram = gram,
     .gram_product = gram_product,
 };

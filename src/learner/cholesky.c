@@ -69,7 +69,8 @@ rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const doub
         cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, (int)n, (int)m2, 1, x, (int)m2, 0, a, (int)n);
         for (size_t i = 0; i < count; i++) {
             const double root = sqrt(rhm_regression_share(p, i));
-            for (size_t cell = p->counts->offset[i]; cell < p->counts->offset[i + 1]; cell++)
+            const size_t patch = rhm_regression_patch(p, i);
+            for (size_t cell = p->counts->offset[patch]; cell < p->counts->offset[patch + 1]; cell++)
                 b[i * classes + p->counts->label[cell]] = (double)p->counts->count[cell] / (double)p->samples / root;
         }
     }

@@ -24,9 +24,9 @@ static size_t leaf_count(const rhm_regression *p) {
     return chunk_count(p) < most ? chunk_count(p) : most;
 }
 
-/* Features of the patches of a chunk, unless they are kept, and their factors. */
+/* Features of the patches of a chunk, unless they are kept or not made at all, and their factors. */
 typedef struct workspace {
-    float *x; /* (chunk, stride) */
+    float *x; /* (workspace_rows, stride) */
     float *r; /* (chunk, classes) */
 } workspace;
 
@@ -107,6 +107,17 @@ static rhm_status make_arrays(rhm_regression *p, bool keep, rhm_error *error) {
     return p->operand ? RHM_OK : RHM_NO_MEMORY;
 }
 
+/* Visit patches run by run where that makes passes cheaper. */
+static rhm_status order_patches(rhm_regression *p, const rhm_intern *patches, size_t rows, rhm_error *error) {
+    RHM_TRY(rhm_runs_make(&p->runs, patches, rows, error));
+    rhm_operator_turn(&p->op, patches->count, p->runs.runs);
+    if (p->op.turned)
+        p->rows.ids = p->runs.ids;
+    else
+        rhm_runs_clear(&p->runs);
+    return RHM_OK;
+}
+
 rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
                                const rhm_embeddings *inputs, const rhm_intern *patches, const rhm_patch_counts *counts,
                                uint64_t samples, size_t keep_nbytes, rhm_error *error) {
@@ -128,7 +139,9 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
                               p->rows.count, error));
     p->leaves = leaf_count(p);
     rhm_status status = rhm_operator_share(&p->op, inputs->row, inputs->count, p->rows.count, error);
-    if (p->op.phasor_rows && kept_nbytes > RHM_KEPT_IN_CACHE_NBYTES)
+    if (status == RHM_OK && p->op.phasor_rows)
+        status = order_patches(p, patches, inputs->count, error);
+    if (p->op.turned || (p->op.phasor_rows && kept_nbytes > RHM_KEPT_IN_CACHE_NBYTES))
         keep = false;
     if (status == RHM_OK)
         status = make_arrays(p, keep, error);
@@ -146,64 +159,82 @@ void rhm_regression_clear(rhm_regression *problem) {
     rhm_buffer_destroy(&problem->partial, problem->engine);
     rhm_scratch_destroy(&problem->workspace, problem->engine);
     rhm_operator_clear(&problem->op);
+    rhm_runs_clear(&problem->runs);
     rhm_free(problem->operand);
     *problem = (rhm_regression){0};
 }
 
-double rhm_regression_share(const rhm_regression *problem, size_t patch) {
+double rhm_regression_share(const rhm_regression *problem, size_t place) {
+    const size_t patch = rhm_regression_patch(problem, place);
     uint64_t n = 0;
     for (size_t cell = problem->counts->offset[patch]; cell < problem->counts->offset[patch + 1]; cell++)
         n += problem->counts->count[cell];
     return (double)n / (double)problem->samples;
 }
 
-/* The factor r of a block's contribution r^T x: label frequencies for B, weighted outputs for C w. */
-typedef rhm_status block_factor(const rhm_regression *p, size_t first, size_t count, int thread, const float *x,
-                                float *r, rhm_error *error);
+/* The factor r of a pass's contributions r^T x. */
+typedef enum rhm_factor {
+    FACTOR_LABELS,  /* label frequencies: for B */
+    FACTOR_OUTPUTS, /* weighted outputs: for C w */
+} rhm_factor;
 
-static rhm_status label_factor(const rhm_regression *p, size_t first, size_t count, int thread, const float *x,
-                               float *r, rhm_error *error) {
-    (void)thread, (void)x, (void)error;
+typedef struct pass {
+    rhm_regression *p;
+    rhm_factor factor;
+} pass;
+
+static void label_factor(const rhm_regression *p, size_t first, size_t count, float *r) {
     memset(r, 0, sizeof *r * count * p->classes);
-    for (size_t i = 0; i < count; i++)
-        for (size_t cell = p->counts->offset[first + i]; cell < p->counts->offset[first + i + 1]; cell++)
+    for (size_t i = 0; i < count; i++) {
+        const size_t patch = rhm_regression_patch(p, first + i);
+        for (size_t cell = p->counts->offset[patch]; cell < p->counts->offset[patch + 1]; cell++)
             r[i * p->classes + p->counts->label[cell]] = (float)((double)p->counts->count[cell] / (double)p->samples);
-    return RHM_OK;
+    }
 }
 
-static rhm_status output_factor(const rhm_regression *p, size_t first, size_t count, int thread, const float *x,
-                                float *r, rhm_error *error) {
-    RHM_TRY(p->op.operations->product(&p->op, thread, count, x, r, error));
+static void weigh(const rhm_regression *p, size_t first, size_t count, float *r) {
     for (size_t i = 0; i < count; i++) {
         const float weight = (float)rhm_regression_share(p, first + i);
         for (size_t c = 0; c < p->classes; c++)
             r[i * p->classes + c] *= weight;
     }
-    return RHM_OK;
 }
 
-typedef struct pass {
-    rhm_regression *p;
-    block_factor *factor;
-} pass;
-
-/* Add what the patches first..end-1 contribute. */
+/* Add what the patches first..end-1 contribute: with their features, block by block, */
 static rhm_status chunk_pass(const pass *work, size_t first, size_t end, int thread, double *sum, rhm_error *error) {
     const rhm_regression *p = work->p;
     const workspace space = workspace_of(p, thread);
     const size_t block = p->op.block;
     for (size_t i = first; i < end; i += block) {
         const size_t count = end - i < block ? end - i : block;
-        float *x = space.x + (i - first) * p->stride;
+        float *x = space.x + (i - first) * p->stride, *r = space.r + (i - first) * p->classes;
         if (!p->kept.data) {
             const rhm_patch_rows rows = block_rows(p, i, count);
             RHM_TRY(p->op.operations->features(&p->op, thread, &rows, x, error));
         }
-        RHM_TRY(work->factor(p, i, count, thread, p->kept.data ? kept_row(p, i) : x, space.r + (i - first) * p->classes,
-                             error));
+        if (work->factor == FACTOR_LABELS)
+            label_factor(p, i, count, r);
+        else {
+            RHM_TRY(p->op.operations->product(&p->op, thread, count, p->kept.data ? kept_row(p, i) : x, r, error));
+            weigh(p, i, count, r);
+        }
     }
     return p->op.operations->gradient(&p->op, thread, end - first, space.r, p->kept.data ? kept_row(p, first) : space.x,
                                       sum, error);
+}
+
+/* or without. */
+static rhm_status turned_pass(const pass *work, size_t first, size_t end, int thread, double *sum, rhm_error *error) {
+    const rhm_regression *p = work->p;
+    const rhm_patch_rows rows = block_rows(p, first, end - first);
+    float *r = workspace_of(p, thread).r;
+    if (work->factor == FACTOR_LABELS)
+        label_factor(p, first, rows.count, r);
+    else {
+        RHM_TRY(p->op.operations->forward(&p->op, thread, &rows, r, error));
+        weigh(p, first, rows.count, r);
+    }
+    return p->op.operations->turned_gradient(&p->op, thread, &rows, r, sum, error);
 }
 
 static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *error) {
@@ -211,10 +242,12 @@ static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *e
     const rhm_regression *p = work->p;
     const size_t size = rhm_regression_size(p), chunks = chunk_count(p), chunk = p->op.chunk;
     double *sum = (double *)p->partial.data + leaf * size;
+    rhm_status (*run)(const pass *, size_t, size_t, int, double *, rhm_error *) =
+        p->op.turned ? turned_pass : chunk_pass;
     memset(sum, 0, sizeof *sum * size);
     for (size_t i = leaf * chunks / p->leaves; i < (leaf + 1) * chunks / p->leaves; i++) {
         const size_t end = (i + 1) * chunk < p->rows.count ? (i + 1) * chunk : p->rows.count;
-        RHM_TRY(chunk_pass(work, i * chunk, end, thread, sum, error));
+        RHM_TRY(run(work, i * chunk, end, thread, sum, error));
     }
     return RHM_OK;
 }
@@ -244,14 +277,18 @@ static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *
     return RHM_OK;
 }
 
-static rhm_status run_pass(rhm_regression *p, block_factor *factor, double *out, rhm_error *error) {
+/* What a loop over patches is called: by what is done, and by how it comes to features. */
+static const char *pass_name(const rhm_regression *p, rhm_factor factor) {
+    static const char *const names[][4] = {
+        {"target", "target (features kept)", "target (phasors)", "target (turned)"},
+        {"pass", "pass (features kept)", "pass (phasors)", "pass (turned)"},
+    };
+    return names[factor][p->kept.data ? 1 : p->op.turned ? 3 : p->op.phasor_rows ? 2 : 0];
+}
+
+static rhm_status run_pass(rhm_regression *p, rhm_factor factor, double *out, rhm_error *error) {
     pass work = {p, factor};
-    const char *name = factor == label_factor ? (p->kept.data        ? "target (features kept)"
-                                                 : p->op.phasor_rows ? "target (phasors)"
-                                                                     : "target")
-                                              : (p->kept.data        ? "pass (features kept)"
-                                                 : p->op.phasor_rows ? "pass (phasors)"
-                                                                     : "pass");
+    const char *name = pass_name(p, factor);
     RHM_TRY(timed_loop(p, name, p->leaves, leaf_pass, &work, error));
     combine_work combine = {p, out};
     const int span = rhm_trace_begin(p->engine, "combine", 0);
@@ -262,7 +299,7 @@ static rhm_status run_pass(rhm_regression *p, block_factor *factor, double *out,
 }
 
 rhm_status rhm_regression_target(rhm_regression *problem, double *out, rhm_error *error) {
-    return run_pass(problem, label_factor, out, error);
+    return run_pass(problem, FACTOR_LABELS, out, error);
 }
 
 rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double *out, rhm_error *error) {
@@ -272,7 +309,7 @@ rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double
     for (size_t i = 0; i < rhm_regression_size(problem); i++)
         problem->operand[i] = (float)(w[i] * scale);
     RHM_TRY(rhm_operator_set_weights(&problem->op, problem->operand, error));
-    return run_pass(problem, output_factor, out, error);
+    return run_pass(problem, FACTOR_OUTPUTS, out, error);
 }
 
 static bool is_zero(const double *w, size_t n) {

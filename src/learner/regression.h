@@ -12,6 +12,7 @@
 #include "engine/memory.h"
 #include "kernels/operator.h"
 #include "learner/layer.h"
+#include "learner/runs.h"
 #include "learner/solve_state.h"
 #include "patches/patches.h"
 
@@ -32,8 +33,9 @@ typedef struct rhm_regression {
     size_t width;   /* M */
     size_t classes; /* |V_0| */
     size_t stride;
-    rhm_patch_rows rows;            /* the distinct patches */
-    const rhm_patch_counts *counts; /* how often each came with each label */
+    rhm_patch_rows rows;            /* the distinct patches, in the order in which they are visited */
+    rhm_runs runs;                  /* that order where it is not theirs: op.turned; else zeroed */
+    const rhm_patch_counts *counts; /* how often each distinct patch came with each label */
     uint64_t samples;               /* N */
 
     rhm_gram gram;         /* zeroed: products visit the patches */
@@ -52,7 +54,8 @@ typedef struct rhm_regression {
  */
 enum { RHM_KEPT_IN_CACHE_NBYTES = 1 << 25 };
 
-/* Borrows everything it is given; features are kept if they take at most `keep_nbytes` and no faster way is known. */
+/* Borrows everything it is given; features are kept if they take at most `keep_nbytes` and no faster way is known:
+ * where many patches have the same first tokens, there is one that makes none (op.turned). */
 rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine, const rhm_ready_layer *layer,
                                const rhm_embeddings *inputs, const rhm_intern *patches, const rhm_patch_counts *counts,
                                uint64_t samples, size_t keep_nbytes, rhm_error *error);
@@ -68,8 +71,13 @@ rhm_status rhm_regression_apply(rhm_regression *problem, const double *w, double
 rhm_status rhm_regression_residual(rhm_regression *problem, double lambda, const double *target, const double *w,
                                    double *residual, rhm_error *error);
 
-/* p_mu */
-double rhm_regression_share(const rhm_regression *problem, size_t patch);
+/* The distinct patch that is visited at `place`, */
+static inline size_t rhm_regression_patch(const rhm_regression *problem, size_t place) {
+    return problem->runs.order ? problem->runs.order[place] : place;
+}
+
+/* and its p_mu. */
+double rhm_regression_share(const rhm_regression *problem, size_t place);
 
 /* Floats in a matrix with a row per class. */
 static inline size_t rhm_regression_size(const rhm_regression *problem) {

@@ -37,6 +37,9 @@ static inline vec vec_fnma(vec a, vec b, vec c) {
 static inline vec vec_mul(vec a, vec b) {
     return _mm512_mul_ps(a, b);
 }
+static inline vec vec_add(vec a, vec b) {
+    return _mm512_add_ps(a, b);
+}
 static inline vec vec_sub(vec a, vec b) {
     return _mm512_sub_ps(a, b);
 }
@@ -52,12 +55,7 @@ static inline vec vec_xor(vec a, vec b) {
     return _mm512_xor_ps(a, b);
 }
 
-static inline float lane_sum(const float *low, const float *high) {
-    const __m256 eight = _mm256_add_ps(_mm256_loadu_ps(low), _mm256_loadu_ps(high));
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-}
+#include "kernels/x86/lane_sum.h"
 
 static inline void vec_add_to(double *p, vec v) {
     const __m256 high = _mm512_extractf32x8_ps(v, 1);
@@ -89,8 +87,10 @@ enum {
     PRODUCT_PATCHES = 6,
     PRODUCT_BLOCK = 12,
     SLICE = 256,
+    PANEL_PATCHES = 12,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 4,
+    TURNED_PAIRS = 2,
     GRAM_ROWS = 8,
     GRAM_VECTORS = 3,
     WIDE_ROWS = 8,

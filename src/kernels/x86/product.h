@@ -1,5 +1,6 @@
 /*
- * Outputs in registers: features times weights, summed over the features. A part of tile.h, for every vector width.
+ * Outputs of a few classes, less than a panel (panel.h): features times weights, in RHM_LANES partial sums each. A part
+ * of tile.h, for every vector width.
  *
  * Weights are packed in the order in which they are used: (slices, parts, class tiles, steps, classes of the tile,
  * WIDTH). A slice of features at a time; of the lanes of each group first the first register's, then, where there is
@@ -7,9 +8,9 @@
  * not compete for the same sets.
  */
 enum {
-    BLOCK_CLASSES = 64, /* classes whose partial sums fit on the stack, */
-    BLOCK_PATCHES = 12, /* with as many patches */
+    BLOCK_PATCHES = 12, /* whose features are made at a time */
     GROUP_PATCHES = 24, /* patches that meet a slice of weights one after the other, while it is in the next cache */
+    FEW_LANES = (RHM_PANEL_CLASSES - 1) * RHM_LANES, /* partial sums of a patch, at most */
 };
 _Static_assert(BLOCK_PATCHES % PHASE_PATCHES == 0 && BLOCK_PATCHES % PRODUCT_PATCHES == 0, "blocks hold whole tiles");
 _Static_assert((int)PRODUCT_BLOCK <= (int)BLOCK_PATCHES && PRODUCT_BLOCK % PRODUCT_PATCHES == 0,
@@ -22,10 +23,10 @@ static size_t tile_classes(size_t left) {
     return left <= 4 ? left : left == 5 || left == 6 || left == 9 ? 3 : 4;
 }
 
-static void pack(size_t classes, size_t padded, const float *w, float *packed) {
+static void pack_few(size_t classes, size_t padded, size_t slice, const float *w, float *packed) {
     const size_t stride = rhm_feature_stride(padded);
-    for (size_t k = 0; k < padded; k += SLICE) {
-        const size_t features = 2 * least(SLICE, padded - k);
+    for (size_t k = 0; k < padded; k += slice) {
+        const size_t features = 2 * least(slice, padded - k);
         for (size_t part = 0; part < PARTS; part++)
             for (size_t first = 0, n; first < classes; first += n) {
                 n = tile_classes(classes - first);
@@ -36,17 +37,27 @@ static void pack(size_t classes, size_t padded, const float *w, float *packed) {
     }
 }
 
-/* lane (patches, classes, WIDTH) += w x over `steps` groups of features. */
-INLINE void product_tile(const float *w, const float *x, layout at, size_t steps, float *lane, size_t patches,
+/* Features of some patches: from `at` on in each of the rows, `step` floats from one group of lanes to the next and
+ * `part` from one part to the other. */
+typedef struct feature_rows {
+    const float *const *row;
+    size_t at, step, part;
+} feature_rows;
+
+/* lane (patches, classes, WIDTH) += w x over `steps` groups of features; = where it has nothing yet. */
+INLINE void product_tile(const float *w, feature_rows x, size_t steps, float *lane, bool fresh, size_t patches,
                          size_t classes) {
     vec sum[PRODUCT_PATCHES][PRODUCT_CLASSES];
+    const float *row[PRODUCT_PATCHES];
+    for (size_t p = 0; p < patches; p++)
+        row[p] = x.row[p] + x.at;
     for (size_t p = 0; p < patches; p++)
         for (size_t c = 0; c < classes; c++)
-            sum[p][c] = vec_load(lane + (p * classes + c) * WIDTH);
-    for (size_t i = 0; i < steps; i++, w += classes * WIDTH, x += at.step) {
+            sum[p][c] = fresh ? vec_zero() : vec_load(lane + (p * classes + c) * WIDTH);
+    for (size_t i = 0; i < steps; i++, w += classes * WIDTH) {
         vec xf[PRODUCT_PATCHES];
         for (size_t p = 0; p < patches; p++)
-            xf[p] = vec_load(x + p * at.row);
+            xf[p] = vec_load(row[p] + i * x.step);
         for (size_t c = 0; c < classes; c++) {
             const vec wf = vec_load(w + c * WIDTH);
             for (size_t p = 0; p < patches; p++)
@@ -59,77 +70,48 @@ INLINE void product_tile(const float *w, const float *x, layout at, size_t steps
 }
 
 /* All patches against one tile of classes, whose weights meanwhile stay in the first-level cache. */
-INLINE void product_column(const float *w, const float *x, layout at, size_t steps, float *lane, size_t count,
+INLINE void product_column(const float *w, feature_rows x, size_t steps, float *lane, bool fresh, size_t count,
                            size_t classes) {
     size_t i = 0;
-    for (; i + PRODUCT_PATCHES <= count; i += PRODUCT_PATCHES)
-        product_tile(w, x + i * at.row, at, steps, lane + i * classes * WIDTH, PRODUCT_PATCHES, classes);
-    for (; i < count; i++)
-        product_tile(w, x + i * at.row, at, steps, lane + i * classes * WIDTH, 1, classes);
+    for (; i + PRODUCT_PATCHES <= count; i += PRODUCT_PATCHES, x.row += PRODUCT_PATCHES)
+        product_tile(w, x, steps, lane + i * classes * WIDTH, fresh, PRODUCT_PATCHES, classes);
+    for (; i < count; i++, x.row++)
+        product_tile(w, x, steps, lane + i * classes * WIDTH, fresh, 1, classes);
 }
 
-/* Partial sums of some patches by classes first..end-1, (parts, class tiles, count, classes of the tile, WIDTH). */
+/* Partial sums of `count` patches, (parts, class tiles, count, classes of the tile, WIDTH). */
 typedef struct sums {
     float *lane;
-    size_t classes; /* of all blocks */
-    size_t first, end, count;
+    size_t classes, count;
 } sums;
 
-/* Whole tiles of classes from `first` on, and no sums yet. */
-static sums sums_begin(float *lane, size_t classes, size_t first, size_t count) {
-    size_t end = first;
-    while (end < classes && end + tile_classes(classes - end) <= first + BLOCK_CLASSES)
-        end += tile_classes(classes - end);
-    memset(lane, 0, sizeof *lane * (end - first) * count * RHM_LANES);
-    return (sums){lane, classes, first, end, count};
-}
-
-/* Add one slice; w is where the slice begins. */
-INLINE void product_slice(const sums *s, const float *w, size_t steps, const float *x, layout at) {
+/* Add one slice, the first of them `fresh`; w and x are where it begins. */
+INLINE void product_slice(const sums *s, bool fresh, const float *w, size_t steps, feature_rows x) {
     float *lane = s->lane;
-    for (size_t part = 0; part < PARTS; part++, x += at.part)
-        for (size_t c = s->first, n; c < s->end; c += n, lane += n * s->count * WIDTH) {
-            const float *from = w + (part * s->classes + c) * steps * WIDTH;
+    for (size_t part = 0; part < PARTS; part++, x.at += x.part)
+        for (size_t c = 0, n; c < s->classes; c += n, lane += n * s->count * WIDTH, w += n * steps * WIDTH) {
             n = tile_classes(s->classes - c);
             switch (n) {
-            case 4: product_column(from, x, at, steps, lane, s->count, 4); break;
-            case 3: product_column(from, x, at, steps, lane, s->count, 3); break;
-            case 2: product_column(from, x, at, steps, lane, s->count, 2); break;
-            default: product_column(from, x, at, steps, lane, s->count, 1); break;
+            case 4: product_column(w, x, steps, lane, fresh, s->count, 4); break;
+            case 3: product_column(w, x, steps, lane, fresh, s->count, 3); break;
+            case 2: product_column(w, x, steps, lane, fresh, s->count, 2); break;
+            default: product_column(w, x, steps, lane, fresh, s->count, 1); break;
             }
         }
 }
 
-/* The sums of all lanes into y (count, classes). */
-static void sums_end(const sums *s, float *y) {
+/* The sums of all lanes into y, whose rows are y_stride apart. */
+static void sums_end(const sums *s, float *y, size_t y_stride) {
     const float *lane = s->lane;
-    const size_t high = PARTS == 1 ? RHM_LANES / 2 : (s->end - s->first) * s->count * WIDTH;
-    for (size_t first = s->first, n; first < s->end; first += n) {
+    const size_t high = PARTS == 1 ? RHM_LANES / 2 : s->classes * s->count * WIDTH;
+    for (size_t first = 0, n; first < s->classes; first += n) {
         n = tile_classes(s->classes - first);
-        for (size_t p = 0; p < s->count; p++)
-            for (size_t c = first; c < first + n; c++, lane += WIDTH)
-                y[p * s->classes + c] = lane_sum(lane, lane + high);
-    }
-}
-
-static void product(size_t classes, size_t padded, const float *w, size_t count, const float *x, float *y) {
-    const layout at = {.row = rhm_feature_stride(padded), .step = RHM_LANES, .part = WIDTH};
-    enum { BLOCK_LANES = PRODUCT_BLOCK * BLOCK_CLASSES * RHM_LANES, BLOCKS = GROUP_PATCHES / PRODUCT_BLOCK };
-    float lane[BLOCKS * BLOCK_LANES] __attribute__((aligned(64)));
-    for (size_t i = 0; i < count; i += GROUP_PATCHES, x += GROUP_PATCHES * at.row, y += GROUP_PATCHES * classes) {
-        const size_t patches = least(GROUP_PATCHES, count - i), blocks = (patches + PRODUCT_BLOCK - 1) / PRODUCT_BLOCK;
-        for (size_t first = 0; first < classes;) {
-            sums s[BLOCKS];
-            for (size_t b = 0; b < blocks; b++)
-                s[b] = sums_begin(lane + b * BLOCK_LANES, classes, first,
-                                  least(PRODUCT_BLOCK, patches - b * PRODUCT_BLOCK));
-            for (size_t k = 0; k < padded; k += SLICE)
-                for (size_t b = 0; b < blocks; b++)
-                    product_slice(&s[b], w + 2 * k * classes, 2 * least(SLICE, padded - k) / RHM_LANES,
-                                  x + b * PRODUCT_BLOCK * at.row + 2 * k, at);
-            for (size_t b = 0; b < blocks; b++)
-                sums_end(&s[b], y + b * PRODUCT_BLOCK * classes);
-            first = s[0].end;
+        for (size_t p = 0; p < s->count; p++, lane += n * WIDTH) {
+            float *to = y + p * y_stride + first;
+            if (n == 4)
+                lane_sums_of_4(lane, lane + high, to);
+            for (size_t c = 0; c < n && n < 4; c++)
+                to[c] = lane_sum(lane + c * WIDTH, lane + c * WIDTH + high);
         }
     }
 }

@@ -2,6 +2,7 @@
  * The operations in registers, written once for every vector width. The including file provides
  *   WIDTH, vec, vec_*      the register type and its operations (a register holds RHM_LANES or half of them)
  *   lane_sum               the fixed tree over RHM_LANES partial sums, of which it is given two halves
+ *   lane_sums_of_4         the same of four classes, whose halves are WIDTH apart
  *   vec_add_to             add a register of floats to as many doubles
  *   PHASE_*, PRODUCT_*, GRADIENT_*   the register tiles, as large as the accumulators allow
  *   SLICE                  frequencies whose features, of BLOCK_PATCHES patches, stay in the first-level cache
@@ -24,9 +25,15 @@
 enum { PARTS = RHM_LANES / WIDTH }; /* registers to a group of lanes */
 _Static_assert(PARTS *WIDTH == RHM_LANES && PARTS <= 2, "lane_sum adds halves");
 
+/* One after the other, each built on those before it. */
 #include "kernels/x86/phase.h"
 #include "kernels/x86/phasor.h"
+
 #include "kernels/x86/product.h"
+
+#include "kernels/x86/panel.h"
+
+#include "kernels/x86/outputs.h"
 
 static void features(const rhm_phase_map *map, const rhm_patch_rows *rows, float *x) {
     const layout at = {.row = rhm_feature_stride(map->padded), .step = RHM_LANES, .part = WIDTH};
@@ -34,36 +41,6 @@ static void features(const rhm_phase_map *map, const rhm_patch_rows *rows, float
     for (size_t i = 0; i < rows->count; i += BLOCK_PATCHES) {
         gathered g = gathered_patches(map, rows, i, least(BLOCK_PATCHES, rows->count - i), h);
         feature_slice(&g, 0, map->padded, x + i * at.row, at);
-    }
-}
-
-static void forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *rows, float *y) {
-    /* Each part is by itself: what is used together lies together. */
-    enum { ROW = 2 * SLICE / PARTS, BLOCKS = GROUP_PATCHES / BLOCK_PATCHES };
-    enum { BLOCK_LANES = BLOCK_PATCHES * BLOCK_CLASSES * RHM_LANES };
-    const layout at = {.row = ROW, .step = WIDTH, .part = BLOCK_PATCHES * ROW};
-    float x[BLOCK_PATCHES * 2 * SLICE] __attribute__((aligned(64)));
-    float h[BLOCKS][BLOCK_PATCHES * MOST_INPUTS] __attribute__((aligned(64)));
-    float lane[BLOCKS][BLOCK_LANES] __attribute__((aligned(64)));
-    for (size_t i = 0; i < rows->count; i += GROUP_PATCHES, y += GROUP_PATCHES * classes) {
-        gathered g[BLOCKS];
-        size_t blocks = 0;
-        for (size_t j = i; j < rows->count && blocks < BLOCKS; j += BLOCK_PATCHES, blocks++)
-            g[blocks] = gathered_patches(map, rows, j, least(BLOCK_PATCHES, rows->count - j), h[blocks]);
-        for (size_t first = 0; first < classes;) {
-            sums s[BLOCKS];
-            for (size_t b = 0; b < blocks; b++)
-                s[b] = sums_begin(lane[b], classes, first, g[b].count);
-            for (size_t k = 0; k < map->padded; k += SLICE)
-                for (size_t b = 0; b < blocks; b++) {
-                    const size_t length = least(SLICE, map->padded - k);
-                    feature_slice(&g[b], k, length, x, at);
-                    product_slice(&s[b], w + 2 * k * classes, 2 * length / RHM_LANES, x, at);
-                }
-            for (size_t b = 0; b < blocks; b++)
-                sums_end(&s[b], y + b * BLOCK_PATCHES * classes);
-            first = s[0].end;
-        }
     }
 }
 
@@ -123,6 +100,7 @@ static void gradient(size_t classes, size_t padded, size_t count, const float *r
 }
 
 #include "kernels/x86/gram.h"
+#include "kernels/x86/turned.h"
 
 const rhm_kernels RHM_TABLE = {
     .name = RHM_TABLE_NAME,
@@ -132,6 +110,8 @@ const rhm_kernels RHM_TABLE = {
     .product = product,
     .gradient = gradient,
     .forward = forward,
+    .turned_forward = turned_forward,
+    .turned_gradient = turned_gradient,
     .gram = gram,
     .gram_product = gram_product,
 };

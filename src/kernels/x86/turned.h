@@ -1,0 +1,269 @@
+/*
+ * Patches in runs that differ in their last token only (kernels.h): weights turned by the phasor of what a run has in
+ * common meet the phasors of the last tokens where these are, so that no features are made. A part of tile.h, for every
+ * vector width.
+ */
+enum {
+    TURNED_CLASSES = 6, /* of a tile of the gradient */
+    RUN_PATCHES = 96,   /* that one turning of the weights serves, which costs as much as a few patches */
+    TURNED_PANELS = 4,  /* whose turned weights of a block stay in the second-level cache */
+};
+
+/* Some patches of a run. */
+typedef struct run {
+    const rhm_phase_map *map;
+    const uint32_t *ids; /* (count, s) */
+    size_t count;
+} run;
+
+/* The first patches of those left, as far as they have the same tokens but for the last, and at most `most`. */
+static run run_from(const rhm_phase_map *map, const uint32_t *ids, size_t left, size_t most) {
+    run r = {map, ids, 1};
+    const size_t tokens = map->tokens;
+    while (r.count < least(left, most) && memcmp(ids, ids + r.count * tokens, sizeof *ids * (tokens - 1)) == 0)
+        r.count++;
+    return r;
+}
+
+/* The phasors of token t of a patch, from frequency k on. */
+INLINE const float *token_phasors(const rhm_phase_map *map, const uint32_t *ids, size_t t, size_t k) {
+    return map->phasors + (t * map->phasor_rows + ids[t]) * rhm_feature_stride(map->padded) + 2 * k;
+}
+
+/* The phasors that a run has in common: of one token where they are, of more than one multiplied into `own`. */
+INLINE const float *common_phasors(const run *r, size_t k, size_t length, float *own) {
+    const layout at = {.step = RHM_LANES, .part = WIDTH};
+    const float *common = token_phasors(r->map, r->ids, 0, k);
+    for (size_t t = 1; t + 1 < r->map->tokens; t++, common = own)
+        phasor_row(common, at, token_phasors(r->map, r->ids, t, k), at, own, at, length / RHM_LANES);
+    return common;
+}
+
+/* u = w times the conjugate of `common`, one part of a slice of `groups` groups; w and u of one tile of classes. */
+INLINE void turn_tile(const float *w, const float *common, size_t groups, float *u, size_t classes) {
+    for (size_t g = 0; g < groups; g++, common += 2 * RHM_LANES, w += 2 * classes * WIDTH, u += 2 * classes * WIDTH) {
+        const vec c = vec_load_once(common), s = vec_load_once(common + RHM_LANES);
+        for (size_t i = 0; i < classes; i++) {
+            const vec wc = vec_load_once(w + i * WIDTH), ws = vec_load_once(w + (classes + i) * WIDTH);
+            vec_store(u + i * WIDTH, vec_fma(ws, s, vec_mul(wc, c)));
+            vec_store(u + (classes + i) * WIDTH, vec_fnma(wc, s, vec_mul(ws, c)));
+        }
+    }
+}
+
+/* The same of a slice of few classes, in the layout of `pack`, */
+INLINE void turn_few(size_t classes, const float *w, size_t steps, const float *common, float *u) {
+    for (size_t part = 0; part < PARTS; part++, common += WIDTH)
+        for (size_t c = 0, n; c < classes; c += n, w += n * steps * WIDTH, u += n * steps * WIDTH) {
+            n = tile_classes(classes - c);
+            switch (n) {
+            case 4: turn_tile(w, common, steps / 2, u, 4); break;
+            case 3: turn_tile(w, common, steps / 2, u, 3); break;
+            case 2: turn_tile(w, common, steps / 2, u, 2); break;
+            default: turn_tile(w, common, steps / 2, u, 1); break;
+            }
+        }
+}
+
+/* and of a block of one panel. */
+INLINE void turn_panel(const float *w, size_t groups, const float *common, float *u) {
+    enum { SINES = RHM_LANES * RHM_PANEL_CLASSES };
+    for (size_t g = 0; g < groups; g++, common += 2 * RHM_LANES, w += 2 * SINES, u += 2 * SINES)
+        for (size_t l = 0; l < RHM_LANES; l++) {
+            const vec c = vec_broadcast(common + l), s = vec_broadcast(common + RHM_LANES + l);
+            for (size_t at = l * RHM_PANEL_CLASSES; at < (l + 1) * RHM_PANEL_CLASSES; at += WIDTH) {
+                const vec wc = vec_load_once(w + at), ws = vec_load_once(w + SINES + at);
+                vec_store(u + at, vec_fma(ws, s, vec_mul(wc, c)));
+                vec_store(u + SINES + at, vec_fnma(wc, s, vec_mul(ws, c)));
+            }
+        }
+}
+
+/* Outputs of whole panels, a few of them at a time. */
+INLINE void turned_panels(const run *r, const outputs *o, const float *const *row) {
+    enum { BLOCK = 2 * RHM_PANEL_FREQUENCIES * RHM_PANEL_CLASSES };
+    float u[TURNED_PANELS * BLOCK] __attribute__((aligned(64))), own[2 * RHM_PANEL_FREQUENCIES];
+    const size_t all = o->d.whole / RHM_PANEL_CLASSES, y_stride = o->d.whole + o->d.few;
+    for (size_t first = 0; first < all; first += TURNED_PANELS) {
+        const size_t panels = least(TURNED_PANELS, all - first);
+        for (size_t k = 0; k < o->padded; k += RHM_PANEL_FREQUENCIES) {
+            const size_t length = least(RHM_PANEL_FREQUENCIES, o->padded - k),
+                         of_panel = 2 * length * RHM_PANEL_CLASSES;
+            const float *common = common_phasors(r, k, length, own), *w = o->w + 2 * k * o->d.whole + first * of_panel;
+            for (size_t i = 0; i < panels; i++)
+                turn_panel(w + i * of_panel, length / RHM_LANES, common, u + i * of_panel);
+            for (size_t p = 0; p < r->count; p += GROUP_PATCHES)
+                panel_slice(u, panels, length, (feature_rows){row + p, 2 * k, RHM_LANES, WIDTH},
+                            least(GROUP_PATCHES, r->count - p), o->y + p * y_stride + first * RHM_PANEL_CLASSES,
+                            y_stride, k == 0);
+        }
+    }
+}
+
+/* Outputs of the few classes that are left, a block of patches after the other. */
+INLINE void turned_few(const run *r, const outputs *o, const float *const *row) {
+    enum { BLOCKS = RUN_PATCHES / PRODUCT_BLOCK };
+    float lane[BLOCKS][PRODUCT_BLOCK * FEW_LANES] __attribute__((aligned(64)));
+    float u[(RHM_PANEL_CLASSES - 1) * 2 * SLICE] __attribute__((aligned(64))), own[2 * SLICE];
+    const float *w = o->w + 2 * o->padded * o->d.whole;
+    const size_t blocks = (r->count + PRODUCT_BLOCK - 1) / PRODUCT_BLOCK;
+    sums s[BLOCKS];
+    for (size_t b = 0; b < blocks; b++)
+        s[b] = (sums){lane[b], o->d.few, least(PRODUCT_BLOCK, r->count - b * PRODUCT_BLOCK)};
+    for (size_t k = 0; k < o->padded; k += o->d.slice) {
+        const size_t length = least(o->d.slice, o->padded - k), steps = 2 * length / RHM_LANES;
+        turn_few(o->d.few, w + 2 * k * o->d.few, steps, common_phasors(r, k, length, own), u);
+        for (size_t b = 0; b < blocks; b++)
+            product_slice(&s[b], k == 0, u, steps, (feature_rows){row + b * PRODUCT_BLOCK, 2 * k, RHM_LANES, WIDTH});
+    }
+    for (size_t b = 0; b < blocks; b++)
+        sums_end(&s[b], o->y + b * PRODUCT_BLOCK * (o->d.whole + o->d.few) + o->d.whole, o->d.whole + o->d.few);
+}
+
+static void turned_run(const run *r, size_t classes, const float *w, float *y) {
+    const outputs o = outputs_begin(classes, r->map->padded, w, y, r->count, NULL);
+    const float *row[RUN_PATCHES];
+    for (size_t p = 0; p < r->count; p++)
+        row[p] = token_phasors(r->map, r->ids + p * r->map->tokens, r->map->tokens - 1, 0);
+    if (o.d.whole)
+        turned_panels(r, &o, row);
+    if (o.d.few)
+        turned_few(r, &o, row);
+}
+
+static void turned_forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *rows,
+                           float *y) {
+    for (size_t i = 0; i < rows->count;) {
+        const run r = run_from(map, rows->ids + i * map->tokens, rows->count - i, RUN_PATCHES);
+        turned_run(&r, classes, w, y + i * classes);
+        i += r.count;
+    }
+}
+
+/* The patches of a call, and their runs. */
+typedef struct turned_rows {
+    const rhm_phase_map *map;
+    size_t runs;
+    size_t end[RHM_TURNED_PATCHES];          /* of each run */
+    const uint32_t *ids[RHM_TURNED_PATCHES]; /* of its first patch */
+    const float *row[RHM_TURNED_PATCHES];    /* phasors of each patch's last token */
+} turned_rows;
+
+static void turned_rows_of(turned_rows *t, const rhm_phase_map *map, const rhm_patch_rows *rows) {
+    t->map = map;
+    t->runs = 0;
+    for (size_t i = 0; i < rows->count; t->runs++) {
+        t->ids[t->runs] = rows->ids + i * map->tokens;
+        i += run_from(map, t->ids[t->runs], rows->count - i, rows->count).count;
+        t->end[t->runs] = i;
+    }
+    for (size_t i = 0; i < rows->count; i++)
+        t->row[i] = token_phasors(map, rows->ids + i * map->tokens, map->tokens - 1, 0);
+}
+
+/* Where the cosines of pair v of a tile are, from the first feature of the tile on. */
+INLINE size_t pair_at(size_t v) {
+    return v / PARTS * 2 * RHM_LANES + v % PARTS * WIDTH;
+}
+
+/* One register of the phasors that a run has in common, `at` floats into a row. */
+INLINE void common_pair(const rhm_phase_map *map, const uint32_t *ids, size_t at, vec *cosine, vec *sine) {
+    const float *first = token_phasors(map, ids, 0, 0) + at;
+    *cosine = vec_load(first);
+    *sine = vec_load(first + RHM_LANES);
+    for (size_t t = 1; t + 1 < map->tokens; t++) {
+        const float *next = token_phasors(map, ids, t, 0) + at;
+        const vec c = vec_load(next), s = vec_load(next + RHM_LANES), old = *cosine;
+        *cosine = vec_fnma(*sine, s, vec_mul(old, c));
+        *sine = vec_fma(*sine, c, vec_mul(old, s));
+    }
+}
+
+/* g of one tile of classes and `pairs` registers of cosines with their sines, from feature f on. `r` and `g` begin at
+ * the tile. Rows are far apart: the first tile of a column asks for what the next column reads. */
+INLINE void turned_tile(const turned_rows *t, const float *r, size_t r_stride, size_t f, size_t stride, double *g,
+                        bool ask, size_t classes, size_t pairs) {
+    /* As many lines as the tile reads: of a group that two parts share, one each. */
+    const size_t group = f / (2 * RHM_LANES), part = f % (2 * RHM_LANES) / WIDTH;
+    const size_t ahead = (group + (pairs + PARTS - 1) / PARTS) * 2 * RHM_LANES + part * RHM_LANES;
+    vec total[TURNED_CLASSES][TURNED_PAIRS][2];
+    for (size_t c = 0; c < classes; c++)
+        for (size_t v = 0; v < pairs; v++) {
+            for (size_t line = 0; line < WIDTH; line += RHM_LANES / 2) {
+                __builtin_prefetch(g + c * stride + pair_at(v) + line, 1);
+                __builtin_prefetch(g + c * stride + pair_at(v) + RHM_LANES + line, 1);
+            }
+            total[c][v][0] = total[c][v][1] = vec_zero();
+        }
+    for (size_t i = 0, p = 0; i < t->runs; i++) {
+        vec sum[TURNED_CLASSES][TURNED_PAIRS][2];
+        for (size_t c = 0; c < classes; c++)
+            for (size_t v = 0; v < pairs; v++)
+                sum[c][v][0] = sum[c][v][1] = vec_zero();
+        for (; p < t->end[i]; p++, r += r_stride) {
+            const float *x = t->row[p] + f;
+            if (ask)
+                for (size_t line = 0; line < pairs * 2 * WIDTH; line += RHM_LANES)
+                    __builtin_prefetch(t->row[p] + ahead + line);
+            vec cosine[TURNED_PAIRS], sine[TURNED_PAIRS];
+            for (size_t v = 0; v < pairs; v++) {
+                cosine[v] = vec_load(x + pair_at(v));
+                sine[v] = vec_load(x + pair_at(v) + RHM_LANES);
+            }
+            for (size_t c = 0; c < classes; c++) {
+                const vec rc = vec_broadcast(r + c);
+                for (size_t v = 0; v < pairs; v++) {
+                    sum[c][v][0] = vec_fma(rc, cosine[v], sum[c][v][0]);
+                    sum[c][v][1] = vec_fma(rc, sine[v], sum[c][v][1]);
+                }
+            }
+        }
+        for (size_t v = 0; v < pairs; v++) {
+            vec cosine, sine;
+            common_pair(t->map, t->ids[i], f + pair_at(v), &cosine, &sine);
+            for (size_t c = 0; c < classes; c++) {
+                total[c][v][0] = vec_fnma(sine, sum[c][v][1], vec_fma(cosine, sum[c][v][0], total[c][v][0]));
+                total[c][v][1] = vec_fma(cosine, sum[c][v][1], vec_fma(sine, sum[c][v][0], total[c][v][1]));
+            }
+        }
+    }
+    for (size_t c = 0; c < classes; c++)
+        for (size_t v = 0; v < pairs; v++) {
+            vec_add_to(g + c * stride + pair_at(v), total[c][v][0]);
+            vec_add_to(g + c * stride + pair_at(v) + RHM_LANES, total[c][v][1]);
+        }
+}
+
+/* Classes of the next tile when `left` are left: six, or halves of what two tiles have to share. */
+static size_t turned_classes(size_t left) {
+    _Static_assert(TURNED_CLASSES == 6, "what is dealt out here");
+    return left <= 6 ? left : left < 12 ? (left + 1) / 2 : 6;
+}
+
+INLINE void turned_column(const turned_rows *t, const float *r, size_t classes, size_t f, size_t stride, double *g,
+                          size_t pairs) {
+    for (size_t c = 0, n; c < classes; c += n) {
+        n = turned_classes(classes - c);
+        const bool ask = c + n == classes;
+        switch (n) {
+        case 6: turned_tile(t, r + c, classes, f, stride, g + c * stride, ask, 6, pairs); break;
+        case 5: turned_tile(t, r + c, classes, f, stride, g + c * stride, ask, 5, pairs); break;
+        case 4: turned_tile(t, r + c, classes, f, stride, g + c * stride, ask, 4, pairs); break;
+        case 3: turned_tile(t, r + c, classes, f, stride, g + c * stride, ask, 3, pairs); break;
+        case 2: turned_tile(t, r + c, classes, f, stride, g + c * stride, ask, 2, pairs); break;
+        default: turned_tile(t, r + c, classes, f, stride, g + c * stride, ask, 1, pairs); break;
+        }
+    }
+}
+
+static void turned_gradient(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *rows, const float *r,
+                            double *g) {
+    const size_t stride = rhm_feature_stride(map->padded), pairs = map->padded / WIDTH;
+    turned_rows t;
+    turned_rows_of(&t, map, rows);
+    size_t v = 0;
+    for (; v + TURNED_PAIRS <= pairs; v += TURNED_PAIRS)
+        turned_column(&t, r, classes, pair_at(v), stride, g + pair_at(v), TURNED_PAIRS);
+    for (; v < pairs; v++)
+        turned_column(&t, r, classes, pair_at(v), stride, g + pair_at(v), 1);
+}
