@@ -10,7 +10,8 @@ itself, and shares are of what is left. On a quiet machine there is none."""
 from dataclasses import dataclass, field
 
 KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
-SHARED = " (phasors)"  # behind the names of those whose features are products of phasors
+SHARED = " (phasors)"  # behind the names of those whose features are products of phasors,
+TURNED = " (turned)"   # and of those that make none but turn weights instead
 DRAWS = ("read", "read raw", "merge", "draw counts", "draw", "draw held-out")
 WAYS = {"read": "empty", "read raw": "raw", "draw counts": "counts"}  # what bench_patches calls them
 
@@ -21,7 +22,7 @@ class Rates:
     peak_flops: float
     bandwidth: float  # loads from memory
     cache_bandwidth: list = field(default_factory=list)  # (bytes of all threads' working sets, bytes per second), small ones first
-    kernels: dict = field(default_factory=dict)  # (operation, shape, patches of a thread, embeddings or 0) -> flops
+    kernels: dict = field(default_factory=dict)  # (operation, shape, patches of a thread, embeddings (and a run's patches) or 0) -> flops
     draws: dict = field(default_factory=dict)  # (way of bench_patches, level) -> items
 
     def bandwidth_of(self, nbytes):
@@ -42,13 +43,16 @@ def kept_patches(total):
 
 
 def parts(total):
-    """An operation of the trace as [((benchmark's operation, shape, patches of a thread or embeddings where these matter), flops)]."""
+    """An operation of the trace as [((benchmark's operation, shape, patches of a thread or embeddings where these matter), flops)].
+    Turned sums of a target are taken to be as fast as those of a pass."""
     tokens, embedding, classes, width = shape_of(total)
     per_patch = 2.0 * total.get("items", 0) * width
-    name = total["name"].removesuffix(SHARED)
-    shared = name != total["name"]
+    name = total["name"].removesuffix(SHARED).removesuffix(TURNED)
+    shared, turned = (total["name"].endswith(suffix) for suffix in (SHARED, TURNED))
     project, product = per_patch * (3 * (tokens - 1) if shared else tokens * embedding), per_patch * 2 * classes
     way = "shared_" if shared else ""
+    if turned:
+        return [(("turned_pass", shape_of(total), (total.get("rows", 0), total.get("run", 0))), {"pass": 2, "target": 1}[name] * product)]
     listed = {
         "forward": [(f"{way}forward", project + product)],
         "features": [(f"{way}features", project)],
@@ -159,7 +163,7 @@ def explain(totals, rates, seconds, threads):
         "unexplained_seconds": seconds - taken - explained,
         "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
         "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / own,
-        "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"].removesuffix(SHARED) in KERNELS),
+        "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"].removesuffix(SHARED).removesuffix(TURNED) in KERNELS),
         "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "draw"),
         "in_loops_share": loops / seconds, "thread_seconds": busy,
         "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,

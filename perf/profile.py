@@ -56,23 +56,29 @@ def whole_seconds(done, totals):
 
 
 def shape_name(operation, shape, count):
-    """`count`: patches of a thread in a pass over kept features, embeddings of which phasors are shared."""
-    return "s{}-d{}-c{}-m{}".format(*shape) + (f"-{'p' if operation == 'kept' else 'r'}{count}" if count else "")
+    """`count`: patches of a thread in a pass over kept features, embeddings of which phasors are shared, or these and a run's patches."""
+    sizes = "x".join(map(str, count)) if isinstance(count, tuple) else count
+    return "s{}-d{}-c{}-m{}".format(*shape) + (f"-{'p' if operation == 'kept' else 'r'}{sizes}" if count else "")
 
 
 def kernel_shapes(kernels, folder):
     """A shapes file for bench_kernels, and {name of a row: key} for what it can run."""
     lines, rows = set(), {}
-    for operation, shape, count in kernels:
+    for key in kernels:
+        operation, shape, count = key
         tokens, embedding, classes, width = shape
         if embedding != classes:
             continue
         # A trial of 0.1 GFLOP, as in bench/shapes/kernels.txt.
         usual = max(192, min(6144, int(1e8 / (2.0 * width * (tokens * embedding + 2 * classes))) // 96 * 96))
         name = shape_name(operation, shape, count)
+        run = 1
+        if isinstance(count, tuple):
+            count, run = count
         patches, embeddings = (count, 0) if operation == "kept" else (0, count)
-        lines.add(f"{name} vocab={embedding} branching={tokens} width={width} rows={int(embeddings) or 4 * embedding} patches={patches or usual}\n")
-        rows[f"{operation}/{name}"] = (operation, shape, count)
+        lines.add(f"{name} vocab={embedding} branching={tokens} width={width} rows={int(embeddings) or 4 * embedding} run={int(run)} "
+                  f"patches={patches or usual}\n")
+        rows[f"{operation}/{name}"] = key
     path = folder / "kernels.txt"
     path.write_text("".join(sorted(lines)))
     return path, rows

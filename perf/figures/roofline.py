@@ -27,7 +27,9 @@ def profile_panel(document):
     ceilings, summary = document["ceilings"], document["summary"]
     alone = {(r["operation"], r["tokens"], r["embedding"], r["classes"], r["width"]): r["flops_per_second"] / 1e9
              for r in document.get("kernel_rates", [])}
-    benchmark = lambda operation: f"shared_{operation.removesuffix(model.SHARED)}" if operation.endswith(model.SHARED) else operation
+    way = {model.SHARED: "shared_", model.TURNED: "turned_"}
+    benchmark = lambda operation: next((f"{name}{operation.removesuffix(suffix)}" for suffix, name in way.items() if operation.endswith(suffix)),
+                                       operation)
     dots = []
     for row in document["rows"]:
         if row.get("flops") and row.get("bytes") and row["seconds"] > LEAST * summary["seconds"]:

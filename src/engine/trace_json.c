@@ -67,9 +67,9 @@ static void put_work(FILE *file, const rhm_span_work *work) {
     const struct {
         const char *key;
         double value;
-    } all[] = {
-        {"flops", work->flops},         {"bytes", work->nbytes},    {"items", work->items}, {"tokens", work->tokens},
-        {"embedding", work->embedding}, {"classes", work->classes}, {"width", work->width}, {"rows", work->rows}};
+    } all[] = {{"flops", work->flops},   {"bytes", work->nbytes},        {"items", work->items},
+               {"tokens", work->tokens}, {"embedding", work->embedding}, {"classes", work->classes},
+               {"width", work->width},   {"rows", work->rows},           {"run", work->run}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].value > 0)
             fprintf(file, ",\"%s\":%.17g", all[i].key, all[i].value);

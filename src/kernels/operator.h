@@ -110,8 +110,8 @@ rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows,
  */
 void rhm_operator_turn(rhm_operator *op, size_t count, size_t runs);
 
-/* Multiply-adds that a frequency of a patch takes, cosines and sines and turning not counted, a product alone as half
- * of one. */
+/* Multiply-adds that a frequency of a patch's features takes, cosines and sines not counted, a product alone as half of
+ * one. */
 static inline double rhm_operator_feature_terms(const rhm_operator *op) {
     return op->turned        ? 0
            : op->phasor_rows ? 3 * ((double)op->map->tokens - 1)

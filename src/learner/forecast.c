@@ -23,7 +23,7 @@ static const double WIDTH_EXPONENT = 0.1; /* of the gap */
 static const double REFINING_FITS = 5;    /* of a search along bandwidth and ridge */
 static const double REFINING_GAIN = 1.2;  /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
-static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products */
+static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products; turned weights nothing */
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
 static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
 /* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */
@@ -86,16 +86,25 @@ static bool shared(const forecasting *f, const rhm_forecast *s, double distinct)
                            rows_of(f, s), (size_t)fmin(distinct, 1e15));
 }
 
+/* And whether these come in runs that are long enough for weights to be turned. */
+static bool turned(const forecasting *f, const rhm_forecast *s, double distinct) {
+    const double runs = fmin(pow((double)rows_of(f, s), (double)f->shape->branching - 1), distinct);
+    return shared(f, s, distinct) &&
+           rhm_turning_pays(f->shape->vocab[0], (size_t)fmin(distinct, 1e15), (size_t)fmin(runs, 1e15));
+}
+
 /* Seconds of a pass per patch and frequency. */
 static double pass_seconds(const forecasting *f, const rhm_forecast *s, double distinct) {
     const rhm_rates *r = rates_of(f, s->level);
-    return shared(f, s, distinct) ? fmin(r->pass, SHARED_PASS * r->kept_pass) : r->pass;
+    return turned(f, s, distinct)   ? r->kept_pass
+           : shared(f, s, distinct) ? fmin(r->pass, SHARED_PASS * r->kept_pass)
+                                    : r->pass;
 }
 
 /* Of the features of so many patches, if they are kept. */
 static double kept_nbytes(const forecasting *f, const rhm_forecast *s, double patches) {
     const double nbytes = patches * 2 * s->width * sizeof(float);
-    return nbytes > RHM_KEPT_IN_CACHE_NBYTES && shared(f, s, patches) ? 0 : nbytes;
+    return turned(f, s, patches) || (nbytes > RHM_KEPT_IN_CACHE_NBYTES && shared(f, s, patches)) ? 0 : nbytes;
 }
 
 static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out,
@@ -185,8 +194,10 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
     return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
 }
 
+/* Of the table, and of the patches in the order of their runs. */
 static double phasors_nbytes(const forecasting *f, const rhm_forecast *s) {
-    return shared(f, s, s->distinct) ? 4 * rhm_phasors_floats(f->shape->branching, s->width, rows_of(f, s)) : 0;
+    const double table = 4 * rhm_phasors_floats(f->shape->branching, s->width, rows_of(f, s));
+    return !shared(f, s, s->distinct) ? 0 : table + 4 * s->distinct * (2 + (double)f->shape->branching);
 }
 
 static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {

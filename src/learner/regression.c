@@ -50,7 +50,8 @@ static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t c
 /* Multiply-adds of one run over all patches, by what the run is called. */
 static double flops_of(const rhm_regression *p, const char *name) {
     const double classes = (double)p->classes;
-    const double features = p->kept.data && *name != 'f' ? 0 : rhm_operator_feature_terms(&p->op);
+    const bool made = *name == 'f' || (!p->kept.data && !p->op.turned);
+    const double features = made ? rhm_operator_feature_terms(&p->op) : 0;
     const double products = *name == 'f' ? 0 : *name == 't' ? 2 * classes : 4 * classes;
     return 2.0 * (double)p->rows.count * (double)p->width * (features + products);
 }
@@ -75,6 +76,7 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
                       .classes = (uint32_t)p->classes,
                       .width = (uint32_t)p->width,
                       .rows = (uint32_t)p->op.phasor_rows,
+                      .run = p->op.turned ? (uint32_t)(p->rows.count / p->runs.runs) : 0,
                   });
     if (status == RHM_OK)
         p->flops += flops;
