@@ -6,7 +6,7 @@ usage: peer_torch.py BIN_DIR REPORT.json      (bench/run --torch calls it; needs
 Both sides run the same sizes in float32 on the same number of threads, in alternation, ROUNDS times; the best trial of
 each counts. PyTorch is written as a careful user would: no autograd, results into memory that exists, the best of several
 chunk sizes; "plain" is the same on whole arrays, as most people write it. rhm computes features from the embeddings, as PyTorch
-does, and, in a row of its own, from phasors of the few different ones. PyTorch's sampler looks rules up by index, level by level. A small run checks each against plain arithmetic.
+does, and, in rows of their own, from phasors of the few different ones, and not at all, with turned weights. PyTorch's sampler looks rules up by index, level by level. A small run checks each against plain arithmetic.
 """
 import json
 import os
@@ -155,10 +155,11 @@ def table(title, rows, scale, unit):
     return "\n".join(lines)
 
 
-def patches_of_a_flop(shape, shared):
+def patches_of_a_flop(shape, way):
     """bench_kernels counts the multiply-adds of the products, and of phasors three a frequency and further token."""
     tokens, vocab = shape["branching"], shape["vocab"]
-    return 1 / (2 * shape["width"] * ((3 * (tokens - 1) if shared else tokens * vocab) + 2 * vocab))
+    features = {"": tokens * vocab, "shared_": 3 * (tokens - 1), "turned_": 0}[way]
+    return 1 / (2 * shape["width"] * (features + 2 * vocab))
 
 
 def main():
@@ -179,8 +180,8 @@ def main():
                 candidates = [(f"{label}, chunks of {run.chunk}", run.chunk, call) for run in runs
                               for label, call in (("one product", run), ("in halves", run.in_halves))]
                 candidates.append(("plain", whole.chunk, whole.plain))
-                rows = {f"{way}forward/{name}/{isa}": (f"{way}forward/{name}/{isa}/native/t:{t}", patches_of_a_flop(shape, bool(way)))
-                        for way in ("", "shared_")}
+                rows = {f"{way}forward/{name}/{isa}": (f"{way}forward/{name}/{isa}/native/t:{t}", patches_of_a_flop(shape, way))
+                        for way in ("", "shared_", "turned_")}
                 forward += compare(t, kernels, rows, "best_flops_per_second", candidates)
         for name, sizes in INSTANCES.items():
             runs = [Sequences(sizes, tokens, generator) for tokens in TOKENS]
