@@ -86,6 +86,7 @@ enum {
     PRODUCT_PATCHES = 3,
     PRODUCT_BLOCK = 6,
     SLICE = 320,
+    PANELS = 1,
     PANEL_PATCHES = 6,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 3,
