@@ -80,10 +80,10 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
         score->correct += count_correct(&patches, out);
         score->clamped += clamped;
         score->sample_seconds += sample_seconds;
-        for (uint32_t l = 1; l <= model->levels; l++)
+        for (uint32_t l = 1; l <= model->levels; l++) {
             score->kernel_seconds += table[l].kernel_seconds;
-        for (uint32_t l = 1; l <= model->levels; l++)
-            score->flops += rhm_forward_flops(&b->ready[l], patches.subtree[l].count);
+            score->flops += table[l].flops;
+        }
     }
     const float centre = (float)(1.0 / (double)classes);
     for (uint64_t i = 0; b->ids && i < count; i++) {

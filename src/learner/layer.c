@@ -151,7 +151,9 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
     if (status == RHM_OK)
         status = rhm_parallel(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error);
     out->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
-    rhm_trace_end(engine, span, forward_work(layer, &work.op, count));
+    const rhm_span_work done = forward_work(layer, &work.op, count);
+    out->flops += status == RHM_OK ? done.flops : 0;
+    rhm_trace_end(engine, span, done);
     rhm_operator_clear(&work.op);
     if (status != RHM_OK)
         return status;

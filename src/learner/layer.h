@@ -29,19 +29,14 @@ void rhm_ready_layer_clear(rhm_ready_layer *ready); /* accepts a zeroed one */
 /* Reorder W (|V_0|, 2M as in files) into feature rows scaled by M^(-1/2). */
 void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights);
 
-/* Multiply-adds of the two products, counted as two, for `count` patches, however the first of them is computed. */
-static inline double rhm_forward_flops(const rhm_ready_layer *layer, size_t count) {
-    return 2.0 * (double)count * (double)layer->width *
-           (double)(layer->map.tokens * layer->map.embedding + 2 * layer->classes);
-}
-
 /* A growing table of centred embeddings: row i belongs to distinct patch i. */
 typedef struct rhm_embeddings {
     size_t count, capacity, width;
     float *row;               /* (capacity, width) */
     const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
     size_t reserved_nbytes;
-    double kernel_seconds; /* spent in kernels to fill it */
+    double kernel_seconds; /* spent in kernels to fill it, */
+    double flops;          /* on so many multiply-adds of their products, counted as two */
 } rhm_embeddings;
 
 /* One-hot rows for `vocab` tokens. */

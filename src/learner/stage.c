@@ -124,15 +124,18 @@ static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error
 
     begin = rhm_seconds();
     span = rhm_trace_begin(stage->engine, "embed", 0);
-    double kernels = 0;
+    double kernels = 0, flops = 0;
     for (uint32_t j = stage->task->levels; j > stage->level; j--) {
-        stage->flops += rhm_forward_flops(&stage->ready[j], set->patches.subtree[j].count - set->table[j].count);
         kernels -= set->table[j].kernel_seconds;
+        flops -= set->table[j].flops;
     }
     const rhm_status status = rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
-    for (uint32_t j = stage->task->levels; j > stage->level; j--)
+    for (uint32_t j = stage->task->levels; j > stage->level; j--) {
         kernels += set->table[j].kernel_seconds;
+        flops += set->table[j].flops;
+    }
     stage->kernel_seconds += kernels;
+    stage->flops += flops;
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->embed_seconds += rhm_seconds() - begin;
     set->stale = status != RHM_OK;
@@ -215,7 +218,7 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
                                   &set->table[stage->level + 1], &fit->clamped, error);
     stage->kernel_seconds += out.kernel_seconds;
     if (status == RHM_OK) {
-        stage->flops += rhm_forward_flops(ready, distinct);
+        stage->flops += out.flops;
         int span = rhm_trace_begin(stage->engine, "score", 0);
         score(set, out.row, classes, fit);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
