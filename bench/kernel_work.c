@@ -230,7 +230,7 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
     }
     if (w->shared && w->op.operations->share)
         status = w->op.operations->share(&w->op, p->table, p->rows, error);
-    w->op.turned = w->turned && w->op.phasor_rows;
+    w->op.turned = w->turned && w->op.phasor_rows && p->tokens > 1;
     if (status == RHM_OK)
         status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
     if (status != RHM_OK) {

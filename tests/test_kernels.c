@@ -73,6 +73,14 @@ static size_t row_floats(const problem *p, size_t rows) {
     return rows ? (rows - 1) * p->stride + 2 * p->padded : 0;
 }
 
+/* Patches in runs: all but every `run`th have the tokens of the one before, but for the last. */
+static void draw_patches(problem *p, size_t run) {
+    for (size_t i = 0; i < p->count * p->tokens; i++) {
+        const bool same = i / p->tokens % run != 0 && i % p->tokens + 1 < p->tokens;
+        p->ids[i] = same ? p->ids[i - p->tokens] : (uint32_t)below(p->rows);
+    }
+}
+
 static problem make_problem(size_t tokens, size_t embedding, size_t padded, size_t classes, size_t count, float scale) {
     problem p = {
         .tokens = tokens, .embedding = embedding, .padded = padded, .classes = classes, .count = count, .rows = 7};
@@ -85,11 +93,7 @@ static problem make_problem(size_t tokens, size_t embedding, size_t padded, size
     p.w = random_floats(row_floats(&p, classes), 1);
     p.r = random_floats(count * classes + 1, 1);
     p.ids = malloc(sizeof *p.ids * (count * tokens + 1));
-    for (size_t i = 0; i < count * tokens; i++) {
-        /* Some patches are runs: the same tokens as in the patch before, but for the last. */
-        const bool same = i >= tokens && i % tokens + 1 < tokens && i / tokens % 5 > 1;
-        p.ids[i] = same ? p.ids[i - tokens] : (uint32_t)below(p.rows);
-    }
+    draw_patches(&p, 3);
     p.map = (rhm_phase_map){.tokens = tokens,
                             .embedding = embedding,
                             .padded = padded,
@@ -140,9 +144,10 @@ static outputs compute(const rhm_kernels *k, const problem *p) {
     k->features(&shared, &p->patches, o.shared.data);
     k->forward(&shared, p->classes, packed.data, &p->patches, o.shared_y.data);
     if (p->tokens > 1) {
-        assert_true(p->count <= RHM_TURNED_PATCHES);
+        rhm_patch_rows some = p->patches;
+        some.count = some.count < RHM_TURNED_PATCHES ? some.count : RHM_TURNED_PATCHES;
         k->turned_forward(&shared, p->classes, packed.data, &p->patches, o.turned_y.data);
-        k->turned_gradient(&shared, p->classes, &p->patches, p->r.data, doubles(&o.turned_g));
+        k->turned_gradient(&shared, p->classes, &some, p->r.data, doubles(&o.turned_g));
     }
     release(&packed);
     return o;
@@ -233,14 +238,23 @@ static void test_odd_shapes(void **state) {
     all_tables(make_problem(3, 400, RHM_LANES * 5, 5, 14, 0.1f));
     all_tables(make_problem(2, 512, RHM_LANES * 2, 3, 7, 0.1f));
     all_tables(make_problem(1, 2050, RHM_LANES * 3, 2, 13, 0.1f));
-    /* Whole panels of classes, whole blocks of their frequencies and what is left of both; runs longer than a tile. */
-    all_tables(make_problem(2, 3, RHM_LANES * 8, 16, 96, 4));
-    all_tables(make_problem(2, 3, RHM_LANES * 20, 45, 95, 4));
-    all_tables(make_problem(3, 2, RHM_LANES * 9, 96, 90, 4));
     /* Whole slices of features and what is left of one. */
     all_tables(make_problem(2, 2, RHM_LANES * 33, 9, 13, 4));
     for (int i = 0; i < 30; i++)
         all_tables(make_problem(1 + below(5), 1 + below(40), RHM_LANES * (1 + below(24)), 1 + below(70), below(60), 8));
+}
+
+/* Whole panels of classes, whole blocks of their frequencies and what is left of both; runs of all kinds, and longer
+ * than one turning serves. */
+static void test_panels_and_runs(void **state) {
+    (void)state;
+    static const size_t runs[] = {1, 5, 29, 97, 240}, classes[] = {7, 16, 33, 45, 81};
+    for (size_t i = 0; i < 5; i++)
+        for (size_t j = 0; j < 5; j++) {
+            problem p = make_problem(2 + (i + j) % 2, 2, RHM_LANES * (7 + 3 * i), classes[j], 100 + 20 * (j % 3), 4);
+            draw_patches(&p, runs[i]);
+            all_tables(p);
+        }
 }
 
 static void test_extreme_values(void **state) {
@@ -423,15 +437,11 @@ static void test_table_of_level(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_remainder),
-        cmocka_unit_test(test_odd_shapes),
-        cmocka_unit_test(test_extreme_values),
-        cmocka_unit_test(test_sine_accuracy),
-        cmocka_unit_test(test_against_double),
-        cmocka_unit_test(test_normalise),
-        cmocka_unit_test(test_gram),
-        cmocka_unit_test(test_gram_product),
-        cmocka_unit_test(test_table_of_level),
+        cmocka_unit_test(test_every_remainder), cmocka_unit_test(test_odd_shapes),
+        cmocka_unit_test(test_panels_and_runs), cmocka_unit_test(test_extreme_values),
+        cmocka_unit_test(test_sine_accuracy),   cmocka_unit_test(test_against_double),
+        cmocka_unit_test(test_normalise),       cmocka_unit_test(test_gram),
+        cmocka_unit_test(test_gram_product),    cmocka_unit_test(test_table_of_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,11 @@ static trial *make_trial(size_t tokens, rhm_phase_map *map) {
     return t;
 }
 
+/* Not fmax, to which NaN is nothing. */
+static double larger(double a, double b) {
+    return b <= a ? a : b;
+}
+
 /* Against sums in double precision over features that are made as products, one by one. */
 static void they_are_sums_over_features(void **state) {
     (void)state;
@@ -61,13 +66,13 @@ static void they_are_sums_over_features(void **state) {
                 double y = 0;
                 for (size_t f = 0; f < 2 * PADDED; f++)
                     y += (double)t->w[c * STRIDE + f] * (double)t->x[i * STRIDE + f];
-                worst_y = fmax(worst_y, fabs(y - (double)t->y[i * CLASSES + c]));
+                worst_y = larger(worst_y, fabs(y - (double)t->y[i * CLASSES + c]));
             }
             for (size_t f = 0; f < 2 * PADDED; f++) {
                 double g = 0;
                 for (size_t i = 0; i < COUNT; i++)
                     g += (double)t->r[i * CLASSES + c] * (double)t->x[i * STRIDE + f];
-                worst_g = fmax(worst_g, fabs(g - t->g[c * STRIDE + f]));
+                worst_g = larger(worst_g, fabs(g - t->g[c * STRIDE + f]));
             }
         }
         print_message("%zu tokens: outputs off by %.3g, gradient by %.3g at most\n", tokens, worst_y, worst_g);
@@ -100,6 +105,7 @@ static void outputs_do_not_depend_on_runs(void **state) {
 
 static void runs_are_the_patches_in_order(void **state) {
     (void)state;
+    rhm_engine *engine = engine_of(1);
     for (uint32_t tokens = 2; tokens <= 4; tokens++) {
         rhm_intern patches;
         rhm_error error = {0};
@@ -112,7 +118,7 @@ static void runs_are_the_patches_in_order(void **state) {
             assert_ok(rhm_intern_add(&patches, ids, &id, NULL, &error), &error);
         }
         rhm_runs runs;
-        assert_ok(rhm_runs_make(&runs, &patches, 9, &error), &error);
+        assert_ok(rhm_runs_make(&runs, engine, &patches, 9, &error), &error);
         size_t count = 0;
         bool *seen = must_alloc(patches.count, sizeof *seen);
         for (size_t i = 0; i < patches.count; i++) {
@@ -131,6 +137,7 @@ static void runs_are_the_patches_in_order(void **state) {
         rhm_runs_clear(&runs);
         rhm_intern_destroy(&patches);
     }
+    rhm_engine_destroy(engine);
 }
 
 static void they_pay_in_long_runs(void **state) {
@@ -139,6 +146,7 @@ static void they_pay_in_long_runs(void **state) {
     assert_true(rhm_turning_pays(8, 512, 32));     /* its level L - 1 */
     assert_false(rhm_turning_pays(16, 1024, 64));  /* of V = 16: 16 patches a run */
     assert_false(rhm_turning_pays(64, 192, 2));
+    assert_false(rhm_turning_pays(128, SIZE_MAX, 1)); /* a chunk is all that one turning serves */
     assert_false(rhm_turning_pays(1, 1, 1));
     assert_false(rhm_turning_pays(8, 0, 0));
     assert_true(rhm_turning_pays(8, SIZE_MAX, SIZE_MAX / 100)); /* no product overflows */

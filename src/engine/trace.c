@@ -83,7 +83,7 @@ int rhm_trace_begin(const rhm_engine *engine, const char *name, uint32_t level) 
 static bool same_kind(const rhm_trace_total *total, const rhm_trace_frame *frame, const rhm_span_work *work) {
     return total->level == frame->level && total->work.width == work->width && total->work.tokens == work->tokens &&
            total->work.embedding == work->embedding && total->work.classes == work->classes &&
-           strcmp(total->name, frame->name) == 0;
+           total->work.rows == work->rows && total->work.run == work->run && strcmp(total->name, frame->name) == 0;
 }
 
 /* SIZE_MAX when there is no room for a further kind. The latest kinds come again first. */

@@ -25,7 +25,7 @@ typedef struct rhm_span_work {
     double items;                               /* patches, samples or sequences */
     uint32_t tokens, embedding, classes, width; /* s, d_e, |V_0| and M of the level that ran */
     uint32_t rows;                              /* embeddings of whose phasors its features were products, or 0, */
-    uint32_t run;                               /* and patches of an average run where weights were turned, or 0 */
+    uint32_t run;                               /* and patches that a turning of weights served on average, or 0 */
 } rhm_span_work;
 
 /*

@@ -13,10 +13,14 @@
 #include "rhm/engine.h"
 
 /*
- * Sums over features run in RHM_LANES interleaved partial sums whatever the register width, and frequencies come in
- * multiples of RHM_LANES: that is what makes scalar, AVX2 and AVX-512 agree to the bit.
+ * Frequencies come in multiples of RHM_LANES, and sums over the features of few classes run in as many interleaved
+ * partial sums, whatever the register width: that is what makes scalar, AVX2 and AVX-512 agree to the bit.
  */
 enum { RHM_LANES = 16 };
+
+/* Of the order of operations and of visits: to be raised with every change of either, since a solver's state in a
+ * checkpoint is a part of sums in that order. */
+enum { RHM_ORDER_VERSION = 2 };
 
 /* M rounded up to whole lanes. */
 static inline size_t rhm_padded_width(size_t width) {

@@ -113,9 +113,7 @@ void rhm_operator_turn(rhm_operator *op, size_t count, size_t runs);
 /* Multiply-adds that a frequency of a patch's features takes, cosines and sines not counted, a product alone as half of
  * one. */
 static inline double rhm_operator_feature_terms(const rhm_operator *op) {
-    return op->turned        ? 0
-           : op->phasor_rows ? 3 * ((double)op->map->tokens - 1)
-                             : (double)(op->map->tokens * op->map->embedding);
+    return op->phasor_rows ? 3 * ((double)op->map->tokens - 1) : (double)(op->map->tokens * op->map->embedding);
 }
 
 /* One named backend, whatever the engine's; RHM_UNSUPPORTED with a sentence where it cannot run. */

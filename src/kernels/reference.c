@@ -144,13 +144,28 @@ static const float *last_phasors(const rhm_phase_map *map, const uint32_t *ids) 
     return map->phasors + (last * map->phasor_rows + ids[last]) * rhm_feature_stride(map->padded);
 }
 
+/* The first patches from `begin` on, as far as they have the tokens of the first but for the last, and at most `most`.
+ */
+static size_t run_length(const rhm_phase_map *map, const rhm_patch_rows *patches, size_t begin, size_t most) {
+    const uint32_t *first = patches->ids + begin * map->tokens;
+    size_t n = 1;
+    while (n < most && begin + n < patches->count &&
+           memcmp(first, first + n * map->tokens, sizeof *first * (map->tokens - 1)) == 0)
+        n++;
+    return n;
+}
+
 static void turned_forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches,
                            float *y) {
-    for (size_t i = 0; i < patches->count; i++)
+    enum { MOST = 16 }; /* patches that share one turning */
+    for (size_t i = 0, n; i < patches->count; i += n) {
+        const uint32_t *ids = patches->ids + i * map->tokens;
+        n = run_length(map, patches, i, MOST);
         for (size_t c = 0; c < classes; c++) {
-            const uint32_t *ids = patches->ids + i * map->tokens;
             float p[2 * RHM_LANES], u[2 * RHM_LANES];
-            output sum = output_of(c, classes);
+            output sum[MOST];
+            for (size_t j = 0; j < n; j++)
+                sum[j] = output_of(c, classes);
             for (size_t k = 0; k < map->padded; k += RHM_LANES) {
                 const float *cosines = w + c * 2 * map->padded + 2 * k, *sines = cosines + RHM_LANES;
                 common_group(map, ids, k, p);
@@ -158,27 +173,13 @@ static void turned_forward(const rhm_phase_map *map, size_t classes, const float
                     u[l] = fmaf(sines[l], p[RHM_LANES + l], cosines[l] * p[l]);
                     u[RHM_LANES + l] = fmaf(-cosines[l], p[RHM_LANES + l], sines[l] * p[l]);
                 }
-                add_group(&sum, u, last_phasors(map, ids) + 2 * k);
+                for (size_t j = 0; j < n; j++)
+                    add_group(&sum[j], u, last_phasors(map, ids + j * map->tokens) + 2 * k);
             }
-            y[i * classes + c] = output_end(&sum);
+            for (size_t j = 0; j < n; j++)
+                y[(i + j) * classes + c] = output_end(&sum[j]);
         }
-}
-
-/* Sums, over a run, of r times frequencies k..k+RHM_LANES-1 of last tokens; returns where the run ends. */
-static size_t run_sum(const rhm_phase_map *map, const rhm_patch_rows *patches, size_t begin, const float *r,
-                      size_t classes, size_t k, float sum[2 * RHM_LANES]) {
-    const uint32_t *first = patches->ids + begin * map->tokens;
-    size_t i = begin;
-    memset(sum, 0, sizeof *sum * 2 * RHM_LANES);
-    for (; i < patches->count; i++) {
-        const uint32_t *ids = patches->ids + i * map->tokens;
-        if (memcmp(ids, first, sizeof *ids * (map->tokens - 1)) != 0)
-            break;
-        const float *q = last_phasors(map, ids) + 2 * k;
-        for (size_t l = 0; l < 2 * RHM_LANES; l++)
-            sum[l] = fmaf(r[i * classes], q[l], sum[l]);
     }
-    return i;
 }
 
 static void turned_gradient(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
@@ -188,9 +189,14 @@ static void turned_gradient(const rhm_phase_map *map, size_t classes, const rhm_
         for (size_t k = 0; k < map->padded; k += RHM_LANES) {
             float total[2 * RHM_LANES] = {0}, sum[2 * RHM_LANES], p[2 * RHM_LANES];
             float *cosines = total, *sines = total + RHM_LANES;
-            for (size_t i = 0; i < patches->count;) {
+            for (size_t i = 0, end; i < patches->count; i = end) {
                 common_group(map, patches->ids + i * map->tokens, k, p);
-                i = run_sum(map, patches, i, r + c, classes, k, sum);
+                end = i + run_length(map, patches, i, SIZE_MAX);
+                memset(sum, 0, sizeof sum);
+                for (size_t j = i; j < end; j++)
+                    for (size_t f = 0; f < 2 * RHM_LANES; f++)
+                        sum[f] = fmaf(r[j * classes + c], last_phasors(map, patches->ids + j * map->tokens)[2 * k + f],
+                                      sum[f]);
                 for (size_t l = 0; l < RHM_LANES; l++) {
                     const float cosine = sum[l], sine = sum[RHM_LANES + l];
                     cosines[l] = fmaf(-p[RHM_LANES + l], sine, fmaf(p[l], cosine, cosines[l]));

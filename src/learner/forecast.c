@@ -88,7 +88,10 @@ static bool shared(const forecasting *f, const rhm_forecast *s, double distinct)
 
 /* And whether these come in runs that are long enough for weights to be turned. */
 static bool turned(const forecasting *f, const rhm_forecast *s, double distinct) {
-    const double runs = fmin(pow((double)rows_of(f, s), (double)f->shape->branching - 1), distinct);
+    /* First tokens of a rule's right-hand side, each in as many forms as a symbol has embeddings. */
+    const double forms = fmax(1, (double)rows_of(f, s) / f->shape->vocab[s->level]);
+    const double rules = (double)f->shape->vocab[s->level - 1] * f->shape->rules[s->level];
+    const double runs = fmin(rules * pow(forms, (double)f->shape->branching - 1), distinct);
     return shared(f, s, distinct) &&
            rhm_turning_pays(f->shape->vocab[0], (size_t)fmin(distinct, 1e15), (size_t)fmin(runs, 1e15));
 }

@@ -97,6 +97,7 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     const rhm_task *task = &lesson->task;
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
+    append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
     append(add(out, "levels"), "%" PRIu32, task->levels);
     append(add(out, "branching"), "%" PRIu32, task->branching);
     append(add(out, "labels"), "%" PRIu32, task->classes);

@@ -24,14 +24,15 @@ static size_t leaf_count(const rhm_regression *p) {
     return chunk_count(p) < most ? chunk_count(p) : most;
 }
 
-/* Features of the patches of a chunk, unless they are kept or not made at all, and their factors. */
+/* Features of the patches of a chunk, or, where these are kept or not made, of a block of a Gram matrix; and factors.
+ */
 typedef struct workspace {
     float *x; /* (workspace_rows, stride) */
     float *r; /* (chunk, classes) */
 } workspace;
 
 static size_t workspace_rows(const rhm_regression *p) {
-    return p->kept.data ? p->op.block : p->op.chunk;
+    return p->kept.data || p->op.turned ? p->op.block : p->op.chunk;
 }
 
 static workspace workspace_of(const rhm_regression *p, int thread) {
@@ -45,6 +46,11 @@ static const float *kept_row(const rhm_regression *p, size_t patch) {
 
 static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t count) {
     return (rhm_patch_rows){p->rows.table, p->rows.ids + first * p->map->tokens, count};
+}
+
+static uint32_t average_run(const rhm_regression *p) {
+    const size_t average = p->rows.count / p->runs.runs;
+    return (uint32_t)(average < p->op.chunk ? average : p->op.chunk);
 }
 
 /* Multiply-adds of one run over all patches, by what the run is called. */
@@ -76,7 +82,7 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
                       .classes = (uint32_t)p->classes,
                       .width = (uint32_t)p->width,
                       .rows = (uint32_t)p->op.phasor_rows,
-                      .run = p->op.turned ? (uint32_t)(p->rows.count / p->runs.runs) : 0,
+                      .run = p->op.turned ? average_run(p) : 0,
                   });
     if (status == RHM_OK)
         p->flops += flops;
@@ -111,7 +117,7 @@ static rhm_status make_arrays(rhm_regression *p, bool keep, rhm_error *error) {
 
 /* Visit patches run by run where that makes passes cheaper. */
 static rhm_status order_patches(rhm_regression *p, const rhm_intern *patches, size_t rows, rhm_error *error) {
-    RHM_TRY(rhm_runs_make(&p->runs, patches, rows, error));
+    RHM_TRY(rhm_runs_make(&p->runs, p->engine, patches, rows, error));
     rhm_operator_turn(&p->op, patches->count, p->runs.runs);
     if (p->op.turned)
         p->rows.ids = p->runs.ids;

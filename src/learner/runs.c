@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/fail.h"
 #include "core/memory.h"
 
 /* Stable, by one token of each patch. first (rows + 1) is overwritten. */
@@ -16,9 +17,14 @@ static void sort_by(const rhm_intern *patches, size_t t, size_t rows, const uint
         to[first[rhm_intern_tuple(patches, from[i])[t]]++] = from[i];
 }
 
-rhm_status rhm_runs_make(rhm_runs *out, const rhm_intern *patches, size_t rows, rhm_error *error) {
-    const size_t count = patches->count, words = patches->words;
+rhm_status rhm_runs_make(rhm_runs *out, const rhm_engine *engine, const rhm_intern *patches, size_t rows,
+                         rhm_error *error) {
+    const size_t count = patches->count, words = patches->words, each = sizeof(uint32_t) * count;
     *out = (rhm_runs){0};
+    /* Tuples of so many words are in memory already: twice a word more of each cannot overflow. */
+    RHM_TRY(rhm_memory_reserve(engine, each * (words + 2), "order of patches", error));
+    out->engine = engine;
+    out->reserved_nbytes = each * (words + 2);
     size_t *first = RHM_NEW(size_t, rows + 1, 1, 1, "patches by their tokens", error);
     uint32_t *other = RHM_NEW(uint32_t, count, 1, 1, "order of patches", error);
     out->order = RHM_NEW(uint32_t, count, 1, 1, "order of patches", error);
@@ -44,11 +50,15 @@ rhm_status rhm_runs_make(rhm_runs *out, const rhm_intern *patches, size_t rows, 
     }
     rhm_free(first);
     rhm_free(other);
+    rhm_memory_release(engine, each);
+    out->reserved_nbytes -= each;
     return RHM_OK;
 }
 
 void rhm_runs_clear(rhm_runs *runs) {
     rhm_free(runs->order);
     rhm_free(runs->ids);
+    if (runs->engine)
+        rhm_memory_release(runs->engine, runs->reserved_nbytes);
     *runs = (rhm_runs){0};
 }

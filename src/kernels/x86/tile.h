@@ -4,7 +4,8 @@
  *   lane_sum               the fixed tree over RHM_LANES partial sums, of which it is given two halves
  *   lane_sums_of_4         the same of four classes, whose halves are WIDTH apart
  *   vec_add_to             add a register of floats to as many doubles
- *   PHASE_*, PRODUCT_*, GRADIENT_*   the register tiles, as large as the accumulators allow
+ *   PHASE_*, PRODUCT_*, PANELS, PANEL_PATCHES, GRADIENT_*, TURNED_PAIRS   the register tiles, as large as the
+ *                          accumulators allow
  *   SLICE                  frequencies whose features, of BLOCK_PATCHES patches, stay in the first-level cache
  *   PRODUCT_BLOCK          patches of which it holds a slice of kept features beside the weights
  *   RHM_TABLE, RHM_TABLE_NAME, RHM_TABLE_ISA

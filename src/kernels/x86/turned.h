@@ -180,7 +180,7 @@ INLINE void common_pair(const rhm_phase_map *map, const uint32_t *ids, size_t at
 }
 
 /* g of one tile of classes and `pairs` registers of cosines with their sines, from feature f on. `r` and `g` begin at
- * the tile. Rows are far apart: the first tile of a column asks for what the next column reads. */
+ * the tile. Rows are far apart: the last tile of a column asks for what the next column reads. */
 INLINE void turned_tile(const turned_rows *t, const float *r, size_t r_stride, size_t f, size_t stride, double *g,
                         bool ask, size_t classes, size_t pairs) {
     /* As many lines as the tile reads: of a group that two parts share, one each. */
