@@ -119,10 +119,18 @@ static rhm_status make_arrays(rhm_regression *p, bool keep, rhm_error *error) {
 static rhm_status order_patches(rhm_regression *p, const rhm_intern *patches, size_t rows, rhm_error *error) {
     RHM_TRY(rhm_runs_make(&p->runs, p->engine, patches, rows, error));
     rhm_operator_turn(&p->op, patches->count, p->runs.runs);
-    if (p->op.turned)
-        p->rows.ids = p->runs.ids;
-    else
+    if (!p->op.turned) {
         rhm_runs_clear(&p->runs);
+        return RHM_OK;
+    }
+    p->rows.ids = p->runs.ids;
+    RHM_TRY(rhm_memory_reserve(p->engine, sizeof(float) * patches->count, "shares of patches", error));
+    if (!(p->share = RHM_NEW(float, patches->count, 1, 1, "shares of patches", error))) {
+        rhm_memory_release(p->engine, sizeof(float) * patches->count);
+        return RHM_NO_MEMORY;
+    }
+    for (size_t i = 0; i < patches->count; i++)
+        p->share[i] = (float)rhm_regression_share(p, i);
     return RHM_OK;
 }
 
@@ -168,6 +176,9 @@ void rhm_regression_clear(rhm_regression *problem) {
     rhm_scratch_destroy(&problem->workspace, problem->engine);
     rhm_operator_clear(&problem->op);
     rhm_runs_clear(&problem->runs);
+    if (problem->share)
+        rhm_memory_release(problem->engine, sizeof(float) * problem->rows.count);
+    rhm_free(problem->share);
     rhm_free(problem->operand);
     *problem = (rhm_regression){0};
 }
@@ -202,7 +213,7 @@ static void label_factor(const rhm_regression *p, size_t first, size_t count, fl
 
 static void weigh(const rhm_regression *p, size_t first, size_t count, float *r) {
     for (size_t i = 0; i < count; i++) {
-        const float weight = (float)rhm_regression_share(p, first + i);
+        const float weight = p->share ? p->share[first + i] : (float)rhm_regression_share(p, first + i);
         for (size_t c = 0; c < p->classes; c++)
             r[i * p->classes + c] *= weight;
     }

@@ -35,6 +35,7 @@ typedef struct rhm_regression {
     size_t stride;
     rhm_patch_rows rows;            /* the distinct patches, in the order in which they are visited */
     rhm_runs runs;                  /* that order where it is not theirs: op.turned; else zeroed */
+    float *share;                   /* p_mu in that order, which is not theirs in memory either; with runs only */
     const rhm_patch_counts *counts; /* how often each distinct patch came with each label */
     uint64_t samples;               /* N */
 
