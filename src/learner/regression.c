@@ -14,6 +14,10 @@ enum {
     MOST_PARTIAL = 1 << 25, /* doubles in all partial sums, where that leaves FEWEST_LEAVES */
 };
 
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
 static size_t chunk_count(const rhm_regression *p) {
     return (p->rows.count + p->op.chunk - 1) / p->op.chunk;
 }
@@ -21,7 +25,7 @@ static size_t chunk_count(const rhm_regression *p) {
 static size_t leaf_count(const rhm_regression *p) {
     size_t most = MOST_PARTIAL / rhm_regression_size(p);
     most = most > MOST_LEAVES ? MOST_LEAVES : most < FEWEST_LEAVES ? FEWEST_LEAVES : most;
-    return chunk_count(p) < most ? chunk_count(p) : most;
+    return least(chunk_count(p), most);
 }
 
 /* Features of the patches of a chunk, or, where these are kept or not made, of a block of a Gram matrix; and factors.
@@ -46,11 +50,6 @@ static const float *kept_row(const rhm_regression *p, size_t patch) {
 
 static rhm_patch_rows block_rows(const rhm_regression *p, size_t first, size_t count) {
     return (rhm_patch_rows){p->rows.table, p->rows.ids + first * p->map->tokens, count};
-}
-
-static uint32_t average_run(const rhm_regression *p) {
-    const size_t average = p->rows.count / p->runs.runs;
-    return (uint32_t)(average < p->op.chunk ? average : p->op.chunk);
 }
 
 /* Multiply-adds of one run over all patches, by what the run is called. */
@@ -82,7 +81,7 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
                       .classes = (uint32_t)p->classes,
                       .width = (uint32_t)p->width,
                       .rows = (uint32_t)p->op.phasor_rows,
-                      .run = p->op.turned ? average_run(p) : 0,
+                      .run = p->op.turned ? (uint32_t)least(p->rows.count / p->runs.runs, p->op.chunk) : 0,
                   });
     if (status == RHM_OK)
         p->flops += flops;
@@ -92,7 +91,7 @@ static rhm_status timed_loop(rhm_regression *p, const char *name, size_t chunks,
 static rhm_status keep_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
     const rhm_regression *p = context;
     const size_t first = chunk * p->op.chunk, left = p->rows.count - first;
-    const rhm_patch_rows rows = block_rows(p, first, left < p->op.chunk ? left : p->op.chunk);
+    const rhm_patch_rows rows = block_rows(p, first, least(left, p->op.chunk));
     return p->op.operations->features(&p->op, thread, &rows, (float *)p->kept.data + first * p->stride, error);
 }
 
@@ -225,7 +224,7 @@ static rhm_status chunk_pass(const pass *work, size_t first, size_t end, int thr
     const workspace space = workspace_of(p, thread);
     const size_t block = p->op.block;
     for (size_t i = first; i < end; i += block) {
-        const size_t count = end - i < block ? end - i : block;
+        const size_t count = least(end - i, block);
         float *x = space.x + (i - first) * p->stride, *r = space.r + (i - first) * p->classes;
         if (!p->kept.data) {
             const rhm_patch_rows rows = block_rows(p, i, count);
@@ -265,7 +264,7 @@ static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *e
         p->op.turned ? turned_pass : chunk_pass;
     memset(sum, 0, sizeof *sum * size);
     for (size_t i = leaf * chunks / p->leaves; i < (leaf + 1) * chunks / p->leaves; i++) {
-        const size_t end = (i + 1) * chunk < p->rows.count ? (i + 1) * chunk : p->rows.count;
+        const size_t end = least((i + 1) * chunk, p->rows.count);
         RHM_TRY(run(work, i * chunk, end, thread, sum, error));
     }
     return RHM_OK;
