@@ -212,7 +212,6 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
                 .engine = engine,
                 .what = direct_of(what),
                 .shared = direct_of(what) != what,
-                .turned = is_turned(what),
                 .patches = patches < p->patches ? patches : p->patches};
     if (what == WORK_GRAM && w->patches > RHM_GRAM_PANEL)
         w->patches = RHM_GRAM_PANEL;
@@ -230,7 +229,7 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
     }
     if (w->shared && w->op.operations->share)
         status = w->op.operations->share(&w->op, p->table, p->rows, error);
-    w->op.turned = w->turned && w->op.phasor_rows && p->tokens > 1;
+    w->op.turned = is_turned(what) && w->op.phasor_rows && p->tokens > 1;
     if (status == RHM_OK)
         status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
     if (status != RHM_OK) {
@@ -281,6 +280,13 @@ static span span_at(const problem *p, size_t input_slot, size_t output_slot, siz
     return (span){p->ids + in * p->tokens, p->residual + in * p->vocab, p->output + out * p->vocab, count};
 }
 
+/* Outputs of the patches from `first` on times their shares of the samples. */
+static void weigh(const problem *p, size_t first, size_t count, float *y) {
+    for (size_t k = 0; k < count; k++)
+        for (size_t c = 0; c < p->vocab; c++)
+            y[k * p->vocab + c] *= p->frequency[first + k];
+}
+
 /* Of the loop of src/learner/regression.c, one chunk: the patches first..end-1. */
 static rhm_status run_chunk_pass(const work *w, const work_lane *lane, int thread, const uint32_t *ids, size_t first,
                                  size_t end, rhm_error *error) {
@@ -294,9 +300,7 @@ static rhm_status run_chunk_pass(const work *w, const work_lane *lane, int threa
         if (!kept)
             RHM_TRY(w->op.operations->features(&w->op, thread, &rows, x + row * p->stride, error));
         RHM_TRY(w->op.operations->product(&w->op, thread, count, x + row * p->stride, y, error));
-        for (size_t k = 0; k < count; k++)
-            for (size_t c = 0; c < p->vocab; c++)
-                y[k * p->vocab + c] *= p->frequency[i + k];
+        weigh(p, i, count, y);
     }
     return w->op.operations->gradient(&w->op, thread, end - first, lane->y, x, lane->sum, error);
 }
@@ -307,9 +311,7 @@ static rhm_status run_chunk_turned(const work *w, const work_lane *lane, int thr
     const problem *p = w->p;
     const rhm_patch_rows rows = {p->table, ids + first * p->tokens, end - first};
     RHM_TRY(w->op.operations->forward(&w->op, thread, &rows, lane->y, error));
-    for (size_t k = 0; k < rows.count; k++)
-        for (size_t c = 0; c < p->vocab; c++)
-            lane->y[k * p->vocab + c] *= p->frequency[first + k];
+    weigh(p, first, rows.count, lane->y);
     return w->op.operations->turned_gradient(&w->op, thread, &rows, lane->y, lane->sum, error);
 }
 

@@ -63,8 +63,7 @@ typedef struct work {
     const problem *p;
     const rhm_engine *engine;
     operation what; /* not a shared one: */
-    bool shared;    /* with phasors, */
-    bool turned;    /* and with turned weights */
+    bool shared;    /* with phasors; op.turned: and turned weights */
     rhm_operator op;
     size_t patches;          /* of a thread in one trial; fewer than the problem's where it is slow */
     size_t slot;             /* where the next trial starts */

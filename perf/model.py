@@ -10,8 +10,8 @@ itself, and shares are of what is left. On a quiet machine there is none."""
 from dataclasses import dataclass, field
 
 KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
-SHARED = " (phasors)"  # behind the names of those whose features are products of phasors,
-TURNED = " (turned)"   # and of those that make none but turn weights instead
+# Behind the names of those whose features are products of phasors, and of those that make none but turn weights: before the benchmarks'.
+PREFIXES = {" (phasors)": "shared_", " (turned)": "turned_"}
 DRAWS = ("read", "read raw", "merge", "draw counts", "draw", "draw held-out")
 WAYS = {"read": "empty", "read raw": "raw", "draw counts": "counts"}  # what bench_patches calls them
 
@@ -42,16 +42,19 @@ def kept_patches(total):
     return min(4096, max(32, 1 << max(0, int(each) - 1).bit_length()))
 
 
+def kernel_of(name):
+    """(operation, prefix of the benchmarks of the way in which it was done) of a span's name."""
+    return next(((name.removesuffix(suffix), prefix) for suffix, prefix in PREFIXES.items() if name.endswith(suffix)), (name, ""))
+
+
 def parts(total):
     """An operation of the trace as [((benchmark's operation, shape, patches of a thread or embeddings where these matter), flops)].
     Turned sums of a target are taken to be as fast as those of a pass."""
     tokens, embedding, classes, width = shape_of(total)
     per_patch = 2.0 * total.get("items", 0) * width
-    name = total["name"].removesuffix(SHARED).removesuffix(TURNED)
-    shared, turned = (total["name"].endswith(suffix) for suffix in (SHARED, TURNED))
-    project, product = per_patch * (3 * (tokens - 1) if shared else tokens * embedding), per_patch * 2 * classes
-    way = "shared_" if shared else ""
-    if turned:
+    name, way = kernel_of(total["name"])
+    project, product = per_patch * (3 * (tokens - 1) if way == "shared_" else tokens * embedding), per_patch * 2 * classes
+    if way == "turned_":
         return [(("turned_pass", shape_of(total), (total.get("rows", 0), total.get("run", 0))), {"pass": 2, "target": 1}[name] * product)]
     listed = {
         "forward": [(f"{way}forward", project + product)],
@@ -163,7 +166,7 @@ def explain(totals, rates, seconds, threads):
         "unexplained_seconds": seconds - taken - explained,
         "ceiling_seconds": sum(row["ceiling_seconds"] for row in rows),
         "ceiling_share": sum(row["ceiling_seconds"] for row in rows) / own,
-        "kernel_seconds": sum(row["seconds"] for row in rows if row["operation"].removesuffix(SHARED).removesuffix(TURNED) in KERNELS),
+        "kernel_seconds": sum(row["seconds"] for row in rows if kernel_of(row["operation"])[0] in KERNELS),
         "sampling_seconds": sum(row["seconds"] for row in rows if row["operation"] == "draw"),
         "in_loops_share": loops / seconds, "thread_seconds": busy,
         "imbalance": 1 - sum(busy) / (threads * loops) if loops > 0 else None,

@@ -72,9 +72,7 @@ def kernel_shapes(kernels, folder):
         # A trial of 0.1 GFLOP, as in bench/shapes/kernels.txt.
         usual = max(192, min(6144, int(1e8 / (2.0 * width * (tokens * embedding + 2 * classes))) // 96 * 96))
         name = shape_name(operation, shape, count)
-        run = 1
-        if isinstance(count, tuple):
-            count, run = count
+        count, run = count if isinstance(count, tuple) else (count, 1)
         patches, embeddings = (count, 0) if operation == "kept" else (0, count)
         lines.add(f"{name} vocab={embedding} branching={tokens} width={width} rows={int(embeddings) or 4 * embedding} run={int(run)} "
                   f"patches={patches or usual}\n")

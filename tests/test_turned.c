@@ -42,9 +42,9 @@ static trial *make_trial(size_t tokens, rhm_phase_map *map) {
     return t;
 }
 
-/* Not fmax, to which NaN is nothing. */
+/* Not fmax, to which NaN is nothing: here one that came stays. */
 static double larger(double a, double b) {
-    return b <= a ? a : b;
+    return b <= a || isnan(a) ? a : b;
 }
 
 /* Against sums in double precision over features that are made as products, one by one. */

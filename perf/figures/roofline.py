@@ -27,9 +27,7 @@ def profile_panel(document):
     ceilings, summary = document["ceilings"], document["summary"]
     alone = {(r["operation"], r["tokens"], r["embedding"], r["classes"], r["width"]): r["flops_per_second"] / 1e9
              for r in document.get("kernel_rates", [])}
-    way = {model.SHARED: "shared_", model.TURNED: "turned_"}
-    benchmark = lambda operation: next((f"{name}{operation.removesuffix(suffix)}" for suffix, name in way.items() if operation.endswith(suffix)),
-                                       operation)
+    benchmark = lambda operation: "{1}{0}".format(*model.kernel_of(operation))
     dots = []
     for row in document["rows"]:
         if row.get("flops") and row.get("bytes") and row["seconds"] > LEAST * summary["seconds"]:

@@ -72,6 +72,11 @@ typedef struct rhm_phase_map {
     size_t phasor_rows;
 } rhm_phase_map;
 
+/* The phasors of token t of a patch, from frequency 0 on, of a map that has them. */
+static inline const float *rhm_token_phasors(const rhm_phase_map *map, const uint32_t *ids, size_t t) {
+    return map->phasors + (t * map->phasor_rows + ids[t]) * rhm_feature_stride(map->padded);
+}
+
 /* `count` patches: row i concatenates table rows ids[i][0..s-1], each of d_e floats. */
 typedef struct rhm_patch_rows {
     const float *table;  /* (rows, d_e) */

@@ -11,10 +11,9 @@
 
 /* Features k..k+RHM_LANES-1 of one patch as products of its tokens' phasors. */
 static void phasor_group(const rhm_phase_map *map, const uint32_t *ids, size_t k, float *x) {
-    const size_t stride = rhm_feature_stride(map->padded);
-    memcpy(x, map->phasors + ids[0] * stride + 2 * k, sizeof *x * 2 * RHM_LANES);
+    memcpy(x, rhm_token_phasors(map, ids, 0) + 2 * k, sizeof *x * 2 * RHM_LANES);
     for (size_t t = 1; t < map->tokens; t++) {
-        const float *by = map->phasors + (t * map->phasor_rows + ids[t]) * stride + 2 * k;
+        const float *by = rhm_token_phasors(map, ids, t) + 2 * k;
         for (size_t l = 0; l < RHM_LANES; l++) {
             const float cosine = x[l], sine = x[RHM_LANES + l];
             x[l] = fmaf(-sine, by[RHM_LANES + l], cosine * by[l]);
@@ -139,11 +138,6 @@ static void common_group(const rhm_phase_map *map, const uint32_t *ids, size_t k
     phasor_group(&common, ids, k, x);
 }
 
-static const float *last_phasors(const rhm_phase_map *map, const uint32_t *ids) {
-    const size_t last = map->tokens - 1;
-    return map->phasors + (last * map->phasor_rows + ids[last]) * rhm_feature_stride(map->padded);
-}
-
 /* The first patches from `begin` on, as far as they have the tokens of the first but for the last, and at most `most`.
  */
 static size_t run_length(const rhm_phase_map *map, const rhm_patch_rows *patches, size_t begin, size_t most) {
@@ -174,7 +168,7 @@ static void turned_forward(const rhm_phase_map *map, size_t classes, const float
                     u[RHM_LANES + l] = fmaf(-cosines[l], p[RHM_LANES + l], sines[l] * p[l]);
                 }
                 for (size_t j = 0; j < n; j++)
-                    add_group(&sum[j], u, last_phasors(map, ids + j * map->tokens) + 2 * k);
+                    add_group(&sum[j], u, rhm_token_phasors(map, ids + j * map->tokens, map->tokens - 1) + 2 * k);
             }
             for (size_t j = 0; j < n; j++)
                 y[(i + j) * classes + c] = output_end(&sum[j]);
@@ -195,8 +189,9 @@ static void turned_gradient(const rhm_phase_map *map, size_t classes, const rhm_
                 memset(sum, 0, sizeof sum);
                 for (size_t j = i; j < end; j++)
                     for (size_t f = 0; f < 2 * RHM_LANES; f++)
-                        sum[f] = fmaf(r[j * classes + c], last_phasors(map, patches->ids + j * map->tokens)[2 * k + f],
-                                      sum[f]);
+                        sum[f] = fmaf(
+                            r[j * classes + c],
+                            rhm_token_phasors(map, patches->ids + j * map->tokens, map->tokens - 1)[2 * k + f], sum[f]);
                 for (size_t l = 0; l < RHM_LANES; l++) {
                     const float cosine = sum[l], sine = sum[RHM_LANES + l];
                     cosines[l] = fmaf(-p[RHM_LANES + l], sine, fmaf(p[l], cosine, cosines[l]));

@@ -114,8 +114,11 @@ static rhm_status make_arrays(rhm_regression *p, bool keep, rhm_error *error) {
     return p->operand ? RHM_OK : RHM_NO_MEMORY;
 }
 
-/* Visit patches run by run where that makes passes cheaper. */
+/* Visit patches run by run where that makes passes cheaper. Where one single run would not, they need not be sorted. */
 static rhm_status order_patches(rhm_regression *p, const rhm_intern *patches, size_t rows, rhm_error *error) {
+    rhm_operator_turn(&p->op, patches->count, 1);
+    if (!p->op.turned)
+        return RHM_OK;
     RHM_TRY(rhm_runs_make(&p->runs, p->engine, patches, rows, error));
     rhm_operator_turn(&p->op, patches->count, p->runs.runs);
     if (!p->op.turned) {
@@ -154,7 +157,7 @@ rhm_status rhm_regression_init(rhm_regression *problem, const rhm_engine *engine
                               p->rows.count, error));
     p->leaves = leaf_count(p);
     rhm_status status = rhm_operator_share(&p->op, inputs->row, inputs->count, p->rows.count, error);
-    if (status == RHM_OK && p->op.phasor_rows)
+    if (status == RHM_OK)
         status = order_patches(p, patches, inputs->count, error);
     if (p->op.turned || (p->op.phasor_rows && kept_nbytes > RHM_KEPT_IN_CACHE_NBYTES))
         keep = false;

@@ -25,29 +25,28 @@ static run run_from(const rhm_phase_map *map, const uint32_t *ids, size_t left, 
     return r;
 }
 
-/* The phasors of token t of a patch, from frequency k on. */
-INLINE const float *token_phasors(const rhm_phase_map *map, const uint32_t *ids, size_t t, size_t k) {
-    return map->phasors + (t * map->phasor_rows + ids[t]) * rhm_feature_stride(map->padded) + 2 * k;
-}
-
 /* The phasors that a run has in common: of one token where they are, of more than one multiplied into `own`. */
 INLINE const float *common_phasors(const run *r, size_t k, size_t length, float *own) {
     const layout at = {.step = RHM_LANES, .part = WIDTH};
-    const float *common = token_phasors(r->map, r->ids, 0, k);
+    const float *common = rhm_token_phasors(r->map, r->ids, 0) + 2 * k;
     for (size_t t = 1; t + 1 < r->map->tokens; t++, common = own)
-        phasor_row(common, at, token_phasors(r->map, r->ids, t, k), at, own, at, length / RHM_LANES);
+        phasor_row(common, at, rhm_token_phasors(r->map, r->ids, t) + 2 * k, at, own, at, length / RHM_LANES);
     return common;
+}
+
+/* A register of weights times the conjugate of a phasor; those of sines are `sines` behind those of cosines. */
+INLINE void turn_weights(const float *w, size_t sines, vec c, vec s, float *u) {
+    const vec wc = vec_load_once(w), ws = vec_load_once(w + sines);
+    vec_store(u, vec_fma(ws, s, vec_mul(wc, c)));
+    vec_store(u + sines, vec_fnma(wc, s, vec_mul(ws, c)));
 }
 
 /* u = w times the conjugate of `common`, one part of a slice of `groups` groups; w and u of one tile of classes. */
 INLINE void turn_tile(const float *w, const float *common, size_t groups, float *u, size_t classes) {
     for (size_t g = 0; g < groups; g++, common += 2 * RHM_LANES, w += 2 * classes * WIDTH, u += 2 * classes * WIDTH) {
         const vec c = vec_load_once(common), s = vec_load_once(common + RHM_LANES);
-        for (size_t i = 0; i < classes; i++) {
-            const vec wc = vec_load_once(w + i * WIDTH), ws = vec_load_once(w + (classes + i) * WIDTH);
-            vec_store(u + i * WIDTH, vec_fma(ws, s, vec_mul(wc, c)));
-            vec_store(u + (classes + i) * WIDTH, vec_fnma(wc, s, vec_mul(ws, c)));
-        }
+        for (size_t i = 0; i < classes; i++)
+            turn_weights(w + i * WIDTH, classes * WIDTH, c, s, u + i * WIDTH);
     }
 }
 
@@ -71,11 +70,8 @@ INLINE void turn_panel(const float *w, size_t groups, const float *common, float
     for (size_t g = 0; g < groups; g++, common += 2 * RHM_LANES, w += 2 * SINES, u += 2 * SINES)
         for (size_t l = 0; l < RHM_LANES; l++) {
             const vec c = vec_broadcast(common + l), s = vec_broadcast(common + RHM_LANES + l);
-            for (size_t at = l * RHM_PANEL_CLASSES; at < (l + 1) * RHM_PANEL_CLASSES; at += WIDTH) {
-                const vec wc = vec_load_once(w + at), ws = vec_load_once(w + SINES + at);
-                vec_store(u + at, vec_fma(ws, s, vec_mul(wc, c)));
-                vec_store(u + SINES + at, vec_fnma(wc, s, vec_mul(ws, c)));
-            }
+            for (size_t at = l * RHM_PANEL_CLASSES; at < (l + 1) * RHM_PANEL_CLASSES; at += WIDTH)
+                turn_weights(w + at, SINES, c, s, u + at);
         }
 }
 
@@ -124,7 +120,7 @@ static void turned_run(const run *r, size_t classes, const float *w, float *y) {
     const outputs o = outputs_begin(classes, r->map->padded, w, y, r->count, NULL);
     const float *row[RUN_PATCHES];
     for (size_t p = 0; p < r->count; p++)
-        row[p] = token_phasors(r->map, r->ids + p * r->map->tokens, r->map->tokens - 1, 0);
+        row[p] = rhm_token_phasors(r->map, r->ids + p * r->map->tokens, r->map->tokens - 1);
     if (o.d.whole)
         turned_panels(r, &o, row);
     if (o.d.few)
@@ -158,7 +154,7 @@ static void turned_rows_of(turned_rows *t, const rhm_phase_map *map, const rhm_p
         t->end[t->runs] = i;
     }
     for (size_t i = 0; i < rows->count; i++)
-        t->row[i] = token_phasors(map, rows->ids + i * map->tokens, map->tokens - 1, 0);
+        t->row[i] = rhm_token_phasors(map, rows->ids + i * map->tokens, map->tokens - 1);
 }
 
 /* Where the cosines of pair v of a tile are, from the first feature of the tile on. */
@@ -168,14 +164,12 @@ INLINE size_t pair_at(size_t v) {
 
 /* One register of the phasors that a run has in common, `at` floats into a row. */
 INLINE void common_pair(const rhm_phase_map *map, const uint32_t *ids, size_t at, vec *cosine, vec *sine) {
-    const float *first = token_phasors(map, ids, 0, 0) + at;
+    const float *first = rhm_token_phasors(map, ids, 0) + at;
     *cosine = vec_load(first);
     *sine = vec_load(first + RHM_LANES);
     for (size_t t = 1; t + 1 < map->tokens; t++) {
-        const float *next = token_phasors(map, ids, t, 0) + at;
-        const vec c = vec_load(next), s = vec_load(next + RHM_LANES), old = *cosine;
-        *cosine = vec_fnma(*sine, s, vec_mul(old, c));
-        *sine = vec_fma(*sine, c, vec_mul(old, s));
+        const float *next = rhm_token_phasors(map, ids, t) + at;
+        turn(cosine, sine, vec_load(next), vec_load(next + RHM_LANES));
     }
 }
 
