@@ -77,10 +77,9 @@ static void add(const char *name, row *r) {
 }
 
 static void register_all(void) {
-    static row fma[CEILINGS_ISA_COUNT][CEILINGS_PRECISION_COUNT],
-        bandwidth[CEILINGS_STREAM_COUNT][CEILINGS_MEMORY_COUNT];
+    static row fma[RHM_ISA_COUNT][CEILINGS_PRECISION_COUNT], bandwidth[CEILINGS_STREAM_COUNT][CEILINGS_MEMORY_COUNT];
     char name[64];
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++)
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
         for (int precision = 0; precision < CEILINGS_PRECISION_COUNT; precision++) {
             fma[isa][precision] = (row){false, isa, precision};
             snprintf(name, sizeof name, "ceiling/fma/%s/%s",

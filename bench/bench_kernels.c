@@ -121,7 +121,7 @@ static void register_all(void) {
     row *r = all.rows;
     for (int what = 0; what < WORK_COUNT; what++)
         for (size_t i = 0; i < all.shapes.count; i++)
-            for (int isa = RHM_ISA_SCALAR; isa <= RHM_ISA_AVX512; isa++)
+            for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++)
                 for (int onednn = 0; onednn <= (isa > RHM_ISA_SCALAR); onednn++, r++) {
                     *r = (row){&all.problems[i], (operation)what, (rhm_isa)isa, onednn, 0};
                     add(r);
@@ -134,7 +134,7 @@ static rhm_status prepare(rhm_error *error) {
     if (status != RHM_OK)
         return status;
     all.problems = calloc(all.shapes.count, sizeof *all.problems);
-    all.rows = calloc(all.shapes.count * WORK_COUNT * 2 * (RHM_ISA_AVX512 + 1), sizeof *all.rows);
+    all.rows = calloc(all.shapes.count * WORK_COUNT * 2 * RHM_ISA_COUNT, sizeof *all.rows);
     if (!all.problems || !all.rows)
         return RHM_NO_MEMORY;
     for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++)

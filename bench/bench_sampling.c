@@ -251,7 +251,7 @@ static void register_all(void) {
     row *r = all.rows;
     for (int what = 0; what < DRAWING_COUNT; what++)
         for (size_t i = 0; i < all.shapes.count; i++)
-            for (int isa = RHM_ISA_SCALAR; isa <= RHM_ISA_AVX512; isa++, r++) {
+            for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++, r++) {
                 *r = (row){&all.instances[i], (drawing)what, (rhm_isa)isa, 0};
                 char name[128];
                 snprintf(name, sizeof name, "%s/%s/%s", kinds[what], r->of->source->name, rhm_isa_name(r->isa));
@@ -296,7 +296,7 @@ static rhm_status prepare(rhm_error *error) {
     if (status != RHM_OK)
         return status;
     all.instances = calloc(all.shapes.count, sizeof *all.instances);
-    all.rows = calloc(all.shapes.count * DRAWING_COUNT * (RHM_ISA_AVX512 + 1), sizeof *all.rows);
+    all.rows = calloc(all.shapes.count * DRAWING_COUNT * RHM_ISA_COUNT, sizeof *all.rows);
     if (!all.instances || !all.rows)
         return RHM_NO_MEMORY;
     for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++)

@@ -284,11 +284,10 @@ static void report(gb_state *state, const row *r, const solving *s) {
 
 static void run(gb_state *state, void *user) {
     row *r = user;
-    const rhm_cpuid cpuid = rhm_cpuid_read();
     rhm_error error = {0};
     rhm_engine *engine = NULL;
     solving s = {.r = r};
-    rhm_status status = session_engine(&engine, rhm_isa_of(&cpuid), (int)gb_range(state, 0), &error);
+    rhm_status status = session_engine(&engine, rhm_isa_here(), (int)gb_range(state, 0), &error);
     if (status == RHM_OK && r->what != SOLVE)
         status = start(&s, engine, r->what == PRODUCT, &error);
     if (status == RHM_OK && gb_run_index(state) == 0) {

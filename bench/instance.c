@@ -42,8 +42,7 @@ rhm_grammar_source instance_stream(const instance *of, uint32_t level) {
 }
 
 rhm_isa instance_isa(void) {
-    const rhm_cpuid cpuid = rhm_cpuid_read();
-    const rhm_isa widest = rhm_isa_of(&cpuid);
+    const rhm_isa widest = rhm_isa_here();
     rhm_isa isa;
     return rhm_isa_choose(&isa, NULL, getenv("RHM_ISA"), widest, NULL) == RHM_OK ? isa : widest;
 }

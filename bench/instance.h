@@ -2,7 +2,7 @@
 #ifndef RHM_BENCH_INSTANCE_H
 #define RHM_BENCH_INSTANCE_H
 
-#include "engine/cpu.h"
+#include "engine/registry.h"
 #include "learner/source.h"
 #include "rhm/grammar.h"
 #include "rhm/sampling.h"

@@ -182,7 +182,7 @@ static size_t x_rows(const work *w) {
 static rhm_status fill_features(work *w, rhm_error *error) {
     const rhm_patch_rows rows = {w->p->table, w->p->ids, smaller(x_rows(w), w->patches)};
     for (size_t i = 0; i < w->lane_count; i++)
-        w->op.kernels->features(&w->p->map, &rows, w->lanes[i].x);
+        w->op.kernels.features(&w->p->map, &rows, w->lanes[i].x);
     return rhm_operator_set_weights(&w->op, w->p->w, error);
 }
 
@@ -200,7 +200,7 @@ static rhm_status fill_panel(const work *w, const rhm_operator *op, work_lane *l
     for (size_t first = 0; first < w->patches; first += op->block) {
         const size_t count = w->patches - first < op->block ? w->patches - first : op->block;
         const rhm_patch_rows rows = {p->table, p->ids + first * p->tokens, count};
-        op->kernels->features(&p->map, &rows, lane->x);
+        op->kernels.features(&p->map, &rows, lane->x);
         op->operations->gram_pack(op, first, count, p->frequency + first, lane->x, lane->panel);
     }
     return RHM_OK;
@@ -438,7 +438,7 @@ static rhm_status run_reference(const work *w, work_lane *lane, float *output, r
     span s = span_at(w->p, 0, 0, w->patches);
     s.output = output;
     const rhm_patch_rows rows = {w->p->table, w->p->ids, smaller(x_rows(&reference), w->patches)};
-    reference.op.kernels->features(&w->p->map, &rows, lane->x);
+    reference.op.kernels.features(&w->p->map, &rows, lane->x);
     rhm_status status = fill_panel(&reference, &reference.op, lane, error);
     if (status == RHM_OK)
         status = run_span(&reference, lane, 0, s, error);

@@ -104,7 +104,7 @@ static rhm_status add_context(rhm_error *error) {
         {"compiler", __VERSION__},
         {"cpu", cpu},
         {"cpus_allowed", allowed},
-        {"isa_widest", rhm_isa_name(rhm_ceilings_widest_isa())},
+        {"isa_widest", rhm_isa_name(rhm_isa_here())},
         {"placement", placement ? placement : "compact"},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {

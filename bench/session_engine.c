@@ -11,7 +11,7 @@
 enum { MAX_THREADS = 4096, FIRST_TRIALS = 20 };
 
 static bool without_ceilings;
-static double best[CEILINGS_ISA_COUNT][MAX_THREADS + 1]; /* 0: not measured yet */
+static double best[RHM_ISA_COUNT][MAX_THREADS + 1]; /* 0: not measured yet */
 
 static struct {
     rhm_engine *engine;

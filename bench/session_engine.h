@@ -2,7 +2,7 @@
 #ifndef RHM_BENCH_SESSION_ENGINE_H
 #define RHM_BENCH_SESSION_ENGINE_H
 
-#include "engine/cpu.h"
+#include "engine/registry.h"
 #include "gbench.h"
 #include "rhm/engine.h"
 

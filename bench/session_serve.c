@@ -93,12 +93,11 @@ static rhm_status print(FILE *answers, json_t *answer, rhm_error *error) {
 rhm_status session_serve(FILE *requests, FILE *answers, rhm_error *error) {
     char line[LINE_NBYTES];
     session_no_ceilings();
-    rhm_status status =
-        print(answers,
-              json_pack("{s:s, s:i, s:s, s:s, s:i}", "serves", program_invocation_short_name, "protocol", PROTOCOL,
-                        "version", rhm_version(), "isa_widest", rhm_isa_name(rhm_ceilings_widest_isa()), "cpus_allowed",
-                        session_allowed_cpus()),
-              error);
+    rhm_status status = print(answers,
+                              json_pack("{s:s, s:i, s:s, s:s, s:i}", "serves", program_invocation_short_name,
+                                        "protocol", PROTOCOL, "version", rhm_version(), "isa_widest",
+                                        rhm_isa_name(rhm_isa_here()), "cpus_allowed", session_allowed_cpus()),
+                              error);
     while (status == RHM_OK && fgets(line, sizeof line, requests))
         status = print(answers, carry_out(line), error);
     return status;

@@ -20,21 +20,13 @@
 enum { VALUES = CEILINGS_CHAINS * CEILINGS_MAX_LANES };
 
 static const rhm_ceilings_kernels *available(int isa) {
-    if (!rhm_ceilings_has_isa((rhm_isa)isa))
-        return NULL;
-#if defined(__x86_64__)
-    if (isa == RHM_ISA_AVX2)
-        return &rhm_ceilings_kernels_avx2;
-    if (isa == RHM_ISA_AVX512)
-        return &rhm_ceilings_kernels_avx512;
-#endif
-    return &rhm_ceilings_kernels_scalar;
+    return rhm_ceilings_has_isa((rhm_isa)isa) ? rhm_ceilings_loops.of[isa] : NULL;
 }
 
 static void multiply_adds_are_all_done(void **unused) {
     (void)unused;
     static const uint64_t steps[] = {0, 1, 2, 7, 1000};
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++) {
         const rhm_ceilings_kernels *k = available(isa);
         if (!k)
             continue;
@@ -78,7 +70,7 @@ static void streams_touch_every_word(void **unused) {
         c[i] = (float)(2 * i + 1);
     }
     a[FLOATS] = -1;
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++) {
         const rhm_ceilings_kernels *k = available(isa);
         if (!k)
             continue;
@@ -105,7 +97,7 @@ static const double absurd_gflops_per_thread = 32 * 2 * 2 * 7.0, absurd_gbs_per_
 
 static void multiply_add_rates_are_possible(void **unused) {
     (void)unused;
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++) {
         const rhm_ceilings_result single = rhm_ceilings_fma((rhm_isa)isa, CEILINGS_F32, 1);
         if (!rhm_ceilings_has_isa((rhm_isa)isa)) {
             assert_true(isnan(single.rate));

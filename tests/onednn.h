@@ -25,7 +25,7 @@ static inline rhm_engine *must_start(const char *backend, int threads) {
 /* Whether oneDNN can run here: it is in the build, and the CPU (or RHM_ISA) allows AVX2. */
 static inline bool available(void) {
     rhm_engine *engine = must_start("auto", 1);
-    const char *obstacle = rhm_backend_obstacle(engine);
+    const char *obstacle = rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa);
     if (obstacle)
         print_message("SKIPPED: %s\n", obstacle);
     rhm_engine_destroy(engine);

@@ -9,7 +9,7 @@ static double *features_of(const rhm_engine *engine, const rhm_ready_layer *read
     const size_t stride = rhm_feature_stride(ready->map.padded), m = ready->width;
     float *x = must_alloc(rows->count * stride, sizeof *x);
     double *out = must_alloc(rows->count * 2 * m, sizeof *out);
-    rhm_kernels_of(engine)->features(&ready->map, rows, x);
+    rhm_kernels_of(engine).features(&ready->map, rows, x);
     for (size_t i = 0; i < rows->count; i++)
         for (size_t f = 0; f < 2 * m; f++)
             out[i * 2 * m + f] = (double)x[i * stride + packed(f, m)] / sqrt((double)m);

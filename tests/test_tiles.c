@@ -15,21 +15,15 @@
 
 extern const rhm_tile_ops rhm_tile_ops_emulated;
 
-enum { TABLES = 3 };
+enum { TABLES = RHM_ISA_COUNT + 1 };
 
 /* Every table that this machine can run. */
-static size_t tables_here(const rhm_tile_ops *table[TABLES]) {
-    const rhm_cpuid cpuid = rhm_cpuid_read();
-    const rhm_isa has = rhm_isa_of(&cpuid);
+static size_t tables_here(rhm_tile_ops table[TABLES]) {
     size_t count = 0;
-    table[count++] = &rhm_tile_ops_emulated;
-#if defined(__x86_64__)
-    if (has >= RHM_ISA_AVX2)
-        table[count++] = &rhm_tile_ops_avx2;
-    if (has >= RHM_ISA_AVX512)
-        table[count++] = &rhm_tile_ops_avx512;
-#endif
-    (void)has;
+    table[count++] = rhm_tile_ops_emulated;
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
+        if (rhm_isa_includes(rhm_isa_here(), (rhm_isa)isa))
+            table[count++] = rhm_tile_ops_at((rhm_isa)isa);
     return count;
 }
 
@@ -63,7 +57,7 @@ static uint64_t random_bits(uint64_t *state) {
 
 static void words_are_philox(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     uint64_t random = 1;
     for (size_t round = 0; round < 200; round++) {
@@ -78,12 +72,12 @@ static void words_are_philox(void **state) {
         for (size_t k = 0; k < available; k++) {
             guarded g = guard(sizeof(uint32_t) * 4 * RHM_WORD_TILE);
             const uint32_t *word = g.data;
-            table[k]->words(&tile, block, g.data);
+            table[k].words(&tile, block, g.data);
             for (uint32_t i = 0; i < RHM_WORD_TILE; i++) {
                 const rhm_philox_block expected = rhm_philox(seed, first + i, stream, block);
                 for (uint32_t w = 0; w < 4; w++)
                     if (word[w * RHM_WORD_TILE + i] != expected.word[w])
-                        fail_msg("%s: round %zu, sample %u, word %u", table[k]->name, round, i, w);
+                        fail_msg("%s: round %zu, sample %u, word %u", table[k].name, round, i, w);
             }
             release(&g);
         }
@@ -92,7 +86,7 @@ static void words_are_philox(void **state) {
 
 static void choices_are_scaled_words(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     const uint32_t bounds[] = {1, 2, 3, 4, 5, 16, 100, 255, 256};
     uint64_t random = 2;
@@ -109,12 +103,12 @@ static void choices_are_scaled_words(void **state) {
         for (size_t k = 0; k < available; k++) {
             guarded g = guard(4 * blocks * RHM_TILE + 1);
             const uint8_t *choice = (uint8_t *)g.data + 1; /* at any address */
-            table[k]->choices(&tile, block, blocks, bound, (uint8_t *)g.data + 1);
+            table[k].choices(&tile, block, blocks, bound, (uint8_t *)g.data + 1);
             for (size_t w = 0; w < 4 * blocks; w++)
                 for (uint32_t i = 0; i < RHM_TILE; i++) {
                     const uint32_t word = rhm_philox(seed, first + i, stream, block + (uint32_t)(w / 4)).word[w % 4];
                     if (choice[w * RHM_TILE + i] != (uint64_t)word * bound[w] >> 32)
-                        fail_msg("%s: round %zu, sample %u, word %zu of %u", table[k]->name, round, i, w, bound[w]);
+                        fail_msg("%s: round %zu, sample %u, word %zu of %u", table[k].name, round, i, w, bound[w]);
                 }
             release(&g);
         }
@@ -160,7 +154,7 @@ static void check_rewrite(const rhm_tile_ops *ops, uint32_t vocab, uint32_t rule
 
 static void rewriting_follows_the_rules(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     const uint32_t sizes[][2] = {{1, 1},  {1, 256}, {256, 1}, {2, 2},  {16, 1}, {17, 1},  {8, 4},  {16, 4}, {6, 4},
                                  {33, 2}, {32, 8},  {64, 4},  {5, 17}, {7, 7},  {15, 16}, {3, 64}, {2, 128}};
@@ -169,10 +163,10 @@ static void rewriting_follows_the_rules(void **state) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             for (size_t b = 0; b < sizeof branchings / sizeof *branchings; b++) {
                 const uint32_t s = branchings[b];
-                check_rewrite(table[k], sizes[i][0], sizes[i][1], s, s, 0, 1);
-                check_rewrite(table[k], sizes[i][0], sizes[i][1], s, 1, 0, 1);
-                check_rewrite(table[k], sizes[i][0], sizes[i][1], s, s, 1, 1 + i % 5);
-                check_rewrite(table[k], sizes[i][0], sizes[i][1], s, s, 3 + i, 4);
+                check_rewrite(&table[k], sizes[i][0], sizes[i][1], s, s, 0, 1);
+                check_rewrite(&table[k], sizes[i][0], sizes[i][1], s, 1, 0, 1);
+                check_rewrite(&table[k], sizes[i][0], sizes[i][1], s, s, 1, 1 + i % 5);
+                check_rewrite(&table[k], sizes[i][0], sizes[i][1], s, s, 3 + i, 4);
             }
 }
 
@@ -195,16 +189,16 @@ static void check_rows(const rhm_tile_ops *ops, size_t nodes, size_t count, size
 
 static void rows_are_transposed(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     for (size_t k = 0; k < available; k++) {
         for (size_t nodes = 1; nodes <= 40; nodes++)
             for (size_t count = 1; count <= RHM_TILE; count += count % 16 == 15 || count % 16 == 0 ? 1 : 5) {
-                check_rows(table[k], nodes, count, nodes);
-                check_rows(table[k], nodes, count, nodes + 3);
+                check_rows(&table[k], nodes, count, nodes);
+                check_rows(&table[k], nodes, count, nodes + 3);
             }
         for (size_t nodes = 1; nodes <= 256; nodes = nodes * 2 + nodes % 3)
-            check_rows(table[k], nodes, RHM_TILE, nodes);
+            check_rows(&table[k], nodes, RHM_TILE, nodes);
     }
 }
 
@@ -246,9 +240,10 @@ static void compare(guarded *a, guarded *b, const char *what, const char *name, 
 
 static void check_samples(rhm_sampler *sampler, const rhm_tile_ops *ops, uint32_t level, uint64_t first, size_t count) {
     for (int latents = 0; latents < (level == 1 ? 2 : 1); latents++) {
-        sampler->ops = NULL;
+        sampler->tiles = false;
         drawn a = draw(sampler, level, first, count, latents);
-        sampler->ops = ops;
+        sampler->tiles = true;
+        sampler->ops = *ops;
         drawn b = draw(sampler, level, first, count, latents);
         compare(&a.leaves, &b.leaves, "leaves", ops->name, level, first, count);
         compare(&a.labels, &b.labels, "labels", ops->name, level, first, count);
@@ -261,15 +256,21 @@ static void check_samples(rhm_sampler *sampler, const rhm_tile_ops *ops, uint32_
 /* Whether the sampler's tiles take this level. */
 static bool tiles_take(rhm_sampler *sampler, const rhm_tile_ops *ops, uint32_t level) {
     uint16_t label, *leaves = malloc(sizeof *leaves * power(sampler->branching, sampler->levels - level + 1));
-    sampler->ops = ops;
+    sampler->tiles = true;
+    sampler->ops = *ops;
     const bool taken = rhm_sample_tiles(sampler, 1, level, 0, 1, leaves, &label, NULL, NULL);
     free(leaves);
     return taken;
 }
 
+/* One byte at a time, whatever it stands for. */
+static bool slow(const rhm_tile_ops *ops) {
+    return ops->isa == RHM_ISA_SCALAR;
+}
+
 static void samples_do_not_depend_on_the_width(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     const struct {
         rhm_shape shape;
@@ -304,23 +305,23 @@ static void samples_do_not_depend_on_the_width(void **state) {
         assert_int_equal(rhm_sampler_create(&sampler, grammar, 0x123456789abcdef0u, NULL), RHM_OK);
         for (size_t k = 0; k < available; k++) {
             /* Sixty-four sequences of 2^18 tokens take the emulation too long. */
-            const size_t most = table[k] == &rhm_tile_ops_emulated ? 1 << 14 : 1 << 20;
+            const size_t most = slow(&table[k]) ? 1 << 14 : 1 << 20;
             if (power(shape->branching, shape->levels - cases[i].lowest + 1) <= most &&
-                tiles_take(sampler, table[k], cases[i].lowest) != cases[i].tiles)
+                tiles_take(sampler, &table[k], cases[i].lowest) != cases[i].tiles)
                 fail_msg("case %zu: tiles are %staken", i, cases[i].tiles ? "not " : "");
             for (uint32_t level = cases[i].lowest; level <= shape->levels; level += shape->levels > 10 ? 3 : 1) {
                 const size_t width = power(shape->branching, shape->levels - level + 1);
                 if (width > 1024) {
                     if (level == cases[i].lowest && width <= most)
-                        check_samples(sampler, table[k], level, 3, 2);
+                        check_samples(sampler, &table[k], level, 3, 2);
                     continue;
                 }
-                check_samples(sampler, table[k], level, 12345, width > 100 ? 65 : 193);
-                check_samples(sampler, table[k], level, ((uint64_t)1 << 32) - 37, 60); /* across the carry */
-                if (table[k] == &rhm_tile_ops_emulated)
+                check_samples(sampler, &table[k], level, 12345, width > 100 ? 65 : 193);
+                check_samples(sampler, &table[k], level, ((uint64_t)1 << 32) - 37, 60); /* across the carry */
+                if (slow(&table[k]))
                     continue;
-                check_samples(sampler, table[k], level, 0, 1);
-                check_samples(sampler, table[k], level, UINT64_MAX - 40, 20);
+                check_samples(sampler, &table[k], level, 0, 1);
+                check_samples(sampler, &table[k], level, UINT64_MAX - 40, 20);
             }
         }
         rhm_sampler_destroy(sampler);
@@ -331,7 +332,7 @@ static void samples_do_not_depend_on_the_width(void **state) {
 /* Every remainder of a tile. */
 static void every_count_is_served(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     rhm_grammar *grammar;
     rhm_sampler *sampler;
@@ -341,7 +342,7 @@ static void every_count_is_served(void **state) {
     for (size_t k = 0; k < available; k++)
         for (size_t count = 1; count <= 2 * RHM_TILE + 1; count += 1 + (count > RHM_TILE))
             for (uint32_t level = 1; level <= shape.levels; level += 1 + count % 2)
-                check_samples(sampler, table[k], level, count * 7, count);
+                check_samples(sampler, &table[k], level, count * 7, count);
     rhm_sampler_destroy(sampler);
     rhm_grammar_destroy(grammar);
 }
@@ -349,7 +350,7 @@ static void every_count_is_served(void **state) {
 /* Uneven distributions take the rows, whose words are vectorised too. */
 static void uneven_rules_are_the_same(void **state) {
     (void)state;
-    const rhm_tile_ops *table[TABLES];
+    rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
     static tables t;
     for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -360,8 +361,8 @@ static void uneven_rules_are_the_same(void **state) {
         assert_int_equal(rhm_sampler_create(&sampler, grammar, seed, NULL), RHM_OK);
         for (size_t k = 0; k < available; k++)
             for (uint32_t level = 1; level <= t.shape.levels; level++) {
-                check_samples(sampler, table[k], level, seed, 50);
-                check_samples(sampler, table[k], level, UINT32_MAX - seed, 40);
+                check_samples(sampler, &table[k], level, seed, 50);
+                check_samples(sampler, &table[k], level, UINT32_MAX - seed, 40);
             }
         rhm_sampler_destroy(sampler);
         rhm_grammar_destroy(grammar);
@@ -372,8 +373,7 @@ static void uneven_rules_are_the_same(void **state) {
 
 static void the_level_is_chosen_once(void **state) {
     (void)state;
-    const rhm_cpuid cpuid = rhm_cpuid_read();
-    const rhm_isa has = rhm_isa_of(&cpuid);
+    const rhm_isa has = rhm_isa_here();
     const rhm_shape shape = rhm_shape_uniform(4, 2, 2, 2);
     rhm_grammar *grammar;
     rhm_sampler *sampler;
@@ -383,19 +383,19 @@ static void the_level_is_chosen_once(void **state) {
 
     unsetenv("RHM_ISA");
     assert_int_equal(rhm_sampler_create(&sampler, grammar, 1, NULL), RHM_OK);
-    assert_ptr_equal(sampler->ops, rhm_tile_ops_at(has));
-    for (rhm_isa isa = RHM_ISA_SCALAR; isa <= has; isa++) {
-        rhm_sampler_use(sampler, isa);
-        if (isa == RHM_ISA_SCALAR)
-            assert_null(sampler->ops);
-        else
-            assert_string_equal(sampler->ops->name, rhm_isa_name(isa));
+    assert_int_equal(sampler->ops.isa, has);
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++) {
+        if (!rhm_isa_includes(has, (rhm_isa)isa))
+            continue;
+        rhm_sampler_use(sampler, (rhm_isa)isa);
+        assert_int_equal(sampler->ops.isa, isa);
+        assert_int_equal(sampler->tiles, isa != RHM_ISA_SCALAR);
     }
     rhm_sampler_destroy(sampler);
 
     setenv("RHM_ISA", "scalar", 1);
     assert_int_equal(rhm_sampler_create(&sampler, grammar, 1, NULL), RHM_OK);
-    assert_null(sampler->ops);
+    assert_false(sampler->tiles);
     rhm_sampler_destroy(sampler);
 
     setenv("RHM_ISA", "sse9", 1);

@@ -51,15 +51,15 @@ static double larger(double a, double b) {
 static void they_are_sums_over_features(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
-    const rhm_kernels *kernels = rhm_kernels_of(engine);
+    const rhm_kernels kernels = rhm_kernels_of(engine);
     for (size_t tokens = 2; tokens <= MOST_TOKENS; tokens++) {
         rhm_phase_map map;
         trial *t = make_trial(tokens, &map);
         const rhm_patch_rows rows = {NULL, t->ids, COUNT};
-        kernels->features(&map, &rows, t->x);
-        kernels->pack(CLASSES, PADDED, t->w, t->packed);
-        kernels->turned_forward(&map, CLASSES, t->packed, &rows, t->y);
-        kernels->turned_gradient(&map, CLASSES, &rows, t->r, t->g);
+        kernels.features(&map, &rows, t->x);
+        kernels.pack(CLASSES, PADDED, t->w, t->packed);
+        kernels.turned_forward(&map, CLASSES, t->packed, &rows, t->y);
+        kernels.turned_gradient(&map, CLASSES, &rows, t->r, t->g);
         double worst_y = 0, worst_g = 0;
         for (size_t c = 0; c < CLASSES; c++) {
             for (size_t i = 0; i < COUNT; i++) {
@@ -89,14 +89,14 @@ static void they_are_sums_over_features(void **state) {
 static void outputs_do_not_depend_on_runs(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
-    const rhm_kernels *kernels = rhm_kernels_of(engine);
+    const rhm_kernels kernels = rhm_kernels_of(engine);
     rhm_phase_map map;
     trial *t = make_trial(3, &map);
-    kernels->pack(CLASSES, PADDED, t->w, t->packed);
-    kernels->turned_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids, COUNT}, t->y);
+    kernels.pack(CLASSES, PADDED, t->w, t->packed);
+    kernels.turned_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids, COUNT}, t->y);
     for (size_t i = 0; i < COUNT; i++) {
         float alone[CLASSES];
-        kernels->turned_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids + 3 * i, 1}, alone);
+        kernels.turned_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids + 3 * i, 1}, alone);
         assert_memory_equal(alone, t->y + i * CLASSES, sizeof alone);
     }
     free(t);

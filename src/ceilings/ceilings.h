@@ -14,10 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/cpu.h"
+#include "engine/registry.h"
 #include "rhm/status.h"
-
-enum { CEILINGS_ISA_COUNT = RHM_ISA_AVX512 + 1 };
 
 typedef enum rhm_ceilings_precision { CEILINGS_F32, CEILINGS_F64, CEILINGS_PRECISION_COUNT } rhm_ceilings_precision;
 typedef enum rhm_ceilings_memory {
@@ -31,7 +29,6 @@ typedef enum rhm_ceilings_stream { CEILINGS_LOAD, CEILINGS_TRIAD, CEILINGS_STREA
 
 /* Whether processor, operating system and this build allow it. Scalar always. */
 bool rhm_ceilings_has_isa(rhm_isa isa);
-rhm_isa rhm_ceilings_widest_isa(void);
 
 /* "f32", "f64"; "L1", ..., "DRAM"; "load", "triad". */
 const char *rhm_ceilings_precision_name(rhm_ceilings_precision precision);

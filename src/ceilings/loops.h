@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/registry.h"
+
 enum {
     /*
      * Independent chains: more than latency x throughput of the units (4 x 2 on Zen and Skylake, 5 x 2 on Haswell),
@@ -35,5 +37,6 @@ extern const rhm_ceilings_kernels rhm_ceilings_kernels_scalar;
 extern const rhm_ceilings_kernels rhm_ceilings_kernels_avx2;
 extern const rhm_ceilings_kernels rhm_ceilings_kernels_avx512;
 #endif
+extern const rhm_tables rhm_ceilings_loops; /* all of them */
 
 #endif

@@ -9,12 +9,7 @@ enum { MIN_TRIALS = 5, MAX_TRIALS = 100 };
 static const double budget_seconds = 0.25;
 
 bool rhm_ceilings_has_isa(rhm_isa isa) {
-    return isa <= rhm_ceilings_widest_isa();
-}
-
-rhm_isa rhm_ceilings_widest_isa(void) {
-    const rhm_cpuid cpuid = rhm_cpuid_read();
-    return rhm_isa_of(&cpuid);
+    return rhm_isa_includes(rhm_isa_here(), isa);
 }
 
 const char *rhm_ceilings_precision_name(rhm_ceilings_precision precision) {

@@ -35,16 +35,16 @@ static double now(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static const rhm_ceilings_kernels *kernels_of(rhm_isa isa) {
+const rhm_tables rhm_ceilings_loops = {
+    .nbytes = sizeof(rhm_ceilings_kernels),
+    .first = offsetof(rhm_ceilings_kernels, fma_f32),
+    .of = {[RHM_ISA_SCALAR] = &rhm_ceilings_kernels_scalar,
 #if defined(__x86_64__)
-    if (isa == RHM_ISA_AVX2)
-        return &rhm_ceilings_kernels_avx2;
-    if (isa == RHM_ISA_AVX512)
-        return &rhm_ceilings_kernels_avx512;
+           [RHM_ISA_AVX2] = &rhm_ceilings_kernels_avx2,
+           [RHM_ISA_AVX512] = &rhm_ceilings_kernels_avx512
 #endif
-    (void)isa;
-    return &rhm_ceilings_kernels_scalar;
-}
+    },
+};
 
 static rhm_status trial_create(rhm_ceilings_trial **out, const rhm_ceilings_job *job, rhm_ceilings_memory where,
                                int threads, rhm_error *error) {
@@ -83,7 +83,10 @@ rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_cei
     RHM_TRY(check_threads(threads, error));
     if (!rhm_ceilings_has_isa(isa))
         return rhm_fail(error, RHM_UNSUPPORTED, "this machine has no %s", rhm_isa_name(isa));
-    const rhm_ceilings_job job = {.kernels = kernels_of(isa),
+    /* Those of another set would measure what that one can do. */
+    if (!rhm_ceilings_loops.of[isa])
+        return rhm_fail(error, RHM_UNSUPPORTED, "this build has no multiply-adds of %s", rhm_isa_name(isa));
+    const rhm_ceilings_job job = {.kernels = rhm_ceilings_loops.of[isa],
                                   .kind = precision == CEILINGS_F32 ? CEILINGS_FMA_F32 : CEILINGS_FMA_F64};
     return trial_create(out, &job, CEILINGS_L1, threads, error);
 }
@@ -92,7 +95,7 @@ rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_s
                                         int threads, rhm_error *error) {
     *out = NULL;
     RHM_TRY(check_threads(threads, error));
-    rhm_ceilings_job job = {.kernels = kernels_of(rhm_ceilings_widest_isa()),
+    rhm_ceilings_job job = {.kernels = rhm_tables_nearest(&rhm_ceilings_loops, rhm_isa_here()),
                             .kind = stream == CEILINGS_TRIAD ? CEILINGS_UPDATE : CEILINGS_READ,
                             .arrays = stream == CEILINGS_TRIAD ? 3 : 1,
                             .segments = where == CEILINGS_DRAM ? CEILINGS_MAX_SEGMENTS : 1};

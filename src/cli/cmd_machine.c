@@ -21,13 +21,13 @@ static const rhm_option_group own_options = {"Output", own};
 /* All ceilings with the threads of the engine. */
 typedef struct ceilings {
     int threads;
-    rhm_ceilings_result fma[CEILINGS_ISA_COUNT];
+    rhm_ceilings_result fma[RHM_ISA_COUNT];
     rhm_ceilings_result load[CEILINGS_MEMORY_COUNT], triad[CEILINGS_MEMORY_COUNT];
 } ceilings;
 
 static ceilings measure(int threads) {
     ceilings c = {.threads = threads};
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++)
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
         c.fma[isa] = rhm_ceilings_measure_fma((rhm_isa)isa, CEILINGS_F32, threads);
     for (int where = 0; where < CEILINGS_MEMORY_COUNT; where++) {
         c.load[where] = rhm_ceilings_measure_bandwidth(CEILINGS_LOAD, (rhm_ceilings_memory)where, threads);
@@ -42,7 +42,7 @@ static json_t *describe_one(const rhm_ceilings_result *r) {
 
 static json_t *describe(const ceilings *c) {
     json_t *fma = json_object(), *load = json_object(), *triad = json_object();
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++)
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
         json_object_set_new(fma, rhm_isa_name((rhm_isa)isa), describe_one(&c->fma[isa]));
     for (int where = 0; where < CEILINGS_MEMORY_COUNT; where++) {
         const char *name = rhm_ceilings_memory_name((rhm_ceilings_memory)where);
@@ -62,7 +62,7 @@ static void print_row(const char *name, const rhm_ceilings_result *r, const char
 
 static void print(const ceilings *c) {
     printf("\nceilings measured with %d thread%s\n", c->threads, c->threads == 1 ? "" : "s");
-    for (int isa = 0; isa < CEILINGS_ISA_COUNT; isa++) {
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++) {
         char name[24];
         snprintf(name, sizeof name, "fma %s", rhm_isa_name((rhm_isa)isa));
         print_row(name, &c->fma[isa], "GFLOP/s, single precision");
@@ -80,7 +80,7 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
     RHM_TRY(rhm_running_engine(engine, bar, settings, error));
     json_t *record;
     RHM_TRY(rhm_engine_record(*engine, &record, error));
-    const char *kernels = rhm_kernels_of(*engine)->name;
+    const char *kernels = rhm_kernels_of(*engine).name;
     json_object_set_new(record, "kernels", json_string(kernels));
     const ceilings c = measure(rhm_engine_threads(*engine));
     if (settings->json) {

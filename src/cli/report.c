@@ -73,7 +73,7 @@ json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *
     if (rhm_engine_record(engine, &record, NULL) != RHM_OK)
         return NULL;
     return json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}", "cpu", rhm_json_text(info.cpu),
-                     "isa", info.isa, "kernels", rhm_kernels_of(engine)->name, "backend", rhm_json_text(info.backend),
+                     "isa", info.isa, "kernels", rhm_kernels_of(engine).name, "backend", rhm_json_text(info.backend),
                      "backend_details", rhm_backend_record(engine), "threads", info.threads, "placement",
                      rhm_json_text(info.placement), "numa_nodes", info.numa_nodes, "memory_limit_bytes",
                      rhm_json_unsigned(info.memory_limit_nbytes), "fma_peak_gflops",

@@ -1,11 +1,7 @@
 #include "engine/cpu.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "core/fail.h"
-#include "engine/engine.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -26,13 +22,6 @@ enum {
     XCR0_YMM = 0x06, /* SSE and AVX state */
     XCR0_ZMM = 0xe6, /* these, opmask, and both parts of the ZMM state */
 };
-
-static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
-enum { ISA_COUNT = sizeof isa_names / sizeof *isa_names };
-
-const char *rhm_isa_name(rhm_isa isa) {
-    return isa_names[isa];
-}
 
 static bool bit(uint32_t word, int number) {
     return word >> number & 1;
@@ -68,58 +57,24 @@ rhm_cpuid rhm_cpuid_read(void) {
     return out;
 }
 
-rhm_isa rhm_isa_of(const rhm_cpuid *cpuid) {
-    if (cpuid->max_leaf < 7 || !bit(cpuid->leaf1_ecx, LEAF1_ECX_OSXSAVE) || (cpuid->xcr0 & XCR0_YMM) != XCR0_YMM)
-        return RHM_ISA_SCALAR;
-    if (!bit(cpuid->leaf1_ecx, LEAF1_ECX_AVX) || !bit(cpuid->leaf1_ecx, LEAF1_ECX_FMA) ||
-        !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX2))
-        return RHM_ISA_SCALAR;
-    if ((cpuid->xcr0 & XCR0_ZMM) != XCR0_ZMM || !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512F) ||
-        !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512DQ) || !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512BW) ||
-        !bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512VL))
-        return RHM_ISA_AVX2;
-    return RHM_ISA_AVX512;
+bool rhm_cpuid_has_avx2(const rhm_cpuid *cpuid) {
+    return cpuid->max_leaf >= 7 && bit(cpuid->leaf1_ecx, LEAF1_ECX_OSXSAVE) && (cpuid->xcr0 & XCR0_YMM) == XCR0_YMM &&
+           bit(cpuid->leaf1_ecx, LEAF1_ECX_AVX) && bit(cpuid->leaf1_ecx, LEAF1_ECX_FMA) &&
+           bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX2);
 }
 
-static bool parse_isa(const char *text, rhm_isa *out) {
-    for (int i = 0; i < ISA_COUNT; i++)
-        if (strcmp(text, isa_names[i]) == 0) {
-            *out = (rhm_isa)i;
-            return true;
-        }
+bool rhm_cpuid_has_avx512(const rhm_cpuid *cpuid) {
+    return rhm_cpuid_has_avx2(cpuid) && (cpuid->xcr0 & XCR0_ZMM) == XCR0_ZMM &&
+           bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512F) && bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512DQ) &&
+           bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512BW) && bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512VL);
+}
+
+bool rhm_cpu_fuses(void) {
+#if HAVE_CPUID
+    return __builtin_cpu_supports("fma");
+#else
     return false;
-}
-
-static const char *levels_up_to(rhm_isa isa) {
-    static const char *const lists[ISA_COUNT] = {"scalar only", "scalar and avx2", "scalar, avx2 and avx512"};
-    return lists[isa];
-}
-
-rhm_status rhm_isa_choose(rhm_isa *out, const char *asked, const char *mask, rhm_isa has, rhm_error *error) {
-    rhm_isa top = has;
-    if (mask && *mask && strcmp(mask, "auto") != 0) {
-        rhm_isa masked;
-        if (!parse_isa(mask, &masked))
-            return rhm_fail(error, RHM_INVALID,
-                            "the environment variable RHM_ISA is \"%s\": allowed are auto, scalar, avx2, avx512", mask);
-        if (masked < top)
-            top = masked;
-    }
-    if (!asked || strcmp(asked, "auto") == 0) {
-        *out = top;
-        return RHM_OK;
-    }
-    rhm_isa wanted;
-    if (!parse_isa(asked, &wanted))
-        return rhm_fail(error, RHM_INVALID, "isa is \"%s\": allowed are auto, scalar, avx2, avx512", asked);
-    if (wanted > has)
-        return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": this CPU and operating system have %s", asked,
-                        levels_up_to(has));
-    if (wanted > top)
-        return rhm_fail(error, RHM_UNSUPPORTED, "isa is \"%s\": the environment variable RHM_ISA=%s leaves %s", asked,
-                        mask, levels_up_to(top));
-    *out = wanted;
-    return RHM_OK;
+#endif
 }
 
 void rhm_cpu_name(char name[RHM_CPU_NAME_NBYTES]) {
@@ -139,8 +94,4 @@ void rhm_cpu_name(char name[RHM_CPU_NAME_NBYTES]) {
     if (length > 0)
         snprintf(name, RHM_CPU_NAME_NBYTES, "%.*s", (int)length, start);
 #endif
-}
-
-rhm_isa rhm_engine_isa(const rhm_engine *engine) {
-    return engine->isa;
 }

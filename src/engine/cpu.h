@@ -1,20 +1,9 @@
-/* Instruction sets: what the CPU and the operating system allow, and which level a run uses. */
+/* What the CPU and the operating system say about themselves. */
 #ifndef RHM_ENGINE_CPU_H
 #define RHM_ENGINE_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
-
-#include "rhm/engine.h"
-
-/* Levels for which kernels are written, each containing the one before. */
-typedef enum rhm_isa {
-    RHM_ISA_SCALAR, /* portable C */
-    RHM_ISA_AVX2,   /* AVX2 and FMA */
-    RHM_ISA_AVX512, /* AVX-512 F, BW, DQ and VL */
-} rhm_isa;
-
-/* "scalar", "avx2", "avx512". */
-const char *rhm_isa_name(rhm_isa isa);
 
 /* The registers that decide. Fields that the manual's order of questions did not reach are zero. */
 typedef struct rhm_cpuid {
@@ -26,22 +15,16 @@ typedef struct rhm_cpuid {
 
 rhm_cpuid rhm_cpuid_read(void);
 
-/* Highest level that these registers allow. */
-rhm_isa rhm_isa_of(const rhm_cpuid *cpuid);
+/* Whether these registers allow the instructions of an instruction set of engine/registry.h. */
+bool rhm_cpuid_has_avx2(const rhm_cpuid *cpuid);   /* AVX2 and FMA */
+bool rhm_cpuid_has_avx512(const rhm_cpuid *cpuid); /* AVX-512 F, BW, DQ and VL, and all of the above */
 
-/*
- * The level a run uses on a CPU that has `has`. `asked` is "auto" (or NULL) or a level that must be available; `mask`
- * (NULL or empty: none; in practice the variable RHM_ISA) hides all levels above the one it names. RHM_INVALID for
- * names we do not know, RHM_UNSUPPORTED for a level that is lacking or hidden.
- */
-rhm_status rhm_isa_choose(rhm_isa *out, const char *asked, const char *mask, rhm_isa has, rhm_error *error);
+/* Whether this CPU has the FMA instructions of x86-64 that a build's portable code can be compiled with. */
+bool rhm_cpu_fuses(void);
 
 enum { RHM_CPU_NAME_NBYTES = 64 };
 
 /* The processor's brand string without padding, "unknown" where it has none. */
 void rhm_cpu_name(char name[RHM_CPU_NAME_NBYTES]);
-
-/* The level chosen for this engine. */
-rhm_isa rhm_engine_isa(const rhm_engine *engine);
 
 #endif

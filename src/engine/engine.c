@@ -97,29 +97,6 @@ static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_e
     return rhm_ledger_create(&engine->ledger, &engine->topology, engine->memory_limit_nbytes, error);
 }
 
-const char *rhm_backend_obstacle(const rhm_engine *engine) {
-    if (!RHM_HAVE_ONEDNN)
-        return "this build has no oneDNN";
-    if (engine->isa == RHM_ISA_SCALAR)
-        return "oneDNN needs isa avx2 or avx512";
-    return NULL;
-}
-
-static rhm_status choose_backend(rhm_engine *engine, const char *name, rhm_error *error) {
-    static const char *const names[] = {
-        [RHM_BACKEND_NATIVE] = "native", [RHM_BACKEND_ONEDNN] = "onednn", [RHM_BACKEND_AUTO] = "auto"};
-    int kind = 0;
-    while (name && kind < (int)(sizeof names / sizeof *names) && strcmp(name, names[kind]) != 0)
-        kind++;
-    if (kind == (int)(sizeof names / sizeof *names))
-        return rhm_fail(error, RHM_INVALID, "backend is \"%.40s\": allowed are native, onednn, auto", name);
-    engine->backend_kind = (rhm_backend_kind)kind;
-    const char *obstacle = rhm_backend_obstacle(engine);
-    if (kind == RHM_BACKEND_ONEDNN && obstacle)
-        return rhm_fail(error, RHM_UNSUPPORTED, "backend is \"onednn\", but %s: allowed are native and auto", obstacle);
-    return RHM_OK;
-}
-
 rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error) {
     static const rhm_engine_options automatic = {0};
     const rhm_engine_options *o = options ? options : &automatic;
@@ -135,13 +112,12 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     engine->progress = o->progress;
     engine->user = o->user;
     rhm_cpu_name(engine->cpu);
-    const rhm_cpuid cpuid = rhm_cpuid_read();
-    engine->isa_of_cpu = rhm_isa_of(&cpuid);
+    engine->isa_of_cpu = rhm_isa_here();
     hwloc_cpuset_t unbound = NULL;
     rhm_status status = rhm_isa_choose(&engine->isa, o->isa, getenv("RHM_ISA"), engine->isa_of_cpu, error);
     if (status != RHM_OK)
         goto fail;
-    status = choose_backend(engine, o->backend, error);
+    status = rhm_backend_find(&engine->backend_kind, o->backend, engine->isa, error);
     if (status != RHM_OK)
         goto fail;
     status = RHM_NO_MEMORY;
@@ -191,6 +167,10 @@ void rhm_engine_destroy(rhm_engine *engine) {
     rhm_free(engine->backend);
     rhm_free(engine->placement_asked);
     rhm_free(engine);
+}
+
+rhm_isa rhm_engine_isa(const rhm_engine *engine) {
+    return engine->isa;
 }
 
 rhm_engine_info rhm_engine_describe(const rhm_engine *engine) {

@@ -6,16 +6,11 @@
 #include "engine/cpu.h"
 #include "engine/ledger.h"
 #include "engine/placement.h"
+#include "engine/registry.h"
 #include "engine/team.h"
 #include "engine/topology.h"
 #include "engine/trace.h"
 #include "rhm/engine.h"
-
-typedef enum rhm_backend_kind {
-    RHM_BACKEND_NATIVE,
-    RHM_BACKEND_ONEDNN,
-    RHM_BACKEND_AUTO, /* oneDNN where it was measured to be faster */
-} rhm_backend_kind;
 
 /* What a room to the right keeps with an engine: the engine destroys it and knows nothing else about it. */
 typedef struct rhm_slot {
@@ -51,8 +46,5 @@ struct rhm_engine {
     rhm_ledger *ledger;
     rhm_trace *trace; /* NULL: nothing is recorded */
 };
-
-/* Why oneDNN cannot run on this engine, or NULL. */
-const char *rhm_backend_obstacle(const rhm_engine *engine);
 
 #endif

@@ -216,7 +216,8 @@ json_t *rhm_backend_record(const rhm_engine *engine) {
         return json_null();
     return json_pack("{s:s?, s:s?, s:o}", "library",
                      backend && backend->onednn ? rhm_onednn_name(backend->onednn) : NULL, "obstacle",
-                     rhm_backend_obstacle(engine), "choices", backend ? describe_choices(backend) : json_array());
+                     rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa), "choices",
+                     backend ? describe_choices(backend) : json_array());
 }
 
 void rhm_backend_text(const rhm_engine *engine, char text[RHM_BACKEND_TEXT_NBYTES]) {
@@ -229,8 +230,9 @@ void rhm_backend_text(const rhm_engine *engine, char text[RHM_BACKEND_TEXT_NBYTE
         snprintf(text, RHM_BACKEND_TEXT_NBYTES, "native");
     else if (engine->backend_kind == RHM_BACKEND_ONEDNN)
         snprintf(text, RHM_BACKEND_TEXT_NBYTES, "%s", library);
-    else if (rhm_backend_obstacle(engine))
-        snprintf(text, RHM_BACKEND_TEXT_NBYTES, "auto: native, %s", rhm_backend_obstacle(engine));
+    else if (rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa))
+        snprintf(text, RHM_BACKEND_TEXT_NBYTES, "auto: native, %s",
+                 rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa));
     else
         snprintf(text, RHM_BACKEND_TEXT_NBYTES, "auto: %s for %zu of %zu shapes", library, taken,
                  backend ? backend->choices : 0);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/cpu.h"
+#include "engine/registry.h"
 #include "rhm/engine.h"
 
 /*
@@ -93,7 +93,11 @@ enum { RHM_GRAM_BLOCK = RHM_LANES * RHM_LANES, RHM_GRAM_CLASSES = 8 };
 /* Most patches of one call of turned_gradient. */
 enum { RHM_TURNED_PATCHES = 96 };
 
-/* Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; what is between them is never touched. */
+/*
+ * Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; what is between them is never touched. From
+ * `features` on there are function pointers only. A table may leave some NULL; of pack, product, forward and
+ * turned_forward, which share a layout of weights, it has all or none.
+ */
 typedef struct rhm_kernels {
     const char *name;
     rhm_isa isa;
@@ -106,12 +110,6 @@ typedef struct rhm_kernels {
 
     /* y (count, classes) = x w^T: overwrites. */
     void (*product)(size_t classes, size_t padded, const float *packed, size_t count, const float *x, float *y);
-
-    /*
-     * g (classes, features) += r^T x, r (count, classes): the patches of a call are summed in float, one after the
-     * other, and the sum is added to the double. The caller bounds `count`, and with it the error of the float.
-     */
-    void (*gradient)(size_t classes, size_t padded, size_t count, const float *r, const float *x, double *g);
 
     /* features and product in one, the features never leaving the cache: overwrites y. */
     void (*forward)(const rhm_phase_map *map, size_t classes, const float *packed, const rhm_patch_rows *patches,
@@ -130,6 +128,12 @@ typedef struct rhm_kernels {
                             double *g);
 
     /*
+     * g (classes, features) += r^T x, r (count, classes): the patches of a call are summed in float, one after the
+     * other, and the sum is added to the double. The caller bounds `count`, and with it the error of the float.
+     */
+    void (*gradient)(size_t classes, size_t padded, size_t count, const float *r, const float *x, double *g);
+
+    /*
      * c (blocks, 16, 16) += a^T b for one group of 16 features, a (count, 16), and `blocks` others, b (count, 16) each
      * and b_stride floats apart: summed over the patches in float, and the sum added to the double.
      */
@@ -143,10 +147,11 @@ typedef struct rhm_kernels {
                          const double *d, double *y);
 } rhm_kernels;
 
-/* The table of an ISA level; never NULL for a level the CPU has. */
-const rhm_kernels *rhm_kernels_at(rhm_isa isa);
+/* The operations as an instruction set of this CPU does them, each from its own table or from the nearest set that it
+ * is based on; none is NULL. */
+rhm_kernels rhm_kernels_at(rhm_isa isa);
 
-static inline const rhm_kernels *rhm_kernels_of(const rhm_engine *engine) {
+static inline rhm_kernels rhm_kernels_of(const rhm_engine *engine) {
     return rhm_kernels_at(rhm_engine_isa(engine));
 }
 

@@ -38,25 +38,25 @@ static rhm_status features(const rhm_operator *op, int thread, const rhm_patch_r
                            rhm_error *error) {
     (void)error;
     const rhm_phase_map map = map_of(op, thread);
-    op->kernels->features(&map, patches, x);
+    op->kernels.features(&map, patches, x);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FEATURES, patches->count)) > 0;)
-        op->kernels->features(&map, &(rhm_patch_rows){patches->table, patches->ids, again}, x);
+        op->kernels.features(&map, &(rhm_patch_rows){patches->table, patches->ids, again}, x);
     return RHM_OK;
 }
 
 static rhm_status product(const rhm_operator *op, int thread, size_t count, const float *x, float *y,
                           rhm_error *error) {
     (void)error;
-    op->kernels->product(op->classes, op->map->padded, weights_of(op, thread), count, x, y);
+    op->kernels.product(op->classes, op->map->padded, weights_of(op, thread), count, x, y);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_PRODUCT, count)) > 0;)
-        op->kernels->product(op->classes, op->map->padded, weights_of(op, thread), again, x, y);
+        op->kernels.product(op->classes, op->map->padded, weights_of(op, thread), again, x, y);
     return RHM_OK;
 }
 
 static rhm_status gradient(const rhm_operator *op, int thread, size_t count, const float *r, const float *x, double *g,
                            rhm_error *error) {
     (void)thread, (void)error;
-    op->kernels->gradient(op->classes, op->map->padded, count, r, x, g);
+    op->kernels.gradient(op->classes, op->map->padded, count, r, x, g);
     return RHM_OK;
 }
 
@@ -66,7 +66,7 @@ static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_ro
     const rhm_phase_map map = map_of(op, thread);
     const float *w = weights_of(op, thread);
     void (*run)(const rhm_phase_map *, size_t, const float *, const rhm_patch_rows *, float *) =
-        op->turned ? op->kernels->turned_forward : op->kernels->forward;
+        op->turned ? op->kernels.turned_forward : op->kernels.forward;
     run(&map, op->classes, w, patches, y);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FORWARD, patches->count)) > 0;)
         run(&map, op->classes, w, &(rhm_patch_rows){patches->table, patches->ids, again}, y);
@@ -77,14 +77,14 @@ static rhm_status turned_gradient(const rhm_operator *op, int thread, const rhm_
                                   double *g, rhm_error *error) {
     (void)error;
     const rhm_phase_map map = map_of(op, thread);
-    op->kernels->turned_gradient(&map, op->classes, patches, r, g);
+    op->kernels.turned_gradient(&map, op->classes, patches, r, g);
     return RHM_OK;
 }
 
 static rhm_status set_weights(rhm_operator *op, rhm_error *error) {
     (void)error;
     operands *own = op->packed;
-    op->kernels->pack(op->classes, op->map->padded, op->w, own->weights);
+    op->kernels.pack(op->classes, op->map->padded, op->w, own->weights);
     rhm_replica_update(&own->near_weights, op->engine);
     return RHM_OK;
 }
@@ -111,8 +111,8 @@ static rhm_status gram_tile(const rhm_operator *op, int thread, size_t count, co
         for (size_t i = 0; i < RHM_GRAM_SIDE && i0 + i < groups; i++) {
             const size_t j = row == column ? i : 0;
             const size_t blocks = (groups - j0 < RHM_GRAM_SIDE ? groups - j0 : RHM_GRAM_SIDE) - j;
-            op->kernels->gram(blocks, patches, from + (i0 + i) * GROUP_FLOATS, from + (j0 + j) * GROUP_FLOATS,
-                              GROUP_FLOATS, tile + (i * RHM_GRAM_SIDE + j) * RHM_GRAM_BLOCK);
+            op->kernels.gram(blocks, patches, from + (i0 + i) * GROUP_FLOATS, from + (j0 + j) * GROUP_FLOATS,
+                             GROUP_FLOATS, tile + (i * RHM_GRAM_SIDE + j) * RHM_GRAM_BLOCK);
         }
     }
     return RHM_OK;
@@ -190,7 +190,7 @@ rhm_status rhm_operator_init_onednn(rhm_operator *out, const rhm_engine *engine,
 rhm_status rhm_operator_init(rhm_operator *out, const rhm_engine *engine, rhm_work work, const rhm_phase_map *map,
                              size_t classes, size_t count, rhm_error *error) {
     bool onednn = engine->backend_kind == RHM_BACKEND_ONEDNN;
-    if (engine->backend_kind == RHM_BACKEND_AUTO && !rhm_backend_obstacle(engine)) {
+    if (engine->backend_kind == RHM_BACKEND_AUTO && !rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa)) {
         rhm_backend *backend;
         RHM_TRY(rhm_backend_of(&backend, engine, error));
         RHM_TRY(rhm_backend_choose(&onednn, backend, work, map, classes, count, error));

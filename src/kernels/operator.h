@@ -78,7 +78,7 @@ struct rhm_operator {
     size_t block;        /* patches that a loop over features and product should take at a time, */
     size_t chunk;        /* and a gradient: whole blocks. What it sums in float, and so part of the result */
     const rhm_engine *engine;
-    const rhm_kernels *kernels; /* the native table */
+    rhm_kernels kernels; /* the native operations */
     const rhm_phase_map *map;
     size_t classes;
     const float *w;     /* (classes, stride), what product and forward multiply with */

@@ -28,7 +28,7 @@ bool rhm_turning_pays(size_t classes, size_t count, size_t runs) {
 }
 
 typedef struct making {
-    const rhm_kernels *kernels;
+    rhm_kernels kernels;
     const rhm_phase_map *map; /* of one position */
     const float *table;
     size_t rows;
@@ -41,7 +41,7 @@ static rhm_status make_chunk(void *context, size_t chunk, int thread, rhm_error 
     const making *m = context;
     const size_t first = chunk * CHUNK_ROWS, left = m->rows - first;
     const rhm_patch_rows rows = {m->table, m->ids + first, left < CHUNK_ROWS ? left : CHUNK_ROWS};
-    m->kernels->features(m->map, &rows, m->out + first * rhm_feature_stride(m->map->padded));
+    m->kernels.features(m->map, &rows, m->out + first * rhm_feature_stride(m->map->padded));
     return RHM_OK;
 }
 

@@ -1,4 +1,5 @@
-/* The tables that this build contains; select.c chooses among them. */
+/* What this build may contain for each instruction set. A table has the operations that its set makes faster; tables.c
+ * takes the others from the sets it is based on. */
 #ifndef RHM_KERNELS_TABLES_H
 #define RHM_KERNELS_TABLES_H
 

@@ -241,7 +241,7 @@ static rhm_status read_choices(const rhm_h5 *file, const rhm_engine *engine, rhm
                              RHM_BACKEND_CHOICES);
     RHM_TRY(rhm_fields_read(file, "/backend/choices", &choice_fields, backend->choice, count, error));
     backend->choices = count;
-    const char *obstacle = rhm_backend_obstacle(engine);
+    const char *obstacle = rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa);
     for (size_t i = 0; i < count && obstacle; i++)
         if (backend->choice[i].onednn)
             return rhm_h5_refuse(file, "this checkpoint", error, "has chosen oneDNN for some of the work, but %s",

@@ -16,7 +16,7 @@ static double *dense_features(const rhm_regression *p, rhm_error *error) {
         const double scale = 1 / sqrt((double)p->width);
         for (size_t i = 0; i < p->rows.count; i++) {
             const rhm_patch_rows one = {p->rows.table, p->rows.ids + i * p->map->tokens, 1};
-            p->op.kernels->features(p->map, &one, row);
+            p->op.kernels.features(p->map, &one, row);
             for (size_t k = 0; k < p->width; k++)
                 for (int sine = 0; sine < 2; sine++)
                     x[i * m2 + 2 * k + (size_t)sine] = (double)row[rhm_feature_index(k, sine)] * scale;

@@ -195,7 +195,7 @@ static rhm_status product_slice(void *context, size_t slice, int thread, rhm_err
         const size_t blocks = smaller(SIDE, gram->groups - column * SIDE), down = (size_t)SIDE * RHM_GRAM_BLOCK;
         for (size_t group = begin; group < end; group++) {
             const size_t i = group % SIDE;
-            p->op.kernels->gram_product(gram->columns, blocks, tile + i * (row <= column ? down : RHM_GRAM_BLOCK),
+            p->op.kernels.gram_product(gram->columns, blocks, tile + i * (row <= column ? down : RHM_GRAM_BLOCK),
                                         row <= column ? RHM_GRAM_BLOCK : down, row > column,
                                         gram->operand + column * SIDE * RHM_LANES * gram->columns,
                                         y + (group - begin) * RHM_LANES * gram->columns);

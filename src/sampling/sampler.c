@@ -90,9 +90,8 @@ static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *gr
 rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uint64_t seed, rhm_error *error) {
     *out = NULL;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const rhm_cpuid cpuid = rhm_cpuid_read();
     rhm_isa isa;
-    RHM_TRY(rhm_isa_choose(&isa, NULL, getenv("RHM_ISA"), rhm_isa_of(&cpuid), error));
+    RHM_TRY(rhm_isa_choose(&isa, NULL, getenv("RHM_ISA"), rhm_isa_here(), error));
     rhm_sampler *sampler = RHM_NEW(rhm_sampler, 1, 1, 1, "sampler", error);
     if (!sampler)
         return RHM_NO_MEMORY;
@@ -129,6 +128,7 @@ fail:
 
 void rhm_sampler_use(rhm_sampler *sampler, rhm_isa isa) {
     sampler->ops = rhm_tile_ops_at(isa);
+    sampler->tiles = sampler->ops.isa != RHM_ISA_SCALAR;
 }
 
 void rhm_sampler_destroy(rhm_sampler *sampler) {

@@ -33,18 +33,20 @@ struct rhm_sampler {
     rhm_rewriting rewriting[RHM_MAX_LEVELS + 1]; /* entries 1..L */
     uint64_t first_word[RHM_MAX_LEVELS + 1];     /* word of position 1 of level l = 1..L-1 */
     bool small;                                  /* all levels have `small`, and the labels are equally likely */
-    const rhm_tile_ops *ops;                     /* NULL: one sample after the other */
+    bool tiles;                                  /* draw with `ops`; else one sample after the other */
+    rhm_tile_ops ops;
 };
 
 /*
- * Use the operations of `isa`, which the CPU must have; the samples are the same. rhm_sampler_create has chosen the
- * best level of the CPU that the variable RHM_ISA allows. Not while others use the sampler.
+ * Use the operations of `isa`, which the CPU must have, or one sample after the other where these are the reference;
+ * the samples are the same. rhm_sampler_create has chosen the best set of the CPU that the variable RHM_ISA allows. Not
+ * while others use the sampler.
  */
 void rhm_sampler_use(rhm_sampler *sampler, rhm_isa isa);
 
 /*
- * Tiles of samples, symbols in bytes, as rhm_sample_subtrees: false, with nothing done, where the sampler has no vector
- * operations or its rules or the subtree are too large for them.
+ * Tiles of samples, symbols in bytes, as rhm_sample_subtrees: false, with nothing done, where the sampler draws one
+ * sample after the other or its rules or the subtree are too large for them.
  */
 bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
                       uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);

@@ -111,7 +111,7 @@ void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t l
         width *= sampler->branching;
     if (rhm_sample_tiles(sampler, stream, level, first, count, leaves, labels, parents, latents))
         return;
-    tile t = {.ops = sampler->ops, .seed = sampler->seed, .first = first, .stream = stream};
+    tile t = {.ops = sampler->tiles ? &sampler->ops : NULL, .seed = sampler->seed, .first = first, .stream = stream};
     for (size_t done = 0; done < count; done += t.count, t.first += t.count) {
         const uint64_t to_carry = (UINT64_C(1) << 32) - (uint32_t)t.first;
         t.count = count - done < TILE ? count - done : TILE;

@@ -1,11 +1,75 @@
+/* The operations one byte at a time, and the way from an instruction set to its operations. */
 #include "sampling/tile_ops.h"
 
-const rhm_tile_ops *rhm_tile_ops_at(rhm_isa isa) {
-    switch (isa) {
-#if defined(__x86_64__)
-    case RHM_ISA_AVX512: return &rhm_tile_ops_avx512;
-    case RHM_ISA_AVX2: return &rhm_tile_ops_avx2;
-#endif
-    default: return 0;
+static rhm_philox_block block_at(const rhm_tile_stream *stream, uint32_t i, uint32_t block) {
+    return rhm_philox(stream->key[0][1] << 32 | stream->key[0][0], stream->first + i, stream->stream, block);
+}
+
+static void words(const rhm_tile_stream *stream, uint32_t block, uint32_t *word) {
+    for (uint32_t i = 0; i < RHM_WORD_TILE; i++) {
+        const rhm_philox_block b = block_at(stream, i, block);
+        for (size_t w = 0; w < 4; w++)
+            word[w * RHM_WORD_TILE + i] = b.word[w];
     }
+}
+
+static void choices(const rhm_tile_stream *stream, uint32_t block, size_t blocks, const uint32_t *bound,
+                    uint8_t *choice) {
+    for (uint32_t b = 0; b < blocks; b++)
+        for (uint32_t i = 0; i < RHM_TILE; i++) {
+            const rhm_philox_block random = block_at(stream, i, block + b);
+            for (size_t w = 0; w < 4; w++)
+                choice[(4 * b + w) * RHM_TILE + i] = (uint8_t)((uint64_t)random.word[w] * bound[4 * b + w] >> 32);
+        }
+}
+
+/* Child c of the rule with this number: the chunks up to its own, back to each eighth, are differences. */
+static uint8_t child_of(const rhm_small_rules *rules, uint32_t branching, size_t number, uint32_t c) {
+    const size_t last = number / RHM_LOOKUP;
+    uint8_t child = 0;
+    for (size_t k = last / RHM_LINKED_CHUNKS * RHM_LINKED_CHUNKS; k <= last; k++)
+        child ^= rules->lookup[(k * branching + c) * RHM_LOOKUP + number % RHM_LOOKUP];
+    return child;
+}
+
+static void rewrite(const rhm_small_rules *rules, uint32_t branching, uint32_t children, size_t first, size_t count,
+                    const uint8_t *choice, uint8_t *symbols) {
+    for (size_t n = count; n-- > 0;)
+        for (size_t i = 0; i < RHM_TILE; i++) {
+            const size_t number =
+                (size_t)symbols[(first + n) * RHM_TILE + i] << rules->shift | choice[n * RHM_TILE + i];
+            for (uint32_t c = 0; c < children; c++)
+                symbols[((first + n) * branching + c) * RHM_TILE + i] = child_of(rules, branching, number, c);
+        }
+}
+
+static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t p = 0; p < nodes; p++)
+            out[i * stride + p] = symbols[p * RHM_TILE + i];
+}
+
+const rhm_tile_ops rhm_tile_ops_reference = {
+    .name = "reference",
+    .isa = RHM_ISA_SCALAR,
+    .words = words,
+    .choices = choices,
+    .rewrite = rewrite,
+    .rows = rows,
+};
+
+rhm_tile_ops rhm_tile_ops_at(rhm_isa isa) {
+    static const rhm_tables tables = {
+        .nbytes = sizeof(rhm_tile_ops),
+        .first = offsetof(rhm_tile_ops, words),
+        .of = {[RHM_ISA_SCALAR] = &rhm_tile_ops_reference,
+#if defined(__x86_64__)
+               [RHM_ISA_AVX2] = &rhm_tile_ops_avx2,
+               [RHM_ISA_AVX512] = &rhm_tile_ops_avx512
+#endif
+        },
+    };
+    rhm_tile_ops out;
+    rhm_tables_resolve(&out, &tables, isa);
+    return out;
 }

@@ -1,8 +1,8 @@
 /*
- * The vector operations of sampling and the table through which they are called. They work on tiles: RHM_TILE
- * consecutive samples side by side, one byte or word for each, so that a random block is computed for all of them at
- * once and a small table of rules is looked up with byte shuffles. (Gather instructions are no alternative: they cost a
- * load per lane, and several times that on processors that guard against GDS, CVE-2022-40982.)
+ * The operations of sampling that vectors make faster, and the table through which they are called. They work on tiles:
+ * RHM_TILE consecutive samples side by side, one byte or word for each, so that a random block is computed for all of
+ * them at once and a small table of rules is looked up with byte shuffles. (Gather instructions are no alternative:
+ * they cost a load per lane, and several times that on processors that guard against GDS, CVE-2022-40982.)
  */
 #ifndef RHM_SAMPLING_TILE_OPS_H
 #define RHM_SAMPLING_TILE_OPS_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "core/philox.h"
-#include "engine/cpu.h"
+#include "engine/registry.h"
 
 enum {
     RHM_TILE = 64,         /* the bytes of an AVX-512 register */
@@ -28,13 +28,14 @@ enum {
  */
 typedef struct rhm_tile_stream {
     uint64_t first;
+    uint32_t stream;
     uint64_t key[RHM_PHILOX_ROUNDS][2]; /* added up; each fits 32 bits */
     uint64_t c0_round2, c2_round2,
         c2_round3; /* what known words and keys add to these words on the way into rounds 2, 3 */
 } rhm_tile_stream;
 
 static inline rhm_tile_stream rhm_tile_stream_of(uint64_t seed, uint64_t first, uint32_t stream) {
-    rhm_tile_stream s = {.first = first};
+    rhm_tile_stream s = {.first = first, .stream = stream};
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < RHM_PHILOX_ROUNDS; round++) {
         s.key[round][0] = k0;
@@ -67,6 +68,7 @@ typedef struct rhm_small_rules {
     uint8_t *lookup;
 } rhm_small_rules;
 
+/* From `words` on there are function pointers only; a table may leave some NULL. */
 typedef struct rhm_tile_ops {
     const char *name;
     rhm_isa isa;
@@ -90,10 +92,13 @@ typedef struct rhm_tile_ops {
     void (*rows)(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *rows, size_t stride);
 } rhm_tile_ops;
 
+/* What this build may contain for each instruction set. */
+extern const rhm_tile_ops rhm_tile_ops_reference; /* scalar */
 extern const rhm_tile_ops rhm_tile_ops_avx2;
 extern const rhm_tile_ops rhm_tile_ops_avx512;
 
-/* The table of an ISA level, or NULL where samples are drawn one by one. */
-const rhm_tile_ops *rhm_tile_ops_at(rhm_isa isa);
+/* The operations as an instruction set of this CPU does them, each from its own table or from the nearest set that it
+ * is based on; none is NULL. */
+rhm_tile_ops rhm_tile_ops_at(rhm_isa isa);
 
 #endif

@@ -62,7 +62,7 @@ static const uint8_t *choose(tile *t, uint64_t word, size_t count) {
     size_t words = 0;
     for (; t->end + words < last || words % 4 != 0; words++)
         bound[words] = bound_of(t->sampler, t->end + words);
-    t->sampler->ops->choices(&t->stream, (uint32_t)(t->end / 4), words / 4, bound, t->choice[t->end - t->begin]);
+    t->sampler->ops.choices(&t->stream, (uint32_t)(t->end / 4), words / 4, bound, t->choice[t->end - t->begin]);
     t->end += words;
     return t->choice[word - t->begin];
 }
@@ -76,7 +76,7 @@ static void widen(uint16_t *out, const uint8_t *symbols, size_t count) {
 static void emit(const tile *t, uint32_t level, size_t position, size_t nodes, const uint8_t *symbols) {
     uint16_t *out = level == t->sampler->levels ? t->leaves : t->latents ? t->latents[level] : NULL;
     if (out)
-        t->sampler->ops->rows(symbols, nodes, t->count, out + t->done * t->stride[level] + position, t->stride[level]);
+        t->sampler->ops.rows(symbols, nodes, t->count, out + t->done * t->stride[level] + position, t->stride[level]);
 }
 
 /* Rewrite the level-`from` symbols of positions position..position+nodes-1 down to level `to`. */
@@ -90,10 +90,10 @@ static void expand(tile *t, uint32_t from, uint32_t to, size_t position, size_t 
             const size_t count = end - leftmost < NODES ? end - leftmost : NODES;
             end -= count;
             const uint8_t *choice = choose(t, sampler->first_word[level] + position + end - 1, count);
-            sampler->ops->rewrite(small, s, s, end, count, choice, symbols);
+            sampler->ops.rewrite(small, s, s, end, count, choice, symbols);
         }
         if (leftmost)
-            sampler->ops->rewrite(small, s, s, 0, 1, t->head[level + 1], symbols);
+            sampler->ops.rewrite(small, s, s, 0, 1, t->head[level + 1], symbols);
         position *= s;
         nodes *= s;
         emit(t, level + 1, position, nodes, symbols);
@@ -111,7 +111,7 @@ static void descend(tile *t, uint32_t level, size_t contiguous, uint16_t *labels
     if (labels)
         widen(labels + t->done, t->top[0], t->count);
     for (uint32_t l = 0; l < level; l++)
-        sampler->ops->rewrite(&sampler->rewriting[l + 1].small, sampler->branching, 1, 0, 1, t->head[l + 1], t->top[0]);
+        sampler->ops.rewrite(&sampler->rewriting[l + 1].small, sampler->branching, 1, 0, 1, t->head[l + 1], t->top[0]);
     if (symbols)
         widen(symbols + t->done, t->top[0], t->count);
 }
@@ -127,7 +127,7 @@ bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t leve
     }
     for (uint32_t l = level; l <= cut && tops <= TOPS; l++)
         tops *= s;
-    if (!sampler->ops || !sampler->small || tops > TOPS)
+    if (!sampler->tiles || !sampler->small || tops > TOPS)
         return false;
 
     tile t; /* 90 KiB that need no clearing */

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/cpu.h"
+#include "engine/registry.h"
 #include "rhm/status.h"
 
 /* Descriptors of memory became opaque pointers in 3.0; here both are plain values that are destroyed after use. */

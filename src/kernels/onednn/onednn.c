@@ -163,7 +163,7 @@ static rhm_status slice_features(const rhm_operator *op, int thread, const works
     const rhm_patch_rows none = {.table = space->h, .ids = (const uint32_t[]){0}, .count = 1};
     for (size_t i = 0; i < count; i++) {
         phases.offset = space->z + i * length;
-        op->kernels->features(&phases, &none, x + i * stride);
+        op->kernels.features(&phases, &none, x + i * stride);
     }
     return RHM_OK;
 }

@@ -1,22 +1,6 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
-#include "kernels/tables.h"
-
-const rhm_kernels *rhm_kernels_at(rhm_isa isa) {
-    switch (isa) {
-#if defined(__x86_64__)
-    case RHM_ISA_AVX512: return &rhm_kernels_avx512;
-    case RHM_ISA_AVX2: return &rhm_kernels_avx2;
-#endif
-    default:
-#if defined(__x86_64__)
-        if (__builtin_cpu_supports("fma"))
-            return &rhm_kernels_reference_fma;
-#endif
-        return &rhm_kernels_reference;
-    }
-}
 
 uint64_t rhm_normalise(size_t classes, size_t count, float floor, double centre, float *y) {
     uint64_t clamped = 0;
