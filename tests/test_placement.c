@@ -21,8 +21,7 @@ static rhm_topology synthetic(const char *description) {
 
 static rhm_topology captured(const char *name) {
     char path[1024];
-    const char *directory_end = strrchr(__FILE__, '/');
-    snprintf(path, sizeof path, "%.*s/topologies/%s", (int)(directory_end - __FILE__), __FILE__, name);
+    snprintf(path, sizeof path, RHM_TOPOLOGIES "/%s", name);
     rhm_topology topology;
     rhm_error error = {0};
     if (rhm_topology_load(&topology, NULL, path, &error) != RHM_OK)
