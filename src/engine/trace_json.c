@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/atomic_file.h"
 #include "core/fail.h"
@@ -188,12 +187,9 @@ rhm_status rhm_engine_write_trace(const rhm_engine *engine, const char *path, co
         return rhm_fail(error, RHM_INVALID, "%s: this engine was created without a trace to write",
                         rhm_path_shown(path));
     rhm_trace_finish(engine->trace);
-    struct stat present;
-    if (stat(path, &present) == 0 && !S_ISREG(present.st_mode) && !S_ISDIR(present.st_mode))
-        return write_to(engine, path, path, command, error);
     rhm_atomic file;
     RHM_TRY(rhm_atomic_begin(&file, path, error));
-    const rhm_status status = write_to(engine, file.temporary, file.path, command, error);
+    const rhm_status status = write_to(engine, file.temporary, path, command, error);
     if (status != RHM_OK) {
         rhm_atomic_abandon(&file);
         return status;

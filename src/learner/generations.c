@@ -17,6 +17,7 @@
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "core/partial.h"
 
 enum { NAME_NBYTES = 64 };
 
@@ -35,10 +36,8 @@ static uint64_t number_in(const char *name, const char *stem) {
     return strcmp(name, expected) == 0 && number < UINT64_MAX ? number : 0;
 }
 
-/* Names that core/atomic_file.c gives to files on the way. */
-static bool is_partial(const char *name) {
-    const size_t length = strlen(name);
-    return length > 13 && strncmp(name, ".rhm-", 5) == 0 && strcmp(name + length - 8, ".partial") == 0;
+bool rhm_generation_name(const char *name) {
+    return number_in(name, "checkpoint") || number_in(name, "samples");
 }
 
 typedef void visitor(rhm_generations *g, const char *name, const void *context);
@@ -62,8 +61,6 @@ static void count_entry(rhm_generations *g, const char *name, const void *contex
     (void)context;
     const uint64_t checkpoint = number_in(name, "checkpoint"), samples = number_in(name, "samples");
     const uint64_t number = checkpoint > samples ? checkpoint : samples;
-    if (is_partial(name))
-        unlinkat(g->descriptor, name, 0);
     g->count += checkpoint != 0;
     g->next = number >= g->next ? number + 1 : g->next;
 }
@@ -120,8 +117,10 @@ rhm_status rhm_generations_open(rhm_generations *out, const char *directory, rhm
         memcpy(out->directory, directory, nbytes);
         status = open_directory(out, error);
     }
-    if (status == RHM_OK)
+    if (status == RHM_OK) {
+        rhm_partial_sweep(out->descriptor);
         status = visit(out, count_entry, NULL, error);
+    }
     const size_t capacity = out->count;
     out->count = 0;
     if (status == RHM_OK &&
