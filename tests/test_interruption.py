@@ -58,11 +58,12 @@ def test_killed_at_random_moments(here, expected):
         assert found == expected[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_writes_a_last_checkpoint(here, expected, number):
     # So rarely that inside a level only the signal writes one.
     process = subprocess.Popen([RHM, "train", *COMMAND, "--checkpoint", "kept"], cwd=here, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, env=kill_many.environment())
+                               stderr=subprocess.PIPE, text=True, env=kill_many.environment(),
+                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # ignored signals stay ignored
     wait_for((here / "kept").exists, process)
     time.sleep(expected[1] / 8)
     process.send_signal(number)

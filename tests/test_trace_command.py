@@ -74,7 +74,8 @@ def test_model_is_the_same(tmp_path):
 
 def test_of_an_interrupted_run(tmp_path):
     long = [RHM, "train", "--vocab", "16", "--levels", "4", "--samples", "200000", "--width", "4096", "--trace", "t.json"]
-    process = subprocess.Popen(long, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(long, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # one that is ignored stays ignored
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130

@@ -1,4 +1,8 @@
-/* Ctrl-C and SIGTERM raise a flag, so that work stops at a clean point; a second one ends the process at once. */
+/*
+ * Ctrl-C, SIGTERM and the end of the terminal (SIGHUP) raise a flag, so that work stops at a clean point; a second one
+ * ends the process at once. Those that were ignored when the command was started, as under nohup or in the background
+ * of a script, stay ignored. A limit on the size of files (SIGXFSZ) is met like a full disk.
+ */
 #ifndef RHM_CLI_INTERRUPT_H
 #define RHM_CLI_INTERRUPT_H
 
