@@ -21,6 +21,7 @@ static const rhm_option own[] = {
      .argument = "FILE",
      .otherwise = "draw fresh sequences from the instance given, else from the grammar inside the model",
      .place = offsetof(rhm_settings, data),
+     .file = RHM_FILE_READ,
      .help = "Measure on the labelled sequences of this HDF5 file."},
     {.name = "test-samples",
      .kind = RHM_OPTION_COUNT,
@@ -43,6 +44,7 @@ static const rhm_option own[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "FILE",
      .place = offsetof(rhm_settings, report),
+     .file = RHM_FILE_TEXT,
      .help = "Write the result as JSON to this file."},
     {.name = "json",
      .kind = RHM_OPTION_FLAG,
@@ -128,9 +130,9 @@ static rhm_status tell(const evaluation *e, const rhm_settings *settings, double
     RHM_TRY(rhm_report_text(&text, build_report(e, settings, seconds, test_seconds), error));
     rhm_status status = RHM_OK;
     if (settings->report)
-        status = rhm_atomic_write_text(settings->report, text, strlen(text), error);
+        status = rhm_report_write(settings->report, text, error);
     if (status == RHM_OK && settings->json)
-        puts(text);
+        fputs(text, stdout);
     else if (status == RHM_OK)
         printf("accuracy %.4f on %" PRIu64 " %s sequences (%" PRIu64 " right, %" PRIu64
                " outputs at the floor, %.2f s)\n",
@@ -153,7 +155,6 @@ static rhm_status choose_samples(uint64_t *samples, const evaluation *e, const r
 static rhm_status work(evaluation *e, const rhm_settings *settings, rhm_error *error) {
     const double start = rhm_progress_seconds();
     uint64_t samples;
-    RHM_TRY(rhm_running_check_outputs(settings, error));
     RHM_TRY(rhm_running_input(rhm_model_load(&e->model, settings->operands[0], error)));
     RHM_TRY(settings->data ? load_data(e, settings, error) : choose_grammar(e, settings, error));
     RHM_TRY(choose_samples(&samples, e, settings, error));

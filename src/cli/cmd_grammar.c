@@ -1,5 +1,6 @@
 #include <stddef.h>
 
+#include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/running.h"
 #include "core/fail.h"
@@ -12,6 +13,7 @@ static const rhm_option own[] = {
      .argument = "FILE",
      .otherwise = "only print",
      .place = offsetof(rhm_settings, output),
+     .file = RHM_FILE_RESULT,
      .help = "Write the grammar and its exact analysis to this HDF5 file."},
     {.name = "require-identifiable",
      .kind = RHM_OPTION_FLAG,
@@ -23,15 +25,15 @@ static const rhm_option_group own_options = {"Grammar", own};
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_grammar *grammar;
     rhm_analysis analysis;
-    RHM_TRY(rhm_running_check_outputs(settings, error));
     RHM_TRY(rhm_instance_build(&grammar, &analysis, settings, error));
     rhm_status status = RHM_OK;
     if (settings->output)
         status = rhm_grammar_save(grammar, settings->output, error);
     if (status == RHM_OK) {
-        rhm_instance_print(stdout, grammar, &analysis);
+        FILE *words = rhm_files_words(settings);
+        rhm_instance_print(words, grammar, &analysis);
         if (settings->output)
-            printf("\nwritten to %s\n", settings->output);
+            fprintf(words, "\nwritten to %s\n", settings->output);
     }
     rhm_analysis_clear(&analysis);
     rhm_grammar_destroy(grammar);

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "cli/files.h"
 #include "cli/running.h"
 #include "core/fail.h"
 #include "core/h5file.h"
@@ -19,6 +20,7 @@ static const rhm_option own[] = {{.name = "output",
                                   .argument = "FILE",
                                   .otherwise = "must be given",
                                   .place = offsetof(rhm_settings, output),
+                                  .file = RHM_FILE_RESULT,
                                   .help = "HDF5 file for the predicted labels and the posteriors."},
                                  {0}};
 static const rhm_option_group own_options = {"Prediction", own};
@@ -95,18 +97,18 @@ static rhm_status finish(prediction *p, rhm_error *error) {
 static rhm_status work(prediction *p, const rhm_settings *settings, rhm_error *error) {
     if (!settings->output)
         return rhm_fail(error, RHM_INVALID, "-o is missing: usage is rhm predict MODEL DATA -o FILE [options]");
-    RHM_TRY(rhm_running_check_outputs(settings, error));
     RHM_TRY(open_inputs(p, settings, error));
     RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
     RHM_TRY(open_output(p, settings, error));
     RHM_TRY(predict_all(p, error));
     RHM_TRY(finish(p, error));
     rhm_progress_clear(&p->bar);
-    printf("%zu sequences predicted, written to %s\n", p->data.count, settings->output);
+    FILE *words = rhm_files_words(settings);
+    fprintf(words, "%zu sequences predicted, written to %s\n", p->data.count, settings->output);
     if (p->data.labels)
-        printf("accuracy %.4f (%" PRIu64 " right)\n", (double)p->correct / (double)p->data.count, p->correct);
+        fprintf(words, "accuracy %.4f (%" PRIu64 " right)\n", (double)p->correct / (double)p->data.count, p->correct);
     if (p->clamped)
-        printf("note: %" PRIu64 " outputs met the floor of the normalisation\n", p->clamped);
+        fprintf(words, "note: %" PRIu64 " outputs met the floor of the normalisation\n", p->clamped);
     return RHM_OK;
 }
 

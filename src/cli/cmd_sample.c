@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/running.h"
 #include "core/fail.h"
@@ -40,6 +41,7 @@ static const rhm_option own[] = {
      .argument = "FILE",
      .otherwise = "must be given",
      .place = offsetof(rhm_settings, output),
+     .file = RHM_FILE_RESULT,
      .help = "HDF5 file to write."},
     {0}};
 static const rhm_option_group own_options = {"Sampling", own};
@@ -123,7 +125,6 @@ static rhm_status work(sampling *s, const rhm_settings *settings, rhm_error *err
                         settings->output ? "--samples" : "-o");
     const uint64_t seed = rhm_settings_data_seed(settings);
     block *b = &s->block;
-    RHM_TRY(rhm_running_check_outputs(settings, error));
     RHM_TRY(rhm_instance_grammar(&s->grammar, settings, error));
     RHM_TRY(rhm_running_engine(&s->engine, &s->bar, settings, error));
     RHM_TRY(rhm_sampler_create(&s->sampler, s->grammar, seed, error));
@@ -134,7 +135,8 @@ static rhm_status work(sampling *s, const rhm_settings *settings, rhm_error *err
     RHM_TRY(stream(b, s->writer, s->engine, settings->samples, error));
     RHM_TRY(rhm_data_writer_commit(&s->writer, error));
     rhm_progress_clear(&s->bar);
-    printf("%" PRIu64 " sequences of %zu tokens written to %s\n", settings->samples, b->tokens_each, settings->output);
+    fprintf(rhm_files_words(settings), "%" PRIu64 " sequences of %zu tokens written to %s\n", settings->samples,
+            b->tokens_each, settings->output);
     return RHM_OK;
 }
 

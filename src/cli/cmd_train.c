@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/report.h"
 #include "cli/running.h"
@@ -23,6 +24,7 @@ static const rhm_option own[] = {
      .argument = "FILE",
      .otherwise = "draw samples from the grammar",
      .place = offsetof(rhm_settings, data),
+     .file = RHM_FILE_READ,
      .help = "Train and test on the sequences of this HDF5 file: stages take disjoint slices, the last ones are the "
              "test set. "
              "--vocab, --branching and --levels then say what the file itself leaves open."},
@@ -45,16 +47,19 @@ static const rhm_option own[] = {
      .argument = "FILE",
      .otherwise = "only print",
      .place = offsetof(rhm_settings, output),
+     .file = RHM_FILE_RESULT,
      .help = "Write the model to this HDF5 file."},
     {.name = "report",
      .kind = RHM_OPTION_TEXT,
      .argument = "FILE",
      .place = offsetof(rhm_settings, report),
+     .file = RHM_FILE_TEXT,
      .help = "Write a JSON report to this file."},
     {.name = "trace",
      .kind = RHM_OPTION_TEXT,
      .argument = "FILE",
      .place = offsetof(rhm_settings, trace),
+     .file = RHM_FILE_TEXT,
      .help = "Write what was done when, and by which thread, as trace-event JSON for ui.perfetto.dev or "
              "chrome://tracing; also when the run fails or is interrupted."},
     {0}};
@@ -205,7 +210,6 @@ static rhm_status explain_interrupt(const training *t, const rhm_settings *setti
 
 static rhm_status prepare(training *t, rhm_train_options *options, notes *to, const rhm_settings *settings,
                           rhm_error *error) {
-    RHM_TRY(rhm_running_check_outputs(settings, error));
     if (settings->data) {
         RHM_TRY(load_data(t, settings, error));
     } else {
@@ -254,46 +258,47 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     if (status == RHM_OK && settings->output)
         status = rhm_model_save(t->model, settings->output, error);
     if (status == RHM_OK && settings->report)
-        status = rhm_atomic_write_text(settings->report, text, strlen(text), error);
+        status = rhm_report_write(settings->report, text, error);
     free(text);
     return status;
 }
 
-static void print_checkpoints(const rhm_checkpoint_report *done, const char *directory) {
-    printf("checkpoints %" PRIu32 " in %s, %.2f seconds", done->written, directory, done->seconds);
+static void print_checkpoints(FILE *words, const rhm_checkpoint_report *done, const char *directory) {
+    fprintf(words, "checkpoints %" PRIu32 " in %s, %.2f seconds", done->written, directory, done->seconds);
     if (done->failed)
-        printf("; %" PRIu32 " failed, the last because of %s", done->failed, done->failure);
+        fprintf(words, "; %" PRIu32 " failed, the last because of %s", done->failed, done->failure);
     if (done->resumed)
-        printf("; resumed after %.1f seconds", done->resumed_seconds);
-    printf("\n");
+        fprintf(words, "; resumed after %.1f seconds", done->resumed_seconds);
+    fprintf(words, "\n");
 }
 
 static void print_results(const training *t, const rhm_settings *settings) {
+    FILE *words = rhm_files_words(settings);
     char hash[RHM_HASH_TEXT_NBYTES];
     const rhm_engine_info info = rhm_engine_describe(t->engine);
     char backend[RHM_BACKEND_TEXT_NBYTES];
     rhm_backend_text(t->engine, backend);
     if (t->known)
-        rhm_instance_print(stdout, t->known, &t->analysis);
+        rhm_instance_print(words, t->known, &t->analysis);
     else
-        printf("data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = %u, L = %u\n", t->data.count,
-               settings->data, t->data.label_vocab, t->data.token_vocab, t->branching, t->levels);
-    printf("\n");
-    rhm_table_levels(stdout, &t->report, t->known ? &t->analysis : NULL);
-    printf("\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy, t->report.test_samples,
-           settings->data ? "held-out" : "fresh");
-    rhm_table_seconds(stdout, &t->report);
+        fprintf(words, "data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = %u, L = %u\n", t->data.count,
+                settings->data, t->data.label_vocab, t->data.token_vocab, t->branching, t->levels);
+    fprintf(words, "\n");
+    rhm_table_levels(words, &t->report, t->known ? &t->analysis : NULL);
+    fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
+            t->report.test_samples, settings->data ? "held-out" : "fresh");
+    rhm_table_seconds(words, &t->report);
     if (settings->checkpoint.directory)
-        print_checkpoints(&t->report.checkpoint, settings->checkpoint.directory);
+        print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);
     rhm_model_hash(t->model, hash);
-    printf("machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
-           info.threads == 1 ? "" : "s", info.isa, backend, hash);
+    fprintf(words, "machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
+            info.threads == 1 ? "" : "s", info.isa, backend, hash);
     if (settings->output)
-        printf("model       %s\n", settings->output);
+        fprintf(words, "model       %s\n", settings->output);
     if (settings->report)
-        printf("report      %s\n", settings->report);
+        fprintf(words, "report      %s\n", settings->report);
     if (settings->trace)
-        printf("trace       %s\n", settings->trace);
+        fprintf(words, "trace       %s\n", settings->trace);
 }
 
 static rhm_status work(training *t, const rhm_settings *settings, rhm_error *error) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/settings.h"
 #include "rhm/status.h"
@@ -78,8 +79,10 @@ static int run(const rhm_command *command, int count, char **arguments) {
     rhm_status status = rhm_options_parse(&settings, command, count, arguments, &error);
     if (status == RHM_OK) {
         rhm_interrupt_install();
-        status = command->run(&settings, &error);
+        status = rhm_files_check(&settings, &error);
     }
+    if (status == RHM_OK)
+        status = command->run(&settings, &error);
     if (status != RHM_OK)
         complain(command->name, error.text);
     return finish(command->name, exit_status(status));

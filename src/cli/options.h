@@ -37,6 +37,15 @@ typedef struct rhm_word {
     double value;
 } rhm_word;
 
+/* What the command does with the file that an RHM_OPTION_TEXT names. */
+typedef enum rhm_option_file {
+    RHM_FILE_NONE,      /* the text names no file */
+    RHM_FILE_READ,      /* reads it */
+    RHM_FILE_TEXT,      /* writes text to it */
+    RHM_FILE_RESULT,    /* writes HDF5 to it */
+    RHM_FILE_DIRECTORY, /* keeps checkpoints in this directory */
+} rhm_option_file;
+
 typedef struct rhm_option {
     const char *name; /* without the dashes */
     char letter;      /* short form, or 0 */
@@ -49,6 +58,7 @@ typedef struct rhm_option {
     double greatest;
     const rhm_word *words; /* ends with a NULL text; NULL: none */
     size_t place;          /* offset in rhm_settings */
+    rhm_option_file file;  /* checked before work begins (files.h) */
     const char *help;      /* one or two sentences */
 } rhm_option;
 

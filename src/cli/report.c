@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ceilings/ceilings.h"
+#include "core/atomic_file.h"
 #include "core/fail.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
@@ -272,15 +273,28 @@ uint64_t rhm_report_peak_rss_nbytes(void) {
 }
 
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error) {
-    *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    char *dumped = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(json);
-    return *text ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the report: the system refused memory for its JSON text");
+    const size_t length = dumped ? strlen(dumped) : 0;
+    *text = dumped ? realloc(dumped, length + 2) : NULL;
+    if (!*text) {
+        free(dumped);
+        return rhm_fail(error, RHM_NO_MEMORY, "the report: the system refused memory for its JSON text");
+    }
+    memcpy(*text + length, "\n", 2);
+    return RHM_OK;
+}
+
+rhm_status rhm_report_write(const char *path, const char *text, rhm_error *error) {
+    /* Where the report goes to standard output too, it comes after what was printed before. */
+    fflush(stdout);
+    return rhm_atomic_write_text(path, text, strlen(text), error);
 }
 
 rhm_status rhm_report_print(json_t *json, rhm_error *error) {
     char *text;
     RHM_TRY(rhm_report_text(&text, json, error));
-    puts(text);
+    fputs(text, stdout);
     free(text);
     return RHM_OK;
 }

@@ -53,10 +53,13 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 
-/* Indented text of `json`, whose reference is taken over; *text is the caller's to free(). RHM_NO_MEMORY on NULL. */
+/* Indented text of `json` with a newline at its end; the reference is taken over; *text is the caller's to free(). RHM_NO_MEMORY on NULL. */
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error);
 
-/* The same, written to standard output. */
+/* Write such a text to the file of --report. */
+rhm_status rhm_report_write(const char *path, const char *text, rhm_error *error);
+
+/* The text of `json`, whose reference is taken over, to standard output. */
 rhm_status rhm_report_print(json_t *json, rhm_error *error);
 
 #endif

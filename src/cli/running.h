@@ -1,4 +1,4 @@
-/* What the running options ask for: an engine, and checks of where results go before time is spent. */
+/* What the running options ask for: an engine. */
 #ifndef RHM_CLI_RUNNING_H
 #define RHM_CLI_RUNNING_H
 
@@ -8,10 +8,6 @@
 
 /* An engine that obeys the running options and Ctrl-C and draws on `bar`, which must outlive it. */
 rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm_settings *settings, rhm_error *error);
-
-/* Refuse at once an output that could not be written at the end: --output, --report and --trace, and one name for two.
- */
-rhm_status rhm_running_check_outputs(const rhm_settings *settings, rhm_error *error);
 
 /* An input that is missing, unreadable or of a later version is bad input, unlike an output that cannot be written. */
 static inline rhm_status rhm_running_input(rhm_status status) {

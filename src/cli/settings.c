@@ -81,6 +81,7 @@ static const rhm_option instance[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "FILE",
      .place = AT(instance.grammar),
+     .file = RHM_FILE_READ,
      .help = "Read the grammar from an HDF5 file instead of drawing one."},
     {0}};
 
@@ -273,8 +274,10 @@ static const rhm_option checkpoints[] = {
      .argument = "DIR",
      .otherwise = "an interrupted training is lost",
      .place = AT(checkpoint.directory),
+     .file = RHM_FILE_DIRECTORY,
      .help = "Keep the state of the training in this directory, which is made unless it is there: after every level, "
-             "inside one every --checkpoint-seconds, and when SIGINT or SIGTERM end the run. A directory that holds a "
+             "inside one every --checkpoint-seconds, and when SIGINT, SIGTERM or SIGHUP end the run. A directory that "
+             "holds a "
              "checkpoint is refused without --resume."},
     {.name = "resume",
      .kind = RHM_OPTION_FLAG,
