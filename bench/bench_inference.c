@@ -15,7 +15,7 @@
 #include "core/memory.h"
 #include "gbench.h"
 #include "job.h"
-#include "learner/evaluate.h"
+#include "model/forward.h"
 #include "session.h"
 #include "session_engine.h"
 
@@ -63,13 +63,22 @@ static rhm_status train(subject *s, const rhm_engine *engine, rhm_error *error) 
     return status;
 }
 
+static rhm_status run_batch(const subject *s, const rhm_engine *engine, const rhm_batch *batch, rhm_score *score,
+                            uint16_t *labels, rhm_error *error) {
+    rhm_outputs outputs = {.labels = labels};
+    const rhm_status status = rhm_run_sequences(engine, s->model, s->ready, batch, &outputs, error);
+    *score = outputs.score;
+    return status;
+}
+
 /* One trial, the `turn`-th; labels (sequences) may be NULL. */
 static rhm_status trial(const subject *s, const rhm_engine *engine, bool evaluate, uint64_t turn, uint64_t sequences,
                         rhm_score *score, uint16_t *labels, rhm_error *error) {
     if (evaluate) {
         const rhm_grammar_source source = instance_stream(&s->of.of, 0);
-        return rhm_run_sequences(engine, s->model, s->ready, "benchmark", rhm_draw_from_grammar, &source,
-                                 turn * s->of.options.test_samples, sequences, score, labels, NULL, error);
+        const rhm_batch batch = {rhm_draw_from_grammar, &source, turn * s->of.options.test_samples, sequences,
+                                 "benchmark"};
+        return run_batch(s, engine, &batch, score, labels, error);
     }
     const rhm_data data = {
         .count = (size_t)sequences,
@@ -80,8 +89,8 @@ static rhm_status trial(const subject *s, const rhm_engine *engine, bool evaluat
         .tokens = s->tokens + turn % TRIALS_IN_MEMORY * s->of.options.test_samples * s->length,
     };
     const rhm_data_source source = {&data, 0};
-    return rhm_run_sequences(engine, s->model, s->ready, "benchmark", rhm_draw_from_data, &source, 0, sequences, score,
-                             labels, NULL, error);
+    const rhm_batch batch = {rhm_draw_from_data, &source, 0, sequences, "benchmark"};
+    return run_batch(s, engine, &batch, score, labels, error);
 }
 
 /* The first labels, and those of the scalar kernels on one thread; the session's engine is another one afterwards. */

@@ -3,9 +3,9 @@
 #define RHM_BENCH_INSTANCE_H
 
 #include "engine/registry.h"
-#include "learner/source.h"
 #include "rhm/grammar.h"
 #include "rhm/sampling.h"
+#include "sampling/source.h"
 #include "shapes.h"
 
 typedef struct instance {

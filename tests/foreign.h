@@ -30,6 +30,17 @@ static inline void put_number(hid_t file, const char *object, const char *name, 
     H5Sclose(space);
 }
 
+static inline void put_text(hid_t file, const char *object, const char *name, const char *words) {
+    const hid_t text = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    H5Tset_size(text, strlen(words) + 1);
+    const hid_t attribute = H5Acreate_by_name(file, object, name, text, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(attribute >= 0);
+    assert_true(H5Awrite(attribute, text, words) >= 0);
+    H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(text);
+}
+
 static inline hid_t create(const char *path) {
     const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(file >= 0);
@@ -82,7 +93,8 @@ enum flaw {
     NO_BANDWIDTH,
     INTEGER_WEIGHTS,
     WRONG_HASH,
-    OTHER_FLOOR
+    OTHER_FLOOR,
+    OTHER_KIND
 };
 
 static inline void foreign_model(enum flaw flaw) {
@@ -112,16 +124,10 @@ static inline void foreign_model(enum flaw flaw) {
     put_number(file, "/model", "token_vocab", H5T_STD_I64LE, 3);
     if (flaw == OTHER_FLOOR)
         put_number(file, "/model", "normalization_floor", H5T_IEEE_F64LE, 1);
-    if (flaw == WRONG_HASH) {
-        const hid_t text = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
-        H5Tset_size(text, 4);
-        const hid_t hash =
-            H5Acreate_by_name(file, "/model", "model_hash", text, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-        H5Awrite(hash, text, "abc");
-        H5Aclose(hash);
-        H5Sclose(space);
-        H5Tclose(text);
-    }
+    if (flaw == WRONG_HASH)
+        put_text(file, "/model", "model_hash", "abc");
+    if (flaw == OTHER_KIND)
+        put_text(file, "/model", "kind", "crystal-ball");
     H5Fclose(file);
 }
 

@@ -350,6 +350,7 @@ static void foreign_models_are_read_with_all_shapes_checked(void **state) {
         {NO_BANDWIDTH, RHM_INVALID, "/model/weights_1 has no attribute bandwidth"},
         {INTEGER_WEIGHTS, RHM_INVALID, "/model/weights_1 does not hold floating-point numbers but integers"},
         {WRONG_HASH, RHM_CORRUPT, "model_hash says abc"},
+        {OTHER_KIND, RHM_UNSUPPORTED, "of the kind 'crystal-ball'; this library knows random-features"},
         {OTHER_FLOOR, RHM_UNSUPPORTED, "floor 1;"},
     };
     rhm_model *model = NULL;
@@ -362,6 +363,7 @@ static void foreign_models_are_read_with_all_shapes_checked(void **state) {
     }
     foreign_model(SOUND);
     assert_ok(rhm_model_load(&model, "m.h5", &error), &error);
+    assert_string_equal(rhm_model_kind(model), "random-features");
     const rhm_level_weights level = rhm_model_level(model, 2);
     assert_int_equal(level.width, 2);
     assert_true(level.bandwidth == 2 && level.ridge == 0.5);

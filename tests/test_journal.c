@@ -2,7 +2,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "learner/checkpoint_file.h"
-#include "learner/source.h"
+#include "sampling/source.h"
 #include "learning.h"
 #include "patches/patches_file.h"
 

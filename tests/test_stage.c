@@ -1,7 +1,7 @@
 /* A stage of training: the samples it takes, the frequencies it draws, and that its weights solve its own regression.
  */
 #include "dense.h"
-#include "learner/source.h"
+#include "sampling/source.h"
 #include "rhm/inference.h"
 #include "rhm/sampling.h"
 

@@ -1,6 +1,6 @@
 /*
- * Whole sequences through a trained model: every level applies its map to every patch, a convolution whose kernel and
- * stride are both s; the single level-1 output is the posterior of the label.
+ * Whole sequences through a trained model of any kind: every level applies its map to every patch, a convolution whose
+ * kernel and stride are both s; the single level-1 output is the posterior of the label.
  */
 #ifndef RHM_INFERENCE_H
 #define RHM_INFERENCE_H
@@ -10,7 +10,7 @@
 
 #include "rhm/data.h"
 #include "rhm/engine.h"
-#include "rhm/learner.h"
+#include "rhm/model.h"
 #include "rhm/status.h"
 
 #ifdef __cplusplus
@@ -19,8 +19,9 @@ extern "C" {
 
 /*
  * tokens is (count, s^L), each smaller than the model's token vocabulary (else RHM_INVALID). labels is (count) and
- * receives the argmax (the smallest among equals); posteriors is NULL or (count, |V_0|) and receives the normalised
- * level-1 outputs, which sum to 1 but may be negative; clamped is NULL or receives how many outputs met the floor.
+ * receives the argmax (the smallest among equals); posteriors is NULL or (count, |V_0|) and receives the level-1
+ * outputs, which sum to 1 (those of random features are normalised, and may be negative); clamped is NULL or receives
+ * how many outputs met the floor of that normalisation.
  */
 RHM_API rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const uint16_t *tokens, size_t count,
                                uint16_t *labels, float *posteriors, uint64_t *clamped, rhm_error *error);

@@ -12,6 +12,7 @@
 #include "rhm/data.h"
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
+#include "rhm/model.h"
 #include "rhm/status.h"
 
 #ifdef __cplusplus
@@ -135,8 +136,6 @@ typedef struct rhm_train_report {
     rhm_checkpoint_report checkpoint;
 } rhm_train_report;
 
-typedef struct rhm_model rhm_model;
-
 enum { RHM_MAX_WIDTH = 1 << 20 };
 
 /*
@@ -154,52 +153,6 @@ RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rh
 RHM_API rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                                   const rhm_data *data, const uint32_t *parents, const rhm_train_options *options,
                                   rhm_error *error);
-
-/* One trained level as stored in a model file: row-major float32, owned by the model. */
-typedef struct rhm_level_weights {
-    uint32_t tokens;    /* s */
-    uint32_t embedding; /* d_e: |V_L| at level L, |V_0| above */
-    uint32_t classes;   /* |V_0| */
-    uint32_t width;     /* M */
-    double bandwidth;
-    double ridge;
-    const float *frequencies; /* (M, s d_e): rows w_k, in radians */
-    const float *weights;     /* (|V_0|, 2M): M cosine columns, then M sine columns */
-} rhm_level_weights;
-
-/* Outputs whose coordinate sum is smaller than this in magnitude are divided by it instead (paper.md section 3). */
-#define RHM_NORMALIZATION_FLOOR 1e-3f
-
-RHM_API void rhm_model_destroy(rhm_model *model); /* accepts NULL */
-RHM_API uint32_t rhm_model_levels(const rhm_model *model);
-RHM_API uint32_t rhm_model_branching(const rhm_model *model);
-RHM_API uint32_t rhm_model_classes(const rhm_model *model);
-RHM_API uint32_t rhm_model_token_vocab(const rhm_model *model);
-RHM_API rhm_level_weights rhm_model_level(const rhm_model *model, uint32_t level);
-
-/* The grammar the model was trained on, or NULL; owned by the model. */
-RHM_API const rhm_grammar *rhm_model_grammar(const rhm_model *model);
-
-/* The JSON report of the training run as text, or NULL; owned by the model. */
-RHM_API const char *rhm_model_report(const rhm_model *model);
-RHM_API rhm_status rhm_model_set_report(rhm_model *model, const char *text, rhm_error *error);
-
-/* A model from explicit levels (index 1..levels; contents copied), as when reading a file. `grammar` is copied or NULL.
- */
-RHM_API rhm_status rhm_model_create(rhm_model **out, uint32_t levels, const rhm_level_weights *level,
-                                    const rhm_grammar *grammar, rhm_error *error);
-
-enum { RHM_HASH_TEXT_NBYTES = 65 };
-
-/*
- * SHA-256, as hexadecimal text, over the levels L, L-1, ..., 1; of each: level, s, d_e, |V_0|, M as little-endian
- * uint32, bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
- */
-RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
-
-/* HDF5 files as laid out in the README. */
-RHM_API rhm_status rhm_model_save(const rhm_model *model, const char *path, rhm_error *error);
-RHM_API rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error);
 
 RHM_API const char *rhm_solver_name(rhm_solver solver); /* "cg", "gd", "gd-paper", "cholesky" */
 RHM_API const char *rhm_route_name(rhm_route route);    /* "passes", "gram" */

@@ -7,6 +7,7 @@
 #include "rhm/grammar.h"
 #include "rhm/inference.h"
 #include "rhm/learner.h"
+#include "rhm/model.h"
 #include "rhm/sampling.h"
 #include "rhm/status.h"
 #include "rhm/theory.h"

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/instance.h"
@@ -11,7 +12,9 @@
 #include "core/h5file.h"
 #include "core/memory.h"
 #include "rhm/data.h"
-#include "rhm/learner.h"
+#include "rhm/model.h"
+
+enum { LEVEL_COLUMN = 11 };
 
 static const rhm_option own[] = {
     {.name = "json",
@@ -110,26 +113,33 @@ static rhm_status show_data(const char *path, const rhm_settings *settings, rhm_
 
 /* ---- models ---------------------------------------------------------------------------------------------- */
 
-static json_t *describe_levels(const rhm_model *model) {
-    json_t *levels = json_array();
-    for (uint32_t level = rhm_model_levels(model); level >= 1; level--) {
-        const rhm_level_weights w = rhm_model_level(model, level);
-        json_array_append_new(levels, json_pack("{s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "level", (int)level, "tokens",
-                                                (int)w.tokens, "embedding", (int)w.embedding, "classes", (int)w.classes,
-                                                "width", (int)w.width, "bandwidth", rhm_json_number(w.bandwidth),
-                                                "ridge", rhm_json_number(w.ridge)));
+/* A table of what the levels of the model's kind have: a column a key, four digits of reals. */
+static void print_levels(const json_t *levels) {
+    const char *key;
+    json_t *value, *level;
+    size_t i;
+    printf("\n");
+    json_object_foreach(json_array_get(levels, 0), key, value) printf("%*s", LEVEL_COLUMN, key);
+    printf("\n");
+    json_array_foreach(levels, i, level) {
+        json_object_foreach(level, key, value) {
+            if (json_is_integer(value))
+                printf("%*" JSON_INTEGER_FORMAT, LEVEL_COLUMN, json_integer_value(value));
+            else if (json_is_real(value))
+                printf("%*.4g", LEVEL_COLUMN, json_real_value(value));
+            else
+                printf("%*s", LEVEL_COLUMN, "-");
+        }
+        printf("\n");
     }
-    return levels;
 }
 
-static void print_levels(const rhm_model *model) {
-    printf("\n%5s %7s %9s %8s %8s %10s %10s\n", "level", "tokens", "embedding", "outputs", "width", "bandwidth",
-           "ridge");
-    for (uint32_t level = rhm_model_levels(model); level >= 1; level--) {
-        const rhm_level_weights w = rhm_model_level(model, level);
-        printf("%5u %7u %9u %8u %8u %10.4g %10.4g\n", level, w.tokens, w.embedding, w.classes, w.width, w.bandwidth,
-               w.ridge);
-    }
+static rhm_status describe_levels(json_t **levels, const rhm_model *model, rhm_error *error) {
+    char *text;
+    RHM_TRY(rhm_model_describe(model, &text, error));
+    *levels = json_loads(text, 0, NULL);
+    free(text);
+    return *levels ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the levels of a model");
 }
 
 /* The report inside the model, or NULL where there is none or it is not JSON. */
@@ -146,26 +156,39 @@ static void print_training(const json_t *report) {
                json_integer_value(json_object_get(test, "samples")));
 }
 
+static rhm_status print_model(const char *path, const rhm_model *model, const json_t *levels, const json_t *report,
+                              const char *hash, rhm_error *error) {
+    printf("model       %s\nkind        %s, %.1f KiB of parameters\nhash        %s\n", path, rhm_model_kind(model),
+           (double)rhm_model_nbytes(model) / 0x1p10, hash);
+    print_training(report);
+    print_levels(levels);
+    printf("\n");
+    return rhm_model_grammar(model) ? show_instance(rhm_model_grammar(model), NULL, error) : RHM_OK;
+}
+
+static rhm_status print_model_json(const rhm_model *model, json_t *levels, json_t *report, const char *hash,
+                                   rhm_error *error) {
+    json_t *instance = NULL;
+    if (rhm_model_grammar(model))
+        RHM_TRY(show_instance(rhm_model_grammar(model), &instance, error));
+    return rhm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:O, s:o, s:O}", "kind", "model", "model_kind",
+                                      rhm_model_kind(model), "model_hash", hash, "parameter_bytes",
+                                      rhm_json_unsigned(rhm_model_nbytes(model)), "levels", levels, "instance",
+                                      instance ? instance : json_null(), "report", report ? report : json_null()),
+                            error);
+}
+
 static rhm_status show_model(const char *path, const rhm_settings *settings, rhm_error *error) {
     rhm_model *model;
     RHM_TRY(rhm_model_load(&model, path, error));
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
-    json_t *instance = NULL, *report = training_report(model);
-    rhm_status status = RHM_OK;
-    if (!settings->json) {
-        printf("model       %s\nhash        %s\n", path, hash);
-        print_training(report);
-        print_levels(model);
-        printf("\n");
-    }
-    if (rhm_model_grammar(model))
-        status = show_instance(rhm_model_grammar(model), settings->json ? &instance : NULL, error);
-    if (status == RHM_OK && settings->json)
-        status = rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:O}", "kind", "model", "model_hash", hash, "levels",
-                                            describe_levels(model), "instance", instance ? instance : json_null(),
-                                            "report", report ? report : json_null()),
-                                  error);
+    json_t *levels = NULL, *report = training_report(model);
+    rhm_status status = describe_levels(&levels, model, error);
+    if (status == RHM_OK)
+        status = settings->json ? print_model_json(model, levels, report, hash, error)
+                                : print_model(path, model, levels, report, hash, error);
+    json_decref(levels);
     json_decref(report);
     rhm_model_destroy(model);
     return status;

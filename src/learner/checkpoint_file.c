@@ -97,7 +97,7 @@ static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *er
     RHM_TRY(rhm_fields_write(file, "/levels/rows", &report_fields, &kept->report->level[first],
                              kept->task->levels - kept->level, error));
     for (uint32_t l = first; l <= kept->task->levels; l++) {
-        const struct rhm_layer *layer = &kept->model->layer[l];
+        const struct rhm_layer *layer = &rhm_model_layers(kept->model)[l];
         const rhm_h5_shape shape = rhm_h5_shape2(layer->classes, 2 * (uint64_t)layer->width);
         object_of(object, "/levels/weights", l);
         RHM_TRY(rhm_h5_write(file, object, RHM_H5_F32, &shape, layer->weights, error));
@@ -281,7 +281,7 @@ uint64_t rhm_kept_nbytes(const rhm_kept *kept) {
     enum { TABLES_NBYTES = 1 << 16 };
     uint64_t nbytes = TABLES_NBYTES + rhm_journal_nbytes(&kept->journal, kept->task);
     for (uint32_t l = first_finished(kept); l <= kept->task->levels; l++)
-        nbytes += sizeof(float) * kept->model->layer[l].classes * 2 * kept->model->layer[l].width;
+        nbytes += sizeof(float) * rhm_model_layers(kept->model)[l].classes * 2 * rhm_model_layers(kept->model)[l].width;
     for (size_t v = 0; v < RHM_STATE_VECTORS && kept->fitting; v++)
         nbytes += sizeof(double) * state_of(kept)->length[v];
     return nbytes;

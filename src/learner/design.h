@@ -6,7 +6,7 @@
 #define RHM_LEARNER_DESIGN_H
 
 #include "learner/coarse.h"
-#include "learner/layer.h"
+#include "model/layer.h"
 #include "learner/regression.h"
 #include "learner/route.h"
 

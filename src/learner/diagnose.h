@@ -3,7 +3,7 @@
 #ifndef RHM_LEARNER_DIAGNOSE_H
 #define RHM_LEARNER_DIAGNOSE_H
 
-#include "learner/layer.h"
+#include "model/layer.h"
 #include "rhm/grammar.h"
 #include "rhm/learner.h"
 

@@ -10,7 +10,7 @@
 #include "learner/gram.h"
 #include "learner/policy.h"
 #include "learner/rates.h"
-#include "learner/source.h"
+#include "sampling/source.h"
 #include "rhm/theory.h"
 
 /*

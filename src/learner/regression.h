@@ -11,7 +11,7 @@
 
 #include "engine/memory.h"
 #include "kernels/operator.h"
-#include "learner/layer.h"
+#include "model/layer.h"
 #include "learner/runs.h"
 #include "learner/solve_state.h"
 #include "patches/patches.h"

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
@@ -11,12 +10,6 @@
 #include "engine/trace.h"
 #include "learner/checkpoint.h"
 #include "learner/journal.h"
-
-double rhm_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            uint64_t first_look, rhm_stream_of_samples stream, rhm_error *error) {

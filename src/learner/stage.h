@@ -5,13 +5,14 @@
 #ifndef RHM_LEARNER_STAGE_H
 #define RHM_LEARNER_STAGE_H
 
+#include "core/clock.h"
 #include "learner/cluster.h"
 #include "learner/design.h"
 #include "learner/draw_choice.h"
 #include "learner/solve.h"
-#include "learner/source.h"
 #include "patches/patches.h"
 #include "rhm/learner.h"
+#include "sampling/source.h"
 
 /* A stream of samples of a stage, and how many it can give. */
 typedef struct rhm_stream_of_samples {
@@ -102,8 +103,5 @@ rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error);
 static inline double rhm_stage_seconds(const rhm_stage *stage) {
     return stage->begin + stage->clock;
 }
-
-/* Seconds on the monotonic clock. */
-double rhm_seconds(void);
 
 #endif

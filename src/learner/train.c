@@ -5,7 +5,7 @@
 #include "core/intern.h"
 #include "core/memory.h"
 #include "core/sha256.h"
-#include "learner/source.h"
+#include "sampling/source.h"
 #include "learner/trainer.h"
 
 rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,

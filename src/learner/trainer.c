@@ -8,7 +8,7 @@
 #include "engine/trace.h"
 #include "learner/checkpoint.h"
 #include "learner/diagnose.h"
-#include "learner/evaluate.h"
+#include "model/forward.h"
 
 rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_options *options, uint32_t levels,
                                      rhm_error *error) {
@@ -156,12 +156,13 @@ done:
 static rhm_status test(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
                        const rhm_ready_layer *ready, const rhm_lesson *lesson, rhm_error *error) {
     const double begin = rhm_seconds();
-    rhm_score score = {0};
+    rhm_outputs outputs = {0};
     if (lesson->test_samples == 0)
         return RHM_OK;
     const int span = rhm_trace_begin(engine, "test", 0);
-    RHM_TRY(rhm_run_sequences(engine, model, ready, "testing", lesson->test.source, lesson->test.context, 0,
-                              lesson->test_samples, &score, NULL, NULL, error));
+    const rhm_batch batch = {lesson->test.source, lesson->test.context, 0, lesson->test_samples, "testing"};
+    RHM_TRY(rhm_run_sequences(engine, model, ready, &batch, &outputs, error));
+    const rhm_score score = outputs.score;
     rhm_trace_end(engine, span, (rhm_span_work){.items = (double)score.samples});
     report->test_samples = score.samples;
     report->test_clamped = score.clamped;
@@ -184,7 +185,8 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
 
     rhm_ready_layer ready[RHM_MAX_LEVELS + 1] = {0};
     rhm_model *model = NULL;
-    rhm_status status = rhm_model_new(&model, task->levels, task->branching, task->classes, task->token_vocab, error);
+    rhm_status status =
+        rhm_random_features_new(&model, task->levels, task->branching, task->classes, task->token_vocab, error);
     if (status == RHM_OK && lesson->grammar)
         status = rhm_model_keep_grammar(model, lesson->grammar, error);
     rhm_checkpoint *checkpoint = NULL;
@@ -200,7 +202,7 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
             continue;
         }
         separation = report->level[level].cluster_separation;
-        status = rhm_ready_layer_make(&ready[level], &model->layer[level], level == task->levels, error);
+        status = rhm_ready_layer_make(&ready[level], &rhm_model_layers(model)[level], level == task->levels, error);
     }
     if (status == RHM_OK)
         status = test(report, engine, model, ready, lesson, error);
@@ -214,4 +216,14 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     rhm_ready_model_clear(ready);
     rhm_model_destroy(model);
     return status;
+}
+
+const char *rhm_solver_name(rhm_solver solver) {
+    switch (solver) {
+    case RHM_CG: return "cg";
+    case RHM_GD: return "gd";
+    case RHM_GD_PAPER: return "gd-paper";
+    case RHM_CHOLESKY: return "cholesky";
+    }
+    return "unknown";
 }

@@ -16,10 +16,7 @@
 #include "engine/parallel.h"
 #include "patches/index.h"
 #include "rhm/grammar.h"
-
-/* Samples first..first+count-1: leaves (count, s^(L-level+1)) and labels (count). Thread-safe. */
-typedef void rhm_patch_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
-                              uint16_t *labels);
+#include "sampling/source.h"
 
 typedef struct rhm_patches {
     uint32_t level, levels, branching, classes;

@@ -1,10 +1,13 @@
 /* Where a stage's samples come from: a grammar, or the rows of a data set. */
-#ifndef RHM_LEARNER_SOURCE_H
-#define RHM_LEARNER_SOURCE_H
+#ifndef RHM_SAMPLING_SOURCE_H
+#define RHM_SAMPLING_SOURCE_H
 
-#include "patches/patches.h"
 #include "rhm/data.h"
 #include "rhm/sampling.h"
+
+/* Samples first..first+count-1: leaves (count, s^(L-level+1)) and labels (count). Thread-safe. */
+typedef void rhm_patch_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                              uint16_t *labels);
 
 typedef struct rhm_grammar_source {
     const rhm_grammar *grammar;

@@ -1,4 +1,4 @@
-#include "learner/layer.h"
+#include "model/layer.h"
 
 #include <math.h>
 

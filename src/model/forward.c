@@ -1,11 +1,11 @@
-#include "learner/evaluate.h"
+#include "model/forward.h"
 
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
-#include "learner/stage.h"
 
 enum {
     BLOCK_TOKENS = 1 << 22, /* tokens whose subtrees are evaluated together, each distinct one once */
@@ -16,7 +16,8 @@ enum {
 rhm_status rhm_ready_model(rhm_ready_layer *ready, const rhm_model *model, rhm_error *error) {
     memset(ready, 0, sizeof *ready * (RHM_MAX_LEVELS + 1));
     for (uint32_t l = 1; l <= model->levels; l++) {
-        const rhm_status status = rhm_ready_layer_make(&ready[l], &model->layer[l], l == model->levels, error);
+        const rhm_status status =
+            rhm_ready_layer_make(&ready[l], &rhm_model_layers(model)[l], l == model->levels, error);
         if (status != RHM_OK) {
             rhm_ready_model_clear(ready);
             return status;
@@ -52,8 +53,7 @@ typedef struct block {
     const rhm_engine *engine;
     const rhm_model *model;
     const rhm_ready_layer *ready;
-    rhm_patch_source *source;
-    const void *context;
+    const rhm_batch *batch;
     uint32_t *ids; /* (block): the distinct sequence of each sample, or NULL */
 } block;
 
@@ -69,21 +69,20 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
     uint64_t clamped = 0;
     const double begin = rhm_seconds();
     if (status == RHM_OK)
-        status = rhm_patches_add(&patches, b->engine, NULL, b->source, b->context, first, count, b->ids, error);
+        status = rhm_patches_add(&patches, b->engine, NULL, b->batch->source, b->batch->context, first, count, b->ids,
+                                 error);
     const double sample_seconds = rhm_seconds() - begin;
     if (status != RHM_OK ||
         (status = rhm_embed_subtrees(table, b->engine, b->ready, &patches, &clamped, error)) != RHM_OK ||
         (status = rhm_embed(out, b->engine, &b->ready[1], &patches.subtree[1], &table[2], &clamped, error)) != RHM_OK)
         goto done;
-    if (score) {
-        score->samples += count;
-        score->correct += count_correct(&patches, out);
-        score->clamped += clamped;
-        score->sample_seconds += sample_seconds;
-        for (uint32_t l = 1; l <= model->levels; l++) {
-            score->kernel_seconds += table[l].kernel_seconds;
-            score->flops += table[l].flops;
-        }
+    score->samples += count;
+    score->correct += count_correct(&patches, out);
+    score->clamped += clamped;
+    score->sample_seconds += sample_seconds;
+    for (uint32_t l = 1; l <= model->levels; l++) {
+        score->kernel_seconds += table[l].kernel_seconds;
+        score->flops += table[l].flops;
     }
     const float centre = (float)(1.0 / (double)classes);
     for (uint64_t i = 0; b->ids && i < count; i++) {
@@ -101,24 +100,30 @@ done:
 }
 
 rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, const rhm_ready_layer *ready,
-                             const char *stage, rhm_patch_source *source, const void *context, uint64_t first,
-                             uint64_t count, rhm_score *score, uint16_t *predicted, float *posterior,
-                             rhm_error *error) {
-    size_t tokens = 1;
-    for (uint32_t l = 0; l < model->levels; l++)
-        tokens *= model->branching;
-    uint64_t size = BLOCK_TOKENS / tokens;
+                             const rhm_batch *batch, rhm_outputs *outputs, rhm_error *error) {
+    uint64_t size = BLOCK_TOKENS / rhm_model_tokens(model);
     size = size < FEWEST_SEQUENCES ? FEWEST_SEQUENCES : size > MOST_SEQUENCES ? MOST_SEQUENCES : size;
-    block b = {engine, model, ready, source, context, NULL};
-    if ((predicted || posterior) && !(b.ids = RHM_NEW(uint32_t, size, 1, 1, "sequence ids", error)))
+    uint16_t *labels = outputs->labels;
+    float *posteriors = outputs->posteriors;
+    block b = {engine, model, ready, batch, NULL};
+    if ((labels || posteriors) && !(b.ids = RHM_NEW(uint32_t, size, 1, 1, "sequence ids", error)))
         return RHM_NO_MEMORY;
     rhm_status status = RHM_OK;
-    for (uint64_t done = 0; done < count && status == RHM_OK; done += size) {
-        const uint64_t now = count - done < size ? count - done : size;
-        rhm_engine_progress(engine, stage, done, count);
-        status = run_block(&b, first + done, now, score, predicted ? predicted + done : NULL,
-                           posterior ? posterior + done * model->classes : NULL, error);
+    for (uint64_t done = 0; done < batch->count && status == RHM_OK; done += size) {
+        const uint64_t now = batch->count - done < size ? batch->count - done : size;
+        rhm_engine_progress(engine, batch->stage, done, batch->count);
+        status = run_block(&b, batch->first + done, now, &outputs->score, labels ? labels + done : NULL,
+                           posteriors ? posteriors + done * model->classes : NULL, error);
     }
     rhm_free(b.ids);
+    return status;
+}
+
+rhm_status rhm_random_features_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
+                                       rhm_outputs *outputs, rhm_error *error) {
+    rhm_ready_layer ready[RHM_MAX_LEVELS + 1];
+    RHM_TRY(rhm_ready_model(ready, model, error));
+    const rhm_status status = rhm_run_sequences(engine, model, ready, batch, outputs, error);
+    rhm_ready_model_clear(ready);
     return status;
 }

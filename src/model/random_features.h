@@ -1,8 +1,8 @@
-/* A trained model from the inside: how the trainer builds one. Readers use the public accessors of rhm/learner.h. */
-#ifndef RHM_LEARNER_MODEL_H
-#define RHM_LEARNER_MODEL_H
+/* The network of the paper: per level random frequencies and a linear map of their cosines and sines. */
+#ifndef RHM_MODEL_RANDOM_FEATURES_H
+#define RHM_MODEL_RANDOM_FEATURES_H
 
-#include "rhm/learner.h"
+#include "model/model.h"
 
 /* One level; the fields are those of rhm_level_weights. Both arrays come from rhm_alloc and are owned. */
 struct rhm_layer {
@@ -16,16 +16,17 @@ struct rhm_layer {
     float *weights;     /* (|V_0|, 2M) */
 };
 
-struct rhm_model {
-    uint32_t levels, branching, classes, token_vocab;
+struct rhm_random_features {
+    rhm_model model;
     struct rhm_layer layer[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
-    rhm_grammar *grammar;                       /* owned, or NULL */
-    char *report;                               /* owned, NUL-terminated, or NULL */
 };
 
 /* A model without levels yet; refuses shapes out of range and s^L that is not addressable. */
-rhm_status rhm_model_new(rhm_model **out, uint32_t levels, uint32_t branching, uint32_t classes, uint32_t token_vocab,
-                         rhm_error *error);
+rhm_status rhm_random_features_new(rhm_model **out, uint32_t levels, uint32_t branching, uint32_t classes,
+                                   uint32_t token_vocab, rhm_error *error);
+
+/* layer[0..levels] of a model that is known to have random features. */
+const struct rhm_layer *rhm_model_layers(const rhm_model *model);
 
 /*
  * Move the arrays of `layer` into the model and set its pointers to NULL; a level the model had is released. The shape
@@ -40,7 +41,11 @@ rhm_status rhm_layer_alloc(struct rhm_layer *layer, rhm_error *error);
 /* Release the arrays; accepts a zeroed layer. */
 void rhm_layer_clear(struct rhm_layer *layer);
 
-/* Keep a copy of the grammar (NULL: forget it); its shape must be the model's. */
-rhm_status rhm_model_keep_grammar(rhm_model *model, const rhm_grammar *grammar, rhm_error *error);
+/* The parts of the kind that have a file of their own. */
+rhm_status rhm_random_features_write(rhm_h5 *file, const rhm_model *model, rhm_error *error);
+rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, uint32_t levels, uint32_t branching,
+                                    uint32_t classes, uint32_t token_vocab, rhm_error *error);
+rhm_status rhm_random_features_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
+                                       rhm_outputs *outputs, rhm_error *error);
 
 #endif

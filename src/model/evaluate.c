@@ -1,15 +1,12 @@
 #include "rhm/inference.h"
 
 #include "core/fail.h"
-#include "learner/evaluate.h"
-#include "learner/source.h"
+#include "model/model.h"
 
 static rhm_status check_tokens(const rhm_model *model, const uint16_t *tokens, size_t first, size_t count,
                                rhm_error *error) {
     const uint32_t vocab = rhm_model_token_vocab(model);
-    size_t width = 1;
-    for (uint32_t l = 0; l < rhm_model_levels(model); l++)
-        width *= rhm_model_branching(model);
+    const size_t width = rhm_model_tokens(model);
     for (size_t i = first * width; i < (first + count) * width; i++)
         if (tokens[i] >= vocab)
             return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u: the model knows the tokens 0 to %u",
@@ -17,15 +14,8 @@ static rhm_status check_tokens(const rhm_model *model, const uint16_t *tokens, s
     return RHM_OK;
 }
 
-static rhm_status run(const rhm_engine *engine, const rhm_model *model, const char *stage, rhm_patch_source *source,
-                      const void *context, uint64_t count, rhm_score *score, uint16_t *labels, float *posteriors,
-                      rhm_error *error) {
-    rhm_ready_layer ready[RHM_MAX_LEVELS + 1];
-    RHM_TRY(rhm_ready_model(ready, model, error));
-    const rhm_status status =
-        rhm_run_sequences(engine, model, ready, stage, source, context, 0, count, score, labels, posteriors, error);
-    rhm_ready_model_clear(ready);
-    return status;
+static rhm_accuracy accuracy_of(const rhm_score *score) {
+    return (rhm_accuracy){score->samples, score->correct, score->clamped};
 }
 
 rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const uint16_t *tokens, size_t count,
@@ -40,10 +30,11 @@ rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const u
         .tokens = (uint16_t *)(uintptr_t)tokens, /* only read */
     };
     const rhm_data_source source = {&data, 0};
-    rhm_score score = {0};
-    RHM_TRY(run(engine, model, "predicting", rhm_draw_from_data, &source, count, &score, labels, posteriors, error));
+    const rhm_batch batch = {rhm_draw_from_data, &source, 0, count, "predicting"};
+    rhm_outputs outputs = {.labels = labels, .posteriors = posteriors};
+    RHM_TRY(model->kind->forward(model, engine, &batch, &outputs, error));
     if (clamped)
-        *clamped = score.clamped;
+        *clamped = outputs.score.clamped;
     return RHM_OK;
 }
 
@@ -59,18 +50,13 @@ rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_m
             rhm_model_branching(model), rhm_model_token_vocab(model), rhm_model_classes(model));
     rhm_sampler *sampler;
     RHM_TRY(rhm_sampler_create(&sampler, grammar, seed, error));
-    rhm_ready_layer ready[RHM_MAX_LEVELS + 1];
-    rhm_score score = {0};
-    rhm_status status = rhm_ready_model(ready, model, error);
-    if (status == RHM_OK) {
-        const rhm_grammar_source source = {grammar, seed, sampler, stream};
-        status = rhm_run_sequences(engine, model, ready, "evaluating", rhm_draw_from_grammar, &source, first, count,
-                                   &score, NULL, NULL, error);
-        rhm_ready_model_clear(ready);
-    }
+    const rhm_grammar_source source = {grammar, seed, sampler, stream};
+    const rhm_batch batch = {rhm_draw_from_grammar, &source, first, count, "evaluating"};
+    rhm_outputs outputs = {0};
+    const rhm_status status = model->kind->forward(model, engine, &batch, &outputs, error);
     rhm_sampler_destroy(sampler);
     if (status == RHM_OK)
-        *out = (rhm_accuracy){score.samples, score.correct, score.clamped};
+        *out = accuracy_of(&outputs.score);
     return status;
 }
 
@@ -86,8 +72,9 @@ rhm_status rhm_evaluate_data(rhm_accuracy *out, const rhm_engine *engine, const 
                         first + count, data->count);
     RHM_TRY(check_tokens(model, data->tokens, first, count, error));
     const rhm_data_source source = {data, first};
-    rhm_score score = {0};
-    RHM_TRY(run(engine, model, "evaluating", rhm_draw_from_data, &source, count, &score, NULL, NULL, error));
-    *out = (rhm_accuracy){score.samples, score.correct, score.clamped};
+    const rhm_batch batch = {rhm_draw_from_data, &source, 0, count, "evaluating"};
+    rhm_outputs outputs = {0};
+    RHM_TRY(model->kind->forward(model, engine, &batch, &outputs, error));
+    *out = accuracy_of(&outputs.score);
     return RHM_OK;
 }

@@ -1,4 +1,4 @@
-#include "learner/source.h"
+#include "sampling/source.h"
 
 #include <string.h>
 

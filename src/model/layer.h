@@ -5,11 +5,11 @@
  * phase w . h computed from the small differences keeps the digits that w . h would lose. The phase of the centre
  * itself is added in double precision through the offset, so the features are those of the paper.
  */
-#ifndef RHM_LEARNER_LAYER_H
-#define RHM_LEARNER_LAYER_H
+#ifndef RHM_MODEL_LAYER_H
+#define RHM_MODEL_LAYER_H
 
 #include "kernels/kernels.h"
-#include "learner/model.h"
+#include "model/random_features.h"
 #include "patches/patches.h"
 
 typedef struct rhm_ready_layer {
