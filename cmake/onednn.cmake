@@ -1,7 +1,8 @@
 # oneDNN 2.6 or newer, C API. Looked for by hand: the package configuration of Debian 12 insists on OpenCL's headers,
-# which the CPU engine does not need. Sets RHM_HAVE_ONEDNN to 0 or 1 and, with it, makes the target rhm_onednn.
+# which the CPU engine does not need. Sets RHM_HAVE_ONEDNN to 0 or 1 and, with it, ONEDNN_LIBRARY_IN_USE and the target rhm_onednn.
 include(CheckSourceCompiles)
 set(RHM_HAVE_ONEDNN 0)
+set(ONEDNN_LIBRARY_IN_USE "")
 if(NOT RHM_ONEDNN MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "RHM_ONEDNN is \"${RHM_ONEDNN}\": allowed are AUTO, ON, OFF")
 endif()
@@ -33,6 +34,7 @@ if(NOT RHM_ONEDNN STREQUAL "OFF")
   else()
     message(STATUS "oneDNN backend: ${ONEDNN_LIBRARY}")
     set(RHM_HAVE_ONEDNN 1)
+    set(ONEDNN_LIBRARY_IN_USE ${ONEDNN_LIBRARY})
     add_library(rhm_onednn INTERFACE)
     target_include_directories(rhm_onednn SYSTEM INTERFACE ${ONEDNN_INCLUDE_DIR})
     target_link_libraries(rhm_onednn INTERFACE ${ONEDNN_LIBRARY})

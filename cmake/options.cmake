@@ -1,5 +1,6 @@
 # Options of the build, and the flags that hold for every file.
-option(RHM_TESTS "Build the tests" ON)
+option(RHM_TESTS "Build the tests (needs cmocka)" ${PROJECT_IS_TOP_LEVEL})
+option(RHM_INSTALL "Make rules for installation" ${PROJECT_IS_TOP_LEVEL})
 option(RHM_BENCH "Build the benchmarks (needs Google Benchmark and a C++ compiler)" OFF)
 set(RHM_ONEDNN AUTO CACHE STRING "oneDNN backend: AUTO (if oneDNN is found), ON (fail without it), OFF")
 set_property(CACHE RHM_ONEDNN PROPERTY STRINGS AUTO ON OFF)
@@ -26,9 +27,11 @@ if(RHM_SANITIZE)
   add_link_options(-fsanitize=${RHM_SANITIZE})
 endif()
 
+# -Wdouble-promotion is GCC's alone: to Clang, INFINITY and NAN, floats by the standard, are promoted by accident.
 add_library(rhm_warnings INTERFACE)
 target_compile_options(rhm_warnings INTERFACE $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla
-  -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wdouble-promotion -Wfloat-conversion>)
+  -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings
+  $<$<C_COMPILER_ID:GNU>:-Wdouble-promotion> -Wfloat-conversion>)
 if(RHM_WERROR)
   target_compile_options(rhm_warnings INTERFACE -Werror)
 endif()
