@@ -64,6 +64,9 @@ BAD_USAGE = [
     (["train", "--vocab", "65536", "--rules", "4294967295"], ["level 1"]),
     (["train", "--vocab", "4", "--branching", "64", "--levels", "32"], ["64"]),
     (["train", "--seed", "-1"], ["--seed '-1'"]),
+    (["train", "--seed", "9223372036854775808"], ["--seed '9223372036854775808'", "from 0 to 9223372036854775807"]),
+    (["sample", "-o", "x", "--samples", "1", "--data-seed", "1e20"], ["--data-seed '1e20'", "too large"]),
+    (["train", "--memory-limit", "5e6T"], ["--memory-limit '5e6T'", "too large", "from 1 to 4611686018427387904"]),
     (["train", "--seed", "1", "--seed", "2"], ["--seed", "1", "2", "twice"]),
     (["train", "--rule-sampling", "zipf"], ["--rule-sampling 'zipf'", "first-token-uniform, uniform"]),
     (["train", "--samples", "1,2,3"], ["--samples 1,2,3", "3 values", "4"]),
@@ -265,3 +268,22 @@ def test_overview_and_version(tmp_path):
     for command in HELP:
         assert f"  {command} " in text
     assert run("--version", cwd=tmp_path).stdout.split()[0] == "rhm"
+
+
+def test_the_largest_seed(tmp_path):
+    most = 2**63 - 1
+    small = ["--vocab", "4", "--rules", "2", "--levels", "2"]
+    assert f"seed {most}" in run("grammar", *small, "--seed", most, "-o", "g.h5", cwd=tmp_path).stdout
+    assert f"from 0 to {most}." in " ".join(run("grammar", "--help", cwd=tmp_path).stdout.split())
+    # The search for a seed ends with them.
+    degenerate = ["--vocab", "20", "--rules", "2", "--levels", "4", "--rule-sampling", "uniform", "--require-identifiable"]
+    for seed in range(most - 3, most + 1):
+        done = subprocess.run([RHM, "grammar", *degenerate, "--seed", str(seed), "-o", f"{seed}.h5"], cwd=tmp_path, capture_output=True, text=True)
+        found = int(done.stdout.partition("seed ")[2].split()[0]) if done.returncode == 0 else None
+        assert seed <= found <= most if found is not None else f"no seed from {seed} on" in done.stderr
+
+
+def test_cholesky_names_the_ridge_that_is_too_small(tmp_path):
+    done = run("train", "--vocab", "8", "--levels", "2", "--samples", "4000", "--width", "128", "--bandwidth", "50", "--solver", "cholesky",
+               "--ridge", "1e-18", cwd=tmp_path, expect=1)
+    assert done.stderr.count("\n") == 1 and "with the ridge 1e-18" in done.stderr and "larger" in done.stderr

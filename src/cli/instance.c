@@ -81,7 +81,8 @@ static rhm_status search_seed(rhm_grammar **out, rhm_analysis *analysis, const r
     rhm_shape shape;
     RHM_TRY(typed_shape(&shape, settings, error));
     const uint64_t first = settings->instance.seed;
-    for (uint64_t tried = 0; tried < MOST_SEEDS; tried++) {
+    const uint64_t seeds = MOST_SEEDS <= INT64_MAX - first ? MOST_SEEDS : INT64_MAX - first + 1;
+    for (uint64_t tried = 0; tried < seeds; tried++) {
         RHM_TRY(rhm_interrupt_check(error));
         RHM_TRY(
             rhm_grammar_draw(out, &shape, (rhm_rule_sampling)settings->instance.rule_sampling, first + tried, error));
@@ -101,8 +102,8 @@ static rhm_status search_seed(rhm_grammar **out, rhm_analysis *analysis, const r
             return status;
     }
     return rhm_fail(error, RHM_FAILED,
-                    "no seed from %" PRIu64 " on, out of %d, draws a grammar that satisfies Assumption 6", first,
-                    MOST_SEEDS);
+                    "no seed from %" PRIu64 " on, out of %" PRIu64 ", draws a grammar that satisfies Assumption 6",
+                    first, seeds);
 }
 
 rhm_status rhm_instance_build(rhm_grammar **out, rhm_analysis *analysis, const rhm_settings *settings,

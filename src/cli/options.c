@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,17 @@ static const char *check_range(const rhm_option *option, double value) {
     return value > option->greatest ? "too large" : NULL;
 }
 
+/* Whole numbers are compared as such: beyond 2^53 doubles lie apart. */
+static uint64_t whole_bound(double bound) {
+    return bound >= 0x1p63 ? INT64_MAX : (uint64_t)bound;
+}
+
+static const char *check_whole(const rhm_option *option, uint64_t value) {
+    if (value < whole_bound(option->least))
+        return "too small";
+    return value > whole_bound(option->greatest) ? "too large" : NULL;
+}
+
 static const rhm_word *find_word(const rhm_option *option, const char *text) {
     for (const rhm_word *word = option->words; word && word->text; word++)
         if (!strcmp(word->text, text))
@@ -131,10 +143,10 @@ static const char *store(const rhm_option *option, const char *text, rhm_setting
             return NULL;
         }
         reason = read_count(text, member);
-        return reason ? reason : check_range(option, (double)*(uint64_t *)member);
+        return reason ? reason : check_whole(option, *(uint64_t *)member);
     case RHM_OPTION_NBYTES:
         reason = read_nbytes(text, member);
-        return reason ? reason : check_range(option, (double)*(uint64_t *)member);
+        return reason ? reason : check_whole(option, *(uint64_t *)member);
     case RHM_OPTION_CHOICE:
         if (!(word = find_word(option, text)))
             return "unknown";
@@ -146,13 +158,26 @@ static const char *store(const rhm_option *option, const char *text, rhm_setting
     return "unknown kind";
 }
 
+/* A bound as it may be given: in short where that is exact. */
+static const char *describe_bound(double bound, char text[NUMBER_NBYTES]) {
+    snprintf(text, NUMBER_NBYTES, "%.10g", bound);
+    if (strtod(text, NULL) != bound)
+        snprintf(text, NUMBER_NBYTES, "%.17g", bound);
+    if (bound >= 0x1p53 && bound <= 0x1p63)
+        snprintf(text, NUMBER_NBYTES, "%" PRIu64, whole_bound(bound));
+    return text;
+}
+
 static void describe_range(const rhm_option *option, const char *noun, char *text, size_t text_nbytes) {
+    char least[NUMBER_NBYTES], greatest[NUMBER_NBYTES];
+    describe_bound(option->least, least);
+    describe_bound(option->greatest, greatest);
     if (option->least == DBL_MIN && option->greatest == DBL_MAX)
         snprintf(text, text_nbytes, "%s greater than 0", noun);
     else if (option->least == DBL_MIN)
-        snprintf(text, text_nbytes, "%s greater than 0, up to %.10g", noun, option->greatest);
+        snprintf(text, text_nbytes, "%s greater than 0, up to %s", noun, greatest);
     else
-        snprintf(text, text_nbytes, "%s from %.10g to %.10g", noun, option->least, option->greatest);
+        snprintf(text, text_nbytes, "%s from %s to %s", noun, least, greatest);
 }
 
 void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes) {
@@ -171,8 +196,8 @@ void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes
         return;
     case RHM_OPTION_REAL: describe_range(option, "a number", text, text_nbytes); return;
     case RHM_OPTION_NBYTES:
-        snprintf(text, text_nbytes, "a number of bytes from %.10g, with k, M, G or T for powers of 1024",
-                 option->least);
+        describe_range(option, "a number of bytes", range, sizeof range);
+        snprintf(text, text_nbytes, "%s, with k, M, G or T for powers of 1024", range);
         return;
     case RHM_OPTION_COUNTS:
     case RHM_OPTION_REALS:

@@ -55,7 +55,7 @@ typedef struct rhm_option {
     const char *fallback;  /* the default as one would type it; NULL: the member stays zero */
     const char *otherwise; /* what --help says instead of `fallback` when the default is not a plain value */
     double least;          /* smallest allowed value; DBL_MIN reads "greater than 0" */
-    double greatest;
+    double greatest;       /* 2^63 stands for INT64_MAX */
     const rhm_word *words; /* ends with a NULL text; NULL: none */
     size_t place;          /* offset in rhm_settings */
     rhm_option_file file;  /* checked before work begins (files.h) */

@@ -9,9 +9,6 @@
 #define MOST_SAMPLES 1e15
 #define MOST_NBYTES  0x1p62
 
-/* The largest double below 2^63: JSON and HDF5 readers hold integers in signed 64-bit words. */
-#define MOST_SEED 0x1.fffffffffffffp62
-
 static const rhm_word rule_samplings[] = {
     {"first-token-uniform", RHM_FIRST_TOKEN_UNIFORM}, {"uniform", RHM_UNIFORM}, {NULL, 0}};
 static const rhm_word solvers[] = {
@@ -66,7 +63,7 @@ static const rhm_option instance[] = {
      .argument = "S",
      .fallback = "1",
      .least = 0,
-     .greatest = MOST_SEED,
+     .greatest = RHM_MOST_SEED,
      .place = AT(instance.seed),
      .help = "Seed of the rules and, unless --data-seed is given, of everything else that is drawn."},
     {.name = "rule-sampling",
@@ -201,7 +198,7 @@ static const rhm_option method[] = {
      .argument = "S",
      .otherwise = "the value of --seed",
      .least = 0,
-     .greatest = MOST_SEED,
+     .greatest = RHM_MOST_SEED,
      .place = AT(data_seed),
      .help = "Seed of the samples and of the random frequencies."},
     {.name = "max-seconds",

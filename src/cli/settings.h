@@ -5,6 +5,9 @@
 #include "cli/options.h"
 #include "rhm/learner.h"
 
+/* JSON and HDF5 readers hold integers in signed 64-bit words; the bound is INT64_MAX. */
+#define RHM_MOST_SEED 0x1p63
+
 enum { RHM_MOST_GROUPS = 8, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 64 };
 
 typedef struct rhm_settings {

@@ -30,10 +30,16 @@ static double *dense_features(const rhm_regression *p, rhm_error *error) {
     return x;
 }
 
-static rhm_status factor_and_solve(double *a, size_t n, double *b, size_t columns, rhm_error *error) {
+/* b becomes the solution of a x = b, for an a of which the ridge is a part. */
+static rhm_status factor_and_solve(double *a, size_t n, double *b, size_t columns, double ridge, rhm_error *error) {
     const lapack_int info = LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', (lapack_int)n, (lapack_int)columns, a, (lapack_int)n,
                                           b, (lapack_int)columns);
-    if (info != 0)
+    if (info > 0)
+        return rhm_fail(error, RHM_FAILED,
+                        "cholesky: with the ridge %.6g the %zu x %zu normal equations are singular in double "
+                        "precision: a larger ridge is needed, or the solver cg",
+                        ridge, n, n);
+    if (info < 0)
         return rhm_fail(error, RHM_FAILED, "cholesky: LAPACKE_dposv returned %d on a %zu x %zu system", (int)info, n,
                         n);
     return RHM_OK;
@@ -76,7 +82,7 @@ rhm_status rhm_solve_cholesky(rhm_regression *problem, double lambda, const doub
     }
     for (size_t i = 0; i < n; i++)
         a[i * n + i] += lambda;
-    status = factor_and_solve(a, n, b, classes, error);
+    status = factor_and_solve(a, n, b, classes, lambda, error);
     if (status != RHM_OK)
         goto done;
     if (n != m2)
