@@ -49,12 +49,15 @@ def main(argv):
     except PerfError as failure:
         print(f"perf {name}: {failure}", file=sys.stderr)
         return failure.status
+    except OSError as failure:
+        if isinstance(failure, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            print(f"perf {name}: {failure.filename or 'a file'}: {failure.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"perf {name}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import random
 import re
 import shlex
 import sys
-from pathlib import Path
 
+from perf import arguments as types
 from perf import environment, laws, programs, session
 
 FILTER = "(forward|pass)/|(features|product|gradient)/v16|counted/|(first|sequences)/v16-m4-l8"
@@ -18,13 +18,13 @@ RATES = (("best_flops_per_second", "GFLOP/s", 1e9), ("best_bytes_per_second", "G
 
 def add_arguments(parser):
     programs.add_arguments(parser)
-    parser.add_argument("--filter", default=FILTER, metavar="REGEX", help="of rows of bench_kernels and bench_sampling (default: %(default)s)")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per allowed core")
-    parser.add_argument("--isa", help="instruction set (default: the widest)")
-    parser.add_argument("--rounds", type=int, default=6, help="6 or more give intervals (default: %(default)s)")
-    parser.add_argument("--min-time", type=float, default=0.05, metavar="SECONDS", help="of a row in a round (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the order (default: 1)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/perf-results/bench.json")
+    parser.add_argument("--filter", default=FILTER, type=types.regex, metavar="REGEX", help="of rows of bench_kernels and bench_sampling (default: %(default)s)")
+    parser.add_argument("--threads", type=types.whole(), metavar="N", help="default: one per allowed core")
+    parser.add_argument("--isa", choices=("scalar", "avx2", "avx512"), help="instruction set (default: the widest)")
+    parser.add_argument("--rounds", type=types.whole(), default=6, help="6 or more give intervals (default: %(default)s)")
+    parser.add_argument("--min-time", type=types.real(most=3600), default=0.05, metavar="SECONDS", help="of a row in a round (default: %(default)s)")
+    parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order (default: 1)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/bench.json")
 
 
 def filters(pattern, isa, threads):
@@ -86,17 +86,13 @@ def run(arguments):
     if not session.is_available(machine):
         raise programs.PerfError(machine["unavailable"])
     isa, threads = arguments.isa or machine["isa"]["in_use"], arguments.threads or machine["threads"]["count"]
-    try:
-        re.compile(arguments.filter)
-    except re.error as failure:
-        raise programs.PerfError(f"--filter {arguments.filter}: {failure}", 2) from None
     chosen = filters(arguments.filter, isa, threads)
     order, found, failures = random.Random(arguments.seed), {}, []
     for number in range(arguments.rounds):
         for name in order.sample(PROGRAMS, len(PROGRAMS)):
             program = binaries / name
             options = [f"--threads={threads}"]
-            if not programs.run([program, f"--benchmark_filter={chosen[name]}", "--benchmark_list_tests", *options]).output.strip():
+            if not programs.list_rows(program, chosen[name], options):
                 continue
             done = programs.run_json([program, f"--benchmark_filter={chosen[name]}", f"--benchmark_min_time={arguments.min_time}", *options],
                                      "--benchmark_out=")

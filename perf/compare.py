@@ -17,7 +17,6 @@ Exit status
   15  facts differ: the first tier blocks, whatever the clock says
 
 perf/verdict.py has the rules, perf/README.md the reasons."""
-import argparse
 import json
 import math
 import os
@@ -26,9 +25,9 @@ import secrets
 import shlex
 import sys
 import time
-from pathlib import Path
 
-from perf import arms, blocks, environment, explain, export, facts, session, snapshots, statistics, verdict
+from perf import arguments as types
+from perf import arms, blocks, environment, explain, export, facts, flags, session, snapshots, statistics, terminal, verdict
 from perf.programs import ROOT, PerfError
 
 EXACT_STATUS = verdict.STATUS["facts differ"]
@@ -37,36 +36,30 @@ LATE = 1.1                # times what was planned, after which no block is begu
 SPARE_BLOCKS = 1           # outliers at either end of an interval, at least
 
 
-def percentage(text):
-    value = float(text.rstrip("% "))
-    if not 0.1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text}: allowed are 0.1 to 100 percent")
-    return value
-
-
 def add_arguments(parser):
     parser.add_argument("base", help="commit to compare with")
     parser.add_argument("head", nargs="?", help="commit that is compared (default: the work tree as it is)")
-    parser.add_argument("--rows", default="", metavar="REGEX", help="only rows whose name has a match, and the controls")
-    parser.add_argument("--row-file", type=Path, default=arms.ROWS, metavar="FILE", help="rows to measure (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=120, metavar="S",
+    parser.add_argument("--rows", default="", type=types.regex, metavar="REGEX", help="only rows whose name has a match, and the controls")
+    parser.add_argument("--row-file", type=types.input_file, default=arms.ROWS, metavar="FILE", help="rows to measure (default: %(default)s)")
+    parser.add_argument("--seconds", type=types.real(), default=120, metavar="S",
                         help="for the measurement with its confirmation, without builds and facts (default: %(default)g)")
-    parser.add_argument("--blocks", type=int, default=20, metavar="N", help="of every row (default: %(default)d)")
-    parser.add_argument("--threshold", type=percentage, default=5.0, metavar="PERCENT",
+    parser.add_argument("--blocks", type=types.whole(), default=20, metavar="N", help="of every row (default: %(default)d)")
+    parser.add_argument("--threshold", type=types.percent, default=5.0, metavar="PERCENT",
                         help="the smallest change that matters (default: %(default)g)")
-    parser.add_argument("--alpha", type=float, default=0.05, metavar="P",
+    parser.add_argument("--alpha", type=types.real(0, 0.5), default=0.05, metavar="P",
                         help="chance of any false verdict among all rows (default: %(default)g)")
-    parser.add_argument("--seed", type=int, help="of the order of measurements (default: random, and recorded)")
+    parser.add_argument("--seed", type=types.whole(0), help="of the order of measurements (default: random, and recorded)")
     parser.add_argument("--exact-only", action="store_true", help="only the first tier")
     parser.add_argument("--accept", action="append", default=[], metavar="FACT",
                         help="a fact that the change is meant to alter, by a part of its name, such as 'model hash'; repeatable")
     parser.add_argument("--callgrind", action="store_true", help="also count the instructions of the AVX2 path (needs valgrind)")
-    parser.add_argument("--base-cmake", default="", metavar="OPTIONS", help="more options for CMake, for base only")
-    parser.add_argument("--head-cmake", default="", metavar="OPTIONS", help="the same for head, such as -DCMAKE_C_FLAGS=-O3")
-    parser.add_argument("--cache", type=Path, default=snapshots.CACHE, metavar="DIR", help="for builds (default: build/perf)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the result (default: build/perf-results/compare.json)")
+    parser.add_argument("--base-cmake", default="", metavar="OPTIONS",
+                        help="more options for CMake, for base only, such as -DCMAKE_C_FLAGS=-O2; flags that the project overrides are refused")
+    parser.add_argument("--head-cmake", default="", metavar="OPTIONS", help="the same for head, such as -DCMAKE_C_COMPILER=clang")
+    parser.add_argument("--cache", type=types.output_directory, default=snapshots.CACHE, metavar="DIR", help="for builds (default: build/perf)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="the result (default: build/perf-results/compare.json)")
     for name, text in export.FORMATS.items():
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"also write {text}")
+        parser.add_argument(f"--{name}", type=types.output_file, metavar="FILE", help=f"also write {text}")
     parser.add_argument("--ci", choices=("advisory", "blocking"),
                         help="for continuous integration: append to $GITHUB_STEP_SUMMARY, annotate, and end with 0 unless a fact "
                              "differs, something failed or, when blocking, a row regressed")
@@ -89,8 +82,8 @@ def say(text):
 
 def progress(stage):
     def show(done, count):
-        if sys.stderr.isatty():
-            print(f"\rperf compare: {stage}, block {done + 1} of {count} ", end="" if done + 1 < count else "\n", file=sys.stderr, flush=True)
+        if terminal.can_rewrite():
+            terminal.show(f"perf compare: {stage}, block {done + 1} of {count}", last=done + 1 == count)
     return show
 
 
@@ -236,6 +229,9 @@ def compare_facts(arguments, gathered, measured, base, head):
         if "base" in entry.facts and "head" not in entry.facts and entry.reason:
             differ.append({"name": f"{entry.row.name}: can be measured", "base": True, "head": False, "accepted": False, "blocks": True,
                            "says": entry.reason})
+    for change, objects in flags.changes(base.inventory.get("flags", {}), head.inventory.get("flags", {})).items():
+        differ.append({"name": "compiler flags", "base": None, "head": None, "blocks": False, "accepted": False,
+                       "says": f"{change} in {len(objects)} objects, such as {explain.short(objects[0])}"})
     return {"compared": len({fact.name for each in lists.values() for fact in each}), "differ": differ,
             "unavailable": {**gathered["base"][1], **gathered["head"][1]}}
 

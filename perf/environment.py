@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from perf import programs
+from perf.git import ask
 from perf.session import is_available, now, unavailable
 
 PREFIXES = ("OMP_", "GOMP_", "KMP_", "HWLOC_", "RHM_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MKL_", "MALLOC_", "LD_PRELOAD", "GLIBC_TUNABLES")
@@ -212,9 +213,9 @@ def topology_xml():
         hwloc.hwloc_topology_destroy(topology)
 
 
-def output_of(*command, cwd=None):
+def output_of(*command):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+        done = subprocess.run(command, capture_output=True, text=True)
     except OSError:
         return None
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
@@ -222,10 +223,10 @@ def output_of(*command, cwd=None):
 
 def source(directory=programs.ROOT):
     """The commit and whether the work tree differs from it."""
-    git = lambda *words: output_of("git", "-C", str(directory), *words)
-    commit = git("rev-parse", "HEAD")
+    git = lambda *words: ask(*words, directory=directory)[0]
+    commit, said = ask("rev-parse", "HEAD", directory=directory)
     if commit is None:
-        return unavailable("not a git work tree")
+        return unavailable(said)
     status = git("status", "--porcelain") or ""
     changed = [line for line in status.splitlines() if line[3:].startswith(("src/", "include/", "bench/", "cmake/", "CMake"))]
     return {"commit": commit, "subject": git("show", "-s", "--format=%s", commit), "time": git("show", "-s", "--format=%cI", commit),
@@ -235,9 +236,9 @@ def source(directory=programs.ROOT):
 
 def source_of(commit, directory=programs.ROOT):
     """Of a commit that is not checked out."""
-    text = output_of("git", "-C", str(directory), "show", "-s", "--format=%H%n%cI%n%s", commit)
+    text, said = ask("show", "-s", "--format=%H%n%cI%n%s", commit, directory=directory)
     if text is None:
-        return unavailable(f"{commit} is not a commit")
+        return unavailable(said)
     full, when, subject = text.split("\n", 2)
     return {"commit": full, "subject": subject, "time": when, "dirty": False, "dirty_files_that_matter": []}
 

@@ -1,5 +1,5 @@
 """For a row that changed: what else changed with it. Evidence that a reader can check, not a proof of the cause."""
-from perf import snapshots
+from perf import flags, git
 
 SHOWN = 6
 
@@ -10,7 +10,7 @@ def _some(items, what):
     return f"{what}: {', '.join(items[:SHOWN])}{more}" if items else ""
 
 
-def _short(name):
+def short(name):
     """src/kernels/avx2.c.o of the path inside a build directory."""
     name = name.removesuffix(".o")
     for part in ("src/", "bench/"):
@@ -34,11 +34,13 @@ def commits(base, head, rooms):
     """Subjects of the commits from base to head that touch the rooms, and files that are changed but not committed."""
     paths = [f"src/{room}" for room in rooms] if rooms and "all" not in rooms else ["src"]
     paths += ["CMakeLists.txt", "cmake"]
-    lines = snapshots.git("log", "--format=%h %s", f"{base.commit}..{head.commit}", "--", *paths, check=False)
-    found = lines.splitlines() if lines else []
+    lines, said = git.ask("log", "--format=%h %s", f"{base.commit}..{head.commit}", "--", *paths)
+    found = [said] if lines is None else lines.splitlines()
+    if git.shallow():
+        found.append(git.shallow())
     if head.dirty:
-        changed = snapshots.git("diff", "--name-only", f"{head.commit}^{{tree}}", head.tree, "--", *paths, check=False)
-        found += [f"uncommitted: {name}" for name in (changed or "").splitlines()]
+        changed, said = git.ask("diff", "--name-only", f"{head.commit}^{{tree}}", head.tree, "--", *paths)
+        found += [said] if changed is None else [f"uncommitted: {name}" for name in changed.splitlines()]
     return found
 
 
@@ -46,17 +48,16 @@ def explain(row, judged, rows, differing_facts, base, head):
     """Sentences about a row that regressed or improved. `row` is a record of the result, `judged` {name: Judgement}."""
     name, rooms = row["name"], row["rooms"]
     objects = _differing(base.inventory.get("objects", {}), head.inventory.get("objects", {}))
-    flags = _differing(base.inventory.get("flags", {}), head.inventory.get("flags", {}))
     own = _in_rooms(objects, rooms)
     said = [f"{fact['name']}: {fact['says']}" for fact in differing_facts if fact["name"].startswith((f"{name}:", "job:", "compiler"))]
     said = [_some(said, "facts that differ") or "no fact of the row or the job differs: the same work, done in another time"]
     if base.options != head.options:
         said.append(f"CMake options differ: base has {' '.join(base.options) or 'none'}, head has {' '.join(head.options) or 'none'}")
-    said.append(_some(sorted({_flag_change(base, head, each) for each in flags}), "compiler flags that differ"))
+    said.append(_some(sorted(flags.changes(base.inventory.get("flags", {}), head.inventory.get("flags", {}))), "compiler flags that differ"))
     if own:
-        said.append(_some(sorted({_short(each) for each in own}), "machine code that differs in the row's rooms"))
+        said.append(_some(sorted({short(each) for each in own}), "machine code that differs in the row's rooms"))
     elif objects:
-        said.append(_some(sorted({_short(each) for each in objects}),
+        said.append(_some(sorted({short(each) for each in objects}),
                           "no machine code of the row's rooms differs, so look at layout and at what they call; elsewhere"))
     else:
         said.append("no machine code differs: noise, or the machine")
@@ -68,8 +69,3 @@ def explain(row, judged, rows, differing_facts, base, head):
     said.append(_some(same_rooms, "of the same rooms, but unmoved"))
     return [sentence for sentence in said if sentence]
 
-
-def _flag_change(base, head, name):
-    before, after = (set(arm.inventory.get("flags", {}).get(name, "").split()) for arm in (base, head))
-    gone, new = " ".join(sorted(before - after)), " ".join(sorted(after - before))
-    return " ".join(part for part in (f"-[{gone}]" if gone else "", f"+[{new}]" if new else "") if part) or "their order"

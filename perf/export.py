@@ -8,8 +8,8 @@ import json
 import math
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
+from perf import arguments as types
 from perf import session, statistics
 from perf.programs import PerfError
 
@@ -109,6 +109,9 @@ def _footer(document):
     took, plan = document["took"], document["plan"]
     lines = [f"{took.get('blocks', 0)} blocks, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
              f"measuring {took.get('seconds', took.get('first_seconds', 0)):.0f} s, in all {took['total_seconds']:.0f} s"]
+    base, head = (document["arms"][arm].get("flags") for arm in ("base", "head"))
+    if base or head:
+        lines.append(f"flags: {head}" if base == head else f"flags of base: {base}; of head: {head}")
     if document["arms"].get("identical_programs"):
         lines.append("The programs of both sides are identical, byte for byte.")
     for name, reason in document["facts"]["unavailable"].items():
@@ -298,19 +301,18 @@ def render(document, form, arm="head"):
 
 
 def add_arguments(parser):
-    parser.add_argument("result", type=Path, help="a canonical result, such as build/perf-results/compare.json")
+    parser.add_argument("result", type=types.input_file, help="a canonical result, such as build/perf-results/compare.json")
     parser.add_argument("--format", choices=FORMATS, required=True, help="; ".join(f"{k}: {v}" for k, v in FORMATS.items()))
     parser.add_argument("--arm", choices=ARMS, default="head", help="of a comparison, for google-benchmark (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="(default: standard output)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="(default: standard output)")
 
 
 def run(arguments):
     rendered = render(session.read(arguments.result), arguments.format, arguments.arm)
+    if arguments.output and arguments.output.exists() and arguments.output.samefile(arguments.result):
+        raise PerfError(f"--output {arguments.output} is the result that is read: it would be overwritten", 2)
     if not arguments.output:
         sys.stdout.write(rendered)
         return 0
-    try:
-        arguments.output.write_text(rendered)
-    except OSError as failure:
-        raise PerfError(f"{arguments.output}: {failure.strerror}") from None
+    arguments.output.write_text(rendered)
     return 0

@@ -56,7 +56,7 @@ def _preload(cache):
         except OSError as failure:
             return None, str(failure)
         if done.returncode:
-            return None, "the counting library does not compile here"
+            return None, f"the counting library does not compile: {done.stderr.strip()[-300:]}"
     return library, ""
 
 

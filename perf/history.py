@@ -9,11 +9,10 @@ Exit status: 0 done, 1 a failure or nothing was found, 2 bad usage."""
 import random
 import shlex
 import statistics
-import subprocess
 import sys
-from pathlib import Path
 
-from perf import environment, laws, programs, session
+from perf import arguments as types
+from perf import environment, git, laws, programs, session
 
 ARCHIVE = session.RESULTS / "history"
 MOST_COMMITS = 12  # perf/snapshots.py keeps a few more builds
@@ -23,11 +22,11 @@ JOB = ["--samples", "2e5,2e5,2e4,4e3", "--width", "1024", "--bandwidth", "0.25,0
 
 def add_arguments(parser):
     programs.add_arguments(parser)
-    parser.add_argument("results", nargs="*", type=Path, metavar="FILE|DIR", help=f"default: {programs.relative(ARCHIVE)}")
+    parser.add_argument("results", nargs="*", type=types.input_path, metavar="FILE|DIR", help=f"default: {programs.relative(ARCHIVE)}")
     parser.add_argument("--measure", metavar="RANGE", help="commits, as `git log` takes them: main~5..main")
-    parser.add_argument("--rounds", type=int, default=5, help="of --measure (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the order of --measure (default: 1)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/perf-results/history.json")
+    parser.add_argument("--rounds", type=types.whole(), default=5, help="of --measure (default: %(default)s)")
+    parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order of --measure (default: 1)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/history.json")
 
 
 def found_documents(paths):
@@ -75,10 +74,10 @@ def measure_range(arguments):
     """Commits of a range, built and measured in rounds. Those that cannot be built or lack the programs are named and left out."""
     from perf import snapshots
 
-    listed = subprocess.run(["git", "-C", programs.ROOT, "rev-list", "--reverse", arguments.measure], capture_output=True, text=True)
-    if listed.returncode or not listed.stdout.split():
-        raise programs.PerfError(f"--measure {arguments.measure}: {listed.stderr.strip() or 'no commits'}", 2)
-    commits = listed.stdout.split()
+    listed, said = git.ask("rev-list", "--reverse", arguments.measure, "--")
+    if not listed:
+        raise programs.PerfError(f"--measure {arguments.measure}: {'; '.join(filter(None, [said, git.shallow()])) or 'no commits'}", 2)
+    commits = listed.split()
     if len(commits) > MOST_COMMITS:
         raise programs.PerfError(f"--measure {arguments.measure}: {len(commits)} commits; at most {MOST_COMMITS} are built side by side", 2)
     arms, missing = {}, {}
@@ -97,7 +96,9 @@ def measure_range(arguments):
     rates, order = {commit: {} for commit in arms}, random.Random(arguments.seed)
     for number in range(arguments.rounds):
         for commit in order.sample(list(arms), len(arms)):
-            measure_commit(arms[commit], pattern, rates[commit])
+            failed = measure_commit(arms[commit], pattern, rates[commit])
+            if failed:
+                missing[commit[:12]] = failed
         print(f"perf history: round {number + 1} of {arguments.rounds}", file=sys.stderr)
     documents = []
     for commit, found in rates.items():
@@ -111,11 +112,13 @@ def measure_range(arguments):
 
 
 def measure_commit(directory, pattern, rates):
-    """Add a value to each row of {(name, unit): [values]}; programs that a commit lacks leave no rows."""
+    """Add a value to each row of {(name, unit): [values]}; programs that a commit lacks leave no rows. What failed, or ""."""
+    failed = ""
     if (directory / "bench_kernels").exists():
         shapes = directory.parent / "shapes/kernels.txt"
         done = programs.run_json([directory / "bench_kernels", f"--benchmark_filter={pattern}", "--benchmark_min_time=0.1",
                                   *([f"--shapes={shapes}"] if shapes.exists() else [])], "--benchmark_out=")
+        failed = f"bench_kernels: {done.errors.strip()[-300:]}" if done.status else ""
         for row in programs.bench_rows(done.report) if done.report else []:
             if "best_flops_per_second" in row.values:
                 rates.setdefault((f"{row.name}/t:{row.threads}", "GFLOP/s"), []).append(row.values["best_flops_per_second"] / 1e9)
@@ -123,6 +126,7 @@ def measure_commit(directory, pattern, rates):
     if done.status == 0:
         rates.setdefault(("whole job", "s"), []).append(done.seconds)
         rates.setdefault(("whole job, peak memory", "MiB"), []).append(done.peak_rss_bytes / 2**20)
+    return f"rhm train: {done.errors.strip()[-300:]}" if done.status else failed
 
 
 def run(arguments):

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from perf import arguments as types
 from perf import environment, programs, session
 from perf.jobs import JOBS
 from perf.programs import PerfError
@@ -43,13 +44,13 @@ def add_arguments(parser):
     programs.add_arguments(parser)
     parser.add_argument("--job", action="append", choices=sorted(JOBS), help="a job of perf/jobs.py, several times for several (default: all)")
     parser.add_argument("--peer", action="append", choices=list(SCRIPTS), help="a peer, several times for several (default: all)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of alternation (default: %(default)s)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of every program (default: the allowed CPUs)")
+    parser.add_argument("--rounds", type=types.whole(), default=3, metavar="N", help="of alternation (default: %(default)s)")
+    parser.add_argument("--threads", type=types.whole(), metavar="N", help="of every program (default: the allowed CPUs)")
     parser.add_argument("--python", metavar="PYTHON", help="with the peers' packages (default: build/torch-venv, else python3)")
     parser.add_argument("--install", action="store_true", help=f"make build/torch-venv with pip install {' '.join(PACKAGES)} first")
-    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="times the numbers of samples, for trials (default: %(default)s)")
+    parser.add_argument("--scale", type=types.real(most=1.0), default=1.0, metavar="X", help="times the numbers of samples, for trials (default: %(default)s)")
     parser.add_argument("--first-way", action="store_true", help="of each peer, without trying which one is fastest")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="result (default: build/perf-results/peers.json)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/peers.json)")
 
 
 # ---- what there is ------------------------------------------------------------------------------------------------------
@@ -76,7 +77,10 @@ def find_python(asked):
 
 def missing_module(python, peer):
     done = programs.run([python, "-c", f"import {MODULES[peer]}"])
-    return None if done.status == 0 else f"{MODULES[peer]} cannot be imported by {programs.relative(python)}; ./dev perf peers --install"
+    if done.status == 0:
+        return None
+    said = (done.errors.strip().splitlines() or ["it does not say why"])[-1]
+    return f"{MODULES[peer]} cannot be imported by {programs.relative(python)} ({said}); ./dev perf peers --install"
 
 
 def has_distinct_option(rhm):
@@ -319,14 +323,12 @@ def text(result):
 
 
 def run(arguments):
-    if arguments.rounds < 1 or not 0 < arguments.scale <= 1:
-        raise PerfError("--rounds must be at least 1, and --scale above 0 and at most 1", 2)
     binaries = programs.programs(arguments, ("rhm", "bench_sampling"))
     if arguments.install:
         install()
     python = find_python(arguments.python)
     if not python:
-        raise PerfError("no Python with NumPy was found: ./dev perf peers --install", 2)
+        raise PerfError(f"{arguments.python or 'no Python that was found'} has no NumPy: ./dev perf peers --install", 2)
     log = lambda line: print(line, file=sys.stderr, flush=True)
     surroundings = environment.Environment(binaries)
     result = session.new("peers", surroundings.record, gains=[], ways=[], left_out=[])

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from perf import arguments as types
 from perf import counters, environment, model, programs, session
 from perf.jobs import PROFILED
 
@@ -20,13 +21,13 @@ TARGET = 0.8  # of the time that the model should explain
 def add_arguments(parser):
     programs.add_arguments(parser)
     parser.add_argument("--job", choices=sorted(PROFILED), default="main", help="a job of perf/jobs.py (default: %(default)s)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of rhm (default: its own choice)")
+    parser.add_argument("--threads", type=types.whole(), metavar="N", help="of rhm (default: its own choice)")
     parser.add_argument("--placement", metavar="HOW", help="of its threads, as in rhm --placement")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="of the job; the fastest is shown (default: %(default)s)")
-    parser.add_argument("--min-time", type=float, default=0.2, metavar="S", help="of each benchmark, in seconds (default: %(default)s)")
-    parser.add_argument("--trace", type=Path, metavar="FILE", help="keep the trace of the run that is shown "
+    parser.add_argument("--runs", type=types.whole(), default=3, metavar="N", help="of the job; the fastest is shown (default: %(default)s)")
+    parser.add_argument("--min-time", type=types.real(most=3600), default=0.2, metavar="S", help="of each benchmark, in seconds (default: %(default)s)")
+    parser.add_argument("--trace", type=types.output_file, metavar="FILE", help="keep the trace of the run that is shown "
                         "(default: build/perf-results/profile-trace.json)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="result (default: build/perf-results/profile.json)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/profile.json)")
     parser.add_argument("options", nargs="*", metavar="-- OPTION", help="of rhm train, instead of a job's")
 
 
@@ -230,8 +231,6 @@ def text(result, rows, rates):
 
 
 def run(arguments):
-    if arguments.runs < 1:
-        raise programs.PerfError("--runs must be at least 1", 2)
     binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_patches", "bench_ceilings"))
     surroundings = environment.Environment(binaries)
     result = session.new("profile", surroundings.record)

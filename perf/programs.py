@@ -51,6 +51,8 @@ def _build_once():
 def programs(arguments=None, needed=("rhm",)):
     """The directory with the needed programs: --bin, or build/release/bin brought up to date, so that nobody measures old code."""
     asked = getattr(arguments, "bin", None)
+    if asked and not Path(asked).is_dir():
+        raise PerfError(f"--bin {asked} is not a directory", 2)
     directory = Path(asked) if asked else _build_once()
     missing = [name for name in needed if not os.access(directory / name, os.X_OK)]
     if missing and asked:
@@ -125,7 +127,10 @@ def run_json(command, option, **more):
         named = [option + str(path)] if option.endswith("=") else [option, path]
         done = run([*command, *named], **more)
         if path.exists():
-            done.report = json.loads(path.read_text())
+            try:
+                done.report = json.loads(path.read_text())
+            except ValueError as failure:
+                raise PerfError(f"{shlex.join(done.command)} wrote no JSON: {failure}") from None
     return done
 
 
@@ -145,6 +150,14 @@ def run_bench(program, filter_, min_time=0.1, repetitions=1, options=(), **more)
     if done.status or not done.report:
         raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-500:]}")
     return done
+
+
+def list_rows(program, filter_, options=()):
+    """Names of the rows that match. PerfError with Google Benchmark's own words where it refuses the filter or an option."""
+    done = run([program, f"--benchmark_filter={filter_}", "--benchmark_list_tests", *options])
+    if done.status and "Failed to match any benchmarks" not in done.errors:
+        raise PerfError(f"{shlex.join(done.command)}: {done.errors.strip()[-500:]}", 2)
+    return done.output.split()
 
 
 @dataclass

@@ -8,17 +8,17 @@ again and again, and judged by the same rules.
 Blocks are drawn in runs of those that shared their processes, since what a process is born with stays with it."""
 import math
 import random
-from pathlib import Path
 
+from perf import arguments as types
 from perf import session, verdict
 from perf.programs import PerfError
 
 
 def add_arguments(parser):
-    parser.add_argument("results", nargs="+", type=Path, help="results of `perf compare X X`")
+    parser.add_argument("results", nargs="+", type=types.input_file, help="results of `perf compare X X`")
     parser.add_argument("--slow", metavar="PREFIX:PERCENT", help="rows whose name starts so take that much longer in head")
-    parser.add_argument("--trials", type=int, default=1000, help="comparisons to make up (default: %(default)d)")
-    parser.add_argument("--seed", type=int, default=1, help="(default: %(default)d)")
+    parser.add_argument("--trials", type=types.whole(), default=1000, help="comparisons to make up (default: %(default)d)")
+    parser.add_argument("--seed", type=types.whole(0), default=1, help="(default: %(default)d)")
 
 
 def pool(documents):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from perf import arguments as types
 from perf import environment, page, programs, session
 
 OUTPUT = programs.ROOT / "build/perf-report/index.html"
@@ -27,9 +28,9 @@ VERDICTS = range(10, 16)
 
 def add_arguments(parser):
     programs.add_arguments(parser)
-    parser.add_argument("--results", type=Path, default=session.RESULTS, metavar="DIR", help="default: build/perf-results")
-    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="PNGs go beside it (default: build/perf-report/index.html)")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="write the PNGs there instead")
+    parser.add_argument("--results", type=types.output_directory, default=session.RESULTS, metavar="DIR", help="default: build/perf-results")
+    parser.add_argument("--output", type=types.output_file, default=OUTPUT, metavar="FILE", help="PNGs go beside it (default: build/perf-report/index.html)")
+    parser.add_argument("--pictures", type=types.output_directory, metavar="DIR", help="write the PNGs there instead")
     parser.add_argument("--readme", action="store_true", help="also renew the pictures and the peers table that README.md shows")
     parser.add_argument("--only", metavar="KIND,...", help=f"kinds of results to show, out of {', '.join(COMMANDS)}")
     parser.add_argument("--no-run", action="store_true", help="measure nothing")
@@ -56,7 +57,7 @@ def measure(kind, arguments):
     if done.returncode == 0 or (kind == "compare" and done.returncode in VERDICTS):
         return ""
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-    return f"perf {kind} ended with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}"
+    return f"perf {kind} ended with status {done.returncode}: {'; '.join(lines[-5:]) or 'it said nothing'}"
 
 
 def gather(arguments, kinds):

@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf import environment, laws, placement, programs, session
+from perf import arguments as types
+from perf import environment, laws, placement, programs, session, terminal
 
 KERNELS = "pass/v16,forward/v16"
 # Everything fixed, so that nothing is searched for and every run does the same work.
@@ -210,13 +211,13 @@ def add_arguments(parser):
     parser.add_argument("--job", default=JOB, metavar="OPTIONS",
                         help="options of rhm train, with fixed --samples; '' leaves the job out (default: the default instance with "
                              "samples, bandwidths and ridges given)")
-    parser.add_argument("--threads", metavar="LIST", help="thread counts (default: 1, 2, 3, 4, 6, 8, ..., topology edges, all allowed)")
+    parser.add_argument("--threads", type=types.whole_list, metavar="LIST", help="thread counts (default: 1, 2, 3, 4, 6, 8, ..., topology edges, all allowed)")
     parser.add_argument("--placements", default="compact,scatter,none", metavar="LIST",
                         help="of the placement sweep; the first one is that of the strong and weak sweeps (default: compact,scatter,none)")
-    parser.add_argument("--rounds", type=int, default=7, help="each measures every point once; 6 or more give intervals (default: 7)")
-    parser.add_argument("--min-time", type=float, default=0.2, metavar="SECONDS", help="of a kernel point in a round (default: 0.2)")
-    parser.add_argument("--seed", type=int, default=1, help="of the order of points (default: 1)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/perf-results/scaling.json")
+    parser.add_argument("--rounds", type=types.whole(), default=7, help="each measures every point once; 6 or more give intervals (default: 7)")
+    parser.add_argument("--min-time", type=types.real(most=3600), default=0.2, metavar="SECONDS", help="of a kernel point in a round (default: 0.2)")
+    parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order of points (default: 1)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/scaling.json")
 
 
 def plan_points(subjects, counts, policies, plans):
@@ -260,13 +261,12 @@ def measure(points, rounds, seed, folder):
 
 
 def show_progress(done, total, start, what):
-    if not sys.stderr.isatty():
+    if not terminal.can_rewrite():
         if done % max(1, total // 10) == 0:
             print(f"perf scaling: {done} of {total} measurements, {time.monotonic() - start:.0f} s", file=sys.stderr)
         return
     left = (time.monotonic() - start) / done * (total - done)
-    end = "\n" if done == total else ""
-    print(f"\r\033[Kperf scaling: {done}/{total}, about {left:.0f} s left, {what}", end=end, file=sys.stderr, flush=True)
+    terminal.show(f"perf scaling: {done}/{total}, about {left:.0f} s left, {what}", last=done == total)
 
 
 def ratios(samples, others):
@@ -363,12 +363,9 @@ def prepare(arguments, binaries, record):
     quota = machine["quota"]["cpus"]
     counts = placement.thread_counts(places, quota)
     if arguments.threads:
-        try:
-            counts = sorted({int(word) for word in arguments.threads.split(",")} | {1})
-        except ValueError:
-            raise programs.PerfError(f"--threads {arguments.threads} is not a list of numbers", 2) from None
-        if counts[0] < 1 or counts[-1] > len(places):
-            raise programs.PerfError(f"--threads {arguments.threads}: allowed are 1 to {len(places)}", 2)
+        counts = sorted({*arguments.threads, 1})
+        if counts[-1] > len(places):
+            raise programs.PerfError(f"--threads {counts[-1]}: allowed are 1 to {len(places)}", 2)
     plans = {policy: {n: placement.plan(binaries, n, policy) for n in counts} if policy not in ("compact", "none")
              else {n: places[:n] for n in counts} for policy in policies}
     isa = machine["isa"]["in_use"]
@@ -381,8 +378,6 @@ def prepare(arguments, binaries, record):
 
 
 def run(arguments):
-    if arguments.rounds < 1:
-        raise programs.PerfError(f"--rounds {arguments.rounds}: at least 1", 2)
     binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_sampling", "bench_ceilings"))
     surroundings = environment.Environment(binaries)
     subjects, counts, policies, plans, places = prepare(arguments, binaries, surroundings.record)

@@ -30,6 +30,7 @@ RESULTS = ROOT / "build" / "perf-results"
 
 class SessionError(PerfError):
     """A document that is not what it should be."""
+    status = 2
 
 
 def now():

@@ -14,18 +14,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perf import flags
+from perf.git import commit_of, git
 from perf.programs import ROOT, PerfError
 
 CACHE = ROOT / "build" / "perf"
 KEPT = 16  # built states in the cache
 OPTIONS = ["-DCMAKE_BUILD_TYPE=Release", "-DRHM_BENCH=ON"]
-
-
-def git(*words, env=None, check=True):
-    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, env={**os.environ, **(env or {})})
-    if done.returncode and check:
-        raise PerfError(f"git {' '.join(words)}: {done.stderr.strip() or 'failed'}")
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 @dataclass
@@ -48,13 +43,12 @@ class Snapshot:
     def record(self):
         return {"name": self.name, "commit": self.commit, "tree": self.tree, "dirty": self.dirty, "cmake": self.options,
                 "build_seconds": round(self.build_seconds, 1), "from_cache": self.cached,
-                "compiler": self.inventory.get("compiler"), "identity": self.inventory.get("identity")}
+                "compiler": self.inventory.get("compiler"), "flags": flags.commonest(self.inventory.get("flags", {})),
+                "identity": self.inventory.get("identity")}
 
 
 def of_commit(arm, revision, options=()):
-    commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False)
-    if commit is None:
-        raise PerfError(f"{revision} is not a commit of this repository", 2)
+    commit = commit_of(revision)
     return Snapshot(arm, revision, commit, git("rev-parse", f"{commit}^{{tree}}"), False, list(options))
 
 
@@ -75,13 +69,19 @@ def of_work_tree(arm, options=()):
     return Snapshot(arm, "work tree", commit, tree, tree != git("rev-parse", "HEAD^{tree}"), list(options))
 
 
-def _compiler():
-    command = os.environ.get("CC", "cc")
+def _compiler(options):
+    """The version of the compiler that these options choose."""
+    command = flags.value_of(options, "CMAKE_C_COMPILER") or os.environ.get("CC", "cc")
     try:
         done = subprocess.run([command, "--version"], capture_output=True, text=True)
     except OSError:
         raise PerfError(f"there is no compiler {command}") from None
     return done.stdout.splitlines()[0] if done.stdout else command
+
+
+def _variables():
+    """Of the environment, those that CMake reads when a directory is first configured."""
+    return [f"{name}={os.environ[name]}" for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS") if name in os.environ]
 
 
 def _digest(*parts):
@@ -107,26 +107,6 @@ def _check_out(snapshot, slot):
     git(f"--work-tree={source}", "read-tree", "--reset", "-u", snapshot.tree, env=env)
 
 
-def _flags(build):
-    """{source file: its flags}, without what only says where things are."""
-    path = build / "compile_commands.json"
-    if not path.exists():
-        return {}
-    flags = {}
-    for entry in json.loads(path.read_text()):
-        words = shlex.split(entry["command"])
-        kept, skip = [], False
-        for word in words[1:]:
-            if skip or word in ("-o", "-c"):
-                skip = word in ("-o", "-c")
-                continue
-            kept.append(word)
-        # One source may be compiled several times, as the kernel tables are: the object is what has flags.
-        name = words[words.index("-o") + 1] if "-o" in words else entry["file"]
-        flags[name] = " ".join(word for word in kept if not word.startswith(("/", "-I")))
-    return flags
-
-
 def _sha(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -135,7 +115,7 @@ def _inventory(build, programs, compiler):
     """What can be compared without running anything."""
     objects = {str(path.relative_to(build)): _sha(path) for path in sorted(build.rglob("*.o"))}
     identity = {path.name: _sha(path) for path in sorted(programs.iterdir()) if path.is_file() and os.access(path, os.X_OK)}
-    return {"compiler": compiler, "flags": _flags(build), "objects": objects, "programs": identity,
+    return {"compiler": compiler, "flags": flags.of_objects(build), "objects": objects, "programs": identity,
             "identity": _digest(*(f"{name}={sha}" for name, sha in identity.items()))}
 
 
@@ -143,10 +123,10 @@ def build(snapshot, programs, say=lambda text: None, cache=CACHE):
     """Fill in snapshot.programs and .inventory, with rhm and those of the named benchmark programs that this state has; PerfError,
     status 1, when a step fails."""
     cache.mkdir(parents=True, exist_ok=True)
-    compiler = _compiler()
-    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *OPTIONS, *snapshot.options, *sorted(programs))}"
+    compiler = _compiler(snapshot.options)
+    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *_variables(), *OPTIONS, *snapshot.options, *sorted(programs))}"
     # Options give a slot of their own: a CMake cache remembers those that are no longer asked for.
-    slot = cache / f"slot-{_digest(compiler, *snapshot.options)}"
+    slot = cache / f"slot-{_digest(compiler, *_variables(), *snapshot.options)}"
     slot.mkdir(parents=True, exist_ok=True)
     with open(slot / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -171,7 +151,11 @@ def _compile(snapshot, programs, slot, place, compiler):
     directory = slot / "build"
     source = slot / "src"
     tests = [] if any("RHM_TESTS" in option for option in snapshot.options) else ["-DRHM_TESTS=OFF"]
-    _step(snapshot, ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(directory), *OPTIONS, *tests, *snapshot.options], log)
+    _step(snapshot, ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(directory), *OPTIONS, *tests, *snapshot.options,
+                     *flags.in_effect(snapshot.options)], log)
+    wrong = flags.unused(snapshot.options, log.read_text(errors="replace")) or flags.overridden(snapshot.options, directory)
+    if wrong:
+        raise PerfError(f"--{snapshot.arm}-cmake: {wrong}: nothing was compared", 2)
     known = [name for name in sorted(programs) if (source / "bench" / f"{name}.c").exists()]
     _step(snapshot, ["cmake", "--build", str(directory), f"-j{len(os.sched_getaffinity(0))}", "--target", "rhm_command", *known], log)
     partial = place.with_name(place.name + ".partial")

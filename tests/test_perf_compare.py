@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import fake_bench  # noqa: E402
-from perf import __main__ as command, blocks, compare, environment, export, facts, snapshots, verdict  # noqa: E402
+from perf import __main__ as command, blocks, compare, environment, export, facts, git, snapshots, verdict  # noqa: E402
 
 A, B, PASS = (f"{name}/avx2/native/t:1" for name in ("forward/a", "forward/b", "pass/a"))
 CONTROL = "ceiling/fma/f32/avx2/t:1"
@@ -41,7 +41,7 @@ def comparison(tmp_path, monkeypatch, capsys):
         made = lambda arm, name, options=(): snapshots.Snapshot(arm, name, arm * 10, arm, False, list(options))
         monkeypatch.setattr(snapshots, "build", build)
         monkeypatch.setattr(snapshots, "of_commit", made)
-        monkeypatch.setattr(snapshots, "git", lambda *words, **more: "")
+        monkeypatch.setattr(git, "ask", lambda *words, **more: ("", ""))
         output = tmp_path / "result.json"
         status = command.main(["compare", "old", "new", "--row-file", str(rows), "--output", str(output), "--cache", str(tmp_path),
                                "--seconds", "100", "--seed", "1", *options])  # not spent: passes are few
@@ -177,20 +177,20 @@ def repository(tmp_path, monkeypatch):
     """A repository with a commit that builds nothing useful and one that does not build."""
     folder = tmp_path / "repository"
     folder.mkdir()
-    git = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True,
+    do = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True,
                                         capture_output=True, text=True).stdout.strip()
-    git("init", "-q")
+    do("init", "-q")
     # Without a language: configuring is quick.
     (folder / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(a LANGUAGES NONE)\n"
                                            "add_custom_target(rhm_command COMMAND ${CMAKE_COMMAND} -E make_directory "
                                            "bin COMMAND ${CMAKE_COMMAND} -E touch bin/rhm)\n")
-    git("add", "-A")
-    git("commit", "-qm", "builds")
-    git("tag", "good")
+    do("add", "-A")
+    do("commit", "-qm", "builds")
+    do("tag", "good")
     (folder / "CMakeLists.txt").write_text("message(FATAL_ERROR \"cannot be built\")\n")
-    git("commit", "-qam", "does not build")
-    git("tag", "bad")
-    monkeypatch.setattr(snapshots, "ROOT", folder)
+    do("commit", "-qam", "does not build")
+    do("tag", "bad")
+    monkeypatch.setattr(git, "ROOT", folder)
     monkeypatch.setattr(snapshots, "CACHE", tmp_path / "cache")
     return folder
 

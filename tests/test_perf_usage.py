@@ -1,0 +1,219 @@
+"""What `perf` refuses, and that nothing of what other programs say is lost: bad usage ends with 2 and a sentence that names the value,
+a failure of Git, a compiler or a benchmark program is told in its own words, and there is never a traceback."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from perf import __main__ as command, flags, git, programs, snapshots, terminal  # noqa: E402
+
+
+@pytest.mark.parametrize("words, says", [
+    (["compare", "HEAD", "--rows", "("], "'(' is not a regular expression"),
+    (["compare", "HEAD", "--row-file", "missing.txt"], "'missing.txt' cannot be read"),
+    (["compare", "HEAD", "--seconds", "nan"], "'nan' is not a finite number"),
+    (["compare", "HEAD", "--seconds", "0"], "'0' is too small"),
+    (["compare", "HEAD", "--blocks", "0"], "from 1"),
+    (["compare", "HEAD", "--blocks", "1.5"], "'1.5' is not a whole number"),
+    (["compare", "HEAD", "--threshold", "101"], "up to 100"),
+    (["compare", "HEAD", "--alpha", "1"], "up to 0.5"),
+    (["compare", "HEAD", "--seed", "-1"], "from 0"),
+    (["compare", "HEAD", "--output", "/dev/null/x"], "/dev/null is not a directory"),
+    (["compare", "HEAD", "--junit", "."], "is a directory"),
+    (["compare", "HEAD", "--cache", "/dev/null"], "is not a directory"),
+    (["bench", "--filter", "[a"], "'[a' is not a regular expression"),
+    (["bench", "--rounds", "many"], "'many' is not a whole number"),
+    (["bench", "--threads", "0"], "'0' is too small"),
+    (["bench", "--isa", "sse"], "'sse'"),
+    (["bench", "--bin", "missing"], "missing is not a directory"),
+    (["bench", "--min-time", "inf"], "'inf' is not a finite number"),
+    (["scaling", "--threads", "1,x"], "'x' is not a whole number"),
+    (["scaling", "--threads", "0,1"], "'0' is too small"),
+    (["scaling", "--rounds", "0"], "from 1"),
+    (["scaling", "--min-time", "-1"], "'-1' is too small"),
+    (["profile", "--runs", "0"], "from 1"),
+    (["profile", "--job", "huge"], "'huge'"),
+    (["profile", "--trace", "/dev/null/trace"], "/dev/null is not a directory"),
+    (["peers", "--scale", "2"], "up to 1"),
+    (["peers", "--peer", "abacus"], "'abacus'"),
+    (["history", "missing.json"], "'missing.json' cannot be read"),
+    (["history", "--rounds", "0"], "from 1"),
+    (["report", "--only", "weather"], "known are"),
+    (["report", "--output", "."], "is a directory"),
+    (["export", "missing.json", "--format", "junit"], "'missing.json' cannot be read"),
+    (["rates", "missing.json"], "'missing.json' cannot be read"),
+    (["rates"], "results"),
+    (["frobnicate"], "unknown subcommand 'frobnicate'"),
+])
+def test_bad_usage(words, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = command.main(words)
+    except SystemExit as ended:
+        status = ended.code
+    said = capsys.readouterr().err
+    assert status == 2 and says in said and "Traceback" not in said
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["export", "rates"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "rhm-perf/9"}', '{"schema": "rhm-perf/1", "kind": "bench"}', "\0"])
+def test_files_that_are_no_results(name, content, tmp_path, capsys):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    assert command.main([name, str(path), *(["--format", "junit"] if name == "export" else [])]) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said and said.count("\n") == 1
+
+
+def test_the_result_is_not_overwritten_by_its_export(tmp_path, capsys):
+    path = tmp_path / "compare.json"
+    shutil.copy(ROOT / "tests/perf/compare.json", path)
+    (tmp_path / "link").symlink_to(path)
+    before = path.read_bytes()
+    assert command.main(["export", str(path), "--format", "markdown", "--output", str(tmp_path / "link")]) == 2
+    assert path.read_bytes() == before and "overwritten" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------------------------------- Git
+
+def run_git(folder, *words):
+    return subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Three commits of a C program whose build sets a flag of its own, as the project does."""
+    folder = tmp_path / "repository"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "main.c").write_text("int main(void) { return 0; }\n")
+    (folder / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(a C)\nset(CMAKE_EXPORT_COMPILE_COMMANDS ON)\n"
+                                           "set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)\nadd_compile_options(-ffp-contract=off)\n"
+                                           "option(RHM_BENCH \"\" OFF)\noption(RHM_TESTS \"\" OFF)\noption(RHM_KNOWN \"\" OFF)\n"
+                                           "add_executable(rhm_command src/main.c)\nset_target_properties(rhm_command PROPERTIES OUTPUT_NAME rhm)\n")
+    run_git(folder, "init", "-q")
+    for message in ("first", "second", "third"):
+        (folder / "message").write_text(message)
+        run_git(folder, "add", "-A")
+        run_git(folder, "commit", "-qm", message)
+    monkeypatch.setattr(git, "ROOT", folder)
+    return folder
+
+
+def compare(tmp_path, capsys, *words):
+    status = command.main(["compare", *words, "--cache", str(tmp_path / "cache")])
+    return status, capsys.readouterr().err
+
+
+def test_an_unknown_commit_in_the_words_of_git(repository, tmp_path, capsys):
+    status, said = compare(tmp_path, capsys, "no-such-commit")
+    assert status == 2 and "no-such-commit is not a commit" in said and "fatal:" in said and "shallow" not in said
+
+
+def test_a_shallow_clone_is_named(repository, tmp_path, capsys, monkeypatch):
+    run_git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
+    monkeypatch.setattr(git, "ROOT", tmp_path / "shallow")
+    status, said = compare(tmp_path, capsys, "HEAD~1")
+    assert status == 2 and "shallow" in said and "git fetch --unshallow" in said
+    assert command.main(["history", "--measure", "HEAD~2..HEAD"]) == 2
+    assert "git fetch --unshallow" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_foreign_owner_in_the_words_of_git(repository, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no exception is configured
+    for path in (repository, repository / ".git"):
+        os.chown(path, 65534, 65534)
+    status, said = compare(tmp_path, capsys, "HEAD")
+    assert status == 1 and "ownership" in said and "safe.directory" in said
+    from perf import environment
+    assert "ownership" in environment.source(repository)["unavailable"]
+
+
+def test_no_git_at_all(repository, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, said = compare(tmp_path, capsys, "HEAD")
+    assert status == 1 and "git cannot be run" in said
+
+
+# ----------------------------------------------------------------------------------------------------------------------- flags
+
+def built(tmp_path, *options):
+    return snapshots.build(snapshots.of_commit("base", "HEAD", options), [], cache=tmp_path / "cache")
+
+
+def test_flags_that_are_asked_for_are_in_effect(repository, tmp_path):
+    plain, slow, clear = built(tmp_path), built(tmp_path, "-DCMAKE_C_FLAGS=-O2"), built(tmp_path, "-DCMAKE_C_FLAGS:STRING=-O1 -fwrapv")
+    of = lambda snapshot: next(iter(snapshot.inventory["flags"].values())).split()
+    assert "-O3" in of(plain) and "-O2" in of(slow) and "-O3" not in of(slow) and "-DNDEBUG" in of(slow)
+    assert {"-O1", "-fwrapv"} <= set(of(clear))
+    changes = flags.changes(plain.inventory["flags"], slow.inventory["flags"])
+    assert list(changes) == ["-[-O3] +[-O2]"] and "-O2" in slow.record()["flags"]
+    # A later build in the same place forgets them.
+    assert "-O3" in of(built(tmp_path))
+
+
+@pytest.mark.parametrize("options, says", [
+    (["-DCMAKE_C_FLAGS=-ffp-contract=fast"], "-ffp-contract=fast is asked for, but -ffp-contract=off is in effect in main.c"),
+    (["-DCMAKE_BUILD_TYPE=Nonsense", "-DCMAKE_C_FLAGS=-fno-fast-math -ffp-contract=on"], "-ffp-contract=on"),
+    (["-DRHM_KNOWN=ON", "-DRHM_UNKOWN=ON"], "the project does not know RHM_UNKOWN"),
+])
+def test_flags_that_cannot_be_in_effect_are_refused(repository, tmp_path, options, says):
+    with pytest.raises(programs.PerfError) as refused:
+        built(tmp_path, *options)
+    assert refused.value.status == 2 and says in str(refused.value) and "--base-cmake" in str(refused.value)
+
+
+@pytest.mark.skipif(not shutil.which("clang"), reason="there is no clang")
+def test_another_compiler_is_an_option(repository, tmp_path):
+    assert "clang" in built(tmp_path, "-DCMAKE_C_COMPILER=clang").inventory["compiler"]
+    assert "clang" not in built(tmp_path).inventory["compiler"]
+
+
+def test_kinds_of_flags():
+    assert flags.kind("-O2") == flags.kind("-Ofast") and flags.kind("-fno-wrapv") == flags.kind("-fwrapv")
+    assert flags.kind("-ffp-contract=off") == flags.kind("-ffp-contract=fast") and flags.kind("-UNDEBUG") == flags.kind("-DNDEBUG=1")
+    assert flags.kind("-march=native") != flags.kind("-mavx2") and flags.kind("-std=c11") == flags.kind("-std=gnu17")
+
+
+# ------------------------------------------------------------------------------------------------------------- other programs
+
+def program(folder, text):
+    path = folder / "bench_kernels"
+    path.write_text(f"#!{sys.executable}\nimport sys\n{text}")
+    path.chmod(0o755)
+    return path
+
+
+def test_what_a_benchmark_program_says_of_a_filter(tmp_path):
+    refuses = program(tmp_path, "print('Could not compile benchmark re: Parenthesis is not closed.', file=sys.stderr)\nsys.exit(2)\n")
+    with pytest.raises(programs.PerfError, match="Parenthesis is not closed") as refused:
+        programs.list_rows(refuses, "(")
+    assert refused.value.status == 2
+    empty = program(tmp_path, "print('Failed to match any benchmarks against regex: x', file=sys.stderr)\nsys.exit(2)\n")
+    assert programs.list_rows(empty, "x") == []
+
+
+def test_a_report_that_is_no_json(tmp_path):
+    broken = program(tmp_path, "open(sys.argv[-1].partition('=')[2], 'w').write('{')\n")
+    with pytest.raises(programs.PerfError, match="wrote no JSON"):
+        programs.run_json([broken], "--benchmark_out=")
+
+
+def test_a_dumb_terminal_gets_no_escape_sequences(monkeypatch):
+    class Terminal:
+        def isatty(self):
+            return True
+    for name, wanted in (("dumb", False), ("", False), ("xterm", True)):
+        monkeypatch.setenv("TERM", name)
+        assert terminal.can_rewrite(Terminal()) is wanted
+    monkeypatch.delenv("TERM")
+    assert not terminal.can_rewrite(Terminal())
+    sources = [path for path in (ROOT / "perf").rglob("*.py") if "\\033" in path.read_text()]
+    assert [path.name for path in sources] == ["terminal.py"]
