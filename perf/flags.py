@@ -74,16 +74,19 @@ def of_objects(build):
     for _, name, words in commands(build):
         kept, skip = [], False
         for word in words:
-            if not skip and word not in ("-o", "-c", "-MD", "-MT", "-MF") and not word.startswith(("/", "-I")):
+            place = word in ("-o", "-c", "-MD", "-MT", "-MF", "-isystem") or word.startswith(("/", "-I")) or str(build.parent) in word
+            if not skip and not place:
                 kept.append(word)
-            skip = word in ("-o", "-c", "-MT", "-MF")
+            skip = word in ("-o", "-c", "-MT", "-MF", "-isystem")
         found[name] = " ".join(kept)
     return found
 
 
 def commonest(by_object):
+    """Of most objects, those that change code."""
     counts = {}
     for text in by_object.values():
+        text = " ".join(word for word in text.split() if word == "-DNDEBUG" or word.startswith(("-O", "-f", "-m", "-g", "-std=")))
         counts[text] = counts.get(text, 0) + 1
     return max(counts, key=counts.get) if counts else ""
 
