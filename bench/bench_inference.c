@@ -49,9 +49,7 @@ static rhm_status train(subject *s, const rhm_engine *engine, rhm_error *error) 
     rhm_status status = rhm_train(&s->model, NULL, engine, s->of.of.grammar, &s->of.options, error);
     if (status == RHM_OK)
         status = rhm_ready_model(s->ready, s->model, error);
-    s->length = 1;
-    for (uint32_t l = 0; l < s->of.of.levels; l++)
-        s->length *= s->of.of.branching;
+    s->length = rhm_grammar_tree(s->of.of.grammar)->leaves[0];
     uint16_t *labels = RHM_NEW(uint16_t, sequences, 1, 1, "labels of a benchmark", error);
     s->tokens = RHM_NEW(uint16_t, TRIALS_IN_MEMORY, sequences, s->length, "sequences of a benchmark", error);
     if (status == RHM_OK && (!labels || !s->tokens))
@@ -82,8 +80,7 @@ static rhm_status trial(const subject *s, const rhm_engine *engine, bool evaluat
     }
     const rhm_data data = {
         .count = (size_t)sequences,
-        .levels = s->of.of.levels,
-        .branching = s->of.of.branching,
+        .tree = *rhm_grammar_tree(s->of.of.grammar),
         .token_vocab = s->of.of.vocab,
         .label_vocab = s->of.of.vocab,
         .tokens = s->tokens + turn % TRIALS_IN_MEMORY * s->of.options.test_samples * s->length,

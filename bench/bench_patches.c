@@ -45,7 +45,7 @@ static struct {
 
 static rhm_status make(rhm_patches *out, const row *r, rhm_error *error) {
     const instance *of = &r->of->of;
-    const rhm_status status = rhm_patches_init(out, r->of->first, of->levels, of->branching, of->vocab, error);
+    const rhm_status status = rhm_patches_init(out, r->of->first, rhm_grammar_tree(of->grammar), of->vocab, error);
     out->raw = r->how == RAW;
     return status;
 }
@@ -114,9 +114,7 @@ static rhm_status trial(rhm_patches *known, const row *r, const rhm_engine *engi
 
 static void report(gb_state *state, const row *r, size_t distinct) {
     const double items = r->how == COUNTS ? r->of->cells : (double)r->of->samples;
-    double leaves = 1;
-    for (uint32_t l = r->of->first; l <= r->of->of.levels; l++)
-        leaves *= r->of->of.branching;
+    const double leaves = (double)rhm_grammar_tree(r->of->of.grammar)->leaves[r->of->first - 1];
     /* Each token drawn once and each count touched once; a cell of the table is a probability and a count. */
     const double nbytes = items * (r->how == COUNTS ? 2 * sizeof(double) : 2 * (leaves + 1) + sizeof(uint64_t));
     gb_items_processed(state, (int64_t)items * gb_iterations_done(state));

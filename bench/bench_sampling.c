@@ -35,7 +35,7 @@ typedef struct instance {
     const shape *source;
     rhm_grammar *grammar;
     rhm_sampler *sampler;
-    uint32_t levels, branching, vocab, first; /* L, s, V, the level of first patches */
+    uint32_t vocab, first; /* V, the level of first patches */
 } instance;
 
 typedef struct row {
@@ -91,7 +91,7 @@ static void source(const void *context, uint32_t level, uint64_t first, size_t c
 
 static rhm_status count_samples(rhm_patches *out, const row *r, const rhm_engine *engine, uint64_t samples,
                                 double *seconds, rhm_error *error) {
-    rhm_status status = rhm_patches_init(out, r->of->first, r->of->levels, r->of->branching, r->of->vocab, error);
+    rhm_status status = rhm_patches_init(out, r->of->first, rhm_grammar_tree(r->of->grammar), r->of->vocab, error);
     const double start = session_seconds();
     if (status == RHM_OK)
         status = rhm_patches_add(out, engine, "benchmark", source, r, 0, samples, NULL, error);
@@ -152,10 +152,7 @@ static rhm_status verify_draws(const trial *t, bool *same, rhm_error *error) {
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
 static size_t leaves_of(const row *r) {
-    size_t leaves = 1;
-    for (uint32_t level = r->what == SEQUENCES ? 1 : r->of->first; level <= r->of->levels; level++)
-        leaves *= r->of->branching;
-    return leaves;
+    return rhm_grammar_tree(r->of->grammar)->leaves[r->what == SEQUENCES ? 0 : r->of->first - 1];
 }
 
 static rhm_status trial_make(trial *t, const row *r, int threads, rhm_error *error) {
@@ -280,12 +277,9 @@ static rhm_status make_instance(instance *out, const shape *source_line, rhm_err
                              &keys[i].value, error);
     if (status != RHM_OK)
         return status;
-    *out = (instance){.source = source_line,
-                      .levels = (uint32_t)keys[3].value,
-                      .branching = (uint32_t)keys[2].value,
-                      .vocab = (uint32_t)keys[0].value,
-                      .first = (uint32_t)keys[4].value};
-    const rhm_shape uniform = rhm_shape_uniform(out->vocab, (uint32_t)keys[1].value, out->branching, out->levels);
+    *out = (instance){.source = source_line, .vocab = (uint32_t)keys[0].value, .first = (uint32_t)keys[4].value};
+    const rhm_shape uniform =
+        rhm_shape_uniform(out->vocab, (uint32_t)keys[1].value, (uint32_t)keys[2].value, (uint32_t)keys[3].value);
     status = rhm_grammar_draw(&out->grammar, &uniform, RHM_UNIFORM, SEED, error);
     return status == RHM_OK ? rhm_sampler_create(&out->sampler, out->grammar, SEED, error) : status;
 }

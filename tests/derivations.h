@@ -22,7 +22,7 @@ typedef struct tables {
     double label_probability[MAX_TABLE];
 } tables;
 
-/* symbols[l] are the s^l symbols of level l, l = 0..L. */
+/* symbols[l] are the symbols of level l, l = 0..L. */
 typedef struct derivation {
     uint32_t symbols[RHM_MAX_LEVELS + 1][MAX_TOKENS];
     double probability;
@@ -40,6 +40,19 @@ static inline size_t power(size_t base, size_t exponent) {
     while (exponent-- > 0)
         result *= base;
     return result;
+}
+
+/* Level-`to` symbols below one of level `from`. */
+static inline size_t nodes_between(const rhm_shape *shape, uint32_t from, uint32_t to) {
+    size_t nodes = 1;
+    for (uint32_t level = from + 1; level <= to; level++)
+        nodes *= shape->branching[level];
+    return nodes;
+}
+
+/* Level-`level` symbols of a sequence. */
+static inline size_t nodes_of(const rhm_shape *shape, uint32_t level) {
+    return nodes_between(shape, 0, level);
 }
 
 /* A tuple as a number in base `base`. */
@@ -74,7 +87,7 @@ static inline void random_distribution(double *p, uint32_t count, uint64_t *stat
 
 /* Distinct random patches for the rules of positive probability; any patch for the others. */
 static inline void random_rules(tables *t, uint32_t level, uint64_t *state) {
-    const uint32_t s = t->shape.branching;
+    const uint32_t s = t->shape.branching[level];
     const size_t tuples = power(t->shape.vocab[level], s);
     bool *used = calloc(tuples, sizeof *used);
     for (size_t row = 0; row < (size_t)t->shape.vocab[level - 1] * t->shape.rules[level]; row++) {
@@ -94,21 +107,22 @@ static inline void random_rules(tables *t, uint32_t level, uint64_t *state) {
 static inline double derivation_bound(const rhm_shape *shape) {
     double bound = shape->vocab[0];
     for (uint32_t level = 1; level <= shape->levels; level++)
-        for (size_t node = 0; node < power(shape->branching, level - 1); node++)
+        for (size_t node = 0; node < nodes_of(shape, level - 1); node++)
             bound *= shape->rules[level];
     return bound;
 }
 
-/* A random grammar with at most `most` derivations: vocabularies of 1..5, up to 3 levels, s = 2 or 3, uneven or uniform
- * distributions, absent rules and labels. */
+/* A random grammar with at most `most` derivations: vocabularies of 1..5, up to 3 levels with s = 2 or 3 each, uneven
+ * or uniform distributions, absent rules and labels. */
 static inline void random_tables(tables *t, uint64_t seed, double most) {
     uint64_t state = seed * 0x9e3779b97f4a7c15u + 1;
     memset(t, 0, sizeof *t);
     do {
-        t->shape = (rhm_shape){.levels = 1 + test_random(&state, 3), .branching = 2 + test_random(&state, 2)};
+        t->shape = (rhm_shape){.levels = 1 + test_random(&state, 3)};
         for (uint32_t level = 0; level <= t->shape.levels; level++) {
             t->shape.vocab[level] = 1 + test_random(&state, 5);
             t->shape.rules[level] = level > 0 ? 1 + test_random(&state, 4) : 0;
+            t->shape.branching[level] = level > 0 ? 2 + test_random(&state, 2) : 0;
         }
     } while (rhm_shape_check(&t->shape, NULL) != RHM_OK || derivation_bound(&t->shape) > most);
     const bool uneven = test_random(&state, 3) > 0;
@@ -124,8 +138,7 @@ static inline void random_tables(tables *t, uint64_t seed, double most) {
 /* Rewrite node `position` of level `level` in all ways, and everything after it. */
 static inline void visit_from(const tables *t, derivation *d, uint32_t level, size_t position,
                               derivation_visitor *visit, void *context) {
-    const uint32_t s = t->shape.branching;
-    if (position == power(s, level)) {
+    if (position == nodes_of(&t->shape, level)) {
         position = 0;
         level++;
     }
@@ -134,6 +147,7 @@ static inline void visit_from(const tables *t, derivation *d, uint32_t level, si
         return;
     }
     const uint32_t symbol = d->symbols[level][position];
+    const uint32_t s = t->shape.branching[level + 1];
     const double before = d->probability;
     for (uint32_t rule = 0; rule < t->shape.rules[level + 1]; rule++) {
         const size_t row = (size_t)symbol * t->shape.rules[level + 1] + rule;

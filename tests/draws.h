@@ -20,7 +20,9 @@ static inline rhm_engine *must_engine(rhm_engine_options options) {
 static inline rhm_patches must_init(const rhm_shape *shape, uint32_t level) {
     rhm_patches patches;
     rhm_error error = {0};
-    assert_ok(rhm_patches_init(&patches, level, shape->levels, shape->branching, shape->vocab[0], &error), &error);
+    rhm_tree tree;
+    assert_ok(rhm_tree_make(&tree, shape->levels, shape->branching, &error), &error);
+    assert_ok(rhm_patches_init(&patches, level, &tree, shape->vocab[0], &error), &error);
     return patches;
 }
 
@@ -34,7 +36,7 @@ static inline void must_draw(rhm_patches *patches, const rhm_engine *engine, con
 
 static inline bool same_patches(const rhm_patches *a, const rhm_patches *b) {
     bool same = a->samples == b->samples;
-    for (uint32_t j = a->level - 1; j <= a->levels; j++) {
+    for (uint32_t j = a->level - 1; j <= a->tree.levels; j++) {
         const rhm_intern *x = rhm_patches_tuples(a, j), *y = rhm_patches_tuples(b, j);
         same =
             same && x->count == y->count && memcmp(x->tuples, y->tuples, sizeof *x->tuples * x->words * x->count) == 0;
@@ -53,7 +55,7 @@ static inline rhm_patches draw_rounds(const rhm_engine *engine, const rhm_gramma
 
 static inline uint64_t digest_of(const rhm_patches *patches) {
     uint64_t digest = patches->samples;
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++) {
         const rhm_intern *set = rhm_patches_tuples(patches, j);
         for (size_t i = 0; i < set->count * set->words; i++)
             digest = digest * UINT64_C(0x9e3779b97f4a7c15) + set->tuples[i];

@@ -57,7 +57,7 @@ static inline void assert_refused(rhm_status status, rhm_status expected, const 
 
 /* V = 3, 4, 5, 6; m = 2, 2, 3; s = 2; nothing uniform, one rule absent. Patch r of a level is (r / V, r mod V). */
 static inline rhm_grammar *small_grammar(void) {
-    const rhm_shape shape = {.levels = 3, .branching = 2, .vocab = {3, 4, 5, 6}, .rules = {0, 2, 2, 3}};
+    const rhm_shape shape = {.levels = 3, .branching = {0, 2, 2, 2}, .vocab = {3, 4, 5, 6}, .rules = {0, 2, 2, 3}};
     static uint32_t patches[3][64];
     static double probability[3][32];
     const uint32_t *patch_tables[3];
@@ -98,7 +98,7 @@ static inline rhm_model *small_model(const rhm_grammar *grammar) {
         numbers[i] = (float)(i * 37 % 4096) / 64.0f - 32.0f;
     for (uint32_t l = 1; l <= shape->levels; l++)
         level[l] = (rhm_level_weights){
-            .tokens = shape->branching,
+            .tokens = shape->branching[l],
             .embedding = shape->vocab[l == shape->levels ? l : 0],
             .classes = shape->vocab[0],
             .width = 4 + l,
@@ -123,7 +123,7 @@ static inline void assert_same_grammar(const rhm_grammar *a, const rhm_grammar *
     for (uint32_t level = 1; level <= shape->levels; level++) {
         const size_t rows = (size_t)shape->vocab[level - 1] * shape->rules[level];
         assert_memory_equal(rhm_grammar_patches(a, level), rhm_grammar_patches(b, level),
-                            sizeof(uint32_t) * rows * shape->branching);
+                            sizeof(uint32_t) * rows * shape->branching[level]);
         assert_memory_equal(rhm_grammar_probability(a, level), rhm_grammar_probability(b, level),
                             sizeof(double) * rows);
     }

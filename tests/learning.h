@@ -45,7 +45,8 @@ static inline rhm_grammar *learnable_grammar(rhm_shape shape, uint64_t seed) {
 /* V = 3, 4, 5, 6 and m = 4, 3, 2: rules, their probabilities and the labels' all uneven, yet learnable with ease:
  * symbols differ by at least 0.1 in their exact posteriors. */
 static inline rhm_grammar *uneven_grammar(void) {
-    static const rhm_shape shape = {.levels = 3, .branching = 2, .vocab = {3, 4, 5, 6}, .rules = {0, 4, 3, 2}};
+    static const rhm_shape shape = {
+        .levels = 3, .branching = {0, 2, 2, 2}, .vocab = {3, 4, 5, 6}, .rules = {0, 4, 3, 2}};
     static const double labels[3] = {0.5, 0.3, 0.2};
     for (uint64_t seed = 1;; seed++) {
         uint32_t patches[3][16 * 2];
@@ -145,11 +146,10 @@ static inline size_t largest(const double *y, size_t count) {
 static inline rhm_data sample_rows(rhm_grammar *grammar, bool with_grammar, size_t count, uint64_t seed) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_data data = {.count = count,
-                     .levels = shape->levels,
-                     .branching = shape->branching,
+                     .tree = *rhm_grammar_tree(grammar),
                      .token_vocab = shape->vocab[shape->levels],
                      .label_vocab = shape->vocab[0],
-                     .tokens = calloc(count * rhm_shape_tokens(shape), sizeof *data.tokens),
+                     .tokens = calloc(count * rhm_grammar_tree(grammar)->leaves[0], sizeof *data.tokens),
                      .labels = calloc(count, sizeof *data.labels),
                      .grammar = with_grammar ? grammar : NULL};
     assert_true(data.tokens && data.labels);

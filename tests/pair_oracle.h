@@ -7,7 +7,7 @@
 #include "derivations.h"
 
 static inline uint32_t leaves_of(const rhm_shape *shape, uint32_t level) {
-    return (uint32_t)power(shape->branching, shape->levels - level + 1);
+    return (uint32_t)nodes_between(shape, level - 1, shape->levels);
 }
 
 /* Every (leaves of the first level-`level` patch, label) with its probability. */
@@ -42,10 +42,10 @@ static inline void free_oracle(oracle *o) {
 }
 
 static inline void expand(const rhm_patches *patches, uint32_t level, size_t id, uint32_t *leaves, size_t width) {
-    const size_t s = patches->branching;
+    const size_t s = patches->tree.branching[level];
     const uint32_t *tuple = rhm_intern_tuple(&patches->subtree[level], id);
     for (size_t t = 0; t < s; t++)
-        if (level == patches->levels) {
+        if (level == patches->tree.levels) {
             leaves[t] = tuple[t];
         } else {
             assert_true(tuple[t] < patches->subtree[level + 1].count);

@@ -84,7 +84,7 @@ typedef struct trained {
 } trained;
 
 static trained train(const char *backend, int threads) {
-    const rhm_shape shape = {.branching = 2, .levels = 3, .vocab = {8, 8, 8, 8}, .rules = {0, 4, 4, 4}};
+    const rhm_shape shape = rhm_shape_uniform(8, 4, 2, 3);
     rhm_train_options options = {.seed = 5, .width = 300, .test_samples = 2000};
     for (uint32_t l = 1; l <= 3; l++)
         options.samples[l] = l == 3 ? 20000 : l == 2 ? 20000 : 5000;

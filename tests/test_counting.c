@@ -16,13 +16,21 @@
 typedef struct stream {
     rhm_patch_source *draw;
     const rhm_sampler *sampler;
-    uint32_t level, levels, branching, classes;
+    const rhm_tree *tree;
+    uint32_t level, classes;
 } stream;
+
+/* s = 2, `levels` levels. Lives as long as the program. */
+static const rhm_tree *binary(uint32_t levels) {
+    static rhm_tree tree[4];
+    assert_int_equal(rhm_tree_uniform(&tree[levels], levels, 2, NULL), RHM_OK);
+    return &tree[levels];
+}
 
 static size_t leaves_of(const stream *s) {
     size_t leaves = 1;
-    for (uint32_t j = s->level; j <= s->levels; j++)
-        leaves *= s->branching;
+    for (uint32_t j = s->level; j <= s->tree->levels; j++)
+        leaves *= s->tree->branching[j];
     return leaves;
 }
 
@@ -76,19 +84,20 @@ static reader read_one_by_one(const stream *s, size_t samples) {
     uint16_t *leaves = calloc(width * DRAWN, sizeof *leaves), label[DRAWN];
     uint32_t *id = calloc(width, sizeof *id);
     assert_int_equal(rhm_intern_init(&r.cell, 2, 0, NULL), RHM_OK);
-    for (uint32_t j = s->level; j <= s->levels; j++)
-        assert_int_equal(rhm_intern_init(&r.subtree[j], s->branching, 0, NULL), RHM_OK);
+    for (uint32_t j = s->level; j <= s->tree->levels; j++)
+        assert_int_equal(rhm_intern_init(&r.subtree[j], s->tree->branching[j], 0, NULL), RHM_OK);
     for (size_t i = 0; i < samples; i++) {
         if (i % DRAWN == 0)
             s->draw(s, s->level, i, samples - i < DRAWN ? samples - i : DRAWN, leaves, label);
         for (size_t t = 0; t < width; t++)
             id[t] = leaves[i % DRAWN * width + t];
         size_t count = width;
-        for (uint32_t j = s->levels; j >= s->level; j--) {
-            count /= s->branching;
+        for (uint32_t j = s->tree->levels; j >= s->level; j--) {
+            count /= s->tree->branching[j];
             for (size_t t = 0; t < count; t++) {
                 uint32_t found;
-                assert_int_equal(rhm_intern_add(&r.subtree[j], id + t * s->branching, &found, NULL, NULL), RHM_OK);
+                assert_int_equal(rhm_intern_add(&r.subtree[j], id + t * s->tree->branching[j], &found, NULL, NULL),
+                                 RHM_OK);
                 id[t] = found;
             }
         }
@@ -127,7 +136,7 @@ static void check(const reader *r, const rhm_patches *patches) {
     }
     assert_int_equal(rhm_patches_distinct(patches), distinct);
     assert_int_equal(patches->cell.count, cells);
-    for (uint32_t j = patches->level; j <= patches->levels; j++)
+    for (uint32_t j = patches->level; j <= patches->tree.levels; j++)
         same_members(&patches->subtree[j], &r->subtree[j], "patches", j);
     same_members(&patches->cell, &r->cell, "cells", patches->level);
     for (size_t i = 0; i < cells; i++)
@@ -153,7 +162,7 @@ static rhm_patches count_stream(const stream *s, const reader *r, size_t samples
     uint32_t *ids = malloc(sizeof *ids * call);
     rhm_patches patches;
     rhm_error error = {0};
-    assert_ok(rhm_patches_init(&patches, s->level, s->levels, s->branching, s->classes, &error), &error);
+    assert_ok(rhm_patches_init(&patches, s->level, s->tree, s->classes, &error), &error);
     for (size_t done = 0; done < samples; done += call) {
         const size_t now = samples - done < call ? samples - done : call;
         uint32_t *wanted = done / call % 3 == 1 ? NULL : ids;
@@ -193,7 +202,7 @@ static void patches_of_a_grammar(void **state) {
         rhm_sampler *sampler;
         assert_int_equal(rhm_grammar_draw(&grammar, shape, RHM_FIRST_TOKEN_UNIFORM, 1, NULL), RHM_OK);
         assert_int_equal(rhm_sampler_create(&sampler, grammar, 8, NULL), RHM_OK);
-        const stream s = {draw_grammar, sampler, cases[i].level, shape->levels, shape->branching, shape->vocab[0]};
+        const stream s = {draw_grammar, sampler, rhm_grammar_tree(grammar), cases[i].level, shape->vocab[0]};
         reader r = read_one_by_one(&s, cases[i].samples);
         for (int threads = 1; threads <= 3; threads++) {
             rhm_patches patches =
@@ -216,7 +225,7 @@ static void moods_of_a_stream(void **state) {
     (void)state;
     enum { SAMPLES = 180000 };
     for (uint32_t level = 2; level <= 3; level++) {
-        const stream s = {draw_moody, NULL, level, 3, 2, level == 2 ? 5 : 400};
+        const stream s = {draw_moody, NULL, binary(3), level, level == 2 ? 5 : 400};
         reader r = read_one_by_one(&s, SAMPLES);
         assert_true(r.cell.count > RHM_OWN_CELLS);
         const size_t calls[] = {SAMPLES, 3001, 40000};
@@ -232,11 +241,11 @@ static void moods_of_a_stream(void **state) {
 
 static void blindness_comes_and_goes(void **state) {
     (void)state;
-    const stream s = {draw_moody, NULL, 2, 3, 2, 5};
+    const stream s = {draw_moody, NULL, binary(3), 2, 5};
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1});
     rhm_patches patches;
     rhm_error error = {0};
-    assert_ok(rhm_patches_init(&patches, 2, 3, 2, 5, &error), &error);
+    assert_ok(rhm_patches_init(&patches, 2, s.tree, 5, &error), &error);
     for (uint64_t done = 0; done < 160000; done += 10000) {
         assert_ok(rhm_patches_add(&patches, engine, "", s.draw, &s, done, 10000, NULL, &error), &error);
         const bool calm = done / 40000 % 2 == 0, changed = done % 40000 == 0;
@@ -267,7 +276,7 @@ static void equal_hashes_are_told_apart(void **state) {
     const uint64_t a = rhm_index_hash(twin[0], 2), b = rhm_index_hash(twin[1], 2);
     assert_int_equal((uint32_t)a, (uint32_t)b);
     assert_int_equal(rhm_index_part_of(a), rhm_index_part_of(b));
-    const stream s = {draw_twins, NULL, 1, 1, 2, 1};
+    const stream s = {draw_twins, NULL, binary(1), 1, 1};
     reader r = read_one_by_one(&s, SAMPLES);
     assert_int_equal(r.cell.count, 2);
     for (size_t call = 1000; call <= SAMPLES; call *= 10) {
@@ -288,7 +297,7 @@ static void interrupt(int signal) {
 static void interrupts_leave_whole_rounds(void **state) {
     (void)state;
     enum { SAMPLES = 100000 };
-    const stream s = {draw_moody, NULL, 2, 3, 2, 400};
+    const stream s = {draw_moody, NULL, binary(3), 2, 400};
     reader r = read_one_by_one(&s, SAMPLES);
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART}, before;
     assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
@@ -297,7 +306,7 @@ static void interrupts_leave_whole_rounds(void **state) {
         rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1 + trial % 3, .interrupt = &interrupted});
         rhm_patches patches;
         rhm_error error = {0};
-        assert_ok(rhm_patches_init(&patches, 2, 3, 2, 400, &error), &error);
+        assert_ok(rhm_patches_init(&patches, 2, s.tree, 400, &error), &error);
         interrupted = 0;
         const struct itimerval soon = {.it_value = {.tv_usec = 50 + 20 * trial * trial}};
         assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);

@@ -47,7 +47,7 @@ typedef struct outputs {
 
 static outputs validate(const study *s, uint32_t level, uint64_t seed) {
     const rhm_shape *shape = rhm_grammar_shape(s->grammar);
-    const size_t leaves = tokens_of(shape->branching, shape->levels - level + 1);
+    const size_t leaves = rhm_grammar_tree(s->grammar)->leaves[level - 1];
     outputs o = {.count = s->report.level[level].validation_samples,
                  .classes = shape->vocab[0],
                  .parents = shape->vocab[level - 1]};
@@ -139,7 +139,7 @@ static double exact_floor(const study *s, uint32_t level) {
         memset(next, 0, sizeof next);
         for (size_t z = 0; z < shape->vocab[l - 1]; z++)
             for (size_t k = 0; k < shape->rules[l]; k++)
-                next[rhm_grammar_patches(s->grammar, l)[(z * shape->rules[l] + k) * shape->branching]] +=
+                next[rhm_grammar_patches(s->grammar, l)[(z * shape->rules[l] + k) * shape->branching[l]]] +=
                     first[z] * rhm_grammar_probability(s->grammar, l)[z * shape->rules[l] + k];
         memcpy(first, next, sizeof first);
     }

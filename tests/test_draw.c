@@ -10,17 +10,17 @@
  * patch, with a count; the sum is the number of samples. */
 static void check_form(const rhm_patches *patches) {
     uint64_t total = 0;
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++) {
         const rhm_intern *set = rhm_patches_tuples(patches, j);
-        const size_t below = j < patches->levels ? patches->subtree[j + 1].count : 0;
-        const size_t links = j < patches->level ? 1 : patches->branching;
+        const size_t below = j < patches->tree.levels ? patches->subtree[j + 1].count : 0;
+        const size_t links = j < patches->level ? 1 : patches->tree.branching[j];
         bool *used = calloc(below + 1, sizeof *used);
         rhm_intern distinct;
         assert_int_equal(rhm_intern_init(&distinct, set->words, set->count, NULL), RHM_OK);
         for (size_t i = 0; i < set->count; i++) {
             uint32_t id;
             assert_int_equal(rhm_intern_add(&distinct, rhm_intern_tuple(set, i), &id, NULL, NULL), RHM_OK);
-            for (size_t t = 0; j < patches->levels && t < links; t++) {
+            for (size_t t = 0; j < patches->tree.levels && t < links; t++) {
                 assert_true(rhm_intern_tuple(set, i)[t] < below);
                 used[rhm_intern_tuple(set, i)[t]] = true;
             }
@@ -220,7 +220,7 @@ static void rounds_add_up(void **state) {
                 uint32_t *before[RHM_MAX_LEVELS + 1];
                 size_t count[RHM_MAX_LEVELS + 1];
                 for (uint32_t j = level; j <= t.shape.levels; j++) {
-                    count[j] = all.subtree[j].count * all.branching;
+                    count[j] = all.subtree[j].count * all.tree.branching[j];
                     before[j] = malloc(sizeof *before[j] * (count[j] + 1));
                     memcpy(before[j], all.subtree[j].tuples, sizeof *before[j] * count[j]);
                 }

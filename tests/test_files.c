@@ -82,8 +82,8 @@ static void data_sets_come_back_to_the_bit(void **state) {
         write_data("d.h5", grammars[g], g);
         assert_ok(rhm_data_load(&data, "d.h5", NULL, &error), &error);
         assert_int_equal(data.count, SEQUENCES);
-        assert_int_equal(data.levels, 3);
-        assert_int_equal(data.branching, 2);
+        assert_int_equal(data.tree.levels, 3);
+        assert_int_equal(rhm_tree_common_branching(&data.tree), 2);
         assert_int_equal(data.token_vocab, shape->vocab[3]);
         assert_int_equal(data.label_vocab, shape->vocab[0]);
         assert_same_grammar(data.grammar, grammars[g]);
@@ -137,7 +137,7 @@ static void models_come_back_to_the_bit(void **state) {
     assert_string_equal(rhm_model_report(again), report);
     assert_same_grammar(rhm_model_grammar(again), grammar);
     assert_int_equal(rhm_model_levels(again), 3);
-    assert_int_equal(rhm_model_branching(again), 2);
+    assert_int_equal(rhm_tree_common_branching(rhm_model_tree(again)), 2);
     assert_int_equal(rhm_model_classes(again), 3);
     assert_int_equal(rhm_model_token_vocab(again), 6);
     for (uint32_t l = 1; l <= 3; l++) {
@@ -217,7 +217,7 @@ static void models_that_make_no_sense_are_refused(void **state) {
         rhm_level_weights level2;
         const char *words;
     } cases[] = {
-        {{.tokens = 3, .embedding = 3, .classes = 3, .width = 6}, "level 2 maps 3 x 3"},
+        {{.tokens = 65, .embedding = 3, .classes = 3, .width = 6}, "branching is 65: it must be 2 to 64"},
         {{.tokens = 2, .embedding = 6, .classes = 3, .width = 6}, "level 2 maps 2 x 6"},
         {{.tokens = 2, .embedding = 3, .classes = 4, .width = 6}, "to 4 classes"},
         {{.tokens = 2, .embedding = 3, .classes = 3, .width = 0}, "width 0"},

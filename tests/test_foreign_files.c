@@ -11,7 +11,7 @@ static void bare_rules_make_a_grammar(void **state) {
         assert_ok(rhm_grammar_load(&grammar, "g.h5", &error), &error);
         const rhm_shape *shape = rhm_grammar_shape(grammar);
         assert_int_equal(shape->levels, 2);
-        assert_int_equal(shape->branching, 2);
+        assert_int_equal(shape->branching[1], 2);
         const uint32_t vocab[3] = {2, 3, 4}, rules[3] = {0, 2, 1};
         assert_memory_equal(shape->vocab, vocab, sizeof vocab);
         assert_memory_equal(shape->rules, rules, sizeof rules);
@@ -165,8 +165,8 @@ static void foreign_data_is_read_and_measured(void **state) {
         foreign_data(i % 2 ? "/data" : "", types[i], 128, (int)i % 2 + 1, true);
         assert_ok(rhm_data_load(&data, "d.h5", NULL, &error), &error);
         assert_int_equal(data.count, COUNT);
-        assert_int_equal(data.branching, 2);
-        assert_int_equal(data.levels, 7);
+        assert_int_equal(rhm_tree_common_branching(&data.tree), 2);
+        assert_int_equal(data.tree.levels, 7);
         assert_int_equal(data.token_vocab, 4);
         assert_int_equal(data.label_vocab, 3);
         assert_null(data.grammar);
@@ -183,8 +183,8 @@ static void assert_tree(int tokens, rhm_data_hints hints, uint32_t branching, ui
     rhm_error error;
     foreign_data("/data", H5T_STD_U8LE, tokens, 1, true);
     assert_ok(rhm_data_load(&data, "d.h5", &hints, &error), &error);
-    assert_int_equal(data.branching, branching);
-    assert_int_equal(data.levels, levels);
+    assert_int_equal(rhm_tree_common_branching(&data.tree), branching);
+    assert_int_equal(data.tree.levels, levels);
     rhm_data_clear(&data);
 }
 
@@ -199,20 +199,20 @@ static void assert_no_tree(int tokens, rhm_data_hints hints, const char *words) 
 static void branching_and_levels_are_inferred_where_one_answer_exists(void **state) {
     (void)state;
     assert_tree(12, (rhm_data_hints){0}, 12, 1);
-    assert_tree(16, (rhm_data_hints){.branching = 2}, 2, 4);
-    assert_tree(16, (rhm_data_hints){.branching = 4}, 4, 2);
+    assert_tree(16, (rhm_data_hints){.branching = {2}}, 2, 4);
+    assert_tree(16, (rhm_data_hints){.branching = {4}}, 4, 2);
     assert_tree(16, (rhm_data_hints){.levels = 1}, 16, 1);
     assert_tree(27, (rhm_data_hints){.levels = 3}, 3, 3);
-    assert_tree(27, (rhm_data_hints){.levels = 3, .branching = 3}, 3, 3);
+    assert_tree(27, (rhm_data_hints){.levels = 3, .branching = {3}}, 3, 3);
     assert_no_tree(
         16, (rhm_data_hints){0},
         "branching 2 with 4 levels or branching 4 with 2 levels or branching 16 with 1 level: say which with "
         "--branching");
-    assert_no_tree(16, (rhm_data_hints){.branching = 3}, "do not fit branching 3");
+    assert_no_tree(16, (rhm_data_hints){.branching = {3}}, "do not fit branching 3");
     assert_no_tree(16, (rhm_data_hints){.levels = 3}, "do not fit a number of levels of 3");
-    assert_no_tree(16, (rhm_data_hints){.levels = 3, .branching = 2}, "needs 2^3");
-    assert_no_tree(16, (rhm_data_hints){.branching = 65}, "branching 65 was asked for; allowed are 2 to 64");
-    assert_no_tree(1, (rhm_data_hints){.branching = 2}, "at least 2");
+    assert_no_tree(16, (rhm_data_hints){.levels = 3, .branching = {2}}, "needs 2^3");
+    assert_no_tree(16, (rhm_data_hints){.branching = {65}}, "branching 65 was asked for; allowed are 2 to 64");
+    assert_no_tree(1, (rhm_data_hints){.branching = {2}}, "at least 2");
     foreign_data("/data", H5T_STD_U8LE, 16, 1, true);
     const hid_t file = H5Fopen("d.h5", H5F_ACC_RDWR, H5P_DEFAULT);
     put_number(file, "/data", "branching", H5T_STD_I32LE, 4);
@@ -220,9 +220,9 @@ static void branching_and_levels_are_inferred_where_one_answer_exists(void **sta
     rhm_data data;
     rhm_error error;
     assert_ok(rhm_data_load(&data, "d.h5", NULL, &error), &error);
-    assert_int_equal(data.levels, 2);
+    assert_int_equal(data.tree.levels, 2);
     rhm_data_clear(&data);
-    const rhm_data_hints other = {.branching = 2};
+    const rhm_data_hints other = {.branching = {2}};
     assert_refused(rhm_data_load(&data, "d.h5", &other, &error), RHM_INVALID, &error, "branching 4; 2 was asked for");
 }
 

@@ -31,7 +31,7 @@ static void add_first_patches(void *context, const derivation *d) {
     first_patches *f = context;
     const rhm_shape *shape = &f->t->shape;
     for (uint32_t level = 1; level <= shape->levels; level++) {
-        const size_t tuple = tuple_index(d->symbols[level], shape->branching, shape->vocab[level]);
+        const size_t tuple = tuple_index(d->symbols[level], shape->branching[level], shape->vocab[level]);
         f->joint[level - 1][tuple][d->symbols[0][0]] += d->probability;
     }
 }
@@ -48,7 +48,7 @@ static void compare_level(const first_patches *f, uint32_t level, const rhm_gram
     const tables *t = f->t;
     const uint32_t labels = t->shape.vocab[0];
     const uint32_t parents = t->shape.vocab[level - 1];
-    const uint32_t s = t->shape.branching;
+    const uint32_t s = t->shape.branching[level];
     double posterior[MAX_TABLE][5];
     uint32_t parent_of[MAX_TABLE];
     size_t count = 0, seen = 0;
@@ -176,7 +176,7 @@ static void degenerate_share_is_the_known_one(void **state) {
 static void rounding_does_not_separate_symbols(void **state) {
     (void)state;
     const tables t = {
-        .shape = {.levels = 2, .branching = 2, .vocab = {2, 3, 2}, .rules = {0, 4, 1}},
+        .shape = {.levels = 2, .branching = {0, 2, 2}, .vocab = {2, 3, 2}, .rules = {0, 4, 1}},
         .label_probability = {0.5, 0.5},
         .patch = {{0, 0, 0, 1, 1, 0, 2, 0, 0, 2, 1, 1, 2, 1, 2, 2}, {0, 0, 0, 1, 1, 0}},
         .probability = {{0.1, 0.2, 0.3, 0.4, 0.25, 0.25, 0.25, 0.25}, {1, 1, 1}},
@@ -258,7 +258,8 @@ static void explanations_name_level_and_symbols(void **state) {
 /* Nothing to tell apart: no non-synonyms, so rho is infinite and nothing fails. */
 static void a_single_label_is_legal(void **state) {
     (void)state;
-    tables t = {.shape = {.levels = 1, .branching = 2, .vocab = {1, 2}, .rules = {0, 3}}, .label_probability = {1}};
+    tables t = {.shape = {.levels = 1, .branching = {0, 2}, .vocab = {1, 2}, .rules = {0, 3}},
+                .label_probability = {1}};
     const uint32_t patches[6] = {0, 0, 0, 1, 1, 1};
     memcpy(t.patch[0], patches, sizeof patches);
     for (uint32_t i = 0; i < 3; i++)
@@ -279,12 +280,13 @@ typedef struct language {
 static void note_sequence(void *context, const derivation *d) {
     language *all = context;
     const rhm_shape *shape = &all->t->shape;
-    const size_t index = tuple_index(d->symbols[shape->levels], rhm_shape_tokens(shape), shape->vocab[shape->levels]);
+    const size_t index =
+        tuple_index(d->symbols[shape->levels], nodes_of(shape, shape->levels), shape->vocab[shape->levels]);
     assert_int_equal(all->label[index], UINT32_MAX); /* one derivation per sequence: the grammar is not ambiguous */
     all->label[index] = d->symbols[0][0];
     for (uint32_t level = 1; level <= shape->levels; level++)
-        for (size_t p = 0; p < power(shape->branching, level - 1); p++)
-            assert_int_equal(rhm_grammar_parent(all->grammar, level, d->symbols[level] + p * shape->branching),
+        for (size_t p = 0; p < nodes_of(shape, level - 1); p++)
+            assert_int_equal(rhm_grammar_parent(all->grammar, level, d->symbols[level] + p * shape->branching[level]),
                              d->symbols[level - 1][p]);
 }
 
@@ -294,7 +296,7 @@ static void parsing_decides_every_sequence(void **state) {
     size_t checked = 0;
     for (uint64_t seed = 1; seed <= RANDOM_GRAMMARS; seed++) {
         random_tables(&t, seed, 3000);
-        const size_t d = rhm_shape_tokens(&t.shape);
+        const size_t d = nodes_of(&t.shape, t.shape.levels);
         const uint32_t vocab = t.shape.vocab[t.shape.levels];
         if (pow(vocab, (double)d) > 70000)
             continue;
@@ -327,8 +329,8 @@ static void parsing_decides_every_sequence(void **state) {
 
 static void check_drawn(const rhm_grammar *grammar, bool first_token_uniform) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const uint32_t s = shape->branching;
     for (uint32_t level = 1; level <= shape->levels; level++) {
+        const uint32_t s = shape->branching[level];
         const size_t rows = (size_t)shape->vocab[level - 1] * shape->rules[level];
         const uint32_t *patches = rhm_grammar_patches(grammar, level);
         size_t *first = calloc(shape->vocab[level], sizeof *first);
@@ -357,8 +359,9 @@ static void drawn_grammars_are_what_they_claim(void **state) {
         rhm_shape_uniform(8, 8, 2, 3), /* all V^s patches */
         rhm_shape_uniform(12, 3, 3, 3),
         rhm_shape_uniform(2, 1, 5, 6),
-        {.levels = 3, .branching = 2, .vocab = {3, 6, 4, 8}, .rules = {0, 4, 2, 6}},
-        {.levels = 1, .branching = 2, .vocab = {1, 1}, .rules = {0, 1}},
+        {.levels = 3, .branching = {0, 2, 2, 2}, .vocab = {3, 6, 4, 8}, .rules = {0, 4, 2, 6}},
+        {.levels = 3, .branching = {0, 3, 2, 64}, .vocab = {3, 6, 4, 8}, .rules = {0, 4, 2, 6}},
+        {.levels = 1, .branching = {0, 2}, .vocab = {1, 1}, .rules = {0, 1}},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (rhm_rule_sampling sampling = RHM_FIRST_TOKEN_UNIFORM; sampling <= RHM_UNIFORM; sampling++)
@@ -390,7 +393,7 @@ static void levels_and_seeds_differ(void **state) {
 /* How often each outcome of a tiny one-level draw appears over many seeds: all legal ones must be equally likely. */
 static void check_uniform_over_outcomes(rhm_shape shape, rhm_rule_sampling sampling, size_t legal_outcomes,
                                         size_t seeds) {
-    const size_t digits = (size_t)shape.vocab[0] * shape.rules[1] * shape.branching;
+    const size_t digits = (size_t)shape.vocab[0] * shape.rules[1] * shape.branching[1];
     const size_t codes = power(shape.vocab[1], digits);
     size_t *observed = calloc(codes, sizeof *observed);
     for (uint64_t seed = 0; seed < seeds; seed++) {
@@ -415,9 +418,9 @@ static void check_uniform_over_outcomes(rhm_shape shape, rhm_rule_sampling sampl
 
 static void all_rule_tables_are_equally_likely(void **state) {
     (void)state;
-    const rhm_shape two = {.levels = 1, .branching = 2, .vocab = {2, 2}, .rules = {0, 1}};
-    const rhm_shape full = {.levels = 1, .branching = 2, .vocab = {2, 2}, .rules = {0, 2}};
-    const rhm_shape three = {.levels = 1, .branching = 2, .vocab = {3, 3}, .rules = {0, 1}};
+    const rhm_shape two = {.levels = 1, .branching = {0, 2}, .vocab = {2, 2}, .rules = {0, 1}};
+    const rhm_shape full = {.levels = 1, .branching = {0, 2}, .vocab = {2, 2}, .rules = {0, 2}};
+    const rhm_shape three = {.levels = 1, .branching = {0, 2}, .vocab = {3, 3}, .rules = {0, 1}};
     /* 4 3 ordered pairs of tuples; 4! orders of all four; 9 8 7 ordered triples. */
     check_uniform_over_outcomes(two, RHM_UNIFORM, 12, 6000);
     check_uniform_over_outcomes(full, RHM_UNIFORM, 24, 12000);

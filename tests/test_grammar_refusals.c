@@ -37,7 +37,7 @@ static void bad_shapes_are_refused(void **state) {
     check_refused_shape(rhm_shape_uniform(8, 4, 3, 21), any, "3^21 tokens");
     check_refused_shape(rhm_shape_uniform(8, 4, 64, 32), any, "64^32 tokens");
     check_refused_shape(rhm_shape_uniform(8, 4, 2, 3), RHM_GIVEN, "'given'");
-    rhm_shape uneven = {.levels = 2, .branching = 2, .vocab = {4, 4, 3}, .rules = {0, 2, 2}};
+    rhm_shape uneven = {.levels = 2, .branching = {0, 2, 2}, .vocab = {4, 4, 3}, .rules = {0, 2, 2}};
     check_refused_shape(uneven, RHM_FIRST_TOKEN_UNIFORM, "level 2 has 8 rules");
     rhm_grammar *sound;
     assert_int_equal(rhm_grammar_draw(&sound, &uneven, RHM_UNIFORM, 1, NULL), RHM_OK);
@@ -45,10 +45,17 @@ static void bad_shapes_are_refused(void **state) {
     uneven.vocab[1] = 0;
     check_refused_shape(uneven, any, "level 1 has 0 symbols");
 
-    assert_int_equal(rhm_shape_check(&(rhm_shape){.levels = 32, .branching = 2, .vocab = {0}}, NULL), RHM_INVALID);
+    assert_int_equal(rhm_shape_check(&(rhm_shape){.levels = 32,
+                                                  .branching = {0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+                                                                2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2},
+                                                  .vocab = {0}},
+                                     NULL),
+                     RHM_INVALID);
     const rhm_shape deepest = rhm_shape_uniform(8, 4, 2, 32);
     assert_int_equal(rhm_shape_check(&deepest, NULL), RHM_OK);
-    assert_true(rhm_shape_tokens(&deepest) == (size_t)1 << 32);
+    rhm_tree tree;
+    assert_int_equal(rhm_tree_make(&tree, deepest.levels, deepest.branching, NULL), RHM_OK);
+    assert_true(tree.leaves[0] == (size_t)1 << 32);
 }
 
 static tables sound_tables(void) {
@@ -126,7 +133,7 @@ static void bad_tables_are_refused(void **state) {
 
     /* A long patch is cut in the sentence. */
     uint32_t patches[128] = {0};
-    rhm_shape wide = {.levels = 1, .branching = 64, .vocab = {2, 2}, .rules = {0, 1}};
+    rhm_shape wide = {.levels = 1, .branching = {0, 64}, .vocab = {2, 2}, .rules = {0, 1}};
     rhm_error error;
     assert_int_equal(rhm_grammar_create(&grammar, &wide, (const uint32_t *const[]){patches}, NULL, NULL, &error),
                      RHM_INVALID);
@@ -146,7 +153,7 @@ static void accessors_return_what_was_given(void **state) {
     for (uint32_t level = 1; level <= t.shape.levels; level++) {
         const size_t rows = (size_t)t.shape.vocab[level - 1] * t.shape.rules[level];
         assert_memory_equal(rhm_grammar_patches(grammar, level), t.patch[level - 1],
-                            rows * t.shape.branching * sizeof(uint32_t));
+                            rows * t.shape.branching[level] * sizeof(uint32_t));
         assert_memory_equal(rhm_grammar_probability(grammar, level), t.probability[level - 1], rows * sizeof(double));
     }
     rhm_grammar_destroy(grammar);

@@ -12,9 +12,7 @@ typedef struct batch {
 } batch;
 
 static batch empty_batch(const rhm_model *model, size_t count) {
-    batch b = {.count = count,
-               .tokens = tokens_of(rhm_model_branching(model), rhm_model_levels(model)),
-               .classes = rhm_model_classes(model)};
+    batch b = {.count = count, .tokens = rhm_model_tree(model)->leaves[0], .classes = rhm_model_classes(model)};
     b.token = calloc(count * b.tokens, sizeof *b.token);
     b.label = calloc(count, sizeof *b.label);
     b.posterior = calloc(count * b.classes, sizeof *b.posterior);
@@ -255,8 +253,7 @@ static void accuracies_equal_counting(void **state) {
             rhm_sample_sequences(sampler, stream, FIRST, COUNT, b.token, truth, NULL);
             predict(engine, models[m], &b);
             const rhm_data data = {.count = COUNT,
-                                   .levels = 2,
-                                   .branching = 2,
+                                   .tree = *rhm_grammar_tree(grammar),
                                    .token_vocab = 8,
                                    .label_vocab = 8,
                                    .tokens = b.token,
@@ -306,13 +303,14 @@ static void misfits_are_refused(void **state) {
                        "does not fit");
         rhm_grammar_destroy(grammar);
     }
-    rhm_data data = {10, 2, 2, 8, 8, tokens, labels, NULL};
+    rhm_data data = {10, *rhm_model_tree(model), 8, 8, tokens, labels, NULL};
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 11, &error), RHM_INVALID, &error, "10");
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 11, 0, &error), RHM_INVALID, &error, "10");
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 5, SIZE_MAX - 2, &error), RHM_INVALID, &error, "10");
-    data.levels = 3;
-    assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error, "2^3");
-    data.levels = 2;
+    assert_ok(rhm_tree_uniform(&data.tree, 3, 2, &error), &error);
+    assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error,
+                   "8 tokens a sequence in 3 levels");
+    data.tree = *rhm_model_tree(model);
     tokens[9 * 4 + 1] = 8;
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 10, &error), RHM_INVALID, &error,
                    "token 1 of sequence 9");

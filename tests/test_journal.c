@@ -2,9 +2,9 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "learner/checkpoint_file.h"
-#include "sampling/source.h"
 #include "learning.h"
 #include "patches/patches_file.h"
+#include "sampling/source.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -124,8 +124,8 @@ static void counting_goes_on(rhm_shape shape, uint32_t level, uint64_t first, ui
     assert_int_equal(rhm_sampler_create(&sampler, grammar, SEED, NULL), RHM_OK);
     const rhm_grammar_source source = {grammar, SEED, sampler, rhm_stream(RHM_TRAINING, level)};
     rhm_patches whole, half;
-    assert_ok(rhm_patches_init(&whole, level, shape.levels, shape.branching, shape.vocab[0], &error), &error);
-    assert_ok(rhm_patches_init(&half, level, shape.levels, shape.branching, shape.vocab[0], &error), &error);
+    assert_ok(rhm_patches_init(&whole, level, rhm_grammar_tree(grammar), shape.vocab[0], &error), &error);
+    assert_ok(rhm_patches_init(&half, level, rhm_grammar_tree(grammar), shape.vocab[0], &error), &error);
     assert_ok(rhm_patches_add(&whole, engine, NULL, rhm_draw_from_grammar, &source, 0, first, NULL, &error), &error);
 
     rhm_h5 *file;
@@ -181,8 +181,11 @@ static void set_up(bench *b) {
     const rhm_shape shape = rhm_shape_uniform(6, 3, 2, 2);
     b->grammar = learnable_grammar(shape, SEED);
     assert_int_equal(rhm_sampler_create(&b->sampler, b->grammar, SEED, NULL), RHM_OK);
-    b->task = (rhm_task){
-        .levels = 2, .branching = 2, .classes = 6, .token_vocab = 6, .parents = {0, 6, 6}, .patches = {0, 18, 18}};
+    b->task = (rhm_task){.tree = *rhm_grammar_tree(b->grammar),
+                         .classes = 6,
+                         .token_vocab = 6,
+                         .parents = {0, 6, 6},
+                         .patches = {0, 18, 18}};
     rhm_stream_of_samples stream[2];
     for (int i = 0; i < 2; i++) {
         b->source[i] =

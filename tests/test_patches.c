@@ -8,7 +8,8 @@ static const uint64_t SEED = 20260119;
 
 /* Samples in plain arrays. */
 typedef struct sample_table {
-    uint32_t level, levels, branching, classes;
+    rhm_tree tree;
+    uint32_t level, levels, classes;
     size_t leaves, samples;
     uint16_t *leaf;               /* (samples, leaves) */
     uint16_t *label;              /* (samples) */
@@ -41,10 +42,14 @@ typedef enum habits {
 /* Small tokens are common, so that patches recur at every level. */
 static sample_table make_table(uint32_t level, uint32_t levels, uint32_t branching, uint32_t vocab, uint32_t classes,
                                size_t samples, habits habit) {
-    sample_table t = {.level = level, .levels = levels, .branching = branching, .classes = classes, .samples = samples};
+    sample_table t = {.level = level, .levels = levels, .classes = classes, .samples = samples};
+    uint32_t of_level[RHM_MAX_LEVELS + 1] = {0};
     t.leaves = 1;
-    for (uint32_t j = level; j <= levels; j++)
-        t.leaves *= branching;
+    for (uint32_t j = levels; j >= 1; j--) { /* 0: mixed */
+        of_level[j] = branching ? branching : 2 + j % 3;
+        t.leaves *= j >= level ? of_level[j] : 1;
+    }
+    assert_int_equal(rhm_tree_make(&t.tree, levels, of_level, NULL), RHM_OK);
     t.leaf = must_alloc(samples * t.leaves, sizeof *t.leaf);
     t.label = must_alloc(samples, sizeof *t.label);
     rhm_random random = {.seed = SEED, .stream = 1u << 20};
@@ -89,7 +94,7 @@ static int by_leaves_then_place(const void *a, const void *b) {
 static ranking rank_subtrees(const sample_table *t, uint32_t j) {
     ranking r = {.width = 1};
     for (uint32_t k = j; k <= t->levels; k++)
-        r.width *= t->branching;
+        r.width *= t->tree.branching[k];
     r.entries = t->samples * (t->leaves / r.width);
     r.rank = must_alloc(r.entries, sizeof *r.rank);
     r.example = must_alloc(r.entries, sizeof *r.example);
@@ -140,10 +145,10 @@ static void free_expectation(expectation *e) {
 }
 
 static void expand(const rhm_patches *patches, uint32_t level, size_t id, uint16_t *leaves, size_t width) {
-    const size_t s = patches->branching;
+    const size_t s = patches->tree.branching[level];
     const uint32_t *tuple = rhm_intern_tuple(&patches->subtree[level], id);
     for (size_t t = 0; t < s; t++)
-        if (level == patches->levels)
+        if (level == patches->tree.levels)
             leaves[t] = (uint16_t)tuple[t];
         else
             expand(patches, level + 1, tuple[t], leaves + t * (width / s), width / s);
@@ -186,7 +191,7 @@ static void check(const expectation *e, const rhm_patches *patches, const uint32
 /* Count the table in calls of these sizes, the last taking what is left. */
 static rhm_status count_table(rhm_patches *patches, const rhm_engine *engine, const sample_table *t, const size_t *cut,
                               uint32_t *ids, rhm_error *error) {
-    rhm_status status = rhm_patches_init(patches, t->level, t->levels, t->branching, t->classes, error);
+    rhm_status status = rhm_patches_init(patches, t->level, &t->tree, t->classes, error);
     for (size_t done = 0, call = 0; done < t->samples && status == RHM_OK; call++) {
         const size_t left = t->samples - done, now = cut[call] && cut[call] < left ? cut[call] : left;
         status =
@@ -219,7 +224,8 @@ static void counts_equal_sorted_samples(void **state) {
         {5, 5, 64, 3, 2, 3000, MIXED},       /* the widest patch */
         {1, 2, 2, 65535, 300, 500, MIXED},   /* nearly all distinct, many labels */
         {1, 4, 2, 60000, 4, 66000, IN_TURN}, /* several rounds of each habit; tokens of 16 bits */
-        {1, 3, 3, 2, 1, 1, MIXED},
+        {1, 3, 3, 2, 1, 1, MIXED},           {1, 3, 0, 6, 4, 5000, MIXED}, /* s = 3, 4, 2 */
+        {2, 5, 0, 3, 4, 2000, IN_TURN},
     };
     const size_t cuts[][6] = {{0}, {1, 7, 4096, 1, 300, 0}, {16384, 1, 0}, {5000, 0}};
     const int threads[] = {1, 2, 3, 7};
@@ -250,10 +256,11 @@ static void counts_equal_sorted_samples(void **state) {
 static void nothing_added_is_nothing(void **state) {
     (void)state;
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
-    const sample_table t = {.level = 2, .levels = 3};
+    sample_table t = {.level = 2, .levels = 3};
+    assert_int_equal(rhm_tree_uniform(&t.tree, 3, 2, NULL), RHM_OK);
     rhm_patches patches;
     rhm_patch_counts counts;
-    assert_int_equal(rhm_patches_init(&patches, 2, 3, 2, 4, NULL), RHM_OK);
+    assert_int_equal(rhm_patches_init(&patches, 2, &t.tree, 4, NULL), RHM_OK);
     assert_int_equal(rhm_patches_add(&patches, engine, "", draw_from_table, &t, 0, 0, NULL, NULL), RHM_OK);
     assert_int_equal(rhm_patches_distinct(&patches), 0);
     assert_int_equal(rhm_patch_counts_make(&counts, &patches, NULL), RHM_OK);
@@ -277,7 +284,7 @@ static void first_sample_may_be_any(void **state) {
     expectation e = expect(&half);
     rhm_patches patches;
     rhm_error error = {0};
-    assert_int_equal(rhm_patches_init(&patches, 1, 2, 2, 3, NULL), RHM_OK);
+    assert_int_equal(rhm_patches_init(&patches, 1, &t.tree, 3, NULL), RHM_OK);
     assert_ok(rhm_patches_add(&patches, engine, "", draw_from_table, &t, first, half.samples, NULL, &error), &error);
     check(&e, &patches, NULL);
     rhm_patches_destroy(&patches);

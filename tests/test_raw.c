@@ -2,10 +2,10 @@
 #include "learning.h"
 
 #include "engine/memory.h"
-#include "sampling/source.h"
 #include "learner/stage.h"
 #include "patches/patches.h"
 #include "rhm/sampling.h"
+#include "sampling/source.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -18,7 +18,9 @@ static void *must_alloc(size_t count, size_t nbytes) {
 static rhm_patches must_init(const rhm_shape *shape, uint32_t level, bool raw) {
     rhm_patches patches;
     rhm_error error = {0};
-    assert_ok(rhm_patches_init(&patches, level, shape->levels, shape->branching, shape->vocab[0], &error), &error);
+    rhm_tree tree;
+    assert_ok(rhm_tree_make(&tree, shape->levels, shape->branching, &error), &error);
+    assert_ok(rhm_patches_init(&patches, level, &tree, shape->vocab[0], &error), &error);
     patches.raw = raw;
     return patches;
 }
@@ -26,11 +28,12 @@ static rhm_patches must_init(const rhm_shape *shape, uint32_t level, bool raw) {
 static void expand(const rhm_patches *patches, uint32_t level, size_t id, uint16_t *leaves, size_t width) {
     const uint32_t *tuple = rhm_intern_tuple(&patches->subtree[level], id);
     assert_true(id < patches->subtree[level].count);
-    for (size_t t = 0; t < patches->branching; t++)
-        if (level == patches->levels)
+    for (size_t t = 0; t < patches->tree.branching[level]; t++)
+        if (level == patches->tree.levels)
             leaves[t] = (uint16_t)tuple[t];
         else
-            expand(patches, level + 1, tuple[t], leaves + t * (width / patches->branching), width / patches->branching);
+            expand(patches, level + 1, tuple[t], leaves + t * (width / patches->tree.branching[level]),
+                   width / patches->tree.branching[level]);
 }
 
 /* Calls of several sizes, several rounds of chunks; all levels; ids, subtrees, cells and counts. */
@@ -38,7 +41,8 @@ static void every_sample_is_its_own_patch(void **state) {
     (void)state;
     enum { CALLS = 4, SAMPLES = 1 + 4096 + 90000 + 777 };
     const uint64_t calls[CALLS] = {1, 4096, 90000, 777};
-    const rhm_shape shape = {.levels = 4, .branching = 2, .vocab = {3, 5, 6, 7, 8}, .rules = {0, 3, 4, 4, 4}};
+    const rhm_shape shape = {
+        .levels = 4, .branching = {0, 2, 2, 2, 2}, .vocab = {3, 5, 6, 7, 8}, .rules = {0, 3, 4, 4, 4}};
     rhm_grammar *grammar;
     rhm_sampler *sampler;
     rhm_error error = {0};
@@ -86,10 +90,8 @@ static void every_sample_is_its_own_patch(void **state) {
 static rhm_fit fit_level(const rhm_engine *engine, const rhm_grammar *grammar, const rhm_sampler *sampler,
                          uint32_t level, rhm_ready_layer *ready, bool raw) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    rhm_task task = {.levels = shape->levels,
-                     .branching = shape->branching,
-                     .classes = shape->vocab[0],
-                     .token_vocab = shape->vocab[shape->levels]};
+    rhm_task task = {
+        .tree = *rhm_grammar_tree(grammar), .classes = shape->vocab[0], .token_vocab = shape->vocab[shape->levels]};
     for (uint32_t l = 1; l <= shape->levels; l++) {
         task.parents[l] = shape->vocab[l - 1];
         task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);

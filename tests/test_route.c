@@ -184,7 +184,7 @@ static void models_do_not_depend_on_the_engine(void **state) {
         int threads;
         const char *isa;
     } ways[] = {{1, NULL}, {2, NULL}, {5, "avx2"}, {2, "scalar"}, {2, "avx512"}};
-    const rhm_shape shape = {.levels = 3, .branching = 2, .vocab = {6, 6, 6, 6}, .rules = {0, 3, 3, 3}};
+    const rhm_shape shape = {.levels = 3, .branching = {0, 2, 2, 2}, .vocab = {6, 6, 6, 6}, .rules = {0, 3, 3, 3}};
     rhm_grammar *grammar = learnable_grammar(shape, 1);
     const rhm_train_options options = {.samples = {0, 2000, 4000, 3000}, .width = 48, .test_samples = 200};
     char first[RHM_HASH_TEXT_NBYTES] = "";

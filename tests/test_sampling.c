@@ -140,12 +140,12 @@ static void note_sequence(void *context, const derivation *d) {
     law *all = context;
     const rhm_shape *shape = &all->t->shape;
     all->index[all->cells] =
-        tuple_index(d->symbols[shape->levels], rhm_shape_tokens(shape), shape->vocab[shape->levels]);
+        tuple_index(d->symbols[shape->levels], nodes_of(shape, shape->levels), shape->vocab[shape->levels]);
     all->probability[all->cells++] = d->probability;
     all->label_probability[d->symbols[0][0]] += d->probability;
     for (uint32_t level = 1; level <= shape->levels; level++)
-        all->patch_probability[level - 1][tuple_index(d->symbols[level], shape->branching, shape->vocab[level])] +=
-            d->probability;
+        all->patch_probability[level - 1][tuple_index(d->symbols[level], shape->branching[level],
+                                                      shape->vocab[level])] += d->probability;
 }
 
 static size_t widened_index(const uint16_t *symbols, size_t count, size_t base) {
@@ -158,7 +158,7 @@ static size_t widened_index(const uint16_t *symbols, size_t count, size_t base) 
 /* Whole sequences and labels. */
 static void check_sequence_law(law *all, const rhm_sampler *sampler, size_t samples, uint64_t seed) {
     const rhm_shape *shape = &all->t->shape;
-    const size_t d = rhm_shape_tokens(shape);
+    const size_t d = nodes_of(shape, shape->levels);
     uint16_t *tokens = malloc(samples * d * sizeof *tokens);
     uint16_t *labels = malloc(samples * sizeof *labels);
     size_t observed_labels[5] = {0};
@@ -186,8 +186,8 @@ static void check_sequence_law(law *all, const rhm_sampler *sampler, size_t samp
 static void check_patch_law(const law *all, const rhm_grammar *grammar, const rhm_sampler *sampler, uint32_t level,
                             size_t samples, uint64_t seed) {
     const rhm_shape *shape = &all->t->shape;
-    const uint32_t s = shape->branching;
-    const size_t width = power(s, shape->levels - level + 1);
+    const uint32_t s = shape->branching[level];
+    const size_t width = nodes_between(shape, level - 1, shape->levels);
     uint16_t *leaves = malloc(samples * width * sizeof *leaves);
     uint16_t *labels = malloc(samples * sizeof *labels);
     uint16_t *parents = malloc(samples * sizeof *parents);
@@ -197,10 +197,9 @@ static void check_patch_law(const law *all, const rhm_grammar *grammar, const rh
         uint32_t symbols[MAX_TOKENS];
         for (size_t j = 0; j < width; j++)
             symbols[j] = leaves[i * width + j];
-        size_t count = width;
-        for (uint32_t l = shape->levels; l > level; l--, count /= s)
-            for (size_t j = 0; j < count / s; j++)
-                symbols[j] = rhm_grammar_parent(grammar, l, symbols + j * s);
+        for (uint32_t l = shape->levels; l > level; l--)
+            for (size_t j = 0; j < nodes_between(shape, level - 1, l - 1); j++)
+                symbols[j] = rhm_grammar_parent(grammar, l, symbols + j * shape->branching[l]);
         assert_int_equal(rhm_grammar_parent(grammar, level, symbols), parents[i]);
         observed[tuple_index(symbols, s, shape->vocab[level])]++;
     }
@@ -220,7 +219,7 @@ static void sampling_has_the_exact_law(void **state) {
     static law all;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         random_tables(&t, seed, 4096);
-        if (pow(t.shape.vocab[t.shape.levels], (double)rhm_shape_tokens(&t.shape)) > 1e18)
+        if (pow(t.shape.vocab[t.shape.levels], (double)nodes_of(&t.shape, t.shape.levels)) > 1e18)
             continue; /* the sequence does not fit a tuple index */
         memset(&all, 0, sizeof all);
         all.t = &t;
@@ -256,7 +255,7 @@ static uint64_t word_of_node(const rhm_shape *shape, uint32_t level, size_t posi
         return level + 1;
     uint64_t word = shape->levels + 1;
     for (uint32_t l = 1; l < level; l++)
-        word += power(shape->branching, l) - 1;
+        word += nodes_of(shape, l) - 1;
     return word + position - 1;
 }
 
@@ -265,11 +264,11 @@ static uint32_t symbol_at(const layout *at, uint32_t level, size_t position) {
     const rhm_shape *shape = rhm_grammar_shape(at->grammar);
     if (level == 0)
         return (uint32_t)((uint64_t)layout_word(at, 0) * shape->vocab[0] >> 32);
-    const size_t above = position / shape->branching;
+    const size_t above = position / shape->branching[level];
     const uint32_t parent = symbol_at(at, level - 1, above);
     const uint64_t rule = (uint64_t)layout_word(at, word_of_node(shape, level - 1, above)) * shape->rules[level] >> 32;
     const size_t row = (size_t)parent * shape->rules[level] + rule;
-    return rhm_grammar_patches(at->grammar, level)[row * shape->branching + position % shape->branching];
+    return rhm_grammar_patches(at->grammar, level)[row * shape->branching[level] + position % shape->branching[level]];
 }
 
 /* `count` samples of the first level-`level` patch, checked at `checks` places each (all of them where that is enough).
@@ -277,7 +276,7 @@ static uint32_t symbol_at(const layout *at, uint32_t level, size_t position) {
 static void check_layout(rhm_shape shape, uint32_t level, uint64_t first, size_t count, size_t checks) {
     rhm_grammar *grammar = must_draw(shape, 3);
     rhm_sampler *sampler = must_sample(grammar, 0xfedcba9876543210u);
-    const size_t width = power(shape.branching, shape.levels - level + 1);
+    const size_t width = nodes_between(&shape, level - 1, shape.levels);
     uint16_t *leaves = malloc(count * width * sizeof *leaves);
     uint16_t *labels = malloc(count * sizeof *labels);
     uint16_t *parents = malloc(count * sizeof *parents);
@@ -310,6 +309,13 @@ static void words_are_laid_out_as_documented(void **state) {
         check_layout(rhm_shape_uniform(5, 3, 4, 3), level, UINT32_MAX - 20, 33, SIZE_MAX);
     for (uint32_t level = 1; level <= 2; level++)
         check_layout(rhm_shape_uniform(7, 7, 5, 2), level, 0, 20, SIZE_MAX);
+    const uint32_t branchings[][RHM_MAX_LEVELS + 1] = {{0, 2, 3, 4, 2}, {0, 5, 2, 2, 3}, {0, 3, 64, 2, 2}};
+    for (size_t b = 0; b < sizeof branchings / sizeof *branchings; b++)
+        for (uint32_t level = 1; level <= 4; level++) {
+            rhm_shape mixed = rhm_shape_uniform(b == 1 ? 300 : 6, 4, 2, 4);
+            memcpy(mixed.branching, branchings[b], sizeof mixed.branching);
+            check_layout(mixed, level, 3, 70, SIZE_MAX);
+        }
     check_layout(rhm_shape_uniform(65536, 2, 2, 2), 1, 0, 20, SIZE_MAX);
     /* Sequences of 2^32 and 2^30 tokens: only what lies under the patch is drawn, and words past 2^31 exist. */
     for (uint32_t level = 26; level <= 32; level++)
@@ -385,7 +391,7 @@ static void latents_explain_the_tokens(void **state) {
         enum { SAMPLES = 50 };
         random_tables(&t, seed, 1e9);
         const uint32_t levels = t.shape.levels;
-        const uint32_t s = t.shape.branching;
+        const size_t d = nodes_of(&t.shape, levels);
         rhm_grammar *grammar;
         assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
         rhm_sampler *sampler = must_sample(grammar, seed);
@@ -397,22 +403,23 @@ static void latents_explain_the_tokens(void **state) {
         rhm_sample_sequences(sampler, 17, seed, SAMPLES, symbols[levels], symbols[0], latents);
         for (size_t i = 0; i < SAMPLES; i++) {
             for (uint32_t level = 1; level <= levels; level++)
-                for (size_t p = 0; p < power(s, level - 1); p++) {
+                for (size_t p = 0; p < nodes_of(&t.shape, level - 1); p++) {
+                    const uint32_t s = t.shape.branching[level];
                     uint32_t patch[3];
                     for (uint32_t j = 0; j < s; j++)
-                        patch[j] = symbols[level][i * power(s, level) + p * s + j];
+                        patch[j] = symbols[level][i * nodes_of(&t.shape, level) + p * s + j];
                     assert_int_equal(rhm_grammar_parent(grammar, level, patch),
-                                     symbols[level - 1][i * power(s, level - 1) + p]);
+                                     symbols[level - 1][i * nodes_of(&t.shape, level - 1) + p]);
                 }
-            assert_int_equal(rhm_grammar_parse(grammar, symbols[levels] + i * power(s, levels)), symbols[0][i]);
+            assert_int_equal(rhm_grammar_parse(grammar, symbols[levels] + i * d), symbols[0][i]);
         }
         /* Asking for latents, for some of them, or for none changes nothing else. */
         if (levels == 3)
             latents[1] = NULL;
         rhm_sample_sequences(sampler, 17, seed, SAMPLES, plain, labels, latents);
-        assert_memory_equal(plain, symbols[levels], SAMPLES * power(s, levels) * sizeof *plain);
+        assert_memory_equal(plain, symbols[levels], SAMPLES * d * sizeof *plain);
         rhm_sample_sequences(sampler, 17, seed, SAMPLES, plain, labels, NULL);
-        assert_memory_equal(plain, symbols[levels], SAMPLES * power(s, levels) * sizeof *plain);
+        assert_memory_equal(plain, symbols[levels], SAMPLES * d * sizeof *plain);
         assert_memory_equal(labels, symbols[0], sizeof labels);
         rhm_sampler_destroy(sampler);
         rhm_grammar_destroy(grammar);
@@ -427,7 +434,7 @@ static void first_patches_are_prefixes(void **state) {
         enum { SAMPLES = 45 };
         random_tables(&t, seed, 1e9);
         const uint32_t levels = t.shape.levels;
-        const size_t d = rhm_shape_tokens(&t.shape);
+        const size_t d = nodes_of(&t.shape, t.shape.levels);
         rhm_grammar *grammar;
         assert_int_equal(create_from_tables(&grammar, &t, NULL), RHM_OK);
         rhm_sampler *sampler = must_sample(grammar, seed);
@@ -438,12 +445,12 @@ static void first_patches_are_prefixes(void **state) {
             latents[level] = symbols[level];
         rhm_sample_sequences(sampler, 23, 1000, SAMPLES, symbols[levels], symbols[0], latents);
         for (uint32_t level = 1; level <= levels; level++) {
-            const size_t width = power(t.shape.branching, levels - level + 1);
+            const size_t width = nodes_between(&t.shape, level - 1, levels);
             rhm_sample_first_patches(sampler, 23, level, 1000, SAMPLES, leaves, labels, parents);
             assert_memory_equal(labels, symbols[0], sizeof labels);
             for (size_t i = 0; i < SAMPLES; i++) {
                 assert_memory_equal(leaves + i * width, symbols[levels] + i * d, width * sizeof *leaves);
-                assert_int_equal(parents[i], symbols[level - 1][i * power(t.shape.branching, level - 1)]);
+                assert_int_equal(parents[i], symbols[level - 1][i * nodes_of(&t.shape, level - 1)]);
             }
             memset(leaves, 0xff, sizeof leaves);
             rhm_sample_first_patches(sampler, 23, level, 1000, SAMPLES, leaves, labels, NULL);

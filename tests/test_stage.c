@@ -1,9 +1,9 @@
 /* A stage of training: the samples it takes, the frequencies it draws, and that its weights solve its own regression.
  */
 #include "dense.h"
-#include "sampling/source.h"
 #include "rhm/inference.h"
 #include "rhm/sampling.h"
+#include "sampling/source.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -25,7 +25,7 @@ static void sources_give_the_same_samples(void **state) {
     assert_int_equal(rhm_sampler_create(&sampler, grammar, SEED, NULL), RHM_OK);
     static uint16_t tokens[ROWS * 8], labels[ROWS], leaves[2][COUNT * 8], label[2][COUNT];
     rhm_sample_sequences(sampler, stream, 1000, ROWS, tokens, labels, NULL);
-    rhm_data data = {.count = ROWS, .levels = 3, .branching = 2, .tokens = tokens, .labels = labels};
+    rhm_data data = {.count = ROWS, .tree = *rhm_grammar_tree(grammar), .tokens = tokens, .labels = labels};
     for (uint32_t level = 1; level <= 3; level++) {
         const size_t width = (size_t)1 << (4 - level);
         const rhm_grammar_source from_grammar = {grammar, SEED, sampler, stream};
@@ -53,16 +53,15 @@ static void sources_give_the_same_samples(void **state) {
 static double *solve_level(const rhm_model *model, uint32_t level, const rhm_data *data, size_t first, size_t count) {
     enum { MOST_INPUTS = 64 };
     const rhm_level_weights w = rhm_model_level(model, level);
-    const size_t m = w.width, n = 2 * m, inputs = (size_t)w.tokens * w.embedding,
-                 row = tokens_of(data->branching, data->levels);
-    const size_t child = tokens_of(w.tokens, data->levels - level);
+    const size_t m = w.width, n = 2 * m, inputs = (size_t)w.tokens * w.embedding, row = data->tree.leaves[0];
+    const size_t child = tokens_of(w.tokens, data->tree.levels - level);
     assert_true(inputs <= MOST_INPUTS);
     double *matrix = must_alloc(n * n, sizeof *matrix), *target = must_alloc(w.classes * n, sizeof *target);
     double *x = must_alloc(n, sizeof *x);
     for (size_t i = first; i < first + count; i++) {
         double h[MOST_INPUTS] = {0};
         for (size_t t = 0; t < w.tokens; t++)
-            if (level == data->levels)
+            if (level == data->tree.levels)
                 h[t * w.embedding + data->tokens[i * row + t]] = 1;
             else
                 oracle_patch(model, level + 1, data->tokens + i * row + t * child, h + t * w.embedding);
@@ -89,7 +88,7 @@ static double *solve_level(const rhm_model *model, uint32_t level, const rhm_dat
 
 /* Mean ||e_label - y||^2 of the level's outputs on those rows, no sample counting for more than 4. */
 static double loss_of_rows(const rhm_model *model, uint32_t level, const rhm_data *data, size_t first, size_t count) {
-    const size_t row = tokens_of(data->branching, data->levels);
+    const size_t row = data->tree.leaves[0];
     double loss = 0;
     for (size_t i = first; i < first + count; i++) {
         double y[64], square = 0;

@@ -73,7 +73,8 @@ static void test_problem_of_a_grammar(void **state) {
         assert_int_equal(rhm_grammar_draw(&grammar, &shape, RHM_FIRST_TOKEN_UNIFORM, seed, &error), RHM_OK);
         assert_int_equal(rhm_analyse(&analysis, grammar, &error), RHM_OK);
         const rhm_theory_problem problem = rhm_theory_of_grammar(grammar, &analysis);
-        assert_true(problem.levels == 3 && problem.branching == 2 && problem.labels == 8 && problem.token_vocab == 8);
+        assert_true(problem.levels == 3 && problem.branching[1] == 2 && problem.branching[3] == 2 &&
+                    problem.labels == 8 && problem.token_vocab == 8);
         assert_true(fabs(problem.kappa - 1) < 1e-12);
         double tightest = INFINITY;
         for (uint32_t level = 1; level <= 3; level++) {
@@ -123,14 +124,14 @@ static double strings_under_symbol(const rhm_shape *shape, uint32_t symbol_level
     if (symbol_level == shape->levels)
         return 1;
     double product = 1;
-    for (uint32_t child = 0; child < shape->branching; child++)
+    for (uint32_t child = 0; child < shape->branching[symbol_level + 1]; child++)
         product *= strings_under_symbol(shape, symbol_level + 1);
     return shape->rules[symbol_level + 1] * product;
 }
 
 static void test_possible_patches(void **state) {
     (void)state;
-    rhm_shape shape = {.levels = 4, .branching = 2};
+    rhm_shape shape = {.levels = 4, .branching = {0, 2, 2, 2, 2}};
     const uint32_t vocab[] = {16, 16, 16, 16, 16}, mixed[] = {3, 5, 7, 6, 11};
     for (uint32_t l = 0; l <= 4; l++) {
         shape.vocab[l] = vocab[l];
@@ -141,10 +142,10 @@ static void test_possible_patches(void **state) {
     assert_true(rhm_theory_possible_patches(&shape, 2) == 262144);
     assert_true(rhm_theory_possible_patches(&shape, 1) == 17179869184.0);
 
-    shape.branching = 3;
     for (uint32_t l = 0; l <= 4; l++) {
         shape.vocab[l] = mixed[l];
         shape.rules[l] = l % 2 + 1;
+        shape.branching[l] = 2 + l % 2;
     }
     for (uint32_t level = 1; level <= 4; level++)
         assert_true(rhm_theory_possible_patches(&shape, level) ==

@@ -39,11 +39,12 @@ static size_t rule_of(const rhm_law *law, uint32_t j, size_t place) {
 static void expand_place(const rhm_law *law, uint32_t j, size_t place, uint32_t *leaves, size_t width) {
     uint32_t children[RHM_MAX_BRANCHING];
     rhm_law_children(law, j, rule_of(law, j, place), place, children);
-    for (size_t t = 0; t < law->branching; t++)
-        if (j == law->levels)
+    const size_t s = law->tree.branching[j];
+    for (size_t t = 0; t < s; t++)
+        if (j == law->tree.levels)
             leaves[t] = children[t];
         else
-            expand_place(law, j + 1, children[t], leaves + t * (width / law->branching), width / law->branching);
+            expand_place(law, j + 1, children[t], leaves + t * (width / s), width / s);
 }
 
 /* conditional, (pairs): the probability of each pair given that its patch is chosen, 0 for others. Returns the chosen

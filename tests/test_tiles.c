@@ -118,7 +118,7 @@ static void choices_are_scaled_words(void **state) {
 /* One level of a grammar, by the tables of a sampler and by the grammar itself. */
 static void check_rewrite(const rhm_tile_ops *ops, uint32_t vocab, uint32_t rules, uint32_t s, uint32_t children,
                           size_t first, size_t count) {
-    rhm_shape shape = {.levels = 1, .branching = s, .vocab = {vocab, 256}, .rules = {0, rules}};
+    rhm_shape shape = {.levels = 1, .branching = {0, s}, .vocab = {vocab, 256}, .rules = {0, rules}};
     rhm_grammar *grammar;
     rhm_sampler *sampler;
     assert_int_equal(rhm_grammar_draw(&grammar, &shape, RHM_UNIFORM, vocab * 1000 + rules, NULL), RHM_OK);
@@ -212,10 +212,10 @@ typedef struct drawn {
 static drawn draw(const rhm_sampler *sampler, uint32_t level, uint64_t first, size_t count, bool latents) {
     const rhm_shape *shape = rhm_grammar_shape(sampler->grammar);
     drawn d = {.labels = guard(count * 2), .parents = guard(count * 2)};
-    d.leaves = guard(count * power(shape->branching, shape->levels - level + 1) * 2);
+    d.leaves = guard(count * nodes_between(shape, level - 1, shape->levels) * 2);
     uint16_t *latent[RHM_MAX_LEVELS + 1] = {NULL};
     for (uint32_t l = 1; latents && l < shape->levels; l++) {
-        d.latent[l] = guard(count * power(shape->branching, l) * 2);
+        d.latent[l] = guard(count * nodes_of(shape, l) * 2);
         latent[l] = l % 3 == 2 ? NULL : d.latent[l].data;
     }
     if (latents)
@@ -255,7 +255,7 @@ static void check_samples(rhm_sampler *sampler, const rhm_tile_ops *ops, uint32_
 
 /* Whether the sampler's tiles take this level. */
 static bool tiles_take(rhm_sampler *sampler, const rhm_tile_ops *ops, uint32_t level) {
-    uint16_t label, *leaves = malloc(sizeof *leaves * power(sampler->branching, sampler->levels - level + 1));
+    uint16_t label, *leaves = malloc(sizeof *leaves * sampler->tree.leaves[level - 1]);
     sampler->tiles = true;
     sampler->ops = *ops;
     const bool taken = rhm_sample_tiles(sampler, 1, level, 0, 1, leaves, &label, NULL, NULL);
@@ -294,8 +294,10 @@ static void samples_do_not_depend_on_the_width(void **state) {
         {rhm_shape_uniform(300, 4, 2, 4), 1, false},
         {rhm_shape_uniform(65536, 2, 2, 2), 1, false},
         {rhm_shape_uniform(16, 4, 2, 32), 29, true},
-        {{.levels = 3, .branching = 2, .vocab = {256, 30, 256, 40}, .rules = {0, 1, 7, 1}}, 1, true},
-        {{.levels = 3, .branching = 3, .vocab = {3, 50, 5, 257}, .rules = {0, 64, 2, 4}}, 1, false},
+        {{.levels = 4, .branching = {0, 5, 2, 3, 4}, .vocab = {6, 6, 6, 6, 6}, .rules = {0, 3, 3, 3, 3}}, 1, true},
+        {{.levels = 4, .branching = {0, 2, 64, 2, 7}, .vocab = {6, 6, 6, 6, 6}, .rules = {0, 3, 3, 3, 3}}, 1, true},
+        {{.levels = 3, .branching = {0, 2, 2, 2}, .vocab = {256, 30, 256, 40}, .rules = {0, 1, 7, 1}}, 1, true},
+        {{.levels = 3, .branching = {0, 3, 3, 3}, .vocab = {3, 50, 5, 257}, .rules = {0, 64, 2, 4}}, 1, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const rhm_shape *shape = &cases[i].shape;
@@ -306,11 +308,11 @@ static void samples_do_not_depend_on_the_width(void **state) {
         for (size_t k = 0; k < available; k++) {
             /* Sixty-four sequences of 2^18 tokens take the emulation too long. */
             const size_t most = slow(&table[k]) ? 1 << 14 : 1 << 20;
-            if (power(shape->branching, shape->levels - cases[i].lowest + 1) <= most &&
+            if (nodes_between(shape, cases[i].lowest - 1, shape->levels) <= most &&
                 tiles_take(sampler, &table[k], cases[i].lowest) != cases[i].tiles)
                 fail_msg("case %zu: tiles are %staken", i, cases[i].tiles ? "not " : "");
             for (uint32_t level = cases[i].lowest; level <= shape->levels; level += shape->levels > 10 ? 3 : 1) {
-                const size_t width = power(shape->branching, shape->levels - level + 1);
+                const size_t width = nodes_between(shape, level - 1, shape->levels);
                 if (width > 1024) {
                     if (level == cases[i].lowest && width <= most)
                         check_samples(sampler, &table[k], level, 3, 2);

@@ -32,7 +32,7 @@ static void given_rows_teach_as_well(void **state) {
                 fail_msg("case %zu: accuracy %.4f", i, report.test_accuracy);
             assert_true((rhm_model_grammar(model) != NULL) == known);
             uint64_t used = report.test_samples;
-            for (uint32_t l = 1; l <= data.levels; l++) {
+            for (uint32_t l = 1; l <= data.tree.levels; l++) {
                 const rhm_level_report *r = &report.level[l];
                 used += r->samples + r->validation_samples;
                 assert_true(isnan(r->posterior_error_mean) == !known && isnan(r->posterior_error_floor) == !known);
@@ -140,9 +140,9 @@ static void senseless_data_are_refused(void **state) {
         uint16_t token, label;
         const rhm_grammar *grammar;
     } cases[] = {
-        {"0 levels", 0, 2, 8, 0, 0, NULL},
-        {"33 levels", 33, 2, 8, 0, 0, NULL},
-        {"branching 1:", 2, 1, 8, 0, 0, NULL},
+        {"levels is 0", 0, 2, 8, 0, 0, NULL},
+        {"levels is 33", 33, 2, 8, 0, 0, NULL},
+        {"branching is 1", 2, 1, 8, 0, 0, NULL},
         {"64^32", 32, 64, 8, 0, 0, NULL},
         {"level 2 has 0 parent", 2, 2, 0, 0, 0, NULL},
         {"token 1 of sequence 2999 is 8", 2, 2, 8, 8, 0, NULL},
@@ -152,8 +152,10 @@ static void senseless_data_are_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rhm_data data = good;
-        data.levels = cases[i].levels;
-        data.branching = cases[i].branching;
+        for (uint32_t l = 1; l <= RHM_MAX_LEVELS; l++)
+            data.tree.branching[l] = cases[i].branching;
+        data.tree.levels = cases[i].levels;
+        (void)rhm_tree_uniform(&data.tree, cases[i].levels, cases[i].branching, NULL);
         data.grammar = (rhm_grammar *)(uintptr_t)cases[i].grammar;
         const uint32_t parents[3] = {0, 8, cases[i].parents};
         uint16_t *token = &data.tokens[2999 * 4 + 1], *label = &data.labels[2999], kept[2] = {*token, *label};
@@ -162,8 +164,9 @@ static void senseless_data_are_refused(void **state) {
         rhm_model *model = NULL;
         rhm_error error = {0};
         const rhm_train_options options = {.max_width = 32, .max_samples = 1000};
-        assert_refused(rhm_train_data(&model, NULL, engine, &data, data.levels == 2 ? parents : NULL, &options, &error),
-                       RHM_INVALID, &error, cases[i].words);
+        assert_refused(
+            rhm_train_data(&model, NULL, engine, &data, data.tree.levels == 2 ? parents : NULL, &options, &error),
+            RHM_INVALID, &error, cases[i].words);
         assert_null(model);
         *token = kept[0];
         *label = kept[1];

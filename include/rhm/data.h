@@ -17,11 +17,10 @@ extern "C" {
 /* A data set in memory. Release with rhm_data_clear, which accepts a zeroed one. */
 typedef struct rhm_data {
     size_t count;         /* N sequences */
-    uint32_t levels;      /* L; s^L = tokens per sequence */
-    uint32_t branching;   /* s */
+    rhm_tree tree;        /* L, s_l; d = tree.leaves[0] tokens a sequence */
     uint32_t token_vocab; /* |V_L|: every token is smaller */
     uint32_t label_vocab; /* |V_0|: every label is smaller */
-    uint16_t *tokens;     /* (N, s^L), owned */
+    uint16_t *tokens;     /* (N, d), owned */
     uint16_t *labels;     /* (N), owned; NULL where the file has none and the caller allowed that */
     rhm_grammar *grammar; /* owned; NULL where the file has none */
 } rhm_data;
@@ -30,15 +29,16 @@ typedef struct rhm_data {
 typedef struct rhm_data_hints {
     uint32_t token_vocab;
     uint32_t label_vocab;
-    uint32_t branching;
+    uint32_t branching[RHM_MAX_LEVELS + 1]; /* [0]: of every level; or, with [0] = 0, [l] of level l = 1..levels */
     uint32_t levels;
     int allow_missing_labels; /* nonzero: a file without labels is accepted (prediction needs none) */
 } rhm_data_hints;
 
 /*
- * Read a data set. Tokens and labels of any integer type are accepted as long as their values fit. Branching and levels
- * are inferred from the number of tokens only when a single (s, L) is possible or when the file or the hints name one
- * of them; otherwise the sentence asks for --branching. `hints` may be NULL.
+ * Read a data set. Tokens and labels of any integer type are accepted as long as their values fit. One
+ * branching for all levels, and the levels, are inferred from the number of tokens only when a single (s, L) is
+ * possible or when the file or the hints name one of them; otherwise the sentence asks for --branching. `hints` may be
+ * NULL.
  */
 RHM_API rhm_status rhm_data_load(rhm_data *out, const char *path, const rhm_data_hints *hints, rhm_error *error);
 RHM_API void rhm_data_clear(rhm_data *data);

@@ -1,9 +1,9 @@
 /*
- * Random Hierarchy Models (paper, Definitions 1-4): a label is rewritten L times into d = s^L tokens.
+ * Random Hierarchy Models (paper, Definitions 1-4): a label is rewritten L times into d = s_1 ... s_L tokens.
  *
  * Levels run from 0 (the label) to L (the visible tokens); level l has the symbols 0..V_l-1. A rule of level l rewrites
- * one symbol of level l-1, its parent, as a patch: an s-tuple of level-l symbols. A grammar is immutable once made and
- * may be shared by threads.
+ * one symbol of level l-1, its parent, as a patch: an s_l-tuple of level-l symbols. A grammar is immutable once made
+ * and may be shared by threads.
  */
 #ifndef RHM_GRAMMAR_H
 #define RHM_GRAMMAR_H
@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 enum {
-    RHM_MAX_LEVELS = 32,    /* s^L tokens must be addressable, so more could not be sampled */
+    RHM_MAX_LEVELS = 32,    /* d tokens must be addressable, so more could not be sampled */
     RHM_MAX_BRANCHING = 64, /* symbols in a patch */
     RHM_MAX_VOCAB = 65536,  /* symbols are stored in 16 bits */
 };
@@ -32,21 +32,47 @@ typedef enum rhm_rule_sampling {
     RHM_GIVEN,               /* rules supplied by the caller */
 } rhm_rule_sampling;
 
+/* What a grammar is to be; the caller fills it in. Entry 0 of rules and branching is unused. */
 typedef struct rhm_shape {
-    uint32_t levels;                    /* L, 1..RHM_MAX_LEVELS */
-    uint32_t branching;                 /* s, 2..RHM_MAX_BRANCHING */
-    uint32_t vocab[RHM_MAX_LEVELS + 1]; /* V_0..V_L, each 1..RHM_MAX_VOCAB */
-    uint32_t rules[RHM_MAX_LEVELS + 1]; /* m_1..m_L: rules of each level-(l-1) symbol; entry 0 is unused */
+    uint32_t levels;                        /* L, 1..RHM_MAX_LEVELS */
+    uint32_t vocab[RHM_MAX_LEVELS + 1];     /* V_0..V_L, each 1..RHM_MAX_VOCAB */
+    uint32_t rules[RHM_MAX_LEVELS + 1];     /* m_1..m_L: rules of each level-(l-1) symbol */
+    uint32_t branching[RHM_MAX_LEVELS + 1]; /* s_1..s_L: symbols of a level-l patch, each 2..RHM_MAX_BRANCHING */
 } rhm_shape;
 
-/* The (V, m)-uniform shape: the same V at every level, m rules for every symbol. */
+/*
+ * The tree of a sequence, with every size that follows from its branching: made once by rhm_tree_make, where overflow
+ * is checked, and then copied.
+ */
+typedef struct rhm_tree {
+    uint32_t levels;                        /* L */
+    uint32_t branching[RHM_MAX_LEVELS + 1]; /* s_1..s_L; entry 0 is 0 */
+    size_t nodes[RHM_MAX_LEVELS + 1];       /* level-l symbols of a sequence, s_1 ... s_l: 1 at level 0, d at level L */
+    size_t leaves[RHM_MAX_LEVELS + 1];      /* tokens below a level-l symbol, s_{l+1} ... s_L: d at level 0, 1 at L */
+} rhm_tree;
+
+/* The (V, m)-uniform shape: the same V and s at every level, m rules for every symbol. */
 RHM_API rhm_shape rhm_shape_uniform(uint32_t vocab, uint32_t rules, uint32_t branching, uint32_t levels);
 
-/* Checks ranges, V_{l-1} m_l <= V_l^s, and that s^L and every table are addressable. */
+/* Checks ranges, V_{l-1} m_l <= V_l^(s_l), and that d and every table are addressable. */
 RHM_API rhm_status rhm_shape_check(const rhm_shape *shape, rhm_error *error);
 
-/* d = s^L; the shape must have passed rhm_shape_check. */
-RHM_API size_t rhm_shape_tokens(const rhm_shape *shape);
+/* branching is indexed by level, 1..levels. RHM_INVALID where it is out of range or d exceeds 2^32. */
+RHM_API rhm_status rhm_tree_make(rhm_tree *out, uint32_t levels, const uint32_t *branching, rhm_error *error);
+
+/* The same s at every level. */
+RHM_API rhm_status rhm_tree_uniform(rhm_tree *out, uint32_t levels, uint32_t branching, rhm_error *error);
+
+/* Level-`level` symbols below one symbol of the level `above`, which is not below it. */
+static inline size_t rhm_tree_below(const rhm_tree *tree, uint32_t above, uint32_t level) {
+    return tree->nodes[level] / tree->nodes[above];
+}
+
+/* Whether two trees have the same branching at all levels. */
+RHM_API bool rhm_tree_same(const rhm_tree *a, const rhm_tree *b);
+
+/* s where it is the same at all levels, else 0. */
+RHM_API uint32_t rhm_tree_common_branching(const rhm_tree *tree);
 
 /*
  * Draw non-ambiguous rules, all equally probable, uniform labels. A pure function of (shape, sampling, seed); V^s is
@@ -56,7 +82,7 @@ RHM_API rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, r
                                     uint64_t seed, rhm_error *error);
 
 /*
- * A grammar from explicit tables, copied: patches[l-1] is (V_{l-1}, m_l, s), probability[l-1] is (V_{l-1}, m_l) with
+ * A grammar from explicit tables, copied: patches[l-1] is (V_{l-1}, m_l, s_l), probability[l-1] is (V_{l-1}, m_l) with
  * rows that sum to 1 (or NULL: uniform), label_probability is (V_0) (or NULL: uniform). A rule of probability 0 is
  * absent. Refused: symbols out of range, bad distributions, a patch with two parents or twice under one parent.
  */
@@ -68,9 +94,10 @@ RHM_API rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape,
 RHM_API void rhm_grammar_destroy(rhm_grammar *grammar);
 
 RHM_API const rhm_shape *rhm_grammar_shape(const rhm_grammar *grammar);
+RHM_API const rhm_tree *rhm_grammar_tree(const rhm_grammar *grammar);
 RHM_API rhm_rule_sampling rhm_grammar_sampling(const rhm_grammar *grammar);
 RHM_API uint64_t rhm_grammar_seed(const rhm_grammar *grammar); /* 0 when the rules were given */
-RHM_API const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level);   /* (V_{l-1}, m_l, s) */
+RHM_API const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level);   /* (V_{l-1}, m_l, s_l) */
 RHM_API const double *rhm_grammar_probability(const rhm_grammar *grammar, uint32_t level); /* (V_{l-1}, m_l) */
 RHM_API const double *rhm_grammar_label_probability(const rhm_grammar *grammar);           /* (V_0) */
 RHM_API const char *rhm_rule_sampling_name(rhm_rule_sampling sampling); /* "first-token-uniform", "uniform", "given" */
@@ -78,7 +105,7 @@ RHM_API const char *rhm_rule_sampling_name(rhm_rule_sampling sampling); /* "firs
 /* |P_l|: rules of positive probability at level l. */
 RHM_API size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t level);
 
-/* The level-(l-1) symbol that the level-l patch (s symbols) rewrites, or UINT32_MAX when no rule produces it. */
+/* The level-(l-1) symbol that the level-l patch (s_l symbols) rewrites, or UINT32_MAX when no rule produces it. */
 RHM_API uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const uint32_t *patch);
 
 /* The label of a sequence of d tokens by bottom-up parsing, or UINT32_MAX when the grammar does not produce it. */

@@ -1,5 +1,5 @@
 /*
- * Trained models. A model reads whole sequences of s^L tokens and says how probable every label is; what is inside
+ * Trained models. A model reads whole sequences and says how probable every label is; what is inside
  * depends on its kind, which model files name. A model is immutable but for its report, and may be shared by threads.
  *
  * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains.
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rhm/data.h"
 #include "rhm/grammar.h"
 #include "rhm/status.h"
 
@@ -21,12 +22,15 @@ typedef struct rhm_model rhm_model;
 
 RHM_API void rhm_model_destroy(rhm_model *model); /* accepts NULL */
 
-RHM_API const char *rhm_model_kind(const rhm_model *model);   /* its name in files, such as "random-features" */
-RHM_API uint32_t rhm_model_levels(const rhm_model *model);    /* L */
-RHM_API uint32_t rhm_model_branching(const rhm_model *model); /* s */
-RHM_API uint32_t rhm_model_classes(const rhm_model *model);   /* |V_0| */
+RHM_API const char *rhm_model_kind(const rhm_model *model);     /* its name in files, such as "random-features" */
+RHM_API uint32_t rhm_model_levels(const rhm_model *model);      /* L */
+RHM_API const rhm_tree *rhm_model_tree(const rhm_model *model); /* of the sequences it reads */
+RHM_API uint32_t rhm_model_classes(const rhm_model *model);     /* |V_0| */
 RHM_API uint32_t rhm_model_token_vocab(const rhm_model *model);
 RHM_API size_t rhm_model_nbytes(const rhm_model *model); /* memory that its parameters take */
+
+/* What rhm_data_load must know to read the model's data. */
+RHM_API rhm_data_hints rhm_model_data_hints(const rhm_model *model);
 
 /* The grammar the model was trained on, or NULL; owned by the model. */
 RHM_API const rhm_grammar *rhm_model_grammar(const rhm_model *model);
@@ -44,8 +48,8 @@ enum { RHM_HASH_TEXT_NBYTES = 65 };
 /*
  * SHA-256, as hexadecimal text, over all that predictions depend on, whatever the report and the grammar say.
  *
- * random-features: over the levels L, L-1, ..., 1; of each: level, s, d_e, |V_0|, M as little-endian uint32, bandwidth
- * and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
+ * random-features: over the levels L, L-1, ..., 1; of each: level, s_l, d_e, |V_0|, M as little-endian uint32,
+ * bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
  */
 RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
 
@@ -57,13 +61,13 @@ RHM_API rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *
 
 /* One trained level as stored in a model file: row-major float32, owned by the model. */
 typedef struct rhm_level_weights {
-    uint32_t tokens;    /* s */
+    uint32_t tokens;    /* s_l */
     uint32_t embedding; /* d_e: |V_L| at level L, |V_0| above */
     uint32_t classes;   /* |V_0| */
     uint32_t width;     /* M */
     double bandwidth;
     double ridge;
-    const float *frequencies; /* (M, s d_e): rows w_k, in radians */
+    const float *frequencies; /* (M, s_l d_e): rows w_k, in radians */
     const float *weights;     /* (|V_0|, 2M): M cosine columns, then M sine columns */
 } rhm_level_weights;
 

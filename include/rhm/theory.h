@@ -21,36 +21,36 @@ extern "C" {
 
 /* What the formulas depend on. Arrays are indexed by level 1..L; entry 0 is unused. */
 typedef struct rhm_theory_problem {
-    uint32_t levels;                    /* L */
-    uint32_t branching;                 /* s */
-    double labels;                      /* d_y = |V_0|: the dimension of the outputs */
-    double token_vocab;                 /* |V_L|: the dimension of the inputs of level L */
-    double rules[RHM_MAX_LEVELS + 1];   /* m_l */
-    double patches[RHM_MAX_LEVELS + 1]; /* |P_l|; V m where the instance is (V, m)-uniform */
-    double kappa;                       /* Assumption 6a */
-    double k_rho;                       /* Assumption 6b: one K_rho for all levels */
-    double constant;                    /* C, the absolute constant that the paper leaves open */
-    double delta;                       /* probability of failure */
+    uint32_t levels;                        /* L */
+    uint32_t branching[RHM_MAX_LEVELS + 1]; /* s_l */
+    double labels;                          /* d_y = |V_0|: the dimension of the outputs */
+    double token_vocab;                     /* |V_L|: the dimension of the inputs of level L */
+    double rules[RHM_MAX_LEVELS + 1];       /* m_l */
+    double patches[RHM_MAX_LEVELS + 1];     /* |P_l|; V m where the instance is (V, m)-uniform */
+    double kappa;                           /* Assumption 6a */
+    double k_rho;                           /* Assumption 6b: one K_rho for all levels */
+    double constant;                        /* C, the absolute constant that the paper leaves open */
+    double delta;                           /* probability of failure */
 } rhm_theory_problem;
 
 /* The constants of one level. m^(l/2) stands for sqrt(m_1 ... m_l), V m for the largest |P_l|, log m for at least
  * log 2. */
 typedef struct rhm_theory_level {
     uint32_t level;
-    double rho;             /* Assumption 6b: K_rho m^(-l/2) */
-    double accuracy;        /* Lemma 11: eps* = rho / sqrt(C (V m)^2 s L log m), asked of the outputs */
-    double off_diagonal;    /* eps_O = eps* / (600 |P_l|^2 kappa sqrt(d_y)): overlap of features of different patches */
-    double synonym;         /* eps_S = 1 / (4 |P_l|): spread of features within a patch */
-    double ridge;           /* lambda = 1 / |P_l| */
-    double gd_step;         /* 2 |P_l| / (|P_l| + 1) */
-    double gd_steps;        /* T = |P_l| log(100 |P_l| kappa sqrt(d_y) / eps*) */
-    double samples_printed; /* Lemma 11: N = 20 (kappa v eps*^-2) log(V m / delta) */
+    double rho;          /* Assumption 6b: K_rho m^(-l/2) */
+    double accuracy;     /* Lemma 11: eps* = rho / sqrt(C (V m)^2 s L log m), s the largest s_l, asked of the outputs */
+    double off_diagonal; /* eps_O = eps* / (600 |P_l|^2 kappa sqrt(d_y)): overlap of features of different patches */
+    double synonym;      /* eps_S = 1 / (4 |P_l|): spread of features within a patch */
+    double ridge;        /* lambda = 1 / |P_l| */
+    double gd_step;      /* 2 |P_l| / (|P_l| + 1) */
+    double gd_steps;     /* T = |P_l| log(100 |P_l| kappa sqrt(d_y) / eps*) */
+    double samples_printed;     /* Lemma 11: N = 20 (kappa v eps*^-2) log(V m / delta) */
     double samples_corrected;   /* Lemmas 17, 18: a patch sees only N p_mu >= N / (kappa |P_l|) of the samples, so that
                                    N = 20 kappa |P_l| (1 v eps*^-2) log(V m / delta) */
     double bandwidth_printed;   /* Lemma 10: sigma^2 = 2 r^2 / log(2 / eps_O), r = rho^(l+1), sqrt(2) at level L */
     double bandwidth_corrected; /* what its proof needs, exp(-r^2 / (2 sigma^2)) <= eps_O / 2: sigma^2 four times
                                    smaller */
-    double width;               /* order of M = s d_e / min(eps_O^2, eps_S^4), without the logarithm */
+    double width;               /* order of M = s_l d_e / min(eps_O^2, eps_S^4), without the logarithm */
 } rhm_theory_level;
 
 /* The (V, m)-uniform problem with C = K_rho = kappa = 1 and delta = 0.01. */

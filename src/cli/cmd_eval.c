@@ -67,10 +67,7 @@ static rhm_status load_data(evaluation *e, const rhm_settings *settings, rhm_err
     for (const rhm_option *option = rhm_instance_options.options; option->name; option++)
         RHM_TRY(rhm_option_refuse(settings, option->name, "has no effect with --data: leave it out", error));
     RHM_TRY(rhm_option_refuse(settings, "data-seed", "has no effect with --data: leave it out", error));
-    const rhm_data_hints hints = {.token_vocab = rhm_model_token_vocab(e->model),
-                                  .label_vocab = rhm_model_classes(e->model),
-                                  .branching = rhm_model_branching(e->model),
-                                  .levels = rhm_model_levels(e->model)};
+    const rhm_data_hints hints = rhm_model_data_hints(e->model);
     RHM_TRY(rhm_running_input(rhm_data_load(&e->data, settings->data, &hints, error)));
     e->grammar = e->data.grammar;
     return RHM_OK;
@@ -88,14 +85,14 @@ static rhm_status choose_grammar(evaluation *e, const rhm_settings *settings, rh
                         "%s holds no grammar to draw sequences from: give --data or the instance options",
                         rhm_path_shown(settings->operands[0]));
     const rhm_shape *shape = rhm_grammar_shape(e->grammar);
-    if (shape->levels != rhm_model_levels(e->model) || shape->branching != rhm_model_branching(e->model) ||
-        shape->vocab[0] != rhm_model_classes(e->model) ||
+    const rhm_tree *there = rhm_model_tree(e->model), *here = rhm_grammar_tree(e->grammar);
+    if (!rhm_tree_same(there, here) || shape->vocab[0] != rhm_model_classes(e->model) ||
         shape->vocab[shape->levels] != rhm_model_token_vocab(e->model))
-        return rhm_fail(
-            error, RHM_INVALID,
-            "the instance has |V_0| = %u, |V_L| = %u, s = %u, L = %u, but the model %u, %u, %u, %u: they must agree",
-            shape->vocab[0], shape->vocab[shape->levels], shape->branching, shape->levels, rhm_model_classes(e->model),
-            rhm_model_token_vocab(e->model), rhm_model_branching(e->model), rhm_model_levels(e->model));
+        return rhm_fail(error, RHM_INVALID,
+                        "the instance has |V_0| = %u, |V_L| = %u, L = %u and %zu tokens a sequence, but the model %u, "
+                        "%u, %u, %zu: they must agree, and branch alike",
+                        shape->vocab[0], shape->vocab[shape->levels], shape->levels, here->leaves[0],
+                        rhm_model_classes(e->model), rhm_model_token_vocab(e->model), there->levels, there->leaves[0]);
     return RHM_OK;
 }
 
@@ -114,7 +111,7 @@ static json_t *build_report(const evaluation *e, const rhm_settings *settings, d
     for (uint32_t level = 0; level <= levels; level++)
         vocab[level] = level == 0 ? rhm_model_classes(e->model) : rhm_model_token_vocab(e->model);
     json_t *instance = e->grammar ? rhm_report_instance(e->grammar, NULL)
-                                  : rhm_report_unknown_instance(vocab, rhm_model_branching(e->model), levels);
+                                  : rhm_report_unknown_instance(vocab, rhm_model_tree(e->model));
     json_t *test = json_pack("{s:o, s:o, s:o, s:o}", "samples", rhm_json_unsigned(e->accuracy.samples), "accuracy",
                              rhm_json_number((double)e->accuracy.correct / (double)e->accuracy.samples), "clamped",
                              rhm_json_unsigned(e->accuracy.clamped), "seconds", rhm_json_number(test_seconds));

@@ -22,14 +22,14 @@ static const rhm_option own[] = {
      .place = offsetof(rhm_settings, json),
      .help = "Print JSON instead of text."},
     {.name = "branching",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "s",
+     .kind = RHM_OPTION_COUNTS,
+     .argument = "s|s_1,...,s_L",
      .unit = "symbols per patch",
      .otherwise = "what the file says or implies",
      .least = 2,
      .greatest = RHM_MAX_BRANCHING,
      .place = offsetof(rhm_settings, instance.branching),
-     .help = "Of a data set of another program whose number of tokens can be read as s^L in several ways."},
+     .help = "Of a data set of another program whose number of tokens can be read as s^L in several ways, or in none."},
     {0}};
 static const rhm_option_group own_options = {"Inspection", own};
 
@@ -79,25 +79,29 @@ static rhm_status count_labels(const rhm_data *data, uint64_t *least, uint64_t *
 }
 
 static json_t *describe_data(const rhm_data *data, uint64_t least, uint64_t most, json_t *instance) {
-    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o}", "kind", "data", "sequences",
-                     rhm_json_unsigned(data->count), "levels", (int)data->levels, "branching", (int)data->branching,
-                     "token_vocab", (int)data->token_vocab, "label_vocab", (int)data->label_vocab, "labelled",
-                     data->labels != NULL, "least_per_label", data->labels ? rhm_json_unsigned(least) : json_null(),
-                     "most_per_label", data->labels ? rhm_json_unsigned(most) : json_null(), "instance",
+    return json_pack("{s:s, s:o, s:i, s:o, s:i, s:i, s:b, s:o, s:o, s:o}", "kind", "data", "sequences",
+                     rhm_json_unsigned(data->count), "levels", (int)data->tree.levels, "branching",
+                     rhm_json_sizes(data->tree.branching + 1, data->tree.levels), "token_vocab", (int)data->token_vocab,
+                     "label_vocab", (int)data->label_vocab, "labelled", data->labels != NULL, "least_per_label",
+                     data->labels ? rhm_json_unsigned(least) : json_null(), "most_per_label",
+                     data->labels ? rhm_json_unsigned(most) : json_null(), "instance",
                      instance ? instance : json_null());
 }
 
 static rhm_status show_data(const char *path, const rhm_settings *settings, rhm_error *error) {
-    const rhm_data_hints hints = {.branching = (uint32_t)settings->instance.branching, .allow_missing_labels = 1};
+    rhm_data_hints hints = {.allow_missing_labels = 1};
+    if (rhm_option_given(settings, "branching"))
+        rhm_instance_branching(hints.branching, settings);
     rhm_data data = {0};
     json_t *instance = NULL;
     uint64_t least = 0, most = 0;
     RHM_TRY(rhm_data_load(&data, path, &hints, error));
     rhm_status status = data.labels ? count_labels(&data, &least, &most, error) : RHM_OK;
     if (status == RHM_OK && !settings->json) {
-        printf("data        %s\nsequences   %zu, s = %u, L = %u (%.0f tokens each), |V_L| = %u, |V_0| = %u\n", path,
-               data.count, data.branching, data.levels, pow(data.branching, data.levels), data.token_vocab,
-               data.label_vocab);
+        printf("data        %s\nsequences   %zu, s = ", path, data.count);
+        rhm_instance_print_sizes(stdout, data.tree.branching, 1, data.tree.levels);
+        printf(", L = %u (%zu tokens each), |V_L| = %u, |V_0| = %u\n", data.tree.levels, data.tree.leaves[0],
+               data.token_vocab, data.label_vocab);
         if (data.labels)
             printf("labels      each on %" PRIu64 " to %" PRIu64 " sequences\n", least, most);
         else

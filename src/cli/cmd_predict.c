@@ -39,11 +39,8 @@ typedef struct prediction {
 
 static rhm_status open_inputs(prediction *p, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(rhm_running_input(rhm_model_load(&p->model, settings->operands[0], error)));
-    const rhm_data_hints hints = {.token_vocab = rhm_model_token_vocab(p->model),
-                                  .label_vocab = rhm_model_classes(p->model),
-                                  .branching = rhm_model_branching(p->model),
-                                  .levels = rhm_model_levels(p->model),
-                                  .allow_missing_labels = 1};
+    rhm_data_hints hints = rhm_model_data_hints(p->model);
+    hints.allow_missing_labels = 1;
     return rhm_running_input(rhm_data_load(&p->data, settings->operands[1], &hints, error));
 }
 
@@ -61,9 +58,7 @@ static rhm_status open_output(prediction *p, const rhm_settings *settings, rhm_e
 
 static rhm_status predict_all(prediction *p, rhm_error *error) {
     const uint32_t classes = rhm_model_classes(p->model);
-    size_t tokens = 1;
-    for (uint32_t level = 0; level < p->data.levels; level++)
-        tokens *= p->data.branching;
+    const size_t tokens = p->data.tree.leaves[0];
     const size_t block = BLOCK_NUMBERS / classes > LEAST ? BLOCK_NUMBERS / classes : LEAST;
     const size_t most = p->data.count < block ? p->data.count : block;
     p->labels = RHM_NEW(uint16_t, most, 1, 1, "predicted labels", error);

@@ -49,10 +49,9 @@ static const rhm_option_group own_options = {"Sampling", own};
 /* A block of sequences being drawn. */
 typedef struct block {
     const rhm_sampler *sampler;
-    uint32_t levels, branching;
-    size_t tokens_each; /* d */
-    size_t chunk;       /* sequences per chunk */
-    uint64_t first;     /* number of the block's first sequence */
+    rhm_tree tree;
+    size_t chunk;   /* sequences per chunk */
+    uint64_t first; /* number of the block's first sequence */
     size_t count;
     uint16_t *tokens;
     uint16_t *labels;
@@ -76,30 +75,27 @@ static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error 
     const size_t from = chunk * b->chunk;
     const size_t count = b->count - from < b->chunk ? b->count - from : b->chunk;
     uint16_t *latents[RHM_MAX_LEVELS + 1] = {0};
-    size_t symbols = b->branching;
-    for (uint32_t level = 1; b->with_latents && level < b->levels; level++, symbols *= b->branching)
-        latents[level] = b->latents[level] + from * symbols;
+    for (uint32_t level = 1; b->with_latents && level < b->tree.levels; level++)
+        latents[level] = b->latents[level] + from * b->tree.nodes[level];
     rhm_sample_sequences(b->sampler, rhm_stream(RHM_EXPORT, 0), b->first + from, count,
-                         b->tokens + from * b->tokens_each, b->labels + from, b->with_latents ? latents : NULL);
+                         b->tokens + from * b->tree.leaves[0], b->labels + from, b->with_latents ? latents : NULL);
     return RHM_OK;
 }
 
-static rhm_status allocate(block *b, const rhm_settings *settings, const rhm_shape *shape, rhm_error *error) {
-    b->levels = shape->levels;
-    b->branching = shape->branching;
-    b->tokens_each = rhm_shape_tokens(shape);
-    b->chunk = b->tokens_each < CHUNK_TOKENS ? CHUNK_TOKENS / b->tokens_each : 1;
-    b->count = b->tokens_each < BLOCK_TOKENS ? BLOCK_TOKENS / b->tokens_each : 1;
+static rhm_status allocate(block *b, const rhm_settings *settings, const rhm_tree *tree, rhm_error *error) {
+    const size_t tokens = tree->leaves[0];
+    b->tree = *tree;
+    b->chunk = tokens < CHUNK_TOKENS ? CHUNK_TOKENS / tokens : 1;
+    b->count = tokens < BLOCK_TOKENS ? BLOCK_TOKENS / tokens : 1;
     if (b->count > settings->samples)
         b->count = (size_t)settings->samples;
     b->with_latents = settings->latents;
-    b->tokens = RHM_NEW(uint16_t, b->count, b->tokens_each, 1, "tokens", error);
+    b->tokens = RHM_NEW(uint16_t, b->count, tokens, 1, "tokens", error);
     b->labels = RHM_NEW(uint16_t, b->count, 1, 1, "labels", error);
     if (!b->tokens || !b->labels)
         return RHM_NO_MEMORY;
-    size_t symbols = b->branching;
-    for (uint32_t level = 1; b->with_latents && level < b->levels; level++, symbols *= b->branching) {
-        b->latents[level] = RHM_NEW(uint16_t, b->count, symbols, 1, "latent symbols", error);
+    for (uint32_t level = 1; b->with_latents && level < tree->levels; level++) {
+        b->latents[level] = RHM_NEW(uint16_t, b->count, tree->nodes[level], 1, "latent symbols", error);
         if (!b->latents[level])
             return RHM_NO_MEMORY;
     }
@@ -129,14 +125,14 @@ static rhm_status work(sampling *s, const rhm_settings *settings, rhm_error *err
     RHM_TRY(rhm_running_engine(&s->engine, &s->bar, settings, error));
     RHM_TRY(rhm_sampler_create(&s->sampler, s->grammar, seed, error));
     b->sampler = s->sampler;
-    RHM_TRY(allocate(b, settings, rhm_grammar_shape(s->grammar), error));
+    RHM_TRY(allocate(b, settings, rhm_grammar_tree(s->grammar), error));
     RHM_TRY(rhm_data_writer_open(&s->writer, settings->output, s->grammar, seed, (size_t)settings->samples,
                                  settings->latents, error));
     RHM_TRY(stream(b, s->writer, s->engine, settings->samples, error));
     RHM_TRY(rhm_data_writer_commit(&s->writer, error));
     rhm_progress_clear(&s->bar);
     fprintf(rhm_files_words(settings), "%" PRIu64 " sequences of %zu tokens written to %s\n", settings->samples,
-            b->tokens_each, settings->output);
+            b->tree.leaves[0], settings->output);
     return RHM_OK;
 }
 

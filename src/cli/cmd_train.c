@@ -71,7 +71,7 @@ typedef struct training {
     rhm_data data;            /* empty without --data */
     const rhm_grammar *known; /* either's grammar, or NULL */
     rhm_analysis analysis;
-    uint32_t levels, branching;
+    uint32_t levels;
     uint32_t vocab[RHM_MAX_LEVELS + 1];   /* |V_0|..|V_L| as far as known */
     uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
     rhm_engine *engine;
@@ -148,15 +148,14 @@ static rhm_status load_data(training *t, const rhm_settings *settings, rhm_error
     if (rhm_option_given(settings, "levels"))
         hints.levels = (uint32_t)settings->instance.levels;
     if (rhm_option_given(settings, "branching"))
-        hints.branching = (uint32_t)settings->instance.branching;
+        rhm_instance_branching(hints.branching, settings);
     RHM_TRY(rhm_running_input(rhm_data_load(&t->data, settings->data, &hints, error)));
     if (rhm_option_given(settings, "test-samples") && settings->test_samples > t->data.count / HELD_OUT)
         return rhm_fail(error, RHM_INVALID,
                         "--test-samples %" PRIu64 " is more than a fifth of the %zu sequences of %s",
                         settings->test_samples, t->data.count, rhm_path_shown(settings->data));
     t->known = t->data.grammar;
-    t->levels = t->data.levels;
-    t->branching = t->data.branching;
+    t->levels = t->data.tree.levels;
     RHM_TRY(choose_parents(t, settings, error));
     if (!t->known)
         return RHM_OK;
@@ -235,8 +234,8 @@ static void predict(rhm_report_comparison *out, const training *t, const rhm_tra
 
 static rhm_status write_results(const training *t, const rhm_settings *settings, const rhm_train_options *options,
                                 double seconds, rhm_error *error) {
-    json_t *instance = t->known ? rhm_report_instance(t->known, &t->analysis)
-                                : rhm_report_unknown_instance(t->vocab, t->branching, t->levels);
+    json_t *instance =
+        t->known ? rhm_report_instance(t->known, &t->analysis) : rhm_report_unknown_instance(t->vocab, &t->data.tree);
     const uint64_t peak_rss_nbytes = rhm_report_peak_rss_nbytes();
     /* Ceilings and a prediction take a second or two to measure: only for those who will read them. */
     rhm_report_comparison measured, *comparison = NULL;
@@ -272,6 +271,13 @@ static void print_checkpoints(FILE *words, const rhm_checkpoint_report *done, co
     fprintf(words, "\n");
 }
 
+static void print_data(FILE *words, const training *t, const rhm_settings *settings) {
+    fprintf(words, "data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = ", t->data.count, settings->data,
+            t->data.label_vocab, t->data.token_vocab);
+    rhm_instance_print_sizes(words, t->data.tree.branching, 1, t->levels);
+    fprintf(words, ", L = %u\n", t->levels);
+}
+
 static void print_results(const training *t, const rhm_settings *settings) {
     FILE *words = rhm_files_words(settings);
     char hash[RHM_HASH_TEXT_NBYTES];
@@ -281,8 +287,7 @@ static void print_results(const training *t, const rhm_settings *settings) {
     if (t->known)
         rhm_instance_print(words, t->known, &t->analysis);
     else
-        fprintf(words, "data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = %u, L = %u\n", t->data.count,
-                settings->data, t->data.label_vocab, t->data.token_vocab, t->branching, t->levels);
+        print_data(words, t, settings);
     fprintf(words, "\n");
     rhm_table_levels(words, &t->report, t->known ? &t->analysis : NULL);
     fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,

@@ -10,19 +10,37 @@
 /* The most degenerate family known (V = 20, m = 2, L = 4) violates Assumption 6 for 56 % of the seeds. */
 enum { MOST_SEEDS = 10000, EXPLANATION_NBYTES = 2048 };
 
+static rhm_status check_list(const rhm_settings *settings, const char *name, const rhm_list *list, uint32_t levels,
+                             rhm_error *error) {
+    if (list->count > 1 && list->count != levels)
+        return rhm_fail(error, RHM_INVALID,
+                        "--%s %s has %u values: with %u levels allowed are one, or %u for levels 1 to %u", name,
+                        rhm_option_given(settings, name), list->count, levels, levels, levels);
+    return RHM_OK;
+}
+
 static rhm_status choose_levels(uint32_t *levels, const rhm_settings *settings, rhm_error *error) {
     const rhm_list *vocab = &settings->instance.vocab, *rules = &settings->instance.rules;
+    const rhm_list *branching = &settings->instance.branching;
     if (rhm_option_given(settings, "levels"))
         *levels = (uint32_t)settings->instance.levels;
     else if (vocab->count > 1)
         *levels = vocab->count - 1;
     else
-        *levels = rules->count > 1 ? rules->count : (uint32_t)settings->instance.levels;
-    if (rules->count > 1 && rules->count != *levels)
-        return rhm_fail(error, RHM_INVALID,
-                        "--rules %s has %u values: with %u levels allowed are one, or %u for levels 1 to %u",
-                        rhm_option_given(settings, "rules"), rules->count, *levels, *levels, *levels);
-    return RHM_OK;
+        *levels = rules->count > 1       ? rules->count
+                  : branching->count > 1 ? branching->count
+                                         : (uint32_t)settings->instance.levels;
+    RHM_TRY(check_list(settings, "rules", rules, *levels, error));
+    return check_list(settings, "branching", branching, *levels, error);
+}
+
+void rhm_instance_branching(uint32_t branching[RHM_MAX_LEVELS + 1], const rhm_settings *settings) {
+    const rhm_list *list = &settings->instance.branching;
+    memset(branching, 0, sizeof *branching * (RHM_MAX_LEVELS + 1));
+    if (list->count == 1)
+        branching[0] = (uint32_t)list->value[0];
+    for (uint32_t level = 1; list->count > 1 && level <= list->count && level <= RHM_MAX_LEVELS; level++)
+        branching[level] = (uint32_t)list->value[level - 1];
 }
 
 rhm_status rhm_instance_vocab(uint32_t vocab[RHM_MAX_LEVELS + 1], const rhm_settings *settings, uint32_t levels,
@@ -38,12 +56,14 @@ rhm_status rhm_instance_vocab(uint32_t vocab[RHM_MAX_LEVELS + 1], const rhm_sett
 }
 
 static rhm_status typed_shape(rhm_shape *shape, const rhm_settings *settings, rhm_error *error) {
-    *shape = (rhm_shape){.branching = (uint32_t)settings->instance.branching};
+    *shape = (rhm_shape){0};
     RHM_TRY(choose_levels(&shape->levels, settings, error));
     RHM_TRY(rhm_instance_vocab(shape->vocab, settings, shape->levels, error));
-    const rhm_list *rules = &settings->instance.rules;
-    for (uint32_t level = 1; level <= shape->levels; level++)
+    const rhm_list *rules = &settings->instance.rules, *branching = &settings->instance.branching;
+    for (uint32_t level = 1; level <= shape->levels; level++) {
         shape->rules[level] = (uint32_t)rules->value[rules->count > 1 ? level - 1 : 0];
+        shape->branching[level] = (uint32_t)branching->value[branching->count > 1 ? level - 1 : 0];
+    }
     return rhm_shape_check(shape, error);
 }
 
@@ -146,8 +166,7 @@ void rhm_instance_warn(const rhm_settings *settings, const rhm_analysis *analysi
     fprintf(stderr, "rhm %s: warning: %s\n", settings->command->name, text);
 }
 
-/* "16" when all are equal, else "8, 16, 16". */
-static void print_sizes(FILE *stream, const uint32_t *sizes, uint32_t first, uint32_t last) {
+void rhm_instance_print_sizes(FILE *stream, const uint32_t *sizes, uint32_t first, uint32_t last) {
     bool equal = true;
     for (uint32_t level = first; level <= last; level++)
         equal &= sizes[level] == sizes[first];
@@ -159,10 +178,12 @@ void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_anal
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const rhm_rule_sampling sampling = rhm_grammar_sampling(grammar);
     fprintf(stream, "instance    V = ");
-    print_sizes(stream, shape->vocab, 0, shape->levels);
+    rhm_instance_print_sizes(stream, shape->vocab, 0, shape->levels);
     fprintf(stream, ", m = ");
-    print_sizes(stream, shape->rules, 1, shape->levels);
-    fprintf(stream, ", s = %u, L = %u (%zu tokens), rules %s", shape->branching, shape->levels, rhm_shape_tokens(shape),
+    rhm_instance_print_sizes(stream, shape->rules, 1, shape->levels);
+    fprintf(stream, ", s = ");
+    rhm_instance_print_sizes(stream, shape->branching, 1, shape->levels);
+    fprintf(stream, ", L = %u (%zu tokens), rules %s", shape->levels, rhm_grammar_tree(grammar)->leaves[0],
             rhm_rule_sampling_name(sampling));
     if (sampling != RHM_GIVEN)
         fprintf(stream, ", seed %" PRIu64, rhm_grammar_seed(grammar));

@@ -25,6 +25,12 @@ bool rhm_instance_given(const rhm_settings *settings);
 rhm_status rhm_instance_vocab(uint32_t vocab[RHM_MAX_LEVELS + 1], const rhm_settings *settings, uint32_t levels,
                               rhm_error *error);
 
+/* --branching as rhm_data_hints takes it. */
+void rhm_instance_branching(uint32_t branching[RHM_MAX_LEVELS + 1], const rhm_settings *settings);
+
+/* "16" where the sizes of levels first..last are equal, else "8,16,16". */
+void rhm_instance_print_sizes(FILE *stream, const uint32_t *sizes, uint32_t first, uint32_t last);
+
 /* On standard error, one line: "rhm train: warning: ..." when the analysed grammar violates Assumption 6. */
 void rhm_instance_warn(const rhm_settings *settings, const rhm_analysis *analysis);
 

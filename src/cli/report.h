@@ -22,7 +22,7 @@ json_t *rhm_json_sizes(const uint32_t *values, uint32_t count); /* one number wh
 json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *analysis);
 
 /* The same where there is no grammar: only vocabularies (vocab has levels + 1 entries) and shape are known. */
-json_t *rhm_report_unknown_instance(const uint32_t *vocab, uint32_t branching, uint32_t levels);
+json_t *rhm_report_unknown_instance(const uint32_t *vocab, const rhm_tree *tree);
 
 /* Measured ceilings of the engine's threads at its ISA level; NAN where not measured. */
 typedef struct rhm_report_ceilings {
@@ -53,7 +53,8 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 
-/* Indented text of `json` with a newline at its end; the reference is taken over; *text is the caller's to free(). RHM_NO_MEMORY on NULL. */
+/* Indented text of `json` with a newline at its end; the reference is taken over; *text is the caller's to free().
+ * RHM_NO_MEMORY on NULL. */
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error);
 
 /* Write such a text to the file of --report. */

@@ -17,8 +17,8 @@ typedef struct rhm_settings {
     const char *operands[RHM_MOST_OPERANDS];
 
     struct {
-        rhm_list vocab, rules;
-        uint64_t branching, levels, seed;
+        rhm_list vocab, rules, branching;
+        uint64_t levels, seed;
         int rule_sampling;
         const char *grammar;
         bool identifiable;

@@ -126,6 +126,16 @@ rhm_status rhm_h5_read_integer_attribute(const rhm_h5 *file, const char *object,
     return status;
 }
 
+rhm_status rhm_h5_count_attribute(const rhm_h5 *file, const char *object, const char *name, size_t *count,
+                                  rhm_error *error) {
+    RHM_H5_GUARDED;
+    struct opened opened;
+    RHM_TRY(open_attribute(&opened, file, object, name, error));
+    *count = opened.count;
+    close_opened(&opened);
+    return RHM_OK;
+}
+
 rhm_status rhm_h5_read_float_attribute(const rhm_h5 *file, const char *object, const char *name, double *value,
                                        rhm_error *error) {
     RHM_H5_GUARDED;

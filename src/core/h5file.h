@@ -95,6 +95,10 @@ rhm_status rhm_h5_write_attribute(rhm_h5 *file, const char *object, const char *
 rhm_status rhm_h5_write_text_attribute(rhm_h5 *file, const char *object, const char *name, const char *text,
                                        rhm_error *error);
 
+/* How many values an attribute has: 1 for a single value. */
+rhm_status rhm_h5_count_attribute(const rhm_h5 *file, const char *object, const char *name, size_t *count,
+                                  rhm_error *error);
+
 /* `count` integers of any type, each low..high; a count of 1 accepts a single value and an array of one. */
 rhm_status rhm_h5_read_integer_attribute(const rhm_h5 *file, const char *object, const char *name, size_t count,
                                          uint64_t low, uint64_t high, uint64_t *values, rhm_error *error);

@@ -18,16 +18,17 @@ static void propagate(double *next, const double *joint, double *first, const rh
     const size_t labels = shape->vocab[0];
     const size_t rules = shape->rules[level];
     const size_t vocab = shape->vocab[level];
+    const size_t branching = shape->branching[level];
     memset(next, 0, sizeof *next * vocab * labels);
     for (size_t parent = 0; parent < shape->vocab[level - 1]; parent++) {
         const double *probability = grammar->probability[level] + parent * rules;
-        const uint32_t *patch = grammar->patches[level] + parent * rules * shape->branching;
+        const uint32_t *patch = grammar->patches[level] + parent * rules * branching;
         /* Rules that share a first symbol are merged first: many rules then cost no more than many symbols. */
         memset(first, 0, sizeof *first * vocab);
         for (size_t rule = 0; rule < rules; rule++)
-            first[patch[rule * shape->branching]] += probability[rule];
+            first[patch[rule * branching]] += probability[rule];
         for (size_t rule = 0; rule < rules; rule++) {
-            const size_t symbol = patch[rule * shape->branching];
+            const size_t symbol = patch[rule * branching];
             if (first[symbol] == 0)
                 continue;
             for (size_t label = 0; label < labels; label++)

@@ -31,7 +31,7 @@ static void swap_patches(uint32_t *a, uint32_t *b, uint32_t branching) {
 /* Fill `patches` (V_{l-1} m_l, s), dealt to the parents m_l at a time in the order of the rows. */
 static rhm_status draw_level(uint32_t *patches, const rhm_shape *shape, uint32_t level, rhm_rule_sampling sampling,
                              uint64_t seed, rhm_error *error) {
-    const uint32_t branching = shape->branching;
+    const uint32_t branching = shape->branching[level];
     const uint32_t vocab = shape->vocab[level];
     const size_t rows = rhm_shape_rules(shape, level);
     rhm_random random = {.seed = seed, .stream = level};
@@ -80,7 +80,7 @@ rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_
     rhm_status status = RHM_OK;
     for (uint32_t level = 1; status == RHM_OK && level <= shape->levels; level++) {
         patches[level - 1] =
-            RHM_NEW(uint32_t, shape->vocab[level - 1], shape->rules[level], shape->branching, "rules", error);
+            RHM_NEW(uint32_t, shape->vocab[level - 1], shape->rules[level], shape->branching[level], "rules", error);
         status =
             patches[level - 1] ? draw_level(patches[level - 1], shape, level, sampling, seed, error) : RHM_NO_MEMORY;
     }

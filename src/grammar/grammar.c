@@ -46,12 +46,12 @@ static double *copy_distributions(const double *given, size_t rows, size_t colum
 
 static rhm_status check_symbols(const rhm_shape *shape, uint32_t level, const uint32_t *patches, rhm_error *error) {
     const size_t rules = shape->rules[level];
-    for (size_t i = 0; i < rhm_shape_rules(shape, level) * shape->branching; i++)
+    for (size_t i = 0; i < rhm_shape_rules(shape, level) * shape->branching[level]; i++)
         if (patches[i] >= shape->vocab[level]) {
-            const size_t row = i / shape->branching;
+            const size_t row = i / shape->branching[level];
             return rhm_fail(error, RHM_INVALID,
                             "level %u, symbol %zu, rule %zu: token %zu is %" PRIu32 ": it must be 0 to %u", level,
-                            row / rules, row % rules, i % shape->branching, patches[i], shape->vocab[level] - 1);
+                            row / rules, row % rules, i % shape->branching[level], patches[i], shape->vocab[level] - 1);
         }
     return RHM_OK;
 }
@@ -61,14 +61,14 @@ static rhm_status index_level(rhm_grammar *grammar, uint32_t level, rhm_error *e
     const rhm_shape *shape = &grammar->shape;
     const size_t rows = rhm_shape_rules(shape, level);
     rhm_intern *present = &grammar->present[level];
-    RHM_TRY(rhm_intern_init(present, shape->branching, rows, error));
+    RHM_TRY(rhm_intern_init(present, shape->branching[level], rows, error));
     grammar->parent[level] = RHM_NEW(uint32_t, rows, 1, 1, "parents of patches", error);
     if (!grammar->parent[level])
         return RHM_NO_MEMORY;
     for (size_t row = 0; row < rows; row++) {
         if (!(grammar->probability[level][row] > 0))
             continue;
-        const uint32_t *patch = grammar->patches[level] + row * shape->branching;
+        const uint32_t *patch = grammar->patches[level] + row * shape->branching[level];
         const uint32_t parent = (uint32_t)(row / shape->rules[level]);
         uint32_t id;
         bool is_new;
@@ -78,7 +78,7 @@ static rhm_status index_level(rhm_grammar *grammar, uint32_t level, rhm_error *e
             continue;
         }
         char text[128];
-        patch_text(text, sizeof text, patch, shape->branching);
+        patch_text(text, sizeof text, patch, shape->branching[level]);
         const uint32_t other = grammar->parent[level][id];
         if (other == parent)
             return rhm_fail(error, RHM_INVALID,
@@ -103,24 +103,27 @@ static rhm_status fill_level(rhm_grammar *grammar, uint32_t level, const uint32_
         snprintf(what, sizeof what, "level %u, symbol %zu", level, parent);
         RHM_TRY(check_distribution(probability + parent * rules, rules, what, "rule", error));
     }
-    grammar->patches[level] = RHM_NEW(uint32_t, parents, rules, shape->branching, "rules", error);
+    grammar->patches[level] = RHM_NEW(uint32_t, parents, rules, shape->branching[level], "rules", error);
     grammar->probability[level] = copy_distributions(probability, parents, rules, error);
     if (!grammar->patches[level] || !grammar->probability[level])
         return RHM_NO_MEMORY;
-    memcpy(grammar->patches[level], patches, sizeof *patches * parents * rules * shape->branching);
+    memcpy(grammar->patches[level], patches, sizeof *patches * parents * rules * shape->branching[level]);
     return index_level(grammar, level, error);
 }
 
 rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
                               const double *const *probability, const double *label_probability, rhm_error *error) {
     *out = NULL;
+    rhm_tree tree;
     RHM_TRY(rhm_shape_check(shape, error));
+    RHM_TRY(rhm_tree_make(&tree, shape->levels, shape->branching, error));
     if (label_probability)
         RHM_TRY(check_distribution(label_probability, shape->vocab[0], "label distribution", "label", error));
     rhm_grammar *grammar = RHM_NEW(rhm_grammar, 1, 1, 1, "grammar", error);
     if (!grammar)
         return RHM_NO_MEMORY;
     grammar->shape = *shape;
+    grammar->tree = tree;
     grammar->sampling = RHM_GIVEN;
     rhm_status status = RHM_NO_MEMORY;
     grammar->label_probability = copy_distributions(label_probability, 1, shape->vocab[0], error);
@@ -153,6 +156,10 @@ void rhm_grammar_destroy(rhm_grammar *grammar) {
 
 const rhm_shape *rhm_grammar_shape(const rhm_grammar *grammar) {
     return &grammar->shape;
+}
+
+const rhm_tree *rhm_grammar_tree(const rhm_grammar *grammar) {
+    return &grammar->tree;
 }
 
 rhm_rule_sampling rhm_grammar_sampling(const rhm_grammar *grammar) {
@@ -193,19 +200,19 @@ uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const ui
     return id == UINT32_MAX ? UINT32_MAX : grammar->parent[level][id];
 }
 
-/* Bottom-up with one unfinished patch per level, like carries of a counter in base s: memory O(L s), not O(d). */
+/* Bottom-up with one unfinished patch per level, like carries of a counter with the bases s_1..s_L: memory O(sum s_l),
+ * not O(d). */
 uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *tokens) {
     const uint32_t levels = grammar->shape.levels;
-    const uint32_t branching = grammar->shape.branching;
-    const size_t token_count = rhm_shape_tokens(&grammar->shape);
+    const rhm_tree *tree = &grammar->tree;
     uint32_t patch[RHM_MAX_LEVELS + 1][RHM_MAX_BRANCHING];
     uint32_t filled[RHM_MAX_LEVELS + 1] = {0};
     uint32_t symbol = UINT32_MAX;
-    for (size_t i = 0; i < token_count; i++) {
+    for (size_t i = 0; i < tree->nodes[levels]; i++) {
         symbol = tokens[i];
         for (uint32_t level = levels; level > 0; level--) {
             patch[level][filled[level]++] = symbol;
-            if (filled[level] < branching)
+            if (filled[level] < tree->branching[level])
                 break;
             filled[level] = 0;
             symbol = rhm_grammar_parent(grammar, level, patch[level]);

@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "grammar/copy.h"
+#include "grammar/tree_file.h"
 
 static const char group[] = "/grammar";
 
@@ -21,7 +22,7 @@ static rhm_status write_attributes(rhm_h5 *file, const rhm_grammar *grammar, rhm
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const uint64_t seed = rhm_grammar_seed(grammar);
     RHM_TRY(rhm_h5_write_attribute(file, group, "levels", RHM_H5_U32, 0, &shape->levels, error));
-    RHM_TRY(rhm_h5_write_attribute(file, group, "branching", RHM_H5_U32, 0, &shape->branching, error));
+    RHM_TRY(rhm_tree_write_branching(file, group, rhm_grammar_tree(grammar), error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "vocab", RHM_H5_U32, shape->levels + 1, shape->vocab, error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "seed", RHM_H5_U64, 0, &seed, error));
     return rhm_h5_write_text_attribute(file, group, "rule_sampling",
@@ -32,7 +33,7 @@ static rhm_status write_tables(rhm_h5 *file, const rhm_grammar *grammar, rhm_err
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     char object[OBJECT_NBYTES];
     for (uint32_t level = 1; level <= shape->levels; level++) {
-        const rhm_h5_shape rules = rhm_h5_shape3(shape->vocab[level - 1], shape->rules[level], shape->branching);
+        const rhm_h5_shape rules = rhm_h5_shape3(shape->vocab[level - 1], shape->rules[level], shape->branching[level]);
         const rhm_h5_shape rows = rhm_h5_shape2(shape->vocab[level - 1], shape->rules[level]);
         RHM_TRY(rhm_h5_write(file, object_of(object, "rules", level), RHM_H5_U32, &rules,
                              rhm_grammar_patches(grammar, level), error));
@@ -110,7 +111,7 @@ static rhm_status read_optional(const rhm_h5 *file, const char *name, uint64_t l
     return rhm_h5_read_integer_attribute(file, group, name, 1, low, high, value, error);
 }
 
-/* L, s and every extent, V_L excepted, which only the attribute or the rules themselves can tell. */
+/* L, s_l and every extent, V_L excepted, which only the attribute or the rules themselves can tell. */
 static rhm_status read_shape(const rhm_h5 *file, rhm_shape *shape, rhm_error *error) {
     char object[OBJECT_NBYTES];
     uint64_t levels = 0;
@@ -119,8 +120,12 @@ static rhm_status read_shape(const rhm_h5 *file, rhm_shape *shape, rhm_error *er
     if (levels == 0)
         return rhm_h5_refuse(file, group, error, "has no rules_1");
     RHM_TRY(read_optional(file, "levels", 1, RHM_MAX_LEVELS, &levels, error));
-    uint64_t branching = 0;
-    RHM_TRY(read_optional(file, "branching", 2, RHM_MAX_BRANCHING, &branching, error));
+    rhm_branching said = {0};
+    if (rhm_h5_has_attribute(file, group, "branching"))
+        RHM_TRY(rhm_tree_read_branching(&said, file, group, error));
+    if (said.count > 1 && said.count != levels)
+        return rhm_h5_refuse(file, group, error, "has %u values in its attribute branching and %llu levels", said.count,
+                             (unsigned long long)levels);
     shape->levels = (uint32_t)levels;
     for (uint32_t level = 1; level <= levels; level++) {
         rhm_h5_shape found;
@@ -128,23 +133,21 @@ static rhm_status read_shape(const rhm_h5 *file, rhm_shape *shape, rhm_error *er
         if (found.rank != 3)
             return rhm_h5_refuse(file, object, error,
                                  "has %u dimensions; 3 expected: parents, rules, symbols of a patch", found.rank);
-        if (branching == 0)
-            branching = found.extent[2];
+        if (found.extent[2] < 2 || found.extent[2] > RHM_MAX_BRANCHING)
+            return rhm_h5_refuse(file, object, error, "has patches of %llu symbols; allowed are 2 to %d",
+                                 (unsigned long long)found.extent[2], RHM_MAX_BRANCHING);
+        const uint32_t branching = said.count ? said.of[said.count > 1 ? level - 1 : 0] : (uint32_t)found.extent[2];
         if (found.extent[2] != branching)
-            return rhm_h5_refuse(file, object, error, "has patches of %llu symbols where the branching is %llu",
-                                 (unsigned long long)found.extent[2], (unsigned long long)branching);
+            return rhm_h5_refuse(file, object, error, "has patches of %llu symbols where the branching is %u",
+                                 (unsigned long long)found.extent[2], branching);
         if (found.extent[0] > RHM_MAX_VOCAB || found.extent[1] > UINT32_MAX)
             return rhm_h5_refuse(
                 file, object, error, "has %llu rules for each of %llu parents; at most %u parents are allowed",
                 (unsigned long long)found.extent[1], (unsigned long long)found.extent[0], (unsigned)RHM_MAX_VOCAB);
         shape->vocab[level - 1] = (uint32_t)found.extent[0];
         shape->rules[level] = (uint32_t)found.extent[1];
+        shape->branching[level] = branching;
     }
-    if (branching < 2 || branching > RHM_MAX_BRANCHING)
-        return rhm_h5_refuse(file, object_of(object, "rules", 1), error,
-                             "has patches of %llu symbols; allowed are 2 to %d", (unsigned long long)branching,
-                             RHM_MAX_BRANCHING);
-    shape->branching = (uint32_t)branching;
     return RHM_OK;
 }
 
@@ -168,7 +171,7 @@ static rhm_status read_vocab(const rhm_h5 *file, rhm_shape *shape, rhm_error *er
 static rhm_status read_level(const rhm_h5 *file, struct tables *tables, uint32_t level, rhm_error *error) {
     char object[OBJECT_NBYTES];
     rhm_shape *shape = &tables->shape;
-    const size_t parents = shape->vocab[level - 1], rules = shape->rules[level], symbols = shape->branching;
+    const size_t parents = shape->vocab[level - 1], rules = shape->rules[level], symbols = shape->branching[level];
     const rhm_h5_shape expected = rhm_h5_shape3(parents, rules, symbols);
     uint32_t *patches = RHM_NEW(uint32_t, parents, rules, symbols, "rules of a grammar", error);
     tables->patches[level - 1] = patches;

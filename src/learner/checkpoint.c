@@ -181,7 +181,7 @@ static rhm_status read_newest(rhm_checkpoint *cp, rhm_error *error) {
 
 /* The newest checkpoint that is whole. What differs from this training or this build is refused, not skipped. */
 static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
-    const uint32_t levels = cp->kept.task->levels;
+    const uint32_t levels = cp->kept.task->tree.levels;
     if (cp->generations.count == 0) {
         note(cp, "%s holds no checkpoint: training starts from the beginning", cp->options.directory);
         return RHM_OK;
@@ -227,7 +227,7 @@ rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, c
     cp->kept.engine = engine;
     cp->kept.task = &lesson->task;
     cp->kept.seed = options->seed;
-    cp->kept.level = lesson->task.levels;
+    cp->kept.level = lesson->task.tree.levels;
     cp->kept.model = model;
     cp->kept.report = report;
     rhm_identity_make(&cp->kept.identity, engine, lesson, options);

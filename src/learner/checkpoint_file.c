@@ -95,8 +95,8 @@ static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *er
     char object[OBJECT_NBYTES];
     RHM_TRY(rhm_h5_write_group(file, "/levels", error));
     RHM_TRY(rhm_fields_write(file, "/levels/rows", &report_fields, &kept->report->level[first],
-                             kept->task->levels - kept->level, error));
-    for (uint32_t l = first; l <= kept->task->levels; l++) {
+                             kept->task->tree.levels - kept->level, error));
+    for (uint32_t l = first; l <= kept->task->tree.levels; l++) {
         const struct rhm_layer *layer = &rhm_model_layers(kept->model)[l];
         const rhm_h5_shape shape = rhm_h5_shape2(layer->classes, 2 * (uint64_t)layer->width);
         object_of(object, "/levels/weights", l);
@@ -114,8 +114,8 @@ static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm
     if (row->level != l || row->width < 1 || row->width > RHM_MAX_WIDTH)
         return rhm_h5_refuse(file, object, error, "are of level %u and width %u", row->level, row->width);
     struct rhm_layer layer = {
-        .tokens = task->branching,
-        .embedding = l == task->levels ? task->token_vocab : task->classes,
+        .tokens = task->tree.branching[l],
+        .embedding = l == task->tree.levels ? task->token_vocab : task->classes,
         .classes = task->classes,
         .width = row->width,
         .bandwidth = row->bandwidth,
@@ -136,11 +136,11 @@ static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm
 static rhm_status read_levels(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
     size_t rows;
     RHM_TRY(rhm_fields_rows(file, "/levels/rows", &report_fields, &rows, error));
-    if (rows != kept->task->levels - kept->level)
+    if (rows != kept->task->tree.levels - kept->level)
         return rhm_h5_refuse(file, "/levels/rows", error, "has %zu rows with level %u in hand", rows, kept->level);
     RHM_TRY(
         rhm_fields_read(file, "/levels/rows", &report_fields, &kept->report->level[first_finished(kept)], rows, error));
-    for (uint32_t l = first_finished(kept); l <= kept->task->levels; l++)
+    for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
         RHM_TRY(read_level(kept, l, file, error));
     return RHM_OK;
 }
@@ -280,7 +280,7 @@ rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const ch
 uint64_t rhm_kept_nbytes(const rhm_kept *kept) {
     enum { TABLES_NBYTES = 1 << 16 };
     uint64_t nbytes = TABLES_NBYTES + rhm_journal_nbytes(&kept->journal, kept->task);
-    for (uint32_t l = first_finished(kept); l <= kept->task->levels; l++)
+    for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
         nbytes += sizeof(float) * rhm_model_layers(kept->model)[l].classes * 2 * rhm_model_layers(kept->model)[l].width;
     for (size_t v = 0; v < RHM_STATE_VECTORS && kept->fitting; v++)
         nbytes += sizeof(double) * state_of(kept)->length[v];
@@ -304,7 +304,7 @@ static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) 
     uint64_t level;
     RHM_TRY(rhm_kept_check_kind(file, "checkpoint", error));
     RHM_TRY(rhm_identity_check(file, "/run", &kept->identity, error));
-    RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "level", 1, 0, kept->task->levels, &level, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "level", 1, 0, kept->task->tree.levels, &level, error));
     kept->level = (uint32_t)level;
     RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "seconds", &kept->seconds, error));
     RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "level_begin", &kept->level_begin, error));

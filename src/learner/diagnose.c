@@ -9,7 +9,7 @@
 static rhm_status parse_parents(const rhm_grammar *grammar, const rhm_patches *patches, uint32_t **out,
                                 rhm_error *error) {
     uint32_t *below = NULL, *symbol = NULL;
-    for (uint32_t j = patches->levels; j >= patches->level; j--) {
+    for (uint32_t j = patches->tree.levels; j >= patches->level; j--) {
         const rhm_intern *set = &patches->subtree[j];
         uint32_t tuple[RHM_MAX_BRANCHING];
         if (!(symbol = RHM_NEW(uint32_t, set->count, 1, 1, "parsed symbols", error))) {

@@ -10,8 +10,8 @@
 #include "learner/gram.h"
 #include "learner/policy.h"
 #include "learner/rates.h"
-#include "sampling/source.h"
 #include "rhm/theory.h"
+#include "sampling/source.h"
 
 /*
  * radius^2 / separation^2 of a fit, in three parts that add up: its own noise, OWN |P_l| / (N rho^2); what it inherits,
@@ -46,15 +46,15 @@ static const rhm_rates *rates_of(const forecasting *f, uint32_t level) {
 }
 
 static double inputs_of(const forecasting *f, uint32_t level) {
-    return f->shape->branching * (double)(level == f->shape->levels ? f->shape->vocab[level] : f->shape->vocab[0]);
+    return f->shape->branching[level] *
+           (double)(level == f->shape->levels ? f->shape->vocab[level] : f->shape->vocab[0]);
 }
 
-/* Distinct level-j patches under `samples` first level-`level` patches. */
+/* Distinct level-j patches under `samples` first level-`level` patches; level 0: in so many sequences. */
 static double distinct_of(const forecasting *f, uint32_t level, uint32_t j, double samples) {
     if (level > 0 && f->stage[level].kept_share < 1)
         samples = rhm_theory_expected_distinct(RHM_THINNED_PATCHES, samples);
-    for (uint32_t k = level; k < j; k++)
-        samples *= f->shape->branching;
+    samples *= (double)rhm_tree_below(&f->task.tree, level > 0 ? level - 1 : 0, j - 1);
     return rhm_theory_expected_distinct(rhm_theory_possible_patches(f->shape, j), samples);
 }
 
@@ -74,7 +74,7 @@ static double embed_seconds(const forecasting *f, uint32_t level, double samples
 /* Embeddings that the patches are made of. */
 static size_t rows_of(const forecasting *f, const rhm_forecast *s) {
     const double rows = s->level == f->shape->levels ? f->shape->vocab[s->level]
-                        : f->options->raw            ? s->samples * f->shape->branching
+                        : f->options->raw            ? s->samples * f->shape->branching[s->level]
                                                      : distinct_of(f, s->level, s->level + 1, s->samples);
     return (size_t)fmin(rows, 1e15);
 }
@@ -82,7 +82,7 @@ static size_t rows_of(const forecasting *f, const rhm_forecast *s) {
 /* Whether few of them make up these many patches. */
 static bool shared(const forecasting *f, const rhm_forecast *s, double distinct) {
     const rhm_shape *shape = f->shape;
-    return rhm_phasors_pay(shape->branching, shape->vocab[s->level == shape->levels ? s->level : 0], s->width,
+    return rhm_phasors_pay(shape->branching[s->level], shape->vocab[s->level == shape->levels ? s->level : 0], s->width,
                            rows_of(f, s), (size_t)fmin(distinct, 1e15));
 }
 
@@ -91,7 +91,7 @@ static bool turned(const forecasting *f, const rhm_forecast *s, double distinct)
     /* First tokens of a rule's right-hand side, each in as many forms as a symbol has embeddings. */
     const double forms = fmax(1, (double)rows_of(f, s) / f->shape->vocab[s->level]);
     const double rules = (double)f->shape->vocab[s->level - 1] * f->shape->rules[s->level];
-    const double runs = fmin(rules * pow(forms, (double)f->shape->branching - 1), distinct);
+    const double runs = fmin(rules * pow(forms, (double)f->shape->branching[s->level] - 1), distinct);
     return shared(f, s, distinct) &&
            rhm_turning_pays(f->shape->vocab[0], (size_t)fmin(distinct, 1e15), (size_t)fmin(runs, 1e15));
 }
@@ -150,8 +150,7 @@ static rhm_status time_draw(const forecasting *f, rhm_forecast *s, double sample
     rhm_sampler *sampler;
     rhm_patches patches;
     RHM_TRY(rhm_sampler_create(&sampler, f->grammar, f->options->seed, error));
-    rhm_status status =
-        rhm_patches_init(&patches, s->level, f->shape->levels, f->shape->branching, f->shape->vocab[0], error);
+    rhm_status status = rhm_patches_init(&patches, s->level, &f->task.tree, f->shape->vocab[0], error);
     const rhm_grammar_source source = {f->grammar, f->options->seed, sampler, rhm_stream(RHM_TRAINING, s->level)};
     const double begin = rhm_seconds();
     if (status == RHM_OK) {
@@ -185,11 +184,11 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
     double nbytes = 0;
     for (uint32_t j = s->level; j <= f->shape->levels; j++) {
         const double distinct = distinct_of(f, s->level, j, samples);
-        nbytes += distinct * 4 * f->shape->branching * growth;
+        nbytes += distinct * 4 * f->shape->branching[j] * growth;
         nbytes += j > s->level ? distinct * 4 * classes : 0;
         const double below = j < f->shape->levels ? distinct_of(f, s->level, j + 1, samples) : f->shape->vocab[j];
         if (s->draw == RHM_DRAW_SAMPLES)
-            nbytes += index_nbytes(distinct, below, below, f->shape->branching);
+            nbytes += index_nbytes(distinct, below, below, f->shape->branching[j]);
     }
     const double distinct = distinct_of(f, s->level, s->level, samples), cells = fmin(samples, distinct * classes);
     if (s->draw == RHM_DRAW_SAMPLES)
@@ -199,8 +198,8 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
 
 /* Of the table, and of the patches in the order of their runs. */
 static double phasors_nbytes(const forecasting *f, const rhm_forecast *s) {
-    const double table = 4 * rhm_phasors_floats(f->shape->branching, s->width, rows_of(f, s));
-    return !shared(f, s, s->distinct) ? 0 : table + 4 * s->distinct * (2 + (double)f->shape->branching);
+    const double table = 4 * rhm_phasors_floats(f->shape->branching[s->level], s->width, rows_of(f, s));
+    return !shared(f, s, s->distinct) ? 0 : table + 4 * s->distinct * (2 + (double)f->shape->branching[s->level]);
 }
 
 static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
@@ -343,12 +342,15 @@ static rhm_status measure_rates(forecasting *f, rhm_error *error) {
     const rhm_shape *shape = f->shape;
     if (!f->engine)
         return RHM_OK;
-    RHM_TRY(rhm_rates_measure(&f->upper, f->engine, shape->branching, shape->vocab[0], shape->vocab[0], error));
+    const uint32_t bottom = shape->branching[shape->levels];
+    uint32_t upper = shape->levels > 1 ? 0 : bottom;
+    for (uint32_t level = 1; level < shape->levels; level++)
+        upper = shape->branching[level] > upper ? shape->branching[level] : upper;
+    RHM_TRY(rhm_rates_measure(&f->upper, f->engine, upper, shape->vocab[0], shape->vocab[0], error));
     f->bottom = f->upper;
-    if (shape->vocab[shape->levels] == shape->vocab[0])
+    if (shape->vocab[shape->levels] == shape->vocab[0] && bottom == upper)
         return RHM_OK;
-    return rhm_rates_measure(&f->bottom, f->engine, shape->branching, shape->vocab[shape->levels], shape->vocab[0],
-                             error);
+    return rhm_rates_measure(&f->bottom, f->engine, bottom, shape->vocab[shape->levels], shape->vocab[0], error);
 }
 
 rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const rhm_engine *engine,
@@ -361,8 +363,7 @@ rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const 
         .shape = shape,
         .analysis = analysis,
         .options = options,
-        .task = {.levels = shape->levels,
-                 .branching = shape->branching,
+        .task = {.tree = *rhm_grammar_tree(grammar),
                  .classes = shape->vocab[0],
                  .token_vocab = shape->vocab[shape->levels]},
         .stage = out,
@@ -374,6 +375,6 @@ rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const 
     RHM_TRY(measure_rates(&f, error));
     for (uint32_t level = shape->levels; level >= 1; level--)
         RHM_TRY(forecast_stage(&f, level, error));
-    *test_seconds = engine ? embed_seconds(&f, 0, (double)options->test_samples / shape->branching) : (double)NAN;
+    *test_seconds = engine ? embed_seconds(&f, 0, (double)options->test_samples) : (double)NAN;
     return RHM_OK;
 }

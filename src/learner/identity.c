@@ -72,7 +72,7 @@ static void hash_rules(const rhm_grammar *grammar, char text[RHM_SHA256_TEXT_NBY
     sha256_init(&hash);
     for (uint32_t l = 1; l <= shape->levels; l++) {
         const size_t rules = (size_t)shape->vocab[l - 1] * shape->rules[l];
-        sha256_update(&hash, sizeof(uint32_t) * rules * shape->branching,
+        sha256_update(&hash, sizeof(uint32_t) * rules * shape->branching[l],
                       (const uint8_t *)rhm_grammar_patches(grammar, l));
         sha256_update(&hash, sizeof(double) * rules, (const uint8_t *)rhm_grammar_probability(grammar, l));
     }
@@ -98,20 +98,20 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
     append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
-    append(add(out, "levels"), "%" PRIu32, task->levels);
-    append(add(out, "branching"), "%" PRIu32, task->branching);
+    append(add(out, "levels"), "%" PRIu32, task->tree.levels);
+    add_words(out, "branching", task->tree.branching, 1, task->tree.levels);
     append(add(out, "labels"), "%" PRIu32, task->classes);
     append(add(out, "tokens"), "%" PRIu32, task->token_vocab);
     if (lesson->grammar)
         add_grammar(out, lesson->grammar);
-    add_words(out, "parents", task->parents, 1, task->levels);
+    add_words(out, "parents", task->parents, 1, task->tree.levels);
     append(add(out, "data-seed"), "%" PRIu64, options->seed);
-    add_counts(out, "samples", options->samples, task->levels);
+    add_counts(out, "samples", options->samples, task->tree.levels);
     append(add(out, "width"), "%" PRIu32, options->width);
     append(add(out, "max-samples"), "%" PRIu64, options->max_samples);
     append(add(out, "max-width"), "%" PRIu32, options->max_width);
-    add_reals(out, "bandwidth", options->bandwidth, task->levels);
-    add_reals(out, "ridge", options->ridge, task->levels);
+    add_reals(out, "bandwidth", options->bandwidth, task->tree.levels);
+    add_reals(out, "ridge", options->ridge, task->tree.levels);
     append(add(out, "solver"), "%s", rhm_solver_name(options->solver));
     append(add(out, "draw"), "%s", draws[options->draw]);
     append(add(out, "distinct"), "%s", options->raw ? "off" : "on");

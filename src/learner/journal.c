@@ -75,7 +75,7 @@ void rhm_journal_clear(rhm_journal *journal) {
 
 static rhm_extent extent_of(const rhm_patches *patches) {
     rhm_extent extent = {.samples = patches->samples};
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++)
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++)
         extent.members[j] = rhm_patches_tuples(patches, j)->count;
     return extent;
 }
@@ -84,7 +84,7 @@ static rhm_extent extent_of(const rhm_patches *patches) {
 static void show_part(rhm_patches *patches, const rhm_extent *extent) {
     patches->samples = extent->samples;
     patches->cell.count = extent->members[patches->level - 1];
-    for (uint32_t j = patches->level; j <= patches->levels; j++)
+    for (uint32_t j = patches->level; j <= patches->tree.levels; j++)
         patches->subtree[j].count = extent->members[j];
 }
 

@@ -223,7 +223,7 @@ uint64_t rhm_next_samples(uint64_t samples, double gap, double target, bool satu
 
 uint64_t rhm_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level, double separation) {
     const uint64_t usual = rhm_first_samples(task, options, level);
-    if (options->samples[level] || level == task->levels || !(separation > 0))
+    if (options->samples[level] || level == task->tree.levels || !(separation > 0))
         return usual;
     const double rules = task->patches[level] / task->parents[level];
     const double wanted = SAMPLES_PER_NOISE * task->patches[level] / (rules * separation * separation);
@@ -240,10 +240,10 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
     search s = {.stage = stage, .options = o, .deadline = deadline, .width = o->width ? o->width : RHM_FIRST_WIDTH};
     if (s.width > o->max_width && !o->width)
         s.width = o->max_width;
-    s.bandwidth = o->bandwidth[level] > 0        ? o->bandwidth[level]
-                  : level == stage->task->levels ? BOTTOM_BANDWIDTH
-                  : separation > 0               ? BANDWIDTH_OF_SEPARATION * separation
-                                                 : BOTTOM_BANDWIDTH;
+    s.bandwidth = o->bandwidth[level] > 0             ? o->bandwidth[level]
+                  : level == stage->task->tree.levels ? BOTTOM_BANDWIDTH
+                  : separation > 0                    ? BANDWIDTH_OF_SEPARATION * separation
+                                                      : BOTTOM_BANDWIDTH;
     s.ridge = o->ridge[level] > 0                  ? o->ridge[level]
               : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
                                                    : FIRST_RIDGE / patches;

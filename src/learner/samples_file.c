@@ -46,7 +46,7 @@ static rhm_status read_samples(void *context, const rhm_h5 *file, rhm_error *err
         rhm_sample_set *set = (void *)((char *)r->stage + samples_groups[g].place);
         if (!rhm_h5_has(file, samples_groups[g].name))
             continue;
-        RHM_TRY(rhm_patches_init(&set->patches, r->kept->level, task->levels, task->branching, task->classes, error));
+        RHM_TRY(rhm_patches_init(&set->patches, r->kept->level, &task->tree, task->classes, error));
         RHM_TRY(rhm_patches_read(&set->patches, r->kept->engine, file, samples_groups[g].name, error));
     }
     return RHM_OK;

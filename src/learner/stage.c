@@ -16,10 +16,10 @@ static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_
     set->stream = stream;
     RHM_TRY(rhm_draw_choose(&set->draw, stream.grammar ? stream.grammar->grammar : NULL, options, level,
                             (double)first_look, error));
-    RHM_TRY(rhm_patches_init(&set->patches, level, task->levels, task->branching, task->classes, error));
+    RHM_TRY(rhm_patches_init(&set->patches, level, &task->tree, task->classes, error));
     set->patches.raw = options->raw;
     set->patches.thinned = set->draw.thinned;
-    return rhm_embeddings_one_hot(&set->table[task->levels + 1], task->token_vocab, error);
+    return rhm_embeddings_one_hot(&set->table[task->tree.levels + 1], task->token_vocab, error);
 }
 
 static void set_clear(rhm_sample_set *set) {
@@ -52,9 +52,7 @@ void rhm_stage_clear(rhm_stage *stage) {
 enum { SLICE_LEAVES = 1 << 26 }; /* tokens drawn between two looks at the clock: about a second */
 
 static uint64_t slice_of(const rhm_stage *stage) {
-    uint64_t samples = SLICE_LEAVES;
-    for (uint32_t j = stage->level; j <= stage->task->levels; j++)
-        samples /= stage->task->branching;
+    const uint64_t samples = SLICE_LEAVES / stage->task->tree.leaves[stage->level - 1];
     return samples ? samples : 1;
 }
 
@@ -118,12 +116,12 @@ static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error
     begin = rhm_seconds();
     span = rhm_trace_begin(stage->engine, "embed", 0);
     double kernels = 0, flops = 0;
-    for (uint32_t j = stage->task->levels; j > stage->level; j--) {
+    for (uint32_t j = stage->task->tree.levels; j > stage->level; j--) {
         kernels -= set->table[j].kernel_seconds;
         flops -= set->table[j].flops;
     }
     const rhm_status status = rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
-    for (uint32_t j = stage->task->levels; j > stage->level; j--) {
+    for (uint32_t j = stage->task->tree.levels; j > stage->level; j--) {
         kernels += set->table[j].kernel_seconds;
         flops += set->table[j].flops;
     }
@@ -246,7 +244,7 @@ static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, co
         .bandwidth = layer->bandwidth,
     };
     rhm_design_choose(&key, &sizes, stage->options->solver, fmax(1, stage->solves));
-    return rhm_design_make(&stage->design, stage->engine, &key, layer, stage->level == task->levels,
+    return rhm_design_make(&stage->design, stage->engine, &key, layer, stage->level == task->tree.levels,
                            &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, watch,
                            error);
 }
@@ -255,8 +253,8 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
                          rhm_error *error) {
     const rhm_task *task = stage->task;
     *fit = (rhm_fit){.layer = {
-                         .tokens = task->branching,
-                         .embedding = stage->level == task->levels ? task->token_vocab : task->classes,
+                         .tokens = task->tree.branching[stage->level],
+                         .embedding = stage->level == task->tree.levels ? task->token_vocab : task->classes,
                          .classes = task->classes,
                          .width = width,
                          .bandwidth = bandwidth,

@@ -24,7 +24,8 @@ typedef struct rhm_stream_of_samples {
 
 /* What the learner is told about the problem; nothing of it comes from the rules. */
 typedef struct rhm_task {
-    uint32_t levels, branching, classes, token_vocab;
+    rhm_tree tree;
+    uint32_t classes, token_vocab;
     uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| */
     double patches[RHM_MAX_LEVELS + 1];   /* |P_l|; 0: unknown, estimated from the level-L patches that occur */
 } rhm_task;

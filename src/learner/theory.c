@@ -9,7 +9,6 @@ static double larger(double a, double b) {
 rhm_theory_problem rhm_theory_uniform(uint32_t vocab, uint32_t rules, uint32_t branching, uint32_t levels) {
     rhm_theory_problem problem = {
         .levels = levels,
-        .branching = branching,
         .labels = vocab,
         .token_vocab = vocab,
         .kappa = 1,
@@ -18,6 +17,7 @@ rhm_theory_problem rhm_theory_uniform(uint32_t vocab, uint32_t rules, uint32_t b
         .delta = 0.01,
     };
     for (uint32_t level = 1; level <= levels; level++) {
+        problem.branching[level] = branching;
         problem.rules[level] = rules;
         problem.patches[level] = (double)vocab * rules;
     }
@@ -28,7 +28,6 @@ rhm_theory_problem rhm_theory_of_grammar(const rhm_grammar *grammar, const rhm_a
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_theory_problem problem = {
         .levels = shape->levels,
-        .branching = shape->branching,
         .labels = shape->vocab[0],
         .token_vocab = shape->vocab[shape->levels],
         .kappa = analysis->kappa,
@@ -37,6 +36,7 @@ rhm_theory_problem rhm_theory_of_grammar(const rhm_grammar *grammar, const rhm_a
         .delta = 0.01,
     };
     for (uint32_t level = 1; level <= shape->levels; level++) {
+        problem.branching[level] = shape->branching[level];
         problem.rules[level] = shape->rules[level];
         problem.patches[level] = (double)rhm_grammar_patch_count(grammar, level);
         if (analysis->k_rho[level] < problem.k_rho)
@@ -55,9 +55,10 @@ static double separation(const rhm_theory_problem *problem, uint32_t level) {
 
 rhm_theory_level rhm_theory_constants(const rhm_theory_problem *problem, uint32_t level) {
     const uint32_t L = problem->levels;
-    double vm = 0, log_rules = 0;
+    double vm = 0, log_rules = 0, branching = 0;
     for (uint32_t l = 1; l <= L; l++) {
         vm = larger(vm, problem->patches[l]);
+        branching = larger(branching, problem->branching[l]);
         log_rules += log(problem->rules[l]) / L;
     }
     /* The paper takes m >= 2; a single rule per symbol would make the accuracy infinite. */
@@ -67,7 +68,7 @@ rhm_theory_level rhm_theory_constants(const rhm_theory_problem *problem, uint32_
     const double root_dy = sqrt(problem->labels);
 
     rhm_theory_level out = {.level = level, .rho = separation(problem, level)};
-    out.accuracy = out.rho / sqrt(problem->constant * vm * vm * problem->branching * L * log_m);
+    out.accuracy = out.rho / sqrt(problem->constant * vm * vm * branching * L * log_m);
     out.off_diagonal = out.accuracy / (600 * patches * patches * kappa * root_dy);
     out.synonym = 1 / (4 * patches);
     out.ridge = 1 / patches;
@@ -87,16 +88,17 @@ rhm_theory_level rhm_theory_constants(const rhm_theory_problem *problem, uint32_
 
     const double embedding = level == L ? problem->token_vocab : problem->labels;
     const double features = larger(1 / (out.off_diagonal * out.off_diagonal), pow(out.synonym, -4));
-    out.width = problem->branching * embedding * features;
+    out.width = problem->branching[level] * embedding * features;
     return out;
 }
 
 double rhm_theory_possible_patches(const rhm_shape *shape, uint32_t level) {
-    double log_count = log(shape->vocab[level - 1]), nodes = 1;
-    for (uint32_t l = level; l <= shape->levels; l++) {
-        log_count += nodes * log(shape->rules[l]);
-        nodes *= shape->branching;
-    }
+    double log_count = log(shape->vocab[level - 1]);
+    rhm_tree tree;
+    if (rhm_tree_make(&tree, shape->levels, shape->branching, NULL) != RHM_OK)
+        return NAN;
+    for (uint32_t l = level; l <= shape->levels; l++)
+        log_count += (double)rhm_tree_below(&tree, level - 1, l - 1) * log(shape->rules[l]);
     /* exp leaves an error of some 1e-16 log_count: counts below 2^44 are whole numbers again after rounding. */
     const double count = exp(log_count);
     return count < 0x1p44 ? rint(count) : count;

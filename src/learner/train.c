@@ -1,12 +1,13 @@
 /* The two entrances: samples of a grammar, or the rows of a data set. */
 #include <math.h>
+#include <string.h>
 
 #include "core/fail.h"
 #include "core/intern.h"
 #include "core/memory.h"
 #include "core/sha256.h"
-#include "sampling/source.h"
 #include "learner/trainer.h"
+#include "sampling/source.h"
 
 rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
                      const rhm_train_options *options, rhm_error *error) {
@@ -25,8 +26,7 @@ rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine
         goto done;
     testing = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TEST, 0)};
     rhm_lesson lesson = {
-        .task = {.levels = shape->levels,
-                 .branching = shape->branching,
+        .task = {.tree = *rhm_grammar_tree(grammar),
                  .classes = shape->vocab[0],
                  .token_vocab = shape->vocab[shape->levels]},
         .test = {rhm_draw_from_grammar, &testing, UINT64_MAX, NULL},
@@ -53,14 +53,12 @@ done:
 /* Distinct level-L patches at the front of the sequences: with few samples a lower bound of |P_L|. */
 static rhm_status bottom_patches(const rhm_data *data, size_t *distinct, rhm_error *error) {
     rhm_intern set;
-    size_t tokens = 1;
-    for (uint32_t l = 0; l < data->levels; l++)
-        tokens *= data->branching;
-    RHM_TRY(rhm_intern_init(&set, data->branching, 0, error));
+    const size_t tokens = data->tree.leaves[0], branching = data->tree.branching[data->tree.levels];
+    RHM_TRY(rhm_intern_init(&set, branching, 0, error));
     rhm_status status = RHM_OK;
     for (size_t i = 0; i < data->count && status == RHM_OK; i++) {
         uint32_t tuple[RHM_MAX_BRANCHING], id;
-        for (size_t t = 0; t < data->branching; t++)
+        for (size_t t = 0; t < branching; t++)
             tuple[t] = data->tokens[i * tokens + t];
         status = rhm_intern_add(&set, tuple, &id, NULL, error);
     }
@@ -80,7 +78,7 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
     const uint64_t usable = data->count - *test;
     uint64_t given = 0;
     double wanted = 0;
-    for (uint32_t l = 1; l <= task->levels; l++) {
+    for (uint32_t l = 1; l <= task->tree.levels; l++) {
         if (o->samples[l])
             given += o->samples[l] + (o->samples[l] + 3) / 4;
         else
@@ -92,7 +90,7 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
                         "of which %llu are kept for the test",
                         (unsigned long long)given, data->count, (unsigned long long)*test);
     const uint64_t rest = usable - given;
-    for (uint32_t l = task->levels; l >= 1; l--) {
+    for (uint32_t l = task->tree.levels; l >= 1; l--) {
         if (o->samples[l]) {
             training[l] = o->samples[l];
             validation[l] = (o->samples[l] + 3) / 4;
@@ -114,19 +112,15 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
 
 /* What later stages index with: a caller's structure may hold anything. */
 static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_error *error) {
-    size_t tokens = 1;
-    if (data->levels < 1 || data->levels > RHM_MAX_LEVELS || data->branching < 2 || data->branching > RHM_MAX_BRANCHING)
-        return rhm_fail(error, RHM_INVALID,
-                        "the data set has %u levels and branching %u: allowed are 1 to %d and 2 to %d", data->levels,
-                        data->branching, RHM_MAX_LEVELS, RHM_MAX_BRANCHING);
-    for (uint32_t l = 1; l <= data->levels; l++) {
-        if (!rhm_size_mul(&tokens, data->branching))
-            return rhm_fail(error, RHM_INVALID, "the data set has %u^%u tokens a sequence, which no memory can hold",
-                            data->branching, data->levels);
-        if (parents && (parents[l] < 1 || parents[l] > RHM_MAX_VOCAB))
+    rhm_tree tree;
+    RHM_TRY(rhm_tree_make(&tree, data->tree.levels, data->tree.branching, error));
+    if (memcmp(&tree, &data->tree, sizeof tree) != 0)
+        return rhm_fail(error, RHM_INVALID, "the tree of the data set is not one that rhm_tree_make has made");
+    const size_t tokens = tree.leaves[0];
+    for (uint32_t l = 1; l <= tree.levels && parents; l++)
+        if (parents[l] < 1 || parents[l] > RHM_MAX_VOCAB)
             return rhm_fail(error, RHM_INVALID, "level %u has %u parent symbols: allowed are 1 to %d", l, parents[l],
                             RHM_MAX_VOCAB);
-    }
     if (!data->labels)
         return rhm_fail(error, RHM_INVALID, "the data set has no labels to train on");
     for (size_t i = 0; i < data->count; i++) {
@@ -143,10 +137,9 @@ static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_
 
 /* Shape and contents, for checkpoints to know the data again. */
 static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
-    size_t tokens = data->count;
-    for (uint32_t l = 0; l < data->levels; l++)
-        tokens *= data->branching;
-    const uint64_t shape[] = {data->count, data->levels, data->branching, data->token_vocab, data->label_vocab};
+    const size_t tokens = data->count * data->tree.leaves[0];
+    const uint64_t shape[] = {data->count, data->tree.levels, data->tree.branching[data->tree.levels],
+                              data->token_vocab, data->label_vocab};
     struct sha256_ctx hash;
     sha256_init(&hash);
     sha256_update(&hash, sizeof shape, (const uint8_t *)shape);
@@ -160,29 +153,26 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     rhm_train_options o;
     *out = NULL;
     RHM_TRY(check_data(data, parents, error));
-    RHM_TRY(rhm_train_options_resolve(&o, options, data->levels, error));
+    RHM_TRY(rhm_train_options_resolve(&o, options, data->tree.levels, error));
     rhm_lesson lesson = {
-        .task = {.levels = data->levels,
-                 .branching = data->branching,
-                 .classes = data->label_vocab,
-                 .token_vocab = data->token_vocab},
+        .task = {.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab},
         .grammar = data->grammar,
     };
     rhm_task *task = &lesson.task;
     size_t distinct;
     RHM_TRY(bottom_patches(data, &distinct, error));
-    for (uint32_t l = 1; l <= data->levels; l++)
+    for (uint32_t l = 1; l <= data->tree.levels; l++)
         task->parents[l] = parents ? parents[l] : l == 1 ? data->label_vocab : data->token_vocab;
-    for (uint32_t l = 1; l <= data->levels; l++) {
+    for (uint32_t l = 1; l <= data->tree.levels; l++) {
         /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
-        const double rules = fmax(1, (double)distinct / task->parents[data->levels]);
+        const double rules = fmax(1, (double)distinct / task->parents[data->tree.levels]);
         task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
     }
 
     uint64_t training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], row = 0;
     rhm_data_source source[2][RHM_MAX_LEVELS + 1], testing;
     RHM_TRY(slice(task, &o, data, training, validation, &lesson.test_samples, error));
-    for (uint32_t l = data->levels; l >= 1; l--) {
+    for (uint32_t l = data->tree.levels; l >= 1; l--) {
         source[0][l] = (rhm_data_source){data, row};
         source[1][l] = (rhm_data_source){data, row + training[l]};
         row += training[l] + validation[l];

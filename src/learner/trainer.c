@@ -135,7 +135,7 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
     if (status != RHM_OK)
         goto done;
     *separation = choice.fit.clusters.separation;
-    if ((status = rhm_ready_layer_make(&ready[level], &choice.fit.layer, level == lesson->task.levels, error)) !=
+    if ((status = rhm_ready_layer_make(&ready[level], &choice.fit.layer, level == lesson->task.tree.levels, error)) !=
         RHM_OK)
         goto done;
     fill_report(&report->level[level], &stage, &choice, begin);
@@ -180,13 +180,12 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     rhm_train_report own_report;
     if (!report)
         report = &own_report;
-    *report = (rhm_train_report){.levels = task->levels, .test_accuracy = NAN};
+    *report = (rhm_train_report){.levels = task->tree.levels, .test_accuracy = NAN};
     *out = NULL;
 
     rhm_ready_layer ready[RHM_MAX_LEVELS + 1] = {0};
     rhm_model *model = NULL;
-    rhm_status status =
-        rhm_random_features_new(&model, task->levels, task->branching, task->classes, task->token_vocab, error);
+    rhm_status status = rhm_random_features_new(&model, &task->tree, task->classes, task->token_vocab, error);
     if (status == RHM_OK && lesson->grammar)
         status = rhm_model_keep_grammar(model, lesson->grammar, error);
     rhm_checkpoint *checkpoint = NULL;
@@ -195,14 +194,15 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     const double begin = rhm_checkpoint_begin(checkpoint);
     const double deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
     double separation = 0;
-    for (uint32_t level = task->levels; level >= 1 && status == RHM_OK; level--) {
+    for (uint32_t level = task->tree.levels; level >= 1 && status == RHM_OK; level--) {
         if (!rhm_checkpoint_has(checkpoint, level)) {
             status = train_level(model, ready, report, &separation, engine, lesson, options, checkpoint, level,
                                  deadline, error);
             continue;
         }
         separation = report->level[level].cluster_separation;
-        status = rhm_ready_layer_make(&ready[level], &rhm_model_layers(model)[level], level == task->levels, error);
+        status =
+            rhm_ready_layer_make(&ready[level], &rhm_model_layers(model)[level], level == task->tree.levels, error);
     }
     if (status == RHM_OK)
         status = test(report, engine, model, ready, lesson, error);

@@ -6,7 +6,7 @@
 static rhm_status check_tokens(const rhm_model *model, const uint16_t *tokens, size_t first, size_t count,
                                rhm_error *error) {
     const uint32_t vocab = rhm_model_token_vocab(model);
-    const size_t width = rhm_model_tokens(model);
+    const size_t width = rhm_model_tree(model)->leaves[0];
     for (size_t i = first * width; i < (first + count) * width; i++)
         if (tokens[i] >= vocab)
             return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u: the model knows the tokens 0 to %u",
@@ -23,8 +23,7 @@ rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const u
     RHM_TRY(check_tokens(model, tokens, 0, count, error));
     const rhm_data data = {
         .count = count,
-        .levels = rhm_model_levels(model),
-        .branching = rhm_model_branching(model),
+        .tree = *rhm_model_tree(model),
         .token_vocab = rhm_model_token_vocab(model),
         .label_vocab = rhm_model_classes(model),
         .tokens = (uint16_t *)(uintptr_t)tokens, /* only read */
@@ -41,13 +40,15 @@ rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const u
 rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model, const rhm_grammar *grammar,
                         uint64_t seed, uint32_t stream, uint64_t first, uint64_t count, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    if (shape->levels != rhm_model_levels(model) || shape->branching != rhm_model_branching(model) ||
-        shape->vocab[shape->levels] != rhm_model_token_vocab(model) || shape->vocab[0] != rhm_model_classes(model))
+    const rhm_tree *tree = rhm_grammar_tree(grammar);
+    if (!rhm_tree_same(tree, rhm_model_tree(model)) || shape->vocab[shape->levels] != rhm_model_token_vocab(model) ||
+        shape->vocab[0] != rhm_model_classes(model))
         return rhm_fail(
             error, RHM_INVALID,
-            "the grammar (%u levels, branching %u, %u tokens, %u labels) does not fit the model (%u, %u, %u, %u)",
-            shape->levels, shape->branching, shape->vocab[shape->levels], shape->vocab[0], rhm_model_levels(model),
-            rhm_model_branching(model), rhm_model_token_vocab(model), rhm_model_classes(model));
+            "the grammar (%u levels, %zu tokens a sequence, %u tokens, %u labels) does not fit the model (%u, %zu, %u, "
+            "%u)",
+            shape->levels, tree->leaves[0], shape->vocab[shape->levels], shape->vocab[0], rhm_model_levels(model),
+            rhm_model_tree(model)->leaves[0], rhm_model_token_vocab(model), rhm_model_classes(model));
     rhm_sampler *sampler;
     RHM_TRY(rhm_sampler_create(&sampler, grammar, seed, error));
     const rhm_grammar_source source = {grammar, seed, sampler, stream};
@@ -62,9 +63,12 @@ rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_m
 
 rhm_status rhm_evaluate_data(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model, const rhm_data *data,
                              size_t first, size_t count, rhm_error *error) {
-    if (data->levels != rhm_model_levels(model) || data->branching != rhm_model_branching(model))
-        return rhm_fail(error, RHM_INVALID, "the data set has %u^%u tokens a sequence, the model reads %u^%u",
-                        data->branching, data->levels, rhm_model_branching(model), rhm_model_levels(model));
+    const rhm_tree *tree = rhm_model_tree(model);
+    if (!rhm_tree_same(&data->tree, tree))
+        return rhm_fail(error, RHM_INVALID,
+                        "the data set has %zu tokens a sequence in %u levels, the model reads %zu in %u, or branches "
+                        "otherwise",
+                        data->tree.leaves[0], data->tree.levels, tree->leaves[0], tree->levels);
     if (!data->labels)
         return rhm_fail(error, RHM_INVALID, "the data set has no labels to compare with");
     if (first > data->count || count > data->count - first)

@@ -15,9 +15,9 @@ enum {
 
 rhm_status rhm_ready_model(rhm_ready_layer *ready, const rhm_model *model, rhm_error *error) {
     memset(ready, 0, sizeof *ready * (RHM_MAX_LEVELS + 1));
-    for (uint32_t l = 1; l <= model->levels; l++) {
+    for (uint32_t l = 1; l <= model->tree.levels; l++) {
         const rhm_status status =
-            rhm_ready_layer_make(&ready[l], &rhm_model_layers(model)[l], l == model->levels, error);
+            rhm_ready_layer_make(&ready[l], &rhm_model_layers(model)[l], l == model->tree.levels, error);
         if (status != RHM_OK) {
             rhm_ready_model_clear(ready);
             return status;
@@ -64,8 +64,8 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
     rhm_patches patches;
     rhm_embeddings table[RHM_MAX_LEVELS + 2] = {0};
     rhm_embeddings *out = &table[1];
-    RHM_TRY(rhm_patches_init(&patches, 1, model->levels, model->branching, model->classes, error));
-    rhm_status status = rhm_embeddings_one_hot(&table[model->levels + 1], model->token_vocab, error);
+    RHM_TRY(rhm_patches_init(&patches, 1, &model->tree, model->classes, error));
+    rhm_status status = rhm_embeddings_one_hot(&table[model->tree.levels + 1], model->token_vocab, error);
     uint64_t clamped = 0;
     const double begin = rhm_seconds();
     if (status == RHM_OK)
@@ -80,7 +80,7 @@ static rhm_status run_block(const block *b, uint64_t first, uint64_t count, rhm_
     score->correct += count_correct(&patches, out);
     score->clamped += clamped;
     score->sample_seconds += sample_seconds;
-    for (uint32_t l = 1; l <= model->levels; l++) {
+    for (uint32_t l = 1; l <= model->tree.levels; l++) {
         score->kernel_seconds += table[l].kernel_seconds;
         score->flops += table[l].flops;
     }
@@ -101,7 +101,7 @@ done:
 
 rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, const rhm_ready_layer *ready,
                              const rhm_batch *batch, rhm_outputs *outputs, rhm_error *error) {
-    uint64_t size = BLOCK_TOKENS / rhm_model_tokens(model);
+    uint64_t size = BLOCK_TOKENS / rhm_model_tree(model)->leaves[0];
     size = size < FEWEST_SEQUENCES ? FEWEST_SEQUENCES : size > MOST_SEQUENCES ? MOST_SEQUENCES : size;
     uint16_t *labels = outputs->labels;
     float *posteriors = outputs->posteriors;

@@ -165,7 +165,7 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
 
 rhm_status rhm_embed_subtrees(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
                               const rhm_patches *patches, uint64_t *clamped, rhm_error *error) {
-    for (uint32_t j = patches->levels; j > patches->level; j--)
+    for (uint32_t j = patches->tree.levels; j > patches->level; j--)
         RHM_TRY(rhm_embed(&tables[j], engine, &ready[j], &patches->subtree[j], &tables[j + 1], clamped, error));
     return RHM_OK;
 }

@@ -17,20 +17,11 @@ rhm_status rhm_model_check_range(const char *what, uint32_t value, uint32_t low,
     return RHM_OK;
 }
 
-rhm_status rhm_model_init(rhm_model *model, const struct rhm_model_kind *kind, uint32_t levels, uint32_t branching,
-                          uint32_t classes, uint32_t token_vocab, rhm_error *error) {
-    RHM_TRY(rhm_model_check_range("number of levels", levels, 1, RHM_MAX_LEVELS, error));
-    RHM_TRY(rhm_model_check_range("branching", branching, 2, RHM_MAX_BRANCHING, error));
+rhm_status rhm_model_init(rhm_model *model, const struct rhm_model_kind *kind, const rhm_tree *tree, uint32_t classes,
+                          uint32_t token_vocab, rhm_error *error) {
     RHM_TRY(rhm_model_check_range("number of classes", classes, 1, RHM_MAX_VOCAB, error));
     RHM_TRY(rhm_model_check_range("token vocabulary", token_vocab, 1, RHM_MAX_VOCAB, error));
-    size_t nbytes = sizeof(uint16_t);
-    for (uint32_t level = 0; level < levels; level++)
-        if (!rhm_size_mul(&nbytes, branching) || nbytes > PTRDIFF_MAX)
-            return rhm_fail(error, RHM_INVALID,
-                            "a model of %u levels with branching %u reads %u^%u tokens, which no memory can hold",
-                            levels, branching, branching, levels);
-    *model = (rhm_model){
-        .kind = kind, .levels = levels, .branching = branching, .classes = classes, .token_vocab = token_vocab};
+    *model = (rhm_model){.kind = kind, .tree = *tree, .classes = classes, .token_vocab = token_vocab};
     return RHM_OK;
 }
 
@@ -38,13 +29,14 @@ rhm_status rhm_model_keep_grammar(rhm_model *model, const rhm_grammar *grammar, 
     rhm_grammar *copy = NULL;
     if (grammar) {
         const rhm_shape *shape = rhm_grammar_shape(grammar);
-        if (shape->levels != model->levels || shape->branching != model->branching ||
-            shape->vocab[0] != model->classes || shape->vocab[shape->levels] != model->token_vocab)
+        if (!rhm_tree_same(rhm_grammar_tree(grammar), &model->tree) || shape->vocab[0] != model->classes ||
+            shape->vocab[shape->levels] != model->token_vocab)
             return rhm_fail(error, RHM_INVALID,
-                            "the grammar (levels %u, branching %u, %u labels, %u tokens) is not of the model's shape "
-                            "(levels %u, branching %u, %u labels, %u tokens)",
-                            shape->levels, shape->branching, shape->vocab[0], shape->vocab[shape->levels],
-                            model->levels, model->branching, model->classes, model->token_vocab);
+                            "the grammar (%u levels, %zu tokens a sequence, %u labels, %u tokens) is not of the "
+                            "model's shape (%u levels, %zu tokens a sequence, %u labels, %u tokens)",
+                            shape->levels, rhm_grammar_tree(grammar)->leaves[0], shape->vocab[0],
+                            shape->vocab[shape->levels], model->tree.levels, model->tree.leaves[0], model->classes,
+                            model->token_vocab);
         RHM_TRY(rhm_grammar_copy(&copy, grammar, error));
     }
     rhm_grammar_destroy(model->grammar);
@@ -66,11 +58,18 @@ const char *rhm_model_kind(const rhm_model *model) {
 }
 
 uint32_t rhm_model_levels(const rhm_model *model) {
-    return model->levels;
+    return model->tree.levels;
 }
 
-uint32_t rhm_model_branching(const rhm_model *model) {
-    return model->branching;
+const rhm_tree *rhm_model_tree(const rhm_model *model) {
+    return &model->tree;
+}
+
+rhm_data_hints rhm_model_data_hints(const rhm_model *model) {
+    rhm_data_hints hints = {
+        .token_vocab = model->token_vocab, .label_vocab = model->classes, .levels = model->tree.levels};
+    memcpy(hints.branching, model->tree.branching, sizeof hints.branching);
+    return hints;
 }
 
 uint32_t rhm_model_classes(const rhm_model *model) {
@@ -79,13 +78,6 @@ uint32_t rhm_model_classes(const rhm_model *model) {
 
 uint32_t rhm_model_token_vocab(const rhm_model *model) {
     return model->token_vocab;
-}
-
-size_t rhm_model_tokens(const rhm_model *model) {
-    size_t tokens = 1;
-    for (uint32_t level = 0; level < model->levels; level++)
-        tokens *= model->branching;
-    return tokens;
 }
 
 size_t rhm_model_nbytes(const rhm_model *model) {
@@ -117,7 +109,7 @@ rhm_status rhm_model_set_report(rhm_model *model, const char *text, rhm_error *e
 rhm_status rhm_model_describe(const rhm_model *model, char **text, rhm_error *error) {
     json_t *levels = json_array();
     int failed = levels ? 0 : -1;
-    for (uint32_t level = model->levels; level >= 1 && !failed; level--)
+    for (uint32_t level = model->tree.levels; level >= 1 && !failed; level--)
         failed = json_array_append_new(levels, model->kind->describe(model, level));
     *text = failed ? NULL : json_dumps(levels, JSON_REAL_PRECISION(17));
     json_decref(levels);

@@ -50,7 +50,7 @@ struct rhm_model_kind {
 
     /* Into and from the group /model; `read` gets the common part from the attributes. */
     rhm_status (*write)(rhm_h5 *file, const rhm_model *model, rhm_error *error);
-    rhm_status (*read)(rhm_model **out, const rhm_h5 *file, uint32_t levels, uint32_t branching, uint32_t classes,
+    rhm_status (*read)(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
                        uint32_t token_vocab, rhm_error *error);
 
     /* Adds to outputs->score. Results do not depend on the engine, nor on how sequences are cut into batches. */
@@ -60,20 +60,18 @@ struct rhm_model_kind {
 
 struct rhm_model {
     const struct rhm_model_kind *kind;
-    uint32_t levels, branching, classes, token_vocab;
+    rhm_tree tree;
+    uint32_t classes, token_vocab;
     rhm_grammar *grammar; /* owned, or NULL */
     char *report;         /* owned, NUL-terminated, or NULL */
 };
 
-/* The common part of a zeroed model; refuses shapes out of range and s^L that is not addressable. */
-rhm_status rhm_model_init(rhm_model *model, const struct rhm_model_kind *kind, uint32_t levels, uint32_t branching,
-                          uint32_t classes, uint32_t token_vocab, rhm_error *error);
+/* The common part of a zeroed model; refuses vocabularies out of range. */
+rhm_status rhm_model_init(rhm_model *model, const struct rhm_model_kind *kind, const rhm_tree *tree, uint32_t classes,
+                          uint32_t token_vocab, rhm_error *error);
 
 /* Keep a copy of the grammar (NULL: forget it); its shape must be the model's. */
 rhm_status rhm_model_keep_grammar(rhm_model *model, const rhm_grammar *grammar, rhm_error *error);
-
-/* s^L */
-size_t rhm_model_tokens(const rhm_model *model);
 
 /* RHM_INVALID unless low <= value <= high. */
 rhm_status rhm_model_check_range(const char *what, uint32_t value, uint32_t low, uint32_t high, rhm_error *error);

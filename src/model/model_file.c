@@ -3,6 +3,7 @@
 
 #include "core/fail.h"
 #include "grammar/grammar_file.h"
+#include "grammar/tree_file.h"
 #include "model/kinds.h"
 
 static const char group[] = "/model";
@@ -13,8 +14,8 @@ static rhm_status write_attributes(rhm_h5 *file, const rhm_model *model, rhm_err
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
     RHM_TRY(rhm_h5_write_text_attribute(file, group, "kind", model->kind->name, error));
-    RHM_TRY(rhm_h5_write_attribute(file, group, "levels", RHM_H5_U32, 0, &model->levels, error));
-    RHM_TRY(rhm_h5_write_attribute(file, group, "branching", RHM_H5_U32, 0, &model->branching, error));
+    RHM_TRY(rhm_h5_write_attribute(file, group, "levels", RHM_H5_U32, 0, &model->tree.levels, error));
+    RHM_TRY(rhm_tree_write_branching(file, group, &model->tree, error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "label_vocab", RHM_H5_U32, 0, &model->classes, error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "token_vocab", RHM_H5_U32, 0, &model->token_vocab, error));
     return rhm_h5_write_text_attribute(file, group, "model_hash", hash, error);
@@ -59,24 +60,25 @@ static rhm_status read_model(rhm_model **out, const rhm_h5 *file, rhm_error *err
     static const struct {
         const char *name;
         uint64_t low, high;
-    } attributes[4] = {
+    } attributes[3] = {
         {"levels", 1, RHM_MAX_LEVELS},
-        {"branching", 2, RHM_MAX_BRANCHING},
         {"label_vocab", 1, RHM_MAX_VOCAB},
         {"token_vocab", 1, RHM_MAX_VOCAB},
     };
-    uint64_t found[4];
+    uint64_t found[3];
     if (!rhm_h5_has(file, group)) {
         const char *kind = rhm_h5_kind(file);
         return rhm_h5_refuse(file, group, error, "is missing: %s%s%s", kind[0] ? "this is a file of a " : "no model",
                              kind, kind[0] ? ", not of a model" : " is in this file");
     }
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 3; i++)
         RHM_TRY(rhm_h5_read_integer_attribute(file, group, attributes[i].name, 1, attributes[i].low, attributes[i].high,
                                               &found[i], error));
     const struct rhm_model_kind *kind;
     RHM_TRY(read_kind(&kind, file, error));
-    return kind->read(out, file, (uint32_t)found[0], (uint32_t)found[1], (uint32_t)found[2], (uint32_t)found[3], error);
+    rhm_tree tree;
+    RHM_TRY(rhm_tree_read(&tree, file, group, (uint32_t)found[0], error));
+    return kind->read(out, file, &tree, (uint32_t)found[1], (uint32_t)found[2], error);
 }
 
 static rhm_status check_hash(const rhm_model *model, const rhm_h5 *file, rhm_error *error) {

@@ -11,13 +11,13 @@ static struct rhm_random_features *network_of(const rhm_model *model) {
     return (struct rhm_random_features *)(uintptr_t)model;
 }
 
-rhm_status rhm_random_features_new(rhm_model **out, uint32_t levels, uint32_t branching, uint32_t classes,
-                                   uint32_t token_vocab, rhm_error *error) {
+rhm_status rhm_random_features_new(rhm_model **out, const rhm_tree *tree, uint32_t classes, uint32_t token_vocab,
+                                   rhm_error *error) {
     struct rhm_random_features *network = RHM_NEW(struct rhm_random_features, 1, 1, 1, "model", error);
     if (!network)
         return RHM_NO_MEMORY;
     const rhm_status status =
-        rhm_model_init(&network->model, &rhm_random_features_kind, levels, branching, classes, token_vocab, error);
+        rhm_model_init(&network->model, &rhm_random_features_kind, tree, classes, token_vocab, error);
     if (status == RHM_OK)
         *out = &network->model;
     else
@@ -70,14 +70,16 @@ static rhm_level_weights view(const struct rhm_layer *layer) {
 
 static rhm_status check_layer(const rhm_model *model, uint32_t level, const rhm_level_weights *layer,
                               rhm_error *error) {
-    if (level < 1 || level > model->levels)
-        return rhm_fail(error, RHM_INVALID, "the model has levels 1 to %u; there is no level %u", model->levels, level);
-    const uint32_t embedding = level == model->levels ? model->token_vocab : model->classes;
-    if (layer->tokens != model->branching || layer->classes != model->classes || layer->embedding != embedding)
+    if (level < 1 || level > model->tree.levels)
+        return rhm_fail(error, RHM_INVALID, "the model has levels 1 to %u; there is no level %u", model->tree.levels,
+                        level);
+    const uint32_t embedding = level == model->tree.levels ? model->token_vocab : model->classes;
+    if (layer->tokens != model->tree.branching[level] || layer->classes != model->classes ||
+        layer->embedding != embedding)
         return rhm_fail(
             error, RHM_INVALID,
             "level %u maps %u x %u inputs to %u classes; this model needs %u x %u inputs and %u classes there", level,
-            layer->tokens, layer->embedding, layer->classes, model->branching, embedding, model->classes);
+            layer->tokens, layer->embedding, layer->classes, model->tree.branching[level], embedding, model->classes);
     if (layer->width < 1 || layer->width > INT32_MAX / 2)
         return rhm_fail(error, RHM_INVALID, "level %u has width %u; allowed are 1 to %d", level, layer->width,
                         INT32_MAX / 2);
@@ -125,9 +127,13 @@ static rhm_status copy_level(rhm_model *model, uint32_t level, const rhm_level_w
 rhm_status rhm_model_create(rhm_model **out, uint32_t levels, const rhm_level_weights *level,
                             const rhm_grammar *grammar, rhm_error *error) {
     RHM_TRY(rhm_model_check_range("number of levels", levels, 1, RHM_MAX_LEVELS, error));
+    uint32_t branching[RHM_MAX_LEVELS + 1] = {0};
+    for (uint32_t l = 1; l <= levels; l++)
+        branching[l] = level[l].tokens;
     rhm_model *model = NULL;
-    RHM_TRY(rhm_random_features_new(&model, levels, level[levels].tokens, level[levels].classes,
-                                    level[levels].embedding, error));
+    rhm_tree tree;
+    RHM_TRY(rhm_tree_make(&tree, levels, branching, error));
+    RHM_TRY(rhm_random_features_new(&model, &tree, level[levels].classes, level[levels].embedding, error));
     rhm_status status = RHM_OK;
     for (uint32_t l = 1; l <= levels && status == RHM_OK; l++)
         status = copy_level(model, l, &level[l], error);
@@ -146,13 +152,13 @@ rhm_level_weights rhm_model_level(const rhm_model *model, uint32_t level) {
 }
 
 static void clear(rhm_model *model) {
-    for (uint32_t level = 1; level <= model->levels; level++)
+    for (uint32_t level = 1; level <= model->tree.levels; level++)
         rhm_layer_clear(&network_of(model)->layer[level]);
 }
 
 static size_t nbytes(const rhm_model *model) {
     size_t sum = 0;
-    for (uint32_t level = 1; level <= model->levels; level++) {
+    for (uint32_t level = 1; level <= model->tree.levels; level++) {
         const struct rhm_layer *layer = &network_of(model)->layer[level];
         sum += sizeof(float) * layer->width * ((size_t)layer->tokens * layer->embedding + 2 * (size_t)layer->classes);
     }
@@ -171,7 +177,7 @@ static void hash_array(struct sha256_ctx *hash, const float *values, size_t coun
 }
 
 static void hash_levels(const rhm_model *model, struct sha256_ctx *hash) {
-    for (uint32_t level = model->levels; level >= 1; level--) {
+    for (uint32_t level = model->tree.levels; level >= 1; level--) {
         const struct rhm_layer *layer = &network_of(model)->layer[level];
         const uint32_t shape[5] = {level, layer->tokens, layer->embedding, layer->classes, layer->width};
         const double numbers[2] = {layer->bandwidth, layer->ridge};

@@ -6,13 +6,13 @@
 
 /* One level; the fields are those of rhm_level_weights. Both arrays come from rhm_alloc and are owned. */
 struct rhm_layer {
-    uint32_t tokens;    /* s */
+    uint32_t tokens;    /* s_l */
     uint32_t embedding; /* d_e */
     uint32_t classes;   /* |V_0| */
     uint32_t width;     /* M */
     double bandwidth;
     double ridge;
-    float *frequencies; /* (M, s d_e) */
+    float *frequencies; /* (M, s_l d_e) */
     float *weights;     /* (|V_0|, 2M) */
 };
 
@@ -21,9 +21,9 @@ struct rhm_random_features {
     struct rhm_layer layer[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
 };
 
-/* A model without levels yet; refuses shapes out of range and s^L that is not addressable. */
-rhm_status rhm_random_features_new(rhm_model **out, uint32_t levels, uint32_t branching, uint32_t classes,
-                                   uint32_t token_vocab, rhm_error *error);
+/* A model without levels yet; refuses vocabularies out of range. */
+rhm_status rhm_random_features_new(rhm_model **out, const rhm_tree *tree, uint32_t classes, uint32_t token_vocab,
+                                   rhm_error *error);
 
 /* layer[0..levels] of a model that is known to have random features. */
 const struct rhm_layer *rhm_model_layers(const rhm_model *model);
@@ -43,8 +43,8 @@ void rhm_layer_clear(struct rhm_layer *layer);
 
 /* The parts of the kind that have a file of their own. */
 rhm_status rhm_random_features_write(rhm_h5 *file, const rhm_model *model, rhm_error *error);
-rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, uint32_t levels, uint32_t branching,
-                                    uint32_t classes, uint32_t token_vocab, rhm_error *error);
+rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
+                                    uint32_t token_vocab, rhm_error *error);
 rhm_status rhm_random_features_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                                        rhm_outputs *outputs, rhm_error *error);
 

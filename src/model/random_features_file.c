@@ -31,9 +31,9 @@ rhm_status rhm_random_features_write(rhm_h5 *file, const rhm_model *model, rhm_e
     const float floor = RHM_NORMALIZATION_FLOOR;
     const struct rhm_layer *layer = rhm_model_layers(model);
     double bandwidth[RHM_MAX_LEVELS], ridge[RHM_MAX_LEVELS];
-    const rhm_h5_shape levels = rhm_h5_shape1(model->levels);
+    const rhm_h5_shape levels = rhm_h5_shape1(model->tree.levels);
     RHM_TRY(rhm_h5_write_attribute(file, group, "normalization_floor", RHM_H5_F32, 0, &floor, error));
-    for (uint32_t level = 1; level <= model->levels; level++) {
+    for (uint32_t level = 1; level <= model->tree.levels; level++) {
         if (!layer[level].weights)
             return rhm_fail(error, RHM_INVALID, "level %u of the model is not trained: it cannot be saved", level);
         RHM_TRY(write_level(file, &layer[level], level, error));
@@ -79,8 +79,8 @@ static rhm_status read_level(rhm_model *model, const rhm_h5 *file, uint32_t leve
     RHM_TRY(rhm_h5_read_shape(file, object_of(object, "weights", level), RHM_H5_FLOATS, &weights, error));
     RHM_TRY(rhm_h5_read_shape(file, object_of(object, "frequencies", level), RHM_H5_FLOATS, &frequencies, error));
     struct rhm_layer layer = {
-        .tokens = model->branching,
-        .embedding = level == model->levels ? model->token_vocab : model->classes,
+        .tokens = model->tree.branching[level],
+        .embedding = level == model->tree.levels ? model->token_vocab : model->classes,
         .classes = model->classes,
         .bandwidth = bandwidth,
         .ridge = ridge,
@@ -108,18 +108,18 @@ static rhm_status read_level(rhm_model *model, const rhm_h5 *file, uint32_t leve
 
 static rhm_status read_levels(rhm_model *model, const rhm_h5 *file, rhm_error *error) {
     double bandwidth[RHM_MAX_LEVELS], ridge[RHM_MAX_LEVELS];
-    RHM_TRY(read_numbers(file, "bandwidth", model->levels, bandwidth, error));
-    RHM_TRY(read_numbers(file, "ridge", model->levels, ridge, error));
-    for (uint32_t level = 1; level <= model->levels; level++)
+    RHM_TRY(read_numbers(file, "bandwidth", model->tree.levels, bandwidth, error));
+    RHM_TRY(read_numbers(file, "ridge", model->tree.levels, ridge, error));
+    for (uint32_t level = 1; level <= model->tree.levels; level++)
         RHM_TRY(read_level(model, file, level, bandwidth[level - 1], ridge[level - 1], error));
     return RHM_OK;
 }
 
-rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, uint32_t levels, uint32_t branching,
-                                    uint32_t classes, uint32_t token_vocab, rhm_error *error) {
+rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
+                                    uint32_t token_vocab, rhm_error *error) {
     rhm_model *model = NULL;
     RHM_TRY(check_floor(file, error));
-    RHM_TRY(rhm_h5_blame(file, rhm_random_features_new(&model, levels, branching, classes, token_vocab, error), error));
+    RHM_TRY(rhm_h5_blame(file, rhm_random_features_new(&model, tree, classes, token_vocab, error), error));
     const rhm_status status = read_levels(model, file, error);
     if (status == RHM_OK)
         *out = model;

@@ -11,7 +11,7 @@ rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches 
                                   rhm_error *error) {
     if (scratch->own)
         return RHM_OK;
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++)
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++)
         RHM_TRY(rhm_intern_init(&scratch->listed[j], rhm_patches_tuples(patches, j)->words, 0, error));
     if (!(scratch->leaves = RHM_NEW(uint16_t, samples, leaves, 1, "leaves of a chunk", error)) ||
         !(scratch->labels = RHM_NEW(uint16_t, samples, 1, 1, "labels of a chunk", error)) ||
@@ -174,9 +174,9 @@ rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scrat
 
     bool blind = false;
     size_t units = count * leaves, found = SIZE_MAX;
-    for (uint32_t j = patches->levels + 1; j-- >= patches->level;) {
+    for (uint32_t j = patches->tree.levels + 1; j-- >= patches->level;) {
         const bool cells = j < patches->level;
-        units = cells ? count : units / patches->branching;
+        units = cells ? count : units / patches->tree.branching[j];
         if (cells) {
             if (ids)
                 memcpy(ids, codes, sizeof *ids * count);

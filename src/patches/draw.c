@@ -57,14 +57,14 @@ static rhm_status fill_drawing(rhm_patches *patches, const rhm_engine *engine, c
     d->chunk_places = CHUNK_CELLS / law->classes < FEWEST_PLACES ? FEWEST_PLACES : CHUNK_CELLS / law->classes;
     d->chunks = (law->at[law->level].places + d->chunk_places - 1) / d->chunk_places;
     double nbytes = (double)(d->chunks * (sizeof *d->first_cell + sizeof *d->chunk + sizeof *d->done));
-    for (uint32_t j = law->level; j <= law->levels; j++)
+    for (uint32_t j = law->level; j <= law->tree.levels; j++)
         nbytes += (double)(sizeof *d->number[j] * law->at[j].places);
     RHM_TRY(account_for(patches, engine, nbytes, error));
     if (!(d->first_cell = RHM_NEW(size_t, d->chunks + 1, 1, 1, "chunks of a law", error)) ||
         !(d->chunk = RHM_NEW(rhm_drawn_chunk, d->chunks, 1, 1, "chunks of a law", error)) ||
         !(d->done = RHM_NEW(bool, d->chunks, 1, 1, "chunks of a law", error)))
         return RHM_NO_MEMORY;
-    for (uint32_t j = law->level; j <= law->levels; j++)
+    for (uint32_t j = law->level; j <= law->tree.levels; j++)
         if (!(d->number[j] = RHM_NEW(uint32_t, law->at[j].places, 1, 1, "numbers of possible patches", error)))
             return RHM_NO_MEMORY;
     return RHM_OK;
@@ -137,13 +137,14 @@ static rhm_status refuse(const rhm_patches *patches, const rhm_grammar *grammar,
     if (count > RHM_BINOMIAL_MOST || patches->samples > RHM_BINOMIAL_MOST - count)
         return rhm_fail(error, RHM_INVALID, "%llu samples and %llu more: counts are exact up to 2^53 samples",
                         (unsigned long long)patches->samples, (unsigned long long)count);
-    if (patches->levels != shape->levels || patches->branching != shape->branching ||
-        patches->classes != shape->vocab[0])
+    if (!rhm_tree_same(&patches->tree, rhm_grammar_tree(grammar)) || patches->classes != shape->vocab[0])
         return rhm_fail(
             error, RHM_INVALID,
-            "counts of %u levels, branching %u and %u labels cannot be drawn from a grammar with %u, %u, %u",
-            patches->levels, patches->branching, patches->classes, shape->levels, shape->branching, shape->vocab[0]);
-    if (patches->thinned && patches->level == patches->levels)
+            "counts of %u levels, %zu tokens and %u labels cannot be drawn from a grammar of another shape: %u levels, "
+            "%zu tokens and %u labels",
+            patches->tree.levels, patches->tree.leaves[0], patches->classes, shape->levels,
+            rhm_grammar_tree(grammar)->leaves[0], shape->vocab[0]);
+    if (patches->thinned && patches->level == patches->tree.levels)
         return rhm_fail(error, RHM_INVALID, "level %u is the lowest: its counts are never thinned", patches->level);
     if (patches->raw)
         return rhm_fail(error, RHM_INVALID, "level %u keeps raw samples: only counts of distinct patches can be drawn",
@@ -164,8 +165,8 @@ static size_t most_nbytes(const rhm_patches *patches, uint64_t count) {
     const double old = (double)patches->cell.count;
     const double all = old + cells < law->cells ? old + cells : law->cells;
     double nbytes = (double)sizeof(rhm_drawn_cell) * cells + (2 * sizeof(uint32_t) + sizeof(uint64_t)) * all;
-    for (uint32_t j = law->level; j <= law->levels; j++)
-        nbytes += (double)(sizeof(uint32_t) * law->branching * law->at[j].places);
+    for (uint32_t j = law->level; j <= law->tree.levels; j++)
+        nbytes += (double)(sizeof(uint32_t) * law->tree.branching[j] * law->at[j].places);
     return (size_t)nbytes;
 }
 

@@ -89,16 +89,14 @@ rhm_status rhm_merge_round(rhm_merge *m, size_t chunks, size_t *listed, rhm_erro
         samples += m->chunk[c].samples;
         uncounted += m->chunk[c].uncounted_count + (m->chunk[c].ids ? m->chunk[c].samples : 0);
     }
-    size_t units = samples;
-    for (uint32_t j = patches->level; j < patches->levels; j++)
-        units *= patches->branching;
-    for (uint32_t j = patches->levels + 1; j-- >= patches->level;) {
+    for (uint32_t j = patches->tree.levels + 1; j-- >= patches->level;) {
+        const bool cells = j < patches->level;
+        const size_t units = cells ? samples : samples * rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
         m->level = j;
         m->known[j] = rhm_patches_tuples(patches, j)->count;
         RHM_TRY(rhm_merge_level(m, error));
         choose_reading(patches, j, units, m->listed_count, rhm_patches_tuples(patches, j)->count - m->known[j]);
         *listed += m->listed_count;
-        units = j > patches->level ? units / patches->branching : samples;
     }
     RHM_TRY(rhm_merge_run(m, chunks, uncounted < RHM_MERGE_FEW, count_rest, error));
     const size_t blocks = (own_cells(patches) + FLUSH_CELLS - 1) / FLUSH_CELLS;

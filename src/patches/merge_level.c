@@ -19,7 +19,7 @@ static rhm_intern *members(const rhm_merge *m) {
 /* Children have their numbers already. Tokens and labels are what they are. */
 static void name_children(const rhm_merge *m, rhm_patch_chunk *chunk) {
     const rhm_fresh *fresh = &chunk->fresh[m->level];
-    if (m->level == m->patches->levels)
+    if (m->level == m->patches->tree.levels)
         return;
     const size_t words = members(m)->words, renamed = m->level < m->patches->level ? 1 : words;
     const rhm_fresh *below = &chunk->fresh[m->level + 1];
@@ -188,13 +188,13 @@ static rhm_status widen(const rhm_merge *m, rhm_error *error) {
         return rhm_index_widen(index, &patches->cell, rhm_index_bits(patches->subtree[patches->level].count),
                                rhm_index_bits(patches->classes), error);
     uint32_t bits = 0;
-    if (m->level < patches->levels) {
+    if (m->level < patches->tree.levels) {
         bits = rhm_index_bits(patches->subtree[m->level + 1].count);
     } else {
         uint32_t any = 0;
         for (size_t c = 0; c < m->chunks; c++) {
             const rhm_fresh *fresh = &m->chunk[c].fresh[m->level];
-            for (size_t i = 0; i < fresh->count * patches->branching; i++)
+            for (size_t i = 0; i < fresh->count * patches->tree.branching[m->level]; i++)
                 any |= fresh->tuples[i];
         }
         bits = rhm_index_bits((size_t)any + 1);

@@ -58,7 +58,7 @@ static size_t rule_of(const rhm_drawing *d, uint32_t j, size_t place, size_t rul
 static void await_children(const rhm_drawing *d, uint32_t j, size_t rule, size_t place) {
     uint32_t children[RHM_MAX_BRANCHING];
     rhm_law_children(&d->law, j, rule, place, children);
-    for (uint32_t t = 0; t < d->law.branching; t++) {
+    for (uint32_t t = 0; t < d->law.tree.branching[j]; t++) {
         uint32_t *number = &d->number[j + 1][children[t]];
         if (__atomic_load_n(number, __ATOMIC_RELAXED) == 0)
             __atomic_store_n(number, AWAITED, __ATOMIC_RELAXED);
@@ -69,7 +69,7 @@ static void write_tuple(const rhm_patches *patches, uint32_t j, size_t rule, siz
     const rhm_drawing *d = patches->drawing;
     uint32_t *tuple = patches->subtree[j].tuples + id * patches->subtree[j].words;
     rhm_law_children(&d->law, j, rule, place, tuple);
-    for (uint32_t t = 0; j < patches->levels && t < patches->branching; t++)
+    for (uint32_t t = 0; j < patches->tree.levels && t < patches->tree.branching[j]; t++)
         tuple[t] = d->number[j + 1][tuple[t]] - 1;
 }
 
@@ -108,7 +108,7 @@ static rhm_status number_level(rhm_patches *patches, uint32_t j, size_t *first, 
     for (size_t place = 0; place < d->law.at[j].places; place++) {
         if (number[place] != AWAITED)
             continue;
-        if (j < patches->levels)
+        if (j < patches->tree.levels)
             await_children(d, j, rule = rule_of(d, j, place, rule), place);
         more++;
     }
@@ -174,13 +174,13 @@ rhm_status rhm_drawing_enter(rhm_patches *patches, const rhm_engine *engine, rhm
     rhm_status status = RHM_NO_MEMORY;
     if (!w.tuple || !w.count || (status = reserve(set, new, error)) != RHM_OK)
         goto fail;
-    if (patches->level < patches->levels &&
+    if (patches->level < patches->tree.levels &&
         (status = rhm_whole_run(engine, d->chunks, d->done, await_chunk, patches, error)) != RHM_OK)
         goto fail;
-    for (uint32_t j = patches->level + 1; j <= patches->levels; j++)
+    for (uint32_t j = patches->level + 1; j <= patches->tree.levels; j++)
         if ((status = number_level(patches, j, &first[j], error)) != RHM_OK)
             goto fail;
-    for (uint32_t j = patches->level + 1; j <= patches->levels; j++)
+    for (uint32_t j = patches->level + 1; j <= patches->tree.levels; j++)
         write_level(patches, j, first[j]);
     if ((status = rhm_whole_run(engine, d->chunks, d->done, write_chunk, &w, error)) != RHM_OK)
         goto fail;

@@ -23,12 +23,12 @@ static rhm_status make_list(rhm_intern *set, size_t words, rhm_error *error) {
     return set->tuples ? RHM_OK : RHM_NO_MEMORY;
 }
 
-rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, uint32_t levels, uint32_t branching, uint32_t classes,
+rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, const rhm_tree *tree, uint32_t classes,
                             rhm_error *error) {
-    *patches = (rhm_patches){.level = level, .levels = levels, .branching = branching, .classes = classes};
+    *patches = (rhm_patches){.tree = *tree, .level = level, .classes = classes};
     rhm_status status = make_list(&patches->cell, 2, error);
-    for (uint32_t j = level; j <= levels && status == RHM_OK; j++)
-        status = make_list(&patches->subtree[j], branching, error);
+    for (uint32_t j = level; j <= tree->levels && status == RHM_OK; j++)
+        status = make_list(&patches->subtree[j], tree->branching[j], error);
     if (status == RHM_OK && !(patches->count = RHM_NEW(uint64_t, FIRST_TUPLES, 1, 1, "counts of patches", error)))
         status = RHM_NO_MEMORY;
     if (status != RHM_OK)
@@ -51,7 +51,7 @@ void rhm_patches_destroy(rhm_patches *patches) {
 
 static size_t taken_nbytes(const rhm_patches *patches) {
     size_t nbytes = sizeof *patches->count * patches->cell.capacity;
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++) {
         const rhm_intern *set = rhm_patches_tuples(patches, j);
         nbytes += sizeof *set->tuples * set->words * set->capacity + rhm_index_nbytes(&patches->index[j]);
     }
@@ -126,9 +126,8 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
     if (patches->raw)
         return rhm_raw_add(patches, engine, stage, source, context, first, count, ids, error);
     const size_t threads = (size_t)rhm_engine_threads(engine);
-    counting r = {.patches = patches, .source = source, .context = context, .leaves = 1};
-    for (uint32_t j = patches->level; j <= patches->levels; j++)
-        r.leaves *= patches->branching;
+    counting r = {.patches = patches, .source = source, .context = context};
+    r.leaves = patches->tree.leaves[patches->level - 1];
     r.chunk_samples = rhm_patch_chunk_samples(count, r.leaves);
     const uint64_t needed = (count + r.chunk_samples - 1) / r.chunk_samples;
     const size_t most = needed < threads * MOST_CHUNKS_PER_THREAD ? (size_t)needed : threads * MOST_CHUNKS_PER_THREAD;

@@ -2,9 +2,9 @@
  * Distinct first patches with their multiplicities by label: all that the regression of a level needs from its samples
  * (paper.md section 6.1), whatever their number.
  *
- * A level-j patch is a tuple of s ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is stored,
- * and later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a patch:
- * they do not depend on threads, nor on how the samples were cut into calls.
+ * A level-j patch is a tuple of s_j ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is
+ * stored, and later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a
+ * patch: they do not depend on threads, nor on how the samples were cut into calls.
  */
 #ifndef RHM_PATCHES_PATCHES_H
 #define RHM_PATCHES_PATCHES_H
@@ -19,7 +19,8 @@
 #include "sampling/source.h"
 
 typedef struct rhm_patches {
-    uint32_t level, levels, branching, classes;
+    rhm_tree tree;
+    uint32_t level, classes;
     uint64_t samples;
     rhm_intern subtree[RHM_MAX_LEVELS + 1]; /* [j], j = level..levels: the distinct level-j patches */
     rhm_intern cell;                        /* (first patch, label) pairs that occurred */
@@ -50,8 +51,8 @@ static inline const rhm_intern *rhm_patches_tuples(const rhm_patches *patches, u
     return j < patches->level ? &patches->cell : &patches->subtree[j];
 }
 
-/* An empty collection of first patches of `level` in a hierarchy of `levels`. */
-rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, uint32_t levels, uint32_t branching, uint32_t classes,
+/* An empty collection of first patches of `level`. */
+rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, const rhm_tree *tree, uint32_t classes,
                             rhm_error *error);
 
 /* Accepts a zeroed collection. The engine that counted must still exist. */

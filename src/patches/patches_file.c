@@ -31,7 +31,7 @@ rhm_status rhm_patches_write(rhm_h5 *file, const char *group, const rhm_patches 
     RHM_TRY(rhm_h5_write_group(file, group, error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "samples", RHM_H5_U64, 0, &patches->samples, error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "blind", RHM_H5_U8, RHM_MAX_LEVELS + 1, blind, error));
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++) {
         const rhm_intern *list = rhm_patches_tuples(patches, j);
         const rhm_h5_shape shape = rhm_h5_shape2(list->count, list->words);
         RHM_TRY(rhm_h5_write(file, object_of(object, group, patches, j), RHM_H5_U32, &shape, list->tuples, error));
@@ -42,7 +42,7 @@ rhm_status rhm_patches_write(rhm_h5 *file, const char *group, const rhm_patches 
 
 uint64_t rhm_patches_file_nbytes(const rhm_patches *patches) {
     uint64_t nbytes = sizeof *patches->count * patches->cell.count;
-    for (uint32_t j = patches->level - 1; j <= patches->levels; j++) {
+    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++) {
         const rhm_intern *list = rhm_patches_tuples(patches, j);
         nbytes += sizeof *list->tuples * list->words * list->count;
     }
@@ -99,12 +99,12 @@ static rhm_status read_cells(rhm_patches *patches, const rhm_h5 *file, const cha
  * knows those that it adds.
  */
 static rhm_status index_tokens(rhm_patches *patches, rhm_error *error) {
-    const rhm_intern *list = &patches->subtree[patches->levels];
+    const rhm_intern *list = &patches->subtree[patches->tree.levels];
     uint32_t any = 0;
     for (size_t i = 0; i < list->count * list->words; i++)
         any |= list->tuples[i];
     const uint32_t bits = rhm_index_bits((size_t)any + 1);
-    return list->count ? rhm_index_widen(&patches->index[patches->levels], list, bits, bits, error) : RHM_OK;
+    return list->count ? rhm_index_widen(&patches->index[patches->tree.levels], list, bits, bits, error) : RHM_OK;
 }
 
 rhm_status rhm_patches_read(rhm_patches *patches, const rhm_engine *engine, const rhm_h5 *file, const char *group,
@@ -115,9 +115,9 @@ rhm_status rhm_patches_read(rhm_patches *patches, const rhm_engine *engine, cons
     RHM_TRY(rhm_h5_read_integer_attribute(file, group, "blind", RHM_MAX_LEVELS + 1, 0, 1, blind, error));
     for (size_t j = 0; j <= RHM_MAX_LEVELS; j++)
         patches->blind[j] = blind[j] != 0;
-    for (uint32_t j = patches->levels; j >= patches->level; j--) {
+    for (uint32_t j = patches->tree.levels; j >= patches->level; j--) {
         const uint32_t limit =
-            j == patches->levels ? RHM_MAX_VOCAB : (uint32_t)rhm_patches_tuples(patches, j + 1)->count;
+            j == patches->tree.levels ? RHM_MAX_VOCAB : (uint32_t)rhm_patches_tuples(patches, j + 1)->count;
         RHM_TRY(read_list(&patches->subtree[j], limit, file, object_of(object, group, patches, j), error));
     }
     RHM_TRY(index_tokens(patches, error));

@@ -32,12 +32,11 @@ static rhm_status read_chunk(void *context, size_t c, int thread, rhm_error *err
     uint16_t *labels = *leaves + r->chunk_samples * r->leaves;
     r->source(r->context, patches->level, r->first + begin, count, *leaves, labels);
 
-    size_t words = r->leaves; /* that a sample has in the tuples of the level */
-    for (uint32_t j = patches->levels; j >= patches->level; j--) {
+    for (uint32_t j = patches->tree.levels; j >= patches->level; j--) {
+        const size_t words = rhm_tree_below(&patches->tree, patches->level - 1, j); /* of a sample */
         uint32_t *tuples = patches->subtree[j].tuples + id * words;
         for (size_t i = 0; i < count * words; i++)
-            tuples[i] = j == patches->levels ? (*leaves)[i] : (uint32_t)(id * words + i);
-        words /= patches->branching;
+            tuples[i] = j == patches->tree.levels ? (*leaves)[i] : (uint32_t)(id * words + i);
     }
     for (size_t i = 0; i < count; i++) {
         patches->cell.tuples[2 * (id + i)] = (uint32_t)(id + i);
@@ -62,14 +61,14 @@ static rhm_status widen(rhm_intern *set, size_t capacity, rhm_error *error) {
 /* Room for `more` samples, accounted while old and new lists are there. */
 static rhm_status make_room(rhm_patches *patches, const rhm_engine *engine, uint64_t more, rhm_error *error) {
     const double most = UINT32_MAX / 2, all = (double)patches->samples + (double)more;
-    double nbytes = all * (2 * sizeof(uint32_t) + sizeof(uint64_t)), each = 1;
-    for (uint32_t j = patches->level; j <= patches->levels; j++) {
+    double nbytes = all * (2 * sizeof(uint32_t) + sizeof(uint64_t));
+    for (uint32_t j = patches->level; j <= patches->tree.levels; j++) {
+        const double each = (double)rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
         if (all * each > most)
             return rhm_fail(error, RHM_NO_MEMORY,
                             "%.0f raw samples have %.3g patches of level %u: ids are 32-bit words, for at most %.0f",
                             all, all * each, j, most);
-        nbytes += all * each * patches->branching * sizeof(uint32_t);
-        each *= patches->branching;
+        nbytes += all * each * patches->tree.branching[j] * sizeof(uint32_t);
     }
     const uint64_t samples = patches->samples + more;
     RHM_TRY(rhm_memory_reserve(engine, (size_t)nbytes, "raw samples", error));
@@ -80,9 +79,9 @@ static rhm_status make_room(rhm_patches *patches, const rhm_engine *engine, uint
                           "counts of raw samples", error);
     if (status == RHM_OK)
         patches->count = counts;
-    size_t capacity = (size_t)samples;
-    for (uint32_t j = patches->level; j <= patches->levels && status == RHM_OK; j++, capacity *= patches->branching)
-        status = widen(&patches->subtree[j], capacity, error);
+    for (uint32_t j = patches->level; j <= patches->tree.levels && status == RHM_OK; j++)
+        status =
+            widen(&patches->subtree[j], samples * rhm_tree_below(&patches->tree, patches->level - 1, j - 1), error);
     rhm_memory_release(engine, (size_t)nbytes);
     return status == RHM_OK ? rhm_patches_account(patches, engine, error) : status;
 }
@@ -90,9 +89,8 @@ static rhm_status make_room(rhm_patches *patches, const rhm_engine *engine, uint
 rhm_status rhm_raw_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                        const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error) {
     const size_t threads = (size_t)rhm_engine_threads(engine);
-    raw_round r = {.patches = patches, .source = source, .context = context, .leaves = 1};
-    for (uint32_t j = patches->level; j <= patches->levels; j++)
-        r.leaves *= patches->branching;
+    raw_round r = {.patches = patches, .source = source, .context = context};
+    r.leaves = patches->tree.leaves[patches->level - 1];
     RHM_TRY(make_room(patches, engine, count, error));
     r.chunk_samples = rhm_patch_chunk_samples(count, r.leaves);
     if (!(r.scratch = RHM_NEW(uint16_t *, threads, 1, 1, "sampling chunks", error)))
@@ -112,9 +110,9 @@ rhm_status rhm_raw_add(rhm_patches *patches, const rhm_engine *engine, const cha
             break;
         patches->samples += r.count;
         patches->cell.count = (size_t)patches->samples;
-        size_t members = (size_t)patches->samples;
-        for (uint32_t j = patches->level; j <= patches->levels; j++, members *= patches->branching)
-            patches->subtree[j].count = members;
+        for (uint32_t j = patches->level; j <= patches->tree.levels; j++)
+            patches->subtree[j].count =
+                (size_t)patches->samples * rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
         if (stage)
             rhm_engine_progress(engine, stage, r.first + r.count, first + count);
     }

@@ -6,6 +6,7 @@
 #include "core/h5file.h"
 #include "core/memory.h"
 #include "grammar/grammar_file.h"
+#include "grammar/tree_file.h"
 #include "rhm/data.h"
 
 /* Where the arrays are: in the group /data or, in files of others, at the top. */
@@ -48,6 +49,46 @@ static rhm_status settle(const rhm_h5 *file, const char *group, const char *name
     return RHM_OK;
 }
 
+/* What the hints say of the branching; a list ends where the levels do. */
+static rhm_status hinted_branching(rhm_branching *out, const rhm_data_hints *hints, rhm_error *error) {
+    *out = (rhm_branching){0};
+    if (hints->branching[0]) {
+        out->count = 1;
+        out->of[0] = hints->branching[0];
+    }
+    for (uint32_t level = 1; !hints->branching[0] && level <= RHM_MAX_LEVELS && hints->branching[level]; level++)
+        out->of[out->count++] = hints->branching[level];
+    for (uint32_t i = 0; i < out->count; i++)
+        if (out->of[i] < 2 || out->of[i] > RHM_MAX_BRANCHING)
+            return rhm_fail(error, RHM_INVALID, "branching %u was asked for; allowed are 2 to %d", out->of[i],
+                            RHM_MAX_BRANCHING);
+    return RHM_OK;
+}
+
+/* As settle(), for the branching: one number or a list. */
+static rhm_status settle_branching(rhm_branching *value, const rhm_h5 *file, const char *group,
+                                   const rhm_data_hints *hints, const rhm_grammar *grammar, rhm_error *error) {
+    rhm_branching hint, attribute = {0}, of_grammar = {0};
+    char there[RHM_BRANCHING_TEXT_NBYTES], asked[RHM_BRANCHING_TEXT_NBYTES];
+    RHM_TRY(hinted_branching(&hint, hints, error));
+    if (rhm_h5_has_attribute(file, group, "branching"))
+        RHM_TRY(rhm_tree_read_branching(&attribute, file, group, error));
+    if (grammar)
+        of_grammar = rhm_branching_of(rhm_grammar_tree(grammar));
+    rhm_branching_text(asked, &hint);
+    if (!rhm_branching_agree(&of_grammar, &hint))
+        return rhm_h5_refuse(file, "/grammar", error, "has branching %s; %s was asked for",
+                             rhm_branching_text(there, &of_grammar), asked);
+    if (!rhm_branching_agree(&of_grammar, &attribute))
+        return rhm_h5_refuse(file, "/grammar", error, "has branching %s where the attribute branching says %s",
+                             rhm_branching_text(there, &of_grammar), rhm_branching_text(asked, &attribute));
+    if (!rhm_branching_agree(&attribute, &hint))
+        return rhm_h5_refuse(file, group, error, "has branching %s; %s was asked for",
+                             rhm_branching_text(there, &attribute), asked);
+    *value = of_grammar.count ? of_grammar : hint.count > 1 ? hint : attribute.count ? attribute : hint;
+    return RHM_OK;
+}
+
 /* L with s^L = tokens, or 0. */
 static uint32_t levels_of(uint64_t tokens, uint64_t branching) {
     uint32_t levels = 0;
@@ -59,14 +100,14 @@ static uint32_t levels_of(uint64_t tokens, uint64_t branching) {
 }
 
 /* Every (s, L) with s^L = d that agrees with what is known (0: nothing) is a candidate; there must be one. */
-static rhm_status find_tree(const rhm_h5 *file, const char *object, uint64_t tokens, uint32_t *branching,
-                            uint32_t *levels, rhm_error *error) {
+static rhm_status find_uniform(rhm_tree *tree, const rhm_h5 *file, const char *object, uint64_t tokens,
+                               uint32_t branching, uint32_t levels, rhm_error *error) {
     char candidates[128] = "";
     size_t used = 0;
     uint32_t found = 0, found_branching = 0, found_levels = 0;
     for (uint32_t s = 2; s <= RHM_MAX_BRANCHING; s++) {
         const uint32_t l = levels_of(tokens, s);
-        if (l == 0 || l > RHM_MAX_LEVELS || (*branching && *branching != s) || (*levels && *levels != l))
+        if (l == 0 || l > RHM_MAX_LEVELS || (branching && branching != s) || (levels && levels != l))
             continue;
         found_branching = s;
         found_levels = l;
@@ -80,19 +121,34 @@ static rhm_status find_tree(const rhm_h5 *file, const char *object, uint64_t tok
                              "has %" PRIu64 " tokens a sequence, which could be %s: say which with "
                              "--branching",
                              tokens, candidates);
-    if (found == 0 && *branching && *levels)
+    if (found == 0 && branching && levels)
         return rhm_h5_refuse(file, object, error,
                              "has %" PRIu64 " tokens a sequence; branching %u with %u levels needs %u^%u", tokens,
-                             *branching, *levels, *branching, *levels);
-    if (found == 0 && (*branching || *levels))
+                             branching, levels, branching, levels);
+    if (found == 0 && (branching || levels))
         return rhm_h5_refuse(file, object, error, "has %" PRIu64 " tokens a sequence, which do not fit %s %u", tokens,
-                             *branching ? "branching" : "a number of levels of", *branching ? *branching : *levels);
+                             branching ? "branching" : "a number of levels of", branching ? branching : levels);
     if (found == 0)
         return rhm_h5_refuse(file, object, error,
-                             "has %" PRIu64 " tokens a sequence, which is no power of a branching 2 to %d", tokens,
-                             RHM_MAX_BRANCHING);
-    *branching = found_branching;
-    *levels = found_levels;
+                             "has %" PRIu64 " tokens a sequence, which is no power of a branching 2 to %d: a list for "
+                             "--branching says otherwise",
+                             tokens, RHM_MAX_BRANCHING);
+    return rhm_h5_blame(file, rhm_tree_uniform(tree, found_levels, found_branching, error), error);
+}
+
+static rhm_status find_tree(rhm_tree *tree, const rhm_h5 *file, const char *object, uint64_t tokens,
+                            const rhm_branching *branching, uint32_t levels, rhm_error *error) {
+    if (branching->count < 2)
+        return find_uniform(tree, file, object, tokens, branching->of[0], levels, error);
+    char text[RHM_BRANCHING_TEXT_NBYTES];
+    rhm_branching_text(text, branching);
+    if (levels && levels != branching->count)
+        return rhm_h5_refuse(file, object, error, "has %u levels; branching %s is for %u", levels, text,
+                             branching->count);
+    RHM_TRY(rhm_h5_blame(file, rhm_branching_tree(tree, branching, branching->count, error), error));
+    if (tree->leaves[0] != tokens)
+        return rhm_h5_refuse(file, object, error, "has %" PRIu64 " tokens a sequence; branching %s needs %zu", tokens,
+                             text, tree->leaves[0]);
     return RHM_OK;
 }
 
@@ -107,11 +163,12 @@ static rhm_status read_shape(rhm_data *data, const rhm_h5 *file, const struct pl
                              "holds %" PRIu64 " sequences of %" PRIu64 " tokens; at least 1 of at least 2 is needed",
                              tokens->extent[0], tokens->extent[1]);
     const rhm_shape *known = data->grammar ? rhm_grammar_shape(data->grammar) : NULL;
-    RHM_TRY(settle(file, place->group, "branching", hints->branching, known ? known->branching : 0, 2,
-                   RHM_MAX_BRANCHING, false, &data->branching, error));
+    rhm_branching branching = {0};
+    uint32_t levels = 0;
+    RHM_TRY(settle_branching(&branching, file, place->group, hints, data->grammar, error));
     RHM_TRY(settle(file, place->group, "levels", hints->levels, known ? known->levels : 0, 1, RHM_MAX_LEVELS, false,
-                   &data->levels, error));
-    RHM_TRY(find_tree(file, place->tokens, tokens->extent[1], &data->branching, &data->levels, error));
+                   &levels, error));
+    RHM_TRY(find_tree(&data->tree, file, place->tokens, tokens->extent[1], &branching, levels, error));
     RHM_TRY(settle(file, place->group, "token_vocab", hints->token_vocab, known ? known->vocab[known->levels] : 0, 1,
                    RHM_MAX_VOCAB, true, &data->token_vocab, error));
     RHM_TRY(settle(file, place->group, "label_vocab", hints->label_vocab, known ? known->vocab[0] : 0, 1, RHM_MAX_VOCAB,

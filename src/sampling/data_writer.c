@@ -5,14 +5,14 @@
 #include "core/h5file.h"
 #include "core/memory.h"
 #include "grammar/grammar_file.h"
+#include "grammar/tree_file.h"
 #include "rhm/data.h"
 
 struct rhm_data_writer {
     rhm_h5 *file;
     uint64_t total, written;
-    uint32_t levels;
     bool with_latents;
-    uint64_t symbols[RHM_MAX_LEVELS + 1]; /* s^l: of a sequence at level l */
+    rhm_tree tree;
 };
 
 static const char tokens_object[] = "/data/tokens";
@@ -28,9 +28,10 @@ static rhm_h5_type smallest_type(uint32_t vocab) {
     return vocab <= 256 ? RHM_H5_U8 : RHM_H5_U16;
 }
 
-static rhm_status write_attributes(rhm_h5 *file, const rhm_shape *shape, uint64_t seed, rhm_error *error) {
+static rhm_status write_attributes(rhm_h5 *file, const rhm_grammar *grammar, uint64_t seed, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
     const uint32_t *token_vocab = &shape->vocab[shape->levels];
-    RHM_TRY(rhm_h5_write_attribute(file, "/data", "branching", RHM_H5_U32, 0, &shape->branching, error));
+    RHM_TRY(rhm_tree_write_branching(file, "/data", rhm_grammar_tree(grammar), error));
     RHM_TRY(rhm_h5_write_attribute(file, "/data", "levels", RHM_H5_U32, 0, &shape->levels, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/data", "token_vocab", RHM_H5_U32, 0, token_vocab, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/data", "label_vocab", RHM_H5_U32, 0, &shape->vocab[0], error));
@@ -40,7 +41,7 @@ static rhm_status write_attributes(rhm_h5 *file, const rhm_shape *shape, uint64_
 static rhm_status reserve(const rhm_data_writer *writer, const rhm_shape *shape, rhm_error *error) {
     char object[32];
     for (uint32_t level = 1; level <= shape->levels; level++) {
-        const rhm_h5_shape array = rhm_h5_shape2(writer->total, writer->symbols[level]);
+        const rhm_h5_shape array = rhm_h5_shape2(writer->total, writer->tree.nodes[level]);
         const bool visible = level == shape->levels;
         if (visible || writer->with_latents)
             RHM_TRY(rhm_h5_reserve(writer->file, visible ? tokens_object : latents_object(object, level),
@@ -54,20 +55,17 @@ static rhm_status start(rhm_data_writer *writer, const char *path, const rhm_gra
                         rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     size_t nbytes = sizeof(uint16_t);
+    writer->tree = *rhm_grammar_tree(grammar);
+    const size_t tokens = writer->tree.nodes[shape->levels];
     if (writer->total == 0)
         return rhm_fail(error, RHM_INVALID, "%s: 0 samples were asked for; at least 1 is needed", path);
-    if (!rhm_size_mul(&nbytes, writer->total) || !rhm_size_mul(&nbytes, rhm_shape_tokens(shape)) ||
-        nbytes > PTRDIFF_MAX)
+    if (!rhm_size_mul(&nbytes, writer->total) || !rhm_size_mul(&nbytes, tokens) || nbytes > PTRDIFF_MAX)
         return rhm_fail(error, RHM_INVALID, "%s: %llu samples of %zu tokens exceed the size of a file", path,
-                        (unsigned long long)writer->total, rhm_shape_tokens(shape));
-    writer->levels = shape->levels;
-    writer->symbols[0] = 1;
-    for (uint32_t level = 1; level <= shape->levels; level++)
-        writer->symbols[level] = writer->symbols[level - 1] * shape->branching;
+                        (unsigned long long)writer->total, tokens);
     RHM_TRY(rhm_h5_create(&writer->file, path, "data", error));
     RHM_TRY(rhm_grammar_write_group(writer->file, grammar, error));
     RHM_TRY(rhm_h5_write_group(writer->file, "/data", error));
-    RHM_TRY(write_attributes(writer->file, shape, seed, error));
+    RHM_TRY(write_attributes(writer->file, grammar, seed, error));
     return reserve(writer, shape, error);
 }
 
@@ -101,15 +99,15 @@ rhm_status rhm_data_writer_append(rhm_data_writer *writer, size_t count, const u
                         (unsigned long long)writer->written, (unsigned long long)writer->total);
     if (count == 0)
         return RHM_OK;
-    RHM_TRY(write_rows(writer, tokens_object, writer->symbols[writer->levels], count, tokens, error));
+    RHM_TRY(write_rows(writer, tokens_object, writer->tree.nodes[writer->tree.levels], count, tokens, error));
     RHM_TRY(write_rows(writer, labels_object, 0, count, labels, error));
-    for (uint32_t level = 1; writer->with_latents && level < writer->levels; level++) {
+    for (uint32_t level = 1; writer->with_latents && level < writer->tree.levels; level++) {
         char object[32];
         if (!latents || !latents[level])
             return rhm_fail(error, RHM_INVALID, "the latent symbols of level %u are missing from %zu sequences", level,
                             count);
         RHM_TRY(
-            write_rows(writer, latents_object(object, level), writer->symbols[level], count, latents[level], error));
+            write_rows(writer, latents_object(object, level), writer->tree.nodes[level], count, latents[level], error));
     }
     writer->written += count;
     return RHM_OK;

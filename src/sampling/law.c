@@ -66,7 +66,7 @@ double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level, const rhm_law_
                      : HUGE_VAL;
     if (choice) {
         const double places = all_places(&s, grammar, level, most);
-        words += places * shape->branching;
+        words += places * shape->branching[level];
         coins += places;
     } else if (level < shape->levels) {
         coins += rhm_survey_places(&s, shape, level + 1);
@@ -100,18 +100,19 @@ static rhm_status lay_out(rhm_law_level *at, const rhm_grammar *grammar, uint32_
 }
 
 void rhm_law_children(const rhm_law *law, uint32_t j, size_t rule, size_t place, uint32_t *children) {
-    const uint32_t *symbols = rhm_grammar_patches(law->grammar, j) + rule * law->branching;
-    if (j == law->levels) {
-        memcpy(children, symbols, sizeof *children * law->branching);
+    const uint32_t branching = law->tree.branching[j];
+    const uint32_t *symbols = rhm_grammar_patches(law->grammar, j) + rule * branching;
+    if (j == law->tree.levels) {
+        memcpy(children, symbols, sizeof *children * branching);
         return;
     }
     if (j == law->level && law->chosen) {
-        memcpy(children, law->chosen + place * law->branching, sizeof *children * law->branching);
+        memcpy(children, law->chosen + place * branching, sizeof *children * branching);
         return;
     }
     const uint32_t *of_symbol = law->at[j + 1].of_symbol;
     uint32_t rest = (uint32_t)place - law->at[j].of_rule[rule];
-    for (uint32_t t = law->branching; t-- > 0;) {
+    for (uint32_t t = branching; t-- > 0;) {
         const uint32_t derivations = of_symbol[symbols[t] + 1] - of_symbol[symbols[t]];
         children[t] = of_symbol[symbols[t]] + rest % derivations;
         rest /= derivations;
@@ -120,20 +121,21 @@ void rhm_law_children(const rhm_law *law, uint32_t j, size_t rule, size_t place,
 
 /* Derivations of a rule are all as likely to be chosen; one that comes again is tossed anew. */
 static rhm_status choose_of_rule(rhm_law *law, size_t rule, rhm_random *random, rhm_intern *known, rhm_error *error) {
+    const uint32_t branching = law->tree.branching[law->level];
     const uint32_t *of_rule = law->at[law->level].of_rule, *of_symbol = law->at[law->level + 1].of_symbol;
-    const uint32_t *symbols = rhm_grammar_patches(law->grammar, law->level) + rule * law->branching;
+    const uint32_t *symbols = rhm_grammar_patches(law->grammar, law->level) + rule * branching;
     const size_t places = of_rule[rule + 1] - of_rule[rule];
     rhm_intern_clear(known);
     while (known->count < places) {
         uint32_t children[RHM_MAX_BRANCHING], id;
-        for (uint32_t t = 0; t < law->branching; t++)
+        for (uint32_t t = 0; t < branching; t++)
             children[t] =
                 of_symbol[symbols[t]] + rhm_random_below(random, of_symbol[symbols[t] + 1] - of_symbol[symbols[t]]);
         RHM_TRY(rhm_intern_add(known, children, &id, NULL, error));
     }
     if (places > 0) /* else there may be no memory, which memcpy must not see even for 0 bytes */
-        memcpy(law->chosen + of_rule[rule] * (size_t)law->branching, known->tuples,
-               sizeof *law->chosen * places * law->branching);
+        memcpy(law->chosen + of_rule[rule] * (size_t)branching, known->tuples,
+               sizeof *law->chosen * places * branching);
     return RHM_OK;
 }
 
@@ -141,10 +143,10 @@ static rhm_status choose(rhm_law *law, const rhm_law_choice *choice, rhm_error *
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     rhm_random random = {.seed = choice->seed, .stream = choice->stream | RHM_DRAW_STREAM | RHM_CHOICE_STREAM};
     rhm_intern known;
-    if (!(law->chosen =
-              RHM_NEW(uint32_t, law->at[law->level].places, law->branching, 1, "patches of a thinned law", error)))
+    if (!(law->chosen = RHM_NEW(uint32_t, law->at[law->level].places, law->tree.branching[law->level], 1,
+                                "patches of a thinned law", error)))
         return RHM_NO_MEMORY;
-    RHM_TRY(rhm_intern_init(&known, law->branching, 0, error));
+    RHM_TRY(rhm_intern_init(&known, law->tree.branching[law->level], 0, error));
     rhm_status status = RHM_OK;
     for (size_t rule = 0; rule < (size_t)shape->vocab[law->level - 1] * shape->rules[law->level] && status == RHM_OK;
          rule++)
@@ -175,7 +177,7 @@ static void weigh(const rhm_law *law, uint32_t j, const double *below, double *w
         for (size_t place = law->at[j].of_rule[row]; place < law->at[j].of_rule[row + 1]; place++) {
             weight[place] = probability[row];
             rhm_law_children(law, j, row, place, children);
-            for (uint32_t t = 0; j < law->levels && t < law->branching; t++)
+            for (uint32_t t = 0; j < law->tree.levels && t < law->tree.branching[j]; t++)
                 weight[place] *= below[children[t]];
         }
 }
@@ -184,6 +186,7 @@ static void weigh(const rhm_law *law, uint32_t j, const double *below, double *w
 static rhm_status toss_chosen(rhm_law *law, const double *below, double *kept, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     const rhm_law_level *at = &law->at[law->level];
+    const uint32_t branching = law->tree.branching[law->level];
     double *weight = RHM_NEW(double, at->places, 1, 1, "probabilities of derivations", error);
     if (!weight || !(law->child = RHM_NEW(rhm_coin, at->places, 1, 1, "probabilities of derivations", error))) {
         rhm_free(weight);
@@ -191,8 +194,8 @@ static rhm_status toss_chosen(rhm_law *law, const double *below, double *kept, r
     }
     for (size_t place = 0; place < at->places; place++) {
         weight[place] = 1;
-        for (uint32_t t = 0; t < law->branching; t++)
-            weight[place] *= below[law->chosen[place * law->branching + t]];
+        for (uint32_t t = 0; t < branching; t++)
+            weight[place] *= below[law->chosen[place * branching + t]];
     }
     for (size_t rule = 0; rule < (size_t)shape->vocab[law->level - 1] * shape->rules[law->level]; rule++)
         kept[rule] = fill_coins(law->child, weight, at->of_rule[rule], at->of_rule[rule + 1]);
@@ -205,7 +208,7 @@ static rhm_status toss_children(rhm_law *law, double *kept, rhm_error *error) {
     const uint32_t *of_symbol = law->at[law->level + 1].of_symbol;
     const size_t symbols = rhm_grammar_shape(law->grammar)->vocab[law->level];
     rhm_status status = RHM_NO_MEMORY;
-    for (uint32_t j = law->levels; j > law->level; j--) {
+    for (uint32_t j = law->tree.levels; j > law->level; j--) {
         rhm_free(below);
         below = weight;
         if (!(weight = RHM_NEW(double, law->at[j].places, 1, 1, "probabilities of derivations", error)))
@@ -255,7 +258,7 @@ static rhm_status toss(rhm_law *law, rhm_survey *s, rhm_error *error) {
         (law->chosen && (!(rule = RHM_NEW(double, symbols, rules, 1, what, error)) ||
                          !(symbol = RHM_NEW(double, symbols, 1, 1, what, error)) ||
                          !(label = RHM_NEW(double, law->classes, 1, 1, what, error)))) ||
-        (law->level < law->levels && (status = toss_children(law, rule, error)) != RHM_OK))
+        (law->level < law->tree.levels && (status = toss_children(law, rule, error)) != RHM_OK))
         goto done;
     if (law->chosen)
         weigh_kept(law, s, rule, symbol, label);
@@ -299,8 +302,7 @@ rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t lev
     *out = (rhm_law){
         .grammar = grammar,
         .level = level,
-        .levels = shape->levels,
-        .branching = shape->branching,
+        .tree = *rhm_grammar_tree(grammar),
         .classes = shape->vocab[0],
         .share = 1,
     };

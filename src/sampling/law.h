@@ -49,14 +49,15 @@ typedef struct rhm_law_level {
 
 typedef struct rhm_law {
     const rhm_grammar *grammar; /* the caller's */
-    uint32_t level, levels, branching, classes;
+    rhm_tree tree;
+    uint32_t level, classes;
     rhm_law_level at[RHM_MAX_LEVELS + 1]; /* level..levels */
     rhm_coin *label;                      /* (V_0): entry i is for the split below label i; likewise the others */
     rhm_coin *symbol;                     /* (V_0, V_{level-1}): given the label */
     rhm_coin *rule;                       /* (V_{level-1}, m_level): given the symbol */
     rhm_coin *child;  /* (places of level + 1): derivations given the level-`level` symbol; NULL at level L. Thinned:
                          (places of level), given the rule */
-    uint32_t *chosen; /* (places, s): children of the chosen patches; NULL unless thinned */
+    uint32_t *chosen; /* (places, s_level): children of the chosen patches; NULL unless thinned */
     double cells;     /* (first patch, label) pairs of positive probability */
     double share;     /* of all samples that are kept: 1 unless thinned */
 } rhm_law;

@@ -87,7 +87,7 @@ static void split_child(const splitting *s, const child *children, uint32_t t, s
         const uint64_t lower = below(s, &s->law->child[c->first + mid], n, place + mid * c->stride);
         split_child(s, children, t, place, begin, mid, lower);
         split_child(s, children, t, place, mid, end, n - lower);
-    } else if (t + 1 < s->law->branching) {
+    } else if (t + 1 < s->law->tree.branching[s->law->level]) {
         split_child(s, children, t + 1, place + begin * c->stride, 0, children[t + 1].derivations, n);
     } else {
         s->counts[(place + begin - s->begin) * s->law->classes + s->label] = n;
@@ -114,15 +114,16 @@ static void split_rule(const splitting *s, size_t rule, uint64_t n) {
         split_chosen(s, place, law->at[law->level].of_rule[rule + 1], n);
         return;
     }
-    if (law->level == law->levels) {
+    if (law->level == law->tree.levels) {
         s->counts[(place - s->begin) * law->classes + s->label] = n;
         return;
     }
-    const uint32_t *symbols = rhm_grammar_patches(law->grammar, law->level) + rule * law->branching;
+    const uint32_t branching = law->tree.branching[law->level];
+    const uint32_t *symbols = rhm_grammar_patches(law->grammar, law->level) + rule * branching;
     const uint32_t *of_symbol = law->at[law->level + 1].of_symbol;
     child children[RHM_MAX_BRANCHING];
     size_t stride = 1;
-    for (uint32_t t = law->branching; t-- > 0;) {
+    for (uint32_t t = branching; t-- > 0;) {
         const size_t derivations = of_symbol[symbols[t] + 1] - of_symbol[symbols[t]];
         children[t] = (child){of_symbol[symbols[t]], derivations, stride};
         stride *= derivations;

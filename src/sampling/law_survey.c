@@ -25,7 +25,7 @@ void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t l
         const double *probability = rhm_grammar_probability(grammar, j);
         memset(next, 0, sizeof *next * shape->vocab[j]);
         for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
-            next[patches[row * shape->branching]] += reached[row / shape->rules[j]] * probability[row];
+            next[patches[row * shape->branching[j]]] += reached[row / shape->rules[j]] * probability[row];
         memcpy(reached, next, sizeof *reached * shape->vocab[j]);
     }
 }
@@ -39,12 +39,13 @@ static void mark_children(const rhm_grammar *grammar, uint32_t j, const bool *pa
     const uint32_t *patches = rhm_grammar_patches(grammar, j);
     for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
         for (uint32_t t = 0;
-             parent[row / shape->rules[j]] && rhm_grammar_probability(grammar, j)[row] > 0 && t < shape->branching; t++)
-            child[patches[row * shape->branching + t]] = true;
+             parent[row / shape->rules[j]] && rhm_grammar_probability(grammar, j)[row] > 0 && t < shape->branching[j];
+             t++)
+            child[patches[row * shape->branching[j] + t]] = true;
 }
 
 double rhm_survey_derivations(const rhm_grammar *grammar, uint32_t j, size_t row, const double *below) {
-    const uint32_t s = rhm_grammar_shape(grammar)->branching;
+    const uint32_t s = rhm_grammar_shape(grammar)->branching[j];
     double product = rhm_grammar_probability(grammar, j)[row] > 0 ? 1 : 0;
     for (uint32_t t = 0; t < s && product > 0; t++)
         product *= below[rhm_grammar_patches(grammar, j)[row * s + t]];

@@ -72,17 +72,18 @@ static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *gr
     const uint32_t *patches = rhm_grammar_patches(grammar, level);
     const double *probability = rhm_grammar_probability(grammar, level);
     rewriting->rules = shape->rules[level];
-    rewriting->patches = RHM_NEW(uint16_t, parents, rewriting->rules, shape->branching, "rules of a sampler", error);
+    rewriting->patches =
+        RHM_NEW(uint16_t, parents, rewriting->rules, shape->branching[level], "rules of a sampler", error);
     if (!rewriting->patches)
         return RHM_NO_MEMORY;
-    for (size_t i = 0; i < parents * rewriting->rules * shape->branching; i++)
+    for (size_t i = 0; i < parents * rewriting->rules * shape->branching[level]; i++)
         rewriting->patches[i] = (uint16_t)patches[i];
     if (!equally_likely(probability, parents, rewriting->rules)) {
         rewriting->columns = build_columns(probability, parents, rewriting->rules, error);
         if (!rewriting->columns)
             return RHM_NO_MEMORY;
     } else if (fits_small(shape, level)) {
-        return fill_small(&rewriting->small, rewriting, parents, shape->branching, error);
+        return fill_small(&rewriting->small, rewriting, parents, shape->branching[level], error);
     }
     return RHM_OK;
 }
@@ -97,15 +98,12 @@ rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uin
         return RHM_NO_MEMORY;
     sampler->grammar = grammar;
     sampler->seed = seed;
-    sampler->levels = shape->levels;
-    sampler->branching = shape->branching;
+    sampler->tree = *rhm_grammar_tree(grammar);
     sampler->label_count = shape->vocab[0];
     uint64_t word = shape->levels + 1;
-    uint64_t width = 1;
     for (uint32_t level = 1; level < shape->levels; level++) {
-        width *= shape->branching;
         sampler->first_word[level] = word;
-        word += width - 1;
+        word += sampler->tree.nodes[level] - 1;
     }
     rhm_status status = RHM_NO_MEMORY;
     sampler->labels = build_columns(rhm_grammar_label_probability(grammar), 1, shape->vocab[0], error);

@@ -18,7 +18,7 @@
 /* How the symbols of level l-1 are rewritten. */
 typedef struct rhm_rewriting {
     uint32_t rules;     /* m_l */
-    uint16_t *patches;  /* (V_{l-1}, m_l, s) */
+    uint16_t *patches;  /* (V_{l-1}, m_l, s_l) */
     rhm_alias *columns; /* (V_{l-1}, m_l), or NULL where all rules of every symbol are equally likely */
     rhm_small_rules small;
 } rhm_rewriting;
@@ -26,8 +26,7 @@ typedef struct rhm_rewriting {
 struct rhm_sampler {
     const rhm_grammar *grammar;
     uint64_t seed;
-    uint32_t levels;
-    uint32_t branching;
+    rhm_tree tree;
     uint32_t label_count;                        /* V_0 */
     rhm_alias *labels;                           /* (V_0) */
     rhm_rewriting rewriting[RHM_MAX_LEVELS + 1]; /* entries 1..L */
@@ -52,9 +51,9 @@ bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t leve
                       uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);
 
 /*
- * Samples first..first+count-1 below the leftmost level-(level-1) symbol. leaves is (count, s^(L-level+1)); labels and
- * parents (the level-(level-1) symbols) are (count) or NULL. latents, or NULL, is as in rhm_sample_sequences and is
- * meant for level 1.
+ * Samples first..first+count-1 below the leftmost level-(level-1) symbol. leaves is (count, tree.leaves[level - 1]);
+ * labels and parents (the level-(level-1) symbols) are (count) or NULL. latents, or NULL, is as in rhm_sample_sequences
+ * and is meant for level 1.
  */
 void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
                          uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);

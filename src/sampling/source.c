@@ -12,11 +12,7 @@ void rhm_draw_from_data(const void *context, uint32_t level, uint64_t first, siz
                         uint16_t *labels) {
     const rhm_data_source *source = context;
     const rhm_data *data = source->data;
-    size_t tokens = 1, width = 1;
-    for (uint32_t l = 1; l <= data->levels; l++) {
-        tokens *= data->branching;
-        width *= l >= level ? data->branching : 1;
-    }
+    const size_t tokens = data->tree.leaves[0], width = data->tree.leaves[level - 1];
     const size_t row = (size_t)(source->first + first);
     for (size_t i = 0; i < count; i++)
         memcpy(leaves + i * width, data->tokens + (row + i) * tokens, sizeof *leaves * width);

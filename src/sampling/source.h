@@ -5,7 +5,8 @@
 #include "rhm/data.h"
 #include "rhm/sampling.h"
 
-/* Samples first..first+count-1: leaves (count, s^(L-level+1)) and labels (count). Thread-safe. */
+/* Samples first..first+count-1: leaves (count, tokens below a level-(level-1) symbol) and labels (count). Thread-safe.
+ */
 typedef void rhm_patch_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
                               uint16_t *labels);
 

@@ -83,11 +83,12 @@ static inline __attribute__((always_inline)) void rewrite_level(const rhm_sample
 
 /* Rewrite the `symbols` level-`level` symbols at the start of every row. */
 static void expand(const rhm_sampler *sampler, tile *t, uint32_t level, size_t symbols, uint16_t *rows, size_t width) {
-    switch (sampler->branching) {
+    const uint32_t branching = sampler->tree.branching[level + 1];
+    switch (branching) {
     case 2: rewrite_level(sampler, t, level, 2, symbols, rows, width); break;
     case 3: rewrite_level(sampler, t, level, 3, symbols, rows, width); break;
     case 4: rewrite_level(sampler, t, level, 4, symbols, rows, width); break;
-    default: rewrite_level(sampler, t, level, sampler->branching, symbols, rows, width);
+    default: rewrite_level(sampler, t, level, branching, symbols, rows, width);
     }
 }
 
@@ -100,15 +101,15 @@ static void descend(const rhm_sampler *sampler, tile *t, uint32_t top, uint16_t 
         word = tile_word(t, level + 1);
         for (size_t i = 0; i < t->count; i++)
             /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): as many symbols as above */
-            symbols[i] = choose(&sampler->rewriting[level + 1], sampler->branching, symbols[i], word[i])[0];
+            symbols[i] =
+                choose(&sampler->rewriting[level + 1], sampler->tree.branching[level + 1], symbols[i], word[i])[0];
     }
 }
 
 void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
                          uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents) {
-    size_t width = 1;
-    for (uint32_t l = level; l <= sampler->levels; l++)
-        width *= sampler->branching;
+    const rhm_tree *tree = &sampler->tree;
+    const size_t width = tree->leaves[level - 1];
     if (rhm_sample_tiles(sampler, stream, level, first, count, leaves, labels, parents, latents))
         return;
     tile t = {.ops = sampler->tiles ? &sampler->ops : NULL, .seed = sampler->seed, .first = first, .stream = stream};
@@ -128,13 +129,12 @@ void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t l
         uint16_t *rows = leaves + done * width;
         for (size_t i = 0; i < t.count; i++)
             rows[i * width] = parent[i];
-        size_t symbols = 1;
-        for (uint32_t l = level - 1; l < sampler->levels; l++) {
+        for (uint32_t l = level - 1; l < tree->levels; l++) {
+            const size_t symbols = rhm_tree_below(tree, level - 1, l);
             if (l > 0 && latents && latents[l])
                 for (size_t i = 0; i < t.count; i++)
                     memcpy(latents[l] + (done + i) * symbols, rows + i * width, sizeof *rows * symbols);
             expand(sampler, &t, l, symbols, rows, width);
-            symbols *= sampler->branching;
         }
     }
 }

@@ -36,10 +36,10 @@ typedef struct tile {
 static uint32_t bound_of(const rhm_sampler *sampler, uint64_t word) {
     if (word == 0)
         return sampler->label_count;
-    if (word <= sampler->levels)
+    if (word <= sampler->tree.levels)
         return sampler->rewriting[word].rules;
     uint32_t level = 1;
-    while (level + 1 < sampler->levels && sampler->first_word[level + 1] <= word)
+    while (level + 1 < sampler->tree.levels && sampler->first_word[level + 1] <= word)
         level++;
     return sampler->rewriting[level + 1].rules;
 }
@@ -74,7 +74,7 @@ static void widen(uint16_t *out, const uint8_t *symbols, size_t count) {
 
 /* Positions position..position+nodes-1 of a level are known. */
 static void emit(const tile *t, uint32_t level, size_t position, size_t nodes, const uint8_t *symbols) {
-    uint16_t *out = level == t->sampler->levels ? t->leaves : t->latents ? t->latents[level] : NULL;
+    uint16_t *out = level == t->sampler->tree.levels ? t->leaves : t->latents ? t->latents[level] : NULL;
     if (out)
         t->sampler->ops.rows(symbols, nodes, t->count, out + t->done * t->stride[level] + position, t->stride[level]);
 }
@@ -82,8 +82,8 @@ static void emit(const tile *t, uint32_t level, size_t position, size_t nodes, c
 /* Rewrite the level-`from` symbols of positions position..position+nodes-1 down to level `to`. */
 static void expand(tile *t, uint32_t from, uint32_t to, size_t position, size_t nodes, uint8_t *symbols) {
     const rhm_sampler *sampler = t->sampler;
-    const uint32_t s = sampler->branching;
     for (uint32_t level = from; level < to; level++) {
+        const uint32_t s = sampler->tree.branching[level + 1];
         const rhm_small_rules *small = &sampler->rewriting[level + 1].small;
         const size_t leftmost = position == 0;
         for (size_t end = nodes; end > leftmost;) {
@@ -106,27 +106,24 @@ static void expand(tile *t, uint32_t from, uint32_t to, size_t position, size_t 
  */
 static void descend(tile *t, uint32_t level, size_t contiguous, uint16_t *labels, uint16_t *symbols) {
     const rhm_sampler *sampler = t->sampler;
-    memcpy(t->head, choose(t, 0, contiguous), (sampler->levels + 1) * RHM_TILE);
+    memcpy(t->head, choose(t, 0, contiguous), (sampler->tree.levels + 1) * RHM_TILE);
     memcpy(t->top[0], t->head[0], RHM_TILE);
     if (labels)
         widen(labels + t->done, t->top[0], t->count);
     for (uint32_t l = 0; l < level; l++)
-        sampler->ops.rewrite(&sampler->rewriting[l + 1].small, sampler->branching, 1, 0, 1, t->head[l + 1], t->top[0]);
+        sampler->ops.rewrite(&sampler->rewriting[l + 1].small, sampler->tree.branching[l + 1], 1, 0, 1, t->head[l + 1],
+                             t->top[0]);
     if (symbols)
         widen(symbols + t->done, t->top[0], t->count);
 }
 
 bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
                       uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents) {
-    const uint32_t s = sampler->branching;
-    uint32_t cut = sampler->levels - 1;
-    size_t below = s, tops = 1;
-    while (cut >= level && below * s <= LEAVES) {
-        below *= s;
+    const rhm_tree *tree = &sampler->tree;
+    uint32_t cut = tree->levels - 1;
+    while (cut >= level && tree->leaves[cut - 1] <= LEAVES)
         cut--;
-    }
-    for (uint32_t l = level; l <= cut && tops <= TOPS; l++)
-        tops *= s;
+    const size_t below = tree->leaves[cut], tops = rhm_tree_below(tree, level - 1, cut);
     if (!sampler->tiles || !sampler->small || tops > TOPS)
         return false;
 
@@ -135,13 +132,12 @@ bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t leve
     t.done = 0;
     t.leaves = leaves;
     t.latents = latents;
-    t.stride[level - 1] = 1;
-    for (uint32_t l = level; l <= sampler->levels; l++)
-        t.stride[l] = t.stride[l - 1] * s;
+    for (uint32_t l = level; l <= tree->levels; l++)
+        t.stride[l] = rhm_tree_below(tree, level - 1, l);
     const size_t group = LEAVES / below;
-    size_t contiguous = sampler->levels + 1;
-    for (size_t l = 1, nodes = s; level == 1 && l < sampler->levels && contiguous + nodes - 1 <= NODES; l++, nodes *= s)
-        contiguous += nodes - 1;
+    size_t contiguous = tree->levels + 1;
+    for (uint32_t l = 1; level == 1 && l < tree->levels && contiguous + tree->nodes[l] - 1 <= NODES; l++)
+        contiguous += tree->nodes[l] - 1;
     while (t.done < count) {
         const uint64_t to_carry = (UINT64_C(1) << 32) - (uint32_t)(first + t.done);
         t.count = count - t.done < RHM_TILE ? count - t.done : RHM_TILE;
@@ -153,7 +149,7 @@ bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t leve
         for (size_t g = 0; g < tops; g += group) {
             const size_t nodes = tops - g < group ? tops - g : group;
             memcpy(t.bottom, t.top[g], nodes * RHM_TILE);
-            expand(&t, cut, sampler->levels, g, nodes, t.bottom[0]);
+            expand(&t, cut, tree->levels, g, nodes, t.bottom[0]);
         }
         t.done += t.count;
     }
