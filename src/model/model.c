@@ -5,7 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "grammar/copy.h"
+#include "hierarchy/copy.h"
 
 /* Hash and files are little-endian, and arrays are hashed as they lie in memory. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rhm supports little-endian machines only");

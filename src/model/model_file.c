@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "core/fail.h"
-#include "grammar/grammar_file.h"
-#include "grammar/tree_file.h"
+#include "hierarchy/grammar_file.h"
+#include "hierarchy/tree_file.h"
 #include "model/kinds.h"
 
 static const char group[] = "/model";

@@ -5,8 +5,8 @@
 #include "core/fail.h"
 #include "core/h5file.h"
 #include "core/memory.h"
-#include "grammar/grammar_file.h"
-#include "grammar/tree_file.h"
+#include "hierarchy/grammar_file.h"
+#include "hierarchy/tree_file.h"
 #include "rhm/data.h"
 
 /* Where the arrays are: in the group /data or, in files of others, at the top. */

@@ -4,8 +4,8 @@
 #include "core/fail.h"
 #include "core/h5file.h"
 #include "core/memory.h"
-#include "grammar/grammar_file.h"
-#include "grammar/tree_file.h"
+#include "hierarchy/grammar_file.h"
+#include "hierarchy/tree_file.h"
 #include "rhm/data.h"
 
 struct rhm_data_writer {

@@ -1,6 +1,6 @@
 /* A grammar as a group of an HDF5 file: files of grammars, data sets and models all hold one where it is known. */
-#ifndef RHM_GRAMMAR_GRAMMAR_FILE_H
-#define RHM_GRAMMAR_GRAMMAR_FILE_H
+#ifndef RHM_HIERARCHY_GRAMMAR_FILE_H
+#define RHM_HIERARCHY_GRAMMAR_FILE_H
 
 #include "core/h5file.h"
 #include "rhm/grammar.h"

@@ -7,7 +7,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "grammar/grammar.h"
+#include "hierarchy/grammar.h"
 
 /* Two posteriors this close are the same: about 10^4 times what rounding leaves between equal ones. */
 static const double same_posterior = 1e-12;

@@ -1,4 +1,4 @@
-#include "grammar/tree_file.h"
+#include "hierarchy/tree_file.h"
 
 #include <stdio.h>
 

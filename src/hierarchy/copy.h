@@ -1,6 +1,6 @@
 /* Grammars that come from tables yet remember how they were once drawn. */
-#ifndef RHM_GRAMMAR_COPY_H
-#define RHM_GRAMMAR_COPY_H
+#ifndef RHM_HIERARCHY_COPY_H
+#define RHM_HIERARCHY_COPY_H
 
 #include "rhm/grammar.h"
 

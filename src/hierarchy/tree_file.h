@@ -1,6 +1,6 @@
 /* The branching of a tree as an attribute of a group: one number where it is the same at all levels, else a list. */
-#ifndef RHM_GRAMMAR_TREE_FILE_H
-#define RHM_GRAMMAR_TREE_FILE_H
+#ifndef RHM_HIERARCHY_TREE_FILE_H
+#define RHM_HIERARCHY_TREE_FILE_H
 
 #include "core/h5file.h"
 #include "rhm/grammar.h"

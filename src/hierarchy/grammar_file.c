@@ -1,12 +1,12 @@
-#include "grammar/grammar_file.h"
+#include "hierarchy/grammar_file.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "grammar/copy.h"
-#include "grammar/tree_file.h"
+#include "hierarchy/copy.h"
+#include "hierarchy/tree_file.h"
 
 static const char group[] = "/grammar";
 

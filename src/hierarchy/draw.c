@@ -6,7 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/philox.h"
-#include "grammar/grammar.h"
+#include "hierarchy/grammar.h"
 
 /* Draw digits from..s-1 of `patch` until the whole is new to `seen`. */
 static rhm_status draw_new(rhm_random *random, uint32_t *patch, uint32_t from, uint32_t vocab, rhm_intern *seen,

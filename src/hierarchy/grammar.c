@@ -1,5 +1,5 @@
 /* Grammars from explicit tables: validation, look-up of parents, parsing. */
-#include "grammar/grammar.h"
+#include "hierarchy/grammar.h"
 
 #include <inttypes.h>
 #include <math.h>

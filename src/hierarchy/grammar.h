@@ -1,7 +1,7 @@
 /* What a grammar holds. Indexed arrays are indexed by level, 1..L; rooms to the right read them through rhm/grammar.h.
  */
-#ifndef RHM_GRAMMAR_GRAMMAR_H
-#define RHM_GRAMMAR_GRAMMAR_H
+#ifndef RHM_HIERARCHY_GRAMMAR_H
+#define RHM_HIERARCHY_GRAMMAR_H
 
 #include "core/intern.h"
 #include "rhm/grammar.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/fail.h"
-#include "grammar/grammar.h"
+#include "hierarchy/grammar.h"
 
 #define MOST_TOKENS (UINT64_C(1) << 32)
 

@@ -1,7 +1,7 @@
-#include "grammar/copy.h"
+#include "hierarchy/copy.h"
 
 #include "core/fail.h"
-#include "grammar/grammar.h"
+#include "hierarchy/grammar.h"
 
 rhm_status rhm_grammar_restore(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
                                const double *const *probability, const double *label_probability,
