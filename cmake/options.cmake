@@ -5,6 +5,7 @@ option(RHM_BENCH "Build the benchmarks (needs Google Benchmark and a C++ compile
 set(RHM_ONEDNN AUTO CACHE STRING "oneDNN backend: AUTO (if oneDNN is found), ON (fail without it), OFF")
 set_property(CACHE RHM_ONEDNN PROPERTY STRINGS AUTO ON OFF)
 option(RHM_WERROR "Treat warnings as errors" OFF)
+option(RHM_FUZZ "Build the fuzz targets in place of the tests (needs clang)" OFF)
 set(RHM_SANITIZE "" CACHE STRING "Sanitizers for everything, such as address,undefined or thread")
 
 set(CMAKE_C_STANDARD 17)
@@ -25,6 +26,13 @@ add_compile_options(-ffp-contract=off)
 if(RHM_SANITIZE)
   add_compile_options(-fsanitize=${RHM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${RHM_SANITIZE})
+endif()
+
+# Kernels see nothing of a file, and a sanitizer's checks in their unrolled loops take minutes to compile.
+set(RHM_KERNEL_FLAGS "")
+if(RHM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  set(RHM_KERNEL_FLAGS -fno-sanitize=all)
 endif()
 
 # -Wdouble-promotion is GCC's alone: to Clang, INFINITY and NAN, floats by the standard, are promoted by accident.
