@@ -24,6 +24,8 @@ BAD_USAGE = [
     (["train", "--draw", "counts", "--distinct", "off"], ["--distinct"]),
     (["train", "--levels", "4", "--draw", "counts"], ["level 1", "table"]),
     (["train", "stray"], ["stray"]),
+    (["train", "--learner", "nobody"], ["--learner nobody", "layerwise"]),
+    (["train", "--positions", "3"], ["--positions 3", "--learner layerwise"]),
     (["train", "--", "--stray"], ["--stray"]),
     (["inspect"], ["FILE"]),
     (["inspect", "a", "b"], ["b"]),

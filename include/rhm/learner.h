@@ -1,6 +1,7 @@
 /*
- * The layerwise learner (paper, sections 2.2-2.3): levels L, L-1, ..., 1, each a random-feature map and a ridge
- * regression of the label on the first patch of fresh samples, pushed through the levels below.
+ * Learners, and the options and reports that they share. `layerwise` is the paper's (sections 2.2-2.3): levels L, L-1,
+ * ..., 1, each a random-feature map and a ridge regression of the label on the first patch of fresh samples, pushed
+ * through the levels below.
  */
 #ifndef RHM_LEARNER_H
 #define RHM_LEARNER_H
@@ -38,6 +39,24 @@ typedef enum rhm_draw {
     RHM_DRAW_COUNTS,  /* draw the multinomial counts: time independent of N; refused where the table is too large */
 } rhm_draw;
 
+enum { RHM_MAX_WIDTH = 1 << 20, RHM_MAX_POSITIONS = 1 << 16 };
+
+/* What there is to know of a learner; all strings are static. */
+typedef struct rhm_learner_info {
+    const char *name;           /* for rhm_train_options.learner and --learner */
+    const char *summary;        /* what it is, in one line */
+    const char *source;         /* the paper */
+    const char *needs;          /* samples, labels, latents */
+    const char *model_kind;     /* of what it trains (rhm/model.h) */
+    const char *const *options; /* names of those that it takes, as the command has them; ends with NULL. All learners
+                                   take seeds and the number of test samples */
+} rhm_learner_info;
+
+/* All learners, the default first; NULL from rhm_learner_count on. */
+RHM_API size_t rhm_learner_count(void);
+RHM_API const rhm_learner_info *rhm_learner_at(size_t index);
+RHM_API bool rhm_learner_takes(const rhm_learner_info *learner, const char *option);
+
 /* How a solver multiplies with the matrix C of the normal equations; chosen by the sizes of the problem. */
 typedef enum rhm_route {
     RHM_ROUTE_PASSES, /* a pass over the distinct patches each time */
@@ -65,10 +84,12 @@ typedef struct rhm_checkpoint_options {
 
 /* Indexed arrays are indexed by level 1..L; 0 means auto: chosen from the data, never from the grammar. */
 typedef struct rhm_train_options {
-    uint64_t samples[RHM_MAX_LEVELS + 1]; /* N^(l) */
-    double bandwidth[RHM_MAX_LEVELS + 1]; /* sigma_l, in units of embedding distance */
-    double ridge[RHM_MAX_LEVELS + 1];     /* lambda_l, or RHM_RIDGE_PAPER */
-    uint32_t width;                       /* M, features are 2M; 0: auto */
+    const char *learner;                    /* its name; NULL: "layerwise" */
+    uint32_t positions[RHM_MAX_LEVELS + 1]; /* K_l: patches of a sequence whose counts level l has; 0: auto */
+    uint64_t samples[RHM_MAX_LEVELS + 1];   /* N^(l) */
+    double bandwidth[RHM_MAX_LEVELS + 1];   /* sigma_l, in units of embedding distance */
+    double ridge[RHM_MAX_LEVELS + 1];       /* lambda_l, or RHM_RIDGE_PAPER */
+    uint32_t width;                         /* M, features are 2M; 0: auto */
     rhm_solver solver;
     rhm_draw draw;
     bool raw;              /* every sample is a patch of its own: the paper's computation, for comparison */
@@ -125,6 +146,7 @@ typedef struct rhm_checkpoint_report {
 
 /* Seconds are those of the whole training, runs before an interruption included. */
 typedef struct rhm_train_report {
+    const char *learner; /* static */
     uint32_t levels;
     rhm_level_report level[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
     uint64_t test_samples;
@@ -136,12 +158,11 @@ typedef struct rhm_train_report {
     rhm_checkpoint_report checkpoint;
 } rhm_train_report;
 
-enum { RHM_MAX_WIDTH = 1 << 20 };
-
 /*
- * Train on samples of a grammar. The grammar's exact quantities enter only the diagnostics of the report. On success
- * *out is owned by the caller. The model is a function of (grammar, options) alone: the same bits for every engine.
- * On RHM_INTERRUPTED no model is returned, but report->checkpoint is set. `report` may be NULL.
+ * Train on samples of a grammar with the learner that the options name. The grammar's exact quantities enter only the
+ * diagnostics of the report. On success *out is owned by the caller. The model is a function of (grammar, options)
+ * alone: the same bits for every engine. On RHM_INTERRUPTED no model is returned, but report->checkpoint is set.
+ * `report` may be NULL.
  */
 RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                              const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);

@@ -95,6 +95,7 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
     if (out->raw && out->draw == RHM_DRAW_COUNTS)
         return rhm_option_refuse(settings, "distinct", "has nothing to compute on with --draw counts: leave one out",
                                  error);
+    RHM_TRY(rhm_settings_learner(out, settings, levels, error));
     RHM_TRY(rhm_settings_budget(out, settings, levels, error));
     RHM_TRY(rhm_settings_by_level(out->bandwidth, settings, "bandwidth", &settings->training.bandwidth, levels, error));
     return rhm_settings_by_level(out->ridge, settings, "ridge", &settings->training.ridge, levels, error);
@@ -349,7 +350,7 @@ const rhm_command rhm_command_train = {
     .description =
         "Train the layerwise learner of arXiv 2601.19756, level L first, on fresh samples of a grammar or on the "
         "sequences of a file, and measure its accuracy on sequences it has not seen.",
-    .groups = {&rhm_instance_options, &own_options, &rhm_budget_options, &rhm_draw_options, &rhm_method_options,
-               &rhm_thread_options, &rhm_kernel_options, &rhm_interruption_options},
+    .groups = {&rhm_instance_options, &own_options, &rhm_learner_options, &rhm_budget_options, &rhm_draw_options,
+               &rhm_method_options, &rhm_thread_options, &rhm_kernel_options, &rhm_interruption_options},
     .run = run,
 };

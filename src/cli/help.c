@@ -52,6 +52,8 @@ static void describe(FILE *stream, const rhm_option *option) {
         wrap(stream, text, INDENT, &column);
     }
     fputc('\n', stream);
+    if (option->list)
+        option->list(stream);
 }
 
 void rhm_options_help(FILE *stream, const rhm_command *command) {

@@ -60,6 +60,7 @@ typedef struct rhm_option {
     size_t place;          /* offset in rhm_settings */
     rhm_option_file file;  /* checked before work begins (files.h) */
     const char *help;      /* one or two sentences */
+    void (*list)(FILE *);  /* what --help prints below them, or NULL */
 } rhm_option;
 
 typedef struct rhm_option_group {

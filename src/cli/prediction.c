@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
-#include "learner/trainer.h"
+#include "training/options.h"
 
 rhm_status rhm_predict_training(rhm_prediction *out, const rhm_engine *engine, const rhm_grammar *grammar,
                                 const rhm_analysis *analysis, const rhm_train_options *options, double base_nbytes,

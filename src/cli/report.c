@@ -248,10 +248,11 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                                "kernel_seconds", rhm_json_number(kernels),
                                "share_of_seconds", rhm_json_number((sampling + kernels) / seconds));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                      "schema", "rhm-report/1",
                      "version", rhm_version(),
                      "command", rhm_report_command(settings),
+                     "learner", train->learner,
                      "instance", instance,
                      "machine", machine,
                      "options", options,

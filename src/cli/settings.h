@@ -8,7 +8,7 @@
 /* JSON and HDF5 readers hold integers in signed 64-bit words; the bound is INT64_MAX. */
 #define RHM_MOST_SEED 0x1p63
 
-enum { RHM_MOST_GROUPS = 8, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 64 };
+enum { RHM_MOST_GROUPS = 9, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 64 };
 
 typedef struct rhm_settings {
     const struct rhm_command *command;
@@ -25,7 +25,8 @@ typedef struct rhm_settings {
     } instance;
 
     struct {
-        rhm_list samples, bandwidth, ridge, parents;
+        const char *learner;
+        rhm_list samples, bandwidth, ridge, parents, positions;
         uint64_t width, max_samples, max_width;
         int solver, draw, distinct;
         double tolerance, max_seconds;
@@ -71,6 +72,7 @@ typedef struct rhm_command {
 } rhm_command;
 
 extern const rhm_option_group rhm_instance_options;     /* --vocab ... --grammar */
+extern const rhm_option_group rhm_learner_options;      /* --learner, --positions (learner.c) */
 extern const rhm_option_group rhm_budget_options;       /* --samples, --width and their limits */
 extern const rhm_option_group rhm_draw_options;         /* --draw, --distinct */
 extern const rhm_option_group rhm_method_options;       /* --bandwidth ... --max-seconds */
@@ -88,6 +90,10 @@ rhm_status rhm_settings_by_level(double *by_level, const rhm_settings *settings,
 /* The budget group into samples, width, max_samples and max_width; refuses limits on what is given outright. */
 rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                rhm_error *error);
+
+/* The learner of --learner and its positions; refuses typed options that it does not take. */
+rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
+                                rhm_error *error);
 
 extern const rhm_command rhm_command_grammar;
 extern const rhm_command rhm_command_sample;

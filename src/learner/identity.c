@@ -10,7 +10,7 @@
 #include "kernels/operator.h"
 
 /* An option that is not among the facts would let a checkpoint go on as another training. */
-_Static_assert(sizeof(rhm_train_options) == 896, "rhm_train_options has changed: so must the facts of identity.c");
+_Static_assert(sizeof(rhm_train_options) == 1040, "rhm_train_options has changed: so must the facts of identity.c");
 
 enum { SHOWN = 4, SHOWN_NBYTES = 40 };
 
@@ -97,6 +97,7 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     const rhm_task *task = &lesson->task;
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
+    append(add(out, "learner"), "%s", options->learner ? options->learner : "layerwise");
     append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
     append(add(out, "levels"), "%" PRIu32, task->tree.levels);
     add_words(out, "branching", task->tree.branching, 1, task->tree.levels);

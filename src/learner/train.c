@@ -1,49 +1,44 @@
-/* The two entrances: samples of a grammar, or the rows of a data set. */
+/* The problem as the layerwise learner sees it: a task, and streams of samples of a grammar or of a data set. */
 #include <math.h>
-#include <string.h>
 
 #include "core/fail.h"
 #include "core/intern.h"
 #include "core/memory.h"
 #include "core/sha256.h"
 #include "learner/trainer.h"
+#include "learners/learner.h"
 #include "sampling/source.h"
 
-rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
-                     const rhm_train_options *options, rhm_error *error) {
+static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                              const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const rhm_grammar *grammar = problem->grammar;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    rhm_train_options o;
-    *out = NULL;
-    RHM_TRY(rhm_train_options_resolve(&o, options, shape->levels, error));
-
     rhm_analysis analysis = {0};
     rhm_sampler *sampler = NULL;
-    rhm_grammar_source training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], testing;
+    rhm_grammar_source training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1];
     rhm_status status = rhm_analyse(&analysis, grammar, error);
     if (status == RHM_OK)
-        status = rhm_sampler_create(&sampler, grammar, o.seed, error);
+        status = rhm_sampler_create(&sampler, grammar, options->seed, error);
     if (status != RHM_OK)
         goto done;
-    testing = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TEST, 0)};
     rhm_lesson lesson = {
         .task = {.tree = *rhm_grammar_tree(grammar),
                  .classes = shape->vocab[0],
                  .token_vocab = shape->vocab[shape->levels]},
-        .test = {rhm_draw_from_grammar, &testing, UINT64_MAX, NULL},
-        .test_samples = o.test_samples,
+        .test_samples = problem->test_samples,
         .grammar = grammar,
         .analysis = &analysis,
     };
     for (uint32_t l = 1; l <= shape->levels; l++) {
         lesson.task.parents[l] = shape->vocab[l - 1];
         lesson.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
-        training[l] = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_TRAINING, l)};
-        validation[l] = (rhm_grammar_source){grammar, o.seed, sampler, rhm_stream(RHM_VALIDATION, l)};
+        training[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_TRAINING, l)};
+        validation[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_VALIDATION, l)};
         lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
         lesson.validation[l] =
             (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX, &validation[l]};
     }
-    status = rhm_train_lesson(out, report, engine, &lesson, &o, error);
+    status = rhm_train_lesson(out, report, engine, &lesson, options, error);
 done:
     rhm_sampler_destroy(sampler);
     rhm_analysis_clear(&analysis);
@@ -72,10 +67,9 @@ static rhm_status bottom_patches(const rhm_data *data, size_t *distinct, rhm_err
  * stage with a given N takes N and a quarter of that for validation; the others share what is left in proportion to
  * c V m^l, their needs according to the scaling law.
  */
-static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const rhm_data *data, uint64_t *training,
-                        uint64_t *validation, uint64_t *test, rhm_error *error) {
-    *test = o->test_samples < data->count / 5 ? o->test_samples : data->count / 5;
-    const uint64_t usable = data->count - *test;
+static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const rhm_data *data, uint64_t test,
+                        uint64_t *training, uint64_t *validation, rhm_error *error) {
+    const uint64_t usable = data->count - test;
     uint64_t given = 0;
     double wanted = 0;
     for (uint32_t l = 1; l <= task->tree.levels; l++) {
@@ -88,7 +82,7 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
         return rhm_fail(error, RHM_INVALID,
                         "the given sample sizes need %llu sequences (validation included), but the data set has %zu, "
                         "of which %llu are kept for the test",
-                        (unsigned long long)given, data->count, (unsigned long long)*test);
+                        (unsigned long long)given, data->count, (unsigned long long)test);
     const uint64_t rest = usable - given;
     for (uint32_t l = task->tree.levels; l >= 1; l--) {
         if (o->samples[l]) {
@@ -110,31 +104,6 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
     return RHM_OK;
 }
 
-/* What later stages index with: a caller's structure may hold anything. */
-static rhm_status check_data(const rhm_data *data, const uint32_t *parents, rhm_error *error) {
-    rhm_tree tree;
-    RHM_TRY(rhm_tree_make(&tree, data->tree.levels, data->tree.branching, error));
-    if (memcmp(&tree, &data->tree, sizeof tree) != 0)
-        return rhm_fail(error, RHM_INVALID, "the tree of the data set is not one that rhm_tree_make has made");
-    const size_t tokens = tree.leaves[0];
-    for (uint32_t l = 1; l <= tree.levels && parents; l++)
-        if (parents[l] < 1 || parents[l] > RHM_MAX_VOCAB)
-            return rhm_fail(error, RHM_INVALID, "level %u has %u parent symbols: allowed are 1 to %d", l, parents[l],
-                            RHM_MAX_VOCAB);
-    if (!data->labels)
-        return rhm_fail(error, RHM_INVALID, "the data set has no labels to train on");
-    for (size_t i = 0; i < data->count; i++) {
-        if (data->labels[i] >= data->label_vocab)
-            return rhm_fail(error, RHM_INVALID, "the label of sequence %zu is %u, but the data set has %u labels", i,
-                            data->labels[i], data->label_vocab);
-        for (size_t t = 0; t < tokens; t++)
-            if (data->tokens[i * tokens + t] >= data->token_vocab)
-                return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u, but the data set has %u tokens",
-                                t, i, data->tokens[i * tokens + t], data->token_vocab);
-    }
-    return RHM_OK;
-}
-
 /* Shape and contents, for checkpoints to know the data again. */
 static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
     const size_t tokens = data->count * data->tree.leaves[0];
@@ -148,21 +117,19 @@ static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
     rhm_sha256_text(&hash, text);
 }
 
-rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_data *data,
-                          const uint32_t *parents, const rhm_train_options *options, rhm_error *error) {
-    rhm_train_options o;
-    *out = NULL;
-    RHM_TRY(check_data(data, parents, error));
-    RHM_TRY(rhm_train_options_resolve(&o, options, data->tree.levels, error));
+static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                           const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const rhm_data *data = problem->data;
     rhm_lesson lesson = {
         .task = {.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab},
+        .test_samples = problem->test_samples,
         .grammar = data->grammar,
     };
     rhm_task *task = &lesson.task;
     size_t distinct;
     RHM_TRY(bottom_patches(data, &distinct, error));
     for (uint32_t l = 1; l <= data->tree.levels; l++)
-        task->parents[l] = parents ? parents[l] : l == 1 ? data->label_vocab : data->token_vocab;
+        task->parents[l] = problem->parents[l];
     for (uint32_t l = 1; l <= data->tree.levels; l++) {
         /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
         const double rules = fmax(1, (double)distinct / task->parents[data->tree.levels]);
@@ -170,8 +137,8 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     }
 
     uint64_t training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], row = 0;
-    rhm_data_source source[2][RHM_MAX_LEVELS + 1], testing;
-    RHM_TRY(slice(task, &o, data, training, validation, &lesson.test_samples, error));
+    rhm_data_source source[2][RHM_MAX_LEVELS + 1];
+    RHM_TRY(slice(task, options, data, problem->test_samples, training, validation, error));
     for (uint32_t l = data->tree.levels; l >= 1; l--) {
         source[0][l] = (rhm_data_source){data, row};
         source[1][l] = (rhm_data_source){data, row + training[l]};
@@ -179,11 +146,8 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
         lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
         lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
     }
-    testing = (rhm_data_source){data, data->count - lesson.test_samples};
-    lesson.test = (rhm_stream_of_samples){rhm_draw_from_data, &testing, lesson.test_samples, NULL};
-
     char data_sha256[RHM_SHA256_TEXT_NBYTES];
-    if (o.checkpoint.directory) {
+    if (options->checkpoint.directory) {
         hash_data(data, data_sha256);
         lesson.data_sha256 = data_sha256;
     }
@@ -194,7 +158,27 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
         lesson.analysis = &analysis;
     }
     if (status == RHM_OK)
-        status = rhm_train_lesson(out, report, engine, &lesson, &o, error);
+        status = rhm_train_lesson(out, report, engine, &lesson, options, error);
     rhm_analysis_clear(&analysis);
     return status;
 }
+
+static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
+                      const rhm_train_options *options, rhm_error *error) {
+    return (problem->data ? fit_data : fit_grammar)(out, report, engine, problem, options, error);
+}
+
+static const char *const options_taken[] = {
+    "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",           "bandwidth",
+    "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds", "resume",
+    "backend", NULL};
+
+const struct rhm_learner rhm_layerwise = {
+    .info = {.name = "layerwise",
+             .summary = "random features and ridge regression of the label, level by level",
+             .source = "arXiv 2601.19756, Theorem 7",
+             .needs = "labelled samples",
+             .model_kind = "random-features",
+             .options = options_taken},
+    .fit = fit,
+};

@@ -10,50 +10,6 @@
 #include "learner/diagnose.h"
 #include "model/forward.h"
 
-rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_options *options, uint32_t levels,
-                                     rhm_error *error) {
-    rhm_train_options o = options ? *options : (rhm_train_options){0};
-    o.tolerance = o.tolerance == 0 ? 1e-4 : o.tolerance;
-    o.max_samples = o.max_samples ? o.max_samples : UINT64_C(1000000000000000);
-    o.max_width = o.max_width ? o.max_width : 4096;
-    o.test_samples = o.test_samples ? o.test_samples : 10000;
-    if (!(o.tolerance > 0 && o.tolerance < 1))
-        return rhm_fail(error, RHM_INVALID, "tolerance is %g: allowed is more than 0 and less than 1", o.tolerance);
-    if (o.width > RHM_MAX_WIDTH || o.max_width > RHM_MAX_WIDTH)
-        return rhm_fail(error, RHM_INVALID, "width is %u: allowed are 1 to %d, or 0 for an automatic choice",
-                        o.width > RHM_MAX_WIDTH ? o.width : o.max_width, RHM_MAX_WIDTH);
-    if (!(o.max_seconds >= 0))
-        return rhm_fail(error, RHM_INVALID, "max_seconds is %g: allowed are positive numbers, or 0 for no limit",
-                        o.max_seconds);
-    if (!(o.checkpoint.seconds >= 0))
-        return rhm_fail(error, RHM_INVALID,
-                        "checkpoint.seconds is %g: allowed are positive numbers, or 0 for one a minute",
-                        o.checkpoint.seconds);
-    if ((unsigned)o.solver > RHM_CHOLESKY)
-        return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
-    if ((unsigned)o.draw > RHM_DRAW_COUNTS)
-        return rhm_fail(error, RHM_INVALID, "draw %d is unknown", (int)o.draw);
-    if (o.raw && o.draw == RHM_DRAW_COUNTS)
-        return rhm_fail(error, RHM_INVALID, "counts drawn directly have no raw samples: draw samples instead");
-    for (uint32_t l = 1; l <= levels; l++) {
-        if (!(o.bandwidth[l] >= 0 && o.bandwidth[l] <= 1e6))
-            return rhm_fail(
-                error, RHM_INVALID,
-                "bandwidth of level %u is %g: allowed are positive numbers up to 1e6, or 0 for an automatic choice", l,
-                o.bandwidth[l]);
-        if (!((o.ridge[l] >= 0 && o.ridge[l] <= 1e6) || o.ridge[l] == RHM_RIDGE_PAPER))
-            return rhm_fail(error, RHM_INVALID,
-                            "ridge of level %u is %g: allowed are positive numbers up to 1e6, 0 for an automatic "
-                            "choice, or the paper's",
-                            l, o.ridge[l]);
-        if (o.samples[l] > UINT64_C(1) << 53)
-            return rhm_fail(error, RHM_INVALID, "%llu samples at level %u: allowed are at most 2^53",
-                            (unsigned long long)o.samples[l], l);
-    }
-    *out = o;
-    return RHM_OK;
-}
-
 /* Seconds as the report has them; whatever is left of the total went into bookkeeping. */
 static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_choice *choice, double begin) {
     const rhm_fit *fit = &choice->fit;
@@ -153,36 +109,9 @@ done:
     return status;
 }
 
-static rhm_status test(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
-                       const rhm_ready_layer *ready, const rhm_lesson *lesson, rhm_error *error) {
-    const double begin = rhm_seconds();
-    rhm_outputs outputs = {0};
-    if (lesson->test_samples == 0)
-        return RHM_OK;
-    const int span = rhm_trace_begin(engine, "test", 0);
-    const rhm_batch batch = {lesson->test.source, lesson->test.context, 0, lesson->test_samples, "testing"};
-    RHM_TRY(rhm_run_sequences(engine, model, ready, &batch, &outputs, error));
-    const rhm_score score = outputs.score;
-    rhm_trace_end(engine, span, (rhm_span_work){.items = (double)score.samples});
-    report->test_samples = score.samples;
-    report->test_clamped = score.clamped;
-    report->test_accuracy = (double)score.correct / (double)score.samples;
-    report->test_sample_seconds = score.sample_seconds;
-    report->test_kernel_seconds = score.kernel_seconds;
-    report->test_seconds = rhm_seconds() - begin;
-    return RHM_OK;
-}
-
 rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                             const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error) {
     const rhm_task *task = &lesson->task;
-    const int span = rhm_trace_begin(engine, "train", 0);
-    rhm_train_report own_report;
-    if (!report)
-        report = &own_report;
-    *report = (rhm_train_report){.levels = task->tree.levels, .test_accuracy = NAN};
-    *out = NULL;
-
     rhm_ready_layer ready[RHM_MAX_LEVELS + 1] = {0};
     rhm_model *model = NULL;
     rhm_status status = rhm_random_features_new(&model, &task->tree, task->classes, task->token_vocab, error);
@@ -204,10 +133,7 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
         status =
             rhm_ready_layer_make(&ready[level], &rhm_model_layers(model)[level], level == task->tree.levels, error);
     }
-    if (status == RHM_OK)
-        status = test(report, engine, model, ready, lesson, error);
     report->seconds = rhm_seconds() - begin;
-    rhm_trace_end(engine, span, (rhm_span_work){0});
     if (status == RHM_OK) {
         *out = model;
         model = NULL;
@@ -216,14 +142,4 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     rhm_ready_model_clear(ready);
     rhm_model_destroy(model);
     return status;
-}
-
-const char *rhm_solver_name(rhm_solver solver) {
-    switch (solver) {
-    case RHM_CG: return "cg";
-    case RHM_GD: return "gd";
-    case RHM_GD_PAPER: return "gd-paper";
-    case RHM_CHOLESKY: return "cholesky";
-    }
-    return "unknown";
 }

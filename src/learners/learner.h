@@ -1,0 +1,27 @@
+/*
+ * The seam between learners and everything else: what a learner is to those that do not know it. To add one, make a
+ * directory with a `struct rhm_learner` and a line in registry.c; rhm_train, the command and the documentation of its
+ * options find it there.
+ */
+#ifndef RHM_LEARNERS_LEARNER_H
+#define RHM_LEARNERS_LEARNER_H
+
+#include "training/problem.h"
+
+struct rhm_learner {
+    rhm_learner_info info;
+
+    /*
+     * Train a model, without the final test, and report on it: levels, seconds, checkpoint. The model is a function of
+     * problem and options alone. `options` are resolved; the report is the caller's, initialised.
+     */
+    rhm_status (*fit)(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
+                      const rhm_train_options *options, rhm_error *error);
+};
+
+extern const struct rhm_learner rhm_layerwise;
+
+/* By name, NULL being layerwise; RHM_INVALID, with the names that there are. */
+rhm_status rhm_learner_find(const struct rhm_learner **out, const char *name, rhm_error *error);
+
+#endif

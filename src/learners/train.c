@@ -1,0 +1,53 @@
+/* The entrances of training, the same for all learners. */
+#include <math.h>
+
+#include "core/fail.h"
+#include "engine/trace.h"
+#include "learners/learner.h"
+#include "training/options.h"
+
+static rhm_status train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                        const struct rhm_learner *learner, const rhm_problem *problem, uint32_t levels,
+                        const rhm_train_options *options, rhm_error *error) {
+    rhm_train_report own_report;
+    if (!report)
+        report = &own_report;
+    *report = (rhm_train_report){.learner = learner->info.name, .levels = levels, .test_accuracy = NAN};
+    rhm_model *model = NULL;
+    const int span = rhm_trace_begin(engine, "train", 0);
+    rhm_status status = learner->fit(&model, report, engine, problem, options, error);
+    if (status == RHM_OK)
+        status = rhm_problem_test(report, engine, model, problem, options, error);
+    rhm_trace_end(engine, span, (rhm_span_work){0});
+    if (status == RHM_OK)
+        *out = model;
+    else
+        rhm_model_destroy(model);
+    return status;
+}
+
+rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
+                     const rhm_train_options *options, rhm_error *error) {
+    const uint32_t levels = rhm_grammar_shape(grammar)->levels;
+    const struct rhm_learner *learner;
+    rhm_train_options resolved;
+    *out = NULL;
+    RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
+    RHM_TRY(rhm_train_options_check(options, &learner->info, levels, error));
+    RHM_TRY(rhm_train_options_resolve(&resolved, options, levels, error));
+    const rhm_problem problem = rhm_problem_of_grammar(grammar, &resolved);
+    return train(out, report, engine, learner, &problem, levels, &resolved, error);
+}
+
+rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_data *data,
+                          const uint32_t *parents, const rhm_train_options *options, rhm_error *error) {
+    const struct rhm_learner *learner;
+    rhm_train_options resolved;
+    *out = NULL;
+    RHM_TRY(rhm_problem_check_data(data, parents, error));
+    RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
+    RHM_TRY(rhm_train_options_check(options, &learner->info, data->tree.levels, error));
+    RHM_TRY(rhm_train_options_resolve(&resolved, options, data->tree.levels, error));
+    const rhm_problem problem = rhm_problem_of_data(data, parents, &resolved);
+    return train(out, report, engine, learner, &problem, data->tree.levels, &resolved, error);
+}

@@ -1,0 +1,98 @@
+#include "training/problem.h"
+
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/trace.h"
+#include "rhm/sampling.h"
+
+/* At most one sequence in so many of a data set becomes the test set. */
+enum { HELD_OUT = 5 };
+
+rhm_problem rhm_problem_of_grammar(const rhm_grammar *grammar, const rhm_train_options *options) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_problem problem = {.grammar = grammar, .test_samples = options->test_samples};
+    for (uint32_t l = 1; l <= shape->levels; l++)
+        problem.parents[l] = shape->vocab[l - 1];
+    return problem;
+}
+
+/* What learners index with: a caller's structure may hold anything. */
+rhm_status rhm_problem_check_data(const rhm_data *data, const uint32_t *parents, rhm_error *error) {
+    rhm_tree tree;
+    RHM_TRY(rhm_tree_make(&tree, data->tree.levels, data->tree.branching, error));
+    if (memcmp(&tree, &data->tree, sizeof tree) != 0)
+        return rhm_fail(error, RHM_INVALID, "the tree of the data set is not one that rhm_tree_make has made");
+    const size_t tokens = tree.leaves[0];
+    for (uint32_t l = 1; l <= tree.levels && parents; l++)
+        if (parents[l] < 1 || parents[l] > RHM_MAX_VOCAB)
+            return rhm_fail(error, RHM_INVALID, "level %u has %u parent symbols: allowed are 1 to %d", l, parents[l],
+                            RHM_MAX_VOCAB);
+    if (!data->labels)
+        return rhm_fail(error, RHM_INVALID, "the data set has no labels to train on");
+    for (size_t i = 0; i < data->count; i++) {
+        if (data->labels[i] >= data->label_vocab)
+            return rhm_fail(error, RHM_INVALID, "the label of sequence %zu is %u, but the data set has %u labels", i,
+                            data->labels[i], data->label_vocab);
+        for (size_t t = 0; t < tokens; t++)
+            if (data->tokens[i * tokens + t] >= data->token_vocab)
+                return rhm_fail(error, RHM_INVALID, "token %zu of sequence %zu is %u, but the data set has %u tokens",
+                                t, i, data->tokens[i * tokens + t], data->token_vocab);
+    }
+    return RHM_OK;
+}
+
+rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, const rhm_train_options *options) {
+    const uint64_t most = data->count / HELD_OUT;
+    rhm_problem problem = {.grammar = data->grammar,
+                           .data = data,
+                           .test_samples = options->test_samples < most ? options->test_samples : most};
+    for (uint32_t l = 1; l <= data->tree.levels; l++)
+        problem.parents[l] = parents ? parents[l] : l == 1 ? data->label_vocab : data->token_vocab;
+    return problem;
+}
+
+static rhm_status score_batch(rhm_score *score, const rhm_engine *engine, const rhm_model *model,
+                              const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    rhm_batch batch = {.count = problem->test_samples, .stage = "testing"};
+    rhm_outputs outputs = {0};
+    if (problem->data) {
+        const rhm_data_source source = {problem->data, problem->data->count - problem->test_samples};
+        batch.source = rhm_draw_from_data;
+        batch.context = &source;
+        RHM_TRY(model->kind->forward(model, engine, &batch, &outputs, error));
+    } else {
+        rhm_sampler *sampler;
+        RHM_TRY(rhm_sampler_create(&sampler, problem->grammar, options->seed, error));
+        const rhm_grammar_source source = {problem->grammar, options->seed, sampler, rhm_stream(RHM_TEST, 0)};
+        batch.source = rhm_draw_from_grammar;
+        batch.context = &source;
+        const rhm_status status = model->kind->forward(model, engine, &batch, &outputs, error);
+        rhm_sampler_destroy(sampler);
+        if (status != RHM_OK)
+            return status;
+    }
+    *score = outputs.score;
+    return RHM_OK;
+}
+
+rhm_status rhm_problem_test(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
+                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const double begin = rhm_seconds();
+    rhm_score score;
+    if (problem->test_samples == 0)
+        return RHM_OK;
+    const int span = rhm_trace_begin(engine, "test", 0);
+    RHM_TRY(score_batch(&score, engine, model, problem, options, error));
+    rhm_trace_end(engine, span, (rhm_span_work){.items = (double)score.samples});
+    report->test_samples = score.samples;
+    report->test_clamped = score.clamped;
+    report->test_accuracy = (double)score.correct / (double)score.samples;
+    report->test_sample_seconds = score.sample_seconds;
+    report->test_kernel_seconds = score.kernel_seconds;
+    report->test_seconds = rhm_seconds() - begin;
+    report->seconds += report->test_seconds;
+    return RHM_OK;
+}
