@@ -204,8 +204,10 @@ static void explanations_name_level_and_symbols(void **state) {
 
     memcpy(t.patch[0], mixed, sizeof mixed);
     explained(&t, text, sizeof text);
-    assert_string_equal(text, "Assumption 6 fails at level 2: symbols 0 and 1 of level 1 have the same label posterior "
-                              "(rho^(2) = 0), so no amount of data on first patches separates them.");
+    assert_string_equal(
+        text, "Assumption 6 fails at level 2: symbols 0 and 1 of level 1 have the same label posterior "
+              "(rho^(2) = 0), so first patches of the two differ by the noise of the samples alone, however many "
+              "these are.");
 
     t.shape.vocab[1] = 4;
     for (uint32_t i = 0; i < 8; i++)

@@ -194,6 +194,50 @@ static void too_few_points_have_no_separation(void **state) {
     assert_true(nothing.separation == 0 && nothing.radius == 0);
 }
 
+/* Asked for more clusters than there are groups, the number of groups is found, and their measures. */
+static void the_number_of_groups_is_found(void **state) {
+    (void)state;
+    static const size_t size[7] = {300, 200, 400, 250, 150, 350, 100}, few[6] = {2, 2, 2, 2, 2, 2};
+    for (uint64_t seed = 0; seed < 10; seed++)
+        for (size_t extra = 1; extra <= 5; extra += 2) {
+            const bool small = seed % 2;
+            const size_t groups = small ? 6 : 7;
+            grow(groups, 8, small ? few : size, 0.01, SEED + seed);
+            const rhm_clusters expected = truth(), asked = cluster(groups + extra, seed);
+            if (expected.separation < 16 * expected.radius)
+                continue;
+            assert_int_equal(asked.count, groups + extra);
+            const rhm_clusters formed = rhm_clusters_formed(&asked);
+            if (formed.count != groups)
+                fail_msg("seed %llu: %u clusters of %zu groups, %zu asked for", (unsigned long long)(SEED + seed),
+                         formed.count, groups, groups + extra);
+            assert_close("separation", formed.separation, expected.separation, 1e-9);
+            assert_close("radius", formed.radius, expected.radius, 0.1);
+            assert_true(rhm_clusters_gap(&formed) > RHM_CLEAR_GAP);
+        }
+    grow(3, 4, size, 0, SEED); /* fewer different points than clusters */
+    const rhm_clusters points = cluster(5, 1), three = rhm_clusters_formed(&points);
+    assert_int_equal(three.count, 3);
+    assert_true(three.radius == 0 && three.separation > 0 && rhm_clusters_gap(&three) == HUGE_VAL);
+}
+
+/* One cloud, or as many groups as are asked for: no other number imposes itself. */
+static void no_other_number_is_made_up(void **state) {
+    (void)state;
+    static const size_t cloud[1] = {2000}, even[8] = {100, 100, 100, 100, 100, 100, 100, 100};
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        grow(1, 7, cloud, 1, SEED + seed);
+        const rhm_clusters split = cluster(8, seed), same = rhm_clusters_formed(&split);
+        assert_int_equal(same.count, 8);
+        assert_true(rhm_clusters_gap(&same) < 2);
+        grow(8, 8, even, seed % 2 ? 0.05 : 1, SEED + seed); /* apart, or touching */
+        const rhm_clusters all = cluster(8, seed);
+        assert_int_equal(rhm_clusters_formed(&all).count, 8);
+    }
+    const rhm_clusters alone = cluster(1, 0);
+    assert_true(rhm_clusters_gap(&alone) == HUGE_VAL && !rhm_clusters_are_fewer(&alone));
+}
+
 static void answers_are_reproducible(void **state) {
     (void)state;
     static const size_t size[6] = {50, 300, 20, 80, 5, 400};
@@ -220,6 +264,8 @@ int main(void) {
         cmocka_unit_test(many_points_are_thinned_evenly),
         cmocka_unit_test(one_cluster_has_only_a_radius),
         cmocka_unit_test(too_few_points_have_no_separation),
+        cmocka_unit_test(the_number_of_groups_is_found),
+        cmocka_unit_test(no_other_number_is_made_up),
         cmocka_unit_test(answers_are_reproducible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

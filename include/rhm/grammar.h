@@ -124,7 +124,9 @@ typedef struct rhm_analysis {
     double rho[RHM_MAX_LEVELS + 1];           /* Assumption 6b: rho^(l), over the symbols that do come first */
     double k_rho[RHM_MAX_LEVELS + 1];         /* rho^(l) m^(l/2), m the geometric mean of m_1..m_l */
     uint32_t closest[RHM_MAX_LEVELS + 1][2];  /* the two level-(l-1) symbols whose patches are rho^(l) apart */
-    uint32_t never_first[RHM_MAX_LEVELS + 1]; /* level-(l-1) symbols that never come first */
+    uint32_t never_first[RHM_MAX_LEVELS + 1]; /* level-(l-1) symbols that never come first, */
+    uint32_t never[RHM_MAX_LEVELS + 1];       /* and of them those that come nowhere else either */
+    bool *occurs[RHM_MAX_LEVELS + 1];         /* (V_{l-1}): which level-(l-1) symbols come at all; owned */
     double *posterior[RHM_MAX_LEVELS + 1];    /* owned by the analysis */
     bool assumption_6;                        /* kappa finite and every rho^(l) > 0 */
 } rhm_analysis;

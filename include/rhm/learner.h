@@ -119,7 +119,11 @@ typedef struct rhm_level_report {
     double residual;           /* ||(C + lambda I) W - B|| / ||B||, measured after the last step */
     double held_out_loss;      /* mean squared error of the normalised prediction on a validation stream */
     double held_out_accuracy;  /* share of validation samples whose label is the largest output */
-    double cluster_separation; /* smallest distance between the centres of |V_{l-1}| clusters of the outputs */
+    double evidence;           /* standard errors by which the loss is below that of predicting the same for all */
+    bool converged;            /* residual <= 1.1 tolerance */
+    uint32_t symbols;          /* |V_{l-1}|: clusters that the outputs should form */
+    uint32_t clusters;         /* that they form; fewer where symbols have the same posterior or never come first */
+    double cluster_separation; /* smallest distance between their centres */
     double cluster_radius;     /* 99th percentile of the distance to the own centre */
     double posterior_error_mean, posterior_error_max, posterior_error_floor;
     double synonym_accuracy;
@@ -130,8 +134,11 @@ typedef struct rhm_level_report {
     double sample_seconds, embed_seconds, bandwidth_seconds, solve_seconds, total_seconds;
     double kernel_seconds; /* in the kernels' loops over patches, wherever these were */
     double flops;          /* multiply-adds of the kernels, counted as two */
-    bool resolved;         /* the clusters are separate enough for the level above (see `limit`) */
-    char limit[160];       /* "" or what stopped an automatic choice short of its target */
+
+    /* The search's own account in multiply-adds, by the sizes of what it did: the same on every machine. */
+    double work, foreseen_work, allowed_work;
+    bool resolved;   /* clusters that are apart, and of some meaning for the label (see `limit`) */
+    char limit[160]; /* "" or what stopped an automatic choice short of its target */
 } rhm_level_report;
 
 /* What this run did about its checkpoints. */

@@ -6,6 +6,7 @@
 #include "cli/running.h"
 #include "cli/table.h"
 #include "core/fail.h"
+#include "learner/budget.h"
 #include "rhm/theory.h"
 
 static const rhm_option own[] = {{.name = "json",
@@ -55,27 +56,31 @@ static void print_theory(const planning *p) {
 
 static void print_practice(const planning *p) {
     printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
-    printf("%5s %7s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s\n", "level", "draw", "first N", "wanted N", "N",
-           "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds");
+    printf("%5s %7s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s %8s\n", "level", "draw", "first N", "wanted N",
+           "N", "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds", "at most");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_forecast s = p->practice.stage[level];
-        printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f%s\n", level,
+        printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g%s\n", level,
                s.draw != RHM_DRAW_COUNTS ? "samples"
                : s.kept_share < 1        ? "thinned"
                                          : "counts",
                s.first_samples, s.wanted_samples, s.samples, s.possible, s.distinct, s.width, s.fits,
                rhm_route_name(s.route), rhm_route_name(s.ridge_route), s.nbytes / 0x1p20,
-               rhm_prediction_stage_seconds(&p->practice, level), s.capped ? "  fewer than wanted" : "");
+               rhm_prediction_stage_seconds(&p->practice, level), s.allowed_seconds,
+               s.capped ? "  fewer than wanted" : "");
     }
     printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n"
            "  thinned: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
            "--help)\n"
            "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
            "passes\n"
-           "  over the patches, or by forming it once (gram)\n",
+           "  over the patches, or by forming it once (gram)\n"
+           "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
+           "the\n"
+           "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
            rhm_prediction_samples(&p->practice), rhm_prediction_nbytes(&p->practice) / 0x1p20,
            rhm_prediction_seconds(&p->practice), rhm_engine_describe(p->engine).threads,
-           rhm_engine_describe(p->engine).threads == 1 ? "" : "s");
+           rhm_engine_describe(p->engine).threads == 1 ? "" : "s", RHM_BUDGET_MULTIPLE, RHM_BUDGET_LEAST);
 }
 
 static json_t *describe_theory(const planning *p) {
@@ -112,7 +117,7 @@ static json_t *describe_practice(const planning *p) {
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_forecast s = p->practice.stage[level];
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}}",
+        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
                                                 "level", (int)level,
                                                 "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                                                 "kept_share", rhm_json_number(s.kept_share),
@@ -130,7 +135,10 @@ static json_t *describe_practice(const planning *p) {
                                                 "seconds",
                                                 "draw", rhm_json_number(s.draw_seconds),
                                                 "embed", rhm_json_number(s.embed_seconds),
-                                                "fit", rhm_json_number(s.fit_seconds)));
+                                                "fit", rhm_json_number(s.fit_seconds),
+                                                "at_most",
+                                                "multiply_adds", rhm_json_number(s.allowed_work),
+                                                "seconds", rhm_json_number(s.allowed_seconds)));
         /* clang-format on */
     }
     return json_pack(

@@ -167,9 +167,13 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
     json_t *rates = json_pack("{s:o, s:o}",
                               "raw", rhm_json_number((double)level->samples / level->total_seconds),
                               "distinct", rhm_json_number((double)level->distinct_patches / level->total_seconds));
+    json_t *search = json_pack("{s:o, s:o, s:o}",
+                               "multiply_adds", rhm_json_number(level->work),
+                               "foreseen", rhm_json_number(level->foreseen_work),
+                               "allowed", rhm_json_number(level->allowed_work));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
-                     " s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+                     " s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                      "samples", rhm_json_unsigned(level->samples),
@@ -185,6 +189,10 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                      "residual", rhm_json_number(level->residual),
                      "held_out_loss", rhm_json_number(level->held_out_loss),
                      "held_out_accuracy", rhm_json_number(level->held_out_accuracy),
+                     "evidence", rhm_json_number(level->evidence),
+                     "converged", (int)level->converged,
+                     "symbols", (int)level->symbols,
+                     "clusters", (int)level->clusters,
                      "cluster_separation", rhm_json_number(level->cluster_separation),
                      "cluster_radius", rhm_json_number(level->cluster_radius),
                      "posterior_error", posterior_error,
@@ -193,6 +201,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                      "radius", rhm_json_number(level->radius),
                      "clamped", rhm_json_unsigned(level->clamped),
                      "attempts", (int)level->attempts,
+                     "search", search,
                      "resolved", (int)level->resolved,
                      "limit", level->limit,
                      "seconds", seconds,

@@ -32,12 +32,14 @@ void rhm_table_levels(FILE *stream, const rhm_train_report *report, const rhm_an
     for (uint32_t level = report->levels; level >= 1; level--) {
         const rhm_level_report *one = &report->level[level];
         if (!one->resolved)
-            fprintf(stream,
-                    "WARNING: level %u is not resolved: the groups of its outputs overlap, so the levels above it "
-                    "may fail%s%s\n",
-                    level, *one->limit ? "; " : "", one->limit);
+            fprintf(stream, "WARNING: level %u is not resolved%s: %s\n", level,
+                    level > 1 ? ", so the levels above it may fail" : "",
+                    *one->limit ? one->limit : "the groups of its outputs overlap");
         else if (*one->limit)
             fprintf(stream, "note: level %u: %s\n", level, one->limit);
+        if (!one->converged)
+            fprintf(stream, "note: level %u: the solver ended at a residual of %.1e, which is above --tolerance\n",
+                    level, one->residual);
         if (one->kept_share < 1)
             fprintf(stream,
                     "note: level %u: of %.3g samples those are kept whose first patch is one of %" PRIu64

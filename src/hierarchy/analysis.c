@@ -38,6 +38,25 @@ static void propagate(double *next, const double *joint, double *first, const rh
     }
 }
 
+/* Symbols of the level that some symbol occurring above writes, at any position. */
+static void find_occurring(rhm_analysis *analysis, const rhm_grammar *grammar, uint32_t level) {
+    const rhm_shape *shape = &grammar->shape;
+    bool *occurs = analysis->occurs[level];
+    if (level == 1) {
+        for (size_t label = 0; label < shape->vocab[0]; label++)
+            occurs[label] = grammar->label_probability[label] > 0;
+    } else {
+        const size_t rules = (size_t)shape->vocab[level - 2] * shape->rules[level - 1];
+        for (size_t rule = 0; rule < rules; rule++)
+            if (analysis->occurs[level - 1][rule / shape->rules[level - 1]] &&
+                grammar->probability[level - 1][rule] > 0)
+                for (size_t t = 0; t < shape->branching[level - 1]; t++)
+                    occurs[grammar->patches[level - 1][rule * shape->branching[level - 1] + t]] = true;
+    }
+    for (size_t symbol = 0; symbol < shape->vocab[level - 1]; symbol++)
+        analysis->never[level] += !occurs[symbol];
+}
+
 /* 1 / (|P_l| P[first patch = mu]) at its largest, for one parent that comes first with probability `first`. */
 static double patch_kappa(const rhm_grammar *grammar, uint32_t level, size_t parent, double first) {
     const size_t rules = grammar->shape.rules[level];
@@ -113,8 +132,10 @@ rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error 
     double rules = 1;
     for (uint32_t level = 1; level <= shape->levels; level++) {
         analysis.posterior[level] = RHM_NEW(double, shape->vocab[level - 1], labels, 1, "label posteriors", error);
-        if (!analysis.posterior[level])
+        analysis.occurs[level] = RHM_NEW(bool, shape->vocab[level - 1], 1, 1, "symbols that occur", error);
+        if (!analysis.posterior[level] || !analysis.occurs[level])
             goto done;
+        find_occurring(&analysis, grammar, level);
         condition(&analysis, grammar, level, joint);
         find_closest(&analysis, shape, level);
         rules *= shape->rules[level];
@@ -138,7 +159,9 @@ done:
 }
 
 void rhm_analysis_clear(rhm_analysis *analysis) {
-    for (uint32_t level = 1; level <= RHM_MAX_LEVELS; level++)
+    for (uint32_t level = 1; level <= RHM_MAX_LEVELS; level++) {
         rhm_free(analysis->posterior[level]);
+        rhm_free(analysis->occurs[level]);
+    }
     *analysis = (rhm_analysis){0};
 }

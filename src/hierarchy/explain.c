@@ -38,16 +38,46 @@ static void put_rho(writer *out, const rhm_analysis *analysis) {
         put(out, " (levels 1 to %u)", analysis->levels);
 }
 
-/* "symbol 3" or "symbols 3, 5, 8 and 4 more": those whose posterior is undefined. */
-static void put_never_first(writer *out, const rhm_analysis *analysis, uint32_t level, const char *noun) {
-    const uint32_t count = analysis->never_first[level];
+/* "symbol 3" or "symbols 3, 5, 8 and 4 more": those that never come first, but occur or not as is asked for. */
+static uint32_t put_never_first(writer *out, const rhm_analysis *analysis, uint32_t level, const char *noun,
+                                bool occurring) {
+    const uint32_t never = analysis->never[level];
+    const uint32_t count = occurring ? analysis->never_first[level] - never : never;
     uint32_t named = 0;
     put(out, "%s%s", noun, count == 1 ? "" : "s");
     for (uint32_t symbol = 0; symbol < analysis->vocab[level - 1] && named < 5; symbol++)
-        if (isnan(analysis->posterior[level][(size_t)symbol * analysis->vocab[0]]))
+        if (isnan(analysis->posterior[level][(size_t)symbol * analysis->vocab[0]]) &&
+            analysis->occurs[level][symbol] == occurring)
             put(out, "%s%u", named++ == 0 ? " " : ", ", symbol);
     if (count > named)
         put(out, " and %u more", count - named);
+    return count;
+}
+
+static void explain_never_first(writer *out, const rhm_analysis *analysis, uint32_t level) {
+    if (level == 1) {
+        next_sentence(out);
+        put(out, "Assumption 6 fails at level 1: ");
+        const uint32_t count = put_never_first(out, analysis, level, "label", false);
+        put(out, " of probability 0 (kappa infinite): no sample shows %s patches.", count == 1 ? "its" : "their");
+        return;
+    }
+    if (analysis->never_first[level] > analysis->never[level]) {
+        next_sentence(out);
+        put(out, "Assumption 6 fails at level %u: ", level);
+        const uint32_t count = put_never_first(out, analysis, level, "symbol", true);
+        put(out,
+            " of level %u never come%s first (kappa infinite), so %s patches are absent from training but "
+            "present in tests.",
+            level - 1, count == 1 ? "s" : "", count == 1 ? "its" : "their");
+    }
+    if (analysis->never[level] > 0) {
+        next_sentence(out);
+        put(out, "Assumption 6 fails at level %u: ", level);
+        const uint32_t count = put_never_first(out, analysis, level, "symbol", false);
+        put(out, " of level %u never occur%s (kappa infinite): no sample and no test shows %s patches.", level - 1,
+            count == 1 ? "s" : "", count == 1 ? "its" : "their");
+    }
 }
 
 void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_nbytes) {
@@ -62,27 +92,14 @@ void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_
         return;
     }
     for (uint32_t level = 1; level <= analysis->levels; level++) {
-        if (analysis->never_first[level] > 0) {
-            next_sentence(&out);
-            put(&out, "Assumption 6 fails at level %u: ", level);
-            if (level == 1) {
-                put_never_first(&out, analysis, level, "label");
-                put(&out, " of probability 0 (kappa infinite): no sample shows %s patches.",
-                    analysis->never_first[level] == 1 ? "its" : "their");
-            } else {
-                put_never_first(&out, analysis, level, "symbol");
-                put(&out,
-                    " of level %u never come%s first (kappa infinite), so %s patches are absent from training but "
-                    "present in tests.",
-                    level - 1, analysis->never_first[level] == 1 ? "s" : "",
-                    analysis->never_first[level] == 1 ? "its" : "their");
-            }
-        }
+        if (analysis->never_first[level] > 0)
+            explain_never_first(&out, analysis, level);
         if (!(analysis->rho[level] > 0)) {
             next_sentence(&out);
             put(&out,
                 "Assumption 6 fails at level %u: symbols %u and %u of level %u have the same label posterior "
-                "(rho^(%u) = 0), so no amount of data on first patches separates them.",
+                "(rho^(%u) = 0), so first patches of the two differ by the noise of the samples alone, however many "
+                "these are.",
                 level, analysis->closest[level][0], analysis->closest[level][1], level - 1, level);
         }
     }

@@ -31,6 +31,10 @@ static const rhm_field report_columns[] = {
     {"residual", RHM_FIELD_F64, ROW(residual), 0},
     {"held_out_loss", RHM_FIELD_F64, ROW(held_out_loss), 0},
     {"held_out_accuracy", RHM_FIELD_F64, ROW(held_out_accuracy), 0},
+    {"evidence", RHM_FIELD_F64, ROW(evidence), 0},
+    {"converged", RHM_FIELD_BOOL, ROW(converged), 0},
+    {"symbols", RHM_FIELD_U32, ROW(symbols), 0},
+    {"clusters", RHM_FIELD_U32, ROW(clusters), 0},
     {"cluster_separation", RHM_FIELD_F64, ROW(cluster_separation), 0},
     {"cluster_radius", RHM_FIELD_F64, ROW(cluster_radius), 0},
     {"posterior_error_mean", RHM_FIELD_F64, ROW(posterior_error_mean), 0},
@@ -48,13 +52,16 @@ static const rhm_field report_columns[] = {
     {"total_seconds", RHM_FIELD_F64, ROW(total_seconds), 0},
     {"kernel_seconds", RHM_FIELD_F64, ROW(kernel_seconds), 0},
     {"flops", RHM_FIELD_F64, ROW(flops), 0},
+    {"work", RHM_FIELD_F64, ROW(work), 0},
+    {"foreseen_work", RHM_FIELD_F64, ROW(foreseen_work), 0},
+    {"allowed_work", RHM_FIELD_F64, ROW(allowed_work), 0},
     {"resolved", RHM_FIELD_BOOL, ROW(resolved), 0},
 };
 static const rhm_fields report_fields = {report_columns, sizeof report_columns / sizeof *report_columns,
                                          sizeof(rhm_level_report)};
 
 /* A member of a row without a column above would be lost by an interruption; `limit` is an attribute. */
-_Static_assert(sizeof(rhm_level_report) == 408, "rhm_level_report has changed: so must its columns in checkpoints");
+_Static_assert(sizeof(rhm_level_report) == 456, "rhm_level_report has changed: so must its columns in checkpoints");
 
 static const rhm_field stage_columns[] = {
     {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), 0},

@@ -12,6 +12,9 @@ enum { MOST_POINTS = 4096, STARTS = 4, SWAPS = 8, CANDIDATES = 5, MOST_STEPS = 6
 
 static const double SAME = 1e-9; /* relative: costs of one optimum */
 
+/* Fewer clusters are what the points form if they are so many times as far apart as those that were asked for. */
+static const double CLEARER = 4;
+
 typedef struct grouping {
     size_t count, width, k;
     double *point;    /* (count, width) */
@@ -140,21 +143,29 @@ static double lloyd(grouping *g) {
     return cost;
 }
 
-/* The wrong optimum that is left most often has two centres in one cluster and one in the middle of two others: move a
- * centre of the closest pair to where distances are large. */
-static void move_one(grouping *g) {
-    size_t spare = 0;
-    double nearest = INFINITY, cost;
+/* The closest two centres; infinity with a single one. */
+static double closest_pair(const grouping *g, size_t pair[2]) {
+    double nearest = INFINITY;
     for (size_t a = 1; a < g->k; a++)
         for (size_t b = 0; b < a; b++) {
             const double d = squared_distance(g->centre + a * g->width, g->centre + b * g->width, g->width);
             if (d < nearest) {
                 nearest = d;
-                spare = a;
+                pair[0] = b;
+                pair[1] = a;
             }
         }
+    return nearest;
+}
+
+/* The wrong optimum that is left most often has two centres in one cluster and one in the middle of two others: move a
+ * centre of the closest pair to where distances are large. */
+static void move_one(grouping *g) {
+    size_t pair[2] = {0};
+    double cost;
+    closest_pair(g, pair);
     assign(g, &cost);
-    memcpy(g->centre + spare * g->width, g->point + best_of_some(g) * g->width, sizeof(double) * g->width);
+    memcpy(g->centre + pair[1] * g->width, g->point + best_of_some(g) * g->width, sizeof(double) * g->width);
 }
 
 static int ascending(const void *a, const void *b) {
@@ -162,18 +173,97 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void measure(grouping *g, rhm_clusters *out) {
+/* Points of cluster `b` go to `a`, and the last cluster takes its number. */
+static void merge(grouping *g, size_t a, size_t b) {
+    const size_t width = g->width, last = g->k - 1, both = g->members[a] + g->members[b];
+    double *into = g->centre + a * width, *from = g->centre + b * width;
+    for (size_t j = 0; j < width && both; j++)
+        into[j] = ((double)g->members[a] * into[j] + (double)g->members[b] * from[j]) / (double)both;
+    memmove(from, g->centre + last * width, sizeof *from * width);
+    g->members[a] = both;
+    g->members[b] = g->members[last];
+    g->k = last;
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->owner[i] == b)
+            g->owner[i] = (uint32_t)a;
+        if (g->owner[i] == last)
+            g->owner[i] = (uint32_t)b;
+        if (g->owner[i] == a)
+            g->distance[i] = squared_distance(g->point + i * width, into, width);
+    }
+}
+
+static double ratio(double separation, double radius) {
+    return radius > 0 ? separation / radius : separation > 0 ? HUGE_VAL : 0;
+}
+
+/* 99th percentile of the distances; `sorted` is scratch. */
+static double radius_of(const grouping *g, double *sorted) {
+    memcpy(sorted, g->distance, sizeof *sorted * g->count);
+    qsort(sorted, g->count, sizeof *sorted, ascending);
+    return sqrt(sorted[(g->count - 1) * 99 / 100]);
+}
+
+/* Merge the closest two clusters again and again, and keep the number at which they are widest apart. */
+static void merge_clusters(grouping *g, double *sorted, rhm_clusters *out) {
+    double widest = 0;
+    size_t pair[2] = {0};
+    memset(g->members, 0, sizeof *g->members * g->k);
+    for (size_t i = 0; i < g->count; i++)
+        g->members[g->owner[i]]++;
+    for (size_t c = g->k; c-- > 1;)
+        if (g->members[c] == 0)
+            merge(g, 0, c);
+    for (;;) {
+        const double separation = sqrt(closest_pair(g, pair)), radius = radius_of(g, sorted);
+        if (g->k > 1 && g->k < out->count && ratio(separation, radius) > widest) {
+            widest = ratio(separation, radius);
+            out->fewer = (uint32_t)g->k;
+            out->fewer_separation = separation;
+            out->fewer_radius = radius;
+        }
+        if (g->k <= 2)
+            return;
+        merge(g, pair[0], pair[1]);
+    }
+}
+
+static void measure(grouping *g, double *sorted, rhm_clusters *out) {
     double cost;
+    size_t pair[2] = {0};
     memcpy(g->centre, g->best, sizeof(double) * g->k * g->width);
     assign(g, &cost);
-    double nearest = INFINITY;
-    for (size_t a = 1; a < g->k; a++)
-        for (size_t b = 0; b < a; b++)
-            nearest = fmin(nearest, squared_distance(g->centre + a * g->width, g->centre + b * g->width, g->width));
-    qsort(g->distance, g->count, sizeof *g->distance, ascending);
     *out = (rhm_clusters){
-        .separation = g->k > 1 ? sqrt(nearest) : 0,
-        .radius = sqrt(g->distance[(g->count - 1) * 99 / 100]),
+        .count = (uint32_t)g->k,
+        .separation = g->k > 1 ? sqrt(closest_pair(g, pair)) : 0,
+        .radius = radius_of(g, sorted),
+        .fewer = (uint32_t)g->k,
+    };
+    out->fewer_separation = out->separation;
+    out->fewer_radius = out->radius;
+    if (rhm_clusters_gap(out) < RHM_CLEAR_GAP)
+        merge_clusters(g, sorted, out);
+}
+
+double rhm_clusters_gap(const rhm_clusters *clusters) {
+    return clusters->count == 1 ? HUGE_VAL : ratio(clusters->separation, clusters->radius);
+}
+
+bool rhm_clusters_are_fewer(const rhm_clusters *clusters) {
+    const double gap = ratio(clusters->fewer_separation, clusters->fewer_radius);
+    return clusters->fewer < clusters->count && gap >= RHM_CLEAR_GAP && gap >= CLEARER * rhm_clusters_gap(clusters);
+}
+
+rhm_clusters rhm_clusters_formed(const rhm_clusters *clusters) {
+    if (!rhm_clusters_are_fewer(clusters))
+        return *clusters;
+    return (rhm_clusters){
+        .count = clusters->fewer,
+        .separation = clusters->fewer_separation,
+        .radius = clusters->fewer_radius,
+        .fewer = clusters->fewer,
+        .fewer_separation = clusters->fewer_separation,
+        .fewer_radius = clusters->fewer_radius,
     };
 }
 
@@ -183,6 +273,7 @@ rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, siz
     if (count == 0 || k == 0)
         return RHM_OK;
     const size_t used = count < MOST_POINTS ? count : MOST_POINTS;
+    double *sorted = NULL;
     grouping g = {.count = used, .width = width, .k = k, .random = {.seed = seed, .stream = UINT32_C(1) << 18}};
     rhm_status status = RHM_NO_MEMORY;
     if (!(g.point = RHM_NEW(double, used, width, 1, "points to cluster", error)) ||
@@ -190,7 +281,8 @@ rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, siz
         !(g.best = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
         !(g.distance = RHM_NEW(double, used, 1, 1, "cluster distances", error)) ||
         !(g.owner = RHM_NEW(uint32_t, used, 1, 1, "cluster owners", error)) ||
-        !(g.members = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)))
+        !(g.members = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)) ||
+        !(sorted = RHM_NEW(double, used, 1, 1, "cluster distances", error)))
         goto done;
     for (size_t i = 0; i < used; i++)
         for (size_t j = 0; j < width; j++)
@@ -212,7 +304,7 @@ rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, siz
             memcpy(g.best, g.centre, sizeof(double) * k * width);
         }
     }
-    measure(&g, out);
+    measure(&g, sorted, out);
     status = RHM_OK;
 done:
     rhm_free(g.point);
@@ -221,5 +313,6 @@ done:
     rhm_free(g.distance);
     rhm_free(g.owner);
     rhm_free(g.members);
+    rhm_free(sorted);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "core/fail.h"
 #include "kernels/phasors.h"
+#include "learner/budget.h"
 #include "learner/coarse.h"
 #include "learner/design.h"
 #include "learner/draw_choice.h"
@@ -38,7 +39,8 @@ typedef struct forecasting {
     const rhm_train_options *options;
     rhm_task task;
     rhm_rates upper, bottom;
-    rhm_forecast *stage; /* [level] */
+    double rho[RHM_MAX_LEVELS + 1]; /* of posteriors that differ: others are not told apart whatever the samples */
+    rhm_forecast *stage;            /* [level] */
 } forecasting;
 
 static const rhm_rates *rates_of(const forecasting *f, uint32_t level) {
@@ -59,7 +61,7 @@ static double distinct_of(const forecasting *f, uint32_t level, uint32_t j, doub
 }
 
 static bool saturated(const rhm_forecast *s, double samples, double distinct) {
-    return s->draw == RHM_DRAW_COUNTS && samples >= 4 * distinct;
+    return s->draw == RHM_DRAW_COUNTS && samples >= RHM_SATURATION * distinct;
 }
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
@@ -225,10 +227,10 @@ typedef struct outlook {
 } outlook;
 
 static double expected_gap(const forecasting *f, const rhm_forecast *s, double samples) {
-    const double rho = f->analysis->rho[s->level];
+    const double rho = f->rho[s->level];
     double square = OWN * f->task.patches[s->level] / (samples * rho * rho) + CROSS_TALK;
     if (s->level < f->shape->levels)
-        square += INHERITED * pow(f->analysis->rho[s->level + 1] / rho, 1.5) / pow(f->stage[s->level + 1].gap, 2);
+        square += INHERITED * pow(f->rho[s->level + 1] / rho, 1.5) / pow(f->stage[s->level + 1].gap, 2);
     return pow(s->width / (double)RHM_FIRST_WIDTH, WIDTH_EXPONENT) / sqrt(square);
 }
 
@@ -305,12 +307,40 @@ static void search(const forecasting *f, rhm_forecast *s) {
     }
 }
 
+/* What the search may take at most: as many fits like the one that it is expected to end with. */
+static void allow(const forecasting *f, rhm_forecast *s, const rhm_draw_choice *draw, double below) {
+    const double most = (double)f->options->max_samples * s->kept_share;
+    const rhm_fit_sizes sizes = {s->distinct, s->distinct, s->width,
+                                 fmax(1, rhm_route_products(f->options->solver, 1))};
+    const double fit = rhm_fit_work(&f->task, f->options, s->level, s->route, &sizes);
+    s->allowed_work = rhm_search_allowed(rhm_search_foreseen(&f->task, f->options, s->level, draw, most, below));
+    s->allowed_seconds = s->allowed_work / fit * fit_seconds(f, s, s->distinct, s->distinct, s->route, 1);
+}
+
+/* Smallest distance between two posteriors of a level that are not the same. */
+static double distinct_rho(const rhm_analysis *analysis, uint32_t level) {
+    static const double SAME = 1e-9;
+    const size_t classes = analysis->vocab[0];
+    const double *posterior = analysis->posterior[level];
+    double least = INFINITY;
+    for (size_t a = 1; a < analysis->vocab[level - 1]; a++)
+        for (size_t b = 0; b < a; b++) {
+            double square = 0; /* NaN where one of them never comes first */
+            for (size_t c = 0; c < classes; c++)
+                square += (posterior[a * classes + c] - posterior[b * classes + c]) *
+                          (posterior[a * classes + c] - posterior[b * classes + c]);
+            if (square > SAME * SAME && square < least * least)
+                least = sqrt(square);
+        }
+    return isfinite(least) ? least : 0;
+}
+
 static rhm_status forecast_stage(forecasting *f, uint32_t level, rhm_error *error) {
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
     const double rho = f->analysis->rho[level];
     rhm_draw_choice draw;
-    const double below = level < f->shape->levels ? f->analysis->rho[level + 1] : 0;
+    const double below = level < f->shape->levels ? f->rho[level + 1] : 0;
     const double first = (double)rhm_first_look(&f->task, o, level, below);
     RHM_TRY(rhm_draw_choose(&draw, f->grammar, o, level, first, error));
     *s = (rhm_forecast){
@@ -324,13 +354,14 @@ static rhm_status forecast_stage(forecasting *f, uint32_t level, rhm_error *erro
                                                   : o->max_width,
     };
     search(f, s);
+    allow(f, s, &draw, below);
     s->wanted_samples =
         fmax(s->first_samples, ceil(RHM_TARGET_GAP * RHM_TARGET_GAP * OWN * f->task.patches[level] / (rho * rho)));
     s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples * s->kept_share;
     const double held_out =
         s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
     if (!f->engine) {
-        s->draw_seconds = s->embed_seconds = s->fit_seconds = NAN;
+        s->draw_seconds = s->embed_seconds = s->fit_seconds = s->allowed_seconds = NAN;
         return RHM_OK;
     }
     s->embed_seconds = embed_seconds(f, level, s->samples) + embed_seconds(f, level, held_out);
@@ -371,6 +402,7 @@ rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const 
     for (uint32_t level = 1; level <= shape->levels; level++) {
         f.task.parents[level] = shape->vocab[level - 1];
         f.task.patches[level] = (double)rhm_grammar_patch_count(grammar, level);
+        f.rho[level] = analysis->rho[level] > 0 ? analysis->rho[level] : distinct_rho(analysis, level);
     }
     RHM_TRY(measure_rates(&f, error));
     for (uint32_t level = shape->levels; level >= 1; level--)

@@ -28,6 +28,8 @@ typedef struct rhm_forecast {
     rhm_route ridge_route; /* and the fits of a walk along ridges */
     double nbytes;         /* largest memory held by the stage, threads' workspaces aside */
     double draw_seconds, embed_seconds, fit_seconds;
+    double allowed_work;    /* multiply-adds after which the search ends in any case (budget.h), */
+    double allowed_seconds; /* and about how long they take */
 } rhm_forecast;
 
 /*

@@ -26,9 +26,14 @@ static const rhm_field fields[] = {
     {"residual", RHM_FIELD_F64, AT(fit.solve.residual), 0},
     {"converged", RHM_FIELD_BOOL, AT(fit.solve.converged), 0},
     {"loss", RHM_FIELD_F64, AT(fit.loss), 0},
+    {"clusters", RHM_FIELD_U32, AT(fit.clusters.count), 0},
     {"cluster_separation", RHM_FIELD_F64, AT(fit.clusters.separation), 0},
     {"cluster_radius", RHM_FIELD_F64, AT(fit.clusters.radius), 0},
+    {"fewer_clusters", RHM_FIELD_U32, AT(fit.clusters.fewer), 0},
+    {"fewer_separation", RHM_FIELD_F64, AT(fit.clusters.fewer_separation), 0},
+    {"fewer_radius", RHM_FIELD_F64, AT(fit.clusters.fewer_radius), 0},
     {"accuracy", RHM_FIELD_F64, AT(fit.accuracy), 0},
+    {"evidence", RHM_FIELD_F64, AT(fit.evidence), 0},
     {"clamped", RHM_FIELD_U64, AT(fit.clamped), 0},
     {"seconds", RHM_FIELD_F64, AT(fit.seconds), 0},
     {"held", RHM_FIELD_BOOL, AT(held), 0},
@@ -36,7 +41,7 @@ static const rhm_field fields[] = {
 const rhm_fields rhm_entry_fields = {fields, sizeof fields / sizeof *fields, sizeof(rhm_entry)};
 
 /* A member of a fit that has no column above would be lost by an interruption. */
-_Static_assert(sizeof(rhm_fit) == 136, "rhm_fit has changed: so must the columns of a journal");
+_Static_assert(sizeof(rhm_fit) == 176, "rhm_fit has changed: so must the columns of a journal");
 
 static void drop(rhm_entry *entry) {
     if (--entry->owners == 0)

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "learner/budget.h"
 
 enum {
     SAMPLES_PER_RULE = 16, /* N = c V m^l: the field's scaling law, with a modest constant */
     SAMPLES_PER_NOISE = 8, /* N rho^2 / |P|: noise is about a third of the distance between neighbours */
-    SATURATION = 4,        /* samples per patch beyond which hardly one is missing */
     LEAST_SAMPLES = 2000,
     MOST_HELD_OUT = 100000,
     MOST_STEPS = 8,  /* of a search along one axis */
@@ -42,24 +42,25 @@ typedef struct search {
     uint64_t widest_samples; /* that gave it */
     int stalls;              /* rounds in a row that did not widen it */
     bool helped, can_draw, can_widen, widen_next;
+    bool drew_more, widened;
+    double work, foreseen, allowed; /* multiply-adds (budget.h) */
+    double drawn_work, last_fit;    /* of the sets at hand; of the last fit */
 } search;
 
 static double gap(const rhm_fit *fit) {
-    return fit->clusters.radius > 0       ? fit->clusters.separation / fit->clusters.radius
-           : fit->clusters.separation > 0 ? HUGE_VAL
-                                          : 0;
+    return rhm_clusters_gap(&fit->clusters);
 }
 
 /* Every patch of the level has occurred and counts are drawn: more samples cost nothing. */
 static bool saturated(const search *s) {
     const rhm_sample_set *set = &s->stage->training;
-    return set->draw.counted && set->patches.samples >= SATURATION * (uint64_t)rhm_patches_distinct(&set->patches);
+    return set->draw.counted && set->patches.samples >= RHM_SATURATION * (uint64_t)rhm_patches_distinct(&set->patches);
 }
 
 /* Where all patches have occurred only noise is left to smooth, and its variance falls like 1/N. */
 static double free_ridge(const search *s) {
     const rhm_sample_set *set = &s->stage->training;
-    const double share = SATURATION * (double)rhm_patches_distinct(&set->patches) / (double)set->patches.samples;
+    const double share = RHM_SATURATION * (double)rhm_patches_distinct(&set->patches) / (double)set->patches.samples;
     return fmax(FREE_RIDGE, FIRST_RIDGE * share);
 }
 
@@ -97,7 +98,8 @@ static double target(const search *s) {
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
 static bool good(const search *s) {
-    return gap(&s->best) >= target(s) || (s->stage->level == 1 && s->best.accuracy >= 0.9995);
+    return gap(&s->best) >= target(s) || (s->stage->level == 1 && s->best.accuracy >= RHM_GOOD_ACCURACY) ||
+           s->stage->task->classes == 1;
 }
 
 /* The targets of free and of costly samples are worth trying for; where that stopped helping, or costs too much, less
@@ -114,12 +116,29 @@ static bool late(const search *s) {
     return rhm_stage_seconds(s->stage) > s->deadline;
 }
 
+/* No work is left for another fit like the last one. */
+static bool spent(const search *s) {
+    return s->work + s->last_fit > s->allowed;
+}
+
+static rhm_status fit_at(search *s, double bandwidth, double ridge, rhm_fit *fit, rhm_error *error) {
+    const rhm_stage *stage = s->stage;
+    RHM_TRY(rhm_stage_fit(s->stage, s->width, bandwidth, ridge, fit, error));
+    const rhm_fit_sizes sizes = {
+        .patches = (double)rhm_patches_distinct(&stage->training.patches),
+        .held_out = (double)rhm_patches_distinct(&stage->validation.patches),
+        .width = s->width,
+        .iterations = fit->solve.iterations,
+    };
+    s->last_fit = rhm_fit_work(stage->task, s->options, stage->level, fit->route, &sizes);
+    s->work += s->last_fit;
+    return RHM_OK;
+}
+
 /* Fit at a point; keep it, and return true, if its held-out loss is smaller than the best one's. */
 static rhm_status attempt(search *s, double bandwidth, double ridge, bool *better, rhm_error *error) {
     rhm_fit fit;
-    const rhm_status status = rhm_stage_fit(s->stage, s->width, bandwidth, ridge, &fit, error);
-    if (status != RHM_OK)
-        return status;
+    RHM_TRY(fit_at(s, bandwidth, ridge, &fit, error));
     *better = !s->best.layer.weights || fit.loss < s->best.loss;
     if (*better) {
         rhm_fit_clear(&s->best);
@@ -138,7 +157,7 @@ static rhm_status descend(search *s, bool along_bandwidth, double ratio, double 
         const double factor = direction ? ratio : 1 / ratio;
         bool better = true;
         int steps = 0;
-        while (better && steps < MOST_STEPS && !good(s) && !late(s)) {
+        while (better && steps < MOST_STEPS && !good(s) && !late(s) && !spent(s)) {
             const double bandwidth = along_bandwidth ? s->bandwidth * factor : s->bandwidth;
             const double ridge = along_bandwidth ? s->ridge : s->ridge * factor;
             if ((along_bandwidth ? bandwidth : ridge) < least || (along_bandwidth ? bandwidth : ridge) > most)
@@ -173,7 +192,7 @@ static rhm_status lower_ridge(search *s, rhm_error *error) {
     if (ridge > WORTH_A_FIT * s->ridge)
         return RHM_OK;
     rhm_fit fit;
-    RHM_TRY(rhm_stage_fit(s->stage, s->width, s->bandwidth, ridge, &fit, error));
+    RHM_TRY(fit_at(s, s->bandwidth, ridge, &fit, error));
     if (gap(&fit) > gap(&s->best)) {
         rhm_fit_clear(&s->best);
         s->best = fit;
@@ -254,7 +273,13 @@ static search begin(rhm_stage *stage, double separation, double deadline) {
         s.samples = stage->training.stream.available;
     s.widest_samples = s.samples;
     s.separation = separation * sqrt(patches / stage->task->parents[level]); /* about sqrt(m) times that below */
+    s.foreseen = rhm_search_foreseen(stage->task, o, level, &stage->training.draw, (double)s.most, separation);
+    s.allowed = rhm_search_allowed(s.foreseen);
     return s;
+}
+
+static double draw_work(const search *s, double samples) {
+    return rhm_draw_work(s->stage->task, s->stage->level, s->stage->training.draw.counted, samples, s->width);
 }
 
 /* Draw, fit, and search bandwidth and ridge where that is the thing to do. */
@@ -264,6 +289,9 @@ static rhm_status look(search *s, rhm_error *error) {
                                   ? s->samples
                                   : rhm_held_out_samples(s->samples, stage->validation.stream.available);
     RHM_TRY(rhm_stage_draw(s->stage, s->samples, held_out, error));
+    const double drawn_work = draw_work(s, (double)s->samples) + draw_work(s, (double)held_out);
+    s->work += fmax(0, drawn_work - s->drawn_work);
+    s->drawn_work = drawn_work;
     const bool free_to_choose = s->options->ridge[stage->level] == 0;
     if (free_to_choose && saturated(s))
         s->ridge = fmin(s->ridge, free_ridge(s) / stage->task->patches[stage->level]);
@@ -283,29 +311,95 @@ static rhm_status look(search *s, rhm_error *error) {
     return RHM_OK;
 }
 
+/* What a look costs with so many samples and that width, if its fit takes as many steps as the last one. */
+static double look_work(const search *s, double samples, double width) {
+    const rhm_stage *stage = s->stage;
+    const double now = (double)rhm_patches_distinct(&stage->training.patches);
+    const double growth = rhm_task_distinct(stage->task, stage->level, samples) /
+                          fmax(1, rhm_task_distinct(stage->task, stage->level, (double)s->samples));
+    const double most = stage->training.draw.thinned ? (double)stage->training.draw.thinned : samples;
+    const rhm_fit_sizes sizes = {
+        .patches = fmin(most, now * growth),
+        .held_out = fmin(most, now * growth),
+        .width = width,
+        .iterations = s->best.solve.iterations,
+    };
+    return rhm_fit_work(stage->task, s->options, stage->level, s->best.route, &sizes) +
+           fmax(0, draw_work(s, samples) - draw_work(s, (double)s->samples));
+}
+
+/* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). False, and
+ * nothing changes, where that would take more work than is allowed. */
+static bool enlarge(search *s) {
+    const bool widen_next = !s->helped && !s->widen_next;
+    const bool draw = s->can_draw && (!widen_next || !s->can_widen);
+    uint64_t samples = s->samples;
+    if (draw) {
+        const uint64_t next = rhm_next_samples(s->samples, gap(&s->best), target(s), saturated(s));
+        samples = next > s->most ? s->most : next;
+    }
+    const uint32_t width = draw ? s->width : 2 * s->width;
+    if (s->work + look_work(s, (double)samples, width) > s->allowed)
+        return false;
+    s->widen_next = widen_next;
+    s->drew_more = s->drew_more || draw;
+    s->widened = s->widened || !draw;
+    s->samples = samples;
+    s->width = width;
+    return true;
+}
+
+static const char *stopped_helping(const search *s) {
+    return s->drew_more && s->widened ? "more samples and width stopped helping"
+           : s->drew_more             ? "more samples stopped helping"
+                                      : "more width stopped helping";
+}
+
 static const char *reason(const search *s) {
+    const uint64_t available = s->stage->training.stream.available;
     return late(s)                                ? "max-seconds are over"
-           : s->stalls == RHM_MOST_STALLS         ? "more samples and width stopped helping"
+           : s->stalls == RHM_MOST_STALLS         ? stopped_helping(s)
+           : s->can_draw || s->can_widen          ? "the search has done all the work it is allowed"
            : s->options->samples[s->stage->level] ? "the number of samples is fixed"
+           : s->samples >= available              ? "the data have no more samples for this level"
            : s->samples >= s->most                ? "no more samples are allowed"
                                                   : "more distinct patches would cost more than they help";
 }
 
-/* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). */
-static void enlarge(search *s) {
-    s->widen_next = !s->helped && !s->widen_next;
-    if (s->can_draw && (!s->widen_next || !s->can_widen)) {
-        const uint64_t next = rhm_next_samples(s->samples, gap(&s->best), target(s), saturated(s));
-        s->samples = next > s->most ? s->most : next;
-    } else {
-        s->width *= 2;
-    }
+/* Outputs whose groups are clearly apart, or that tell held-out labels better than their frequencies do. */
+static bool informed(const search *s, const rhm_clusters *formed) {
+    return rhm_clusters_gap(formed) >= RHM_CLEAR_GAP || s->best.evidence >= RHM_LEAST_EVIDENCE ||
+           s->stage->task->classes == 1;
+}
+
+static bool resolved(const search *s, const rhm_clusters *formed) {
+    return s->stage->task->classes == 1 || (s->stage->level == 1 && s->best.accuracy >= RHM_GOOD_ACCURACY) ||
+           (informed(s, formed) && rhm_clusters_gap(formed) >= RHM_LEAST_GAP);
+}
+
+/* Everything is in `s`; the fit goes to `out`. `ended`: short of its target. */
+static void conclude(rhm_choice *out, search *s, bool ended) {
+    const rhm_clusters formed = rhm_clusters_formed(&s->best.clusters);
+    out->fit = s->best;
+    out->work = s->work;
+    out->foreseen = s->foreseen;
+    out->allowed = s->allowed;
+    out->resolved = resolved(s, &formed);
+    if (ended && !informed(s, &formed))
+        snprintf(out->limit, sizeof out->limit, "held-out samples show no gain over the label frequencies: %s", reason(s));
+    else if (ended && formed.count < s->best.clusters.count)
+        snprintf(out->limit, sizeof out->limit, "the outputs form %u groups, where %u symbols were expected: %s",
+                 formed.count, s->best.clusters.count, reason(s));
+    else if (ended)
+        snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.2f: %s", gap(&s->best), target(s),
+                 reason(s));
 }
 
 rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error) {
     *out = (rhm_choice){0};
     search s = begin(stage, separation, deadline);
-    for (;;) {
+    bool ended = false;
+    while (!ended) {
         const rhm_status status = look(&s, error);
         if (status != RHM_OK) {
             rhm_fit_clear(&s.best);
@@ -319,14 +413,8 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
             s.widest = now;
             s.widest_samples = s.samples;
         }
-        if (late(&s) || s.stalls == RHM_MOST_STALLS || (!s.can_draw && !s.can_widen)) {
-            snprintf(out->limit, sizeof out->limit, "separation / radius %.2f is below %.2f: %s", now, target(&s),
-                     reason(&s));
-            break;
-        }
-        enlarge(&s);
+        ended = late(&s) || s.stalls == RHM_MOST_STALLS || (!s.can_draw && !s.can_widen) || !enlarge(&s);
     }
-    out->fit = s.best;
-    out->resolved = gap(&s.best) >= RHM_LEAST_GAP || stage->level == 1;
+    conclude(out, &s, ended);
     return RHM_OK;
 }

@@ -21,7 +21,14 @@
 #define RHM_LEAST_GAP     1.0
 #define RHM_LEAST_GAIN    1.15 /* of the gap, to count as help */
 
+/* Held-out accuracy that is good enough at level 1, whatever the gap. */
+#define RHM_GOOD_ACCURACY 0.9995
+
+/* Standard errors (rhm_fit.evidence) below which outputs are no clear improvement on the label frequencies. */
+#define RHM_LEAST_EVIDENCE 3.0
+
 enum {
+    RHM_SATURATION = 4,  /* samples per patch beyond which hardly one is missing */
     RHM_MOST_STALLS = 3, /* enlargements in a row that may fail to help */
     RHM_FIRST_WIDTH = 1024,
     RHM_COMFORT = 1 << 18,       /* distinct patches up to which the full target is pursued */
@@ -35,6 +42,8 @@ enum {
 typedef struct rhm_choice {
     rhm_fit fit; /* the accepted one; owned */
     bool resolved;
+    double work, foreseen,
+        allowed;     /* multiply-adds (budget.h): that the search took, was foreseen and allowed to take */
     char limit[160]; /* "" or what kept the search from its target */
 } rhm_choice;
 

@@ -10,6 +10,7 @@
 #include "engine/trace.h"
 #include "learner/checkpoint.h"
 #include "learner/journal.h"
+#include "learner/score.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            uint64_t first_look, rhm_stream_of_samples stream, rhm_error *error) {
@@ -175,32 +176,6 @@ static void store_weights(struct rhm_layer *layer, const rhm_regression *problem
                     (float)w[c * problem->stride + rhm_feature_index(k, sine)];
 }
 
-/*
- * Held-out loss: mean over samples of ||e_label - y||^2 = 1 - 2 y_label + ||y||^2, patch by patch. An output that the
- * normalisation threw far away is as useless at any distance, so no sample counts for more than LOSS_CAP.
- */
-static void score(const rhm_sample_set *set, const float *y, size_t classes, rhm_fit *fit) {
-    static const double LOSS_CAP = 4;
-    const double uniform = 1.0 / (double)classes; /* embeddings are centred */
-    double loss = 0;
-    uint64_t correct = 0;
-    for (size_t i = 0; i < rhm_patches_distinct(&set->patches); i++, y += classes) {
-        double square = 1;
-        size_t largest = 0;
-        for (size_t c = 0; c < classes; c++) {
-            square += ((double)y[c] + uniform) * ((double)y[c] + uniform);
-            largest = y[c] > y[largest] ? c : largest;
-        }
-        for (size_t cell = set->counts.offset[i]; cell < set->counts.offset[i + 1]; cell++) {
-            const double one = square - 2 * ((double)y[set->counts.label[cell]] + uniform);
-            loss += (double)set->counts.count[cell] * (one < LOSS_CAP ? one : LOSS_CAP);
-            correct += set->counts.label[cell] == largest ? set->counts.count[cell] : 0;
-        }
-    }
-    fit->loss = loss / (double)set->patches.samples;
-    fit->accuracy = (double)correct / (double)set->patches.samples;
-}
-
 static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
     const rhm_sample_set *set = &stage->validation;
     const size_t classes = stage->task->classes, distinct = rhm_patches_distinct(&set->patches);
@@ -210,10 +185,12 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     stage->kernel_seconds += out.kernel_seconds;
     if (status == RHM_OK) {
         stage->flops += out.flops;
-        int span = rhm_trace_begin(stage->engine, "score", 0);
-        score(set, out.row, classes, fit);
+        const int span = rhm_trace_begin(stage->engine, "score", 0);
+        status = rhm_score_outputs(fit, set, out.row, classes, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
-        span = rhm_trace_begin(stage->engine, "cluster", 0);
+    }
+    if (status == RHM_OK) {
+        const int span = rhm_trace_begin(stage->engine, "cluster", 0);
         status = rhm_cluster(&fit->clusters, out.row, distinct, classes, stage->task->parents[stage->level],
                              stage->options->seed, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});

@@ -49,6 +49,7 @@ typedef struct rhm_fit {
     double loss;           /* held-out mean squared error of the normalised prediction */
     rhm_clusters clusters; /* of the held-out outputs */
     double accuracy;       /* share of held-out samples whose label is the largest output */
+    double evidence;       /* standard errors by which the loss is below that of predicting the same for all */
     uint64_t clamped;
     double seconds;          /* of the solver */
     struct rhm_entry *entry; /* of the journal that follows it, or NULL */

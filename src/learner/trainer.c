@@ -12,7 +12,9 @@
 
 /* Seconds as the report has them; whatever is left of the total went into bookkeeping. */
 static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_choice *choice, double begin) {
+    static const double TOLERATED = 1.1; /* rounding W to float moves the residual */
     const rhm_fit *fit = &choice->fit;
+    const rhm_clusters formed = rhm_clusters_formed(&fit->clusters);
     *r = (rhm_level_report){
         .level = stage->level,
         .draw = stage->training.draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
@@ -29,8 +31,12 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .residual = fit->solve.residual,
         .held_out_loss = fit->loss,
         .held_out_accuracy = fit->accuracy,
-        .cluster_separation = fit->clusters.separation,
-        .cluster_radius = fit->clusters.radius,
+        .evidence = fit->evidence,
+        .converged = fit->solve.residual <= TOLERATED * stage->options->tolerance,
+        .symbols = stage->task->parents[stage->level],
+        .clusters = formed.count,
+        .cluster_separation = formed.separation,
+        .cluster_radius = formed.radius,
         .posterior_error_mean = NAN,
         .posterior_error_max = NAN,
         .posterior_error_floor = NAN,
@@ -46,12 +52,12 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .kernel_seconds = stage->kernel_seconds,
         .total_seconds = rhm_seconds() - begin,
         .flops = stage->flops,
+        .work = choice->work,
+        .foreseen_work = choice->foreseen,
+        .allowed_work = choice->allowed,
         .resolved = choice->resolved,
     };
     memcpy(r->limit, choice->limit, sizeof r->limit);
-    if (!fit->solve.converged && !r->limit[0])
-        snprintf(r->limit, sizeof r->limit, "the solver stopped at residual %.1e after %u iterations",
-                 fit->solve.residual, fit->solve.iterations);
 }
 
 static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, const rhm_lesson *lesson,
@@ -90,7 +96,7 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
         status = rhm_stage_settle(&stage, error);
     if (status != RHM_OK)
         goto done;
-    *separation = choice.fit.clusters.separation;
+    *separation = rhm_clusters_formed(&choice.fit.clusters).separation;
     if ((status = rhm_ready_layer_make(&ready[level], &choice.fit.layer, level == lesson->task.tree.levels, error)) !=
         RHM_OK)
         goto done;

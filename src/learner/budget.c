@@ -1,0 +1,100 @@
+#include "learner/budget.h"
+
+#include <math.h>
+
+#include "learner/coarse.h"
+#include "learner/policy.h"
+#include "learner/route.h"
+#include "rhm/theory.h"
+
+/* Fits that a search is foreseen to take: where all patches have occurred or the fits of costly ones, which are tried
+ * with more and more samples; and elsewhere. */
+static const double MANY_FITS = 8, FEW_FITS = 1;
+static const double GROWTH = 4; /* samples with which it ends, times those with which it begins */
+/* A separation below that asks for more samples than this is noise: then the level below was not told apart. */
+static const double MOST_TIMES_USUAL = 64;
+static const double TOKEN_WORK = 100;  /* drawing and counting a token takes as long as so many multiply-adds */
+static const double CELL_WORK = 1000;  /* and drawing the count of a cell */
+static const double TRIGONOMETRY = 14; /* route.h */
+static const double SETTING_UP = 2;    /* products: the right-hand side and the final residual */
+
+static double inputs_of(const rhm_task *task, uint32_t level) {
+    return task->tree.branching[level] * (double)(level == task->tree.levels ? task->token_vocab : task->classes);
+}
+
+double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
+                    const rhm_fit_sizes *sizes) {
+    const rhm_route_sizes all = {
+        .patches = sizes->patches,
+        .width = sizes->width,
+        .classes = task->classes,
+        .inputs = inputs_of(task, level),
+        .products = sizes->iterations + SETTING_UP,
+    };
+    double work = rhm_route_cost(route, &all);
+    const double sample = options->solver == RHM_CG && route == RHM_ROUTE_PASSES
+                              ? (double)rhm_coarse_size((size_t)fmin(sizes->patches, 1e15), (size_t)sizes->width)
+                              : 0;
+    if (sample > 0) {
+        rhm_route_sizes some = all;
+        some.patches = sample;
+        some.products = sizes->iterations * rhm_coarse_products(1) / rhm_coarse_passes(1);
+        work += rhm_route_cost(rhm_route_choose(&some), &some);
+    }
+    return work + sizes->held_out * sizes->width * (all.inputs + TRIGONOMETRY + 2 * all.classes);
+}
+
+double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples) {
+    double possible = 1; /* forms of a token */
+    for (uint32_t l = task->tree.levels; l >= level; l--) {
+        const double rules = task->patches[l] / task->parents[l];
+        double forms = rules;
+        for (uint32_t t = 0; t < task->tree.branching[l]; t++)
+            forms *= possible;
+        possible = forms;
+    }
+    return rhm_theory_expected_distinct(fmax(1, possible * task->parents[level]), samples);
+}
+
+double rhm_draw_work(const rhm_task *task, uint32_t level, bool counted, double samples, double width) {
+    const double tokens = (double)task->tree.leaves[level - 1];
+    double work = 0;
+    for (uint32_t l = level + 1; l <= task->tree.levels; l++) {
+        const double patches = samples * (double)rhm_tree_below(&task->tree, level - 1, l - 1);
+        work += rhm_task_distinct(task, l, patches) * width * (inputs_of(task, l) + TRIGONOMETRY + 2 * task->classes);
+    }
+    return work + (counted ? fmin(samples, rhm_task_distinct(task, level, samples) * task->classes) * CELL_WORK
+                           : samples * tokens * TOKEN_WORK);
+}
+
+double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
+                           const rhm_draw_choice *draw, double most_samples, double separation) {
+    const double width = options->width ? options->width : fmin(RHM_FIRST_WIDTH, options->max_width);
+    const double usual = (double)rhm_first_samples(task, options, level);
+    double samples = fmin((double)rhm_first_look(task, options, level, separation), MOST_TIMES_USUAL * usual);
+    if (!options->samples[level])
+        samples *= GROWTH;
+    samples = fmin(samples, most_samples);
+    double patches = options->raw    ? samples
+                     : draw->thinned ? rhm_theory_expected_distinct((double)draw->thinned, samples)
+                                     : rhm_task_distinct(task, level, samples);
+    patches = fmin(patches, samples);
+    const rhm_route_sizes sizes = {
+        .patches = patches,
+        .width = width,
+        .classes = task->classes,
+        .inputs = inputs_of(task, level),
+    };
+    rhm_design_key key = {.level = level, .width = (uint32_t)width};
+    rhm_design_choose(&key, &sizes, options->solver, 1);
+    const double iterations = key.sample ? rhm_coarse_passes(1) : fmax(1, rhm_route_products(options->solver, 1));
+    const rhm_fit_sizes fit = {patches, patches, width, iterations};
+    const bool saturated = draw->counted && samples >= RHM_SATURATION * patches;
+    const double fits = saturated || patches > RHM_COMFORT ? MANY_FITS : FEW_FITS;
+    return fits * rhm_fit_work(task, options, level, key.route, &fit) +
+           2 * rhm_draw_work(task, level, draw->counted, samples, width);
+}
+
+double rhm_search_allowed(double foreseen) {
+    return fmax(RHM_BUDGET_LEAST, RHM_BUDGET_MULTIPLE * foreseen);
+}
