@@ -48,7 +48,7 @@ def make(folder, **behaviour):
         path = binaries / name
         path.write_text(text)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    inventory = {"compiler": "cc 1", "flags": {"src/kernels/x86/avx2.c.o": behaviour.get("flags", "-O3 -mavx2")},
+    inventory = {"compiler": "cc 1", "flags": {"src/kernels/avx2.c.o": behaviour.get("flags", "-O3 -mavx2")},
                  "objects": {"CMakeFiles/rhm_objects.dir/src/kernels/operator.c.o": behaviour.get("object", "1")}, "identity": "1"}
     (Path(folder) / "inventory.json").write_text(json.dumps(inventory))
     return binaries

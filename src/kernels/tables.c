@@ -1,5 +1,9 @@
 #include "kernels/tables.h"
 
+#if defined(__x86_64__)
+extern const rhm_kernels rhm_kernels_avx2, rhm_kernels_avx512;
+#endif
+
 rhm_kernels rhm_kernels_at(rhm_isa isa) {
     rhm_tables tables = {
         .nbytes = sizeof(rhm_kernels),

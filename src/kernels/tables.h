@@ -7,7 +7,5 @@
 
 extern const rhm_kernels rhm_kernels_reference;     /* fmaf from the library */
 extern const rhm_kernels rhm_kernels_reference_fma; /* fmaf as an instruction */
-extern const rhm_kernels rhm_kernels_avx2;
-extern const rhm_kernels rhm_kernels_avx512;
 
 #endif

@@ -1,6 +1,10 @@
 /* The operations one byte at a time, and the way from an instruction set to its operations. */
 #include "sampling/tile_ops.h"
 
+#if defined(__x86_64__)
+extern const rhm_tile_ops rhm_tile_ops_avx2, rhm_tile_ops_avx512;
+#endif
+
 static rhm_philox_block block_at(const rhm_tile_stream *stream, uint32_t i, uint32_t block) {
     return rhm_philox(stream->key[0][1] << 32 | stream->key[0][0], stream->first + i, stream->stream, block);
 }
@@ -49,7 +53,7 @@ static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *o
             out[i * stride + p] = symbols[p * RHM_TILE + i];
 }
 
-const rhm_tile_ops rhm_tile_ops_reference = {
+static const rhm_tile_ops reference = {
     .name = "reference",
     .isa = RHM_ISA_SCALAR,
     .words = words,
@@ -62,7 +66,7 @@ rhm_tile_ops rhm_tile_ops_at(rhm_isa isa) {
     static const rhm_tables tables = {
         .nbytes = sizeof(rhm_tile_ops),
         .first = offsetof(rhm_tile_ops, words),
-        .of = {[RHM_ISA_SCALAR] = &rhm_tile_ops_reference,
+        .of = {[RHM_ISA_SCALAR] = &reference,
 #if defined(__x86_64__)
                [RHM_ISA_AVX2] = &rhm_tile_ops_avx2,
                [RHM_ISA_AVX512] = &rhm_tile_ops_avx512

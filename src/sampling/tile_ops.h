@@ -92,11 +92,6 @@ typedef struct rhm_tile_ops {
     void (*rows)(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *rows, size_t stride);
 } rhm_tile_ops;
 
-/* What this build may contain for each instruction set. */
-extern const rhm_tile_ops rhm_tile_ops_reference; /* scalar */
-extern const rhm_tile_ops rhm_tile_ops_avx2;
-extern const rhm_tile_ops rhm_tile_ops_avx512;
-
 /* The operations as an instruction set of this CPU does them, each from its own table or from the nearest set that it
  * is based on; none is NULL. */
 rhm_tile_ops rhm_tile_ops_at(rhm_isa isa);

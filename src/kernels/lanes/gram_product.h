@@ -1,57 +1,16 @@
 /*
- * The Gram matrix in registers: a part of tile.h, for every vector width. The including file also provides
- *   vec_add_to(double *, vec)   add a register of floats to as many doubles
- *   dvec, dvec_*                doubles, DWIDTH of them a register
- *   GRAM_ROWS, GRAM_VECTORS     the register tile of `gram`: rows of a block by registers of its columns
- *   WIDE_ROWS, WIDE_VECTORS     that of `gram_product`: rows of a block by registers of classes
+ * Products with the Gram matrix, in double precision: WIDE_ROWS rows of a block by WIDE_VECTORS registers of classes.
  */
-_Static_assert((GRAM_VECTORS * WIDTH) % RHM_LANES == 0, "a register tile covers whole blocks");
+#ifndef RHM_KERNELS_LANES_GRAM_PRODUCT_H
+#define RHM_KERNELS_LANES_GRAM_PRODUCT_H
+
+#include "kernels/lanes/lanes.h"
+
 enum {
-    CACHE_LINE = 64,
-    WIDE_BLOCKS = 2
-}; /* blocks of which one sum after another is made while they are in the first-level cache */
+    LINE_DOUBLES = 8, /* of a cache line */
+    WIDE_BLOCKS = 2,  /* of which one sum after another is made while they are in the first-level cache */
+};
 _Static_assert(RHM_GRAM_CLASSES % DWIDTH == 0, "rows of doubles are whole registers");
-
-/* `rows` rows from `first` on of `blocks` neighbouring blocks c: sums over the patches in float, then to double. */
-INLINE void gram_tile(size_t count, const float *a, const float *b, size_t b_stride, double *c, size_t first,
-                      size_t rows, size_t blocks) {
-    const size_t vectors = blocks * RHM_LANES / WIDTH;
-    vec sum[GRAM_ROWS][GRAM_VECTORS];
-    for (size_t r = 0; r < rows; r++)
-        for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = vec_zero();
-    for (size_t p = 0; p < count; p++) {
-        vec bp[GRAM_VECTORS];
-        for (size_t v = 0; v < vectors; v++)
-            bp[v] = vec_load(b + v * WIDTH / RHM_LANES * b_stride + p * RHM_LANES + v * WIDTH % RHM_LANES);
-        for (size_t r = 0; r < rows; r++) {
-            const vec ar = vec_broadcast(a + p * RHM_LANES + first + r);
-            for (size_t v = 0; v < vectors; v++)
-                sum[r][v] = vec_fma(ar, bp[v], sum[r][v]);
-        }
-    }
-    for (size_t r = 0; r < rows; r++)
-        for (size_t v = 0; v < vectors; v++)
-            vec_add_to(c + v * WIDTH / RHM_LANES * RHM_GRAM_BLOCK + (first + r) * RHM_LANES + v * WIDTH % RHM_LANES,
-                       sum[r][v]);
-}
-
-INLINE void gram_rows(size_t count, const float *a, const float *b, size_t b_stride, double *c, size_t blocks) {
-    size_t r = 0;
-    for (; r + GRAM_ROWS <= RHM_LANES; r += GRAM_ROWS)
-        gram_tile(count, a, b, b_stride, c, r, GRAM_ROWS, blocks);
-    if (RHM_LANES % GRAM_ROWS)
-        gram_tile(count, a, b, b_stride, c, r, RHM_LANES % GRAM_ROWS, blocks);
-}
-
-static void gram(size_t blocks, size_t count, const float *a, const float *b, size_t b_stride, double *c) {
-    enum { BLOCKS = GRAM_VECTORS * WIDTH / RHM_LANES };
-    size_t i = 0;
-    for (; i + BLOCKS <= blocks; i += BLOCKS)
-        gram_rows(count, a, b + i * b_stride, b_stride, c + i * RHM_GRAM_BLOCK, BLOCKS);
-    for (; i < blocks; i++)
-        gram_rows(count, a, b + i * b_stride, b_stride, c + i * RHM_GRAM_BLOCK, 1);
-}
 
 /* `rows` rows from `first` on of y, `vectors` registers of classes wide. Element (i, j) of a block is c[i * row + j *
  * column]. */
@@ -101,7 +60,7 @@ static void gram_product(size_t classes, size_t blocks, const double *c, size_t 
         const size_t count = blocks - block < WIDE_BLOCKS ? blocks - block : WIDE_BLOCKS;
         const double *cb = c + block * c_stride, *db = d + block * RHM_LANES * classes;
         for (size_t next = block + count; next < blocks && next < block + count + WIDE_BLOCKS; next++)
-            for (size_t i = 0; i < RHM_GRAM_BLOCK; i += CACHE_LINE / sizeof *c)
+            for (size_t i = 0; i < RHM_GRAM_BLOCK; i += LINE_DOUBLES)
                 __builtin_prefetch(c + next * c_stride + i);
         size_t v = 0;
         for (; v + WIDE_VECTORS * DWIDTH <= classes; v += WIDE_VECTORS * DWIDTH)
@@ -110,3 +69,5 @@ static void gram_product(size_t classes, size_t blocks, const double *c, size_t 
             wide_columns(classes, count, cb, c_stride, transposed, db + v, y + v, RHM_GRAM_CLASSES / DWIDTH);
     }
 }
+
+#endif

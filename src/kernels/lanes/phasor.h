@@ -1,7 +1,11 @@
 /*
- * Features of patches whose tokens have phasors (kernels.h): cos + i sin of a patch is the product over its tokens. A
- * part of tile.h, for every vector width. One token after the other, so that any branching factor is the same loop.
+ * Features of patches whose tokens have phasors (kernels.h): cos + i sin of a patch is the product over its tokens. One
+ * token after the other, so that any branching factor is the same loop.
  */
+#ifndef RHM_KERNELS_LANES_PHASOR_H
+#define RHM_KERNELS_LANES_PHASOR_H
+
+#include "kernels/lanes/phase.h"
 
 /* Where the cosines of part `part` of group `group` are. */
 INLINE size_t lanes_at(layout at, size_t group, size_t part) {
@@ -47,10 +51,4 @@ INLINE void phasor_slice(const gathered *g, size_t k, size_t length, float *x, l
     }
 }
 
-/* The features of a slice, whichever way the map says. */
-INLINE void feature_slice(gathered *g, size_t k, size_t length, float *x, layout at) {
-    if (g->map->phasors)
-        phasor_slice(g, k, length, x, at);
-    else
-        phase_slice(g, k, length, x, at);
-}
+#endif

@@ -1,8 +1,8 @@
 /* AVX2 + FMA: eight lanes a register, so a group of RHM_LANES takes two. */
-#include <immintrin.h>
+#ifndef RHM_KERNELS_VECTOR_AVX2_H
+#define RHM_KERNELS_VECTOR_AVX2_H
 
-#include "kernels/sincos.h"
-#include "kernels/tables.h"
+#include <immintrin.h>
 
 enum { WIDTH = 8 };
 typedef __m256 vec;
@@ -55,7 +55,7 @@ static inline vec vec_xor(vec a, vec b) {
     return _mm256_xor_ps(a, b);
 }
 
-#include "kernels/x86/lane_sum.h"
+#include "kernels/vector/sums_x86.h"
 
 static inline void vec_add_to(double *p, vec v) {
     _mm256_storeu_pd(p, _mm256_add_pd(_mm256_loadu_pd(p), _mm256_cvtps_pd(_mm256_castps256_ps128(v))));
@@ -78,25 +78,4 @@ static inline dvec dvec_fma(dvec a, dvec b, dvec c) {
     return _mm256_fmadd_pd(a, b, c);
 }
 
-/* Sixteen registers: 12 accumulators leave room for a column of operands. */
-enum {
-    PHASE_PATCHES = 6,
-    PHASE_VECTORS = 2,
-    PRODUCT_CLASSES = 4,
-    PRODUCT_PATCHES = 3,
-    PRODUCT_BLOCK = 6,
-    SLICE = 320,
-    PANELS = 1,
-    PANEL_PATCHES = 6,
-    GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 3,
-    TURNED_PAIRS = 1,
-    GRAM_ROWS = 6,
-    GRAM_VECTORS = 2,
-    WIDE_ROWS = 6,
-    WIDE_VECTORS = 2
-};
-
-#define RHM_TABLE_NAME "avx2"
-#define RHM_TABLE_ISA  RHM_ISA_AVX2
-#include "kernels/x86/tile.h"
+#endif

@@ -1,10 +1,14 @@
-/* sampling/x86/tile.h with registers of sixty-four bytes in portable C: the code of the AVX-512 table on machines that
- * lack AVX-512. */
+/*
+ * Registers of WIDTH bytes in portable C, for sampling/lanes on machines that have none of that width: 64 bytes are the
+ * code of the AVX-512 table, 16 bytes what a NEON table would be. The including file has defined WIDTH.
+ */
+#ifndef RHM_TESTS_EMULATED_BYTES_H
+#define RHM_TESTS_EMULATED_BYTES_H
+
 #include <string.h>
 
 #include "sampling/tile_ops.h"
 
-enum { WIDTH = 64 };
 typedef struct vec {
     uint8_t byte[WIDTH];
 } vec;
@@ -183,8 +187,4 @@ static void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_t count
             out[q * stride + i] = v.byte[q * PART + i];
 }
 
-extern const rhm_tile_ops rhm_tile_ops_emulated;
-#define RHM_TABLE      rhm_tile_ops_emulated
-#define RHM_TABLE_NAME "emulated"
-#define RHM_TABLE_ISA  RHM_ISA_SCALAR
-#include "sampling/x86/tile.h"
+#endif

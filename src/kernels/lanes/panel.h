@@ -1,9 +1,14 @@
 /*
  * Outputs of a panel, RHM_PANEL_CLASSES classes at a time: a register of classes (or two) times one feature after the
- * other, so that a sum stays where it is and no lanes remain to be added. A part of tile.h, for every vector width.
+ * other, so that a sum stays where it is and no lanes remain to be added.
  *
  * Weights are packed as (blocks of RHM_PANEL_FREQUENCIES, panels, features of the block, RHM_PANEL_CLASSES).
  */
+#ifndef RHM_KERNELS_LANES_PANEL_H
+#define RHM_KERNELS_LANES_PANEL_H
+
+#include "kernels/lanes/lanes.h"
+
 enum {
     PANEL_VECTORS = RHM_PANEL_CLASSES / WIDTH,
     PANEL_TAIL = 6, /* patches of a small tile, whose own tails are written out */
@@ -82,3 +87,5 @@ INLINE void panel_slice(const float *w, size_t panels, size_t length, feature_ro
         x.at += features;
     }
 }
+
+#endif

@@ -1,27 +1,21 @@
 /*
- * Outputs of a few classes, less than a panel (panel.h): features times weights, in RHM_LANES partial sums each. A part
- * of tile.h, for every vector width.
+ * Outputs of a few classes, less than a panel (panel.h): features times weights, in RHM_LANES partial sums each.
  *
  * Weights are packed in the order in which they are used: (slices, parts, class tiles, steps, classes of the tile,
- * WIDTH). A slice of features at a time; of the lanes of each group first the first register's, then, where there is
- * one, the second's (a part). So what a slice meets is one stream, and what is in the first-level cache together does
+ * WIDTH). A slice of features at a time; of the lanes of each group first the first register's, then
+ * the next one's (parts). So what a slice meets is one stream, and what is in the first-level cache together does
  * not compete for the same sets.
  */
-enum {
-    BLOCK_PATCHES = 12, /* whose features are made at a time */
-    GROUP_PATCHES = 24, /* patches that meet a slice of weights one after the other, while it is in the next cache */
-    FEW_LANES = (RHM_PANEL_CLASSES - 1) * RHM_LANES, /* partial sums of a patch, at most */
-};
-_Static_assert(BLOCK_PATCHES % PHASE_PATCHES == 0 && BLOCK_PATCHES % PRODUCT_PATCHES == 0, "blocks hold whole tiles");
-_Static_assert((int)PRODUCT_BLOCK <= (int)BLOCK_PATCHES && PRODUCT_BLOCK % PRODUCT_PATCHES == 0,
-               "blocks hold whole tiles");
-_Static_assert(SLICE % (PHASE_VECTORS * WIDTH) == 0, "slices hold whole tiles");
+#ifndef RHM_KERNELS_LANES_FEW_H
+#define RHM_KERNELS_LANES_FEW_H
 
-/* Classes of the next tile when `left` are left: four, or three where a smaller tile would else come at the end. */
-static size_t tile_classes(size_t left) {
-    _Static_assert(PRODUCT_CLASSES == 4 && GRADIENT_CLASSES == 4, "what is dealt out here");
-    return left <= 4 ? left : left == 5 || left == 6 || left == 9 ? 3 : 4;
-}
+#include "kernels/lanes/lanes.h"
+
+enum { FEW_LANES = (RHM_PANEL_CLASSES - 1) * RHM_LANES }; /* partial sums of a patch, at most */
+_Static_assert((int)PRODUCT_CLASSES == (int)TILE_CLASSES, "classes are dealt out in tiles");
+_Static_assert(BLOCK_PATCHES % PRODUCT_PATCHES == 0 && (int)PRODUCT_BLOCK <= (int)BLOCK_PATCHES &&
+                   PRODUCT_BLOCK % PRODUCT_PATCHES == 0,
+               "blocks hold whole tiles");
 
 static void pack_few(size_t classes, size_t padded, size_t slice, const float *w, float *packed) {
     const size_t stride = rhm_feature_stride(padded);
@@ -103,15 +97,17 @@ INLINE void product_slice(const sums *s, bool fresh, const float *w, size_t step
 /* The sums of all lanes into y, whose rows are y_stride apart. */
 static void sums_end(const sums *s, float *y, size_t y_stride) {
     const float *lane = s->lane;
-    const size_t high = PARTS == 1 ? RHM_LANES / 2 : s->classes * s->count * WIDTH;
+    const size_t part = s->classes * s->count * WIDTH;
     for (size_t first = 0, n; first < s->classes; first += n) {
         n = tile_classes(s->classes - first);
         for (size_t p = 0; p < s->count; p++, lane += n * WIDTH) {
             float *to = y + p * y_stride + first;
             if (n == 4)
-                lane_sums_of_4(lane, lane + high, to);
+                lane_sums_of_4(lane, part, to);
             for (size_t c = 0; c < n && n < 4; c++)
-                to[c] = lane_sum(lane + c * WIDTH, lane + c * WIDTH + high);
+                to[c] = lane_sum(lane + c * WIDTH, part);
         }
     }
 }
+
+#endif

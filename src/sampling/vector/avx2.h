@@ -1,7 +1,10 @@
 /* AVX2: thirty-two samples a register of bytes. */
-#include <immintrin.h>
+#ifndef RHM_SAMPLING_VECTOR_AVX2_H
+#define RHM_SAMPLING_VECTOR_AVX2_H
 
-#include "sampling/tile_ops.h"
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum { WIDTH = 32 };
 typedef __m256i vec;
@@ -101,7 +104,4 @@ static inline void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_
         vec_store(out + stride, _mm256_cvtepu8_epi16(_mm256_extracti128_si256(v, 1)));
 }
 
-#define RHM_TABLE      rhm_tile_ops_avx2
-#define RHM_TABLE_NAME "avx2"
-#define RHM_TABLE_ISA  RHM_ISA_AVX2
-#include "sampling/x86/tile.h"
+#endif

@@ -1,7 +1,10 @@
 /* AVX-512 F, BW, DQ, VL: a whole tile a register of bytes. */
-#include <immintrin.h>
+#ifndef RHM_SAMPLING_VECTOR_AVX512_H
+#define RHM_SAMPLING_VECTOR_AVX512_H
 
-#include "sampling/tile_ops.h"
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum { WIDTH = 64 };
 typedef __m512i vec;
@@ -99,7 +102,4 @@ static inline void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_
             _mm256_storeu_si256((__m256i *)(void *)(out + q * stride), _mm256_cvtepu8_epi16(quarter[q]));
 }
 
-#define RHM_TABLE      rhm_tile_ops_avx512
-#define RHM_TABLE_NAME "avx512"
-#define RHM_TABLE_ISA  RHM_ISA_AVX512
-#include "sampling/x86/tile.h"
+#endif

@@ -1,8 +1,8 @@
 /* AVX-512 F, BW, DQ, VL: a register holds a whole group of RHM_LANES. */
-#include <immintrin.h>
+#ifndef RHM_KERNELS_VECTOR_AVX512_H
+#define RHM_KERNELS_VECTOR_AVX512_H
 
-#include "kernels/sincos.h"
-#include "kernels/tables.h"
+#include <immintrin.h>
 
 enum { WIDTH = 16 };
 typedef __m512 vec;
@@ -55,7 +55,7 @@ static inline vec vec_xor(vec a, vec b) {
     return _mm512_xor_ps(a, b);
 }
 
-#include "kernels/x86/lane_sum.h"
+#include "kernels/vector/sums_x86.h"
 
 static inline void vec_add_to(double *p, vec v) {
     const __m256 high = _mm512_extractf32x8_ps(v, 1);
@@ -79,25 +79,4 @@ static inline dvec dvec_fma(dvec a, dvec b, dvec c) {
     return _mm512_fmadd_pd(a, b, c);
 }
 
-/* Thirty-two registers: 24 accumulators. */
-enum {
-    PHASE_PATCHES = 6,
-    PHASE_VECTORS = 4,
-    PRODUCT_CLASSES = 4,
-    PRODUCT_PATCHES = 6,
-    PRODUCT_BLOCK = 12,
-    SLICE = 256,
-    PANELS = 2,
-    PANEL_PATCHES = 12,
-    GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 4,
-    TURNED_PAIRS = 2,
-    GRAM_ROWS = 8,
-    GRAM_VECTORS = 3,
-    WIDE_ROWS = 8,
-    WIDE_VECTORS = 3
-};
-
-#define RHM_TABLE_NAME "avx512"
-#define RHM_TABLE_ISA  RHM_ISA_AVX512
-#include "kernels/x86/tile.h"
+#endif

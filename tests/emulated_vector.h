@@ -1,8 +1,14 @@
-/* x86/tile.h with sixteen lanes in portable C: the code of the AVX-512 table on machines that lack AVX-512. */
-#include "kernels/sincos.h"
-#include "kernels/tables.h"
+/*
+ * Registers of WIDTH floats in portable C, for kernels/lanes on machines that have none of that width: 16 lanes are the
+ * code of the AVX-512 table, 4 lanes what a NEON table would be. The including file has defined WIDTH and DWIDTH.
+ */
+#ifndef RHM_TESTS_EMULATED_VECTOR_H
+#define RHM_TESTS_EMULATED_VECTOR_H
 
-enum { WIDTH = 16 };
+#include <math.h>
+
+#include "kernels/kernels.h"
+
 typedef struct vec {
     float lane[WIDTH];
 } vec;
@@ -55,19 +61,19 @@ static inline vec vec_xor(vec a, vec sign) {
     EACH_LANE(a.lane[l] * sign.lane[l]);
 }
 
-static inline float lane_sum(const float *low, const float *high) {
-    float a[8];
-    for (int l = 0; l < 8; l++)
-        a[l] = low[l] + high[l];
-    for (int half = 4; half; half /= 2)
+static inline float lane_sum(const float *lane, size_t part) {
+    float a[RHM_LANES];
+    for (size_t l = 0; l < RHM_LANES; l++)
+        a[l] = lane[l / WIDTH * part + l % WIDTH];
+    for (int half = RHM_LANES / 2; half; half /= 2)
         for (int l = 0; l < half; l++)
             a[l] += a[l + half];
     return a[0];
 }
 
-static inline void lane_sums_of_4(const float *low, const float *high, float *to) {
+static inline void lane_sums_of_4(const float *lane, size_t part, float *to) {
     for (int c = 0; c < 4; c++)
-        to[c] = lane_sum(low + c * WIDTH, high + c * WIDTH);
+        to[c] = lane_sum(lane + c * WIDTH, part);
 }
 
 static inline vec vec_zero(void) {
@@ -78,7 +84,6 @@ static inline void vec_add_to(double *p, vec v) {
         p[l] += (double)v.lane[l];
 }
 
-enum { DWIDTH = 8 };
 typedef struct dvec {
     double lane[DWIDTH];
 } dvec;
@@ -106,27 +111,6 @@ static inline dvec dvec_fma(dvec a, dvec b, dvec c) {
     return v;
 }
 
-/* The tiles of avx512.c. */
-enum {
-    PHASE_PATCHES = 6,
-    PHASE_VECTORS = 4,
-    PRODUCT_CLASSES = 4,
-    PRODUCT_PATCHES = 6,
-    PRODUCT_BLOCK = 12,
-    SLICE = 256,
-    PANELS = 2,
-    PANEL_PATCHES = 12,
-    GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 4,
-    TURNED_PAIRS = 2,
-    GRAM_ROWS = 8,
-    GRAM_VECTORS = 3,
-    WIDE_ROWS = 8,
-    WIDE_VECTORS = 3
-};
+#undef EACH_LANE
 
-extern const rhm_kernels rhm_kernels_emulated;
-#define RHM_TABLE      rhm_kernels_emulated
-#define RHM_TABLE_NAME "emulated"
-#define RHM_TABLE_ISA  RHM_ISA_SCALAR
-#include "kernels/x86/tile.h"
+#endif

@@ -1,14 +1,16 @@
 /*
- * Features in registers: phases of a few patches by a few frequencies, then their cosines and sines. A part of tile.h,
- * for every vector width.
+ * Features in registers: phases of a few patches by a few frequencies, then their cosines and sines.
  */
+#ifndef RHM_KERNELS_LANES_PHASE_H
+#define RHM_KERNELS_LANES_PHASE_H
+
+#include "kernels/lanes/lanes.h"
+#include "kernels/sincos.h"
+
 enum { MOST_INPUTS = 1024 }; /* s d_e whose values are gathered at a time */
 _Static_assert((PHASE_VECTORS * WIDTH) % RHM_LANES == 0, "a phase tile starts at a lane group");
-
-/* Where features go, in floats: from row to row, from one group of lanes to the next, and from part to part of it. */
-typedef struct layout {
-    size_t row, step, part;
-} layout;
+_Static_assert(BLOCK_PATCHES % PHASE_PATCHES == 0 && SLICE % (PHASE_VECTORS * WIDTH) == 0,
+               "blocks and slices hold whole tiles");
 
 /* Some patches, their inputs gathered tile by tile so that a tile's are one stream: (inputs, PHASE_PATCHES). */
 typedef struct gathered {
@@ -20,11 +22,7 @@ typedef struct gathered {
     float *h;            /* (tiles, MOST_INPUTS, PHASE_PATCHES) */
 } gathered;
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static gathered gathered_patches(const rhm_phase_map *map, const rhm_patch_rows *rows, size_t first, size_t count,
+INLINE gathered gathered_patches(const rhm_phase_map *map, const rhm_patch_rows *rows, size_t first, size_t count,
                                  float *h) {
     return (gathered){map, rows, first, count, map->tokens * map->embedding, SIZE_MAX, h};
 }
@@ -126,3 +124,5 @@ INLINE void phase_slice(gathered *g, size_t k, size_t length, float *x, layout a
         from += MOST_INPUTS;
     } while (from < g->inputs);
 }
+
+#endif
