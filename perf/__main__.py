@@ -43,7 +43,7 @@ def main(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     arguments = parser.parse_args(argv[1:])
-    from perf.programs import PerfError
+    from perf.harness.project import PerfError
     try:
         return module.run(arguments)
     except PerfError as failure:

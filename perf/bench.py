@@ -8,8 +8,9 @@ import re
 import shlex
 import sys
 
-from perf import arguments as types
-from perf import environment, laws, programs, session
+from perf import environment, programs
+from perf.harness import arguments as types
+from perf.harness import google_benchmark, laws, process, project, session
 
 FILTER = "(forward|pass)/|(features|product|gradient)/v16|counted/|(first|sequences)/v16-m4-l8"
 PROGRAMS = ("bench_ceilings", "bench_kernels", "bench_sampling")
@@ -45,7 +46,7 @@ def rate_of(values):
 
 def collect(found, report, reproduce):
     """Add the rows of one run; skipped and failed ones by their reason."""
-    for row in programs.bench_rows(report):
+    for row in google_benchmark.rows(report):
         entry = found.setdefault((row.name, row.threads), {"rates": [], "values": [], "skipped": "", "failed": "", "reproduce": reproduce(row)})
         entry["skipped"], entry["failed"] = entry["skipped"] or row.skipped, entry["failed"] or row.failed
         if not row.skipped and not row.failed and rate_of(row.values):
@@ -84,7 +85,7 @@ def run(arguments):
     surroundings = environment.Environment(binaries)
     machine = surroundings.record["machine"]
     if not session.is_available(machine):
-        raise programs.PerfError(machine["unavailable"])
+        raise project.PerfError(machine["unavailable"])
     isa, threads = arguments.isa or machine["isa"]["in_use"], arguments.threads or machine["threads"]["count"]
     chosen = filters(arguments.filter, isa, threads)
     order, found, failures = random.Random(arguments.seed), {}, []
@@ -92,13 +93,13 @@ def run(arguments):
         for name in order.sample(PROGRAMS, len(PROGRAMS)):
             program = binaries / name
             options = [f"--threads={threads}"]
-            if not programs.list_rows(program, chosen[name], options):
+            if not google_benchmark.list_rows(program, chosen[name], options):
                 continue
-            done = programs.run_json([program, f"--benchmark_filter={chosen[name]}", f"--benchmark_min_time={arguments.min_time}", *options],
+            done = process.run_json([program, f"--benchmark_filter={chosen[name]}", f"--benchmark_min_time={arguments.min_time}", *options],
                                      "--benchmark_out=")
             if not done.report:
-                raise programs.PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-300:]}")
-            collect(found, done.report, lambda row: shlex.join([programs.relative(program), f"--threads={row.threads}",
+                raise project.PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-300:]}")
+            collect(found, done.report, lambda row: shlex.join([project.relative(program), f"--threads={row.threads}",
                                                                 f"--benchmark_filter=^{re.escape(row.name)}/t:{row.threads}/".replace("\\-", "-")]))
         print(f"perf bench: round {number + 1} of {arguments.rounds}", file=sys.stderr)
     result = session.new("bench", surroundings.record, threads=threads, isa=isa, rounds=arguments.rounds, seed=arguments.seed)
@@ -114,5 +115,5 @@ def run(arguments):
         print(f"{row['name']:<{width}}  {row['value']:9.2f} {row['unit']}{share}{'' if row.get('valid', True) else '  INVALID: ' + row['reason']}")
     for failure in failures:
         print(f"perf bench: {failure}", file=sys.stderr)
-    print(f"\nperf bench: {programs.relative(path)}", file=sys.stderr)
+    print(f"\nperf bench: {project.relative(path)}", file=sys.stderr)
     return 1 if failures or not result["rows"] else 0

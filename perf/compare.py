@@ -17,7 +17,6 @@ Exit status
   15  facts differ: the first tier blocks, whatever the clock says
 
 perf/verdict.py has the rules, perf/README.md the reasons."""
-import json
 import math
 import os
 import re
@@ -25,11 +24,15 @@ import secrets
 import shlex
 import sys
 import time
+from pathlib import Path
 
-from perf import arguments as types
-from perf import arms, blocks, environment, explain, export, facts, flags, session, snapshots, statistics, terminal, verdict
-from perf.programs import ROOT, PerfError
+from perf import environment, explain, facts, programs
+from perf.harness import arguments as types
+from perf.harness import arms, blocks, flags, formats, session, snapshots, statistics, terminal, verdict
+from perf.harness.project import PerfError
 
+ROWS = Path(__file__).resolve().parent / "compare_rows.txt"
+ISAS = ("scalar", "avx2", "avx512")
 EXACT_STATUS = verdict.STATUS["facts differ"]
 CONFIRM_SHARE = 0.25       # of the time, kept for the confirmation
 LATE = 1.1                # times what was planned, after which no block is begun
@@ -40,7 +43,7 @@ def add_arguments(parser):
     parser.add_argument("base", help="commit to compare with")
     parser.add_argument("head", nargs="?", help="commit that is compared (default: the work tree as it is)")
     parser.add_argument("--rows", default="", type=types.regex, metavar="REGEX", help="only rows whose name has a match, and the controls")
-    parser.add_argument("--row-file", type=types.input_file, default=arms.ROWS, metavar="FILE", help="rows to measure (default: %(default)s)")
+    parser.add_argument("--row-file", type=types.input_file, default=ROWS, metavar="FILE", help="rows to measure (default: %(default)s)")
     parser.add_argument("--seconds", type=types.real(), default=120, metavar="S",
                         help="for the measurement with its confirmation, without builds and facts (default: %(default)g)")
     parser.add_argument("--blocks", type=types.whole(), default=20, metavar="N", help="of every row (default: %(default)d)")
@@ -58,7 +61,7 @@ def add_arguments(parser):
     parser.add_argument("--head-cmake", default="", metavar="OPTIONS", help="the same for head, such as -DCMAKE_C_COMPILER=clang")
     parser.add_argument("--cache", type=types.output_directory, default=snapshots.CACHE, metavar="DIR", help="for builds (default: build/perf)")
     parser.add_argument("--output", type=types.output_file, metavar="FILE", help="the result (default: build/perf-results/compare.json)")
-    for name, text in export.FORMATS.items():
+    for name, text in formats.FORMATS.items():
         parser.add_argument(f"--{name}", type=types.output_file, metavar="FILE", help=f"also write {text}")
     parser.add_argument("--ci", choices=("advisory", "blocking"),
                         help="for continuous integration: append to $GITHUB_STEP_SUMMARY, annotate, and end with 0 unless a fact "
@@ -70,9 +73,9 @@ def prepare(arguments):
     base = snapshots.of_commit("base", arguments.base, shlex.split(arguments.base_cmake))
     options = shlex.split(arguments.head_cmake)
     head = snapshots.of_commit("head", arguments.head, options) if arguments.head else snapshots.of_work_tree("head", options)
-    programs = {row.program for row in arms.read_rows(arguments.row_file) if row.program != "rhm"}
+    wanted = {row.program for row in arms.read_rows(arguments.row_file) if row.program != "rhm"}
     for snapshot in (base, head):
-        snapshots.build(snapshot, programs, say, arguments.cache)
+        snapshots.build(snapshot, programs.RECIPE, wanted, say, arguments.cache)
     return base, head
 
 
@@ -103,7 +106,7 @@ def choose_rows(arguments, bench):
     except (arms.Unservable, StopIteration):
         isa, cpus = "avx2", len(os.sched_getaffinity(0))
     wanted = re.compile(arguments.rows)
-    expanded = arms.expand(rows, isa, cpus)
+    expanded = arms.expand(rows, {"isas": ISAS[1:ISAS.index(isa) + 1] if isa in ISAS[1:] else [isa], "isa": [isa], "T": [cpus]})
     chosen = [row for row in expanded if row.kind == "control" or wanted.search(row.name)]
     return chosen, isa, cpus
 
@@ -182,7 +185,7 @@ def run(arguments):
     base, head = prepare(arguments)
     built = time.monotonic() - clock
     rules = rules_of(arguments)
-    with blocks.Bench(base.programs, head.programs) as bench:
+    with blocks.Bench(base.programs, head.programs, programs.arguments_of) as bench:
         bench.renew(blocks.ARMS)
         rows, isa, cpus = choose_rows(arguments, bench)
         document = begin(arguments, base, head, rules)
@@ -239,11 +242,11 @@ def compare_facts(arguments, gathered, measured, base, head):
 def finish(arguments, document):
     path = session.write(document, arguments.output)
     document = session.read(path)
-    print(export.text(document))
-    for name in export.FORMATS:
+    print(formats.text(document))
+    for name in formats.FORMATS:
         target = getattr(arguments, name.replace("-", "_"))
         if target:
-            target.write_text(export.render(document, name))
+            session.write_text(target, formats.render(document, name))
     say(f"result: {path}")
     return ci(document, arguments.ci == "blocking") if arguments.ci else document["exit_status"]
 
@@ -252,16 +255,16 @@ def ci(document, blocking, environ=os.environ):
     """The end of a step of continuous integration: summary, annotations, and 0 unless something blocks."""
     if environ.get("GITHUB_STEP_SUMMARY"):
         with open(environ["GITHUB_STEP_SUMMARY"], "a") as summary:
-            summary.write(export.render(document, "markdown") + "\n")
+            summary.write(formats.render(document, "markdown") + "\n")
     regressed = document["verdict"] == verdict.REGRESSED
     for fact in document["facts"]["differ"]:
         if fact["blocks"]:
             print(f"::error title=Exact facts differ::{fact['name']}: {fact['says']}")
     for row in document["rows"]:
         if row["judgement"]["verdict"] == verdict.REGRESSED and row["kind"] != "control":
-            print(f"::{'error' if blocking else 'warning'} title=Slower::{row['name']}: {export.ratio_text(row)}")
+            print(f"::{'error' if blocking else 'warning'} title=Slower::{row['name']}: {formats.ratio_text(row)}")
     if document["verdict"] in (verdict.INCONCLUSIVE, verdict.INVALID, "nothing measured"):
-        print(f"::warning title=Timing {document['verdict']}::{export.headline(document)}")
+        print(f"::warning title=Timing {document['verdict']}::{formats.headline(document)}")
     status = document["exit_status"]
     stops = status == EXACT_STATUS or (regressed and blocking) or document["verdict"] == "nothing measured"
     return status if stops else 0

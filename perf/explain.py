@@ -1,5 +1,5 @@
 """For a row that changed: what else changed with it. Evidence that a reader can check, not a proof of the cause."""
-from perf import flags, git
+from perf.harness import flags, git
 
 SHOWN = 6
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from perf import programs
-from perf.programs import PerfError
+from perf.harness import process
 
 # Small, with every stage; samples and bandwidths fixed, so that it does the same on every machine.
 JOB = ("train --vocab 8 --rules 4 --branching 2 --levels 3 --samples 20000,10000,2000 --width 128 --bandwidth 0.25,0.1,0.2 "
@@ -66,7 +66,7 @@ def _allocations(binaries, library):
     for _ in range(2):
         with tempfile.TemporaryDirectory(prefix="rhm-perf-") as folder:
             counts = Path(folder) / "counts"
-            programs.run([Path(binaries) / "rhm", *JOB, "--threads", "1", "--progress", "off"],
+            process.run([Path(binaries) / "rhm", *JOB, "--threads", "1", "--progress", "off"],
                          environment={"LD_PRELOAD": str(library), "RHM_COUNT_FILE": str(counts)})
             if not counts.exists():
                 return []
@@ -107,7 +107,7 @@ def instructions(binaries, isa):
         return None, "this machine has no AVX2"
     if not shutil.which("valgrind"):
         return None, "valgrind is not installed"
-    done = programs.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", Path(binaries) / "rhm", *COUNTED_JOB,
+    done = process.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", Path(binaries) / "rhm", *COUNTED_JOB,
                          "--progress", "off"])
     found = re.search(r"Collected : (\d+)", done.errors)
     if done.status or not found:

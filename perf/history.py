@@ -11,8 +11,9 @@ import shlex
 import statistics
 import sys
 
-from perf import arguments as types
-from perf import environment, git, laws, programs, session
+from perf import environment, programs
+from perf.harness import arguments as types
+from perf.harness import git, google_benchmark, host, laws, process, project, session
 
 ARCHIVE = session.RESULTS / "history"
 MOST_COMMITS = 12  # perf/snapshots.py keeps a few more builds
@@ -22,7 +23,7 @@ JOB = ["--samples", "2e5,2e5,2e4,4e3", "--width", "1024", "--bandwidth", "0.25,0
 
 def add_arguments(parser):
     programs.add_arguments(parser)
-    parser.add_argument("results", nargs="*", type=types.input_path, metavar="FILE|DIR", help=f"default: {programs.relative(ARCHIVE)}")
+    parser.add_argument("results", nargs="*", type=types.input_path, metavar="FILE|DIR", help=f"default: {project.relative(ARCHIVE)}")
     parser.add_argument("--measure", metavar="RANGE", help="commits, as `git log` takes them: main~5..main")
     parser.add_argument("--rounds", type=types.whole(), default=5, help="of --measure (default: %(default)s)")
     parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order of --measure (default: 1)")
@@ -72,24 +73,24 @@ def point_of(commit, rows):
 
 def measure_range(arguments):
     """Commits of a range, built and measured in rounds. Those that cannot be built or lack the programs are named and left out."""
-    from perf import snapshots
+    from perf.harness import snapshots
 
     listed, said = git.ask("rev-list", "--reverse", arguments.measure, "--")
     if not listed:
-        raise programs.PerfError(f"--measure {arguments.measure}: {'; '.join(filter(None, [said, git.shallow()])) or 'no commits'}", 2)
+        raise project.PerfError(f"--measure {arguments.measure}: {'; '.join(filter(None, [said, git.shallow()])) or 'no commits'}", 2)
     commits = listed.split()
     if len(commits) > MOST_COMMITS:
-        raise programs.PerfError(f"--measure {arguments.measure}: {len(commits)} commits; at most {MOST_COMMITS} are built side by side", 2)
+        raise project.PerfError(f"--measure {arguments.measure}: {len(commits)} commits; at most {MOST_COMMITS} are built side by side", 2)
     arms, missing = {}, {}
     for commit in commits:
         try:
             snapshot = snapshots.of_commit(commit[:12], commit, [])
-            snapshots.build(snapshot, lambda text: print(f"perf history: {text}", file=sys.stderr))
+            snapshots.build(snapshot, programs.RECIPE, ["bench_kernels"], lambda text: print(f"perf history: {text}", file=sys.stderr))
             arms[commit] = snapshot.programs
-        except programs.PerfError as failure:
+        except project.PerfError as failure:
             missing[commit[:12]] = str(failure).splitlines()[0]
     if not arms:
-        raise programs.PerfError("no commit of the range can be built: " + "; ".join(f"{c}: {why}" for c, why in missing.items()))
+        raise project.PerfError("no commit of the range can be built: " + "; ".join(f"{c}: {why}" for c, why in missing.items()))
     surroundings = environment.Environment(next(reversed(arms.values())))
     machine = surroundings.record["machine"]
     pattern = FILTER.format(isa=machine["isa"]["in_use"])
@@ -102,7 +103,7 @@ def measure_range(arguments):
         print(f"perf history: round {number + 1} of {arguments.rounds}", file=sys.stderr)
     documents = []
     for commit, found in rates.items():
-        document = session.new("bench", {**surroundings.record, "source": environment.source_of(commit)})
+        document = session.new("bench", {**surroundings.record, "source": host.source_of(commit)})
         for (name, unit), values in found.items():
             interval = laws.median_interval(values)
             document["rows"].append(session.row(name, unit, shlex.join(["./dev", "perf", "history", "--measure", f"{commit[:12]}~..{commit[:12]}"]),
@@ -115,14 +116,13 @@ def measure_commit(directory, pattern, rates):
     """Add a value to each row of {(name, unit): [values]}; programs that a commit lacks leave no rows. What failed, or ""."""
     failed = ""
     if (directory / "bench_kernels").exists():
-        shapes = directory.parent / "shapes/kernels.txt"
-        done = programs.run_json([directory / "bench_kernels", f"--benchmark_filter={pattern}", "--benchmark_min_time=0.1",
-                                  *([f"--shapes={shapes}"] if shapes.exists() else [])], "--benchmark_out=")
+        done = process.run_json([directory / "bench_kernels", f"--benchmark_filter={pattern}", "--benchmark_min_time=0.1",
+                                  *programs.arguments_of("bench_kernels", directory)], "--benchmark_out=")
         failed = f"bench_kernels: {done.errors.strip()[-300:]}" if done.status else ""
-        for row in programs.bench_rows(done.report) if done.report else []:
+        for row in google_benchmark.rows(done.report) if done.report else []:
             if "best_flops_per_second" in row.values:
                 rates.setdefault((f"{row.name}/t:{row.threads}", "GFLOP/s"), []).append(row.values["best_flops_per_second"] / 1e9)
-    done = programs.run([directory / "rhm", "train", *JOB])
+    done = process.run([directory / "rhm", "train", *JOB])
     if done.status == 0:
         rates.setdefault(("whole job", "s"), []).append(done.seconds)
         rates.setdefault(("whole job, peak memory", "MiB"), []).append(done.peak_rss_bytes / 2**20)
@@ -136,10 +136,10 @@ def run(arguments):
         record = surroundings.finish()
     else:
         documents = found_documents(arguments.results or [ARCHIVE])
-        record = {"source": environment.source()}
+        record = {"source": host.source()}
     commits, rows = join(documents)
     if not rows:
-        raise programs.PerfError("no results were found: `perf bench`, `perf scaling` and others keep theirs for this, or give --measure RANGE")
+        raise project.PerfError("no results were found: `perf bench`, `perf scaling` and others keep theirs for this, or give --measure RANGE")
     result = session.new("history", record, commits=[entry["commit"] for entry in commits], about_commits=commits, left_out=missing)
     result["rows"] = rows
     path = session.write(result, arguments.output)
@@ -147,5 +147,5 @@ def run(arguments):
         print(f"{entry['commit']}  {entry['time']}  {entry['subject']}")
     for commit, why in missing.items():
         print(f"{commit}  left out: {why}")
-    print(f"{len(rows)} rows over {len(commits)} commits\n\nperf history: {programs.relative(path)}")
+    print(f"{len(rows)} rows over {len(commits)} commits\n\nperf history: {project.relative(path)}")
     return 0

@@ -16,13 +16,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from perf import arguments as types
-from perf import environment, programs, session
+from perf import environment, programs
+from perf.harness import arguments as types
+from perf.harness import google_benchmark, process, project, session
 from perf.jobs import JOBS
-from perf.programs import PerfError
+from perf.harness.project import PerfError
 
 PEERS = Path(__file__).resolve().parent / "peer"
-VENV = programs.ROOT / "build" / "torch-venv"
+VENV = project.ROOT / "build" / "torch-venv"
 PACKAGES = ("torch==2.13.0", "numpy", "scikit-learn")
 ACCURACIES_DIFFER = 3
 PILOT = 0.1  # of the samples, for choosing the best way of each peer
@@ -58,7 +59,7 @@ def add_arguments(parser):
 
 def install():
     for command in ([sys.executable, "-m", "venv", VENV], [VENV / "bin/python", "-m", "pip", "install", "-q", *PACKAGES]):
-        done = programs.run(command)
+        done = process.run(command)
         if done.status:
             raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-500:]}")
 
@@ -68,7 +69,7 @@ def find_python(asked):
     candidates = [asked] if asked else [VENV / "bin/python", "python3", sys.executable]
     for python in candidates:
         try:
-            if programs.run([python, "-c", "import numpy"]).status == 0:
+            if process.run([python, "-c", "import numpy"]).status == 0:
                 return str(python)
         except PerfError:
             continue
@@ -76,15 +77,15 @@ def find_python(asked):
 
 
 def missing_module(python, peer):
-    done = programs.run([python, "-c", f"import {MODULES[peer]}"])
+    done = process.run([python, "-c", f"import {MODULES[peer]}"])
     if done.status == 0:
         return None
     said = (done.errors.strip().splitlines() or ["it does not say why"])[-1]
-    return f"{MODULES[peer]} cannot be imported by {programs.relative(python)} ({said}); ./dev perf peers --install"
+    return f"{MODULES[peer]} cannot be imported by {project.relative(python)} ({said}); ./dev perf peers --install"
 
 
 def has_distinct_option(rhm):
-    return "--distinct" in programs.run([rhm, "train", "--help"]).output
+    return "--distinct" in process.run([rhm, "train", "--help"]).output
 
 
 def available_memory():
@@ -100,7 +101,7 @@ def job_file(rhm, job, threads, folder):
     import h5py
 
     path = folder / f"{job.name}.h5"
-    done = programs.run([rhm, "grammar", *job.instance(), "-o", path])
+    done = process.run([rhm, "grammar", *job.instance(), "-o", path])
     if done.status:
         raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()}")
     with h5py.File(path) as file:
@@ -124,7 +125,7 @@ def peer_environment(peer, threads, folder):
 
 def run_peer(python, peer, way, path, threads, folder):
     """{"wall", "cpu", "rss", "accuracy", "startup", "train", "test"} of a finished run."""
-    done = programs.run([python, PEERS / SCRIPTS[peer], path, *way], environment=peer_environment(peer, threads, folder))
+    done = process.run([python, PEERS / SCRIPTS[peer], path, *way], environment=peer_environment(peer, threads, folder))
     if done.status:
         raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-800:]}")
     answer = json.loads(done.output.strip().splitlines()[-1])
@@ -136,7 +137,7 @@ def run_peer(python, peer, way, path, threads, folder):
 
 
 def run_rhm(rhm, job, threads, more):
-    done = programs.run_json([rhm, "train", "--progress", "off", *job.options(), "--threads", threads, *more], "--trace")
+    done = process.run_json([rhm, "train", "--progress", "off", *job.options(), "--threads", threads, *more], "--trace")
     if done.status or not done.report:
         raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-500:]}")
     accuracy = re.search(r"test accuracy ([0-9.]+)", done.output)
@@ -246,15 +247,15 @@ def gains(job, rows, scale):
 
 def compare_generators(binaries, python, path, job, threads, rounds, folder, log):
     """Tokens per second of whole sequences, in alternation."""
-    isa = programs.run_bench(binaries / "bench_sampling", "^sequences/default/scalar/t:1/", 0.001).report["context"]["isa_widest"]
+    isa = google_benchmark.run(binaries / "bench_sampling", "^sequences/default/scalar/t:1/", 0.001).report["context"]["isa_widest"]
     shapes = folder / "generator.txt"
     shapes.write_text(f"job vocab={job.vocab} rules={job.rules} branching={job.branching} levels={job.levels} first={job.levels}\n")
     ours, theirs, way = [], [], ""
     for _ in range(rounds):
-        report = programs.run_bench(binaries / "bench_sampling", f"^sequences/job/{isa}/t:{threads}/", 0.1,
+        report = google_benchmark.run(binaries / "bench_sampling", f"^sequences/job/{isa}/t:{threads}/", 0.1,
                                     options=[f"--shapes={shapes}", f"--threads={threads}"]).report
-        ours.append(max(row.values["best_items_per_second"] for row in programs.bench_rows(report)))
-        done = programs.run([python, PEERS / "torch_generator.py", path, "seconds=0.2"], environment=peer_environment("torch", threads, folder))
+        ours.append(max(row.values["best_items_per_second"] for row in google_benchmark.rows(report)))
+        done = process.run([python, PEERS / "torch_generator.py", path, "seconds=0.2"], environment=peer_environment("torch", threads, folder))
         if done.status:
             raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-500:]}")
         answer = json.loads(done.output.strip().splitlines()[-1])
@@ -343,7 +344,7 @@ def run(arguments):
         raise PerfError(f"no peer can run: {result['left_out'][0]['reason']}")
     threads = arguments.threads or len(os.sched_getaffinity(0))
     result["threads"] = threads
-    result["peer_python"] = {"python": programs.relative(python), "packages": programs.run([python, "-m", "pip", "freeze"]).output.split()}
+    result["peer_python"] = {"python": project.relative(python), "packages": process.run([python, "-m", "pip", "freeze"]).output.split()}
     with tempfile.TemporaryDirectory(prefix="rhm-perf-") as name:
         folder = Path(name)
         (folder / "pilot").mkdir()

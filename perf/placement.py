@@ -2,8 +2,8 @@
 import json
 import math
 
-from perf import programs
-from perf.session import is_available
+from perf.harness import process, project
+from perf.harness.session import is_available
 
 # From the smallest domain to the largest: key of a planned place, how a person calls it.
 DOMAINS = (("core", "core"), ("l3", "L3"), ("node", "NUMA node"), ("package", "socket"))
@@ -11,10 +11,10 @@ DOMAINS = (("core", "core"), ("l3", "L3"), ("node", "NUMA node"), ("package", "s
 
 def plan(binaries, threads, placement, environment=None):
     """The planned place of each thread, None for threads that are not placed."""
-    done = programs.run([binaries / "rhm", "machine", "--json", "--threads", threads, "--placement", placement],
+    done = process.run([binaries / "rhm", "machine", "--json", "--threads", threads, "--placement", placement],
                         environment=environment)
     if done.status:
-        raise programs.PerfError(f"rhm machine --placement {placement} failed: {done.errors.strip()}")
+        raise project.PerfError(f"rhm machine --placement {placement} failed: {done.errors.strip()}", done.status)
     record = json.loads(done.output)
     return [seat["planned"] for seat in record["team"]]
 

@@ -10,8 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from perf import arguments as types
-from perf import counters, environment, model, programs, session
+from perf import environment, model, programs
+from perf.harness import arguments as types
+from perf.harness import counters, google_benchmark, session
 from perf.jobs import PROFILED
 
 CEILING_UNITS = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}  # bytes of a core where hwloc does not say
@@ -87,9 +88,9 @@ def measure_kernels(binaries, kernels, isa, backend, threads, placement, min_tim
     path, rows = kernel_shapes(kernels, folder)
     if not rows:
         return
-    done = programs.run_bench(binaries / "bench_kernels", f"^({'|'.join(sorted(rows))})/{isa}/{backend}/t:{threads}/", min_time,
+    done = google_benchmark.run(binaries / "bench_kernels", f"^({'|'.join(sorted(rows))})/{isa}/{backend}/t:{threads}/", min_time,
                               options=[f"--shapes={path}", f"--threads={threads}", *placement])
-    for row in programs.bench_rows(done.report):
+    for row in google_benchmark.rows(done.report):
         if not row.failed and not row.skipped:
             key = rows["/".join(row.name.split("/")[:2])]
             rates.kernels[key] = max(rates.kernels.get(key, 0), row.values["best_flops_per_second"])
@@ -107,9 +108,9 @@ def measure_draws(binaries, instance, draws, isa, threads, placement, min_time, 
             *sizes, level or 1, way, level, min(samples, 1 << 22)))
     path.write_text("".join(lines))
     names = "|".join(f"{way}/{way}{level}" for way, level in draws)
-    done = programs.run_bench(binaries / "bench_patches", f"^({names})/t:{threads}/", min_time,
+    done = google_benchmark.run(binaries / "bench_patches", f"^({names})/t:{threads}/", min_time,
                               options=[f"--shapes={path}", f"--threads={threads}", *placement], environment={"RHM_ISA": isa})
-    for row in programs.bench_rows(done.report):
+    for row in google_benchmark.rows(done.report):
         if not row.failed and not row.skipped:
             way, name = row.name.split("/")
             key = (way, int(name.removeprefix(way)))
@@ -117,10 +118,10 @@ def measure_draws(binaries, instance, draws, isa, threads, placement, min_time, 
 
 
 def measure_ceilings(binaries, isa, threads, placement, min_time, caches, rates):
-    done = programs.run_bench(binaries / "bench_ceilings", f"^ceiling/(fma/f32/{isa}|load/.*)/t:{threads}/", min_time,
+    done = google_benchmark.run(binaries / "bench_ceilings", f"^ceiling/(fma/f32/{isa}|load/.*)/t:{threads}/", min_time,
                               options=[f"--threads={threads}", *placement])
     found = dict(rates.cache_bandwidth)
-    for row in programs.bench_rows(done.report):
+    for row in google_benchmark.rows(done.report):
         kind = row.name.split("/")
         if row.failed or row.skipped:
             continue

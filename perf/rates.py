@@ -9,9 +9,9 @@ Blocks are drawn in runs of those that shared their processes, since what a proc
 import math
 import random
 
-from perf import arguments as types
-from perf import session, verdict
-from perf.programs import PerfError
+from perf.harness import arguments as types
+from perf.harness import session, verdict
+from perf.harness.project import PerfError
 
 
 def add_arguments(parser):

@@ -6,12 +6,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-from perf import arguments as types
-from perf import environment, page, programs, session
+from perf import environment, programs
+from perf.harness import arguments as types
+from perf.harness import host, page, project, session
 
-OUTPUT = programs.ROOT / "build/perf-report/index.html"
+OUTPUT = project.ROOT / "build/perf-report/index.html"
 
 # Of each kind: how it is measured where there is no result. History comes last: it reads what the others left.
 COMMANDS = {
@@ -41,19 +41,19 @@ def command_of(kind):
     """The subcommand with its operands: what the last commit changed, or, where there is no earlier one, the commit with itself."""
     if kind != "compare":
         return COMMANDS[kind]
-    return [*COMMANDS[kind], "HEAD~1" if session.is_available(environment.source_of("HEAD~1")) else "HEAD", "HEAD"]
+    return [*COMMANDS[kind], "HEAD~1" if session.is_available(host.source_of("HEAD~1")) else "HEAD", "HEAD"]
 
 
 def measure(kind, arguments):
     """Run the subcommand of a kind; "" or why there is no result."""
     output = arguments.results / f"{kind}.json"
-    command = [sys.executable, "-B", str(programs.ROOT / "perf"), *command_of(kind)]
+    command = [sys.executable, "-B", str(project.ROOT / "perf"), *command_of(kind)]
     if arguments.bin and kind != "compare":
         command += ["--bin", str(arguments.bin)]
     if arguments.results.resolve() != session.RESULTS.resolve():
         command += ["--output", str(output)]
     print(f"perf report: {shlex.join(['perf', *command[3:]])}", file=sys.stderr, flush=True)
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=programs.ROOT)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=project.ROOT)
     if done.returncode == 0 or (kind == "compare" and done.returncode in VERDICTS):
         return ""
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
@@ -81,7 +81,7 @@ def picture_of(name, documents, alternatives, pictures):
     """Draw, keep the PNG, give back the SVG; "" when there is nothing to draw."""
     import importlib
 
-    from perf.figures import style
+    from perf.harness import style
     drawing = importlib.import_module(f"perf.figures.{name}").draw(documents)
     if drawing is None:
         return ""
@@ -217,7 +217,7 @@ def lead_of(documents):
 
 def different_commits(documents):
     """A sentence when results are of other sources than those at hand."""
-    now = environment.source()
+    now = host.source()
     if not session.is_available(now):
         return []
     others = {}
@@ -242,11 +242,11 @@ def compose(documents, missing, pictures):
     record = next((d["environment"] for d in documents.values() if d["environment"].get("machine")), None)
     if record:
         sections.append(("environment", "Environment", page.section("environment", "Environment", page.notes(different_commits(documents)),
-                                                                    page.environment_section(record))))
+                                                                    environment.section(record))))
     return page.page("rhm: throughput and scaling", lead_of(documents), facts_of(documents), sections)
 
 
-README, README_PICTURES = programs.ROOT / "README.md", programs.ROOT / "perf/images"
+README, README_PICTURES = project.ROOT / "README.md", project.ROOT / "perf/images"
 BEGIN, END = "<!-- made by ./dev perf report --readme -->\n", "<!-- end -->"
 SHOWN = (("scaling", ("scaling",), "Speed-up and efficiency with threads"), ("roofline", ("bench", "profile"), "Roofline of kernels and job"))
 
@@ -276,7 +276,7 @@ def renew_readme(documents, pictures, readme=README, images=README_PICTURES):
     text = readme.read_text()
     start, end = text.find(BEGIN), text.find(END)
     if start < 0 or end < start:
-        raise programs.PerfError(f"{programs.relative(readme)} lacks the lines {BEGIN.strip()} and {END}")
+        raise project.PerfError(f"{project.relative(readme)} lacks the lines {BEGIN.strip()} and {END}")
     images.mkdir(parents=True, exist_ok=True)
     for name, kinds, _ in SHOWN:
         if any(kind in documents for kind in kinds):
@@ -288,10 +288,10 @@ def run(arguments):
     kinds = arguments.only.split(",") if arguments.only else list(COMMANDS)
     unknown = [kind for kind in kinds if kind not in COMMANDS]
     if unknown:
-        raise programs.PerfError(f"--only {','.join(unknown)}: known are {', '.join(COMMANDS)}", 2)
+        raise project.PerfError(f"--only {','.join(unknown)}: known are {', '.join(COMMANDS)}", 2)
     documents, missing = gather(arguments, kinds)
     if not documents:
-        raise programs.PerfError("there is nothing to report: " + "; ".join(f"{kind}: {why}" for kind, why in missing.items()))
+        raise project.PerfError("there is nothing to report: " + "; ".join(f"{kind}: {why}" for kind, why in missing.items()))
     text = compose(documents, missing, arguments.pictures or arguments.output.parent)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text)

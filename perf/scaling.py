@@ -5,204 +5,19 @@ minute to minute cancels. Strong: the same work for any number of threads. Weak:
 were not where they were planned, or that a quota stopped, are invalid rather than slow.
 Exit status: 0 measured, 1 a program failed or nothing valid was measured, 2 bad usage."""
 import random
-import shlex
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf import arguments as types
-from perf import environment, laws, placement, programs, session, terminal
+from perf import environment, placement, programs
+from perf.harness import arguments as types
+from perf.harness import host, laws, project, session, terminal
+from perf.subjects import Counting, Job, Kernel, Point, Triad
 
 KERNELS = "pass/v16,forward/v16"
 # Everything fixed, so that nothing is searched for and every run does the same work.
 JOB = "--samples 2e6,2e6,6e4,6e3 --width 2048 --bandwidth 0.25,0.054,0.079,0.225 --ridge 4.7e-6,4.9e-4,1.6e-3,1.6e-3"
-SHAPES = programs.ROOT / "bench/shapes/kernels.txt"
-
-
-@dataclass(frozen=True)
-class Point:
-    subject: object
-    mode: str  # strong, weak
-    placement: str  # compact, scatter, none
-    threads: int
-
-    @property
-    def name(self):
-        return f"{self.mode}/{self.subject.name}/{self.placement}/t:{self.threads}"
-
-
-@dataclass
-class Sample:
-    rate: float
-    reason: str = ""  # why it must not be used; "" when it may
-    details: dict = field(default_factory=dict)
-
-
-def shape_line(name):
-    """The line of a shape in bench/shapes/kernels.txt as {key: value}."""
-    for line in SHAPES.read_text().splitlines():
-        words = line.split("#")[0].split()
-        if words and words[0] == name:
-            return {key: int(value) for key, value in (word.split("=") for word in words[1:])}
-    raise programs.PerfError(f"{programs.relative(SHAPES)} has no shape '{name}'", 2)
-
-
-class Kernel:
-    """A row of bench_kernels: strong with a fixed number of patches in all, weak with a fixed number per thread."""
-    unit = "GFLOP/s"
-    modes = ("strong", "weak")
-    places = True
-
-    def __init__(self, binaries, name, isa, min_time, most_threads):
-        operation, _, shape = name.partition("/")
-        # Patches of the strong sweep over those of the weak one: with all threads a trial is as long as a weak one.
-        self.factor = most_threads
-        self.program, self.operation, self.shape, self.isa, self.min_time = binaries / "bench_kernels", operation, shape, isa, min_time
-        self.name = f"{operation}/{shape}/{isa}"
-        self.about = f"{operation}, {shape}"
-        self.keys = shape_line(shape)
-
-    def shapes(self, point):
-        keys = dict(self.keys)
-        if point.mode == "strong":
-            keys["patches"] = max(1, keys["patches"] * self.factor // point.threads)
-        return f"{self.shape} " + " ".join(f"{key}={value}" for key, value in keys.items())
-
-    def options(self, point):
-        return [f"--threads={point.threads}", f"--placement={point.placement}"]
-
-    @property
-    def filter(self):
-        return f"^{self.operation}/{self.shape}/{self.isa}/native/"
-
-    def command(self, point):
-        return (f"{programs.relative(self.program)} --shapes=<(echo {shlex.quote(self.shapes(point))}) "
-                f"{shlex.join([*self.options(point), '--benchmark_filter=' + self.filter])} --benchmark_min_time={self.min_time}")
-
-    def measure(self, point, folder):
-        path = folder / f"{self.shape}-{point.mode}-{point.threads}.txt"
-        path.write_text(self.shapes(point) + "\n")
-        done = programs.run_bench(self.program, self.filter, self.min_time, options=[f"--shapes={path}", *self.options(point)])
-        row = only_row(done, self.filter)
-        off = row.values.get("threads_off_plan", 0)
-        return Sample(row.values["best_flops_per_second"] / 1e9, f"{off:.0f} threads were off their plan" if off else "",
-                      {"share_of_peak": row.values.get("share"), "peak_gflops": row.values.get("ceiling_flops_per_second", 0) / 1e9,
-                       "mean_gflops": row.values["flops_per_second"] / 1e9, "involuntary_switches": done.involuntary_switches})
-
-
-class Counting:
-    """A row of bench_sampling. Every thread draws its own samples: weak by nature."""
-    unit = "million/s"
-    modes = ("weak",)
-    places = True
-
-    def __init__(self, binaries, row, isa, min_time):
-        self.program, self.isa, self.min_time = binaries / "bench_sampling", isa, min_time
-        self.name, self.filter = f"{row}/{isa}", f"^{row}/{isa}/"
-        self.about = f"{row.partition('/')[0]} samples"
-
-    def options(self, point):
-        return [f"--threads={point.threads}", f"--placement={point.placement}"]
-
-    def command(self, point):
-        return shlex.join([programs.relative(self.program), *self.options(point), f"--benchmark_filter={self.filter}",
-                           f"--benchmark_min_time={self.min_time}"])
-
-    def measure(self, point, folder):
-        done = programs.run_bench(self.program, self.filter, self.min_time, options=self.options(point))
-        row = only_row(done, self.filter)
-        off = row.values.get("threads_off_plan", 0)
-        return Sample(row.values["best_items_per_second"] / 1e6, f"{off:.0f} threads were off their plan" if off else "",
-                      {"involuntary_switches": done.involuntary_switches})
-
-
-class Triad:
-    """Memory bandwidth, the ceiling of what streams. Its threads inherit the CPUs that taskset leaves them."""
-    unit = "GB/s"
-    modes = ("weak",)
-    places = False
-    name, about = "ceiling/triad/DRAM", "memory triad"
-
-    def __init__(self, binaries, plans):
-        self.program, self.plans = binaries / "bench_ceilings", plans
-
-    def words(self, point):
-        cpus = placement.cpus(self.plans[point.placement][:point.threads])
-        return ["taskset", "-c", ",".join(map(str, cpus)), str(self.program), f"--threads={point.threads}"]
-
-    def command(self, point):
-        words = self.words(point)
-        words[3] = programs.relative(words[3])
-        return shlex.join([*words, "--benchmark_filter=^ceiling/triad/DRAM/"])
-
-    def measure(self, point, folder):
-        done = programs.run_json([*self.words(point), "--benchmark_filter=^ceiling/triad/DRAM/"], "--benchmark_out=")
-        if done.status or not done.report:
-            raise programs.PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-300:]}")
-        row = only_row(done, self.name)
-        short = row.values.get("cpus", point.threads) < point.threads
-        return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "",
-                      {"involuntary_switches": done.involuntary_switches})
-
-
-class Job:
-    """`rhm train`. Strong: the same samples. Weak: samples times threads, and the work that the report counted over the time."""
-    modes = ("strong", "weak")
-    places = True
-    name, about = "job", "whole job"
-
-    def __init__(self, binaries, options):
-        self.program, self.job = binaries / "rhm", shlex.split(options)
-        if "--samples" not in self.job or "auto" in self.job:
-            raise programs.PerfError("the job needs fixed samples: --job '--samples N,... [options of rhm train]'", 2)
-        self.hashes = {}
-
-    def words(self, point):
-        words = list(self.job)
-        if point.mode == "weak":
-            at = words.index("--samples") + 1
-            words[at] = ",".join(f"{float(n) * point.threads:.0f}" for n in words[at].split(","))
-        return [*words, "--threads", str(point.threads), "--placement", point.placement]
-
-    def command(self, point):
-        return shlex.join([programs.relative(self.program), "train", *self.words(point)])
-
-    def measure(self, point, folder):
-        done = programs.run_train(self.program, self.words(point))
-        report = done.report
-        record = report["machine"]["record"]
-        reason = placement.astray(record)
-        since = record["throttling"].get("throttled_periods_since_start", 0)
-        if since:
-            reason = f"the CPU quota stopped it in {since} periods"
-        # A wrong model is not a fast one: the hash must not depend on threads or placement.
-        work = tuple(self.words(point)[:-4])
-        if self.hashes.setdefault(work, report["model_hash"]) != report["model_hash"]:
-            raise programs.PerfError(f"{point.name}: the model differs from that of other threads or placements: {self.command(point)}")
-        flops = sum(job_flops(level) for level in report["levels"])
-        rate = 1 / report["seconds"] if point.mode == "strong" else flops / report["seconds"] / 1e9
-        return Sample(rate, reason, {"seconds": report["seconds"], "gflop": flops / 1e9, "peak_rss_bytes": done.peak_rss_bytes,
-                                     "cpu_seconds": done.cpu_seconds, "involuntary_switches": done.involuntary_switches,
-                                     "planned": [(seat["planned"] or {}).get("cpu") for seat in record["team"]],
-                                     "actual": [(seat["actual"] or {}).get("cpus") for seat in record["team"]]})
-
-
-def job_flops(level):
-    """Floating-point operations of a level's kernels as the report of rhm counts them."""
-    if "flops" in level:
-        return level["flops"]
-    seconds = level["seconds"]
-    return (level["gflops"] or 0) * 1e9 * (seconds["embed"] + seconds["bandwidth"] + seconds["solve"])
-
-
-def only_row(done, name):
-    rows = programs.bench_rows(done.report)
-    if len(rows) != 1 or rows[0].skipped or rows[0].failed:
-        reason = (rows[0].skipped or rows[0].failed) if rows else "nothing matches"
-        raise programs.PerfError(f"{name}: {reason if len(rows) <= 1 else f'{len(rows)} rows match'}")
-    return rows[0]
 
 
 def add_arguments(parser):
@@ -248,10 +63,10 @@ def measure(points, rounds, seed, folder):
         shuffled = list(points)
         order.shuffle(shuffled)
         for i, point in enumerate(shuffled):
-            before = environment.counters()
+            before = host.counters()
             sample = point.subject.measure(point, folder)
-            grown = environment.change(before, environment.counters())
-            troubles = environment.disturbed(grown)
+            grown = host.change(before, host.counters())
+            troubles = host.disturbed(grown)
             if troubles and not sample.reason:
                 sample.reason = troubles[0]
             sample.details["steal_seconds"] = grown["steal_seconds"]
@@ -357,7 +172,7 @@ def prepare(arguments, binaries, record):
     """(subjects, counts, policies, plans, places): plans[policy][n] are the places of n threads."""
     machine = record["machine"]
     if not session.is_available(machine):
-        raise programs.PerfError(machine["unavailable"])
+        raise project.PerfError(machine["unavailable"])
     policies = arguments.placements.split(",")
     places = placement.plan(binaries, machine["topology"]["pus"], "compact")
     quota = machine["quota"]["cpus"]
@@ -365,7 +180,7 @@ def prepare(arguments, binaries, record):
     if arguments.threads:
         counts = sorted({*arguments.threads, 1})
         if counts[-1] > len(places):
-            raise programs.PerfError(f"--threads {counts[-1]}: allowed are 1 to {len(places)}", 2)
+            raise project.PerfError(f"--threads {counts[-1]}: allowed are 1 to {len(places)}", 2)
     plans = {policy: {n: placement.plan(binaries, n, policy) for n in counts} if policy not in ("compact", "none")
              else {n: places[:n] for n in counts} for policy in policies}
     isa = machine["isa"]["in_use"]
@@ -402,7 +217,7 @@ def run(arguments):
     result["notes"] += busy(record)
     path = session.write(result, arguments.output)
     print(summary(result))
-    print(f"\nperf scaling: {programs.relative(path)}", file=sys.stderr)
+    print(f"\nperf scaling: {project.relative(path)}", file=sys.stderr)
     return 0 if any(row["valid"] for row in result["rows"]) else 1
 
 

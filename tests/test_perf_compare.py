@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import fake_bench  # noqa: E402
-from perf import __main__ as command, blocks, compare, environment, export, facts, git, snapshots, verdict  # noqa: E402
+from perf import __main__ as command  # noqa: E402
+from perf import compare, environment, facts, programs  # noqa: E402
+from perf.harness import blocks, formats, git, snapshots, verdict  # noqa: E402
 
 A, B, PASS = (f"{name}/avx2/native/t:1" for name in ("forward/a", "forward/b", "pass/a"))
 CONTROL = "ceiling/fma/f32/avx2/t:1"
@@ -33,7 +35,7 @@ def comparison(tmp_path, monkeypatch, capsys):
         rows = tmp_path / "rows.txt"
         rows.write_text(fake_bench.ROWS)
 
-        def build(snapshot, programs, say=None, cache=None):
+        def build(snapshot, recipe, programs, say=None, cache=None):
             snapshot.programs = tmp_path / snapshot.arm / "bin"
             snapshot.inventory = json.loads((tmp_path / snapshot.arm / "inventory.json").read_text())
             return snapshot
@@ -206,7 +208,7 @@ def test_a_failing_build_is_an_error(repository, tmp_path, capsys, sides):
 def test_a_state_is_built_once_and_the_work_tree_is_a_state(repository, tmp_path):
     say = []
     for _ in range(2):
-        built = snapshots.build(snapshots.of_commit("base", "good"), ["bench_kernels"], say.append, tmp_path / "cache")
+        built = snapshots.build(snapshots.of_commit("base", "good"), programs.RECIPE, ["bench_kernels"], say.append, tmp_path / "cache")
     assert len(say) == 1 and built.cached and (built.programs / "rhm").exists()
     (repository / "CMakeLists.txt").write_text(subprocess.run(["git", "-C", str(repository), "show", "good:CMakeLists.txt"],
                                                               capture_output=True, text=True).stdout)
@@ -215,7 +217,7 @@ def test_a_state_is_built_once_and_the_work_tree_is_a_state(repository, tmp_path
     tree = snapshots.of_work_tree("head")
     assert tree.dirty and tree.tree != built.tree
     assert (repository / ".git" / "index").read_bytes() == index, "the index is not touched"
-    built = snapshots.build(tree, ["bench_kernels"], say.append, tmp_path / "cache")
+    built = snapshots.build(tree, programs.RECIPE, ["bench_kernels"], say.append, tmp_path / "cache")
     assert len(say) == 2 and (built.programs.parent.parent).exists()
     (repository / "new file").unlink()
     assert snapshots.of_work_tree("head").tree == snapshots.of_commit("base", "good").tree
@@ -261,7 +263,7 @@ def test_the_workflow_runs_what_there_is(tmp_path):
     parsed = parser.parse_args(words[1:])
     assert (parsed.base, parsed.head, parsed.ci, parsed.seconds) == ("main", "HEAD", "blocking", 60)
     assert parsed.accept == ["model hash", "peak memory"]
-    assert all(getattr(parsed, name.replace("-", "_")) for name in export.FORMATS)
+    assert all(getattr(parsed, name.replace("-", "_")) for name in formats.FORMATS)
     del environ["ACCEPT"], environ["LABELS"], environ["BASE"], environ["TIMING"]
     subprocess.run([script], env=environ)
     parsed = parser.parse_args(json.loads(seen.read_text())[1:])

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-from perf import __main__ as command, blocks, export, session, statistics, verdict  # noqa: E402
+from perf import __main__ as command  # noqa: E402
+from perf.harness import blocks, formats, session, statistics, verdict  # noqa: E402
 
 COMPARE = Path("/usr/share/benchmark/compare.py")
 RUN = json.loads((ROOT / "tests" / "perf_runs" / "same-busy.json").read_text())
@@ -63,7 +64,7 @@ def strict(text):
 
 def test_google_benchmark_structure(written):
     _, document = written
-    report = strict(export.render(document, "google-benchmark"))
+    report = strict(formats.render(document, "google-benchmark"))
     assert {"date", "executable", "num_cpus", "mhz_per_cpu", "caches", "library_build_type"} <= set(report["context"])
     measured = [row for row in document["rows"] if row["blocks"]]
     iterations = [run for run in report["benchmarks"] if run["run_type"] == "iteration"]
@@ -109,7 +110,7 @@ def test_google_benchmarks_own_tool_reads_ours(written, tmp_path):
 def test_google_benchmark_of_other_kinds():
     made = session.new("scaling", {}) | {"rows": [session.row("a", "s", "x", value=0.5), session.row("b", "s", "x", values=[1.0, 2.0]),
                                                  session.row("c", "GFLOP/s", "x", value=3.0)]}
-    names = [run["name"] for run in strict(export.render(made, "google-benchmark"))["benchmarks"]]
+    names = [run["name"] for run in strict(formats.render(made, "google-benchmark"))["benchmarks"]]
     assert names == ["a", "b", "b", "b_mean", "b_median", "b_stddev"]
 
 
@@ -117,7 +118,7 @@ def test_google_benchmark_of_other_kinds():
 
 def test_junit(written):
     _, document = written
-    root = ElementTree.fromstring(export.render(document, "junit"))
+    root = ElementTree.fromstring(formats.render(document, "junit"))
     assert root.tag == "testsuites"
     suite = root.find("testsuite")
     cases = suite.findall("testcase")
@@ -135,7 +136,7 @@ def test_junit(written):
 
 def test_markdown(written):
     _, document = written
-    text = export.render(document, "markdown")
+    text = formats.render(document, "markdown")
     lines = text.splitlines()
     assert lines[0] == "## Performance: regressed"
     for start in [i for i, line in enumerate(lines) if line.startswith("|--")]:
@@ -152,13 +153,13 @@ def test_markdown(written):
 def test_markdown_of_other_kinds():
     made = session.new("scaling", {}) | {"rows": [session.row("a", "s", "x", value=0.5),
                                                  session.row("b", "s", "x", valid=False, reason="off plan")]}
-    text = export.render(made, "markdown")
+    text = formats.render(made, "markdown")
     assert "| a | 0.5 | s |  |" in text and "off plan" in text
 
 
 def test_bigger_is_better(written):
     _, document = written
-    entries = strict(export.render(document, "bigger-is-better"))
+    entries = strict(formats.render(document, "bigger-is-better"))
     assert isinstance(entries, list)
     by_name = {entry["name"]: entry for entry in entries}
     assert set(by_name) == {row["name"] for row in document["rows"] if row["blocks"]}
@@ -171,16 +172,16 @@ def test_bigger_is_better(written):
     # Bytes of memory are not better when there are more of them.
     other = session.new("scaling", {}) | {"rows": [session.row("memory", "B", "x", value=5.0), session.row("rate", "tokens/s", "x", value=7.0),
                                                   session.row("off", "s", "x", value=1.0, valid=False, reason="off plan")]}
-    assert [(entry["name"], entry["value"]) for entry in strict(export.render(other, "bigger-is-better"))] == [("rate", 7.0)]
+    assert [(entry["name"], entry["value"]) for entry in strict(formats.render(other, "bigger-is-better"))] == [("rate", 7.0)]
 
 
 def test_export_command(written, tmp_path, capsys):
     path, document = written
-    for name in export.FORMATS:
+    for name in formats.FORMATS:
         assert command.main(["export", str(path), "--format", name]) == 0
-        assert capsys.readouterr().out == export.render(document, name)
-    assert command.main(["export", str(tmp_path / "none.json"), "--format", "junit"]) != 0
-    assert command.main(["export", str(path), "--format", "junit", "--output", str(tmp_path / "no" / "such" / "folder.xml")]) != 0
+        assert capsys.readouterr().out == formats.render(document, name)
+    assert command.main(["export", str(path), "--format", "junit", "--output", str(tmp_path / "new" / "folder.xml")]) == 0
+    assert (tmp_path / "new" / "folder.xml").read_text() == formats.render(document, "junit")
     with pytest.raises(SystemExit) as ended:
         command.main(["export", str(path), "--format", "nonsense"])
     assert ended.value.code == 2
@@ -188,6 +189,6 @@ def test_export_command(written, tmp_path, capsys):
 
 def test_terminal_text(written):
     _, document = written
-    text = export.text(document)
+    text = formats.text(document)
     assert text.splitlines()[0] == "work tree (aaaaaaaaaaaa, uncommitted changes) against main (aaaaaaaaaaaa)"
     assert text.splitlines()[-1].startswith("regressed: 1 exact fact differs, 1 regressed, 1 improved")

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("scipy")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from perf import laws, placement  # noqa: E402
+from perf import placement  # noqa: E402
+from perf.harness import laws  # noqa: E402
 
 COUNTS = [1, 2, 3, 4, 6, 8, 12, 16]
 

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from perf import counters, jobs, model, peers, profile, programs, session  # noqa: E402
+from perf import jobs, model, peers, profile  # noqa: E402
+from perf.harness import counters, process, project, session  # noqa: E402
 
 RHM = Path(os.environ["RHM_COMMAND"])
 
@@ -42,7 +43,7 @@ def test_parts_of_an_operation_have_the_flops_that_rhm_counts():
 
 
 def test_flops_agree_with_a_real_trace(tmp_path):
-    done = programs.run_json([RHM, "train", *jobs.JOBS["small"].options(), "--threads", "2"], "--trace")
+    done = process.run_json([RHM, "train", *jobs.JOBS["small"].options(), "--threads", "2"], "--trace")
     listed = [entry for entry in done.report["otherData"]["totals"] if model.parts(entry)]
     assert {entry["name"] for entry in listed} >= {"forward"}
     for entry in listed:
@@ -117,7 +118,7 @@ def test_cache_sizes_of_the_topology():
 
 def test_counters_have_a_number_or_a_reason():
     with counters.Counters() as events:
-        programs.run(["sleep", "0"])
+        process.run(["sleep", "0"])
     assert set(events.values) == set(counters.EVENTS)
     for name, value in events.values.items():
         assert isinstance(value, int) and value >= 0 or value["unavailable"], name
@@ -242,7 +243,7 @@ def test_missing_packages_are_named(tmp_path):
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
     assert "torch cannot be imported" in peers.missing_module(str(python), "torch")
-    with pytest.raises(programs.PerfError) as failure:
+    with pytest.raises(project.PerfError) as failure:
         peers.run_peer(str(python), "torch", [], tmp_path / "job.json", 1, tmp_path)
     assert failure.value.status == 1
 

@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDED = ROOT / "tests/perf"
 sys.path.insert(0, str(ROOT))
 
-from perf import history, report, session  # noqa: E402
-from perf.figures import forest, roofline, scaling, stages, style  # noqa: E402
+from perf import history, report  # noqa: E402
+from perf.harness import session, style  # noqa: E402
+from perf.figures import forest, roofline, scaling, stages  # noqa: E402
 
 FIGURES = ("roofline", "scaling", "stages", "peers", "forest", "history")
 
@@ -135,7 +136,7 @@ def test_readme_block_is_renewed(page, tmp_path):
     assert "| small | torch |" in text and documents["scaling"]["command"] in text
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["roofline.png", "scaling.png"]
     readme.write_text("no marks")
-    with pytest.raises(report.programs.PerfError, match="lacks"):
+    with pytest.raises(report.project.PerfError, match="lacks"):
         report.renew_readme(documents, pictures, readme, tmp_path / "images")
 
 

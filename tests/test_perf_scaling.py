@@ -10,7 +10,8 @@ pytest.importorskip("scipy")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from perf import programs, scaling, session  # noqa: E402
+from perf import scaling, subjects  # noqa: E402
+from perf.harness import project, session  # noqa: E402
 
 PLACES = [{"pu": i, "cpu": i, "core": i, "l3": i // 2, "node": i // 2, "package": 0} for i in range(4)]
 SCATTER = [PLACES[i] for i in (0, 2, 1, 3)]
@@ -26,11 +27,11 @@ class Subject:
 
 
 def point(threads, policy="compact"):
-    return scaling.Point(Subject(), "strong", policy, threads)
+    return subjects.Point(Subject(), "strong", policy, threads)
 
 
 def samples(*rates, reasons=()):
-    return [scaling.Sample(rate, reason) for rate, reason in zip(rates, [*reasons, *[""] * len(rates)])]
+    return [subjects.Sample(rate, reason) for rate, reason in zip(rates, [*reasons, *[""] * len(rates)])]
 
 
 def test_points_that_seat_threads_alike_are_measured_once():
@@ -48,9 +49,9 @@ def test_rounds_interleave_every_point():
     class Recorder(Subject):
         def measure(self, which, folder):
             order.append(which.name)
-            return scaling.Sample(1.0)
+            return subjects.Sample(1.0)
 
-    points = [scaling.Point(Recorder(), "strong", "compact", n) for n in (1, 2, 3, 4)]
+    points = [subjects.Point(Recorder(), "strong", "compact", n) for n in (1, 2, 3, 4)]
     found = scaling.measure(points, 5, 1, None)
     assert all(len(listed) == 5 for listed in found.values())
     blocks = [order[i:i + 4] for i in range(0, 20, 4)]
@@ -115,11 +116,11 @@ def fake(folder, astray=0, throttled=0, hash="h", hashes=1):
 
 
 def job_point(job, threads, mode="strong"):
-    return scaling.Point(job, mode, "compact", threads)
+    return subjects.Point(job, mode, "compact", threads)
 
 
 def test_job_rates_and_commands(tmp_path):
-    job = scaling.Job(fake(tmp_path), "--samples 1e5,300 --width 64")
+    job = subjects.Job(fake(tmp_path), "--samples 1e5,300 --width 64")
     assert job.measure(job_point(job, 2), tmp_path).rate == pytest.approx(2 / 8)
     assert "--samples 200000,600 " in job.command(job_point(job, 2, "weak"))
     weak = job.measure(job_point(job, 2, "weak"), tmp_path)
@@ -129,38 +130,38 @@ def test_job_rates_and_commands(tmp_path):
 
 
 def test_job_off_plan_and_throttled(tmp_path):
-    job = scaling.Job(fake(tmp_path, astray=1), "--samples 100")
+    job = subjects.Job(fake(tmp_path, astray=1), "--samples 100")
     assert "planned on CPU 0 and was on 1" in job.measure(job_point(job, 2), tmp_path).reason
-    job = scaling.Job(fake(tmp_path, throttled=3), "--samples 100")
+    job = subjects.Job(fake(tmp_path, throttled=3), "--samples 100")
     assert "quota" in job.measure(job_point(job, 1), tmp_path).reason
 
 
 def test_job_that_makes_another_model_is_an_error(tmp_path):
-    job = scaling.Job(fake(tmp_path), "--samples 100")
+    job = subjects.Job(fake(tmp_path), "--samples 100")
     job.measure(job_point(job, 1), tmp_path)
     fake(tmp_path, hash="other")
-    with pytest.raises(programs.PerfError, match="model differs"):
+    with pytest.raises(project.PerfError, match="model differs"):
         job.measure(job_point(job, 2), tmp_path)
 
 
 @pytest.mark.parametrize("options", ["", "--width 64", "--samples auto"])
 def test_job_needs_fixed_samples(tmp_path, options):
-    with pytest.raises(programs.PerfError, match="fixed samples"):
-        scaling.Job(tmp_path, options)
+    with pytest.raises(project.PerfError, match="fixed samples"):
+        subjects.Job(tmp_path, options)
 
 
 def test_kernel_shapes_keep_or_grow_the_work(tmp_path):
-    kernel = scaling.Kernel(tmp_path, "pass/v16", "avx2", 0.1, 8)
-    patches = lambda mode, n: n * int(kernel.shapes(scaling.Point(kernel, mode, "compact", n)).split("patches=")[1])
+    kernel = subjects.Kernel(tmp_path, "pass/v16", "avx2", 0.1, 8)
+    patches = lambda mode, n: n * int(kernel.shapes(subjects.Point(kernel, mode, "compact", n)).split("patches=")[1])
     assert patches("strong", 1) == patches("strong", 2) == patches("strong", 8) == patches("weak", 8)
     assert patches("weak", 4) == 4 * patches("weak", 1)
-    command = kernel.command(scaling.Point(kernel, "strong", "scatter", 2))
+    command = kernel.command(subjects.Point(kernel, "strong", "scatter", 2))
     assert "--threads=2 --placement=scatter" in command and "\n" not in command and "vocab=16" in command
-    with pytest.raises(programs.PerfError, match="no shape"):
-        scaling.Kernel(tmp_path, "pass/none", "avx2", 0.1, 8)
+    with pytest.raises(project.PerfError, match="no shape"):
+        subjects.Kernel(tmp_path, "pass/none", "avx2", 0.1, 8)
 
 
 def test_flops_of_a_level():
-    assert scaling.job_flops({"flops": 5.0}) == 5
-    assert scaling.job_flops({"gflops": 2.0, "seconds": {"embed": 0.5, "bandwidth": 1, "solve": 1.5}}) == 6e9
-    assert json.dumps(scaling.job_flops({"gflops": None, "seconds": {"embed": 0, "bandwidth": 0, "solve": 0}})) == "0.0"
+    assert subjects.job_flops({"flops": 5.0}) == 5
+    assert subjects.job_flops({"gflops": 2.0, "seconds": {"embed": 0.5, "bandwidth": 1, "solve": 1.5}}) == 6e9
+    assert json.dumps(subjects.job_flops({"gflops": None, "seconds": {"embed": 0, "bandwidth": 0, "solve": 0}})) == "0.0"

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from perf import environment, programs, session  # noqa: E402
+from perf import environment  # noqa: E402
+from perf.harness import google_benchmark, host, process, project, session  # noqa: E402
 
 
 def document(**more):
@@ -92,37 +93,37 @@ GROUPS_2 = {"proc/self/cgroup": "0::/user/job", "proc/self/mountinfo": "30 1 0:2
 def test_quota_is_the_smallest_up_the_tree(tmp_path):
     root = system_tree(tmp_path, {**GROUPS_2, "sys/fs/cgroup/user/job/cpu.max": "max 100000", "sys/fs/cgroup/user/cpu.max": "150000 100000",
                                   "sys/fs/cgroup/cpu.max": "400000 100000"})
-    assert environment.quota(root) == {"cpus": 1.5, "file": "/sys/fs/cgroup/user/cpu.max"}
+    assert host.quota(root) == {"cpus": 1.5, "file": "/sys/fs/cgroup/user/cpu.max"}
 
 
 def test_quota_of_version_1_and_none(tmp_path):
     root = system_tree(tmp_path, {"proc/self/cgroup": "4:cpu,cpuacct:/box", "proc/self/mountinfo": "30 1 0:26 /box /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct",
                                   "cg/cpu/cpu.cfs_quota_us": "50000", "cg/cpu/cpu.cfs_period_us": "100000",
                                   "cg/cpu/cpu.stat": "nr_periods 9\nnr_throttled 4\nthrottled_time 7000000"})
-    assert environment.quota(root)["cpus"] == 0.5
-    assert environment.throttling(root) == {"periods": 9, "throttled_periods": 4, "throttled_usec": 7000}
-    assert environment.quota(tmp_path / "nothing") == {"cpus": None, "file": None}
-    assert "unavailable" in environment.throttling(tmp_path / "nothing")
+    assert host.quota(root)["cpus"] == 0.5
+    assert host.throttling(root) == {"periods": 9, "throttled_periods": 4, "throttled_usec": 7000}
+    assert host.quota(tmp_path / "nothing") == {"cpus": None, "file": None}
+    assert "unavailable" in host.throttling(tmp_path / "nothing")
 
 
 def test_counters_before_and_after(tmp_path):
     stat = "sys/fs/cgroup/user/job/cpu.stat"
     base = {**GROUPS_2, "proc/stat": "cpu  100 0 50 1000 0 0 0 20 0 0", "proc/loadavg": "0.50 0.40 0.30 1/100 7",
             "proc/pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.00 total=1000"}
-    before = environment.counters(system_tree(tmp_path, {**base, stat: "nr_periods 10\nnr_throttled 1\nthrottled_usec 500"}))
-    after = environment.counters(system_tree(tmp_path, {"proc/stat": "cpu  200 0 50 1000 0 0 0 70 0 0", stat: "nr_periods 30\nnr_throttled 4\nthrottled_usec 900",
+    before = host.counters(system_tree(tmp_path, {**base, stat: "nr_periods 10\nnr_throttled 1\nthrottled_usec 500"}))
+    after = host.counters(system_tree(tmp_path, {"proc/stat": "cpu  200 0 50 1000 0 0 0 70 0 0", stat: "nr_periods 30\nnr_throttled 4\nthrottled_usec 900",
                                                         "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3"}))
-    grown = environment.change(before, after)
+    grown = host.change(before, after)
     assert grown["throttling"] == {"periods": 20, "throttled_periods": 3, "throttled_usec": 400}
     assert grown["steal_seconds"] == pytest.approx(50 / os.sysconf("SC_CLK_TCK")) and grown["cpu_pressure_usec"] == 0
     assert "unavailable" in grown["thermal_throttles"]  # it was not there before
-    assert environment.disturbed(grown) == ["the CPU quota stopped the process in 3 periods"]
+    assert host.disturbed(grown) == ["the CPU quota stopped the process in 3 periods"]
     assert before["load_average"] == [0.5, 0.4, 0.3]
 
 
 def test_system_settings(tmp_path):
     cpu = "sys/devices/system/cpu"
-    found = environment.system(system_tree(tmp_path, {
+    found = host.system(system_tree(tmp_path, {
         f"{cpu}/cpu0/cpufreq/scaling_governor": "performance", f"{cpu}/cpu1/cpufreq/scaling_governor": "powersave",
         f"{cpu}/intel_pstate/no_turbo": "1", f"{cpu}/smt/control": "on", "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
         "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages": "16", "proc/cpuinfo": "model name\t: Some CPU\nflags\t\t: fpu hypervisor avx2",
@@ -130,14 +131,14 @@ def test_system_settings(tmp_path):
     assert found["governor"] == "mixed" and found["turbo"] is False and found["smt"] == "on" and found["hypervisor"] is True
     assert found["transparent_huge_pages"] == "madvise" and found["huge_pages_reserved"] == {"hugepages-2048kB": "16"}
     assert found["cpu_model"] == "Some CPU" and found["distribution"] == "Debian"
-    bare = environment.system(tmp_path / "nothing")
+    bare = host.system(tmp_path / "nothing")
     for key in ("governor", "turbo", "smt", "transparent_huge_pages", "huge_pages_reserved", "numa_balancing", "cpu_model"):
         assert set(bare[key]) == {"unavailable"}, key
 
 
 def test_this_machine():
-    assert environment.cpu_list({0, 1, 2, 5, 8, 9}) == "0-2,5,8-9" and environment.cpu_list([]) == ""
-    xml = environment.topology_xml()
+    assert host.cpu_list({0, 1, 2, 5, 8, 9}) == "0-2,5,8-9" and host.cpu_list([]) == ""
+    xml = host.topology_xml()
     assert not session.is_available(xml) or ("<topology" in xml and "HostName" not in xml)
     assert set(environment.libraries()) >= {"hwloc", "hdf5", "onednn", "benchmark", "glibc", "python", "numpy"}
 
@@ -146,31 +147,31 @@ def test_build_is_read_from_the_cache(tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "CMakeCache.txt").write_text("CMAKE_BUILD_TYPE:STRING=Release\nCMAKE_C_COMPILER:FILEPATH=/bin/false\nCMAKE_C_FLAGS:STRING=-g\n"
                                              "CMAKE_C_FLAGS_RELEASE:STRING=-O3\nRHM_BENCH:BOOL=ON\n")
-    found = environment.build(tmp_path / "bin")
+    found = host.build(tmp_path / "bin")
     assert found["type"] == "Release" and found["flags"] == "-g -O3" and found["options"] == {"RHM_BENCH": "ON"}
     assert "unavailable" in found["flags_of_sources"]
     listed = [("a.c", "-O3 -c"), ("b.c", "-O3 -DX=1"), ("kernels/k.c", "-O3 -mavx2"), ("/elsewhere/t.c", "-O0")]
     (tmp_path / "compile_commands.json").write_text(json.dumps(
         [{"file": name if name.startswith("/") else f"/p/src/{name}", "command": f"cc {flags} -o x.o"} for name, flags in listed]))
-    assert environment.build(tmp_path / "bin")["flags_of_sources"] == {"-O3": "2 sources", "-O3 -mavx2": "kernels/k.c"}
-    assert "unavailable" in found["compiler"] and "unavailable" in environment.build(tmp_path)
+    assert host.build(tmp_path / "bin")["flags_of_sources"] == {"-O3": "2 sources", "-O3 -mavx2": "kernels/k.c"}
+    assert "unavailable" in found["compiler"] and "unavailable" in host.build(tmp_path)
 
 
 # ---- programs and the command line
 
 
 def test_a_run_is_accounted_for():
-    done = programs.run([sys.executable, "-c", "import sys; b = bytearray(50 << 20); print('out'); print('err', file=sys.stderr); sys.exit(3)"])
+    done = process.run([sys.executable, "-c", "import sys; b = bytearray(50 << 20); print('out'); print('err', file=sys.stderr); sys.exit(3)"])
     assert (done.status, done.output, done.errors) == (3, "out\n", "err\n")
     assert done.peak_rss_bytes > 50 << 20 and 0 < done.cpu_seconds
-    assert programs.run(["sleep", "60"], timeout=0.1).status == -9
-    with pytest.raises(programs.PerfError, match="no-such-program"):
-        programs.run(["./no-such-program"])
+    assert process.run(["sleep", "60"], timeout=0.1).status == -9
+    with pytest.raises(project.PerfError, match="no-such-program"):
+        process.run(["./no-such-program"])
 
 
 def test_rows_of_google_benchmark():
     row = {"run_type": "iteration", "name": "forward/v8/avx2/native/t:2/process_time/manual_time", "best_flops_per_second": 5.0}
-    rows = programs.bench_rows({"benchmarks": [row, {**row, "run_type": "aggregate"},
+    rows = google_benchmark.rows({"benchmarks": [row, {**row, "run_type": "aggregate"},
                                                {**row, "error_occurred": True, "error_message": "skipped: no avx512"},
                                                {**row, "name": "x/t:1", "error_occurred": True, "error_message": "wrong result"}]})
     assert [(r.name, r.threads, r.skipped, r.failed) for r in rows] == [

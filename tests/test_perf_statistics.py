@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from perf import blocks, statistics, verdict  # noqa: E402
-from perf.arms import Row, Sample  # noqa: E402
+from perf.harness import blocks, statistics, verdict  # noqa: E402
+from perf.harness.arms import Row, Sample  # noqa: E402
 
 SEED = 20260131
 

@@ -1,6 +1,7 @@
 """What `perf` refuses, and that nothing of what other programs say is lost: bad usage ends with 2 and a sentence that names the value,
 a failure of Git, a compiler or a benchmark program is told in its own words, and there is never a traceback."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from perf import __main__ as command, flags, git, programs, snapshots, terminal  # noqa: E402
+from perf import __main__ as command, programs  # noqa: E402
+from perf.harness import flags, git, google_benchmark, host, process, project, snapshots, terminal  # noqa: E402
 
 
 @pytest.mark.parametrize("words, says", [
@@ -30,7 +32,7 @@ from perf import __main__ as command, flags, git, programs, snapshots, terminal 
     (["bench", "--rounds", "many"], "'many' is not a whole number"),
     (["bench", "--threads", "0"], "'0' is too small"),
     (["bench", "--isa", "sse"], "'sse'"),
-    (["bench", "--bin", "missing"], "missing is not a directory"),
+    (["bench", "--bin", "missing"], "'missing' is not a directory"),
     (["bench", "--min-time", "inf"], "'inf' is not a finite number"),
     (["scaling", "--threads", "1,x"], "'x' is not a whole number"),
     (["scaling", "--threads", "0,1"], "'0' is too small"),
@@ -69,6 +71,15 @@ def test_files_that_are_no_results(name, content, tmp_path, capsys):
     assert command.main([name, str(path), *(["--format", "junit"] if name == "export" else [])]) == 2
     said = capsys.readouterr().err
     assert str(path) in said and said.count("\n") == 1
+
+
+def test_the_harness_knows_nothing_of_what_is_measured():
+    """It could be taken to another project of programs that link Google Benchmark."""
+    for path in sorted((ROOT / "perf/harness").glob("*.py")):
+        text = path.read_text()
+        assert "rhm" not in text.lower(), path.name
+        imported = re.findall(r"^ *from (perf[\w.]*) import", text, re.M)
+        assert all(name.startswith("perf.harness") for name in imported), (path.name, imported)
 
 
 def test_the_result_is_not_overwritten_by_its_export(tmp_path, capsys):
@@ -132,8 +143,7 @@ def test_a_foreign_owner_in_the_words_of_git(repository, tmp_path, capsys, monke
         os.chown(path, 65534, 65534)
     status, said = compare(tmp_path, capsys, "HEAD")
     assert status == 1 and "ownership" in said and "safe.directory" in said
-    from perf import environment
-    assert "ownership" in environment.source(repository)["unavailable"]
+    assert "ownership" in host.source(repository)["unavailable"]
 
 
 def test_no_git_at_all(repository, tmp_path, capsys, monkeypatch):
@@ -145,7 +155,7 @@ def test_no_git_at_all(repository, tmp_path, capsys, monkeypatch):
 # ----------------------------------------------------------------------------------------------------------------------- flags
 
 def built(tmp_path, *options):
-    return snapshots.build(snapshots.of_commit("base", "HEAD", options), [], cache=tmp_path / "cache")
+    return snapshots.build(snapshots.of_commit("base", "HEAD", options), programs.RECIPE, [], cache=tmp_path / "cache")
 
 
 def test_flags_that_are_asked_for_are_in_effect(repository, tmp_path):
@@ -165,7 +175,7 @@ def test_flags_that_are_asked_for_are_in_effect(repository, tmp_path):
     (["-DRHM_KNOWN=ON", "-DRHM_UNKOWN=ON"], "the project does not know RHM_UNKOWN"),
 ])
 def test_flags_that_cannot_be_in_effect_are_refused(repository, tmp_path, options, says):
-    with pytest.raises(programs.PerfError) as refused:
+    with pytest.raises(project.PerfError) as refused:
         built(tmp_path, *options)
     assert refused.value.status == 2 and says in str(refused.value) and "--base-cmake" in str(refused.value)
 
@@ -193,17 +203,17 @@ def program(folder, text):
 
 def test_what_a_benchmark_program_says_of_a_filter(tmp_path):
     refuses = program(tmp_path, "print('Could not compile benchmark re: Parenthesis is not closed.', file=sys.stderr)\nsys.exit(2)\n")
-    with pytest.raises(programs.PerfError, match="Parenthesis is not closed") as refused:
-        programs.list_rows(refuses, "(")
+    with pytest.raises(project.PerfError, match="Parenthesis is not closed") as refused:
+        google_benchmark.list_rows(refuses, "(")
     assert refused.value.status == 2
     empty = program(tmp_path, "print('Failed to match any benchmarks against regex: x', file=sys.stderr)\nsys.exit(2)\n")
-    assert programs.list_rows(empty, "x") == []
+    assert google_benchmark.list_rows(empty, "x") == []
 
 
 def test_a_report_that_is_no_json(tmp_path):
     broken = program(tmp_path, "open(sys.argv[-1].partition('=')[2], 'w').write('{')\n")
-    with pytest.raises(programs.PerfError, match="wrote no JSON"):
-        programs.run_json([broken], "--benchmark_out=")
+    with pytest.raises(project.PerfError, match="wrote no JSON"):
+        process.run_json([broken], "--benchmark_out=")
 
 
 def test_a_dumb_terminal_gets_no_escape_sequences(monkeypatch):

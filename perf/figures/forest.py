@@ -1,7 +1,7 @@
 """A comparison, row by row: how much longer head takes, with its interval, against the threshold of the row."""
 import math
 
-from perf.figures import style
+from perf.harness import style
 
 LOOKS = {"regressed": (style.VERMILION, ">", "slower"), "improved": (style.GREEN, "<", "faster"), "equivalent": (style.BLUE, "o", "equal"),
          "inconclusive": (style.MUTED, "D", "not resolved"), "invalid": (style.MUTED, "X", "invalid"),

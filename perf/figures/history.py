@@ -1,5 +1,5 @@
 """Rates of rows over commits, oldest left: one small picture per row, so that each has its own scale."""
-from perf.figures import style
+from perf.harness import style
 
 MOST = 12  # pictures
 COLUMNS = 3

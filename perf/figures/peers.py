@@ -1,8 +1,7 @@
 """The same job in other programs: how many times as long they take, and as much memory."""
 import html
 
-from perf import session
-from perf.figures import style
+from perf.harness import session, style
 
 LOOKS = {"rhm": style.BLUE, "rhm --distinct off": style.SKY}
 PANELS = (("time_ratio", "value", "time", style.seconds), ("memory_ratio", "peak_rss_bytes", "memory", lambda b: f"{style.number(b / 2**20)} MiB"))
@@ -67,7 +66,7 @@ def markdown(document):
 
 def table(document):
     """HTML: every program with what it took, and what the gains are made of."""
-    from perf import page
+    from perf.harness import page
 
     rows = []
     for row in document["rows"]:

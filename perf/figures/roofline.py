@@ -4,8 +4,8 @@ Ceilings come from the session of the dots. Left the kernels alone (bench), righ
 circle is the same kernel running alone."""
 import math
 
-from perf import model, session
-from perf.figures import style
+from perf import model
+from perf.harness import session, style
 
 LEAST = 0.02  # of the job's time: smaller operations are left out
 

@@ -1,6 +1,5 @@
 """Speed-up and efficiency against threads, with the ideal line and the edges of the topology; below, what placement does."""
-from perf import laws, session
-from perf.figures import style
+from perf.harness import laws, session, style
 
 BEST_DIFFERS = 0.05  # from the median: then it is drawn as well
 MANY = 8  # thread counts: with more, only powers of two are written

@@ -1,5 +1,5 @@
 """Where the time of the whole job goes, operation by operation, against what the model says it should take."""
-from perf.figures import style
+from perf.harness import style
 
 KINDS = ((("draw",), "drawing and counting samples", style.GREEN),
          (("forward", "features", "pass", "target", "gram", "gram product", "combine"), "kernels", style.BLUE),

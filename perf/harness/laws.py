@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.optimize import nnls
 
-from perf import statistics
+from perf.harness import statistics
 
 CONFIDENCE = 0.95
 

@@ -17,7 +17,7 @@ For each row, with d the log ratio head/base of its blocks and d0 that of the tw
 import math
 from dataclasses import dataclass, asdict
 
-from perf import statistics
+from perf.harness import statistics
 
 EQUIVALENT, REGRESSED, IMPROVED = "equivalent", "regressed", "improved"
 INCONCLUSIVE, INVALID, UNMEASURED = "inconclusive", "invalid", "unmeasured"

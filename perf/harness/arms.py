@@ -2,6 +2,7 @@
 
 A benchmark program that serves (bench/session_serve.h) stays alive and runs a row when asked; a job is started anew each time.
 Nothing runs while another arm is measured."""
+import itertools
 import json
 import re
 import select
@@ -12,10 +13,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf import programs
-from perf.programs import PerfError
+from perf.harness import process
+from perf.harness.project import PerfError
 
-ROWS = Path(__file__).resolve().parent / "compare_rows.txt"
 PROTOCOL = 1           # of bench/session_serve.h
 ANSWER_SECONDS = 60    # a row that takes longer hangs
 SPIN_SECONDS = 0.008   # OpenMP's threads spin for some milliseconds after their work, on CPUs that the next arm needs
@@ -44,7 +44,7 @@ class Row:
         return CPU if self.threads == 1 else WALL
 
 
-def read_rows(path=ROWS):
+def read_rows(path):
     rows = []
     for number, line in enumerate(Path(path).read_text().splitlines(), 1):
         words = line.split("#", 1)[0].split()
@@ -57,13 +57,16 @@ def read_rows(path=ROWS):
     return rows
 
 
-def expand(rows, isa, cpus):
-    """The rows of a machine, without those that come out twice."""
-    vector = ["avx2", "avx512"][:1 + ["avx2", "avx512"].index(isa)] if isa in ("avx2", "avx512") else [isa]
+def expand(rows, values):
+    """The rows of a machine, without those that come out twice. `values`: {name: list of what may stand for "{name}"}."""
     expanded = {}
     for row in rows:
-        for each in vector if "{isas}" in row.name else [isa]:
-            fill = lambda text: text.replace("{isas}", each).replace("{isa}", isa).replace("{T}", str(cpus))
+        names = [name for name in values if "{" + name + "}" in " ".join((row.name, *row.options))]
+        for chosen in itertools.product(*(values[name] for name in names)):
+            def fill(text):
+                for name, value in zip(names, chosen):
+                    text = text.replace("{" + name + "}", str(value))
+                return text
             full = Row(row.kind, row.program, fill(row.name), row.rooms, tuple(map(fill, row.options)))
             expanded.setdefault(full.name, full)
     return list(expanded.values())
@@ -162,16 +165,15 @@ class Server:
 class Arm:
     """One build and its processes, which are started when they are first needed."""
 
-    def __init__(self, name, binaries):
-        self.name, self.binaries, self.servers = name, Path(binaries), {}
+    def __init__(self, name, binaries, arguments_of):
+        self.name, self.binaries, self.arguments_of, self.servers = name, Path(binaries), arguments_of, {}
 
     def server(self, program):
         if program not in self.servers:
             path = self.binaries / program
             if not path.exists():
                 raise Unservable(f"there is no {program}")
-            shapes = self.binaries.parent / "shapes" / f"{program.removeprefix('bench_')}.txt"
-            self.servers[program] = Server(path, [f"--shapes={shapes}"] if shapes.exists() else [])
+            self.servers[program] = Server(path, self.arguments_of(program, self.binaries))
         return self.servers[program]
 
     def run(self, row, passes):
@@ -179,7 +181,7 @@ class Arm:
             return self.server(row.program).run(row, passes)
         sample = Sample([])
         for _ in range(passes):
-            done = programs.run([self.binaries / row.program, *row.options])
+            done = process.run([self.binaries / row.program, *row.options])
             sample.seconds += done.seconds
             if done.status:
                 return Sample([], reason=f"status {done.status}: {done.errors.strip()[-300:]}")

@@ -24,7 +24,7 @@ plt.rcParams.update({
     "axes.titlelocation": "left", "axes.titlepad": 10, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK,
     "ytick.labelcolor": INK, "xtick.major.size": 3, "ytick.major.size": 3, "axes.grid": False, "grid.color": "#eaedf0",
     "grid.linewidth": 0.8, "axes.axisbelow": True, "lines.linewidth": 1.6, "lines.markersize": 5.5, "figure.facecolor": PAPER,
-    "savefig.facecolor": PAPER, "svg.fonttype": "path", "svg.hashsalt": "rhm", "figure.constrained_layout.use": True,
+    "savefig.facecolor": PAPER, "svg.fonttype": "path", "svg.hashsalt": "perf", "figure.constrained_layout.use": True,
 })
 
 

@@ -1,8 +1,7 @@
 """The report as one HTML page: pictures inline, tables below them, nothing fetched from anywhere."""
 import html
 
-from perf import session
-from perf.figures import style
+from perf.harness import session, style
 
 CSS = """
 :root { color-scheme: light; --ink: #1b1f24; --muted: #5b6570; --faint: #e3e7eb; --accent: #0067a5; --warn: #8a3b00; }
@@ -127,40 +126,6 @@ def shown(value):
     if value is None:
         return "none"
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-
-
-def environment_section(record):
-    machine = record.get("machine") or {}
-    rows = []
-    add = lambda name, value: rows.append([escape(name), escape(shown(value))])
-    if session.is_available(machine) and machine:
-        topology = machine["topology"]
-        count = lambda n, what: f"{n} {what}{'' if n == 1 else 's'}"
-        add("processor", f"{machine['cpu']}, {count(topology['packages'], 'socket')}, {count(len(topology['numa_nodes']), 'NUMA node')}, "
-                         f"{count(topology['cores'], 'core')}, {count(topology['pus'], 'CPU')} allowed ({machine['allowed']['cpus']})")
-        add("caches", ", ".join(f"L{c['level']} {c['bytes'] >> 10} KiB x {c['count']}" for c in topology["caches"]))
-        add("kernels", machine.get("kernels", machine["isa"]["in_use"]))
-        add("placement", f"{machine['threads']['count']} threads, {machine['placement']['in_effect']}")
-    names = {"cpu_model": "CPU model", "smt": "SMT", "numa_balancing": "NUMA balancing"}
-    for key, value in (record.get("system") or {}).items():
-        add(names.get(key, key.replace("_", " ")), value)
-    add("CPU quota", (record.get("quota") or {}).get("cpus"))
-    build = record.get("build") or {}
-    add("build", build if not session.is_available(build) else f"{build.get('type')}, {shown(build.get('compiler'))}, {build.get('flags')}")
-    if session.is_available(build) and build.get("options"):
-        add("build options", {name: value for name, value in build["options"].items() if value})
-    if session.is_available(build) and isinstance(build.get("flags_of_sources"), dict):
-        flags = build["flags_of_sources"]
-        add("compiled with", flags if not session.is_available(flags) else "; ".join(f"{words}: {names}" for words, names in flags.items()))
-    add("libraries", record.get("libraries") or {})
-    add("variables", record.get("variables") or {})
-    change = (record.get("counters") or {}).get("change")
-    if change:
-        add("during the measurement", {key.replace("_", " "): value for key, value in change.items()})
-        add("load average before", record["counters"]["before"]["load_average"])
-    xml = record.get("topology_xml")
-    more = details("topology (hwloc XML; lstopo -i reads it)", f"<pre>{escape(without_links(xml))}</pre>") if isinstance(xml, str) else ""
-    return table(["", ""], rows) + more
 
 
 def without_links(text):

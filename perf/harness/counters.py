@@ -9,7 +9,7 @@ import platform
 import struct
 from pathlib import Path
 
-from perf.session import is_available, unavailable
+from perf.harness.session import is_available, unavailable
 
 HARDWARE, SOFTWARE, CACHE = 0, 1, 3
 EVENTS = {

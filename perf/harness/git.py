@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from perf.programs import ROOT, PerfError
+from perf.harness.project import ROOT, PerfError
 
 
 def ask(*words, directory=None, env=None):

@@ -1,10 +1,10 @@
 """The one canonical form of a result. Pages, pictures and the formats of other tools are made from it.
 
-{"schema": "rhm-perf/1",
+{"schema": "NAME-perf/1" with the project's name,
  "kind": "scaling" | "compare" | "profile" | "peers" | "bench" | "history",
  "command": the command line that made it,
  "started", "finished": UTC, ISO 8601,
- "environment": what perf/environment.py records,
+ "environment": what is known of the machine, the build and the moment,
  "rows": [{"name": unique, "unit": of its values, "reproduce": one shell line, from the project's root,
            "value": number (optional), "valid": false with "reason": why its numbers must not be used (optional), ...}],
  ...}    further keys belong to the kind
@@ -20,9 +20,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from perf.programs import ROOT, PerfError
+from perf.harness.project import NAME, ROOT, PerfError
 
-SCHEMA = "rhm-perf/1"
+SCHEMA = f"{NAME}-perf/1"
 KINDS = ("scaling", "compare", "profile", "peers", "bench", "history")
 ABSOLUTE = ("bench", "scaling", "profile", "peers")  # their values mean something over commits
 RESULTS = ROOT / "build" / "perf-results"
@@ -116,13 +116,17 @@ def write(document, path=None):
     document = validate(_plain(document, "document"))
     if not path and document["kind"] in ABSOLUTE:
         write(document, archive_path(document))
-    path = Path(path) if path else RESULTS / f"{document['kind']}.json"
+    return write_text(path or RESULTS / f"{document['kind']}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path, text):
+    """A file that is there whole or not at all; its folder is made where there is none."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

@@ -14,13 +14,21 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf import flags
-from perf.git import commit_of, git
-from perf.programs import ROOT, PerfError
+from perf.harness import flags
+from perf.harness.git import commit_of, git
+from perf.harness.project import ROOT, PerfError
 
 CACHE = ROOT / "build" / "perf"
 KEPT = 16  # built states in the cache
-OPTIONS = ["-DCMAKE_BUILD_TYPE=Release", "-DRHM_BENCH=ON"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a state becomes programs."""
+    options: tuple        # for CMake
+    targets: dict         # {target: its program in bin/}, of every state
+    source: str           # of a program that a state may lack, such as "bench/{}.c"; its target has its name
+    kept: dict            # {folder of the sources: its name beside bin/}, where a state has it
 
 
 @dataclass
@@ -30,7 +38,7 @@ class Snapshot:
     commit: str   # of the tree, or the one that the work tree started from
     tree: str
     dirty: bool   # the tree is not that of the commit
-    options: list = field(default_factory=list)  # for CMake, besides OPTIONS
+    options: list = field(default_factory=list)  # for CMake, besides the recipe's
     programs: Path = None
     build_seconds: float = 0.0
     cached: bool = False
@@ -119,12 +127,12 @@ def _inventory(build, programs, compiler):
             "identity": _digest(*(f"{name}={sha}" for name, sha in identity.items()))}
 
 
-def build(snapshot, programs, say=lambda text: None, cache=CACHE):
-    """Fill in snapshot.programs and .inventory, with rhm and those of the named benchmark programs that this state has; PerfError,
-    status 1, when a step fails."""
+def build(snapshot, recipe, programs, say=lambda text: None, cache=CACHE):
+    """Fill in snapshot.programs and .inventory, with the recipe's targets and those of the named programs that this state has;
+    PerfError, status 1, when a step fails."""
     cache.mkdir(parents=True, exist_ok=True)
     compiler = _compiler(snapshot.options)
-    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *_variables(), *OPTIONS, *snapshot.options, *sorted(programs))}"
+    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *_variables(), *recipe.options, *snapshot.options, *sorted(programs))}"
     # Options give a slot of their own: a CMake cache remembers those that are no longer asked for.
     slot = cache / f"slot-{_digest(compiler, *_variables(), *snapshot.options)}"
     slot.mkdir(parents=True, exist_ok=True)
@@ -133,7 +141,7 @@ def build(snapshot, programs, say=lambda text: None, cache=CACHE):
         if not (place / "inventory.json").exists():
             say(f"building {snapshot.arm}, {snapshot.label()}")
             start = time.monotonic()
-            _compile(snapshot, programs, slot, place, compiler)
+            _compile(snapshot, recipe, programs, slot, place, compiler)
             snapshot.build_seconds = time.monotonic() - start
         else:
             snapshot.cached = True
@@ -144,27 +152,27 @@ def build(snapshot, programs, say=lambda text: None, cache=CACHE):
     return snapshot
 
 
-def _compile(snapshot, programs, slot, place, compiler):
+def _compile(snapshot, recipe, programs, slot, place, compiler):
     log = slot / "build.log"
     log.write_text("")
     _check_out(snapshot, slot)
     directory = slot / "build"
     source = slot / "src"
-    tests = [] if any("RHM_TESTS" in option for option in snapshot.options) else ["-DRHM_TESTS=OFF"]
-    _step(snapshot, ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(directory), *OPTIONS, *tests, *snapshot.options,
+    _step(snapshot, ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(directory), *recipe.options, *snapshot.options,
                      *flags.in_effect(snapshot.options)], log)
     wrong = flags.unused(snapshot.options, log.read_text(errors="replace")) or flags.overridden(snapshot.options, directory)
     if wrong:
         raise PerfError(f"--{snapshot.arm}-cmake: {wrong}: nothing was compared", 2)
-    known = [name for name in sorted(programs) if (source / "bench" / f"{name}.c").exists()]
-    _step(snapshot, ["cmake", "--build", str(directory), f"-j{len(os.sched_getaffinity(0))}", "--target", "rhm_command", *known], log)
+    known = [name for name in sorted(programs) if (source / recipe.source.format(name)).exists()]
+    _step(snapshot, ["cmake", "--build", str(directory), f"-j{len(os.sched_getaffinity(0))}", "--target", *recipe.targets, *known], log)
     partial = place.with_name(place.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "bin").mkdir(parents=True)
-    for name in ("rhm", *known):
+    for name in (*recipe.targets.values(), *known):
         shutil.copy2(directory / "bin" / name, partial / "bin" / name)
-    if (source / "bench" / "shapes").is_dir():
-        shutil.copytree(source / "bench" / "shapes", partial / "shapes")
+    for folder, name in recipe.kept.items():
+        if (source / folder).is_dir():
+            shutil.copytree(source / folder, partial / name)
     inventory = _inventory(directory, partial / "bin", compiler)
     (partial / "inventory.json").write_text(json.dumps(inventory))
     shutil.rmtree(place, ignore_errors=True)

@@ -72,6 +72,12 @@ def input_path(text):
     return Path(text) if Path(text).is_dir() else input_file(text)
 
 
+def directory(text):
+    if not Path(text).is_dir():
+        refuse(text, "is not a directory")
+    return Path(text)
+
+
 def output_file(text):
     """Told before hours of measuring, not after: what cannot be written."""
     path = Path(text)

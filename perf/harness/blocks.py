@@ -7,9 +7,9 @@ import random
 import time
 from dataclasses import dataclass, field
 
-from perf import arms as arm_module
-from perf import statistics
-from perf.arms import Arm, Sample
+from perf.harness import arms as arm_module
+from perf.harness import statistics
+from perf.harness.arms import Arm, Sample
 
 ARMS = ("base", "head", "again")
 TRIPS = {"job": 3, "row": 2, "control": 2}  # there and back again, of a block; a job is one pass a visit, so it comes more often
@@ -45,13 +45,14 @@ def facts_of(sample):
 class Bench:
     """The arms; base and again are two processes of the same build."""
 
-    def __init__(self, base, head):
+    def __init__(self, base, head, arguments_of=lambda program, binaries: []):
         self.directories = {"base": base, "head": head, "again": base}
+        self.arguments_of = arguments_of
         self.arms = {}
 
     def renew(self, order):
         self.close()
-        self.arms = {name: Arm(name, self.directories[name]) for name in order}
+        self.arms = {name: Arm(name, self.directories[name], self.arguments_of) for name in order}
 
     def close(self):
         for arm in self.arms.values():

@@ -1,0 +1,90 @@
+"""A program run to its end, with what the system counted about it."""
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perf.harness.project import NAME, PerfError
+
+
+@dataclass
+class Run:
+    """One finished process."""
+    command: list
+    status: int
+    seconds: float  # wall
+    user_seconds: float
+    system_seconds: float
+    peak_rss_bytes: int
+    voluntary_switches: int
+    involuntary_switches: int
+    output: str
+    errors: str
+    report: dict = field(default=None, repr=False)  # that it wrote
+
+    @property
+    def cpu_seconds(self):
+        return self.user_seconds + self.system_seconds
+
+
+def run(command, environment=None, cwd=None, timeout=None):
+    """Run a command to its end and account for it and its children. The status is not judged."""
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        start = time.monotonic()
+        try:
+            process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, cwd=cwd,
+                                       env={**os.environ, **(environment or {})})
+        except OSError as failure:
+            raise PerfError(f"{command[0]}: {failure.strerror}") from None
+        # wait4 accounts for this child alone; subprocess keeps only the status.
+        usage = _wait(process, None if timeout is None else start + timeout)
+        seconds = time.monotonic() - start
+        out.seek(0)
+        err.seek(0)
+        return Run(command, process.returncode, seconds, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024,
+                   usage.ru_nvcsw, usage.ru_nivcsw, out.read(), err.read())
+
+
+def _wait(process, deadline):
+    try:
+        while True:
+            pid, status, usage = os.wait4(process.pid, 0 if deadline is None else os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return usage
+            if time.monotonic() > deadline:
+                process.kill()
+                deadline = None
+            time.sleep(0.01)
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+            _, status, _ = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        raise
+
+
+def run_json(command, option, **more):
+    """Run a program that writes a JSON file named by `option` (as in --report FILE or --benchmark_out=FILE)."""
+    with tempfile.TemporaryDirectory(prefix=f"{NAME}-perf-") as folder:
+        path = Path(folder) / "report.json"
+        named = [option + str(path)] if option.endswith("=") else [option, path]
+        done = run([*command, *named], **more)
+        if path.exists():
+            try:
+                done.report = json.loads(path.read_text())
+            except ValueError as failure:
+                raise PerfError(f"{shlex.join(done.command)} wrote no JSON: {failure}") from None
+    return done
+
+
+def wanted(done, status=None):
+    """The run, if it ended well and wrote its report; PerfError with the end of what it said if not."""
+    if done.status or not done.report:
+        raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-500:]}", status)
+    return done
