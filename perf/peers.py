@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from perf import environment, programs
+from perf import environment, facts, programs
 from perf.harness import arguments as types
 from perf.harness import google_benchmark, process, project, session
 from perf.jobs import JOBS
@@ -26,6 +26,7 @@ PEERS = Path(__file__).resolve().parent / "peer"
 VENV = project.ROOT / "build" / "torch-venv"
 PACKAGES = ("torch==2.13.0", "numpy", "scikit-learn")
 ACCURACIES_DIFFER = 3
+PARTS = ("generator", "forward")  # rows of parts of a job, in rhm and in PyTorch
 PILOT = 0.1  # of the samples, for choosing the best way of each peer
 TARGETS = {"whole": {"time": 20, "memory": 10, "kernels": 4}, "small": {"time": 1}}
 
@@ -245,29 +246,42 @@ def gains(job, rows, scale):
     return found
 
 
-def compare_generators(binaries, python, path, job, threads, rounds, folder, log):
-    """Tokens per second of whole sequences, in alternation."""
-    isa = google_benchmark.run(binaries / "bench_sampling", "^sequences/default/scalar/t:1/", 0.001).report["context"]["isa_widest"]
-    shapes = folder / "generator.txt"
-    shapes.write_text(f"job vocab={job.vocab} rules={job.rules} branching={job.branching} levels={job.levels} first={job.levels}\n")
+def parts_of(job):
+    """{part: (name of its row, our program and row, our shape, key of our rate, what a unit of it is worth, unit)}."""
+    sizes = f"vocab={job.vocab} branching={job.branching}"
+    shape = {"vocab": job.vocab, "branching": job.branching, "width": job.width}
+    return {
+        "sequences": ("generator", "bench_sampling", "sequences/job/{isa}/t:{t}", f"{sizes} rules={job.rules} levels={job.levels} first={job.levels}",
+                      "best_items_per_second", 1.0, "tokens/s"),
+        "forward": ("forward", "bench_kernels", "forward/job/{isa}/native/t:{t}", f"{sizes} width={job.width} rows={4 * job.vocab} patches=1536",
+                    "best_flops_per_second", 1 / facts.model_flops("forward", shape, 1), "patches/s"),
+    }
+
+
+def compare_part(part, binaries, python, path, job, isa, threads, rounds, folder, log):
+    """A part of the job in PyTorch and in rhm, in alternation: the best rates."""
+    label, program, row, shape, key, worth, unit = parts_of(job)[part]
+    shapes = folder / f"{part}.txt"
+    shapes.write_text(f"job {shape}\n")
     ours, theirs, way = [], [], ""
     for _ in range(rounds):
-        report = google_benchmark.run(binaries / "bench_sampling", f"^sequences/job/{isa}/t:{threads}/", 0.1,
-                                    options=[f"--shapes={shapes}", f"--threads={threads}"]).report
-        ours.append(max(row.values["best_items_per_second"] for row in google_benchmark.rows(report)))
-        done = process.run([python, PEERS / "torch_generator.py", path, "seconds=0.2"], environment=peer_environment("torch", threads, folder))
+        report = google_benchmark.run(binaries / program, f"^{row.format(isa=isa, t=threads)}/", 0.1,
+                                      options=[f"--shapes={shapes}", f"--threads={threads}"]).report
+        ours.append(worth * max(found.values[key] for found in google_benchmark.rows(report)))
+        done = process.run([python, PEERS / "torch_parts.py", path, f"part={part}", "seconds=0.2"], environment=peer_environment("torch", threads, folder))
         if done.status:
             raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-500:]}")
         answer = json.loads(done.output.strip().splitlines()[-1])
-        theirs.append(answer["tokens_per_second"])
+        theirs.append(answer["rate"])
         way = answer["way"]
-    log(f"  generator: rhm {max(ours) / 1e6:.0f}, torch {max(theirs) / 1e6:.1f} million tokens/s")
-    return session.row(f"{job.name}: generator", "tokens/s",
+    log(f"  {label}: rhm {max(ours) / 1e6:.1f}, torch {max(theirs) / 1e6:.1f} million {unit}")
+    return session.row(f"{job.name}: {label}", unit,
                        shlex.join(["./dev", "perf", "peers", "--job", job.name, "--peer", "torch", "--threads", str(threads)]), job=job.name,
-                       program="generator", value=max(ours), torch_tokens_per_second=max(theirs), way=way, ratio=max(ours) / max(theirs))
+                       program=label, value=max(ours), torch_rate=max(theirs), way=way, ratio=max(ours) / max(theirs),
+                       **({"torch_tokens_per_second": max(theirs)} if part == "sequences" else {}))
 
 
-def run_one(job, binaries, python, peers, threads, arguments, folder, log, result):
+def run_one(job, binaries, python, peers, isa, threads, arguments, folder, log, result):
     rhm = binaries / "rhm"
     path = job_file(rhm, job, threads, folder)
     pilot = job_file(rhm, job.scaled(PILOT), threads, folder / "pilot")
@@ -290,13 +304,13 @@ def run_one(job, binaries, python, peers, threads, arguments, folder, log, resul
     result["rows"] += rows
     result["gains"].append(gains(job, rows, arguments.scale))
     if any(MODULES[peer] == "torch" for peer in peers):
-        result["rows"].append(compare_generators(binaries, python, path, job, threads, arguments.rounds, folder, log))
+        result["rows"] += [compare_part(part, binaries, python, path, job, isa, threads, arguments.rounds, folder, log) for part in parts_of(job)]
 
 
 def text(result):
     lines = [f"{'job: program':<28} {'wall s':>8} {'cpu s':>8} {'MiB':>7} {'start-up':>8} {'accuracy':>8} {'time':>7} {'memory':>7}  way"]
     for row in result["rows"]:
-        if row["program"] == "generator":
+        if row["program"] in PARTS:
             continue
         ratio = lambda key: f"{row[key]['median']:.1f}" if key in row else "1"
         lines.append(f"{row['name']:<28} {row['value']:>8.2f} {row['cpu_seconds']:>8.2f} {row['peak_rss_bytes'] / 2**20:>7.0f} "
@@ -315,8 +329,8 @@ def text(result):
         for key, target in gain["targets"].items():
             lines.append(f"  {key}: wanted {target['wanted']}, {'met' if target['met'] else 'MISSED'}")
     for row in result["rows"]:
-        if row["program"] == "generator":
-            lines.append(f"{row['name']}: rhm {row['value'] / 1e6:.0f}, torch {row['torch_tokens_per_second'] / 1e6:.1f} million tokens/s: "
+        if row["program"] in PARTS:
+            lines.append(f"{row['name']}: rhm {row['value'] / 1e6:.1f}, torch {row['torch_rate'] / 1e6:.1f} million {row['unit']}: "
                          f"{row['ratio']:.1f} times")
     for entry in result["left_out"]:
         lines.append(f"left out: {entry['peer']}: {entry['reason']}")
@@ -324,7 +338,7 @@ def text(result):
 
 
 def run(arguments):
-    binaries = programs.programs(arguments, ("rhm", "bench_sampling"))
+    binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_sampling"))
     if arguments.install:
         install()
     python = find_python(arguments.python)
@@ -342,7 +356,9 @@ def run(arguments):
             peers.append(peer)
     if not peers:
         raise PerfError(f"no peer can run: {result['left_out'][0]['reason']}")
-    threads = arguments.threads or len(os.sched_getaffinity(0))
+    if not session.is_available(surroundings.record["machine"]):
+        raise PerfError(surroundings.record["machine"]["unavailable"])
+    isa, threads = surroundings.record["machine"]["isa"]["in_use"], arguments.threads or len(os.sched_getaffinity(0))
     result["threads"] = threads
     result["peer_python"] = {"python": project.relative(python), "packages": process.run([python, "-m", "pip", "freeze"]).output.split()}
     with tempfile.TemporaryDirectory(prefix="rhm-perf-") as name:
@@ -350,7 +366,7 @@ def run(arguments):
         (folder / "pilot").mkdir()
         for job in (JOBS[name].scaled(arguments.scale) if arguments.scale < 1 else JOBS[name] for name in arguments.job or JOBS):
             log(f"{job.name}: samples {', '.join(map(str, job.samples))}, M = {job.width}, {threads} threads")
-            run_one(job, binaries, python, peers, threads, arguments, folder, log, result)
+            run_one(job, binaries, python, peers, isa, threads, arguments, folder, log, result)
     surroundings.finish()
     path = session.write(result, arguments.output)
     print(text(result))

@@ -7,11 +7,16 @@ LOOKS = {"rhm": style.BLUE, "rhm --distinct off": style.SKY}
 PANELS = (("time_ratio", "value", "time", style.seconds), ("memory_ratio", "peak_rss_bytes", "memory", lambda b: f"{style.number(b / 2**20)} MiB"))
 
 
+def is_part(row):
+    """Of a job, which rhm and PyTorch did, and no other program."""
+    return "ratio" in row
+
+
 def jobs(document):
-    """{job: rows of programs, fastest first}; generators and invalid rows left out."""
+    """{job: rows of programs, fastest first}; parts of a job and invalid rows left out."""
     found = {}
     for row in document["rows"]:
-        if row.get("program") not in (None, "generator") and row.get("valid", True):
+        if row.get("program") and not is_part(row) and row.get("valid", True):
             found.setdefault(row["job"], []).append(row)
     return {job: sorted(rows, key=lambda row: row["value"]) for job, rows in found.items() if len(rows) > 1}
 
@@ -70,7 +75,7 @@ def table(document):
 
     rows = []
     for row in document["rows"]:
-        if row.get("program") in (None, "generator"):
+        if not row.get("program") or is_part(row):
             continue
         ratio = lambda key: f"{style.number(row[key]['median'], 2)}" if key in row else "1"
         name = html.escape(row["name"]) + (f'<br><span class="small">{html.escape(row["way"])}</span>' if row.get("way") else "")
@@ -89,7 +94,7 @@ def table(document):
                          f"{number(gain['kernels'])} ({number(gain.get('kernels_of_the_same_way', session.unavailable('not measured')))} over peers "
                          f"that keep no features either) and the algorithm (distinct patches) {number(gain['algorithm'])}; "
                          f"1/{style.number(gain['memory'], 2)} of its memory.")
-    sentences += [f"{row['name']}: {style.number(row['value'] / 1e6)} million tokens/s, PyTorch {style.number(row['torch_tokens_per_second'] / 1e6)}: "
-                  f"{style.number(row['ratio'])}x." for row in document["rows"] if row.get("program") == "generator"]
+    sentences += [f"{row['name']}: {style.number(row['value'] / 1e6)} million {row['unit']}, PyTorch {style.number(row.get('torch_rate', row.get('torch_tokens_per_second', 0)) / 1e6)}: "
+                  f"{style.number(row['ratio'])}x." for row in document["rows"] if is_part(row)]
     sentences += [f"Left out: {entry['peer']}: {entry['reason']}." for entry in document.get("left_out", [])]
     return text + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)

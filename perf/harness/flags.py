@@ -69,12 +69,13 @@ def overridden(options, build):
 
 
 def of_objects(build):
-    """{object: its flags}, without what only says where things are. A source may be compiled several times, as the kernel tables are."""
+    """{object: its flags}, without warnings and what only says where things are. A source may be compiled several times, as the kernel tables are."""
     found = {}
     for _, name, words in commands(build):
         kept, skip = [], False
         for word in words:
-            place = word in ("-o", "-c", "-MD", "-MT", "-MF", "-isystem") or word.startswith(("/", "-I")) or str(build.parent) in word
+            # Warnings change no code.
+            place = re.match(r"-W(?![alp],)|-M", word) or word in ("-o", "-c", "-isystem") or word.startswith(("/", "-I")) or str(build.parent) in word
             if not skip and not place:
                 kept.append(word)
             skip = word in ("-o", "-c", "-MT", "-MF", "-isystem")

@@ -114,15 +114,19 @@ def _footer(document):
     return [line for line in [power_text(document), *lines] if line]
 
 
+def columns(cells, left):
+    """Rows of text below each other; columns with an index in `left` begin together, the others end together."""
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return ["  ".join(cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
+            for row in cells]
+
+
 def text(document):
     """For a terminal."""
     cells = _cells(document)
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    align = lambda row: "  ".join(cell.ljust(width) if i in (0, 5) else cell.rjust(width)
-                                  for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
     lines = [arms_text(document), ""]
     if len(cells) > 1:
-        lines += [*map(align, cells), ""]
+        lines += [*columns(cells, (0, 5)), ""]
     for row in document["rows"]:
         if row["judgement"]["verdict"] not in ("equivalent",) and row["kind"] != "control":
             lines.append(f"{row['name']}: {row['judgement']['verdict']}: {row['judgement']['reason']}")

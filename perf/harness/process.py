@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
@@ -69,13 +70,15 @@ def _wait(process, deadline):
         raise
 
 
-def run_json(command, option, **more):
-    """Run a program that writes a JSON file named by `option` (as in --report FILE or --benchmark_out=FILE)."""
+def run_json(command, option, keep=None, **more):
+    """Run a program that writes a JSON file named by `option` (as in --report FILE or --benchmark_out=FILE); `keep`: a copy of it."""
     with tempfile.TemporaryDirectory(prefix=f"{NAME}-perf-") as folder:
         path = Path(folder) / "report.json"
         named = [option + str(path)] if option.endswith("=") else [option, path]
         done = run([*command, *named], **more)
         if path.exists():
+            if keep:
+                shutil.copyfile(path, keep)
             try:
                 done.report = json.loads(path.read_text())
             except ValueError as failure:
