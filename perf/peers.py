@@ -253,7 +253,7 @@ def parts_of(job):
     return {
         "sequences": ("generator", "bench_sampling", "sequences/job/{isa}/t:{t}", f"{sizes} rules={job.rules} levels={job.levels} first={job.levels}",
                       "best_items_per_second", 1.0, "tokens/s"),
-        "forward": ("forward", "bench_kernels", "forward/job/{isa}/native/t:{t}", f"{sizes} width={job.width} rows={4 * job.vocab} patches=1536",
+        "forward": ("forward", "bench_kernels", "forward/job/{isa}/native/t:{t}", f"{sizes} width={job.width} rows={4 * job.vocab} run=96 patches=1536",
                     "best_flops_per_second", 1 / facts.model_flops("forward", shape, 1), "patches/s"),
     }
 
