@@ -7,25 +7,15 @@
  * subtree of a trial is evaluated once, so that flops differ a little from trial to trial; they are those of the last.
  * The model is trained at the first use, outside the timing. Labels must be those of the scalar kernels, exactly.
  */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
-#include "gbench.h"
 #include "job.h"
 #include "model/forward.h"
-#include "session.h"
-#include "session_engine.h"
+#include "program.h"
 
 enum { VERIFIED = 256, TRIALS_IN_MEMORY = 8 };
-
-typedef struct row {
-    size_t of; /* job */
-    bool evaluate;
-    double best; /* seconds, over all calls of the row */
-} row;
 
 typedef struct subject {
     job of;
@@ -35,12 +25,11 @@ typedef struct subject {
     size_t length;    /* s^L */
 } subject;
 
-static struct {
-    const char *path;
-    shapes shapes;
-    subject *subjects; /* (shapes.count) */
-    row *rows;
-} all = {.path = RHM_BENCH_DIR "/shapes/jobs.txt"};
+typedef struct row {
+    subject *of;
+    bool evaluate;
+    double best; /* seconds, over all calls of the row */
+} row;
 
 static rhm_status train(subject *s, const rhm_engine *engine, rhm_error *error) {
     const size_t sequences = (size_t)s->of.options.test_samples;
@@ -114,111 +103,85 @@ static rhm_status verify(const row *r, subject *s, int threads, rhm_error *error
     return RHM_FAILED;
 }
 
-static void report(gb_state *state, const row *r, const subject *s, const rhm_score *last) {
+static void report(gb_state *state, const row *r, const rhm_score *last) {
+    const subject *s = r->of;
     const double sequences = (double)s->of.options.test_samples;
     gb_items_processed(state, (int64_t)sequences * gb_iterations_done(state));
     gb_counter(state, "best_items_per_second", sequences / r->best, 0);
-    gb_counter(state, "flops", last->flops, 0);
     gb_counter(state, "bytes", 2 * sequences * (double)(s->length + 1), 0);
-    gb_counter(state, "best_flops_per_second", last->flops / r->best, 0);
-    gb_counter(state, "ceiling_flops_per_second", session_ceiling(), 0);
-    gb_counter(state, "share", last->flops / r->best / session_ceiling(), 0);
+    program_report_flops(state, last->flops, r->best);
     gb_counter(state, "seconds_sampling", last->sample_seconds, 0);
     gb_counter(state, "seconds_kernels", last->kernel_seconds, 0);
     session_report_placement(state);
     gb_label(state, "sequences, fresh ones each trial");
 }
 
+typedef struct trials {
+    const row *r;
+    const rhm_engine *engine;
+    uint64_t turn;
+    rhm_score last;
+} trials;
+
+static rhm_status timed(void *context, double *seconds, rhm_error *error) {
+    trials *t = context;
+    const subject *s = t->r->of;
+    t->last = (rhm_score){0};
+    const double start = session_seconds();
+    const rhm_status status =
+        trial(s, t->engine, t->r->evaluate, t->turn++, s->of.options.test_samples, &t->last, NULL, error);
+    *seconds = session_seconds() - start;
+    return status;
+}
+
 static void run(gb_state *state, void *user) {
     row *r = user;
-    subject *s = &all.subjects[r->of];
+    subject *s = r->of;
     const int threads = (int)gb_range(state, 0);
     rhm_error error = {0};
     rhm_engine *engine = NULL;
-    rhm_score last = {0};
     rhm_status status = session_engine(&engine, instance_isa(), threads, &error);
     if (status == RHM_OK)
         status = train(s, engine, &error);
-    if (status == RHM_OK && gb_run_index(state) == 0) {
-        r->best = HUGE_VAL;
+    if (program_first(state, &r->best) && status == RHM_OK)
         status = verify(r, s, threads, &error);
-    }
     if (status == RHM_OK)
         status = session_engine(&engine, instance_isa(), threads, &error);
-    uint64_t turn = 1;
-    while (status == RHM_OK && gb_keep_running(state)) {
-        rhm_score score = {0};
-        const double start = session_seconds();
-        status = trial(s, engine, r->evaluate, turn++, s->of.options.test_samples, &score, NULL, &error);
-        const double seconds = session_seconds() - start;
-        gb_set_iteration_time(state, seconds);
-        r->best = fmin(r->best, seconds);
-        last = score;
-        session_ceiling_trial();
-    }
-    if (status == RHM_OK)
-        report(state, r, s, &last);
-    else if (status == RHM_UNSUPPORTED)
-        gb_skip_message(state, error.text);
-    else
-        gb_skip_error(state, error.text);
+    trials t = {.r = r, .engine = engine, .turn = 1};
+    if (program_measure(state, status, timed, &t, &r->best, true, &error) == RHM_OK)
+        report(state, r, &t.last);
 }
 
-static void register_all(void) {
-    static const char *const names[] = {"t"};
-    int counts[SESSION_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
-    row *r = all.rows;
+static void register_problems(void *problems, size_t count) {
+    subject *subjects = problems;
     for (int evaluate = 0; evaluate < 2; evaluate++)
-        for (size_t i = 0; i < all.shapes.count; i++, r++) {
-            *r = (row){i, evaluate, 0};
-            char name[128];
-            snprintf(name, sizeof name, "%s/%s", evaluate ? "evaluate" : "predict", all.subjects[i].of.of.source->name);
-            gb_bench *bench = gb_register(name, run, r);
-            gb_arg_names(bench, names, 1);
-            for (int c = 0; c < n; c++)
-                gb_arg(bench, counts[c]);
-            gb_use_manual_time(bench);
-            gb_measure_process_cpu_time(bench);
-            gb_unit(bench, GB_MILLISECOND);
+        for (size_t i = 0; i < count; i++) {
+            const row r = {&subjects[i], evaluate, 0};
+            program_add(run, &r, sizeof r, "%s/%s", evaluate ? "evaluate" : "predict", subjects[i].of.of.source->name);
         }
 }
 
-static rhm_status prepare(rhm_error *error) {
-    rhm_status status = shapes_read(&all.shapes, all.path, job_keys, error);
-    if (status != RHM_OK)
-        return status;
-    all.subjects = calloc(all.shapes.count, sizeof *all.subjects);
-    all.rows = calloc(2 * all.shapes.count, sizeof *all.rows);
-    if (!all.subjects || !all.rows)
-        return RHM_NO_MEMORY;
-    for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++)
-        status = job_make(&all.subjects[i].of, &all.shapes, &all.shapes.items[i], error);
-    return status;
+static rhm_status make_subject(void *problem, const shapes *all, const shape *line, rhm_error *error) {
+    return job_make(&((subject *)problem)->of, all, line, error);
 }
 
-static void clear(void) {
-    session_engine_clear();
-    for (size_t i = 0; all.subjects && i < all.shapes.count; i++) {
-        rhm_free(all.subjects[i].tokens);
-        rhm_ready_model_clear(all.subjects[i].ready);
-        rhm_model_destroy(all.subjects[i].model);
-        job_clear(&all.subjects[i].of);
-    }
-    free(all.subjects);
-    free(all.rows);
-    shapes_destroy(&all.shapes);
+static void clear_subject(void *problem) {
+    subject *s = problem;
+    rhm_free(s->tokens);
+    rhm_ready_model_clear(s->ready);
+    rhm_model_destroy(s->model);
+    job_clear(&s->of);
 }
 
 int main(int argc, char **argv) {
-    rhm_error error = {0};
-    session_take_option(&argc, argv, "--shapes=", &all.path);
-    const rhm_status prepared = prepare(&error);
-    int status = 2;
-    if (prepared == RHM_OK)
-        status = session_main(argc, argv, "bench_inference [--shapes=FILE]: sequences through a model", register_all);
-    else
-        fprintf(stderr, "%s: %s\n", argv[0], *error.text ? error.text : rhm_status_name(prepared));
-    clear();
-    return status;
+    const program what = {
+        .about = "bench_inference [--shapes=FILE]: sequences through a model",
+        .shapes_path = RHM_BENCH_DIR "/shapes/jobs.txt",
+        .keys = job_keys,
+        .problem_nbytes = sizeof(subject),
+        .make = make_subject,
+        .clear = clear_subject,
+        .register_problems = register_problems,
+    };
+    return program_main(argc, argv, &what);
 }

@@ -10,14 +10,11 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "core/memory.h"
-#include "gbench.h"
+#include "core/fail.h"
 #include "instance.h"
 #include "patches/patches.h"
-#include "session.h"
-#include "session_engine.h"
+#include "program.h"
 
 typedef enum way { KNOWN, EMPTY, RAW, COUNTS, WAYS } way;
 
@@ -35,13 +32,6 @@ typedef struct row {
     way how;
     double best; /* seconds, over all calls of the row */
 } row;
-
-static struct {
-    const char *path;
-    shapes shapes;
-    level *levels; /* (shapes.count) */
-    row *rows;
-} all = {.path = RHM_BENCH_DIR "/shapes/patches.txt"};
 
 static rhm_status make(rhm_patches *out, const row *r, rhm_error *error) {
     const instance *of = &r->of->of;
@@ -98,16 +88,24 @@ done:
     return status;
 }
 
-/* Seconds of one trial, and the patches that the collection then has. */
-static rhm_status trial(rhm_patches *known, const row *r, const rhm_engine *engine, uint64_t turn, double *seconds,
-                        size_t *distinct, rhm_error *error) {
-    rhm_patches fresh = {0}, *patches = r->how == KNOWN ? known : &fresh;
-    rhm_status status = r->how == KNOWN ? RHM_OK : make(&fresh, r, error);
+typedef struct trials {
+    const row *r;
+    const rhm_engine *engine;
+    rhm_patches known; /* of KNOWN */
+    uint64_t turn;
+    size_t distinct; /* patches that the collection had after the last one */
+} trials;
+
+static rhm_status trial(void *context, double *seconds, rhm_error *error) {
+    trials *t = context;
+    const bool known = t->r->how == KNOWN;
+    rhm_patches fresh = {0}, *patches = known ? &t->known : &fresh;
+    rhm_status status = known ? RHM_OK : make(&fresh, t->r, error);
     const double start = session_seconds();
     if (status == RHM_OK)
-        status = add(patches, r, engine, turn, error);
+        status = add(patches, t->r, t->engine, t->turn++, error);
     *seconds = session_seconds() - start;
-    *distinct = status == RHM_OK ? rhm_patches_distinct(patches) : 0;
+    t->distinct = status == RHM_OK ? rhm_patches_distinct(patches) : 0;
     rhm_patches_destroy(&fresh);
     return status;
 }
@@ -131,100 +129,57 @@ static void run(gb_state *state, void *user) {
     row *r = user;
     rhm_error error = {0};
     rhm_engine *engine = NULL;
-    rhm_patches known = {0};
-    rhm_status status = session_engine(&engine, instance_isa(), (int)gb_range(state, 0), &error);
-    if (status == RHM_OK && r->how == COUNTS && r->of->cells > RHM_AFFORDABLE_CELLS) {
+    if (r->how == COUNTS && r->of->cells > RHM_AFFORDABLE_CELLS) {
         gb_skip_message(state, "the table of probabilities of this level is too large");
         return;
     }
-    if (status == RHM_OK && gb_run_index(state) == 0) {
-        r->best = HUGE_VAL;
+    rhm_status status = session_engine(&engine, instance_isa(), (int)gb_range(state, 0), &error);
+    if (program_first(state, &r->best) && status == RHM_OK)
         status = verify(r, engine, &error);
-    }
-    uint64_t turn = 1;
-    if (status == RHM_OK && r->how == KNOWN && (status = make(&known, r, &error)) == RHM_OK)
-        status = add(&known, r, engine, turn++, &error);
-    size_t distinct = 0;
-    while (status == RHM_OK && gb_keep_running(state)) {
-        double seconds;
-        if ((status = trial(&known, r, engine, turn++, &seconds, &distinct, &error)) != RHM_OK)
-            break;
-        gb_set_iteration_time(state, seconds);
-        r->best = fmin(r->best, seconds);
-    }
-    if (status == RHM_OK) {
-        report(state, r, distinct);
-    } else if (status == RHM_UNSUPPORTED) {
-        gb_skip_message(state, error.text);
-    } else {
-        gb_skip_error(state, error.text);
-    }
-    rhm_patches_destroy(&known);
+    trials t = {.r = r, .engine = engine, .turn = 1};
+    if (status == RHM_OK && r->how == KNOWN && (status = make(&t.known, r, &error)) == RHM_OK)
+        status = add(&t.known, r, engine, t.turn++, &error);
+    if (program_measure(state, status, trial, &t, &r->best, false, &error) == RHM_OK)
+        report(state, r, t.distinct);
+    rhm_patches_destroy(&t.known);
 }
 
-static void register_all(void) {
-    static const char *const kinds[] = {"known", "empty", "raw", "counts"}, *const names[] = {"t"};
-    int counts[SESSION_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
-    row *r = all.rows;
+static void register_problems(void *problems, size_t count) {
+    static const char *const kinds[] = {"known", "empty", "raw", "counts"};
+    level *levels = problems;
     for (int how = 0; how < WAYS; how++)
-        for (size_t i = 0; i < all.shapes.count; i++, r++) {
-            *r = (row){&all.levels[i], (way)how, 0};
-            char name[128];
-            snprintf(name, sizeof name, "%s/%s", kinds[how], r->of->of.source->name);
-            gb_bench *bench = gb_register(name, run, r);
-            gb_arg_names(bench, names, 1);
-            for (int c = 0; c < n; c++)
-                gb_arg(bench, counts[c]);
-            gb_use_manual_time(bench);
-            gb_measure_process_cpu_time(bench);
-            gb_unit(bench, GB_MILLISECOND);
+        for (size_t i = 0; i < count; i++) {
+            const row r = {&levels[i], (way)how, 0};
+            program_add(run, &r, sizeof r, "%s/%s", kinds[how], levels[i].of.source->name);
         }
 }
 
-static rhm_status prepare(rhm_error *error) {
-    static const char *const known[] = {"vocab", "rules", "branching", "levels", "first", "samples", NULL};
-    rhm_status status = shapes_read(&all.shapes, all.path, known, error);
-    if (status != RHM_OK)
-        return status;
-    all.levels = calloc(all.shapes.count, sizeof *all.levels);
-    all.rows = calloc(all.shapes.count * WAYS, sizeof *all.rows);
-    if (!all.levels || !all.rows)
-        return RHM_NO_MEMORY;
-    for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++) {
-        level *l = &all.levels[i];
-        int64_t first = 0, samples = 0;
-        status = instance_make(&l->of, &all.shapes, &all.shapes.items[i], error);
-        if (status == RHM_OK)
-            status = shape_value(&all.shapes, &all.shapes.items[i], "first", 1, l->of.levels, &first, error);
-        if (status == RHM_OK)
-            status = shape_value(&all.shapes, &all.shapes.items[i], "samples", 1, 1 << 26, &samples, error);
-        l->first = (uint32_t)first;
-        l->samples = (uint64_t)samples;
-        if (status == RHM_OK)
-            l->cells = rhm_patches_table_cells(l->of.grammar, l->first);
-    }
-    return status;
+static rhm_status make_level(void *problem, const shapes *all, const shape *line, rhm_error *error) {
+    level *l = problem;
+    int64_t first = 0, samples = 0;
+    RHM_TRY(instance_make(&l->of, all, line, error));
+    RHM_TRY(shape_value(all, line, "first", 1, l->of.levels, &first, error));
+    RHM_TRY(shape_value(all, line, "samples", 1, 1 << 26, &samples, error));
+    l->first = (uint32_t)first;
+    l->samples = (uint64_t)samples;
+    l->cells = rhm_patches_table_cells(l->of.grammar, l->first);
+    return RHM_OK;
 }
 
-static void clear(void) {
-    session_engine_clear();
-    for (size_t i = 0; all.levels && i < all.shapes.count; i++)
-        instance_clear(&all.levels[i].of);
-    free(all.levels);
-    free(all.rows);
-    shapes_destroy(&all.shapes);
+static void clear_level(void *problem) {
+    instance_clear(&((level *)problem)->of);
 }
 
 int main(int argc, char **argv) {
-    rhm_error error = {0};
-    session_take_option(&argc, argv, "--shapes=", &all.path);
-    const rhm_status prepared = prepare(&error);
-    int status = 2;
-    if (prepared == RHM_OK)
-        status = session_main(argc, argv, "bench_patches [--shapes=FILE]: collecting first patches", register_all);
-    else
-        fprintf(stderr, "%s: %s\n", argv[0], *error.text ? error.text : rhm_status_name(prepared));
-    clear();
-    return status;
+    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "first", "samples", NULL};
+    const program what = {
+        .about = "bench_patches [--shapes=FILE]: collecting first patches",
+        .shapes_path = RHM_BENCH_DIR "/shapes/patches.txt",
+        .keys = keys,
+        .problem_nbytes = sizeof(level),
+        .make = make_level,
+        .clear = clear_level,
+        .register_problems = register_problems,
+    };
+    return program_main(argc, argv, &what);
 }

@@ -7,54 +7,43 @@
  * Threads draw into memory of their own that stays in the second-level cache. An iteration is a trial of a few
  * milliseconds; the best one counts, since neighbours on a shared machine only ever take time away.
  */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/fail.h"
 #include "core/memory.h"
 #include "engine/parallel.h"
-#include "gbench.h"
+#include "instance.h"
 #include "patches/patches.h"
+#include "program.h"
 #include "sampling/sampler.h"
-#include "session.h"
-#include "session_engine.h"
-#include "shapes.h"
 
 enum {
     CALL_TOKENS = 1 << 15,   /* drawn by one call: 64 KiB */
     TRIAL_TOKENS = 1 << 21,  /* of a thread in one trial */
     TRIAL_COUNTED = 1 << 18, /* samples of a thread in one trial */
     SCALAR_FRACTION = 8,     /* of that for the scalar path, so that its trials are as short */
-    SEED = 1,
 };
 
 typedef enum drawing { SEQUENCES, FIRST, COUNTED, DRAWING_COUNT } drawing;
 
-typedef struct instance {
-    const shape *source;
-    rhm_grammar *grammar;
-    rhm_sampler *sampler;
-    uint32_t vocab, first; /* V, the level of first patches */
-} instance;
+typedef struct problem {
+    instance of;
+    uint32_t first; /* the level of first patches */
+} problem;
 
 typedef struct row {
-    instance *of;
+    problem *of;
     drawing what;
     rhm_isa isa;
     double best; /* seconds, over all calls of the row */
 } row;
 
-static struct {
-    const char *path;
-    shapes shapes;
-    instance *instances; /* (shapes.count) */
-    row *rows;
-} all = {.path = RHM_BENCH_DIR "/shapes/sampling.txt"};
-
 /* What the threads of a trial share. */
 typedef struct trial {
     const row *r;
+    rhm_engine *engine;
+    int threads;
     uint64_t start;   /* the next sample */
     size_t leaves;    /* tokens of a sample */
     size_t call;      /* samples of one call */
@@ -69,9 +58,9 @@ static uint32_t stream_of(const row *r) {
 
 static void draw(const row *r, uint64_t first, size_t count, uint16_t *leaves, uint16_t *labels) {
     if (r->what == SEQUENCES)
-        rhm_sample_sequences(r->of->sampler, stream_of(r), first, count, leaves, labels, NULL);
+        rhm_sample_sequences(r->of->of.sampler, stream_of(r), first, count, leaves, labels, NULL);
     else
-        rhm_sample_first_patches(r->of->sampler, stream_of(r), r->of->first, first, count, leaves, labels, NULL);
+        rhm_sample_first_patches(r->of->of.sampler, stream_of(r), r->of->first, first, count, leaves, labels, NULL);
 }
 
 static rhm_status draw_lane(void *context, size_t chunk, int thread, rhm_error *error) {
@@ -91,7 +80,8 @@ static void source(const void *context, uint32_t level, uint64_t first, size_t c
 
 static rhm_status count_samples(rhm_patches *out, const row *r, const rhm_engine *engine, uint64_t samples,
                                 double *seconds, rhm_error *error) {
-    rhm_status status = rhm_patches_init(out, r->of->first, rhm_grammar_tree(r->of->grammar), r->of->vocab, error);
+    rhm_status status =
+        rhm_patches_init(out, r->of->first, rhm_grammar_tree(r->of->of.grammar), r->of->of.vocab, error);
     const double start = session_seconds();
     if (status == RHM_OK)
         status = rhm_patches_add(out, engine, "benchmark", source, r, 0, samples, NULL, error);
@@ -119,12 +109,12 @@ static rhm_status verify_counts(const row *r, const rhm_engine *engine, uint64_t
     double seconds;
     rhm_status status = RHM_OK;
     for (int i = 0; i < 2 && status == RHM_OK; i++) {
-        rhm_sampler_use(r->of->sampler, i ? RHM_ISA_SCALAR : r->isa);
+        rhm_sampler_use(r->of->of.sampler, i ? RHM_ISA_SCALAR : r->isa);
         status = count_samples(&patches[i], r, engine, samples, &seconds, error);
         if (status == RHM_OK)
             status = rhm_patch_counts_make(&counts[i], &patches[i], error);
     }
-    rhm_sampler_use(r->of->sampler, r->isa);
+    rhm_sampler_use(r->of->of.sampler, r->isa);
     if (status == RHM_OK) {
         const size_t distinct = rhm_patches_distinct(&patches[0]);
         *same = distinct == rhm_patches_distinct(&patches[1]) && same_counts(&counts[0], &counts[1], distinct, samples);
@@ -141,9 +131,9 @@ static rhm_status verify_draws(const trial *t, bool *same, rhm_error *error) {
     if (!other)
         return RHM_NO_MEMORY;
     draw(t->r, 0, t->call, t->memory, t->memory + t->call * t->leaves);
-    rhm_sampler_use(t->r->of->sampler, RHM_ISA_SCALAR);
+    rhm_sampler_use(t->r->of->of.sampler, RHM_ISA_SCALAR);
     draw(t->r, 0, t->call, other, other + t->call * t->leaves);
-    rhm_sampler_use(t->r->of->sampler, t->r->isa);
+    rhm_sampler_use(t->r->of->of.sampler, t->r->isa);
     *same = memcmp(t->memory, other, sizeof *other * t->call * (t->leaves + 1)) == 0;
     rhm_free(other);
     return RHM_OK;
@@ -152,65 +142,42 @@ static rhm_status verify_draws(const trial *t, bool *same, rhm_error *error) {
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
 static size_t leaves_of(const row *r) {
-    return rhm_grammar_tree(r->of->grammar)->leaves[r->what == SEQUENCES ? 0 : r->of->first - 1];
+    return rhm_grammar_tree(r->of->of.grammar)->leaves[r->what == SEQUENCES ? 0 : r->of->first - 1];
 }
 
-static rhm_status trial_make(trial *t, const row *r, int threads, rhm_error *error) {
-    const size_t leaves = leaves_of(r);
-    const size_t call = leaves < CALL_TOKENS ? CALL_TOKENS / leaves : 1;
-    size_t calls = TRIAL_TOKENS / CALL_TOKENS;
-    calls = r->isa == RHM_ISA_SCALAR ? calls / SCALAR_FRACTION : calls;
-    *t = (trial){.r = r, .leaves = leaves, .call = call, .calls = calls};
-    t->lane = (call * (leaves + 1) + 63) / 32 * 32;
-    t->memory = RHM_NEW(uint16_t, (size_t)threads, t->lane, 1, "samples of a benchmark", error);
+static rhm_status trial_make(trial *t, rhm_error *error) {
+    t->leaves = leaves_of(t->r);
+    t->call = t->leaves < CALL_TOKENS ? CALL_TOKENS / t->leaves : 1;
+    t->calls = TRIAL_TOKENS / CALL_TOKENS / (t->r->isa == RHM_ISA_SCALAR ? SCALAR_FRACTION : 1);
+    t->lane = (t->call * (t->leaves + 1) + 63) / 32 * 32;
+    t->memory = RHM_NEW(uint16_t, (size_t)t->threads, t->lane, 1, "samples of a benchmark", error);
     return t->memory ? RHM_OK : RHM_NO_MEMORY;
 }
 
-static uint64_t samples_of(const trial *t, int threads) {
+/* Of a trial. */
+static uint64_t samples_of(const trial *t) {
     if (t->r->what == COUNTED)
-        return (uint64_t)TRIAL_COUNTED * (uint64_t)threads / (t->r->isa == RHM_ISA_SCALAR ? SCALAR_FRACTION : 1);
-    return (uint64_t)t->call * t->calls * (uint64_t)threads;
+        return (uint64_t)TRIAL_COUNTED * (uint64_t)t->threads / (t->r->isa == RHM_ISA_SCALAR ? SCALAR_FRACTION : 1);
+    return (uint64_t)t->call * t->calls * (uint64_t)t->threads;
 }
 
-/* Seconds of one trial. */
-static rhm_status run_trial(trial *t, const rhm_engine *engine, int threads, double *seconds, rhm_error *error) {
+static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
+    trial *t = context;
     if (t->r->what == COUNTED) {
         rhm_patches patches = {0};
-        const rhm_status status = count_samples(&patches, t->r, engine, samples_of(t, threads), seconds, error);
+        const rhm_status status = count_samples(&patches, t->r, t->engine, samples_of(t), seconds, error);
         rhm_patches_destroy(&patches);
         return status;
     }
     const double start = session_seconds();
-    const rhm_status status = rhm_parallel(engine, (size_t)threads, draw_lane, t, error);
+    const rhm_status status = rhm_parallel(t->engine, (size_t)t->threads, draw_lane, t, error);
     *seconds = session_seconds() - start;
-    t->start += samples_of(t, threads);
+    t->start += samples_of(t);
     return status;
 }
 
-static rhm_status measure(gb_state *state, row *r, trial *t, const rhm_engine *engine, int threads, rhm_error *error) {
-    bool same = true;
-    rhm_status status = RHM_OK;
-    if (gb_run_index(state) == 0) {
-        r->best = HUGE_VAL;
-        status = r->what == COUNTED ? verify_counts(r, engine, samples_of(t, threads), &same, error)
-                                    : verify_draws(t, &same, error);
-    }
-    if (status != RHM_OK)
-        return status;
-    if (!same) {
-        gb_skip_error(state, "wrong result: the samples differ from those of the scalar path");
-        return RHM_OK;
-    }
-    while (gb_keep_running(state)) {
-        double seconds;
-        if ((status = run_trial(t, engine, threads, &seconds, error)) != RHM_OK) {
-            gb_skip_error(state, error->text);
-            continue;
-        }
-        gb_set_iteration_time(state, seconds);
-        r->best = fmin(r->best, seconds);
-    }
-    const double samples = (double)samples_of(t, threads);
+static void report(gb_state *state, const row *r, const trial *t) {
+    const double samples = (double)samples_of(t);
     const double items = r->what == SEQUENCES ? samples * (double)t->leaves : samples;
     gb_items_processed(state, (int64_t)items * gb_iterations_done(state));
     gb_counter(state, "bytes", 2 * samples * (double)(t->leaves + 1), 0);
@@ -218,106 +185,66 @@ static rhm_status measure(gb_state *state, row *r, trial *t, const rhm_engine *e
     gb_counter(state, "best_items_per_second", items / r->best, 0);
     session_report_placement(state);
     gb_label(state, r->what == SEQUENCES ? "tokens" : "samples");
-    return RHM_OK;
+}
+
+static rhm_status verify(const trial *t, rhm_error *error) {
+    bool same = true;
+    RHM_TRY(t->r->what == COUNTED ? verify_counts(t->r, t->engine, samples_of(t), &same, error)
+                                  : verify_draws(t, &same, error));
+    return same ? RHM_OK
+                : rhm_fail(error, RHM_FAILED, "wrong result: the samples differ from those of the scalar path");
 }
 
 static void run(gb_state *state, void *user) {
     row *r = user;
-    const int threads = (int)gb_range(state, 0);
     rhm_error error = {0};
-    rhm_engine *engine = NULL;
-    trial t = {0};
-    rhm_status status = session_engine(&engine, r->isa, threads, &error);
+    trial t = {.r = r, .threads = (int)gb_range(state, 0)};
+    rhm_status status = session_engine(&t.engine, r->isa, t.threads, &error);
     if (status == RHM_OK)
-        status = trial_make(&t, r, threads, &error);
-    if (status == RHM_OK) {
-        rhm_sampler_use(r->of->sampler, r->isa);
-        status = measure(state, r, &t, engine, threads, &error);
-    }
-    if (status == RHM_UNSUPPORTED)
-        gb_skip_message(state, error.text);
-    else if (status != RHM_OK && !gb_skipped(state))
-        gb_skip_error(state, error.text);
+        status = trial_make(&t, &error);
+    if (status == RHM_OK)
+        rhm_sampler_use(r->of->of.sampler, r->isa);
+    if (program_first(state, &r->best) && status == RHM_OK)
+        status = verify(&t, &error);
+    if (program_measure(state, status, run_trial, &t, &r->best, false, &error) == RHM_OK)
+        report(state, r, &t);
     rhm_free(t.memory);
 }
 
-static void register_all(void) {
-    static const char *const kinds[] = {"sequences", "first", "counted"}, *const names[] = {"t"};
-    int counts[SESSION_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, SESSION_THREAD_COUNTS);
-    row *r = all.rows;
+static void register_problems(void *problems, size_t count) {
+    static const char *const kinds[] = {"sequences", "first", "counted"};
+    problem *p = problems;
     for (int what = 0; what < DRAWING_COUNT; what++)
-        for (size_t i = 0; i < all.shapes.count; i++)
-            for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++, r++) {
-                *r = (row){&all.instances[i], (drawing)what, (rhm_isa)isa, 0};
-                char name[128];
-                snprintf(name, sizeof name, "%s/%s/%s", kinds[what], r->of->source->name, rhm_isa_name(r->isa));
-                gb_bench *bench = gb_register(name, run, r);
-                gb_arg_names(bench, names, 1);
-                for (int c = 0; c < n; c++)
-                    gb_arg(bench, counts[c]);
-                gb_use_manual_time(bench);
-                gb_measure_process_cpu_time(bench);
-                gb_unit(bench, GB_MILLISECOND);
+        for (size_t i = 0; i < count; i++)
+            for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++) {
+                const row r = {&p[i], (drawing)what, (rhm_isa)isa, 0};
+                program_add(run, &r, sizeof r, "%s/%s/%s", kinds[what], p[i].of.source->name, rhm_isa_name(r.isa));
             }
 }
 
-static rhm_status make_instance(instance *out, const shape *source_line, rhm_error *error) {
-    struct {
-        const char *key;
-        int64_t low, high, value;
-    } keys[] = {{"vocab", 1, RHM_MAX_VOCAB, 0},
-                {"rules", 1, RHM_MAX_VOCAB, 0},
-                {"branching", 2, RHM_MAX_BRANCHING, 0},
-                {"levels", 1, RHM_MAX_LEVELS, 0},
-                {"first", 1, RHM_MAX_LEVELS, 0}};
-    rhm_status status = RHM_OK;
-    for (size_t i = 0; status == RHM_OK && i < sizeof keys / sizeof keys[0]; i++)
-        status = shape_value(&all.shapes, source_line, keys[i].key, keys[i].low, i == 4 ? keys[3].value : keys[i].high,
-                             &keys[i].value, error);
-    if (status != RHM_OK)
-        return status;
-    *out = (instance){.source = source_line, .vocab = (uint32_t)keys[0].value, .first = (uint32_t)keys[4].value};
-    const rhm_shape uniform =
-        rhm_shape_uniform(out->vocab, (uint32_t)keys[1].value, (uint32_t)keys[2].value, (uint32_t)keys[3].value);
-    status = rhm_grammar_draw(&out->grammar, &uniform, RHM_UNIFORM, SEED, error);
-    return status == RHM_OK ? rhm_sampler_create(&out->sampler, out->grammar, SEED, error) : status;
+static rhm_status make_problem(void *out, const shapes *all, const shape *line, rhm_error *error) {
+    problem *p = out;
+    int64_t first = 0;
+    RHM_TRY(instance_make(&p->of, all, line, error));
+    RHM_TRY(shape_value(all, line, "first", 1, p->of.levels, &first, error));
+    p->first = (uint32_t)first;
+    return RHM_OK;
 }
 
-static rhm_status prepare(rhm_error *error) {
-    static const char *const known[] = {"vocab", "rules", "branching", "levels", "first", NULL};
-    rhm_status status = shapes_read(&all.shapes, all.path, known, error);
-    if (status != RHM_OK)
-        return status;
-    all.instances = calloc(all.shapes.count, sizeof *all.instances);
-    all.rows = calloc(all.shapes.count * DRAWING_COUNT * RHM_ISA_COUNT, sizeof *all.rows);
-    if (!all.instances || !all.rows)
-        return RHM_NO_MEMORY;
-    for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++)
-        status = make_instance(&all.instances[i], &all.shapes.items[i], error);
-    return status;
-}
-
-static void clear(void) {
-    session_engine_clear();
-    for (size_t i = 0; all.instances && i < all.shapes.count; i++) {
-        rhm_sampler_destroy(all.instances[i].sampler);
-        rhm_grammar_destroy(all.instances[i].grammar);
-    }
-    free(all.instances);
-    free(all.rows);
-    shapes_destroy(&all.shapes);
+static void clear_problem(void *p) {
+    instance_clear(&((problem *)p)->of);
 }
 
 int main(int argc, char **argv) {
-    rhm_error error = {0};
-    session_take_option(&argc, argv, "--shapes=", &all.path);
-    const rhm_status prepared = prepare(&error);
-    int status = 2;
-    if (prepared == RHM_OK)
-        status = session_main(argc, argv, "bench_sampling [--shapes=FILE]: drawing and counting samples", register_all);
-    else
-        fprintf(stderr, "%s: %s\n", argv[0], *error.text ? error.text : rhm_status_name(prepared));
-    clear();
-    return status;
+    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "first", NULL};
+    const program what = {
+        .about = "bench_sampling [--shapes=FILE]: drawing and counting samples",
+        .shapes_path = RHM_BENCH_DIR "/shapes/sampling.txt",
+        .keys = keys,
+        .problem_nbytes = sizeof(problem),
+        .make = make_problem,
+        .clear = clear_problem,
+        .register_problems = register_problems,
+    };
+    return program_main(argc, argv, &what);
 }

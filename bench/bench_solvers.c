@@ -12,23 +12,19 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/philox.h"
 #include "engine/engine.h"
-#include "gbench.h"
 #include "learner/gaussian.h"
 #include "learner/gram.h"
 #include "learner/route.h"
 #include "learner/solve.h"
-#include "session.h"
-#include "session_engine.h"
-#include "shapes.h"
+#include "program.h"
 
-enum { MAX_THREAD_COUNTS = 16, RIDGES = 4, ROWS_OF_TABLE = 4096, STREAM = 1 << 16, SEED = 1 };
+enum { RIDGES = 4, ROWS_OF_TABLE = 4096, STREAM = 1 << 16, SEED = 1 };
 
 static const double TOLERANCE = 1e-4;
 
@@ -62,13 +58,6 @@ typedef struct row {
     way how;
     double best; /* seconds, over all calls of the row */
 } row;
-
-static struct {
-    const char *path;
-    shapes shapes;
-    instance *instances; /* (shapes.count) */
-    row *rows;
-} all = {.path = RHM_BENCH_DIR "/shapes/solvers.txt"};
 
 /* ------------------------------------------------------------------------------------------------------- instances */
 
@@ -120,7 +109,8 @@ static rhm_status make_patches(instance *p, rhm_random *random, rhm_error *error
     return RHM_OK;
 }
 
-static rhm_status make_instance(instance *p, const shape *source, rhm_error *error) {
+static rhm_status make_instance(void *problem, const shapes *all, const shape *source, rhm_error *error) {
+    instance *p = problem;
     const struct {
         const char *key;
         int64_t low, high;
@@ -133,7 +123,7 @@ static rhm_status make_instance(instance *p, const shape *source, rhm_error *err
     *p = (instance){.source = source};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t value;
-        RHM_TRY(shape_value(&all.shapes, source, sizes[i].key, sizes[i].low, sizes[i].high, &value, error));
+        RHM_TRY(shape_value(all, source, sizes[i].key, sizes[i].low, sizes[i].high, &value, error));
         *sizes[i].value = (size_t)value;
     }
     int64_t others;
@@ -155,7 +145,8 @@ static rhm_status make_instance(instance *p, const shape *source, rhm_error *err
     return rhm_ready_layer_make(&p->ready, &p->layer, false, error);
 }
 
-static void clear_instance(instance *p) {
+static void clear_instance(void *problem) {
+    instance *p = problem;
     rhm_embeddings_clear(&p->inputs);
     rhm_intern_destroy(&p->tuples);
     rhm_patch_counts_clear(&p->counts);
@@ -172,7 +163,8 @@ typedef struct solving {
     double *target;
     double *w[RIDGES];
     rhm_solve_result result[RIDGES];
-    double seconds, flops; /* of the timed part */
+    double flops; /* of the timed part */
+    rhm_engine *engine;
 } solving;
 
 static double ridge_at(const instance *p, int i) {
@@ -211,8 +203,10 @@ static rhm_status start(solving *s, const rhm_engine *engine, bool matrix, rhm_e
 }
 
 /* One trial. Products are taken of one regression again and again; all else starts anew. */
-static rhm_status run_once(solving *s, const rhm_engine *engine, rhm_error *error) {
+static rhm_status run_once(void *context, double *seconds, rhm_error *error) {
+    solving *s = context;
     const work what = s->r->what;
+    rhm_engine *engine = s->engine;
     if (what == SOLVE)
         rhm_regression_clear(&s->problem);
     if (what == FORM)
@@ -226,7 +220,7 @@ static rhm_status run_once(solving *s, const rhm_engine *engine, rhm_error *erro
         RHM_TRY(start(s, engine, true, error));
         RHM_TRY(solve_ridges(s, error));
     }
-    s->seconds = session_seconds() - begin;
+    *seconds = session_seconds() - begin;
     s->flops = s->problem.flops - (what == SOLVE ? 0 : before);
     return RHM_OK;
 }
@@ -261,11 +255,8 @@ static rhm_status verify(solving *s, const rhm_engine *engine, rhm_error *error)
 
 static void report(gb_state *state, const row *r, const solving *s) {
     const instance *p = r->of;
-    gb_counter(state, "flops", s->flops, 0);
     gb_counter(state, "best_seconds", r->best, 0);
-    gb_counter(state, "best_flops_per_second", s->flops / r->best, 0);
-    gb_counter(state, "ceiling_flops_per_second", session_ceiling(), 0);
-    gb_counter(state, "share", s->flops / r->best / session_ceiling(), 0);
+    program_report_flops(state, s->flops, r->best);
     if (r->what != SOLVE)
         return;
     double steps = 0;
@@ -285,89 +276,44 @@ static void report(gb_state *state, const row *r, const solving *s) {
 static void run(gb_state *state, void *user) {
     row *r = user;
     rhm_error error = {0};
-    rhm_engine *engine = NULL;
+    double seconds;
     solving s = {.r = r};
-    rhm_status status = session_engine(&engine, rhm_isa_here(), (int)gb_range(state, 0), &error);
+    rhm_status status = session_engine(&s.engine, rhm_isa_here(), (int)gb_range(state, 0), &error);
     if (status == RHM_OK && r->what != SOLVE)
-        status = start(&s, engine, r->what == PRODUCT, &error);
-    if (status == RHM_OK && gb_run_index(state) == 0) {
-        r->best = HUGE_VAL;
-        if ((status = run_once(&s, engine, &error)) == RHM_OK)
-            status = verify(&s, engine, &error);
-    }
-    if (status == RHM_UNSUPPORTED)
-        gb_skip_message(state, error.text);
-    else if (status != RHM_OK)
-        gb_skip_error(state, error.text);
-    while (gb_keep_running(state)) {
-        if ((status = run_once(&s, engine, &error)) != RHM_OK) {
-            gb_skip_error(state, error.text);
-            continue;
-        }
-        gb_set_iteration_time(state, s.seconds);
-        r->best = fmin(r->best, s.seconds);
-        if (r->what != PRODUCT)
-            session_ceiling_trial();
-    }
+        status = start(&s, s.engine, r->what == PRODUCT, &error);
+    if (program_first(state, &r->best) && status == RHM_OK && (status = run_once(&s, &seconds, &error)) == RHM_OK)
+        status = verify(&s, s.engine, &error);
+    /* Between products, which are short, a ceiling would be measured more often than they are. */
+    status = program_measure(state, status, run_once, &s, &r->best, r->what != PRODUCT, &error);
     if (r->what == PRODUCT && status == RHM_OK)
         session_ceiling_trial();
-    if (!gb_skipped(state))
+    if (status == RHM_OK)
         report(state, r, &s);
     rhm_regression_clear(&s.problem);
     rhm_free(s.target);
 }
 
-static void register_all(void) {
-    static const char *const names[] = {"t"};
-    int counts[MAX_THREAD_COUNTS];
-    const int n = session_thread_counts(counts, MAX_THREAD_COUNTS);
-    row *r = all.rows;
+static void register_problems(void *problems, size_t count) {
+    instance *instances = problems;
     for (int what = 0; what < WORKS; what++)
-        for (size_t i = 0; i < all.shapes.count; i++)
+        for (size_t i = 0; i < count; i++)
             for (int how = 0; how < WAYS; how++) {
-                if (!exists(&all.instances[i], (work)what, (way)how))
-                    continue;
-                *r = (row){&all.instances[i], (work)what, (way)how, 0};
-                char name[128];
-                snprintf(name, sizeof name, "%s/%s/%s", work_names[what], r->of->source->name, way_names[how]);
-                gb_bench *bench = gb_register(name, run, r++);
-                gb_arg_names(bench, names, 1);
-                for (int c = 0; c < n; c++)
-                    gb_arg(bench, counts[c]);
-                gb_use_manual_time(bench);
-                gb_measure_process_cpu_time(bench);
-                gb_unit(bench, GB_MILLISECOND);
+                const row r = {&instances[i], (work)what, (way)how, 0};
+                if (exists(r.of, r.what, r.how))
+                    program_add(run, &r, sizeof r, "%s/%s/%s", work_names[what], r.of->source->name, way_names[how]);
             }
 }
 
-static rhm_status prepare(rhm_error *error) {
-    static const char *const known[] = {"vocab", "branching", "width", "patches", "rules", "others", NULL};
-    rhm_status status = shapes_read(&all.shapes, all.path, known, error);
-    if (status != RHM_OK)
-        return status;
-    all.instances = calloc(all.shapes.count, sizeof *all.instances);
-    all.rows = calloc(all.shapes.count * WORKS * WAYS, sizeof *all.rows);
-    if (!all.instances || !all.rows)
-        return RHM_NO_MEMORY;
-    for (size_t i = 0; status == RHM_OK && i < all.shapes.count; i++)
-        status = make_instance(&all.instances[i], &all.shapes.items[i], error);
-    return status;
-}
-
 int main(int argc, char **argv) {
-    rhm_error error = {0};
-    session_take_option(&argc, argv, "--shapes=", &all.path);
-    const rhm_status prepared = prepare(&error);
-    int status = 2;
-    if (prepared == RHM_OK)
-        status = session_main(argc, argv, "bench_solvers [--shapes=FILE]: the regression of a level", register_all);
-    else
-        fprintf(stderr, "%s: %s\n", argv[0], *error.text ? error.text : rhm_status_name(prepared));
-    session_engine_clear();
-    for (size_t i = 0; all.instances && i < all.shapes.count; i++)
-        clear_instance(&all.instances[i]);
-    free(all.instances);
-    free(all.rows);
-    shapes_destroy(&all.shapes);
-    return status;
+    static const char *const keys[] = {"vocab", "branching", "width", "patches", "rules", "others", NULL};
+    const program what = {
+        .about = "bench_solvers [--shapes=FILE]: the regression of a level",
+        .shapes_path = RHM_BENCH_DIR "/shapes/solvers.txt",
+        .keys = keys,
+        .problem_nbytes = sizeof(instance),
+        .make = make_instance,
+        .clear = clear_instance,
+        .register_problems = register_problems,
+    };
+    return program_main(argc, argv, &what);
 }

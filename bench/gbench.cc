@@ -188,24 +188,12 @@ void gb_raw_min_time(void *raw, double seconds) {
     as_family(raw).MinTime(seconds);
 }
 
-void gb_raw_warmup_time(void *raw, double seconds) {
-    as_family(raw).MinWarmUpTime(seconds);
-}
-
 void gb_raw_iterations(void *raw, int64_t count) {
     as_family(raw).Iterations(count);
 }
 
 void gb_raw_repetitions(void *raw, int count) {
     as_family(raw).Repetitions(count);
-}
-
-void gb_raw_report_aggregates_only(void *raw) {
-    as_family(raw).ReportAggregatesOnly(true);
-}
-
-void gb_raw_display_aggregates_only(void *raw) {
-    as_family(raw).DisplayAggregatesOnly(true);
 }
 
 void gb_raw_use_real_time(void *raw) {

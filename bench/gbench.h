@@ -23,6 +23,9 @@
  * the team outside the timed loop, and use real time with process CPU time: the default clock sees the calling thread
  * only. All functions are for the main thread; other threads must not touch a gb_state.
  *
+ * What the library offers beyond this header is left to its flags (warm-up, aggregates) or to a loop over gb_args
+ * (ranges and products of arguments).
+ *
  * Rows of the JSON report are matched by name, so names must be unique and stable. Numbers that are not finite never
  * reach the report, since they are not JSON: they are taken out of the row and named in its label, "omitted: x=nan".
  */
@@ -138,22 +141,15 @@ gb_bench *gb_register(const char *name, gb_function *body, void *user);
 void gb_setup(gb_bench *bench, gb_function *setup);
 void gb_teardown(gb_bench *bench, gb_function *teardown);
 
-/* Arguments are integers; put anything else into the name. All tuples of a benchmark have the same length. */
+/*
+ * Arguments are integers; put anything else into the name. A benchmark has at most 4096 tuples of 1 to 16 arguments,
+ * all different and of the same length.
+ */
 void gb_arg(gb_bench *bench, int64_t value);
 void gb_args(gb_bench *bench, const int64_t *values, size_t count);
 
 /* One name per argument, shown as "name:value" in the row's name; NULL or "" shows the value alone. */
 void gb_arg_names(gb_bench *bench, const char *const *names, size_t count);
-
-/*
- * For every argument the bounds 0 <= low[i] <= high[i] and the powers of `multiplier` >= 2 between them, in all
- * combinations. A benchmark has at most 4096 tuples of 1 to 16
- * arguments, all different.
- */
-void gb_ranges(gb_bench *bench, const int64_t *low, const int64_t *high, size_t count, int multiplier);
-
-/* All combinations: argument i takes each of the `lengths[i]` >= 1 values at values[i]. */
-void gb_args_product(gb_bench *bench, const int64_t *const *values, const size_t *lengths, size_t count);
 
 typedef enum gb_time_unit { GB_NANOSECOND, GB_MICROSECOND, GB_MILLISECOND, GB_SECOND } gb_time_unit;
 
@@ -162,17 +158,10 @@ void gb_unit(gb_bench *bench, gb_time_unit unit);
 /* At least so many seconds per repetition, by the selected clock. Excludes gb_iterations. */
 void gb_min_time(gb_bench *bench, double seconds);
 
-/* Seconds of unmeasured runs first. The library ignores it without gb_min_time, so here it needs gb_min_time. */
-void gb_warmup_time(gb_bench *bench, double seconds);
-
 /* Exactly so many iterations. */
 void gb_iterations(gb_bench *bench, int64_t count);
 
 void gb_repetitions(gb_bench *bench, int count);
-
-/* Report mean, median, stddev and cv instead of each repetition: everywhere, or on the terminal only. */
-void gb_report_aggregates_only(gb_bench *bench);
-void gb_display_aggregates_only(gb_bench *bench);
 
 /* The clock that decides how long to run and that divides rates: CPU time of the calling thread unless one is named. */
 void gb_use_real_time(gb_bench *bench);
@@ -231,11 +220,8 @@ void gb_items_processed(gb_state *state, int64_t items);
 /* Free text beside the row. */
 void gb_label(gb_state *state, const char *text);
 
-size_t gb_range_count(const gb_state *state);
 int64_t gb_range(gb_state *state, size_t index); /* fails the row, and is 0, when there is no such argument */
 int64_t gb_iterations_done(const gb_state *state);
-int64_t gb_max_iterations(const gb_state *state);
-const char *gb_name(const gb_state *state); /* as registered, without the arguments */
 
 /* How often this row's body was called before within this gb_run; 0 is the time to verify the result. */
 size_t gb_run_index(const gb_state *state);

@@ -189,56 +189,6 @@ void gb_arg_names(gb_bench *bench, const char *const *names, size_t count) {
         note_memory(bench->name);
 }
 
-void gb_args_product(gb_bench *bench, const int64_t *const *values, const size_t *lengths, size_t count) {
-    if (!bench || !agree_on_ranges(bench, count))
-        return;
-    size_t total = 1;
-    for (size_t i = 0; i < count; i++)
-        if (!rhm_size_mul(&total, lengths[i]) || total < 1 || total > GB_MAX_ROWS) {
-            note_mistake(bench->name, "has a product of arguments with no tuple or more than %d", GB_MAX_ROWS);
-            return;
-        }
-    for (size_t tuple = 0; tuple < total; tuple++) {
-        int64_t chosen[GB_MAX_RANGES];
-        size_t rest = tuple;
-        for (size_t i = 0; i < count; i++) {
-            chosen[i] = values[i][rest % lengths[i]];
-            rest /= lengths[i];
-        }
-        gb_args(bench, chosen, count);
-    }
-}
-
-void gb_ranges(gb_bench *bench, const int64_t *low, const int64_t *high, size_t count, int multiplier) {
-    enum { MAX_STEPS = 66 }; /* 63 powers of two and the bounds */
-    int64_t lists[GB_MAX_RANGES][MAX_STEPS];
-    const int64_t *starts[GB_MAX_RANGES];
-    size_t lengths[GB_MAX_RANGES];
-    if (!bench || !agree_on_ranges(bench, count))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        if (low[i] < 0 || low[i] > high[i] || multiplier < 2) {
-            note_mistake(bench->name,
-                         "has the range %" PRId64 " to %" PRId64 " by %d: allowed are 0 <= low <= high and by >= 2",
-                         low[i], high[i], multiplier);
-            return;
-        }
-        size_t n = 0;
-        lists[i][n++] = low[i];
-        for (int64_t power = 1; power < high[i];) {
-            if (power > low[i])
-                lists[i][n++] = power;
-            if (__builtin_mul_overflow(power, (int64_t)multiplier, &power))
-                break;
-        }
-        if (high[i] > low[i])
-            lists[i][n++] = high[i];
-        starts[i] = lists[i];
-        lengths[i] = n;
-    }
-    gb_args_product(bench, starts, lengths, count);
-}
-
 void gb_unit(gb_bench *bench, gb_time_unit unit) {
     if (!bench)
         return;
@@ -261,17 +211,6 @@ void gb_min_time(gb_bench *bench, double seconds) {
     }
 }
 
-void gb_warmup_time(gb_bench *bench, double seconds) {
-    if (!bench)
-        return;
-    if (!(seconds >= 0) || !isfinite(seconds))
-        note_mistake(bench->name, "has a warm-up time of %g s: allowed is 0 or more", seconds);
-    else if (!bench->has_min_time)
-        note_mistake(bench->name, "has a warm-up time without a minimum time set before");
-    else
-        gb_raw_warmup_time(bench->raw, seconds);
-}
-
 void gb_iterations(gb_bench *bench, int64_t count) {
     if (!bench)
         return;
@@ -292,16 +231,6 @@ void gb_repetitions(gb_bench *bench, int count) {
         note_mistake(bench->name, "has %d repetitions: allowed are 1 or more", count);
     else
         gb_raw_repetitions(bench->raw, count);
-}
-
-void gb_report_aggregates_only(gb_bench *bench) {
-    if (bench)
-        gb_raw_report_aggregates_only(bench->raw);
-}
-
-void gb_display_aggregates_only(gb_bench *bench) {
-    if (bench)
-        gb_raw_display_aggregates_only(bench->raw);
 }
 
 static bool one_clock(gb_bench *bench, bool *this_one, bool other) {

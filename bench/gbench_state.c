@@ -223,27 +223,16 @@ void gb_label(gb_state *state, const char *text) {
     gb_text_copy(state->label, sizeof state->label, text);
 }
 
-size_t gb_range_count(const gb_state *state) {
-    return state->bench->has_rows ? state->bench->range_count : 0;
-}
-
 int64_t gb_range(gb_state *state, size_t index) {
-    if (index < gb_range_count(state))
+    const size_t count = state->bench->has_rows ? state->bench->range_count : 0;
+    if (index < count)
         return state->row->ranges[index];
-    stop(state, GB_FAILED, "argument %zu is asked for where there are %zu", index, gb_range_count(state));
+    stop(state, GB_FAILED, "argument %zu is asked for where there are %zu", index, count);
     return 0;
 }
 
 int64_t gb_iterations_done(const gb_state *state) {
     return gb_raw_iterations_done(state->raw);
-}
-
-int64_t gb_max_iterations(const gb_state *state) {
-    return gb_raw_max_iterations(state->raw);
-}
-
-const char *gb_name(const gb_state *state) {
-    return state->bench->name;
 }
 
 size_t gb_run_index(const gb_state *state) {
@@ -293,7 +282,7 @@ void gb_run_body(void *raw, gb_bench *bench) {
     set_label(&state);
     if (!state.stopped) {
         state.row->outcome = GB_MEASURED;
-        state.row->max_iterations = gb_max_iterations(&state);
+        state.row->max_iterations = gb_raw_max_iterations(raw);
         state.row->iterations = gb_iterations_done(&state);
     }
     if (gb_is_recording())
