@@ -104,7 +104,7 @@ def test_report_has_every_key(here):
         for key in ("cluster_separation", "cluster_radius", "synonym_accuracy", "separation", "radius"):
             assert 0 <= level[key] < 3, key
         assert level["solver"] == "cg" and level["clamped"] >= 0
-        assert level["kept_share"] == 1
+        assert level["kept_share"] == 1 and level["unseen_mass"] == 0
         assert level["route"] in ("passes", "gram")
         assert set(level["seconds"]) >= {"sample", "embed", "bandwidth", "solve", "total"}
         assert level["gflops"] > 0 and "fraction_of_peak" in level

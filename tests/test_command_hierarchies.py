@@ -64,3 +64,31 @@ def test_lists_must_fit(tmp_path):
             says=["--branching 2,3", "3 levels"])
     refused("grammar", "--branching", "2,3", "--rules", "4,4,4", "-o", "g.h5", cwd=tmp_path, says=["--branching 2,3"])
     refused("grammar", "--branching", "64,64,64,64,64,63", "-o", "g.h5", cwd=tmp_path, says=["2^32"])
+
+
+def test_laws(tmp_path):
+    run("grammar", "--vocab", 8, "--levels", 2, "--rule-law", "zipf:1,dirichlet:2", "--label-law", "zipf:0.5", "-o", "g.h5",
+        cwd=tmp_path)
+    _, probability = rules_of(tmp_path / "g.h5")
+    weights = 1 / np.arange(1, 5)
+    assert np.allclose(np.sort(probability[0])[:, ::-1], weights / weights.sum(), rtol=1e-14)
+    assert probability[1].min() > 0 and len(np.unique(probability[1])) == 32
+    with h5py.File(tmp_path / "g.h5") as f:
+        assert f["grammar"].attrs["rule_law"] == "zipf:1,dirichlet:2" and f["grammar"].attrs["label_law"] == "zipf:0.5"
+        label = f["grammar/label_probability"][:]
+    weights = np.arange(1, 9) ** -0.5
+    assert np.allclose(np.sort(label)[::-1], weights / weights.sum(), rtol=1e-14)
+
+    run("sample", "--grammar", "g.h5", "--samples", 100000, "-o", "d.h5", cwd=tmp_path)
+    with h5py.File(tmp_path / "d.h5") as f:
+        seen = np.bincount(f["data/labels"][:], minlength=8) / 1e5
+    assert np.abs(seen - label).max() < 5 * np.sqrt(0.25 / 1e5)
+    run("train", "--grammar", "g.h5", "--samples", "300,100", "--width", "64", "--report", "r.json", cwd=tmp_path)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["instance"]["rule_law"] == ["zipf:1", "dirichlet:2"] and report["instance"]["label_law"] == "zipf:0.5"
+    assert all(0 <= level["unseen_mass"] < 0.5 for level in report["levels"])
+    for option in (["--rule-law", "zipf"], ["--rule-law", "zipf:1,zipf:1"], ["--label-law", "dirichlet:0"],
+                   ["--label-law", "uniform,uniform"]):
+        refused("train", *option, cwd=tmp_path, says=[option[0]])
+    refused("train", "--grammar", "g.h5", "--rule-law", "zipf:1", cwd=tmp_path, says=["--rule-law", "--grammar"])
+    refused("train", "--data", "d.h5", "--label-law", "zipf:1", cwd=tmp_path, says=["--label-law", "--data"])

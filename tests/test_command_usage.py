@@ -223,7 +223,7 @@ def test_training_shows_its_stages(tmp_path):
 
 
 OPTIONS = {
-    "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--grammar"],
+    "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law", "--grammar"],
     "budget": ["--samples", "--width", "--max-samples", "--max-width"],
     "method": ["--bandwidth", "--ridge", "--solver", "--tolerance", "--test-samples", "--data-seed", "--max-seconds"],
     "draw": ["--draw", "--distinct"],

@@ -256,11 +256,88 @@ static void resolved_levels_are_nearly_bayes(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
+/* Mass of the rules that no training sample shows at its first position: the samples are drawn again and parsed, and
+ * symbols are followed position by position. */
+static double unseen(const study *s, uint32_t level, uint64_t seed) {
+    const rhm_shape *shape = rhm_grammar_shape(s->grammar);
+    const rhm_tree *tree = rhm_grammar_tree(s->grammar);
+    const size_t rules = shape->rules[level], count = s->report.level[level].samples;
+    const size_t leaves = tree->leaves[level - 1], positions = tree->nodes[level - 1];
+    bool seen[64] = {false};
+    uint16_t *leaf = calloc(count * leaves, sizeof *leaf), *label = calloc(count, sizeof *label);
+    rhm_sampler *sampler;
+    assert_true(leaf && label && shape->vocab[level - 1] * rules <= 64);
+    assert_int_equal(rhm_sampler_create(&sampler, s->grammar, seed, NULL), RHM_OK);
+    rhm_sample_first_patches(sampler, rhm_stream(RHM_TRAINING, level), level, 0, count, leaf, label, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t symbol[64];
+        for (size_t t = 0; t < leaves; t++)
+            symbol[t] = leaf[i * leaves + t];
+        for (uint32_t l = shape->levels; l > level; l--)
+            for (size_t t = 0; t < rhm_tree_below(tree, level - 1, l - 1); t++)
+                symbol[t] = rhm_grammar_parent(s->grammar, l, symbol + t * shape->branching[l]);
+        for (size_t row = 0; row < shape->vocab[level - 1] * rules; row++)
+            seen[row] |= !memcmp(rhm_grammar_patches(s->grammar, level) + row * shape->branching[level], symbol,
+                                 sizeof *symbol * shape->branching[level]);
+    }
+    double mass = 0;
+    for (size_t position = 0; position < positions; position++) {
+        double share[16] = {0}, next[16];
+        for (size_t z = 0; z < shape->vocab[0]; z++)
+            share[z] = rhm_grammar_label_probability(s->grammar)[z];
+        for (uint32_t l = 1; l < level; l++) {
+            const size_t child = position / rhm_tree_below(tree, l, level - 1) % shape->branching[l];
+            memset(next, 0, sizeof next);
+            for (size_t row = 0; row < shape->vocab[l - 1] * (size_t)shape->rules[l]; row++)
+                next[rhm_grammar_patches(s->grammar, l)[row * shape->branching[l] + child]] +=
+                    share[row / shape->rules[l]] * rhm_grammar_probability(s->grammar, l)[row];
+            memcpy(share, next, sizeof share);
+        }
+        for (size_t row = 0; row < shape->vocab[level - 1] * rules; row++)
+            mass += seen[row]
+                        ? 0
+                        : share[row / rules] * rhm_grammar_probability(s->grammar, level)[row] / (double)positions;
+    }
+    rhm_sampler_destroy(sampler);
+    free(leaf), free(label);
+    return mass;
+}
+
+static void unseen_mass_equals_recomputation(void **state) {
+    (void)state;
+    rhm_shape shape = rhm_shape_uniform(8, 4, 2, 3);
+    shape.branching[2] = 3;
+    rhm_grammar_options how = {.seed = SEED};
+    for (uint32_t level = 1; level <= 3; level++)
+        how.rule_law[level] = (rhm_rule_law){RHM_LAW_ZIPF, 2};
+    rhm_grammar *grammar;
+    rhm_error error = {0};
+    assert_ok(rhm_grammar_draw_with(&grammar, &shape, &how, &error), &error);
+    double largest = 0;
+    for (uint64_t samples = 30; samples <= 3000; samples *= 10) {
+        study s;
+        begin(&s, grammar,
+              (rhm_train_options){.seed = 9,
+                                  .samples = {0, samples, 2 * samples, 3 * samples},
+                                  .width = 64,
+                                  .bandwidth = {0, 0.3, 0.3, 0.3},
+                                  .ridge = {0, 1e-3, 1e-3, 1e-3},
+                                  .test_samples = 10});
+        for (uint32_t level = 1; level <= 3; level++) {
+            const double mass = unseen(&s, level, 9);
+            assert_near(level, "unseen_mass", s.report.level[level].unseen_mass, mass, 1e-12);
+            largest = fmax(largest, mass);
+        }
+        end(&s);
+    }
+    assert_true(largest > 0.01);
+    rhm_grammar_destroy(grammar);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(report_equals_recomputation),
-        cmocka_unit_test(report_holds_for_uneven_grammars),
-        cmocka_unit_test(error_falls_with_samples),
+        cmocka_unit_test(unseen_mass_equals_recomputation), cmocka_unit_test(report_equals_recomputation),
+        cmocka_unit_test(report_holds_for_uneven_grammars), cmocka_unit_test(error_falls_with_samples),
         cmocka_unit_test(resolved_levels_are_nearly_bayes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/elementary.h"
 #include "core/philox.h"
 #include "learner/gaussian.h"
 

@@ -32,6 +32,31 @@ typedef enum rhm_rule_sampling {
     RHM_GIVEN,               /* rules supplied by the caller */
 } rhm_rule_sampling;
 
+/* How probable the rules of a symbol are, or the labels. */
+typedef enum rhm_law_kind {
+    RHM_LAW_UNIFORM,
+    RHM_LAW_ZIPF,      /* the r-th of them in proportion to r^-a; which is the r-th is drawn, for each symbol alone */
+    RHM_LAW_DIRICHLET, /* drawn from the symmetric Dirichlet distribution of parameter a, for each symbol alone */
+    RHM_LAW_GIVEN,     /* supplied by the caller */
+} rhm_law_kind;
+
+#define RHM_MOST_ZIPF       30.0 /* 0 <= a <= this */
+#define RHM_LEAST_DIRICHLET 0.05 /* this <= a <= RHM_MOST_DIRICHLET */
+#define RHM_MOST_DIRICHLET  1e6
+
+typedef struct rhm_rule_law {
+    rhm_law_kind kind;
+    double a; /* of RHM_LAW_ZIPF and RHM_LAW_DIRICHLET */
+} rhm_rule_law;
+
+/* How a grammar is drawn; all zero: first-token-uniform rules, equally probable rules and labels, seed 0. */
+typedef struct rhm_grammar_options {
+    rhm_rule_sampling sampling;
+    uint64_t seed;                             /* of rules and laws, which share no randomness */
+    rhm_rule_law rule_law[RHM_MAX_LEVELS + 1]; /* of the rules of level l = 1..L */
+    rhm_rule_law label_law;
+} rhm_grammar_options;
+
 /* What a grammar is to be; the caller fills it in. Entry 0 of rules and branching is unused. */
 typedef struct rhm_shape {
     uint32_t levels;                        /* L, 1..RHM_MAX_LEVELS */
@@ -75,9 +100,13 @@ RHM_API bool rhm_tree_same(const rhm_tree *a, const rhm_tree *b);
 RHM_API uint32_t rhm_tree_common_branching(const rhm_tree *tree);
 
 /*
- * Draw non-ambiguous rules, all equally probable, uniform labels. A pure function of (shape, sampling, seed); V^s is
- * never enumerated. RHM_FIRST_TOKEN_UNIFORM needs V_{l-1} m_l divisible by V_l.
+ * Draw non-ambiguous rules. A pure function of (shape, options); V^s is never enumerated. RHM_FIRST_TOKEN_UNIFORM needs
+ * V_{l-1} m_l divisible by V_l.
  */
+RHM_API rhm_status rhm_grammar_draw_with(rhm_grammar **out, const rhm_shape *shape, const rhm_grammar_options *options,
+                                         rhm_error *error);
+
+/* The same with uniform laws. */
 RHM_API rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_sampling sampling,
                                     uint64_t seed, rhm_error *error);
 
@@ -90,17 +119,34 @@ RHM_API rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape,
                                       const double *const *probability, const double *label_probability,
                                       rhm_error *error);
 
+/* The same, remembering how the tables were once drawn; `options` may be NULL. */
+RHM_API rhm_status rhm_grammar_create_with(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
+                                           const double *const *probability, const double *label_probability,
+                                           const rhm_grammar_options *options, rhm_error *error);
+
 /* Accepts NULL. */
 RHM_API void rhm_grammar_destroy(rhm_grammar *grammar);
 
 RHM_API const rhm_shape *rhm_grammar_shape(const rhm_grammar *grammar);
 RHM_API const rhm_tree *rhm_grammar_tree(const rhm_grammar *grammar);
 RHM_API rhm_rule_sampling rhm_grammar_sampling(const rhm_grammar *grammar);
+/* How it was drawn. Laws are RHM_LAW_GIVEN where that is not known and probabilities are not all equal. */
+RHM_API const rhm_grammar_options *rhm_grammar_origin(const rhm_grammar *grammar);
 RHM_API uint64_t rhm_grammar_seed(const rhm_grammar *grammar); /* 0 when the rules were given */
 RHM_API const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level);   /* (V_{l-1}, m_l, s_l) */
 RHM_API const double *rhm_grammar_probability(const rhm_grammar *grammar, uint32_t level); /* (V_{l-1}, m_l) */
 RHM_API const double *rhm_grammar_label_probability(const rhm_grammar *grammar);           /* (V_0) */
 RHM_API const char *rhm_rule_sampling_name(rhm_rule_sampling sampling); /* "first-token-uniform", "uniform", "given" */
+
+enum { RHM_RULE_LAWS_TEXT_NBYTES = 40 * RHM_MAX_LEVELS };
+
+/* Laws 0..count-1 as text: "uniform", "zipf:1", "dirichlet:0.5" or "given" where all are the same, else all of them
+ * with commas between. Returns `text`. */
+RHM_API const char *rhm_rule_laws_text(char text[RHM_RULE_LAWS_TEXT_NBYTES], const rhm_rule_law *laws, uint32_t count);
+
+/* The reverse, "given" excepted: one law for all, or `count`. RHM_INVALID where a text is no law, or `a` is out of
+ * range. */
+RHM_API rhm_status rhm_rule_laws_parse(rhm_rule_law *laws, uint32_t count, const char *text, rhm_error *error);
 
 /* |P_l|: rules of positive probability at level l. */
 RHM_API size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t level);

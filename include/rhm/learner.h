@@ -129,8 +129,9 @@ typedef struct rhm_level_report {
     double synonym_accuracy;
     double separation;
     double radius;
-    uint64_t clamped;  /* outputs whose coordinate sum was below the floor */
-    uint32_t attempts; /* fits tried while choosing sample size, bandwidth, ridge and width */
+    double unseen_mass; /* probability of level-l patches, at a random position, that training never saw */
+    uint64_t clamped;   /* outputs whose coordinate sum was below the floor */
+    uint32_t attempts;  /* fits tried while choosing sample size, bandwidth, ridge and width */
     double sample_seconds, embed_seconds, bandwidth_seconds, solve_seconds, total_seconds;
     double kernel_seconds; /* in the kernels' loops over patches, wherever these were */
     double flops;          /* multiply-adds of the kernels, counted as two */

@@ -67,8 +67,27 @@ static rhm_status typed_shape(rhm_shape *shape, const rhm_settings *settings, rh
     return rhm_shape_check(shape, error);
 }
 
+/* Laws 0..count-1 that an option says. */
+static rhm_status typed_laws(rhm_rule_law *laws, uint32_t count, const char *option, const char *text,
+                             rhm_error *error) {
+    rhm_error why;
+    const rhm_status status = rhm_rule_laws_parse(laws, count, text, &why);
+    return status == RHM_OK ? RHM_OK : rhm_fail(error, status, "--%s: %s", option, why.text);
+}
+
+static rhm_status typed_options(rhm_grammar_options *out, const rhm_settings *settings, uint32_t levels,
+                                rhm_error *error) {
+    *out = (rhm_grammar_options){
+        .sampling = (rhm_rule_sampling)settings->instance.rule_sampling,
+        .seed = settings->instance.seed,
+    };
+    RHM_TRY(typed_laws(out->rule_law + 1, levels, "rule-law", settings->instance.rule_law, error));
+    return typed_laws(&out->label_law, 1, "label-law", settings->instance.label_law, error);
+}
+
 static rhm_status refuse_beside_grammar(const rhm_settings *settings, rhm_error *error) {
-    static const char *const replaced[] = {"vocab", "rules", "branching", "levels", "rule-sampling"};
+    static const char *const replaced[] = {"vocab",         "rules",    "branching", "levels",
+                                           "rule-sampling", "rule-law", "label-law"};
     for (size_t i = 0; i < sizeof replaced / sizeof *replaced; i++)
         RHM_TRY(rhm_option_refuse(settings, replaced[i],
                                   "contradicts --grammar, whose file says it all: give one of them", error));
@@ -91,21 +110,24 @@ rhm_status rhm_instance_grammar(rhm_grammar **out, const rhm_settings *settings,
     if (settings->instance.grammar)
         return load(out, settings, error);
     rhm_shape shape;
+    rhm_grammar_options options;
     RHM_TRY(typed_shape(&shape, settings, error));
-    return rhm_grammar_draw(out, &shape, (rhm_rule_sampling)settings->instance.rule_sampling, settings->instance.seed,
-                            error);
+    RHM_TRY(typed_options(&options, settings, shape.levels, error));
+    return rhm_grammar_draw_with(out, &shape, &options, error);
 }
 
 static rhm_status search_seed(rhm_grammar **out, rhm_analysis *analysis, const rhm_settings *settings,
                               rhm_error *error) {
     rhm_shape shape;
+    rhm_grammar_options options;
     RHM_TRY(typed_shape(&shape, settings, error));
+    RHM_TRY(typed_options(&options, settings, shape.levels, error));
     const uint64_t first = settings->instance.seed;
     const uint64_t seeds = MOST_SEEDS <= INT64_MAX - first ? MOST_SEEDS : INT64_MAX - first + 1;
     for (uint64_t tried = 0; tried < seeds; tried++) {
         RHM_TRY(rhm_interrupt_check(error));
-        RHM_TRY(
-            rhm_grammar_draw(out, &shape, (rhm_rule_sampling)settings->instance.rule_sampling, first + tried, error));
+        options.seed = first + tried;
+        RHM_TRY(rhm_grammar_draw_with(out, &shape, &options, error));
         const rhm_status status = rhm_analyse(analysis, *out, error);
         if (status == RHM_OK && analysis->assumption_6) {
             if (tried > 0)
@@ -174,6 +196,18 @@ void rhm_instance_print_sizes(FILE *stream, const uint32_t *sizes, uint32_t firs
         fprintf(stream, "%s%u", level == first ? "" : ",", sizes[level]);
 }
 
+/* Laws that are not uniform. */
+static void print_laws(FILE *stream, const rhm_grammar *grammar) {
+    const rhm_grammar_options *origin = rhm_grammar_origin(grammar);
+    char rules[RHM_RULE_LAWS_TEXT_NBYTES], labels[RHM_RULE_LAWS_TEXT_NBYTES];
+    rhm_rule_laws_text(rules, origin->rule_law + 1, rhm_grammar_shape(grammar)->levels);
+    rhm_rule_laws_text(labels, &origin->label_law, 1);
+    if (strcmp(rules, "uniform") != 0)
+        fprintf(stream, " with probabilities %s", rules);
+    if (strcmp(labels, "uniform") != 0)
+        fprintf(stream, ", labels %s", labels);
+}
+
 void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_analysis *analysis) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const rhm_rule_sampling sampling = rhm_grammar_sampling(grammar);
@@ -185,6 +219,7 @@ void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_anal
     rhm_instance_print_sizes(stream, shape->branching, 1, shape->levels);
     fprintf(stream, ", L = %u (%zu tokens), rules %s", shape->levels, rhm_grammar_tree(grammar)->leaves[0],
             rhm_rule_sampling_name(sampling));
+    print_laws(stream, grammar);
     if (sampling != RHM_GIVEN)
         fprintf(stream, ", seed %" PRIu64, rhm_grammar_seed(grammar));
     fprintf(stream, "\nkappa       %.6g\n\n%5s %9s %9s %10s %10s   %s\n", analysis->kappa, "level", "patches", "rho",

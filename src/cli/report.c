@@ -45,27 +45,42 @@ json_t *rhm_json_sizes(const uint32_t *values, uint32_t count) {
     return list;
 }
 
+/* One text where all laws are the same, else a list. */
+static json_t *laws(const rhm_rule_law *laws, uint32_t count) {
+    char text[RHM_RULE_LAWS_TEXT_NBYTES];
+    rhm_rule_laws_text(text, laws, count);
+    if (!strchr(text, ','))
+        return json_string(text);
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(rhm_rule_laws_text(text, &laws[i], 1)));
+    return list;
+}
+
 /* clang-format off: keys stand one to a line */
 
 json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *analysis) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const rhm_grammar_options *origin = rhm_grammar_origin(grammar);
     json_t *rho = analysis ? json_array() : json_null();
     for (uint32_t level = 1; analysis && level <= shape->levels; level++)
         json_array_append_new(rho, rhm_json_number(analysis->rho[level]));
     return json_pack(
-        "{s:o, s:o, s:o, s:i, s:o, s:s, s:o, s:o, s:o}", "vocab", rhm_json_sizes(shape->vocab, shape->levels + 1),
-        "rules", rhm_json_sizes(shape->rules + 1, shape->levels), "branching",
-        rhm_json_sizes(shape->branching + 1, shape->levels), "levels", (int)shape->levels, "seed",
+        "{s:o, s:o, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "vocab",
+        rhm_json_sizes(shape->vocab, shape->levels + 1), "rules", rhm_json_sizes(shape->rules + 1, shape->levels),
+        "branching", rhm_json_sizes(shape->branching + 1, shape->levels), "levels", (int)shape->levels, "seed",
         rhm_grammar_sampling(grammar) == RHM_GIVEN ? json_null() : rhm_json_unsigned(rhm_grammar_seed(grammar)),
-        "rule_sampling", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)), "kappa",
+        "rule_sampling", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)), "rule_law",
+        laws(origin->rule_law + 1, shape->levels), "label_law", laws(&origin->label_law, 1), "kappa",
         analysis ? rhm_json_number(analysis->kappa) : json_null(), "rho", rho, "assumption_6",
         analysis ? json_boolean(analysis->assumption_6) : json_null());
 }
 
 json_t *rhm_report_unknown_instance(const uint32_t *vocab, const rhm_tree *tree) {
-    return json_pack("{s:o, s:n, s:o, s:i, s:n, s:n, s:n, s:n, s:n}", "vocab", rhm_json_sizes(vocab, tree->levels + 1),
-                     "rules", "branching", rhm_json_sizes(tree->branching + 1, tree->levels), "levels",
-                     (int)tree->levels, "seed", "rule_sampling", "kappa", "rho", "assumption_6");
+    return json_pack("{s:o, s:n, s:o, s:i, s:n, s:n, s:n, s:n, s:n, s:n, s:n}", "vocab",
+                     rhm_json_sizes(vocab, tree->levels + 1), "rules", "branching",
+                     rhm_json_sizes(tree->branching + 1, tree->levels), "levels", (int)tree->levels, "seed",
+                     "rule_sampling", "rule_law", "label_law", "kappa", "rho", "assumption_6");
 }
 
 json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *ceilings) {
@@ -172,7 +187,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                                "foreseen", rhm_json_number(level->foreseen_work),
                                "allowed", rhm_json_number(level->allowed_work));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
                      " s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
@@ -199,6 +214,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                      "synonym_accuracy", rhm_json_number(level->synonym_accuracy),
                      "separation", rhm_json_number(level->separation),
                      "radius", rhm_json_number(level->radius),
+                     "unseen_mass", rhm_json_number(level->unseen_mass),
                      "clamped", rhm_json_unsigned(level->clamped),
                      "attempts", (int)level->attempts,
                      "search", search,

@@ -74,6 +74,20 @@ static const rhm_option instance[] = {
      .place = AT(instance.rule_sampling),
      .help = "How rules are drawn: every first token equally often (arXiv 2601.19756, Appendix B), or distinct patches "
              "out of all V^s (arXiv 2307.02129)."},
+    {.name = "rule-law",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "LAW|LAW_1,...,LAW_L",
+     .fallback = "uniform",
+     .place = AT(instance.rule_law),
+     .help = "How probable the rules of a symbol are, at every level or at levels 1 to L: uniform; zipf:A, the r-th in "
+             "proportion to r^-A, which is the r-th being drawn for each symbol; or dirichlet:A, drawn from the "
+             "symmetric Dirichlet distribution."},
+    {.name = "label-law",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "LAW",
+     .fallback = "uniform",
+     .place = AT(instance.label_law),
+     .help = "How probable the labels are: uniform, zipf:A or dirichlet:A."},
     {.name = "grammar",
      .kind = RHM_OPTION_TEXT,
      .argument = "FILE",

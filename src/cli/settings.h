@@ -20,7 +20,7 @@ typedef struct rhm_settings {
         rhm_list vocab, rules, branching;
         uint64_t levels, seed;
         int rule_sampling;
-        const char *grammar;
+        const char *grammar, *rule_law, *label_law;
         bool identifiable;
     } instance;
 

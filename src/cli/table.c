@@ -45,6 +45,9 @@ void rhm_table_levels(FILE *stream, const rhm_train_report *report, const rhm_an
                     "note: level %u: of %.3g samples those are kept whose first patch is one of %" PRIu64
                     " that were chosen at random\n",
                     level, (double)one->samples / one->kept_share, one->distinct_patches);
+        if (one->unseen_mass > 0)
+            fprintf(stream, "note: level %u: training never saw some of its patches, which are %.3g of all\n", level,
+                    one->unseen_mass);
         if (one->clamped)
             fprintf(stream,
                     "note: level %u: %" PRIu64 " outputs summed to less than %g and were normalised by that floor\n",

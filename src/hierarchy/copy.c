@@ -3,15 +3,6 @@
 #include "core/fail.h"
 #include "hierarchy/grammar.h"
 
-rhm_status rhm_grammar_restore(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
-                               const double *const *probability, const double *label_probability,
-                               rhm_rule_sampling sampling, uint64_t seed, rhm_error *error) {
-    RHM_TRY(rhm_grammar_create(out, shape, patches, probability, label_probability, error));
-    (*out)->sampling = sampling;
-    (*out)->seed = seed;
-    return RHM_OK;
-}
-
 rhm_status rhm_grammar_copy(rhm_grammar **out, const rhm_grammar *grammar, rhm_error *error) {
     const uint32_t *patches[RHM_MAX_LEVELS];
     const double *probability[RHM_MAX_LEVELS];
@@ -19,6 +10,6 @@ rhm_status rhm_grammar_copy(rhm_grammar **out, const rhm_grammar *grammar, rhm_e
         patches[level - 1] = grammar->patches[level];
         probability[level - 1] = grammar->probability[level];
     }
-    return rhm_grammar_restore(out, &grammar->shape, patches, probability, grammar->label_probability,
-                               grammar->sampling, grammar->seed, error);
+    return rhm_grammar_create_with(out, &grammar->shape, patches, probability, grammar->label_probability,
+                                   &grammar->origin, error);
 }

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 #include "hierarchy/grammar.h"
+#include "hierarchy/rule_law.h"
 
 /* Draw digits from..s-1 of `patch` until the whole is new to `seen`. */
 static rhm_status draw_new(rhm_random *random, uint32_t *patch, uint32_t from, uint32_t vocab, rhm_intern *seen,
@@ -71,26 +72,48 @@ static rhm_status check_sampling(const rhm_shape *shape, rhm_rule_sampling sampl
     return RHM_OK;
 }
 
-rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_sampling sampling, uint64_t seed,
+static rhm_status draw_laws(double **probability, const rhm_shape *shape, const rhm_grammar_options *options,
                             rhm_error *error) {
+    for (uint32_t level = 0; level <= shape->levels; level++) {
+        const rhm_rule_law *law = level ? &options->rule_law[level] : &options->label_law;
+        const size_t rows = level ? shape->vocab[level - 1] : 1, count = level ? shape->rules[level] : shape->vocab[0];
+        if (law->kind == RHM_LAW_UNIFORM)
+            continue; /* rhm_grammar_create_with fills it in */
+        RHM_TRY(rhm_rule_law_check(law, error));
+        if (!(probability[level] = RHM_NEW(double, rows, count, 1, "probabilities of rules", error)))
+            return RHM_NO_MEMORY;
+        rhm_rule_law_draw(probability[level], rows, count, law, options->seed, level);
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_grammar_draw_with(rhm_grammar **out, const rhm_shape *shape, const rhm_grammar_options *options,
+                                 rhm_error *error) {
     *out = NULL;
     RHM_TRY(rhm_shape_check(shape, error));
-    RHM_TRY(check_sampling(shape, sampling, error));
+    RHM_TRY(check_sampling(shape, options->sampling, error));
     uint32_t *patches[RHM_MAX_LEVELS] = {0};
-    rhm_status status = RHM_OK;
+    double *probability[RHM_MAX_LEVELS + 1] = {0}; /* [0]: of the labels */
+    rhm_status status = draw_laws(probability, shape, options, error);
     for (uint32_t level = 1; status == RHM_OK && level <= shape->levels; level++) {
         patches[level - 1] =
             RHM_NEW(uint32_t, shape->vocab[level - 1], shape->rules[level], shape->branching[level], "rules", error);
-        status =
-            patches[level - 1] ? draw_level(patches[level - 1], shape, level, sampling, seed, error) : RHM_NO_MEMORY;
+        status = patches[level - 1]
+                     ? draw_level(patches[level - 1], shape, level, options->sampling, options->seed, error)
+                     : RHM_NO_MEMORY;
     }
     if (status == RHM_OK)
-        status = rhm_grammar_create(out, shape, (const uint32_t *const *)patches, NULL, NULL, error);
-    if (status == RHM_OK) {
-        (*out)->sampling = sampling;
-        (*out)->seed = seed;
-    }
+        status = rhm_grammar_create_with(out, shape, (const uint32_t *const *)patches,
+                                         (const double *const *)(probability + 1), probability[0], options, error);
     for (uint32_t level = 0; level < RHM_MAX_LEVELS; level++)
         rhm_free(patches[level]);
+    for (uint32_t level = 0; level <= RHM_MAX_LEVELS; level++)
+        rhm_free(probability[level]);
     return status;
+}
+
+rhm_status rhm_grammar_draw(rhm_grammar **out, const rhm_shape *shape, rhm_rule_sampling sampling, uint64_t seed,
+                            rhm_error *error) {
+    const rhm_grammar_options options = {.sampling = sampling, .seed = seed};
+    return rhm_grammar_draw_with(out, shape, &options, error);
 }

@@ -111,8 +111,36 @@ static rhm_status fill_level(rhm_grammar *grammar, uint32_t level, const uint32_
     return index_level(grammar, level, error);
 }
 
+/* Probabilities that are all equal make a uniform law; otherwise a law is what the origin says, if it knows. */
+static rhm_rule_law law_of(const rhm_rule_law *stated, const double *probability, size_t count) {
+    bool equal = true;
+    for (size_t i = 1; i < count; i++)
+        equal = equal && probability[i] == probability[0];
+    if (stated->kind == RHM_LAW_ZIPF || stated->kind == RHM_LAW_DIRICHLET)
+        return *stated;
+    return (rhm_rule_law){.kind = equal ? RHM_LAW_UNIFORM : RHM_LAW_GIVEN};
+}
+
+static void note_origin(rhm_grammar *grammar, const rhm_grammar_options *options) {
+    static const rhm_grammar_options given = {.sampling = RHM_GIVEN};
+    const rhm_shape *shape = &grammar->shape;
+    const rhm_grammar_options *stated = options ? options : &given;
+    rhm_grammar_options *origin = &grammar->origin;
+    *origin = (rhm_grammar_options){.sampling = stated->sampling, .seed = stated->seed};
+    origin->label_law = law_of(&stated->label_law, grammar->label_probability, shape->vocab[0]);
+    for (uint32_t level = 1; level <= shape->levels; level++)
+        origin->rule_law[level] =
+            law_of(&stated->rule_law[level], grammar->probability[level], rhm_shape_rules(shape, level));
+}
+
 rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
                               const double *const *probability, const double *label_probability, rhm_error *error) {
+    return rhm_grammar_create_with(out, shape, patches, probability, label_probability, NULL, error);
+}
+
+rhm_status rhm_grammar_create_with(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
+                                   const double *const *probability, const double *label_probability,
+                                   const rhm_grammar_options *options, rhm_error *error) {
     *out = NULL;
     rhm_tree tree;
     RHM_TRY(rhm_shape_check(shape, error));
@@ -124,7 +152,6 @@ rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const u
         return RHM_NO_MEMORY;
     grammar->shape = *shape;
     grammar->tree = tree;
-    grammar->sampling = RHM_GIVEN;
     rhm_status status = RHM_NO_MEMORY;
     grammar->label_probability = copy_distributions(label_probability, 1, shape->vocab[0], error);
     if (!grammar->label_probability)
@@ -134,6 +161,7 @@ rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const u
         if (status != RHM_OK)
             goto fail;
     }
+    note_origin(grammar, options);
     *out = grammar;
     return RHM_OK;
 fail:
@@ -163,11 +191,15 @@ const rhm_tree *rhm_grammar_tree(const rhm_grammar *grammar) {
 }
 
 rhm_rule_sampling rhm_grammar_sampling(const rhm_grammar *grammar) {
-    return grammar->sampling;
+    return grammar->origin.sampling;
+}
+
+const rhm_grammar_options *rhm_grammar_origin(const rhm_grammar *grammar) {
+    return &grammar->origin;
 }
 
 uint64_t rhm_grammar_seed(const rhm_grammar *grammar) {
-    return grammar->seed;
+    return grammar->origin.seed;
 }
 
 const uint32_t *rhm_grammar_patches(const rhm_grammar *grammar, uint32_t level) {

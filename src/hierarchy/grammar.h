@@ -12,8 +12,7 @@ enum { RHM_MAX_LEVEL_RULES = INT32_MAX };
 struct rhm_grammar {
     rhm_shape shape;
     rhm_tree tree; /* of the shape */
-    rhm_rule_sampling sampling;
-    uint64_t seed;
+    rhm_grammar_options origin;
     uint32_t *patches[RHM_MAX_LEVELS + 1];   /* (V_{l-1}, m_l, s_l) */
     double *probability[RHM_MAX_LEVELS + 1]; /* (V_{l-1}, m_l) */
     double *label_probability;               /* (V_0) */

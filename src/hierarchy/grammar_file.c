@@ -5,7 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "hierarchy/copy.h"
+#include "hierarchy/origin_file.h"
 #include "hierarchy/tree_file.h"
 
 static const char group[] = "/grammar";
@@ -20,13 +20,10 @@ static const char *object_of(char text[OBJECT_NBYTES], const char *name, uint32_
 
 static rhm_status write_attributes(rhm_h5 *file, const rhm_grammar *grammar, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const uint64_t seed = rhm_grammar_seed(grammar);
     RHM_TRY(rhm_h5_write_attribute(file, group, "levels", RHM_H5_U32, 0, &shape->levels, error));
     RHM_TRY(rhm_tree_write_branching(file, group, rhm_grammar_tree(grammar), error));
     RHM_TRY(rhm_h5_write_attribute(file, group, "vocab", RHM_H5_U32, shape->levels + 1, shape->vocab, error));
-    RHM_TRY(rhm_h5_write_attribute(file, group, "seed", RHM_H5_U64, 0, &seed, error));
-    return rhm_h5_write_text_attribute(file, group, "rule_sampling",
-                                       rhm_rule_sampling_name(rhm_grammar_sampling(grammar)), error);
+    return rhm_origin_write(file, group, grammar, error);
 }
 
 static rhm_status write_tables(rhm_h5 *file, const rhm_grammar *grammar, rhm_error *error) {
@@ -202,20 +199,6 @@ static rhm_status read_label_probability(const rhm_h5 *file, struct tables *tabl
     return rhm_h5_read_floats(file, object, &labels, RHM_H5_F64, tables->label_probability, error);
 }
 
-/* How the rules were drawn; a way that this library does not know makes them given. */
-static rhm_status read_origin(const rhm_h5 *file, rhm_rule_sampling *sampling, uint64_t *seed, rhm_error *error) {
-    *sampling = RHM_GIVEN;
-    *seed = 0;
-    if (rhm_h5_has_attribute(file, group, "rule_sampling")) {
-        char name[256];
-        RHM_TRY(rhm_h5_read_text_attribute(file, group, "rule_sampling", name, sizeof name, error));
-        for (int known = RHM_FIRST_TOKEN_UNIFORM; known <= RHM_GIVEN; known++)
-            if (strcmp(name, rhm_rule_sampling_name((rhm_rule_sampling)known)) == 0)
-                *sampling = (rhm_rule_sampling)known;
-    }
-    return read_optional(file, "seed", 0, UINT64_MAX, seed, error);
-}
-
 static rhm_status read_tables(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
     if (!rhm_h5_has(file, group))
         return rhm_h5_refuse(file, group, error, "is missing: the file holds no grammar");
@@ -228,16 +211,15 @@ static rhm_status read_tables(const rhm_h5 *file, struct tables *tables, rhm_err
 
 rhm_status rhm_grammar_read_group(rhm_grammar **out, const rhm_h5 *file, rhm_error *error) {
     struct tables tables = {0};
-    rhm_rule_sampling sampling;
-    uint64_t seed;
+    rhm_grammar_options origin;
     rhm_status status = read_tables(file, &tables, error);
     if (status == RHM_OK)
-        status = read_origin(file, &sampling, &seed, error);
+        status = rhm_origin_read(&origin, file, group, tables.shape.levels, error);
     if (status == RHM_OK)
         status = rhm_h5_blame(file,
-                              rhm_grammar_restore(out, &tables.shape, (const uint32_t *const *)tables.patches,
-                                                  (const double *const *)tables.probability, tables.label_probability,
-                                                  sampling, seed, error),
+                              rhm_grammar_create_with(out, &tables.shape, (const uint32_t *const *)tables.patches,
+                                                      (const double *const *)tables.probability,
+                                                      tables.label_probability, &origin, error),
                               error);
     clear_tables(&tables);
     return status;

@@ -43,6 +43,7 @@ static const rhm_field report_columns[] = {
     {"synonym_accuracy", RHM_FIELD_F64, ROW(synonym_accuracy), 0},
     {"separation", RHM_FIELD_F64, ROW(separation), 0},
     {"radius", RHM_FIELD_F64, ROW(radius), 0},
+    {"unseen_mass", RHM_FIELD_F64, ROW(unseen_mass), 0},
     {"clamped", RHM_FIELD_U64, ROW(clamped), 0},
     {"attempts", RHM_FIELD_U32, ROW(attempts), 0},
     {"sample_seconds", RHM_FIELD_F64, ROW(sample_seconds), 0},
@@ -61,7 +62,7 @@ static const rhm_fields report_fields = {report_columns, sizeof report_columns /
                                          sizeof(rhm_level_report)};
 
 /* A member of a row without a column above would be lost by an interruption; `limit` is an attribute. */
-_Static_assert(sizeof(rhm_level_report) == 456, "rhm_level_report has changed: so must its columns in checkpoints");
+_Static_assert(sizeof(rhm_level_report) == 464, "rhm_level_report has changed: so must its columns in checkpoints");
 
 static const rhm_field stage_columns[] = {
     {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), 0},

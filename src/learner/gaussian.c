@@ -2,22 +2,8 @@
 
 #include <math.h>
 
+#include "core/elementary.h"
 #include "core/philox.h"
-
-double rhm_log(double x) {
-    int exponent;
-    double m = frexp(x, &exponent);
-    if (m < 0x1.6a09e667f3bcdp-1) { /* sqrt(1/2): keeps m near 1, where the series is short */
-        m *= 2;
-        exponent--;
-    }
-    /* log m = 2 artanh t; |t| <= 0.1716, so the first omitted term is below 2^-60. */
-    const double t = (m - 1) / (m + 1), u = t * t;
-    double series = 0;
-    for (int n = 23; n >= 1; n -= 2)
-        series = series * u + 1.0 / n;
-    return exponent * 0x1.62e42fefa39efp-1 + 2 * t * series;
-}
 
 /* cos and sin of a quarter turn times t, |t| <= 1/2: Taylor series, first omitted terms below 2^-58. */
 static void quarter_turn(double t, double *cosine, double *sine) {

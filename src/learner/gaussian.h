@@ -5,9 +5,6 @@
 
 #include <stdint.h>
 
-/* Natural logarithm of a positive finite x; relative error below 4e-16 for x in (0, 1]. */
-double rhm_log(double x);
-
 /* Normal number `index` of a stream (Box-Muller: indices 2i and 2i+1 share a random block). */
 double rhm_gaussian(uint64_t seed, uint32_t stream, uint64_t index);
 

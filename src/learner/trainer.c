@@ -8,6 +8,7 @@
 #include "engine/trace.h"
 #include "learner/checkpoint.h"
 #include "learner/diagnose.h"
+#include "learner/unseen.h"
 #include "model/forward.h"
 
 /* Seconds as the report has them; whatever is left of the total went into bookkeeping. */
@@ -43,6 +44,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .synonym_accuracy = NAN,
         .separation = NAN,
         .radius = NAN,
+        .unseen_mass = NAN,
         .clamped = fit->clamped,
         .attempts = stage->fits,
         .sample_seconds = stage->sample_seconds,
@@ -72,6 +74,8 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     if (status == RHM_OK)
         status = rhm_diagnose(report, lesson->grammar, lesson->analysis, &set->patches, &set->counts, &outputs,
                               report->samples, error);
+    if (status == RHM_OK)
+        status = rhm_unseen_mass(&report->unseen_mass, lesson->grammar, &stage->training.patches, error);
     report->kernel_seconds += outputs.kernel_seconds;
     rhm_embeddings_clear(&outputs);
     rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)rhm_patches_distinct(&set->patches)});

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "core/elementary.h"
 #include "core/philox.h"
 
 enum {
@@ -11,35 +12,6 @@ enum {
     EXACT_CORRECTIONS = 16 /* entries of a table */
 };
 
-/* 2 artanh t = log((1 + t) / (1 - t)); the first omitted term is t^(2 terms + 1). */
-static double twice_artanh(double t, int terms) {
-    const double u = t * t;
-    double series = 0;
-    for (int n = 2 * terms - 1; n >= 1; n -= 2)
-        series = series * u + 1.0 / n;
-    return 2 * t * series;
-}
-
-static double logarithm(double x) {
-    int exponent;
-    double m = frexp(x, &exponent);
-    if (m < 0x1.6a09e667f3bcdp-1) { /* sqrt(1/2): |t| <= 0.1716, and omitted terms are below 2^-60 */
-        m *= 2;
-        exponent--;
-    }
-    return exponent * 0x1.62e42fefa39efp-1 + twice_artanh((m - 1) / (m + 1), 12);
-}
-
-/* e^x for -700 < x <= 0: Taylor series after taking out powers of two; omitted terms are below 2^-57. */
-static double exponential(double x) {
-    const int n = (int)(x * 0x1.71547652b82fep+0 - 0.5);
-    const double r = (x - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33; /* log 2 in two parts, the first short */
-    double series = 1;
-    for (int k = 14; k >= 1; k--)
-        series = 1 + series * r / k;
-    return ldexp(series, n);
-}
-
 rhm_coin rhm_coin_of(double success, double failure) {
     const bool flipped = success > failure;
     const double smaller = flipped ? failure : success, larger = flipped ? success : failure;
@@ -48,7 +20,7 @@ rhm_coin rhm_coin_of(double success, double failure) {
     return (rhm_coin){
         .p = p,
         .odds = smaller / larger,
-        .log_q = p > 0 ? twice_artanh(-p / (2 - p), 18) : 0,
+        .log_q = p > 0 ? rhm_twice_artanh(-p / (2 - p), 18) : 0,
         .flipped = flipped,
     };
 }
@@ -77,7 +49,7 @@ static uint64_t invert(const rhm_coin *coin, uint64_t n, uint64_t seed, uint32_t
     const rhm_philox_block block = rhm_philox(seed, index, stream, 0);
     const uint64_t most = n < MOST_SUCCESSES ? n : MOST_SUCCESSES;
     double u = uniform(block.word[0], block.word[1]);
-    double probability = exponential((double)n * coin->log_q);
+    double probability = rhm_exp((double)n * coin->log_q);
     uint64_t k = 0;
     while (u >= probability && k < most) {
         u -= probability;
@@ -120,7 +92,7 @@ static double stirling_correction(double n) {
  */
 static double deviance(double x, double mean, double difference) {
     if (!(fabs(difference) < 0.1 * (x + mean)))
-        return x * logarithm(x / mean) - difference;
+        return x * rhm_log(x / mean) - difference;
     static const double reciprocal[] = {1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17};
     const double v = difference / (x + mean), u = v * v;
     double series = 0;
@@ -140,12 +112,12 @@ typedef struct throws {
 static double log_probability(const throws *t, double k) {
     const double rest = t->n - k, difference = (k - t->whole) - t->fraction;
     if (rest == 0)
-        return t->n * logarithm(t->coin->p);
+        return t->n * rhm_log(t->coin->p);
     if (k == 0)
         return t->n * t->coin->log_q;
     return stirling_correction(t->n) - stirling_correction(k) - stirling_correction(rest) -
            deviance(k, t->mean, difference) - deviance(rest, t->other_mean, -difference) +
-           0.5 * logarithm(t->n / (0x1.921fb54442d18p+2 * k * rest));
+           0.5 * rhm_log(t->n / (0x1.921fb54442d18p+2 * k * rest));
 }
 
 /*
@@ -182,7 +154,7 @@ static uint64_t reject(const rhm_coin *coin, uint64_t n, uint64_t seed, uint32_t
         if (!have_mode)
             log_mode = log_probability(&t, t.whole + (t.fraction + p >= 1 ? 1 : 0));
         have_mode = true;
-        if (logarithm(v * alpha / (a / (us * us) + b)) <= log_probability(&t, k) - log_mode)
+        if (rhm_log(v * alpha / (a / (us * us) + b)) <= log_probability(&t, k) - log_mode)
             return (uint64_t)k;
     }
 }
