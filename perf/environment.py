@@ -11,7 +11,6 @@ from pathlib import Path
 
 from perf import programs
 from perf.harness import host, process
-from perf.harness.project import ROOT
 from perf.harness.session import is_available, unavailable
 
 PREFIXES = ("OMP_", "GOMP_", "KMP_", "HWLOC_", "RHM_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MKL_", "MALLOC_", "LD_PRELOAD", "GLIBC_TUNABLES")
@@ -55,14 +54,14 @@ def variables():
 class Environment:
     """Taken when a measurement starts; `finish()` gives the record, with the counters of both ends."""
 
-    def __init__(self, binaries, sources=ROOT):
+    def __init__(self, binaries):
         self.record = {
             "machine": machine(binaries),
             "topology_xml": host.topology_xml(),
             "allowed": host.cpu_list(os.sched_getaffinity(0)),
             "quota": host.quota(),
             "system": host.system(),
-            "source": host.source(sources),
+            "source": host.source(),
             "build": host.build(binaries),
             "libraries": libraries(),
             "variables": variables(),

@@ -1,5 +1,6 @@
 """What `perf` refuses, and that nothing of what other programs say is lost: bad usage ends with 2 and a sentence that names the value,
 a failure of Git, a compiler or a benchmark program is told in its own words, and there is never a traceback."""
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from perf import __main__ as command, programs  # noqa: E402
+from perf import __main__ as command, environment, programs  # noqa: E402
 from perf.harness import flags, git, google_benchmark, host, process, project, snapshots, terminal  # noqa: E402
 
 
@@ -214,6 +215,39 @@ def test_a_report_that_is_no_json(tmp_path):
     broken = program(tmp_path, "open(sys.argv[-1].partition('=')[2], 'w').write('{')\n")
     with pytest.raises(project.PerfError, match="wrote no JSON"):
         process.run_json([broken], "--benchmark_out=")
+
+
+REPORT = """
+import json
+path = next(word.partition('=')[2] for word in sys.argv if word.startswith('--benchmark_out='))
+row = lambda name, **more: {'name': name, 'run_name': name, 'run_type': 'iteration', 'best_flops_per_second': 2e9, 'share': 0.5, **more}
+json.dump({'context': {}, 'benchmarks': [row('forward/v16/avx2/native/t:1/process_time'), row('forward/v16/avx2/native/t:2', best_flops_per_second=3e9),
+    row('forward/v16/avx512/native/t:1', error_occurred=True, error_message='skipped: no such unit'), *FAILED]}, open(path, 'w'))
+"""
+
+
+@pytest.mark.parametrize("failed, status", [("[]", 0), ("[row('pass/v16/avx2/native/t:1', error_occurred=True, error_message='wrong result')]", 1)])
+def test_every_row_of_every_program(tmp_path, capsys, failed, status):
+    program(tmp_path, "print('forward')\nif '--benchmark_list_tests' in sys.argv: sys.exit(0)\n" + REPORT.replace("FAILED", failed))
+    out = tmp_path / "out"
+    assert command.main(["bench", "--all", "--bin", str(tmp_path), "--out", str(out), "--benchmark_filter=forward", "--benchmark_repetitions=2"]) == status
+    printed = capsys.readouterr()
+    assert "forward    v16    avx2" in printed.out and " 1.50 " in printed.out and "skipped, such as forward/v16/avx512/native: no such unit" in printed.out
+    assert ("pass/v16/avx2/native/t:1: wrong result" in printed.err) == (status == 1)
+    assert (out / "summary.txt").read_text().strip() == printed.out.strip() and json.loads((out / "bench_kernels.json").read_text())["benchmarks"]
+
+
+def test_commits_are_measured_for_history(repository, tmp_path, monkeypatch, capsys):
+    record = {"machine": {"isa": {"in_use": "avx2"}}}
+    monkeypatch.setattr(environment.Environment, "__init__", lambda self, binaries: setattr(self, "record", dict(record)))
+    monkeypatch.setattr(environment.Environment, "finish", lambda self: self.record)
+    monkeypatch.setattr(snapshots, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(snapshots.build, "__defaults__", (*snapshots.build.__defaults__[:-1], tmp_path / "cache"))
+    output = tmp_path / "history.json"
+    assert command.main(["history", "--measure", "HEAD~2..HEAD", "--rounds", "2", "--output", str(output)]) == 0
+    document = json.loads(output.read_text())
+    assert [entry["subject"] for entry in document["about_commits"]] == ["second", "third"]
+    assert [len(row["points"]) for row in document["rows"] if row["name"] == "bench: whole job"] == [2]
 
 
 def test_a_dumb_terminal_gets_no_escape_sequences(monkeypatch):

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from perf.harness.git import ask
-from perf.harness.project import NAME, ROOT
+from perf.harness.project import NAME
 from perf.harness.session import is_available, now, unavailable
 
 NOT_SHOWN = "the kernel does not show it"
@@ -215,7 +215,7 @@ def output_of(*command):
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
 
 
-def source(directory=ROOT):
+def source(directory=None):
     """The commit and whether the work tree differs from it."""
     git = lambda *words: ask(*words, directory=directory)[0]
     commit, said = ask("rev-parse", "HEAD", directory=directory)
@@ -228,7 +228,7 @@ def source(directory=ROOT):
             "dirty_files_that_matter": [line[3:] for line in changed]}
 
 
-def source_of(commit, directory=ROOT):
+def source_of(commit, directory=None):
     """Of a commit that is not checked out."""
     text, said = ask("show", "-s", "--format=%H%n%cI%n%s", commit, directory=directory)
     if text is None:
