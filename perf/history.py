@@ -10,6 +10,7 @@ import random
 import shlex
 import statistics
 import sys
+from datetime import datetime
 
 from perf import environment, programs
 from perf.harness import arguments as types
@@ -56,7 +57,9 @@ def join(documents):
                 continue
             entry = series.setdefault((document["kind"], row["name"]), {"unit": row["unit"], "reproduce": row["reproduce"], "values": {}})
             entry["values"].setdefault(commit, []).append(row)
-    order = [commit for commit, entry in sorted(commits.items(), key=lambda item: (item[1]["time"], item[0]))]
+    # Those of the same second stay in the order in which they were found.
+    when = lambda commit: datetime.fromisoformat(commits[commit]["time"]).timestamp() if commits[commit]["time"] else 0.0
+    order = sorted(commits, key=when)
     rows = []
     for (kind, name), entry in series.items():
         points = [point_of(commit, entry["values"][commit]) for commit in order if commit in entry["values"]]
