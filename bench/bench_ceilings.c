@@ -5,9 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "ceilings_session.h"
+#include "ceilings/ceilings.h"
 #include "gbench.h"
 #include "session.h"
+#include "session_engine.h"
 
 enum { TRIALS = 50 };
 
@@ -17,10 +18,14 @@ typedef struct row {
 } row;
 
 static rhm_status create(rhm_ceilings_trial **trial, const row *r, int threads, rhm_error *error) {
+    rhm_engine *engine;
+    const rhm_status status = session_engine(&engine, RHM_ISA_SCALAR, threads, error); /* for its threads */
+    if (status != RHM_OK)
+        return status;
     if (r->is_bandwidth)
-        return rhm_ceilings_trial_bandwidth(trial, (rhm_ceilings_stream)r->first, (rhm_ceilings_memory)r->second,
-                                            threads, error);
-    return rhm_ceilings_trial_fma(trial, (rhm_isa)r->first, (rhm_ceilings_precision)r->second, threads, error);
+        return rhm_ceilings_trial_bandwidth(trial, engine, (rhm_ceilings_stream)r->first,
+                                            (rhm_ceilings_memory)r->second, error);
+    return rhm_ceilings_trial_fma(trial, engine, (rhm_isa)r->first, (rhm_ceilings_precision)r->second, error);
 }
 
 static void run(gb_state *state, void *user) {
@@ -96,5 +101,6 @@ static void register_all(void) {
 }
 
 int main(int argc, char **argv) {
+    session_no_ceilings();
     return session_main(argc, argv, "bench_ceilings: what this machine can do at most", register_all);
 }

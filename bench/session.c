@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ceilings_session.h"
+#include "ceilings/ceilings.h"
 #include "engine/record.h"
 #include "gbench.h"
 #include "rhm/rhm.h"

@@ -44,7 +44,7 @@ rhm_status session_engine(rhm_engine **out, rhm_isa isa, int threads, rhm_error 
         }
         now.isa = isa;
         now.threads = threads;
-        if (!without_ceilings && rhm_ceilings_trial_fma(&now.ceiling, isa, CEILINGS_F32, threads, NULL) == RHM_OK)
+        if (!without_ceilings && rhm_ceilings_trial_fma(&now.ceiling, now.engine, isa, CEILINGS_F32, NULL) == RHM_OK)
             now.rounds = rhm_ceilings_trial_rounds(now.ceiling);
         else
             now.ceiling = NULL;

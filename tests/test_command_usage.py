@@ -289,3 +289,13 @@ def test_cholesky_names_the_ridge_that_is_too_small(tmp_path):
     done = run("train", "--vocab", "8", "--levels", "2", "--samples", "4000", "--width", "128", "--bandwidth", "50", "--solver", "cholesky",
                "--ridge", "1e-18", cwd=tmp_path, expect=1)
     assert done.stderr.count("\n") == 1 and "with the ridge 1e-18" in done.stderr and "larger" in done.stderr
+
+
+def test_threads_that_share_cpus_are_warned_about(tmp_path):
+    cpus = len(os.sched_getaffinity(0))
+    train = ["train", "--vocab", "4", "--rules", "2", "--levels", "1", "--samples", "100", "--width", "8"]
+    many = run(*train, "--threads", 3 * cpus, cwd=tmp_path)
+    assert f"rhm train: warning: {3 * cpus} threads for {cpus} allowed CPU" in many.stderr
+    assert run(*train, "--threads", 1, cwd=tmp_path).stderr == ""
+    listed = run(*train, "--placement", "0,0", cwd=tmp_path)
+    assert "warning: 2 threads for" in listed.stderr and "2 of them share one" in listed.stderr

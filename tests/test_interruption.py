@@ -27,7 +27,7 @@ def expected():
 
 def start(here, *more):
     return subprocess.Popen([RHM, "train", *COMMAND, *KEEP, *more], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env=kill_many.environment())
+                            text=True)
 
 
 def checkpoints(directory):
@@ -62,7 +62,7 @@ def test_killed_at_random_moments(here, expected):
 def test_a_signal_writes_a_last_checkpoint(here, expected, number):
     # So rarely that inside a level only the signal writes one.
     process = subprocess.Popen([RHM, "train", *COMMAND, "--checkpoint", "kept"], cwd=here, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, env=kill_many.environment(),
+                               stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # ignored signals stay ignored
     wait_for((here / "kept").exists, process)
     time.sleep(expected[1] / 8)
@@ -115,8 +115,7 @@ def test_a_full_disk(here, expected):
         pytest.skip("a file system of its own cannot be mounted here: " + mounted.stderr.strip())
     try:
         with open(here / "err.txt", "w") as err:
-            process = subprocess.Popen([RHM, "train", *COMMAND, *KEEP], cwd=here, stdout=subprocess.PIPE, stderr=err,
-                                       env=kill_many.environment())
+            process = subprocess.Popen([RHM, "train", *COMMAND, *KEEP], cwd=here, stdout=subprocess.PIPE, stderr=err)
         wait_for(lambda: checkpoints(kept), process)
         fill(kept, process)
         whole = {name: (kept / name).read_bytes() for name in checkpoints(kept)}

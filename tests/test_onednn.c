@@ -296,7 +296,8 @@ static void embed(const rhm_engine *engine, const problem *p, float *y) {
     rhm_operator_clear(&op);
 }
 
-/* First of the tests: the pool of OpenMP threads only grows, so what is there at the end was needed. */
+/* First of the tests: the calling thread's pool of OpenMP threads only grows, so what is there at the end was needed.
+ */
 static void only_the_teams_threads_work(void **state) {
     (void)state;
     NEEDS_ONEDNN();
@@ -308,7 +309,7 @@ static void only_the_teams_threads_work(void **state) {
         y[threads - 1] = malloc(sizeof *y[0] * p.count * p.classes);
         rhm_engine *engine = must_start("onednn", threads);
         embed(engine, &p, y[threads - 1]);
-        assert_int_equal(threads_of_process(), threads);
+        assert_int_equal(threads_of_process(), threads == 1 ? 1 : threads + 1); /* one keeps the team together */
         assert_int_equal(omp_get_max_threads(), 4);
         rhm_engine_destroy(engine);
     }

@@ -3,10 +3,14 @@
  *
  * One engine serves one caller at a time; create several for independent callers. It is the only state of the library.
  *
- * Threads are OpenMP's, each bound to one processing unit (PU) while the engine lives, the creating thread included:
+ * Threads are OpenMP's, each bound to one processing unit (PU) while the engine lives, the calling thread included:
  * create other threads before the engine, for they inherit its mask. rhm_engine_destroy, called by the same thread,
- * gives the masks back. Where OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY or KMP_AFFINITY is set nothing is bound:
- * the placement in effect is then "environment".
+ * gives the mask back. Where OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY or KMP_AFFINITY is set nothing is bound: the
+ * placement in effect is then "environment".
+ *
+ * The threads belong to the engine and wait on their own terms: they look for work for a fraction of a millisecond (not
+ * at all where they share PUs), then sleep. OMP_WAIT_POLICY has no say in it. A child of fork may go on with the engine
+ * and gets threads of its own at the first call; nothing may be running while the process forks.
  */
 #ifndef RHM_ENGINE_H
 #define RHM_ENGINE_H

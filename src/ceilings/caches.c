@@ -56,9 +56,8 @@ static uint64_t usable_memory_nbytes(void) {
 
 uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, int threads, char *reason,
                                   size_t reason_nbytes) {
-    static caches c;
-    if (!c.known)
-        read_caches(&c);
+    caches c = {0};
+    read_caches(&c);
     const uint64_t team = (uint64_t)threads, size[] = {c.l1, c.l2, c.l3, c.last_level};
     if (!c.known || size[where] == 0) {
         snprintf(reason, reason_nbytes, "the system reports no %s cache",

@@ -2,11 +2,8 @@
  * What this machine can do at most, measured in this process: multiply-adds per second and bytes per second. A report
  * or a benchmark states its rate as a share of these; both then saw the same clock frequency and the same neighbours.
  *
- * Every value is the best of many trials of about 2 ms with all threads at work, a quarter of a second in all. Threads
- * are an OpenMP team of the process, the same ones that an engine of as many threads has bound. While an engine lives
- * ask for its number of threads only: a larger team's new threads would inherit the one CPU of their creator. `cpus`
- * below shows it. Call from one thread, outside parallel regions. What cannot be measured is NaN, with the reason in
- * the long form.
+ * Every value is the best of many trials of about 2 ms with all threads of an engine at work, a quarter of a second in
+ * all. What cannot be measured is NaN, with the reason in the long form.
  */
 #ifndef RHM_CEILINGS_H
 #define RHM_CEILINGS_H
@@ -15,7 +12,7 @@
 #include <stdint.h>
 
 #include "engine/registry.h"
-#include "rhm/status.h"
+#include "rhm/engine.h"
 
 typedef enum rhm_ceilings_precision { CEILINGS_F32, CEILINGS_F64, CEILINGS_PRECISION_COUNT } rhm_ceilings_precision;
 typedef enum rhm_ceilings_memory {
@@ -46,10 +43,11 @@ typedef struct rhm_ceilings_result {
 } rhm_ceilings_result;
 
 /*
- * Multiply-adds: independent chains that stay in registers, `threads` >= 1 at once. A multiply-add is two operations,
- * also where it is two instructions: the scalar loop multiplies, then adds, as the baseline instruction set has it.
+ * Multiply-adds: independent chains that stay in registers, one set a thread. A multiply-add is two operations, also
+ * where it is two instructions: the scalar loop multiplies, then adds, as the baseline instruction set has it. `isa`
+ * need not be the engine's.
  */
-rhm_ceilings_result rhm_ceilings_measure_fma(rhm_isa isa, rhm_ceilings_precision precision, int threads);
+rhm_ceilings_result rhm_ceilings_measure_fma(const rhm_engine *engine, rhm_isa isa, rhm_ceilings_precision precision);
 
 /*
  * Bytes, over all threads with the widest loads and stores, each thread on a working set of its own that fits the
@@ -57,17 +55,18 @@ rhm_ceilings_result rhm_ceilings_measure_fma(rhm_isa isa, rhm_ceilings_precision
  * words per i, which is what the program names; beyond L1 the hardware also reads a's line before it is written, so
  * that four words move: see traffic_gbs.
  */
-rhm_ceilings_result rhm_ceilings_measure_bandwidth(rhm_ceilings_stream stream, rhm_ceilings_memory where, int threads);
+rhm_ceilings_result rhm_ceilings_measure_bandwidth(const rhm_engine *engine, rhm_ceilings_stream stream,
+                                                   rhm_ceilings_memory where);
 
 /* --- one trial at a time, for a benchmark that does its own repetition ------------------------------------------- */
 
 typedef struct rhm_ceilings_trial rhm_ceilings_trial;
 
-/* RHM_UNSUPPORTED when the machine lacks it, RHM_INVALID for a thread count below 1 or above 4096, RHM_NO_MEMORY. */
-rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_ceilings_precision precision, int threads,
-                                  rhm_error *error);
-rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where,
-                                        int threads, rhm_error *error);
+/* RHM_UNSUPPORTED when the machine lacks it, RHM_NO_MEMORY. The engine must outlive the trial. */
+rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, const rhm_engine *engine, rhm_isa isa,
+                                  rhm_ceilings_precision precision, rhm_error *error);
+rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, const rhm_engine *engine, rhm_ceilings_stream stream,
+                                        rhm_ceilings_memory where, rhm_error *error);
 void rhm_ceilings_trial_destroy(rhm_ceilings_trial *trial); /* accepts NULL */
 
 /* Seconds from the first thread's start to the last one's end, for `rounds` >= 1; NaN when the team came out smaller.

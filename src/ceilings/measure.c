@@ -64,16 +64,17 @@ static rhm_ceilings_result finish(rhm_status status, rhm_ceilings_trial *trial, 
     return result;
 }
 
-rhm_ceilings_result rhm_ceilings_measure_fma(rhm_isa isa, rhm_ceilings_precision precision, int threads) {
+rhm_ceilings_result rhm_ceilings_measure_fma(const rhm_engine *engine, rhm_isa isa, rhm_ceilings_precision precision) {
     rhm_ceilings_trial *trial = NULL;
     rhm_error error = {0};
-    const rhm_status status = rhm_ceilings_trial_fma(&trial, isa, precision, threads, &error);
+    const rhm_status status = rhm_ceilings_trial_fma(&trial, engine, isa, precision, &error);
     return finish(status, trial, &error);
 }
 
-rhm_ceilings_result rhm_ceilings_measure_bandwidth(rhm_ceilings_stream stream, rhm_ceilings_memory where, int threads) {
+rhm_ceilings_result rhm_ceilings_measure_bandwidth(const rhm_engine *engine, rhm_ceilings_stream stream,
+                                                   rhm_ceilings_memory where) {
     rhm_ceilings_trial *trial = NULL;
     rhm_error error = {0};
-    const rhm_status status = rhm_ceilings_trial_bandwidth(&trial, stream, where, threads, &error);
+    const rhm_status status = rhm_ceilings_trial_bandwidth(&trial, engine, stream, where, &error);
     return finish(status, trial, &error);
 }

@@ -1,6 +1,5 @@
 /* One timed run of a kernel on all threads of a team, each on memory it touched first. */
 #include <math.h>
-#include <omp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +10,7 @@
 #include "ceilings/lane.h"
 #include "core/fail.h"
 #include "core/memory.h"
-
-enum { MAX_THREADS = 4096 };
+#include "engine/parallel.h"
 
 /*
  * Shorter than a slice of the scheduler, so that on a machine with other work some trials are never interrupted (with
@@ -21,12 +19,22 @@ enum { MAX_THREADS = 4096 };
  */
 static const double trial_seconds = 0.002, calibration_seconds = 0.0005;
 
+/* What one thread saw of a run. */
+typedef struct clocking {
+    _Alignas(RHM_ALIGNMENT) bool sound; /* the thread was there, and its result is right */
+    double start, end, busy;            /* seconds; the last of CPU time */
+    cpu_set_t cpus;                     /* that it may run on */
+} clocking;
+
 struct rhm_ceilings_trial {
+    const rhm_engine *engine;
     rhm_ceilings_job job;
     rhm_ceilings_memory where;
     int threads;
     int cpus;                 /* that the team's threads may run on, all together; 0 before the first run */
+    uint64_t rounds;          /* of the run that is on */
     rhm_ceilings_lane *lanes; /* (threads) */
+    clocking *seen;           /* (threads) */
 };
 
 static double now(clockid_t clock) {
@@ -46,41 +54,44 @@ const rhm_tables rhm_ceilings_loops = {
     },
 };
 
-static rhm_status trial_create(rhm_ceilings_trial **out, const rhm_ceilings_job *job, rhm_ceilings_memory where,
-                               int threads, rhm_error *error) {
-    *out = NULL;
+static void fill(void *context, int thread) {
+    const rhm_ceilings_trial *trial = context;
+    trial->seen[thread].sound = rhm_ceilings_lane_fill(&trial->lanes[thread], &trial->job);
+}
+
+static bool all_sound(const rhm_ceilings_trial *trial) {
+    for (int t = 0; t < trial->threads; t++)
+        if (!trial->seen[t].sound)
+            return false;
+    return true;
+}
+
+static rhm_status trial_create(rhm_ceilings_trial **out, const rhm_engine *engine, const rhm_ceilings_job *job,
+                               rhm_ceilings_memory where, rhm_error *error) {
     rhm_ceilings_trial *trial = RHM_NEW(rhm_ceilings_trial, 1, 1, 1, "trial", error);
     if (!trial)
         return RHM_NO_MEMORY;
-    *trial = (rhm_ceilings_trial){.job = *job, .where = where, .threads = threads};
+    const int threads = rhm_engine_threads(engine);
+    *trial = (rhm_ceilings_trial){.engine = engine, .job = *job, .where = where, .threads = threads};
     trial->lanes = RHM_NEW(rhm_ceilings_lane, (size_t)threads, 1, 1, "threads of a trial", error);
-    if (!trial->lanes) {
+    trial->seen = RHM_NEW(clocking, (size_t)threads, 1, 1, "threads of a trial", error);
+    if (!trial->lanes || !trial->seen) {
         rhm_ceilings_trial_destroy(trial);
         return RHM_NO_MEMORY;
     }
-    bool filled = true;
-#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(&& : filled)
-    for (int t = 0; t < threads; t++)
-        filled = rhm_ceilings_lane_fill(&trial->lanes[t], job) && filled;
-    if (!filled) {
+    rhm_on_every_thread(engine, fill, trial);
+    if (!all_sound(trial)) {
         rhm_ceilings_trial_destroy(trial);
-        return rhm_fail(error, RHM_NO_MEMORY, "the system refused %d working sets of %u x %u x %zu bytes", threads,
-                        job->arrays, job->segments, (size_t)job->segment_nbytes);
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused %d threads or working sets of %u x %u x %zu bytes",
+                        threads, job->arrays, job->segments, (size_t)job->segment_nbytes);
     }
     *out = trial;
     return RHM_OK;
 }
 
-static rhm_status check_threads(int threads, rhm_error *error) {
-    if (threads >= 1 && threads <= MAX_THREADS)
-        return RHM_OK;
-    return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 1 to %d", threads, MAX_THREADS);
-}
-
-rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_ceilings_precision precision, int threads,
-                                  rhm_error *error) {
+rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, const rhm_engine *engine, rhm_isa isa,
+                                  rhm_ceilings_precision precision, rhm_error *error) {
     *out = NULL;
-    RHM_TRY(check_threads(threads, error));
     if (!rhm_ceilings_has_isa(isa))
         return rhm_fail(error, RHM_UNSUPPORTED, "this machine has no %s", rhm_isa_name(isa));
     /* Those of another set would measure what that one can do. */
@@ -88,13 +99,13 @@ rhm_status rhm_ceilings_trial_fma(rhm_ceilings_trial **out, rhm_isa isa, rhm_cei
         return rhm_fail(error, RHM_UNSUPPORTED, "this build has no multiply-adds of %s", rhm_isa_name(isa));
     const rhm_ceilings_job job = {.kernels = rhm_ceilings_loops.of[isa],
                                   .kind = precision == CEILINGS_F32 ? CEILINGS_FMA_F32 : CEILINGS_FMA_F64};
-    return trial_create(out, &job, CEILINGS_L1, threads, error);
+    return trial_create(out, engine, &job, CEILINGS_L1, error);
 }
 
-rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_stream stream, rhm_ceilings_memory where,
-                                        int threads, rhm_error *error) {
+rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, const rhm_engine *engine, rhm_ceilings_stream stream,
+                                        rhm_ceilings_memory where, rhm_error *error) {
     *out = NULL;
-    RHM_TRY(check_threads(threads, error));
+    const int threads = rhm_engine_threads(engine);
     rhm_ceilings_job job = {.kernels = rhm_tables_nearest(&rhm_ceilings_loops, rhm_isa_here()),
                             .kind = stream == CEILINGS_TRIAD ? CEILINGS_UPDATE : CEILINGS_READ,
                             .arrays = stream == CEILINGS_TRIAD ? 3 : 1,
@@ -105,7 +116,7 @@ rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, rhm_ceilings_s
     if (job.segment_nbytes == 0)
         return rhm_fail(error, RHM_UNSUPPORTED, "no bandwidth of %s with %d threads: %s",
                         rhm_ceilings_memory_name(where), threads, *reason ? reason : "the working set is empty");
-    return trial_create(out, &job, where, threads, error);
+    return trial_create(out, engine, &job, where, error);
 }
 
 void rhm_ceilings_trial_destroy(rhm_ceilings_trial *trial) {
@@ -114,42 +125,47 @@ void rhm_ceilings_trial_destroy(rhm_ceilings_trial *trial) {
     for (int t = 0; trial->lanes && t < trial->threads; t++)
         rhm_ceilings_lane_release(&trial->lanes[t]);
     rhm_free(trial->lanes);
+    rhm_free(trial->seen);
     rhm_free(trial);
 }
 
-/* Masks of machines with more CPUs than a cpu_set_t holds cannot be read; then all are taken to be usable. */
-static void allow(cpu_set_t *together) {
-    cpu_set_t mine;
-    CPU_ZERO(&mine);
-    if (sched_getaffinity(0, sizeof mine, &mine) != 0)
-        memset(&mine, 0xff, sizeof mine);
-#pragma omp critical(rhm_ceilings_allow)
-    CPU_OR(together, together, &mine);
+static void run_lane(void *context, int thread) {
+    const rhm_ceilings_trial *trial = context;
+    rhm_ceilings_lane *lane = &trial->lanes[thread];
+    clocking *seen = &trial->seen[thread];
+    /* Masks of machines with more CPUs than a cpu_set_t holds cannot be read; then all are taken to be usable. */
+    if (sched_getaffinity(0, sizeof seen->cpus, &seen->cpus) != 0)
+        memset(&seen->cpus, 0xff, sizeof seen->cpus);
+    const double cpu = now(CLOCK_THREAD_CPUTIME_ID);
+    seen->start = now(CLOCK_MONOTONIC);
+    rhm_ceilings_lane_run(lane, &trial->job, trial->rounds);
+    seen->end = now(CLOCK_MONOTONIC);
+    seen->busy = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    seen->sound = rhm_ceilings_lane_verify(lane, &trial->job, trial->rounds);
 }
 
-/* Seconds from the first start to the last end, NaN when unsound; *busy the most CPU time that a thread took. */
+/*
+ * Seconds from the first start to the last end, NaN when unsound; *busy the most CPU time that a thread took. Trials
+ * follow each other so closely that the team is still looking for work: its threads start within a microsecond.
+ */
 static double run(rhm_ceilings_trial *trial, uint64_t rounds, double *busy) {
-    double first = HUGE_VAL, last = -HUGE_VAL, most = 0;
-    bool sound = true;
+    for (int t = 0; t < trial->threads; t++)
+        trial->seen[t].sound = false;
+    trial->rounds = rounds;
+    rhm_on_every_thread(trial->engine, run_lane, trial);
+    double first = HUGE_VAL, last = -HUGE_VAL;
     cpu_set_t together;
     CPU_ZERO(&together);
-#pragma omp parallel num_threads(trial->threads) reduction(min : first) reduction(max : last, most)                    \
-    reduction(&& : sound)
-    {
-        allow(&together);
-        rhm_ceilings_lane *lane = &trial->lanes[omp_get_thread_num()];
-        sound = omp_get_num_threads() == trial->threads;
-#pragma omp barrier
-        const double cpu = now(CLOCK_THREAD_CPUTIME_ID);
-        first = now(CLOCK_MONOTONIC);
-        rhm_ceilings_lane_run(lane, &trial->job, rounds);
-        last = now(CLOCK_MONOTONIC);
-        most = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
-        sound = sound && rhm_ceilings_lane_verify(lane, &trial->job, rounds);
+    *busy = 0;
+    for (int t = 0; t < trial->threads; t++) {
+        const clocking *seen = &trial->seen[t];
+        first = fmin(first, seen->start);
+        last = fmax(last, seen->end);
+        *busy = fmax(*busy, seen->busy);
+        CPU_OR(&together, &together, &seen->cpus);
     }
     trial->cpus = CPU_COUNT(&together);
-    *busy = most;
-    return sound ? last - first : (double)NAN;
+    return all_sound(trial) ? last - first : (double)NAN;
 }
 
 double rhm_ceilings_trial_run(rhm_ceilings_trial *trial, uint64_t rounds) {
@@ -161,7 +177,7 @@ double rhm_ceilings_trial_run(rhm_ceilings_trial *trial, uint64_t rounds) {
 uint64_t rhm_ceilings_trial_rounds(rhm_ceilings_trial *trial) {
     uint64_t rounds = 1;
     double busy = 0;
-    run(trial, rounds, &busy); /* creates the team's threads */
+    run(trial, rounds, &busy); /* wakes the threads up */
     run(trial, rounds, &busy);
     while (busy < calibration_seconds && rounds < UINT64_C(1) << 40) {
         rounds *= 2;

@@ -25,13 +25,13 @@ typedef struct ceilings {
     rhm_ceilings_result load[CEILINGS_MEMORY_COUNT], triad[CEILINGS_MEMORY_COUNT];
 } ceilings;
 
-static ceilings measure(int threads) {
-    ceilings c = {.threads = threads};
+static ceilings measure(const rhm_engine *engine) {
+    ceilings c = {.threads = rhm_engine_threads(engine)};
     for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
-        c.fma[isa] = rhm_ceilings_measure_fma((rhm_isa)isa, CEILINGS_F32, threads);
+        c.fma[isa] = rhm_ceilings_measure_fma(engine, (rhm_isa)isa, CEILINGS_F32);
     for (int where = 0; where < CEILINGS_MEMORY_COUNT; where++) {
-        c.load[where] = rhm_ceilings_measure_bandwidth(CEILINGS_LOAD, (rhm_ceilings_memory)where, threads);
-        c.triad[where] = rhm_ceilings_measure_bandwidth(CEILINGS_TRIAD, (rhm_ceilings_memory)where, threads);
+        c.load[where] = rhm_ceilings_measure_bandwidth(engine, CEILINGS_LOAD, (rhm_ceilings_memory)where);
+        c.triad[where] = rhm_ceilings_measure_bandwidth(engine, CEILINGS_TRIAD, (rhm_ceilings_memory)where);
     }
     return c;
 }
@@ -82,7 +82,7 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
     RHM_TRY(rhm_engine_record(*engine, &record, error));
     const char *kernels = rhm_kernels_of(*engine).name;
     json_object_set_new(record, "kernels", json_string(kernels));
-    const ceilings c = measure(rhm_engine_threads(*engine));
+    const ceilings c = measure(*engine);
     if (settings->json) {
         json_object_set_new(record, "ceilings", describe(&c));
         return rhm_report_print(record, error);

@@ -126,10 +126,9 @@ static bool append_quoted(char *line, size_t line_nbytes, const char *word) {
 }
 
 rhm_report_ceilings rhm_report_measure_ceilings(const rhm_engine *engine) {
-    const int threads = rhm_engine_threads(engine);
     return (rhm_report_ceilings){
-        .fma_peak_gflops = rhm_ceilings_measure_fma(rhm_engine_isa(engine), CEILINGS_F32, threads).rate,
-        .bandwidth_gbs = rhm_ceilings_measure_bandwidth(CEILINGS_LOAD, CEILINGS_DRAM, threads).rate,
+        .fma_peak_gflops = rhm_ceilings_measure_fma(engine, rhm_engine_isa(engine), CEILINGS_F32).rate,
+        .bandwidth_gbs = rhm_ceilings_measure_bandwidth(engine, CEILINGS_LOAD, CEILINGS_DRAM).rate,
     };
 }
 

@@ -1,6 +1,10 @@
 #include "cli/running.h"
 
+#include <stdio.h>
+
 #include "cli/interrupt.h"
+#include "core/fail.h"
+#include "engine/record.h"
 
 rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm_settings *settings, rhm_error *error) {
     *bar = rhm_progress_open((rhm_progress_mode)settings->running.progress);
@@ -15,5 +19,9 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
         .progress = bar->on ? rhm_progress_show : NULL,
         .user = bar,
     };
-    return rhm_engine_create(out, &options, error);
+    RHM_TRY(rhm_engine_create(out, &options, error));
+    char sentence[RHM_SENTENCE_NBYTES];
+    if (rhm_engine_shares_cpus(*out, sentence))
+        fprintf(stderr, "rhm %s: warning: %s\n", settings->command->name, sentence);
+    return RHM_OK;
 }

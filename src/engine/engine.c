@@ -26,16 +26,23 @@ static int threads_of_environment(void) {
 }
 
 /* What the affinity mask leaves of the machine, and how many threads of it a quota can keep busy. */
-static rhm_status survey(rhm_engine *engine, hwloc_cpuset_t *unbound, rhm_error *error) {
+static rhm_status survey(rhm_engine *engine, rhm_error *error) {
     RHM_TRY(rhm_topology_load(&engine->topology, NULL, NULL, error));
     engine->affinity_variable = rhm_affinity_variable();
-    *unbound = rhm_team_allowed(&engine->topology, engine->affinity_variable);
-    if (!*unbound)
+    hwloc_cpuset_t allowed = rhm_team_allowed(&engine->topology, engine->affinity_variable);
+    if (!allowed)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for a set of CPUs");
+    rhm_status status = RHM_OK;
     if (engine->topology.this_system)
-        RHM_TRY(rhm_topology_restrict(&engine->topology, *unbound, error));
+        status = rhm_topology_restrict(&engine->topology, allowed, error);
+    hwloc_bitmap_free(allowed);
     rhm_cgroup_read(&engine->cgroup, "");
-    return RHM_OK;
+    return status;
+}
+
+static rhm_status start_team(rhm_engine *engine, rhm_error *error) {
+    const int quota = rhm_cgroup_threads(&engine->cgroup), pus = engine->topology.pus;
+    return rhm_team_start(&engine->team, &engine->topology, &engine->plan, quota < pus ? quota : pus, error);
 }
 
 static rhm_status plan_threads(rhm_engine *engine, const rhm_engine_options *options, rhm_error *error) {
@@ -113,7 +120,6 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     engine->user = o->user;
     rhm_cpu_name(engine->cpu);
     engine->isa_of_cpu = rhm_isa_here();
-    hwloc_cpuset_t unbound = NULL;
     rhm_status status = rhm_isa_choose(&engine->isa, o->isa, getenv("RHM_ISA"), engine->isa_of_cpu, error);
     if (status != RHM_OK)
         goto fail;
@@ -127,13 +133,11 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     if (!engine->kernels_slot || !engine->backend || !engine->placement_asked)
         goto fail;
 
-    status = survey(engine, &unbound, error);
+    status = survey(engine, error);
     if (status == RHM_OK)
         status = plan_threads(engine, o, error);
-    if (status == RHM_OK) {
-        status = rhm_team_start(&engine->team, &engine->topology, &engine->plan, unbound, error);
-        unbound = NULL;
-    }
+    if (status == RHM_OK)
+        status = start_team(engine, error);
     if (status == RHM_OK)
         status = settle_nodes(engine, error);
     if (status == RHM_OK)
@@ -146,7 +150,6 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     return RHM_OK;
 
 fail:
-    hwloc_bitmap_free(unbound);
     rhm_engine_destroy(engine);
     return status;
 }

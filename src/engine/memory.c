@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,24 +146,26 @@ static int bind_interleaved(const rhm_buffer *buffer, const rhm_engine *engine) 
     return failure;
 }
 
+typedef struct touching {
+    const rhm_buffer *buffer;
+    const rhm_engine *engine;
+} touching;
+
 /* Every thread of a node writes its share of the pages planned there: small ones, for huge ones may not have come. */
-static void touch_as_planned(const rhm_buffer *buffer, const rhm_engine *engine) {
+static void touch_share(void *context, int thread) {
+    const rhm_buffer *buffer = ((const touching *)context)->buffer;
+    const rhm_engine *engine = ((const touching *)context)->engine;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-#pragma omp parallel num_threads(engine->threads)
-    {
-        const int thread = omp_get_thread_num();
-        rhm_team_enter(&engine->team, thread);
-        const int here = engine->thread_node[thread];
-        size_t rank = 0;
-        for (int other = 0; other < thread; other++)
-            rank += engine->thread_node[other] == here;
-        size_t planned_here = 0;
-        for (size_t offset = 0; offset < buffer->mapped_nbytes && here >= 0; offset += page) {
-            if (rhm_buffer_planned_node(buffer, engine, offset) != here)
-                continue;
-            if (planned_here++ % (size_t)engine->node_threads[here] == rank)
-                ((volatile char *)buffer->data)[offset] = 0;
-        }
+    const int here = engine->thread_node[thread];
+    size_t rank = 0;
+    for (int other = 0; other < thread; other++)
+        rank += engine->thread_node[other] == here;
+    size_t planned_here = 0;
+    for (size_t offset = 0; offset < buffer->mapped_nbytes && here >= 0; offset += page) {
+        if (rhm_buffer_planned_node(buffer, engine, offset) != here)
+            continue;
+        if (planned_here++ % (size_t)engine->node_threads[here] == rank)
+            ((volatile char *)buffer->data)[offset] = 0;
     }
 }
 
@@ -182,7 +183,7 @@ static void place(rhm_buffer *buffer, const rhm_engine *engine) {
         failure = bind_interleaved(buffer, engine);
     buffer->bound = !failure;
     if (failure && buffer->home.kind != RHM_HOME_INTERLEAVE)
-        touch_as_planned(buffer, engine);
+        rhm_on_every_thread(engine, touch_share, &(touching){buffer, engine});
 }
 
 /*
@@ -306,29 +307,35 @@ rhm_status rhm_replica_create(rhm_replica *out, const rhm_engine *engine, const 
     return RHM_OK;
 }
 
-/* Each node's threads copy its replica, a share each. */
-void rhm_replica_update(rhm_replica *replica, const rhm_engine *engine) {
-    if (replica->copies == 0)
-        return;
+typedef struct copying {
+    const rhm_replica *replica;
+    const rhm_engine *engine;
+} copying;
+
+/* A thread that OpenMP did not give leaves its share to the next one that is there. */
+static void copy_shares(void *context, int thread) {
     enum { BLOCK_NBYTES = 1 << 16 };
-#pragma omp parallel num_threads(engine->threads)
-    {
-        const int thread = omp_get_thread_num();
-        rhm_team_enter(&engine->team, thread);
-        const int team_size = omp_get_num_threads();
-        for (int planned = thread; planned < engine->threads; planned += team_size) {
-            const int here = engine->thread_node[planned];
-            size_t rank = 0;
-            for (int other = 0; other < planned; other++)
-                rank += engine->thread_node[other] == here;
-            const size_t step = (size_t)engine->node_threads[here] * BLOCK_NBYTES;
-            for (size_t begin = rank * BLOCK_NBYTES; begin < replica->nbytes; begin += step) {
-                const size_t left = replica->nbytes - begin;
-                memcpy((char *)replica->copy[here].data + begin, (const char *)replica->source + begin,
-                       left < BLOCK_NBYTES ? left : BLOCK_NBYTES);
-            }
+    const rhm_replica *replica = ((const copying *)context)->replica;
+    const rhm_engine *engine = ((const copying *)context)->engine;
+    const int present = rhm_pool_present(engine->team.pool);
+    for (int planned = thread; planned < engine->threads; planned += present) {
+        const int here = engine->thread_node[planned];
+        size_t rank = 0;
+        for (int other = 0; other < planned; other++)
+            rank += engine->thread_node[other] == here;
+        const size_t step = (size_t)engine->node_threads[here] * BLOCK_NBYTES;
+        for (size_t begin = rank * BLOCK_NBYTES; begin < replica->nbytes; begin += step) {
+            const size_t left = replica->nbytes - begin;
+            memcpy((char *)replica->copy[here].data + begin, (const char *)replica->source + begin,
+                   left < BLOCK_NBYTES ? left : BLOCK_NBYTES);
         }
     }
+}
+
+/* Each node's threads copy its replica, a share each. */
+void rhm_replica_update(rhm_replica *replica, const rhm_engine *engine) {
+    if (replica->copies > 0)
+        rhm_on_every_thread(engine, copy_shares, &(copying){replica, engine});
 }
 
 void rhm_replica_destroy(rhm_replica *replica, const rhm_engine *engine) {

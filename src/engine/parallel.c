@@ -1,6 +1,6 @@
 #include "engine/parallel.h"
 
-#include <omp.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/fail.h"
@@ -19,6 +19,7 @@ typedef struct loop {
     void *context;
     range *ranges; /* (threads) */
     atomic_size_t failed_chunk;
+    pthread_mutex_t mutex; /* of: */
     rhm_error failure;
 } loop;
 
@@ -70,21 +71,22 @@ static size_t run_range(loop *work, range *from, int thread) {
         if (status == RHM_OK)
             continue;
         here.status = status;
-#pragma omp critical(rhm_parallel_failure)
+        pthread_mutex_lock(&work->mutex);
         if (chunk < atomic_load(&work->failed_chunk)) {
             atomic_store(&work->failed_chunk, chunk);
             work->failure = here;
         }
+        pthread_mutex_unlock(&work->mutex);
         return done + 1;
     }
 }
 
 /* Own range first, then those of the same NUMA node, then the rest. */
-static void run_thread(loop *work, int thread) {
+static void run_thread(void *context, int thread) {
+    loop *work = context;
     const rhm_engine *engine = work->engine;
     const int *node = engine->thread_node;
     size_t done[2] = {0}; /* own chunks, others' */
-    rhm_team_enter(&engine->team, thread);
     rhm_trace_enter(engine->trace, thread);
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < engine->threads; i++) {
@@ -97,7 +99,7 @@ static void run_thread(loop *work, int thread) {
 
 rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
                         rhm_error *error) {
-    loop work = {.engine = engine, .body = body, .context = context};
+    loop work = {.engine = engine, .body = body, .context = context, .mutex = PTHREAD_MUTEX_INITIALIZER};
     atomic_init(&work.failed_chunk, SIZE_MAX);
     work.ranges = RHM_NEW(range, (size_t)engine->threads, 1, 1, "ranges of a parallel loop", error);
     if (!work.ranges)
@@ -108,13 +110,18 @@ rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_
     }
 
     rhm_trace_loop_begin(engine->trace);
-#pragma omp parallel num_threads(engine->threads)
-    run_thread(&work, omp_get_thread_num());
+    const size_t threads = (size_t)engine->threads;
+    rhm_team_run(&engine->team, run_thread, &work, (int)(chunk_count < threads ? chunk_count : threads));
     rhm_trace_loop_end(engine->trace);
 
     rhm_free(work.ranges);
+    pthread_mutex_destroy(&work.mutex);
     RHM_TRY(rhm_engine_check(engine, error));
     if (atomic_load(&work.failed_chunk) != SIZE_MAX)
         return rhm_fail(error, work.failure.status, "%s", work.failure.text);
     return RHM_OK;
+}
+
+void rhm_on_every_thread(const rhm_engine *engine, rhm_pool_part *part, void *context) {
+    rhm_team_run_all(&engine->team, part, context);
 }

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "engine/pool.h"
 #include "rhm/engine.h"
 
 /*
@@ -14,11 +15,18 @@
  * Not from inside a body.
  *
  * Each thread has its own contiguous range of the chunks (rhm_chunk_home) and takes others' only when it is done with
- * that: the same number of chunks meets the same memory again on the same NUMA node.
+ * that: the same number of chunks meets the same memory again on the same NUMA node. A thread that does not come, as
+ * its processor is busy with other things, is not waited for: the others do its range.
  */
 typedef rhm_status rhm_chunk_body(void *context, size_t chunk, int thread, rhm_error *error);
 rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
                         rhm_error *error);
+
+/*
+ * Call part(context, thread) once for every thread of the team that there is, for work that only the thread itself can
+ * do. Waits for all of them, however busy their processors are: loops are for everything else.
+ */
+void rhm_on_every_thread(const rhm_engine *engine, rhm_pool_part *part, void *context);
 
 /* First chunk of the range of `thread` (0..threads; with `threads` the end of all). */
 size_t rhm_chunk_begin(const rhm_engine *engine, size_t chunk_count, int thread);

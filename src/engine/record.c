@@ -12,12 +12,10 @@
 /* Keys of JSON objects stand one to a line. */
 /* clang-format off */
 
-enum { SENTENCE_NBYTES = 512 };
-
 static void note(json_t *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void note(json_t *notes, const char *format, ...) {
-    char sentence[SENTENCE_NBYTES];
+    char sentence[RHM_SENTENCE_NBYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
@@ -98,6 +96,19 @@ static json_t *describe_team(const rhm_engine *engine, json_t *notes, rhm_error 
     return list;
 }
 
+static int threads_per_cpu(const rhm_engine *engine) {
+    const int pus = engine->topology.pus;
+    return engine->plan.place ? engine->plan.threads_per_pu : (engine->threads + pus - 1) / pus;
+}
+
+bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE_NBYTES]) {
+    const int sharing = threads_per_cpu(engine);
+    if (sharing > 1)
+        snprintf(sentence, RHM_SENTENCE_NBYTES, "%d threads for %d allowed CPU%s: %d of them share one.",
+                 engine->threads, engine->topology.pus, engine->topology.pus == 1 ? "" : "s", sharing);
+    return sharing > 1;
+}
+
 static json_t *describe_placement(const rhm_engine *engine, json_t *notes) {
     if (engine->affinity_variable)
         note(notes, "%s is set: it decides where threads run, and placement %s is not applied.",
@@ -105,10 +116,9 @@ static json_t *describe_placement(const rhm_engine *engine, json_t *notes) {
     if (!engine->topology.this_system)
         note(notes, "The topology is not of this system (HWLOC_XMLFILE or HWLOC_SYNTHETIC): "
                     "threads are planned but not bound.");
-    const int pus = engine->topology.pus;
-    const int sharing = engine->plan.place ? engine->plan.threads_per_pu : (engine->threads + pus - 1) / pus;
-    if (sharing > 1)
-        note(notes, "%d threads for %d allowed CPUs: %d of them share one.", engine->threads, pus, sharing);
+    char sentence[RHM_SENTENCE_NBYTES];
+    if (rhm_engine_shares_cpus(engine, sentence))
+        note(notes, "%s", sentence);
     if (engine->threads > rhm_cgroup_threads(&engine->cgroup))
         note(notes, "%d threads share a quota of %.2f CPUs: the scheduler will stop them again and again.",
              engine->threads, engine->cgroup.quota_cpus);
@@ -116,7 +126,7 @@ static json_t *describe_placement(const rhm_engine *engine, json_t *notes) {
                      "asked", engine->placement_asked,
                      "in_effect", rhm_policy_name(engine->plan.policy),
                      "decided_by", engine->affinity_variable ? json_string(engine->affinity_variable) : json_null(),
-                     "oversubscribed", sharing > 1);
+                     "oversubscribed", threads_per_cpu(engine) > 1);
 }
 
 static json_t *describe_allowed(const rhm_engine *engine) {

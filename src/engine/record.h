@@ -3,6 +3,7 @@
 #define RHM_ENGINE_RECORD_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "rhm/engine.h"
 
@@ -15,6 +16,11 @@ rhm_status rhm_engine_record(const rhm_engine *engine, json_t **out, rhm_error *
 
 /* The same for people to read. *out is released with rhm_free. */
 rhm_status rhm_engine_record_text(const json_t *record, char **out, rhm_error *error);
+
+enum { RHM_SENTENCE_NBYTES = 512 };
+
+/* Whether several threads have to share a CPU, and the sentence that says so. */
+bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE_NBYTES]);
 
 /* Parts of the record that do not concern one engine only; NULL when memory is short. */
 json_t *rhm_record_topology(const rhm_engine *engine);

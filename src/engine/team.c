@@ -6,14 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/fail.h"
 #include "core/memory.h"
 
 enum {
     MASK_WORD_BITS = 8 * sizeof(unsigned long),
     MASK_WORDS = 8192 / MASK_WORD_BITS, /* the most CPUs that x86 Linux can be built for */
+    SPIN_NS = 200000,
 };
 
-/* What this thread was before an engine bound it. Plain words: nothing is left when a thread of the pool ends. */
+/* What this thread was before an engine bound it. Plain words: nothing is left when a thread ends. */
 static _Thread_local struct {
     uint64_t team; /* id of the team it is bound for; 0: it is not bound by us */
     int thread;    /* its number there */
@@ -62,13 +64,8 @@ static int bind_self(const rhm_team *team, int thread) {
     hwloc_cpuset_t set = hwloc_bitmap_alloc();
     if (!set)
         return ENOMEM;
-    if (self.team == 0) {
-        /* A worker was born with the mask of its master, who may be bound already: only masters know better. */
-        if (thread == 0 && hwloc_get_cpubind(team->topology->hwloc, set, HWLOC_CPUBIND_THREAD) == 0)
-            hwloc_bitmap_to_ulongs(set, MASK_WORDS, self.unbound);
-        else
-            hwloc_bitmap_to_ulongs(team->unbound, MASK_WORDS, self.unbound);
-    }
+    if (self.team == 0 && hwloc_get_cpubind(team->topology->hwloc, set, HWLOC_CPUBIND_THREAD) == 0)
+        hwloc_bitmap_to_ulongs(set, MASK_WORDS, self.unbound);
     self.team = team->id;
     self.thread = thread;
     hwloc_bitmap_only(set, (unsigned)team->plan->place[thread].pu_os);
@@ -77,12 +74,11 @@ static int bind_self(const rhm_team *team, int thread) {
     return failure;
 }
 
-static void unbind_self(const rhm_team *team) {
-    if (self.team != team->id)
-        return;
+/* The calling thread gets back the mask of before any engine bound it. */
+static void unbind_self(const rhm_topology *topology) {
     hwloc_cpuset_t set = hwloc_bitmap_alloc();
     if (set && hwloc_bitmap_from_ulongs(set, MASK_WORDS, self.unbound) == 0)
-        hwloc_set_cpubind(team->topology->hwloc, set, HWLOC_CPUBIND_THREAD);
+        hwloc_set_cpubind(topology->hwloc, set, HWLOC_CPUBIND_THREAD);
     hwloc_bitmap_free(set);
     self.team = 0;
 }
@@ -104,57 +100,74 @@ done:
     hwloc_bitmap_free(set);
 }
 
-static void clear_seats(rhm_seat *seat, int threads) {
-    for (int i = 0; i < threads; i++)
-        seat[i] = (rhm_seat){.last_pu_os = -1, .node = -1};
+/* A part of the team's work, and for whom. */
+typedef struct task {
+    const rhm_team *team;
+    rhm_pool_part *part;
+    void *context;
+} task;
+
+static void bind_and_do(void *context, int thread) {
+    const task *t = context;
+    if (t->team->binds && (self.team != t->team->id || self.thread != thread))
+        t->team->seat[thread].bind_errno = bind_self(t->team, thread);
+    t->part(t->context, thread);
 }
 
-rhm_status rhm_team_start(rhm_team *team, const rhm_topology *topology, const rhm_plan *plan, hwloc_cpuset_t unbound,
+void rhm_team_run(const rhm_team *team, rhm_pool_part *part, void *context, int useful) {
+    rhm_pool_run(team->pool, bind_and_do, &(task){team, part, context}, useful);
+}
+
+void rhm_team_run_all(const rhm_team *team, rhm_pool_part *part, void *context) {
+    rhm_pool_run_all(team->pool, bind_and_do, &(task){team, part, context});
+}
+
+typedef struct observation {
+    const rhm_team *team;
+    rhm_seat *seat;
+} observation;
+
+static void observe(void *context, int thread) {
+    const observation *o = context;
+    o->seat[thread].bind_errno = o->team->seat[thread].bind_errno;
+    look_around(o->team, &o->seat[thread]);
+}
+
+void rhm_team_observe(const rhm_team *team, rhm_seat *seat) {
+    for (int i = 0; i < team->threads && seat != team->seat; i++)
+        seat[i] = (rhm_seat){.last_pu_os = -1, .node = -1};
+    rhm_team_run_all(team, observe, &(observation){team, seat});
+}
+
+/* Threads that share processors do not spin: the time would be taken from the one that is waited for. */
+static bool share_processors(const rhm_plan *plan, int processors) {
+    return plan->threads > processors || plan->threads_per_pu > 1;
+}
+
+rhm_status rhm_team_start(rhm_team *team, const rhm_topology *topology, const rhm_plan *plan, int processors,
                           rhm_error *error) {
     static atomic_uint_least64_t last_id;
     *team = (rhm_team){.id = atomic_fetch_add(&last_id, 1) + 1,
                        .threads = plan->threads,
                        .binds = plan->place && topology->this_system,
                        .topology = topology,
-                       .plan = plan,
-                       .unbound = unbound};
+                       .plan = plan};
     team->seat = RHM_NEW(rhm_seat, (size_t)team->threads, 1, 1, "thread team", error);
     if (!team->seat)
         return RHM_NO_MEMORY;
-    clear_seats(team->seat, team->threads);
-#pragma omp parallel num_threads(team->threads)
-    {
-        const int thread = omp_get_thread_num();
-        rhm_seat *seat = &team->seat[thread];
-        if (team->binds)
-            seat->bind_errno = bind_self(team, thread);
-        look_around(team, seat);
-    }
+    if (self.team != 0)
+        unbind_self(topology); /* or the new threads would inherit the one PU of another engine's plan */
+    for (int i = 0; i < team->threads; i++)
+        team->seat[i] = (rhm_seat){.last_pu_os = -1, .node = -1};
+    RHM_TRY(rhm_pool_start(&team->pool, team->threads, share_processors(plan, processors) ? 0 : SPIN_NS, error));
+    rhm_team_observe(team, team->seat);
     return RHM_OK;
 }
 
 void rhm_team_stop(rhm_team *team) {
-    if (team->binds) {
-#pragma omp parallel num_threads(team->threads)
-        unbind_self(team);
-    }
-    hwloc_bitmap_free(team->unbound);
+    rhm_pool_stop(team->pool);
+    if (team->id != 0 && self.team == team->id)
+        unbind_self(team->topology);
     rhm_free(team->seat);
     *team = (rhm_team){0};
-}
-
-void rhm_team_enter(const rhm_team *team, int thread) {
-    if (team->binds && (self.team != team->id || self.thread != thread))
-        bind_self(team, thread);
-}
-
-void rhm_team_observe(const rhm_team *team, rhm_seat *seat) {
-    clear_seats(seat, team->threads);
-#pragma omp parallel num_threads(team->threads)
-    {
-        const int thread = omp_get_thread_num();
-        rhm_team_enter(team, thread);
-        seat[thread].bind_errno = team->seat[thread].bind_errno;
-        look_around(team, &seat[thread]);
-    }
 }

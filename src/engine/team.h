@@ -1,11 +1,12 @@
 /*
- * The pinned OpenMP team. libgomp keeps its threads between parallel regions of the same size; each of them binds
- * itself to the PU planned for its number when it first works for an engine, and the binding is read back.
+ * The pinned team: threads of OpenMP that wait in a pool of their own and the thread that calls. Each binds itself to
+ * the PU planned for its number when it first works for an engine, and the binding is read back.
  */
 #ifndef RHM_ENGINE_TEAM_H
 #define RHM_ENGINE_TEAM_H
 
 #include "engine/placement.h"
+#include "engine/pool.h"
 
 enum { RHM_SEAT_CPUS_NBYTES = 96 };
 
@@ -24,8 +25,8 @@ typedef struct rhm_team {
     bool binds; /* this team sets the masks of its threads */
     const rhm_topology *topology;
     const rhm_plan *plan;
-    hwloc_cpuset_t unbound; /* mask of the creating thread before any engine bound it */
-    rhm_seat *seat;         /* (threads): as read right after binding */
+    rhm_seat *seat; /* (threads): as read right after binding */
+    rhm_pool *pool;
 } rhm_team;
 
 /* The first of OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY and KMP_AFFINITY that is set and not empty, or NULL. */
@@ -39,19 +40,17 @@ hwloc_cpuset_t rhm_team_allowed(const rhm_topology *topology, const char *variab
 
 /*
  * Start the threads, bind them when `plan` places them and the topology is this system's, and read back where they are.
- * Keeps pointers to plan and topology, and `unbound` itself, on failure too: rhm_team_stop releases it.
+ * `processors` is how many may run at a time. Keeps pointers to plan and topology. Stop it on failure too.
  */
-rhm_status rhm_team_start(rhm_team *team, const rhm_topology *topology, const rhm_plan *plan, hwloc_cpuset_t unbound,
+rhm_status rhm_team_start(rhm_team *team, const rhm_topology *topology, const rhm_plan *plan, int processors,
                           rhm_error *error);
 
-/* Every thread gets back the mask of before. Accepts a zeroed team. */
+/* The threads end; the calling one, if this team has bound it, gets back the mask of before. Accepts a zeroed team. */
 void rhm_team_stop(rhm_team *team);
 
-/*
- * To be called by thread `thread` of each parallel region of `team->threads` threads: binds it unless it is bound for
- * this team already. The pool changes under us when another caller, another engine or oneDNN uses other team sizes.
- */
-void rhm_team_enter(const rhm_team *team, int thread);
+/* rhm_pool_run and rhm_pool_run_all, on bound threads. */
+void rhm_team_run(const rhm_team *team, rhm_pool_part *part, void *context, int useful);
+void rhm_team_run_all(const rhm_team *team, rhm_pool_part *part, void *context);
 
 /* Read anew where the threads are; `seat` is (team->threads). */
 void rhm_team_observe(const rhm_team *team, rhm_seat *seat);

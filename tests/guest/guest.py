@@ -116,7 +116,10 @@ def libraries(program):
     shown = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
     if "not found" in shown:
         sys.exit(f"guest.py: {program} lacks libraries here:\n{shown}")
-    return sorted(set(re.findall(r"(/\S+) \(0x", shown)))
+    needed = set(re.findall(r"(/\S+) \(0x", shown))
+    # The C library loads this one by itself, beside it, when a thread ends by pthread_exit.
+    unwinder = [os.path.join(os.path.dirname(path), "libgcc_s.so.1") for path in needed if path.endswith("/libc.so.6")]
+    return sorted(needed | set(filter(os.path.exists, unwinder)))
 
 
 def initramfs(path, busybox, arguments, files, environment, shell):
