@@ -24,9 +24,10 @@ enum {
 };
 
 typedef struct rhm_file_header {
-    bool present;    /* false: an HDF5 file of another program */
+    bool present;    /* false: not as this library wrote it, or never written by it */
+    bool rewritten;  /* this library's file, written anew by another program: the checksum no longer holds */
     uint64_t nbytes; /* of the whole file */
-    /* "grammar", "data", "model", "prediction", "checkpoint", "samples"; "" when not present. */
+    /* "grammar", "data", "model", "prediction", "checkpoint", "samples"; "" where another program wrote it. */
     char kind[RHM_FILE_KIND_NBYTES];
 } rhm_file_header;
 
@@ -38,7 +39,8 @@ rhm_status rhm_file_header_write(const char *target, const char *path, const cha
 
 /*
  * Look at a file before libhdf5 does. RHM_IO: missing, unreadable, not a regular file. RHM_CORRUPT: neither ours nor
- * HDF5, truncated, or not what its own header says. RHM_UNSUPPORTED: ours, of a later format.
+ * HDF5, truncated, or damaged, which also the checkpoints are that another program wrote anew. RHM_UNSUPPORTED: ours,
+ * of a later format.
  */
 rhm_status rhm_file_header_check(rhm_file_header *out, const char *path, rhm_error *error);
 

@@ -152,7 +152,8 @@ static rhm_h5 *new_handle(const char *path, rhm_error *error) {
     file->id = H5I_INVALID_HID;
     file->path = RHM_NEW(char, nbytes, 1, 1, "file name", error);
     file->damage = RHM_NEW(rhm_error, 1, 1, 1, "file handle", error);
-    if (!file->path || !file->damage) {
+    file->notes = RHM_NEW(char, RHM_H5_NOTES_NBYTES, 1, 1, "file handle", error);
+    if (!file->path || !file->damage || !file->notes) {
         rhm_h5_close(&file);
         return NULL;
     }
@@ -223,13 +224,24 @@ rhm_status rhm_h5_commit(rhm_h5 **handle, rhm_error *error) {
 }
 
 static void find_kind(rhm_h5 *file) {
-    static const char *const kinds[] = {"model", "prediction", "data", "grammar"};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !file->kind[0]; i++) {
-        char object[RHM_FILE_KIND_NBYTES + 1];
-        snprintf(object, sizeof object, "/%s", kinds[i]);
-        if (rhm_h5_has(file, object))
-            snprintf(file->kind, sizeof file->kind, "%s", kinds[i]);
-    }
+    static const struct {
+        const char *object, *kind;
+    } signs[] = {{"/model", "model"},
+                 {"/prediction", "prediction"},
+                 {"/data", "data"},
+                 {"/tokens", "data"},
+                 {"/grammar", "grammar"}};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs && !file->kind[0]; i++)
+        if (rhm_h5_has(file, signs[i].object))
+            snprintf(file->kind, sizeof file->kind, "%s", signs[i].kind);
+}
+
+/* Whether the root says that this library made the contents, in a file that has lost its header since. */
+static bool schema_is_ours(const rhm_h5 *file) {
+    char schema[RHM_FILE_KIND_NBYTES + 8];
+    return rhm_h5_has_attribute(file, "/", "schema") &&
+           rhm_h5_read_text_attribute(file, "/", "schema", schema, sizeof schema, NULL) == RHM_OK &&
+           strncmp(schema, "rhm-", 4) == 0;
 }
 
 rhm_status rhm_h5_open(rhm_h5 **out, const char *path, const rhm_file_header *header, rhm_error *error) {
@@ -238,6 +250,7 @@ rhm_status rhm_h5_open(rhm_h5 **out, const char *path, const rhm_file_header *he
     if (!file)
         return RHM_NO_MEMORY;
     file->nbytes = header->nbytes;
+    file->intact = header->present;
     memcpy(file->kind, header->kind, sizeof file->kind);
     const hid_t access = access_options();
     file->id = H5Fopen(path, H5F_ACC_RDONLY, access);
@@ -250,6 +263,8 @@ rhm_status rhm_h5_open(rhm_h5 **out, const char *path, const rhm_file_header *he
         return status;
     }
     find_kind(file);
+    if (header->rewritten || (!header->present && schema_is_ours(file)))
+        rhm_h5_note(file, "another program wrote this file anew: the checksum that it had no longer holds");
     *out = file;
     return RHM_OK;
 }
@@ -264,8 +279,13 @@ void rhm_h5_close(rhm_h5 **handle) {
     rhm_atomic_abandon(&file->writing);
     rhm_free(file->path);
     rhm_free(file->damage);
+    rhm_free(file->notes);
     rhm_free(file);
     *handle = NULL;
+}
+
+bool rhm_h5_intact(const rhm_h5 *file) {
+    return file->intact;
 }
 
 const char *rhm_h5_kind(const rhm_h5 *file) {

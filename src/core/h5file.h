@@ -71,11 +71,14 @@ rhm_status rhm_h5_load(const char *path, rhm_h5_reader *reader, void *context, r
 void rhm_h5_close(rhm_h5 **file);
 
 /*
- * What the header says or, in a file of others, "grammar", "data", "model" or "prediction" after what is there; "" when
- * nothing is. The second one opens the file for it.
+ * What the header says or, in a file of others, "grammar", "data", "model" or "prediction" after what is there (arrays
+ * at the top make a data set); "" when nothing is. The second one opens the file for it.
  */
 const char *rhm_h5_kind(const rhm_h5 *file);
 rhm_status rhm_h5_load_kind(const char *path, char kind[RHM_FILE_KIND_NBYTES], rhm_error *error);
+
+/* Whether this library wrote the file that is read, and nothing has changed it since. */
+bool rhm_h5_intact(const rhm_h5 *file);
 
 /* RHM_INVALID and "FILE: OBJECT " followed by the formatted words. */
 rhm_status rhm_h5_refuse(const rhm_h5 *file, const char *object, rhm_error *error, const char *format, ...)
@@ -85,6 +88,16 @@ rhm_status rhm_h5_refuse(const rhm_h5 *file, const char *object, rhm_error *erro
 rhm_status rhm_h5_blame(const rhm_h5 *file, rhm_status status, rhm_error *error);
 
 bool rhm_h5_has(const rhm_h5 *file, const char *object);
+
+/* Keep "FILE: " and the formatted sentence for whoever reads the file; one that does not fit any more is dropped. */
+void rhm_h5_note(const rhm_h5 *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* All of them, a line each, or NULL; *text is from rhm_alloc. */
+rhm_status rhm_h5_notes(const rhm_h5 *file, char **text, rhm_error *error);
+
+/* Bit n of *seen: the group, which exists, holds STEM_n. Other ways of writing a number are refused by name. */
+enum { RHM_H5_NUMBERS = 64 };
+rhm_status rhm_h5_numbers(const rhm_h5 *file, const char *group, const char *stem, uint64_t *seen, rhm_error *error);
 
 rhm_status rhm_h5_write_group(rhm_h5 *file, const char *object, rhm_error *error);
 

@@ -8,14 +8,18 @@
 #include "core/file_header.h"
 #include "core/h5file.h"
 
+enum { RHM_H5_NOTES_NBYTES = 4096 };
+
 struct rhm_h5 {
     hid_t id;           /* negative when closed */
     char *path;         /* as the caller wrote it, for sentences; owned */
     uint64_t nbytes;    /* size of a file being read */
+    bool intact;        /* a file being read is as this library wrote it */
     rhm_atomic writing; /* of a file being written */
     int write_failure;  /* errno of the first write that failed; 0: none */
     char kind[RHM_FILE_KIND_NBYTES];
     rhm_error *damage; /* owned: filled by the first look for an object or attribute that failed */
+    char *notes;       /* owned, RHM_H5_NOTES_NBYTES: sentences with a newline each */
 };
 
 /*
@@ -56,6 +60,13 @@ rhm_status rhm_h5_open(rhm_h5 **out, const char *path, const rhm_file_header *he
  * for a no and remembered: rhm_h5_load fails in the end, whatever the reader made of it.
  */
 bool rhm_h5_exists(const rhm_h5 *file, const char *object, htri_t answer);
+
+/*
+ * Refuse an array of `elements`, created with the properties `layout`, of which a part or the way to read it is missing
+ * here: filters (RHM_UNSUPPORTED), external files, sources of a virtual array.
+ */
+rhm_status rhm_h5_check_sources(const rhm_h5 *file, const char *object, hid_t layout, uint64_t elements,
+                                rhm_error *error);
 
 hid_t rhm_h5_memory_type(rhm_h5_type type);
 hid_t rhm_h5_stored_type(rhm_h5_type type);

@@ -133,11 +133,13 @@ static rhm_status check_size(const rhm_h5 *file, const char *object, struct arra
     const hid_t layout = H5Dget_create_plist(array->dataset);
     if (layout < 0)
         return rhm_h5_failed(file, object, RHM_CORRUPT, "read", error);
-    rhm_status status = RHM_OK;
-    if (!plausible(file, layout, nbytes))
+    size_t elements = 0;
+    (void)count_elements(&array->shape, 1, &elements);
+    rhm_status status = rhm_h5_check_sources(file, object, layout, elements, error);
+    if (status == RHM_OK && !plausible(file, layout, nbytes))
         status = rhm_fail(error, RHM_CORRUPT, "%s: %s claims the shape %s, %zu bytes, in a file of %" PRIu64 " bytes",
                           rhm_path_shown(file->path), object, shape_text(text, &array->shape), nbytes, file->nbytes);
-    else
+    if (status == RHM_OK)
         fit_chunk_cache(file, object, array, layout);
     rhm_h5_close_plist(layout);
     if (array->dataset < 0)
@@ -230,28 +232,39 @@ static const char *position_text(char text[192], const char *object, const rhm_h
     return text;
 }
 
+/* Unsigned and signed integers need different memory types, lest libhdf5 clip what does not fit. */
+static bool is_signed(const struct array *array) {
+    return H5Tget_sign(array->type) == H5T_SGN_2;
+}
+
 static rhm_status read_block(const rhm_h5 *file, const char *object, struct array *array, uint64_t first,
-                             uint64_t count, int64_t *block, rhm_error *error) {
+                             uint64_t count, uint64_t *block, rhm_error *error) {
+    const hid_t type = is_signed(array) ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
     hid_t memory = H5I_INVALID_HID;
     rhm_status status = RHM_OK;
     if (!rhm_h5_select_rows(array->space, &array->shape, first, count, &memory) ||
-        H5Dread(array->dataset, H5T_NATIVE_INT64, memory, array->space, H5P_DEFAULT, block) < 0)
+        H5Dread(array->dataset, type, memory, array->space, H5P_DEFAULT, block) < 0)
         status = rhm_h5_failed(file, object, RHM_CORRUPT, "read", error);
     rhm_h5_close_space(memory);
     return status;
 }
 
 /* Check a block that starts at element `first` and put it where it belongs. */
-static rhm_status store_symbols(const rhm_h5 *file, const char *object, const rhm_h5_shape *shape, const int64_t *block,
-                                size_t first, size_t count, uint32_t limit, rhm_h5_type type, void *symbols,
-                                rhm_error *error) {
+static rhm_status store_symbols(const rhm_h5 *file, const char *object, const struct array *array,
+                                const uint64_t *block, size_t first, size_t count, uint32_t limit, rhm_h5_type type,
+                                void *symbols, rhm_error *error) {
     uint16_t *narrow = symbols;
     uint32_t *wide = symbols;
     for (size_t i = 0; i < count; i++) {
-        if (block[i] < 0 || block[i] >= (int64_t)limit) {
-            char what[192];
-            return rhm_h5_refuse(file, position_text(what, object, shape, first + i), error,
-                                 "is %" PRId64 "; allowed are 0 to %" PRIu32, block[i], limit - 1);
+        if (block[i] >= limit) {
+            char what[192], value[32];
+            if (is_signed(array))
+                snprintf(value, sizeof value, "%" PRId64, (int64_t)block[i]);
+            else
+                snprintf(value, sizeof value, "%" PRIu64, block[i]);
+            return rhm_h5_refuse(file, position_text(what, object, &array->shape, first + i), error,
+                                 "is %s; allowed are 0 to %" PRIu32 "%s", value, limit - 1,
+                                 block[i] == limit ? " (symbols are numbered from 0)" : "");
         }
         if (type == RHM_H5_U16)
             narrow[first + i] = (uint16_t)block[i];
@@ -271,13 +284,13 @@ rhm_status rhm_h5_read_symbols(const rhm_h5 *file, const char *object, const rhm
         row *= shape->extent[i];
     const uint64_t rows = row ? shape->extent[0] : 0;
     const uint64_t step = row && row < BLOCK_ELEMENTS ? BLOCK_ELEMENTS / row : 1;
-    int64_t *block = RHM_NEW(int64_t, step < rows ? step : rows, row, 1, "block of integers", error);
+    uint64_t *block = RHM_NEW(uint64_t, step < rows ? step : rows, row, 1, "block of integers", error);
     rhm_status status = block ? RHM_OK : RHM_NO_MEMORY;
     for (uint64_t first = 0; first < rows && status == RHM_OK; first += step) {
         const uint64_t count = rows - first < step ? rows - first : step;
         status = read_block(file, object, &array, first, count, block, error);
         if (status == RHM_OK)
-            status = store_symbols(file, object, shape, block, first * row, count * row, limit, type, symbols, error);
+            status = store_symbols(file, object, &array, block, first * row, count * row, limit, type, symbols, error);
     }
     rhm_free(block);
     close_array(&array);
