@@ -32,6 +32,11 @@ typedef struct rhm_data_hints {
     uint32_t branching[RHM_MAX_LEVELS + 1]; /* [0]: of every level; or, with [0] = 0, [l] of level l = 1..levels */
     uint32_t levels;
     int allow_missing_labels; /* nonzero: a file without labels is accepted (prediction needs none) */
+
+    /* What should be known of a file that was read all the same, as a sentence: symbols that never occur, ... May be
+     * NULL. */
+    void (*note)(void *user, const char *sentence);
+    void *user;
 } rhm_data_hints;
 
 /*

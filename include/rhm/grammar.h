@@ -189,6 +189,9 @@ RHM_API void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size
 RHM_API rhm_status rhm_grammar_save(const rhm_grammar *grammar, const char *path, rhm_error *error);
 RHM_API rhm_status rhm_grammar_load(rhm_grammar **out, const char *path, rhm_error *error);
 
+/* What should be known of the file that rhm_grammar_load read, a sentence a line, or NULL; owned by the grammar. */
+RHM_API const char *rhm_grammar_notes(const rhm_grammar *grammar);
+
 #ifdef __cplusplus
 }
 #endif

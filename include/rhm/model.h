@@ -57,6 +57,9 @@ RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYT
 RHM_API rhm_status rhm_model_save(const rhm_model *model, const char *path, rhm_error *error);
 RHM_API rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error);
 
+/* What should be known of the file that rhm_model_load read, a sentence a line, or NULL; owned by the model. */
+RHM_API const char *rhm_model_notes(const rhm_model *model);
+
 /* ---- random features ------------------------------------------------------------------------------------- */
 
 /* One trained level as stored in a model file: row-major float32, owned by the model. */

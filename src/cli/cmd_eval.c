@@ -67,7 +67,10 @@ static rhm_status load_data(evaluation *e, const rhm_settings *settings, rhm_err
     for (const rhm_option *option = rhm_instance_options.options; option->name; option++)
         RHM_TRY(rhm_option_refuse(settings, option->name, "has no effect with --data: leave it out", error));
     RHM_TRY(rhm_option_refuse(settings, "data-seed", "has no effect with --data: leave it out", error));
-    const rhm_data_hints hints = rhm_model_data_hints(e->model);
+    rhm_listener listener = {settings->command->name, NULL};
+    rhm_data_hints hints = rhm_model_data_hints(e->model);
+    hints.note = rhm_running_note;
+    hints.user = &listener;
     RHM_TRY(rhm_running_input(rhm_data_load(&e->data, settings->data, &hints, error)));
     e->grammar = e->data.grammar;
     return RHM_OK;
@@ -153,6 +156,7 @@ static rhm_status work(evaluation *e, const rhm_settings *settings, rhm_error *e
     const double start = rhm_progress_seconds();
     uint64_t samples;
     RHM_TRY(rhm_running_input(rhm_model_load(&e->model, settings->operands[0], error)));
+    rhm_running_notes(&(rhm_listener){settings->command->name, NULL}, rhm_model_notes(e->model));
     RHM_TRY(settings->data ? load_data(e, settings, error) : choose_grammar(e, settings, error));
     RHM_TRY(choose_samples(&samples, e, settings, error));
     RHM_TRY(rhm_running_engine(&e->engine, &e->bar, settings, error));

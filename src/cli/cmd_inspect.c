@@ -51,11 +51,15 @@ static rhm_status show_grammar(const char *path, const rhm_settings *settings, r
     rhm_grammar *grammar;
     json_t *instance = NULL;
     RHM_TRY(rhm_grammar_load(&grammar, path, error));
+    json_t *notes = json_array();
+    rhm_running_notes(&(rhm_listener){settings->command->name, notes}, rhm_grammar_notes(grammar));
     if (!settings->json)
         printf("grammar     %s\n", path);
     rhm_status status = show_instance(grammar, settings->json ? &instance : NULL, error);
     if (status == RHM_OK && settings->json)
-        status = rhm_report_print(json_pack("{s:s, s:o}", "kind", "grammar", "instance", instance), error);
+        status = rhm_report_print(json_pack("{s:s, s:o, s:O}", "kind", "grammar", "instance", instance, "notes", notes),
+                                  error);
+    json_decref(notes);
     rhm_grammar_destroy(grammar);
     return status;
 }
@@ -78,25 +82,27 @@ static rhm_status count_labels(const rhm_data *data, uint64_t *least, uint64_t *
     return RHM_OK;
 }
 
-static json_t *describe_data(const rhm_data *data, uint64_t least, uint64_t most, json_t *instance) {
-    return json_pack("{s:s, s:o, s:i, s:o, s:i, s:i, s:b, s:o, s:o, s:o}", "kind", "data", "sequences",
+static json_t *describe_data(const rhm_data *data, uint64_t least, uint64_t most, json_t *instance, json_t *notes) {
+    return json_pack("{s:s, s:o, s:i, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:O}", "kind", "data", "sequences",
                      rhm_json_unsigned(data->count), "levels", (int)data->tree.levels, "branching",
                      rhm_json_sizes(data->tree.branching + 1, data->tree.levels), "token_vocab", (int)data->token_vocab,
                      "label_vocab", (int)data->label_vocab, "labelled", data->labels != NULL, "least_per_label",
                      data->labels ? rhm_json_unsigned(least) : json_null(), "most_per_label",
                      data->labels ? rhm_json_unsigned(most) : json_null(), "instance",
-                     instance ? instance : json_null());
+                     instance ? instance : json_null(), "notes", notes);
 }
 
 static rhm_status show_data(const char *path, const rhm_settings *settings, rhm_error *error) {
-    rhm_data_hints hints = {.allow_missing_labels = 1};
+    rhm_listener listener = {settings->command->name, json_array()};
+    rhm_data_hints hints = {.allow_missing_labels = 1, .note = rhm_running_note, .user = &listener};
     if (rhm_option_given(settings, "branching"))
         rhm_instance_branching(hints.branching, settings);
     rhm_data data = {0};
     json_t *instance = NULL;
     uint64_t least = 0, most = 0;
-    RHM_TRY(rhm_data_load(&data, path, &hints, error));
-    rhm_status status = data.labels ? count_labels(&data, &least, &most, error) : RHM_OK;
+    rhm_status status = rhm_data_load(&data, path, &hints, error);
+    if (status == RHM_OK && data.labels)
+        status = count_labels(&data, &least, &most, error);
     if (status == RHM_OK && !settings->json) {
         printf("data        %s\nsequences   %zu, s = ", path, data.count);
         rhm_instance_print_sizes(stdout, data.tree.branching, 1, data.tree.levels);
@@ -110,7 +116,8 @@ static rhm_status show_data(const char *path, const rhm_settings *settings, rhm_
     if (status == RHM_OK && data.grammar)
         status = show_instance(data.grammar, settings->json ? &instance : NULL, error);
     if (status == RHM_OK && settings->json)
-        status = rhm_report_print(describe_data(&data, least, most, instance), error);
+        status = rhm_report_print(describe_data(&data, least, most, instance, listener.list), error);
+    json_decref(listener.list);
     rhm_data_clear(&data);
     return status;
 }
@@ -170,15 +177,16 @@ static rhm_status print_model(const char *path, const rhm_model *model, const js
     return rhm_model_grammar(model) ? show_instance(rhm_model_grammar(model), NULL, error) : RHM_OK;
 }
 
-static rhm_status print_model_json(const rhm_model *model, json_t *levels, json_t *report, const char *hash,
-                                   rhm_error *error) {
+static rhm_status print_model_json(const rhm_model *model, json_t *levels, json_t *report, json_t *notes,
+                                   const char *hash, rhm_error *error) {
     json_t *instance = NULL;
     if (rhm_model_grammar(model))
         RHM_TRY(show_instance(rhm_model_grammar(model), &instance, error));
-    return rhm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:O, s:o, s:O}", "kind", "model", "model_kind",
+    return rhm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:O, s:o, s:O, s:O}", "kind", "model", "model_kind",
                                       rhm_model_kind(model), "model_hash", hash, "parameter_bytes",
                                       rhm_json_unsigned(rhm_model_nbytes(model)), "levels", levels, "instance",
-                                      instance ? instance : json_null(), "report", report ? report : json_null()),
+                                      instance ? instance : json_null(), "report", report ? report : json_null(),
+                                      "notes", notes),
                             error);
 }
 
@@ -187,12 +195,14 @@ static rhm_status show_model(const char *path, const rhm_settings *settings, rhm
     RHM_TRY(rhm_model_load(&model, path, error));
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
-    json_t *levels = NULL, *report = training_report(model);
+    json_t *levels = NULL, *report = training_report(model), *notes = json_array();
+    rhm_running_notes(&(rhm_listener){settings->command->name, notes}, rhm_model_notes(model));
     rhm_status status = describe_levels(&levels, model, error);
     if (status == RHM_OK)
-        status = settings->json ? print_model_json(model, levels, report, hash, error)
+        status = settings->json ? print_model_json(model, levels, report, notes, hash, error)
                                 : print_model(path, model, levels, report, hash, error);
     json_decref(levels);
+    json_decref(notes);
     json_decref(report);
     rhm_model_destroy(model);
     return status;
@@ -204,6 +214,7 @@ typedef struct prediction {
     uint64_t sequences, classes;
     char hash[RHM_HASH_TEXT_NBYTES];
     double accuracy; /* NaN where the data had no labels */
+    char *notes;     /* on the file, or NULL */
 } prediction;
 
 static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *error) {
@@ -218,17 +229,23 @@ static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *
     p->accuracy = (double)NAN;
     if (rhm_h5_has_attribute(file, group, "accuracy"))
         RHM_TRY(rhm_h5_read_float_attribute(file, group, "accuracy", &p->accuracy, error));
-    return rhm_h5_read_text_attribute(file, group, "model_hash", p->hash, sizeof p->hash, error);
+    RHM_TRY(rhm_h5_read_text_attribute(file, group, "model_hash", p->hash, sizeof p->hash, error));
+    return rhm_h5_notes(file, &p->notes, error);
 }
 
 static rhm_status show_prediction(const char *path, const rhm_settings *settings, rhm_error *error) {
-    prediction p;
+    prediction p = {.notes = NULL};
     RHM_TRY(rhm_h5_load(path, read_prediction, &p, error));
+    json_t *notes = json_array();
+    rhm_running_notes(&(rhm_listener){settings->command->name, notes}, p.notes);
+    rhm_free(p.notes);
     if (settings->json)
-        return rhm_report_print(json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
+        return rhm_report_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
                                           rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
-                                          "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy)),
+                                          "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy),
+                                          "notes", notes),
                                 error);
+    json_decref(notes);
     printf("prediction  %s\nsequences   %" PRIu64 ", %" PRIu64 " labels\nmodel hash  %s\n", path, p.sequences,
            p.classes, p.hash);
     if (!isnan(p.accuracy))

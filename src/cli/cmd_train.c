@@ -140,7 +140,8 @@ static rhm_status choose_parents(training *t, const rhm_settings *settings, rhm_
 
 static rhm_status load_data(training *t, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(refuse_beside_data(settings, error));
-    rhm_data_hints hints = {0};
+    rhm_listener listener = {settings->command->name, NULL};
+    rhm_data_hints hints = {.note = rhm_running_note, .user = &listener};
     const rhm_list *vocab = &settings->instance.vocab;
     if (rhm_option_given(settings, "vocab")) {
         hints.label_vocab = (uint32_t)vocab->value[0];

@@ -102,7 +102,10 @@ static rhm_status refuse_beside_grammar(const rhm_settings *settings, rhm_error 
 
 static rhm_status load(rhm_grammar **out, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(refuse_beside_grammar(settings, error));
-    return rhm_running_input(rhm_grammar_load(out, settings->instance.grammar, error));
+    RHM_TRY(rhm_running_input(rhm_grammar_load(out, settings->instance.grammar, error)));
+    rhm_listener listener = {settings->command->name, NULL};
+    rhm_running_notes(&listener, rhm_grammar_notes(*out));
+    return RHM_OK;
 }
 
 rhm_status rhm_instance_grammar(rhm_grammar **out, const rhm_settings *settings, rhm_error *error) {

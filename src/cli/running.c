@@ -1,10 +1,14 @@
 #include "cli/running.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/interrupt.h"
+#include "cli/report.h"
 #include "core/fail.h"
 #include "engine/record.h"
+
+enum { NOTE_NBYTES = 1024 };
 
 rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm_settings *settings, rhm_error *error) {
     *bar = rhm_progress_open((rhm_progress_mode)settings->running.progress);
@@ -24,4 +28,21 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
     if (rhm_engine_shares_cpus(*out, sentence))
         fprintf(stderr, "rhm %s: warning: %s\n", settings->command->name, sentence);
     return RHM_OK;
+}
+
+void rhm_running_note(void *user, const char *sentence) {
+    const rhm_listener *listener = user;
+    fprintf(stderr, "rhm %s: note: %s\n", listener->command, sentence);
+    if (listener->list)
+        json_array_append_new(listener->list, rhm_json_text(sentence));
+}
+
+void rhm_running_notes(rhm_listener *listener, const char *notes) {
+    for (const char *line = notes; line && *line;) {
+        const size_t length = strcspn(line, "\n");
+        char sentence[NOTE_NBYTES];
+        snprintf(sentence, sizeof sentence, "%.*s", (int)length, line);
+        rhm_running_note(listener, sentence);
+        line += length + (line[length] == '\n');
+    }
 }

@@ -9,9 +9,6 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-/* How far the probabilities of a row may be from summing to 1: a decimal file keeps about ten digits. */
-static const double sum_tolerance = 1e-9;
-
 /* "(3, 1, 4)", cut after eight symbols so that a sentence around it fits an rhm_error. */
 static const char *patch_text(char *text, size_t text_nbytes, const uint32_t *patch, uint32_t branching) {
     size_t used = 0;
@@ -31,7 +28,7 @@ static rhm_status check_distribution(const double *probability, size_t count, co
                             what, item, i, probability[i]);
         sum += probability[i];
     }
-    if (!(fabs(sum - 1) <= sum_tolerance))
+    if (!(fabs(sum - 1) <= RHM_SUM_TOLERANCE))
         return rhm_fail(error, RHM_INVALID, "%s: the probabilities of its %zu entries sum to %.12g: they must sum to 1",
                         what, count, sum);
     return RHM_OK;
@@ -179,6 +176,7 @@ void rhm_grammar_destroy(rhm_grammar *grammar) {
         rhm_intern_destroy(&grammar->present[level]);
     }
     rhm_free(grammar->label_probability);
+    rhm_free(grammar->notes);
     rhm_free(grammar);
 }
 
@@ -212,6 +210,10 @@ const double *rhm_grammar_probability(const rhm_grammar *grammar, uint32_t level
 
 const double *rhm_grammar_label_probability(const rhm_grammar *grammar) {
     return grammar->label_probability;
+}
+
+const char *rhm_grammar_notes(const rhm_grammar *grammar) {
+    return grammar->notes;
 }
 
 const char *rhm_rule_sampling_name(rhm_rule_sampling sampling) {

@@ -9,6 +9,9 @@
 /* Patch ids are 31 bits wide (core/intern.h), and so is the number of rules of a level. */
 enum { RHM_MAX_LEVEL_RULES = INT32_MAX };
 
+/* How far the probabilities of a row may be from summing to 1: a decimal file keeps about ten digits. */
+#define RHM_SUM_TOLERANCE 1e-9
+
 struct rhm_grammar {
     rhm_shape shape;
     rhm_tree tree; /* of the shape */
@@ -18,6 +21,7 @@ struct rhm_grammar {
     double *label_probability;               /* (V_0) */
     rhm_intern present[RHM_MAX_LEVELS + 1];  /* patches of positive probability, in the order of the tables */
     uint32_t *parent[RHM_MAX_LEVELS + 1];    /* (|P_l|): level-(l-1) symbol of each member of `present` */
+    char *notes;                             /* on the file that it was loaded from, or NULL */
 };
 
 /* V_{l-1} m_l: rows of the tables of a level, absent rules included. */

@@ -1,14 +1,20 @@
 #include "hierarchy/grammar_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "hierarchy/grammar.h"
+#include "hierarchy/numbering.h"
 #include "hierarchy/origin_file.h"
 #include "hierarchy/tree_file.h"
 
 static const char group[] = "/grammar";
+
+/* How far a sum of probabilities in single precision may be from 1, over as many as there are. */
+static const double single_tolerance = 1e-5;
 
 enum { OBJECT_NBYTES = 48 };
 
@@ -87,6 +93,7 @@ rhm_status rhm_grammar_save(const rhm_grammar *grammar, const char *path, rhm_er
 /* Tables on their way from a file into a grammar. */
 struct tables {
     rhm_shape shape;
+    uint32_t first; /* number of level 1 in the names of the tables */
     uint32_t *patches[RHM_MAX_LEVELS];
     double *probability[RHM_MAX_LEVELS];
     double *label_probability;
@@ -100,33 +107,28 @@ static void clear_tables(struct tables *tables) {
     rhm_free(tables->label_probability);
 }
 
-/* An attribute that a file of others may lack; *value stays as it is then. */
-static rhm_status read_optional(const rhm_h5 *file, const char *name, uint64_t low, uint64_t high, uint64_t *value,
-                                rhm_error *error) {
-    if (!rhm_h5_has_attribute(file, group, name))
-        return RHM_OK;
-    return rhm_h5_read_integer_attribute(file, group, name, 1, low, high, value, error);
+/* The table of a level as the file numbers it. */
+static const char *table_of(char text[OBJECT_NBYTES], const char *name, const struct tables *tables, uint32_t level) {
+    return object_of(text, name, level + tables->first - 1);
 }
 
 /* L, s_l and every extent, V_L excepted, which only the attribute or the rules themselves can tell. */
-static rhm_status read_shape(const rhm_h5 *file, rhm_shape *shape, rhm_error *error) {
+static rhm_status read_shape(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
     char object[OBJECT_NBYTES];
-    uint64_t levels = 0;
-    while (levels < RHM_MAX_LEVELS && rhm_h5_has(file, object_of(object, "rules", (uint32_t)levels + 1)))
-        levels++;
-    if (levels == 0)
-        return rhm_h5_refuse(file, group, error, "has no rules_1");
-    RHM_TRY(read_optional(file, "levels", 1, RHM_MAX_LEVELS, &levels, error));
+    rhm_shape *shape = &tables->shape;
+    rhm_numbering numbering;
+    RHM_TRY(rhm_numbering_read(&numbering, file, group, error));
+    tables->first = numbering.first;
+    shape->levels = numbering.levels;
     rhm_branching said = {0};
     if (rhm_h5_has_attribute(file, group, "branching"))
         RHM_TRY(rhm_tree_read_branching(&said, file, group, error));
-    if (said.count > 1 && said.count != levels)
-        return rhm_h5_refuse(file, group, error, "has %u values in its attribute branching and %llu levels", said.count,
-                             (unsigned long long)levels);
-    shape->levels = (uint32_t)levels;
-    for (uint32_t level = 1; level <= levels; level++) {
+    if (said.count > 1 && said.count != shape->levels)
+        return rhm_h5_refuse(file, group, error, "has %u values in its attribute branching and %u levels", said.count,
+                             shape->levels);
+    for (uint32_t level = 1; level <= shape->levels; level++) {
         rhm_h5_shape found;
-        RHM_TRY(rhm_h5_read_shape(file, object_of(object, "rules", level), RHM_H5_INTEGERS, &found, error));
+        RHM_TRY(rhm_h5_read_shape(file, table_of(object, "rules", tables, level), RHM_H5_INTEGERS, &found, error));
         if (found.rank != 3)
             return rhm_h5_refuse(file, object, error,
                                  "has %u dimensions; 3 expected: parents, rules, symbols of a patch", found.rank);
@@ -149,7 +151,8 @@ static rhm_status read_shape(const rhm_h5 *file, rhm_shape *shape, rhm_error *er
 }
 
 /* The attribute vocab must agree with the extents; without it V_L is left 0. */
-static rhm_status read_vocab(const rhm_h5 *file, rhm_shape *shape, rhm_error *error) {
+static rhm_status read_vocab(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
+    rhm_shape *shape = &tables->shape;
     if (!rhm_h5_has_attribute(file, group, "vocab"))
         return RHM_OK;
     uint64_t vocab[RHM_MAX_LEVELS + 1];
@@ -157,11 +160,39 @@ static rhm_status read_vocab(const rhm_h5 *file, rhm_shape *shape, rhm_error *er
     for (uint32_t level = 0; level < shape->levels; level++) {
         char object[OBJECT_NBYTES];
         if (vocab[level] != shape->vocab[level])
-            return rhm_h5_refuse(file, object_of(object, "rules", level + 1), error,
+            return rhm_h5_refuse(file, table_of(object, "rules", tables, level + 1), error,
                                  "has %u parents where the attribute vocab says %u", shape->vocab[level],
                                  (uint32_t)vocab[level]);
     }
     shape->vocab[shape->levels] = (uint32_t)vocab[shape->levels];
+    return RHM_OK;
+}
+
+/*
+ * Distributions in the last dimension. Those that single precision kept from summing to 1 are made to; what is further
+ * from it is left for the grammar to refuse.
+ */
+static rhm_status read_distributions(const rhm_h5 *file, const char *object, const rhm_h5_shape *shape,
+                                     double *probability, rhm_error *error) {
+    const size_t columns = shape->extent[shape->rank - 1], rows = shape->rank == 2 ? shape->extent[0] : 1;
+    double furthest = 0;
+    RHM_TRY(rhm_h5_read_floats(file, object, shape, RHM_H5_F64, probability, error));
+    for (double *row = probability; row < probability + rows * columns; row += columns) {
+        double sum = 0;
+        for (size_t i = 0; i < columns; i++)
+            sum += row[i];
+        const double off = fabs(sum - 1);
+        if (!(off > RHM_SUM_TOLERANCE && off <= single_tolerance))
+            continue;
+        for (size_t i = 0; i < columns; i++)
+            row[i] /= sum;
+        furthest = fmax(furthest, off);
+    }
+    if (furthest > 0)
+        rhm_h5_note(file,
+                    "%s has rows whose sums are off 1 by up to %.2g, as in single precision: they were divided by "
+                    "their sums",
+                    object, furthest);
     return RHM_OK;
 }
 
@@ -175,17 +206,17 @@ static rhm_status read_level(const rhm_h5 *file, struct tables *tables, uint32_t
     if (!patches)
         return RHM_NO_MEMORY;
     const bool infer = shape->vocab[level] == 0;
-    RHM_TRY(rhm_h5_read_symbols(file, object_of(object, "rules", level), &expected,
+    RHM_TRY(rhm_h5_read_symbols(file, table_of(object, "rules", tables, level), &expected,
                                 infer ? RHM_MAX_VOCAB : shape->vocab[level], RHM_H5_U32, patches, error));
     for (size_t i = 0; infer && i < parents * rules * symbols; i++)
         if (patches[i] >= shape->vocab[level])
             shape->vocab[level] = patches[i] + 1;
-    if (!rhm_h5_has(file, object_of(object, "probability", level)))
+    if (!rhm_h5_has(file, table_of(object, "probability", tables, level)))
         return RHM_OK;
     const rhm_h5_shape rows = rhm_h5_shape2(parents, rules);
     double *probability = RHM_NEW(double, parents, rules, 1, "probabilities of rules", error);
     tables->probability[level - 1] = probability;
-    return probability ? rhm_h5_read_floats(file, object, &rows, RHM_H5_F64, probability, error) : RHM_NO_MEMORY;
+    return probability ? read_distributions(file, object, &rows, probability, error) : RHM_NO_MEMORY;
 }
 
 static rhm_status read_label_probability(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
@@ -196,14 +227,14 @@ static rhm_status read_label_probability(const rhm_h5 *file, struct tables *tabl
     tables->label_probability = RHM_NEW(double, tables->shape.vocab[0], 1, 1, "probabilities of labels", error);
     if (!tables->label_probability)
         return RHM_NO_MEMORY;
-    return rhm_h5_read_floats(file, object, &labels, RHM_H5_F64, tables->label_probability, error);
+    return read_distributions(file, object, &labels, tables->label_probability, error);
 }
 
 static rhm_status read_tables(const rhm_h5 *file, struct tables *tables, rhm_error *error) {
     if (!rhm_h5_has(file, group))
         return rhm_h5_refuse(file, group, error, "is missing: the file holds no grammar");
-    RHM_TRY(read_shape(file, &tables->shape, error));
-    RHM_TRY(read_vocab(file, &tables->shape, error));
+    RHM_TRY(read_shape(file, tables, error));
+    RHM_TRY(read_vocab(file, tables, error));
     for (uint32_t level = 1; level <= tables->shape.levels; level++)
         RHM_TRY(read_level(file, tables, level, error));
     return read_label_probability(file, tables, error);
@@ -226,7 +257,9 @@ rhm_status rhm_grammar_read_group(rhm_grammar **out, const rhm_h5 *file, rhm_err
 }
 
 static rhm_status read_file(void *context, const rhm_h5 *file, rhm_error *error) {
-    return rhm_grammar_read_group(context, file, error);
+    rhm_grammar **grammar = context;
+    RHM_TRY(rhm_grammar_read_group(grammar, file, error));
+    return rhm_h5_notes(file, &(*grammar)->notes, error);
 }
 
 rhm_status rhm_grammar_load(rhm_grammar **out, const char *path, rhm_error *error) {

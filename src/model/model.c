@@ -50,6 +50,7 @@ void rhm_model_destroy(rhm_model *model) {
     model->kind->clear(model);
     rhm_grammar_destroy(model->grammar);
     rhm_free(model->report);
+    rhm_free(model->notes);
     rhm_free(model);
 }
 

@@ -64,6 +64,7 @@ struct rhm_model {
     uint32_t classes, token_vocab;
     rhm_grammar *grammar; /* owned, or NULL */
     char *report;         /* owned, NUL-terminated, or NULL */
+    char *notes;          /* on the file that it was loaded from, owned, or NULL */
 };
 
 /* The common part of a zeroed model; refuses vocabularies out of range. */

@@ -111,7 +111,8 @@ static rhm_status read_file(void *context, const rhm_h5 *file, rhm_error *error)
     rhm_model **model = context;
     RHM_TRY(read_model(model, file, error));
     RHM_TRY(check_hash(*model, file, error));
-    return read_surroundings(*model, file, error);
+    RHM_TRY(read_surroundings(*model, file, error));
+    return rhm_h5_notes(file, &(*model)->notes, error);
 }
 
 rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error) {
@@ -123,4 +124,8 @@ rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error) {
     else
         rhm_model_destroy(model);
     return status;
+}
+
+const char *rhm_model_notes(const rhm_model *model) {
+    return model->notes;
 }

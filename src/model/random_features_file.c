@@ -106,8 +106,24 @@ static rhm_status read_level(rhm_model *model, const rhm_h5 *file, uint32_t leve
     return status;
 }
 
+/* Levels run from 1 to L: what is missing is named when it is read, what is too much would otherwise go unseen. */
+static rhm_status check_numbers(const rhm_model *model, const rhm_h5 *file, rhm_error *error) {
+    static const char *const stems[] = {"frequencies", "weights"};
+    const uint64_t expected = (UINT64_C(2) << model->tree.levels) - 2;
+    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
+        uint64_t seen;
+        RHM_TRY(rhm_h5_numbers(file, group, stems[i], &seen, error));
+        for (uint32_t number = 0; number < RHM_H5_NUMBERS; number++)
+            if ((seen & ~expected) >> number & 1)
+                return rhm_h5_refuse(file, group, error, "has a superfluous %s_%u: its levels are 1 to %u", stems[i],
+                                     number, model->tree.levels);
+    }
+    return RHM_OK;
+}
+
 static rhm_status read_levels(rhm_model *model, const rhm_h5 *file, rhm_error *error) {
     double bandwidth[RHM_MAX_LEVELS], ridge[RHM_MAX_LEVELS];
+    RHM_TRY(check_numbers(model, file, error));
     RHM_TRY(read_numbers(file, "bandwidth", model->tree.levels, bandwidth, error));
     RHM_TRY(read_numbers(file, "ridge", model->tree.levels, ridge, error));
     for (uint32_t level = 1; level <= model->tree.levels; level++)

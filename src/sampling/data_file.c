@@ -1,6 +1,7 @@
 /* Reading data sets of anybody: what is not said is inferred, what is said twice must agree. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/fail.h"
 #include "core/h5file.h"
@@ -8,6 +9,7 @@
 #include "hierarchy/grammar_file.h"
 #include "hierarchy/tree_file.h"
 #include "rhm/data.h"
+#include "sampling/usage.h"
 
 /* Where the arrays are: in the group /data or, in files of others, at the top. */
 struct place {
@@ -152,12 +154,25 @@ static rhm_status find_tree(rhm_tree *tree, const rhm_h5 *file, const char *obje
     return RHM_OK;
 }
 
+/* Say with a refusal of tokens or labels how symbols come of what other programs keep. */
+static rhm_status advise(rhm_status status, const char *what, rhm_error *error) {
+    if (status != RHM_INVALID || !error)
+        return status;
+    const size_t used = strlen(error->text);
+    snprintf(error->text + used, sizeof error->text - used,
+             ": %s are integers from 0 on; of one-hot or floating-point ones take numpy.argmax over the axis of the "
+             "%s, or astype(int) where they are whole numbers",
+             what, strcmp(what, "tokens") == 0 ? "vocabulary" : "classes");
+    return status;
+}
+
 static rhm_status read_shape(rhm_data *data, const rhm_h5 *file, const struct place *place, const rhm_data_hints *hints,
                              rhm_h5_shape *tokens, rhm_error *error) {
-    RHM_TRY(rhm_h5_read_shape(file, place->tokens, RHM_H5_INTEGERS, tokens, error));
+    RHM_TRY(advise(rhm_h5_read_shape(file, place->tokens, RHM_H5_INTEGERS, tokens, error), "tokens", error));
     if (tokens->rank != 2)
-        return rhm_h5_refuse(file, place->tokens, error, "has %u dimensions; 2 expected: sequences, tokens",
-                             tokens->rank);
+        return advise(
+            rhm_h5_refuse(file, place->tokens, error, "has %u dimensions; 2 expected: sequences, tokens", tokens->rank),
+            "tokens", error);
     if (tokens->extent[0] == 0 || tokens->extent[1] < 2)
         return rhm_h5_refuse(file, place->tokens, error,
                              "holds %" PRIu64 " sequences of %" PRIu64 " tokens; at least 1 of at least 2 is needed",
@@ -177,21 +192,23 @@ static rhm_status read_shape(rhm_data *data, const rhm_h5 *file, const struct pl
     return RHM_OK;
 }
 
-/* Symbols below *vocab or, where that is 0, below the smallest vocabulary that holds them. */
-static rhm_status read_symbols(const rhm_h5 *file, const char *object, const rhm_h5_shape *shape, uint32_t *vocab,
-                               uint16_t **out, rhm_error *error) {
+/* Symbols below *vocab or, where that is 0, below the smallest vocabulary that holds them; `noun` is one of them. */
+static rhm_status read_symbols(const rhm_h5 *file, const char *object, const char *noun, const rhm_h5_shape *shape,
+                               uint32_t *vocab, uint16_t **out, rhm_error *error) {
+    const bool inferred = *vocab == 0;
     const size_t rows = shape->extent[0], columns = shape->rank == 2 ? shape->extent[1] : 1;
     *out = RHM_NEW(uint16_t, rows, columns, 1, object, error);
     if (!*out)
         return RHM_NO_MEMORY;
     RHM_TRY(rhm_h5_read_symbols(file, object, shape, *vocab ? *vocab : RHM_MAX_VOCAB, RHM_H5_U16, *out, error));
-    if (*vocab == 0) {
+    if (inferred) {
         uint32_t largest = 0;
         for (size_t i = 0; i < rows * columns; i++)
             largest = (*out)[i] > largest ? (*out)[i] : largest;
         *vocab = largest + 1;
     }
-    return RHM_OK;
+    return rhm_h5_intact(file) ? RHM_OK
+                               : rhm_usage_note(file, object, noun, *out, rows * columns, *vocab, inferred, error);
 }
 
 static rhm_status read_labels(rhm_data *data, const rhm_h5 *file, const struct place *place, bool may_lack,
@@ -202,15 +219,16 @@ static rhm_status read_labels(rhm_data *data, const rhm_h5 *file, const struct p
         return rhm_h5_refuse(file, place->labels, error, "is missing: training and accuracy need the labels");
     }
     rhm_h5_shape shape;
-    RHM_TRY(rhm_h5_read_shape(file, place->labels, RHM_H5_INTEGERS, &shape, error));
+    RHM_TRY(advise(rhm_h5_read_shape(file, place->labels, RHM_H5_INTEGERS, &shape, error), "labels", error));
     const bool column = shape.rank == 2 && shape.extent[1] == 1;
     if (shape.rank != 1 && !column)
-        return rhm_h5_refuse(file, place->labels, error, "has %u dimensions; one label for each sequence expected",
-                             shape.rank);
+        return advise(rhm_h5_refuse(file, place->labels, error,
+                                    "has %u dimensions; one label for each sequence expected", shape.rank),
+                      "labels", error);
     if (shape.extent[0] != data->count)
         return rhm_h5_refuse(file, place->labels, error, "has %" PRIu64 " labels for %zu sequences", shape.extent[0],
                              data->count);
-    return read_symbols(file, place->labels, &shape, &data->label_vocab, &data->labels, error);
+    return read_symbols(file, place->labels, "class", &shape, &data->label_vocab, &data->labels, error);
 }
 
 static rhm_status read_data(rhm_data *data, const rhm_h5 *file, const rhm_data_hints *hints, rhm_error *error) {
@@ -220,28 +238,43 @@ static rhm_status read_data(rhm_data *data, const rhm_h5 *file, const rhm_data_h
     if (rhm_h5_has(file, "/grammar"))
         RHM_TRY(rhm_grammar_read_group(&data->grammar, file, error));
     RHM_TRY(read_shape(data, file, &place, hints, &tokens, error));
-    RHM_TRY(read_symbols(file, place.tokens, &tokens, &data->token_vocab, &data->tokens, error));
+    RHM_TRY(read_symbols(file, place.tokens, "symbol", &tokens, &data->token_vocab, &data->tokens, error));
     return read_labels(data, file, &place, hints->allow_missing_labels, error);
 }
 
 struct request {
     rhm_data data;
     rhm_data_hints hints;
+    char *notes;
 };
 
 static rhm_status read_file(void *context, const rhm_h5 *file, rhm_error *error) {
     struct request *request = context;
-    return read_data(&request->data, file, &request->hints, error);
+    RHM_TRY(read_data(&request->data, file, &request->hints, error));
+    return rhm_h5_notes(file, &request->notes, error);
+}
+
+/* One by one; the text is taken apart. */
+static void tell(const rhm_data_hints *hints, char *notes) {
+    for (char *line = notes; hints->note && line && *line;) {
+        char *end = strchr(line, '\n');
+        *end = '\0';
+        hints->note(hints->user, line);
+        line = end + 1;
+    }
 }
 
 rhm_status rhm_data_load(rhm_data *out, const char *path, const rhm_data_hints *hints, rhm_error *error) {
     struct request request = {.hints = hints ? *hints : (rhm_data_hints){0}};
     *out = request.data;
     const rhm_status status = rhm_h5_load(path, read_file, &request, error);
-    if (status == RHM_OK)
+    if (status == RHM_OK) {
         *out = request.data;
-    else
+        tell(&request.hints, request.notes);
+    } else {
         rhm_data_clear(&request.data);
+    }
+    rhm_free(request.notes);
     return status;
 }
 
