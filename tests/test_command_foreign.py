@@ -1,6 +1,7 @@
 """Files of other programs, and ours after other programs had them: understood, noted, or refused with what to do."""
 import json
 import os
+import shlex
 import shutil
 import subprocess
 
@@ -223,6 +224,31 @@ def test_missing_files_of_an_external_array_are_named(here, tmp_path, sequences)
     refused(*predict, cwd=tmp_path, says=["tokens", "raw.bin", "missing"])
 
 
+def test_links_that_lead_nowhere_are_named(here, tmp_path, sequences):
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["x"] = sequences[0][:100]
+    for link, says in [(h5py.ExternalLink("gone.h5", "/x"), ["/x", "gone.h5", "missing"]), (h5py.ExternalLink("other.h5", "/y"), ["/y", "other.h5"]),
+                       (h5py.SoftLink("/gone"), ["/gone", "missing"])]:
+        for place in ["tokens", "data/tokens", "data"]:
+            with h5py.File(tmp_path / "d.h5", "w") as f:
+                f[place] = link
+            for command in (["inspect", "d.h5"], ["predict", here / "m.h5", "d.h5", "-o", "p.h5"]):
+                refused(*command, cwd=tmp_path, says=["d.h5", f"/{place} is a link", *says])
+    with h5py.File(tmp_path / "d.h5", "w") as f:
+        f["tokens"] = h5py.ExternalLink("other.h5", "/x")
+    run("predict", here / "m.h5", "d.h5", "-o", "p.h5", cwd=tmp_path)
+
+
+def test_what_was_never_written_is_said(here, tmp_path, sequences):
+    with h5py.File(tmp_path / "d.h5", "w") as f:
+        f.create_dataset("tokens", (10, 8), "u1")
+    noted("predict", here / "m.h5", "d.h5", "-o", "p.h5", cwd=tmp_path, says=["d.h5", "/tokens was never written"])
+    with h5py.File(tmp_path / "d.h5", "w") as f:
+        f.create_dataset("tokens", (10, 8), "u1", chunks=(5, 8))
+        f["tokens"][:5] = sequences[0][:5]
+    noted("predict", here / "m.h5", "d.h5", "-o", "p.h5", cwd=tmp_path, says=["d.h5", "a part of /tokens was never written"])
+
+
 def test_filters_that_are_not_there_are_named(here, tmp_path, sequences):
     if not h5py.h5z.filter_avail(h5py.h5z.FILTER_LZF):
         pytest.skip("h5py without lzf")
@@ -316,7 +342,7 @@ def test_contents_changed_in_place_are_refused_with_the_way_out(here, tmp_path, 
     assert "truncated" not in said
     if not shutil.which("h5copy"):
         pytest.skip("h5copy is not installed")
-    command = said[said.index("h5copy"):].split()
+    command = shlex.split(said[said.index("h5copy"):])
     subprocess.run(command, cwd=tmp_path, check=True)
     found = run("inspect", "NEW.h5", cwd=tmp_path, expect=2 if name == "m.h5" else 0)
     if name == "m.h5":  # a model has a hash of its own

@@ -210,6 +210,19 @@ def test_a_descriptor_that_does_not_block(tmp_path):
     assert "50000" in run("inspect", "d.h5", cwd=tmp_path).stdout
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+def test_streams_that_are_closed_at_the_start_leave_results_alone(here, tmp_path, closed):
+    """Their numbers would else go to the files that are opened next."""
+    def close():
+        for descriptor in closed:
+            os.close(descriptor)
+    with open(tmp_path / "words", "w") as words:
+        done = subprocess.run([RHM, "grammar", *SMALL, "-o", "g.h5"], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=words,
+                              stderr=subprocess.DEVNULL, preexec_fn=close, timeout=60)
+    assert done.returncode == (1 if 1 in closed else 0)  # what was to be printed did not arrive
+    assert (tmp_path / "g.h5").read_bytes() == (here / "g.h5").read_bytes()
+
+
 # ---- links -------------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,9 @@
 /* The command: finds the subcommand, reads its options, runs it, and turns the outcome into an exit status. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/files.h"
 #include "cli/interrupt.h"
@@ -88,7 +90,18 @@ static int run(const rhm_command *command, int count, char **arguments) {
     return finish(command->name, exit_status(status));
 }
 
+/*
+ * A standard stream that is closed at the start would hand its number to the next file that is opened, and words meant
+ * for the stream would land in a result.
+ */
+static void occupy_standard_streams(void) {
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0)
+            (void)!open("/dev/null", O_RDONLY); /* takes the lowest number; what is written to it fails */
+}
+
 int main(int count, char **arguments) {
+    occupy_standard_streams();
     if (count < 2) {
         overview(stderr);
         return USAGE;

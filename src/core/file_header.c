@@ -107,10 +107,11 @@ rhm_status rhm_file_header_write(const char *target, const char *path, const cha
 
 /* What there is to copy, with HDF5's own tool, where a file of this kind is to be used all the same. */
 static void way_out(char text[WAY_OUT_NBYTES], const char *shown, const char *kind) {
-    snprintf(text, WAY_OUT_NBYTES,
-             "; what you trust in it can be copied into a new file, which is read without a checksum: h5copy -i %.160s "
-             "-o NEW.h5 -s /%s -d /%s",
-             shown, kind, kind);
+    snprintf(
+        text, WAY_OUT_NBYTES,
+        "; what you trust in it can be copied into a new file, which is read without a checksum: h5copy -i '%.160s' "
+        "-o NEW.h5 -s /%s -d /%s",
+        shown, kind, kind);
     if (strcmp(kind, "checkpoint") == 0 || strcmp(kind, "samples") == 0)
         text[0] = '\0';
 }

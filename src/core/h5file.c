@@ -313,6 +313,8 @@ bool rhm_h5_has(const rhm_h5 *file, const char *object) {
         part[length] = '\0';
         if (strcmp(part, "/") != 0 && !rhm_h5_exists(file, object, H5Lexists(file->id, part, H5P_DEFAULT)))
             return false;
+        if (strcmp(part, "/") != 0 && rhm_h5_broken_link(file, part))
+            return false;
         if (object[length] == '\0')
             return rhm_h5_exists(file, object, H5Oexists_by_name(file->id, object, H5P_DEFAULT));
     }

@@ -89,7 +89,8 @@ rhm_status rhm_h5_blame(const rhm_h5 *file, rhm_status status, rhm_error *error)
 
 bool rhm_h5_has(const rhm_h5 *file, const char *object);
 
-/* Keep "FILE: " and the formatted sentence for whoever reads the file; one that does not fit any more is dropped. */
+/* Keep "FILE: " and the formatted sentence for whoever reads the file, once; one that does not fit any more is dropped.
+ */
 void rhm_h5_note(const rhm_h5 *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* All of them, a line each, or NULL; *text is from rhm_alloc. */

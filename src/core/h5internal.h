@@ -63,10 +63,13 @@ bool rhm_h5_exists(const rhm_h5 *file, const char *object, htri_t answer);
 
 /*
  * Refuse an array of `elements`, created with the properties `layout`, of which a part or the way to read it is missing
- * here: filters (RHM_UNSUPPORTED), external files, sources of a virtual array.
+ * here: filters (RHM_UNSUPPORTED), external files, sources of a virtual array. What was never written is noted.
  */
-rhm_status rhm_h5_check_sources(const rhm_h5 *file, const char *object, hid_t layout, uint64_t elements,
+rhm_status rhm_h5_check_sources(const rhm_h5 *file, const char *object, hid_t dataset, hid_t layout, uint64_t elements,
                                 rhm_error *error);
+
+/* Whether the link `object` leads nowhere. Like damage, that makes rhm_h5_load fail in the end. */
+bool rhm_h5_broken_link(const rhm_h5 *file, const char *object);
 
 hid_t rhm_h5_memory_type(rhm_h5_type type);
 hid_t rhm_h5_stored_type(rhm_h5_type type);

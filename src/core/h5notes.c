@@ -14,12 +14,12 @@ void rhm_h5_note(const rhm_h5 *file, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
-    const size_t used = strlen(file->notes);
-    const int length =
-        snprintf(file->notes + used, RHM_H5_NOTES_NBYTES - used, "%s: %s\n", rhm_path_shown(file->path), words);
-    /* Whole sentences or none: what does not fit any more is the least of it. */
-    if (length < 0 || (size_t)length >= RHM_H5_NOTES_NBYTES - used)
-        file->notes[used] = '\0';
+    char line[RHM_ERROR_TEXT_NBYTES + 192];
+    snprintf(line, sizeof line, "%s: %s\n", rhm_path_shown(file->path), words);
+    /* An array is looked at more than once. Whole sentences or none: what does not fit any more is the least of it. */
+    const size_t used = strlen(file->notes), length = strlen(line);
+    if (used + length < RHM_H5_NOTES_NBYTES && !strstr(file->notes, line))
+        memcpy(file->notes + used, line, length + 1);
 }
 
 rhm_status rhm_h5_notes(const rhm_h5 *file, char **text, rhm_error *error) {

@@ -135,7 +135,7 @@ static rhm_status check_size(const rhm_h5 *file, const char *object, struct arra
         return rhm_h5_failed(file, object, RHM_CORRUPT, "read", error);
     size_t elements = 0;
     (void)count_elements(&array->shape, 1, &elements);
-    rhm_status status = rhm_h5_check_sources(file, object, layout, elements, error);
+    rhm_status status = rhm_h5_check_sources(file, object, array->dataset, layout, elements, error);
     if (status == RHM_OK && !plausible(file, layout, nbytes))
         status = rhm_fail(error, RHM_CORRUPT, "%s: %s claims the shape %s, %zu bytes, in a file of %" PRIu64 " bytes",
                           rhm_path_shown(file->path), object, shape_text(text, &array->shape), nbytes, file->nbytes);

@@ -1,6 +1,6 @@
 /*
  * Whether all of an array is there: libhdf5 reads parts of it that lie in other files as zeros where those are missing,
- * and says little where a filter is.
+ * and says little where a filter or what a link leads to is.
  */
 #include "core/h5internal.h"
 
@@ -129,15 +129,56 @@ static rhm_status check_covered(const rhm_h5 *file, const char *object, hid_t la
     return RHM_OK;
 }
 
-rhm_status rhm_h5_check_sources(const rhm_h5 *file, const char *object, hid_t layout, uint64_t elements,
+/* A writer that did not get so far, or one that relied on zeros: only the user can tell. */
+static void note_unwritten(const rhm_h5 *file, const char *object, hid_t dataset, hid_t layout) {
+    H5D_space_status_t allocated;
+    if (H5Dget_space_status(dataset, &allocated) < 0 || allocated == H5D_SPACE_STATUS_ALLOCATED)
+        return;
+    /* libhdf5 takes arrays that a filter made smaller for partly allocated. */
+    const bool partly = allocated == H5D_SPACE_STATUS_PART_ALLOCATED;
+    if (!partly || H5Pget_nfilters(layout) == 0)
+        rhm_h5_note(file, "%s%s was never written and is read as what HDF5 fills it with, mostly zeros",
+                    partly ? "a part of " : "", object);
+}
+
+rhm_status rhm_h5_check_sources(const rhm_h5 *file, const char *object, hid_t dataset, hid_t layout, uint64_t elements,
                                 rhm_error *error) {
     RHM_TRY(check_filters(file, object, layout, error));
-    if (H5Pget_layout(layout) != H5D_VIRTUAL)
+    if (H5Pget_external_count(layout) > 0)
         return check_external(file, object, layout, error);
+    if (H5Pget_layout(layout) != H5D_VIRTUAL) {
+        if (elements > 0)
+            note_unwritten(file, object, dataset, layout);
+        return RHM_OK;
+    }
     size_t count = 0;
     if (H5Pget_virtual_count(layout, &count) < 0)
         return rhm_h5_failed(file, object, RHM_CORRUPT, "read", error);
     for (size_t i = 0; i < count; i++)
         RHM_TRY(check_source(file, object, layout, i, error));
     return check_covered(file, object, layout, count, elements, error);
+}
+
+/* "/x of the file y.h5", or "/x" where it is to be in the same file. */
+static bool describe_target(const rhm_h5 *file, const char *object, const H5L_info_t *link, char text[NAME_NBYTES]) {
+    char value[NAME_NBYTES] = "";
+    if (link->u.val_size >= sizeof value || H5Lget_val(file->id, object, value, sizeof value, H5P_DEFAULT) < 0)
+        return false;
+    const char *other = NULL, *target = value;
+    if (link->type == H5L_TYPE_EXTERNAL && H5Lunpack_elink_val(value, link->u.val_size, NULL, &other, &target) < 0)
+        return false;
+    snprintf(text, NAME_NBYTES, "%.120s%s%.120s", target, other ? " of the file " : "", other ? other : "");
+    return true;
+}
+
+bool rhm_h5_broken_link(const rhm_h5 *file, const char *object) {
+    H5L_info_t link;
+    char target[NAME_NBYTES];
+    if (H5Lget_info(file->id, object, &link, H5P_DEFAULT) < 0 || link.type == H5L_TYPE_HARD ||
+        H5Oexists_by_name(file->id, object, H5P_DEFAULT) > 0 || !describe_target(file, object, &link, target))
+        return false;
+    if (file->damage->status == RHM_OK)
+        rhm_fail(file->damage, RHM_INVALID, "%s: %s is a link to %s, which is missing", rhm_path_shown(file->path),
+                 object, target);
+    return true;
 }
