@@ -246,6 +246,29 @@ def test_links_stay_and_their_targets_are_made(here, tmp_path, command, option):
     refused(*command, option, "ring1", cwd=tmp_path, expect=1, says=["ring1", "symbolic link"])
 
 
+def test_checkpoints_through_a_link_make_its_directory(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    os.symlink("scratch/kept", tmp_path / "link")
+    run(*TRAIN, "--checkpoint", "link", cwd=tmp_path)
+    assert os.path.islink(tmp_path / "link") and any((tmp_path / "scratch" / "kept").glob("checkpoint-*.h5"))
+    os.symlink("nowhere/kept", tmp_path / "lost")
+    refused(*TRAIN, "--checkpoint", "lost/", cwd=tmp_path, expect=1, says=["lost"])
+
+
+def test_a_file_that_is_mounted_by_itself_is_refused_before_the_work(tmp_path):
+    """Containers are given single files like this; no rename can replace one."""
+    (tmp_path / "outside").write_text("precious")
+    (tmp_path / "inside").write_text("")
+    mounted = subprocess.run(["mount", "--bind", "outside", "inside"], cwd=tmp_path, capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip("nothing can be mounted here: " + mounted.stderr.strip())
+    try:
+        refused(*TRAIN, "-o", "inside", cwd=tmp_path, expect=1, says=["inside", "mounted"])
+        assert (tmp_path / "outside").read_text() == "precious"
+    finally:
+        subprocess.run(["umount", "inside"], cwd=tmp_path, check=True)
+
+
 # ---- limits and signals ------------------------------------------------------------------------------------------------
 
 

@@ -126,6 +126,13 @@ static rhm_status check_descriptor(const rhm_destination *to, rhm_error *error) 
     return RHM_OK;
 }
 
+/* A file that is a mount of its own has a name that no rename can touch. False where the kernel cannot tell. */
+static bool is_mounted(const char *path) {
+    struct statx found;
+    return statx(AT_FDCWD, path, 0, STATX_TYPE, &found) == 0 &&
+           (found.stx_attributes & found.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT);
+}
+
 rhm_status rhm_destination_check(const rhm_destination *to, rhm_error *error) {
     const char *shown = rhm_path_shown(to->given);
     if (to->descriptor >= 0)
@@ -138,6 +145,11 @@ rhm_status rhm_destination_check(const rhm_destination *to, rhm_error *error) {
     if (S_ISBLK(status.st_mode) || S_ISSOCK(status.st_mode))
         return rhm_fail(error, RHM_IO, "%s: cannot write this file: it is a %s", shown,
                         S_ISBLK(status.st_mode) ? "block device" : "socket");
+    if (S_ISREG(status.st_mode) && is_mounted(to->path))
+        return rhm_fail(error, RHM_IO,
+                        "%s: cannot replace this file: it is mounted by itself (as containers do with single files); "
+                        "mount its directory, or write to another name",
+                        shown);
     if (faccessat(AT_FDCWD, to->path, W_OK, AT_EACCESS) != 0)
         return refuse(to->given, S_ISREG(status.st_mode) ? "replace this file" : "write this file", error);
     return RHM_OK;

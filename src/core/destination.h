@@ -22,7 +22,8 @@ typedef struct rhm_destination {
 /* Only look where `path` leads. Release with rhm_destination_clear. RHM_IO: links in a circle. */
 rhm_status rhm_destination_find(rhm_destination *out, const char *path, rhm_error *error);
 
-/* Refuse, with the reason, what cannot be written to: a directory, a disk, what is closed or read-only. */
+/* Refuse, with the reason, what cannot be written to: a directory, a disk, a mounted file, what is closed or read-only.
+ */
 rhm_status rhm_destination_check(const rhm_destination *to, rhm_error *error);
 
 /* Whether both lead to the same file, be it through links or to a name that is not there yet. */

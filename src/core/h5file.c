@@ -67,7 +67,8 @@ bool rhm_h5_exists(const rhm_h5 *file, const char *object, htri_t answer) {
 rhm_status rhm_h5_check_written(const rhm_h5 *file, rhm_status status, rhm_error *error) {
     if (!file->write_failure)
         return status;
-    return rhm_fail(error, RHM_IO, "%s: cannot write this file: %s", rhm_path_shown(file->path),
+    return rhm_fail(error, RHM_IO, "%s: cannot write this file%s: %s", rhm_path_shown(file->path),
+                    file->writing.to.through ? " by way of a temporary one in TMPDIR" : "",
                     strerror(file->write_failure));
 }
 

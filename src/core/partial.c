@@ -126,7 +126,8 @@ rhm_status rhm_partial_create(char **name, int *descriptor, const char *path, mo
     if (!text)
         return RHM_NO_MEMORY;
     memcpy(text, path, length);
-    const int directory = open(length ? text : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* A directory that may be written to need not be readable; it is not swept then. */
+    const int directory = open(length ? text : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int created = -1;
     if (directory >= 0) {
         rhm_partial_sweep(directory);

@@ -17,7 +17,7 @@
  */
 rhm_status rhm_partial_create(char **name, int *descriptor, const char *path, mode_t mode, rhm_error *error);
 
-/* Remove what owners that are gone left in the directory open as `directory`. Failures are left to a later run. */
+/* Remove what owners that are gone left in the directory open as `directory`. What fails is left to a later run. */
 void rhm_partial_sweep(int directory);
 
 #endif

@@ -96,11 +96,19 @@ static rhm_status lock(const rhm_generations *g, rhm_error *error) {
     return RHM_OK;
 }
 
+/* Also where a link leads to a directory that is not there yet. */
+static rhm_status make_directory(const char *directory, rhm_error *error) {
+    rhm_destination to;
+    RHM_TRY(rhm_destination_find(&to, directory, error));
+    const bool there = mkdir(to.path, 0777) == 0 || errno == EEXIST;
+    rhm_destination_clear(&to);
+    return there ? RHM_OK : refuse(directory, "make this directory", error);
+}
+
 static rhm_status open_directory(rhm_generations *g, rhm_error *error) {
     if (strlen(g->directory) + NAME_NBYTES > RHM_GENERATION_PATH_NBYTES)
         return rhm_fail(error, RHM_INVALID, "%s: the name of this directory is too long", rhm_path_shown(g->directory));
-    if (mkdir(g->directory, 0777) != 0 && errno != EEXIST)
-        return refuse(g->directory, "make this directory", error);
+    RHM_TRY(make_directory(g->directory, error));
     g->descriptor = open(g->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (g->descriptor < 0)
         return refuse(g->directory, "open this directory", error);
@@ -111,10 +119,12 @@ static rhm_status open_directory(rhm_generations *g, rhm_error *error) {
 
 rhm_status rhm_generations_open(rhm_generations *out, const char *directory, rhm_error *error) {
     *out = (rhm_generations){.descriptor = -1, .next = 1};
-    const size_t nbytes = strlen(directory) + 1;
+    size_t length = strlen(directory);
+    while (length > 1 && directory[length - 1] == '/')
+        length--;
     rhm_status status = RHM_NO_MEMORY;
-    if ((out->directory = RHM_NEW(char, nbytes, 1, 1, "name of a directory", error))) {
-        memcpy(out->directory, directory, nbytes);
+    if ((out->directory = RHM_NEW(char, length + 1, 1, 1, "name of a directory", error))) {
+        memcpy(out->directory, directory, length);
         status = open_directory(out, error);
     }
     if (status == RHM_OK) {
