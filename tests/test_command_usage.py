@@ -1,6 +1,7 @@
 """What the command refuses, how it stops, what it shows."""
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -180,10 +181,12 @@ def test_interruption_is_clean(tmp_path, command, number):
 # ---- what is shown -----------------------------------------------------------------------------------------------------
 
 
-def on_a_terminal(*arguments, cwd, until=None):
-    """Standard error of a run whose standard error is a terminal; interrupted once `until` has shown."""
+def on_a_terminal(*arguments, cwd, until=None, results=subprocess.DEVNULL, terminal="xterm"):
+    """Standard error of a run whose standard error is a terminal; interrupted once `until` has shown. `results` None:
+    standard output is the same terminal."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([RHM, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, stderr=theirs)
+    process = subprocess.Popen([RHM, *map(str, arguments)], cwd=cwd, stdout=theirs if results is None else results,
+                               stderr=theirs, env={**os.environ, "TERM": terminal})
     os.close(theirs)
     seen, status = b"", 0
     while True:
@@ -214,6 +217,47 @@ def test_progress_only_on_a_terminal(here, tmp_path):
     assert run(*short, cwd=tmp_path).stderr == ""
     assert on_a_terminal(*short, "--progress", "off", cwd=tmp_path) == ""
     assert "%" in run(*short, "--progress", "on", cwd=tmp_path).stderr
+
+
+# Two levels are soon done; the first one then draws samples for minutes.
+ENDLESS = ["train", "--vocab", 8, "--levels", 3, "--draw", "samples", "--samples", "4000,4000,1e9", "--width", 64]
+
+
+def rows(text):
+    """Levels whose rows are there, in the order in which they came."""
+    lines = text.replace("\x1b[K", "").replace("\r", "\n").split("\n")
+    return [int(line.split()[0]) for line in lines if re.match(r" +\d+ +[\d.e+]+( +\S+){12}$", line)]
+
+
+def test_rows_come_as_levels_are_done(tmp_path):
+    short = ["train", *SMALL, "--samples", 2000, "--width", 64, "--test-samples", 500]
+    seen = on_a_terminal(*short, cwd=tmp_path, results=None)
+    assert rows(seen) == [3, 2, 1] and seen.count("synonyms") == 1 and seen.count("instance ") == 1
+    assert seen.index("test accuracy") > seen.index("level 1: ") > seen.index("elapsed") > seen.index("]")
+    # Results elsewhere: the rows are on the terminal, and the whole table is where the results are.
+    with open(tmp_path / "out.txt", "w") as out:
+        seen = on_a_terminal(*short, cwd=tmp_path, results=out)
+    text = (tmp_path / "out.txt").read_text()
+    assert rows(seen) == rows(text) == [3, 2, 1] and "\x1b" not in text and "\r" not in text
+    piped = run(*short, cwd=tmp_path)
+    without = lambda words: [re.sub(r" +[\d.]+$", "", line) for line in words.split("\n") if "seconds  " not in line]
+    assert without(piped.stdout) == without(text)
+
+
+def test_an_interrupted_run_has_shown_what_it_knew(tmp_path):
+    seen = on_a_terminal(*ENDLESS, cwd=tmp_path, results=None, until=b"left  level 1: sampling")
+    assert rows(seen) == [3, 2] and seen.count("synonyms") == 1 and "interrupted by signal 2" in seen
+    with open(tmp_path / "out.txt", "w") as out:
+        on_a_terminal(*ENDLESS, cwd=tmp_path, results=out, until=b"left  level 1: sampling")
+    assert rows((tmp_path / "out.txt").read_text()) == [3, 2]
+
+
+def test_a_dumb_terminal_gets_no_escape_sequences(tmp_path):
+    seen = on_a_terminal(*ENDLESS, cwd=tmp_path, results=None, terminal="dumb", until=b"level 1: sampling")
+    assert rows(seen) == [3, 2]
+    assert "\x1b" not in seen and "\r" not in seen.replace("\r\n", "\n") and "elapsed" in seen
+    seen = on_a_terminal("sample", "--samples", 1000, "-o", "d.h5", cwd=tmp_path, terminal="dumb")
+    assert "\x1b" not in seen and "sampling" in seen
 
 
 def test_training_shows_its_stages(tmp_path):

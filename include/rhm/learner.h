@@ -82,6 +82,15 @@ typedef struct rhm_checkpoint_options {
     void *user;
 } rhm_checkpoint_options;
 
+/* How far a training is, for a display. Work is counted in multiply-adds, by the sizes of what is done. */
+typedef struct rhm_train_state {
+    uint32_t level;                      /* in hand; 0: all levels are trained */
+    uint32_t finished;                   /* this level and those below it have their reports; L + 1: none */
+    double done[RHM_MAX_LEVELS + 1];     /* work, by level 1..L */
+    double expected[RHM_MAX_LEVELS + 1]; /* in all; corrected as levels are begun, go on and are finished */
+    const struct rhm_train_report *report;
+} rhm_train_state;
+
 /* Indexed arrays are indexed by level 1..L; 0 means auto: chosen from the data, never from the grammar. */
 typedef struct rhm_train_options {
     const char *learner;                    /* its name; NULL: "layerwise" */
@@ -100,6 +109,10 @@ typedef struct rhm_train_options {
     uint64_t seed;         /* of samples and random frequencies */
     uint64_t test_samples; /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
     rhm_checkpoint_options checkpoint;
+
+    /* Called on the calling thread after every draw and fit, and when a level is finished. May be NULL. */
+    void (*watch)(void *watcher, const rhm_train_state *state);
+    void *watcher;
 } rhm_train_options;
 
 /* What happened at one level. NAN where a diagnostic has no meaning (training on data without a grammar). */

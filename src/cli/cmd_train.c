@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/files.h"
 #include "cli/instance.h"
@@ -76,6 +77,8 @@ typedef struct training {
     uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
     rhm_engine *engine;
     rhm_progress_bar bar;
+    const rhm_settings *settings;
+    uint32_t shown;     /* rows down to this level are on the screen; 0: none */
     double base_nbytes; /* of the process before it trains */
     rhm_model *model;
     rhm_train_report report;
@@ -281,18 +284,73 @@ static void print_data(FILE *words, const training *t, const rhm_settings *setti
     fprintf(words, ", L = %u\n", t->levels);
 }
 
-static void print_results(const training *t, const rhm_settings *settings) {
-    FILE *words = rhm_files_words(settings);
-    char hash[RHM_HASH_TEXT_NBYTES];
-    const rhm_engine_info info = rhm_engine_describe(t->engine);
-    char backend[RHM_BACKEND_TEXT_NBYTES];
-    rhm_backend_text(t->engine, backend);
+static void print_instance(FILE *words, const training *t, const rhm_settings *settings) {
     if (t->known)
         rhm_instance_print(words, t->known, &t->analysis);
     else
         print_data(words, t, settings);
     fprintf(words, "\n");
-    rhm_table_levels(words, &t->report, t->known ? &t->analysis : NULL);
+    rhm_table_head(words);
+}
+
+/* Rows of the levels down to `last` that are not there yet, below what says whose they are. */
+static void print_rows(FILE *words, training *t, uint32_t last) {
+    if (!t->shown)
+        print_instance(words, t, t->settings);
+    const uint32_t first = t->shown ? t->shown - 1 : t->levels;
+    if (first >= last)
+        rhm_table_rows(words, &t->report, t->known ? &t->analysis : NULL, first, last);
+    t->shown = last;
+    fflush(words);
+}
+
+/* On a terminal a level's row is there when the level is finished: below the results of this command, or else of the
+ * display of progress. */
+static void watch(void *user, const rhm_train_state *state) {
+    training *t = user;
+    double done = 0, expected = 0;
+    for (uint32_t level = 1; level <= t->levels; level++) {
+        done += state->done[level];
+        expected += state->expected[level];
+    }
+    rhm_progress_overall(&t->bar, done, state->level > 0 ? expected : 0);
+    FILE *words = rhm_files_words(t->settings), *live = isatty(fileno(words)) ? words : t->bar.on ? stderr : NULL;
+    if (!live || state->finished > t->levels || state->finished == t->shown)
+        return;
+    rhm_progress_clear(&t->bar);
+    print_rows(live, t, state->finished);
+}
+
+/* Where the table goes on, or begins if its rows were shown elsewhere. */
+static FILE *begin_words(training *t) {
+    FILE *words = rhm_files_words(t->settings);
+    if (!isatty(fileno(words)))
+        t->shown = 0;
+    return words;
+}
+
+/* What an interrupted run knew. */
+static void print_finished(training *t, const rhm_train_report *report) {
+    uint32_t last = t->levels + 1;
+    while (last > 1 && report->level[last - 1].level == last - 1)
+        last--;
+    if (last > t->levels)
+        return;
+    FILE *words = begin_words(t);
+    if (t->shown != last)
+        print_rows(words, t, last);
+    rhm_table_notes(words, report, last);
+}
+
+static void print_results(training *t, const rhm_settings *settings) {
+    FILE *words = begin_words(t);
+    char hash[RHM_HASH_TEXT_NBYTES];
+    const rhm_engine_info info = rhm_engine_describe(t->engine);
+    char backend[RHM_BACKEND_TEXT_NBYTES];
+    rhm_backend_text(t->engine, backend);
+    if (t->shown != 1)
+        print_rows(words, t, 1);
+    rhm_table_notes(words, &t->report, 1);
     fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
             t->report.test_samples, settings->data ? "held-out" : "fresh");
     rhm_table_seconds(words, &t->report);
@@ -313,13 +371,18 @@ static rhm_status work(training *t, const rhm_settings *settings, rhm_error *err
     const double start = rhm_progress_seconds();
     rhm_train_options options;
     notes to = {&t->bar, settings};
+    t->settings = settings;
     RHM_TRY(prepare(t, &options, &to, settings, error));
     t->base_nbytes = (double)rhm_report_peak_rss_nbytes();
+    options.watch = watch;
+    options.watcher = t;
     const rhm_status status =
         settings->data ? rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error)
                        : rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error);
-    RHM_TRY(explain_interrupt(t, settings, status, error));
     rhm_progress_clear(&t->bar);
+    if (status == RHM_INTERRUPTED)
+        print_finished(t, &t->report);
+    RHM_TRY(explain_interrupt(t, settings, status, error));
     RHM_TRY(write_results(t, settings, &options, rhm_progress_seconds() - start, error));
     print_results(t, settings);
     return RHM_OK;

@@ -23,13 +23,20 @@ static void row(FILE *stream, const rhm_level_report *level, const rhm_analysis 
             cell(level->posterior_error_mean, error), cell(level->synonym_accuracy, synonyms), level->total_seconds);
 }
 
-void rhm_table_levels(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis) {
+void rhm_table_head(FILE *stream) {
     fprintf(stream, "%5s %11s %10s %6s %9s %9s %5s %9s %9s %9s %9s %9s %9s %8s\n", "level", "samples", "distinct",
             "width", "bandwidth", "ridge", "steps", "residual", "rho", "clusters", "radius", "error", "synonyms",
             "seconds");
-    for (uint32_t level = report->levels; level >= 1; level--)
+}
+
+void rhm_table_rows(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis, uint32_t first,
+                    uint32_t last) {
+    for (uint32_t level = first; level >= last; level--)
         row(stream, &report->level[level], analysis);
-    for (uint32_t level = report->levels; level >= 1; level--) {
+}
+
+void rhm_table_notes(FILE *stream, const rhm_train_report *report, uint32_t last) {
+    for (uint32_t level = report->levels; level >= last; level--) {
         const rhm_level_report *one = &report->level[level];
         if (!one->resolved)
             fprintf(stream, "WARNING: level %u is not resolved%s: %s\n", level,

@@ -7,9 +7,15 @@
 #include "rhm/grammar.h"
 #include "rhm/learner.h"
 
-/* One row per level, L first, and a line for every level that was left unresolved or met a limit. analysis may be NULL.
- */
-void rhm_table_levels(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis);
+/* The names of the columns. */
+void rhm_table_head(FILE *stream);
+
+/* A row for each of the levels `first`, first - 1, ..., `last`. analysis may be NULL. */
+void rhm_table_rows(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis, uint32_t first,
+                    uint32_t last);
+
+/* A line for every level L, ..., `last` that was left unresolved or met a limit. */
+void rhm_table_notes(FILE *stream, const rhm_train_report *report, uint32_t last);
 
 /* Where the time went, summed over the levels. */
 void rhm_table_seconds(FILE *stream, const rhm_train_report *report);

@@ -6,9 +6,9 @@
 #define RHM_LEARNER_DESIGN_H
 
 #include "learner/coarse.h"
-#include "model/layer.h"
 #include "learner/regression.h"
 #include "learner/route.h"
+#include "model/layer.h"
 
 /* What a design is made for; two fits with equal keys and equal patches share one. */
 typedef struct rhm_design_key {

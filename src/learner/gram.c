@@ -196,9 +196,9 @@ static rhm_status product_slice(void *context, size_t slice, int thread, rhm_err
         for (size_t group = begin; group < end; group++) {
             const size_t i = group % SIDE;
             p->op.kernels.gram_product(gram->columns, blocks, tile + i * (row <= column ? down : RHM_GRAM_BLOCK),
-                                        row <= column ? RHM_GRAM_BLOCK : down, row > column,
-                                        gram->operand + column * SIDE * RHM_LANES * gram->columns,
-                                        y + (group - begin) * RHM_LANES * gram->columns);
+                                       row <= column ? RHM_GRAM_BLOCK : down, row > column,
+                                       gram->operand + column * SIDE * RHM_LANES * gram->columns,
+                                       y + (group - begin) * RHM_LANES * gram->columns);
         }
     }
     for (size_t f = begin * RHM_LANES; f < end * RHM_LANES; f++, y += gram->columns)

@@ -6,6 +6,7 @@
 
 #include "core/fail.h"
 #include "learner/budget.h"
+#include "learner/watch.h"
 
 enum {
     SAMPLES_PER_RULE = 16, /* N = c V m^l: the field's scaling law, with a modest constant */
@@ -132,6 +133,7 @@ static rhm_status fit_at(search *s, double bandwidth, double ridge, rhm_fit *fit
     };
     s->last_fit = rhm_fit_work(stage->task, s->options, stage->level, fit->route, &sizes);
     s->work += s->last_fit;
+    rhm_watch_work(stage->watch, s->work);
     return RHM_OK;
 }
 
@@ -292,6 +294,7 @@ static rhm_status look(search *s, rhm_error *error) {
     const double drawn_work = draw_work(s, (double)s->samples) + draw_work(s, (double)held_out);
     s->work += fmax(0, drawn_work - s->drawn_work);
     s->drawn_work = drawn_work;
+    rhm_watch_work(stage->watch, s->work);
     const bool free_to_choose = s->options->ridge[stage->level] == 0;
     if (free_to_choose && saturated(s))
         s->ridge = fmin(s->ridge, free_ridge(s) / stage->task->patches[stage->level]);
@@ -386,7 +389,8 @@ static void conclude(rhm_choice *out, search *s, bool ended) {
     out->allowed = s->allowed;
     out->resolved = resolved(s, &formed);
     if (ended && !informed(s, &formed))
-        snprintf(out->limit, sizeof out->limit, "held-out samples show no gain over the label frequencies: %s", reason(s));
+        snprintf(out->limit, sizeof out->limit, "held-out samples show no gain over the label frequencies: %s",
+                 reason(s));
     else if (ended && formed.count < s->best.clusters.count)
         snprintf(out->limit, sizeof out->limit, "the outputs form %u groups, where %u symbols were expected: %s",
                  formed.count, s->best.clusters.count, reason(s));

@@ -11,9 +11,9 @@
 
 #include "engine/memory.h"
 #include "kernels/operator.h"
-#include "model/layer.h"
 #include "learner/runs.h"
 #include "learner/solve_state.h"
+#include "model/layer.h"
 #include "patches/patches.h"
 
 /* C itself, where it was formed (learner/gram.h). */

@@ -69,6 +69,7 @@ typedef struct rhm_stage {
     double solves;     /* fits expected at the next bandwidth, for the rule of learner/route.h; 0: one. The policy's to
                           set, from what it decided and never from what is in memory */
     rhm_design design; /* of the last fit */
+    struct rhm_watch *watch;           /* who is shown how far the search is, or NULL */
     struct rhm_checkpoint *checkpoint; /* where the stage is kept in case of an interruption, or NULL */
     double begin;                      /* of the training, on rhm_seconds' clock */
     double clock;                      /* seconds from there to the end of the last draw or fit */

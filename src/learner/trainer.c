@@ -9,6 +9,7 @@
 #include "learner/checkpoint.h"
 #include "learner/diagnose.h"
 #include "learner/unseen.h"
+#include "learner/watch.h"
 #include "model/forward.h"
 
 /* Seconds as the report has them; whatever is left of the total went into bookkeeping. */
@@ -85,7 +86,8 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
 /* One level: choose, diagnose, and hand the fitted layer to the model and, ready to run, to the levels above. */
 static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_train_report *report, double *separation,
                               const rhm_engine *engine, const rhm_lesson *lesson, const rhm_train_options *options,
-                              rhm_checkpoint *checkpoint, uint32_t level, double deadline, rhm_error *error) {
+                              rhm_checkpoint *checkpoint, rhm_watch *watch, uint32_t level, double deadline,
+                              rhm_error *error) {
     const int span = rhm_trace_begin(engine, "level", level);
     rhm_stage stage;
     rhm_choice choice = {0};
@@ -93,6 +95,8 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
                            rhm_first_look(&lesson->task, options, level, *separation), lesson->training[level],
                            lesson->validation[level], error));
     stage.clock = rhm_seconds();
+    stage.watch = watch;
+    rhm_watch_enter(watch, level, *separation);
     rhm_checkpoint_enter(checkpoint, &stage);
     const double begin = rhm_stage_seconds(&stage);
     rhm_status status = rhm_choose(&choice, &stage, *separation, deadline, error);
@@ -109,6 +113,8 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
         goto done;
     report->level[level].total_seconds = rhm_seconds() - begin;
     status = rhm_model_take_layer(model, level, &choice.fit.layer, error);
+    if (status == RHM_OK)
+        rhm_watch_finished(watch, level);
 done:
     if (status == RHM_INTERRUPTED)
         rhm_checkpoint_offer(checkpoint);
@@ -133,15 +139,18 @@ rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm
     const double begin = rhm_checkpoint_begin(checkpoint);
     const double deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
     double separation = 0;
+    rhm_watch watch;
+    rhm_watch_begin(&watch, lesson, options, report);
     for (uint32_t level = task->tree.levels; level >= 1 && status == RHM_OK; level--) {
         if (!rhm_checkpoint_has(checkpoint, level)) {
-            status = train_level(model, ready, report, &separation, engine, lesson, options, checkpoint, level,
+            status = train_level(model, ready, report, &separation, engine, lesson, options, checkpoint, &watch, level,
                                  deadline, error);
             continue;
         }
         separation = report->level[level].cluster_separation;
         status =
             rhm_ready_layer_make(&ready[level], &rhm_model_layers(model)[level], level == task->tree.levels, error);
+        rhm_watch_finished(&watch, level);
     }
     report->seconds = rhm_seconds() - begin;
     if (status == RHM_OK) {
