@@ -11,8 +11,8 @@ static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static void list_learners(FILE *stream) {
     const rhm_learner_info *learner;
     for (size_t i = 0; (learner = rhm_learner_at(i)); i++)
-        fprintf(stream, "        %-10s %s (%s); needs %s\n", learner->name, learner->summary, learner->source,
-                learner->needs);
+        fprintf(stream, "        %-10s %s\n        %-10s (%s); needs %s\n", learner->name, learner->summary, "",
+                learner->source, learner->needs);
 }
 
 static const rhm_option own[] = {
