@@ -13,7 +13,7 @@
 
 enum { MOST_THREADS = 4096 };
 
-static const char *placement, *thread_list;
+static const char *placement = "compact", *thread_list; /* exact: rows are compared */
 
 const char *session_placement(void) {
     return placement;
@@ -99,13 +99,10 @@ static rhm_status add_context(rhm_error *error) {
     const struct {
         const char *key, *value;
     } lines[] = {
-        {"rhm_version", rhm_version()},
-        {"gbench_version", gb_version()},
-        {"compiler", __VERSION__},
-        {"cpu", cpu},
-        {"cpus_allowed", allowed},
-        {"isa_widest", rhm_isa_name(rhm_isa_here())},
-        {"placement", placement ? placement : "compact"},
+        {"rhm_version", rhm_version()}, {"gbench_version", gb_version()},
+        {"compiler", __VERSION__},      {"cpu", cpu},
+        {"cpus_allowed", allowed},      {"isa_widest", rhm_isa_name(rhm_isa_here())},
+        {"placement", placement},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         const rhm_status status = gb_add_context(lines[i].key, lines[i].value, error);

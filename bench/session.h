@@ -25,7 +25,8 @@ int session_allowed_cpus(void);
  */
 int session_thread_counts(int *counts, int room);
 
-/* What --placement=HOW asked for, as in rhm_engine_options, or NULL. */
+/* What --placement=HOW asked for, as in rhm_engine_options; compact without it, so that rows of two processes are on
+ * the same cores. */
 const char *session_placement(void);
 
 #endif

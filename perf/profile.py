@@ -23,7 +23,7 @@ def add_arguments(parser):
     programs.add_arguments(parser)
     parser.add_argument("--job", choices=sorted(PROFILED), default="main", help="a job of perf/jobs.py (default: %(default)s)")
     parser.add_argument("--threads", type=types.whole(), metavar="N", help="of rhm (default: its own choice)")
-    parser.add_argument("--placement", metavar="HOW", help="of its threads, as in rhm --placement")
+    parser.add_argument("--placement", default="compact", metavar="HOW", help="of its threads, as in rhm --placement (default: %(default)s)")
     parser.add_argument("--runs", type=types.whole(), default=3, metavar="N", help="of the job; the fastest is shown (default: %(default)s)")
     parser.add_argument("--min-time", type=types.real(most=3600), default=0.2, metavar="S", help="of each benchmark, in seconds (default: %(default)s)")
     parser.add_argument("--trace", type=types.output_file, metavar="FILE", help="keep the trace of the run that is shown "
@@ -36,9 +36,7 @@ def running(arguments):
     options = []
     if arguments.threads:
         options += ["--threads", str(arguments.threads)]
-    if arguments.placement:
-        options += ["--placement", arguments.placement]
-    return options
+    return [*options, "--placement", arguments.placement]
 
 
 def run_job(binaries, options, folder):
@@ -236,7 +234,7 @@ def run(arguments):
     surroundings = environment.Environment(binaries)
     result = session.new("profile", surroundings.record)
     options = [*(arguments.options or PROFILED[arguments.job].options()), *running(arguments)]
-    placement = [f"--placement={arguments.placement}"] if arguments.placement else []
+    placement = [f"--placement={arguments.placement}"]
     caches = cache_sizes(surroundings.record["topology_xml"])
     rates, best, all_seconds = model.Rates(0.0, 0.0), None, []
     with tempfile.TemporaryDirectory(prefix="rhm-perf-") as name:

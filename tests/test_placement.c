@@ -124,6 +124,45 @@ static void a_shorter_plan_is_the_beginning_of_a_longer_one(void **state) {
         }
 }
 
+/* The PUs (logical; as they are numbered here also the system's) of a plan beside others. */
+static void assert_beside(const rhm_topology *topology, int threads, const char *busy, const char *claimed,
+                          const int *pus) {
+    hwloc_bitmap_t busy_set = hwloc_bitmap_alloc(), claimed_set = hwloc_bitmap_alloc();
+    hwloc_bitmap_list_sscanf(busy_set, busy);
+    hwloc_bitmap_list_sscanf(claimed_set, claimed);
+    rhm_plan plan;
+    rhm_error error = {0};
+    if (rhm_plan_make_beside(&plan, topology, threads, busy_set, claimed_set, &error) != RHM_OK)
+        fail_msg("%s", error.text);
+    assert_int_equal(plan.threads, threads);
+    assert_int_equal(plan.threads_per_pu, 1);
+    for (int t = 0; t < threads; t++)
+        if (plan.place[t].pu_os != pus[t])
+            fail_msg("busy %s, claimed %s: thread %d is on %d, not %d", busy, claimed, t, plan.place[t].pu_os, pus[t]);
+    rhm_plan_clear(&plan);
+    hwloc_bitmap_free(busy_set);
+    hwloc_bitmap_free(claimed_set);
+}
+
+static void narrow_plans_keep_off_what_others_use(void **state) {
+    (void)state;
+    rhm_topology flat = synthetic("pack:1 [numa] core:6 pu:1");
+    assert_beside(&flat, 2, "", "", (int[]){0, 1});
+    assert_beside(&flat, 2, "", "0-1", (int[]){2, 3});
+    assert_beside(&flat, 2, "1", "", (int[]){0, 2});
+    assert_beside(&flat, 5, "", "2", (int[]){0, 1, 3, 4, 5});
+    assert_beside(&flat, 4, "0,2", "4", (int[]){1, 3, 5, 0}); /* rather a busy one than a claimed one */
+    assert_beside(&flat, 3, "0-5", "", (int[]){0, 1, 2});
+    assert_beside(&flat, 3, "", "0-5", (int[]){0, 1, 2});
+    rhm_topology_clear(&flat);
+
+    rhm_topology nodes = synthetic("pack:2 [numa] l3:2 core:2 pu:2"); /* cores: PUs 0-1, 2-3, ... 14-15 */
+    assert_beside(&nodes, 2, "", "1", (int[]){4, 6});                 /* a sibling makes the core taken; one L3 */
+    assert_beside(&nodes, 3, "", "0,2", (int[]){8, 10, 12});          /* 4, 6, 8 would be two nodes */
+    assert_beside(&nodes, 7, "", "3", (int[]){0, 4, 6, 8, 10, 12, 14});
+    rhm_topology_clear(&nodes);
+}
+
 static void more_threads_than_pus_start_over(void **state) {
     (void)state;
     rhm_topology topology = synthetic("pack:1 [numa] core:2 pu:1");
@@ -294,6 +333,7 @@ int main(void) {
         cmocka_unit_test(compact_fills_neighbouring_cores_then_siblings),
         cmocka_unit_test(scatter_deals_to_nodes_then_caches_then_cores),
         cmocka_unit_test(a_shorter_plan_is_the_beginning_of_a_longer_one),
+        cmocka_unit_test(narrow_plans_keep_off_what_others_use),
         cmocka_unit_test(more_threads_than_pus_start_over),
         cmocka_unit_test(zero_threads_mean_the_default_or_the_length_of_the_list),
         cmocka_unit_test(senseless_lists_are_refused),

@@ -40,8 +40,10 @@ typedef struct rhm_engine_options {
 
     /*
      * "compact": neighbouring cores first; "scatter": round-robin over NUMA nodes, then L3 caches; "none": no binding;
-     * or a list of logical PU numbers within the allowed set, such as "0,2,4-7". One thread per core before any gets a
-     * second. NULL: compact.
+     * or a list of PUs such as "0,2,4-7", which may name one several times. One thread per core before any gets a
+     * second. The numbers of a list count the PUs that the process may use, in hwloc's logical order: 0 is CPU 1 under
+     * taskset -c 1. NULL: compact; but with fewer threads than cores, keeping off cores that other engines without a
+     * placement have taken or that are busy now, as far as others are left.
      */
     const char *placement;
     const char *isa; /* "auto", "scalar", "avx2", "avx512"; NULL: auto. RHM_ISA hides levels above the one it names */

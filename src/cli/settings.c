@@ -239,10 +239,13 @@ static const rhm_option threads[] = {
     {.name = "placement",
      .kind = RHM_OPTION_TEXT,
      .argument = "compact|scatter|none|LIST",
-     .otherwise = "compact",
+     .otherwise = "compact, off cores in use",
      .place = AT(running.placement),
-     .help = "Where threads run: close together, spread out, wherever the system puts them, or on the listed logical "
-             "processors, such as 0,2,4-7."},
+     .help =
+         "Where threads run: close together, spread out, wherever the system puts them, or on the listed processors, "
+         "such as 0,2,4-7. These count from 0 among those that this process may use, in hwloc's order (0 is CPU 1 "
+         "under taskset -c 1; `rhm machine` shows both numbers). Without this option, a run with fewer threads than "
+         "cores keeps off those that other such runs have taken or that are busy."},
     {.name = "progress",
      .kind = RHM_OPTION_CHOICE,
      .argument = "WHEN",

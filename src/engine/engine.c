@@ -71,6 +71,10 @@ static rhm_status plan_threads(rhm_engine *engine, const rhm_engine_options *opt
     if (engine->affinity_variable) {
         rhm_plan_clear(&engine->plan);
         engine->plan = rhm_plan_unplaced(RHM_PLACE_ENVIRONMENT, engine->threads);
+    } else if (!options->placement && engine->topology.this_system && engine->threads < engine->topology.cores) {
+        /* Or runs that leave cores to others would all be on the first ones. */
+        rhm_plan_clear(&engine->plan);
+        return rhm_neighbours_plan(&engine->neighbours, &engine->plan, &engine->topology, engine->threads, error);
     }
     return RHM_OK;
 }
@@ -164,6 +168,7 @@ void rhm_engine_destroy(rhm_engine *engine) {
     rhm_trace_destroy(engine->trace);
     rhm_ledger_destroy(engine->ledger);
     rhm_plan_clear(&engine->plan);
+    rhm_neighbours_clear(&engine->neighbours);
     rhm_topology_clear(&engine->topology);
     rhm_free(engine->thread_node);
     rhm_free(engine->node_threads);

@@ -5,6 +5,7 @@
 #include "engine/cgroup.h"
 #include "engine/cpu.h"
 #include "engine/ledger.h"
+#include "engine/neighbours.h"
 #include "engine/placement.h"
 #include "engine/registry.h"
 #include "engine/team.h"
@@ -38,6 +39,7 @@ struct rhm_engine {
     const char *affinity_variable; /* the one that took placement out of our hands, or NULL */
     char *placement_asked;         /* owned */
     rhm_plan plan;
+    rhm_neighbours neighbours;
     rhm_team team;
     bool threads_have_nodes; /* each thread stays on one NUMA node */
     int *thread_node;        /* (threads) index into topology.node, -1 for a thread that may roam between nodes */

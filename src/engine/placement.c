@@ -1,6 +1,7 @@
 #include "engine/placement.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ typedef struct candidate {
     int sibling; /* rank among the PUs of its core */
     int kind;    /* 0 for the fastest kind of core */
     int turn;    /* rank within a group of candidates, assigned pass by pass */
+    int taken;   /* 0 when nobody uses the core, 1 when it is busy, 2 when it is claimed */
 } candidate;
 
 const char *rhm_policy_name(rhm_policy policy) {
@@ -236,6 +238,60 @@ done:
         rhm_plan_clear(out);
     rhm_free(candidates);
     return status;
+}
+
+static int by_freedom(const void *left, const void *right) {
+    const candidate *a = left, *b = right;
+    return compare((int[]){a->sibling, a->taken, a->kind, a->place.pu},
+                   (int[]){b->sibling, b->taken, b->kind, b->place.pu}, 4);
+}
+
+static void mark_taken(candidate *c, int count, const rhm_topology *topology, hwloc_const_bitmap_t busy,
+                       hwloc_const_bitmap_t claimed) {
+    for (int i = 0; i < count; i++) {
+        const hwloc_obj_t pu = hwloc_get_pu_obj_by_os_index(topology->hwloc, (unsigned)c[i].place.pu_os);
+        const hwloc_obj_t core = hwloc_get_ancestor_obj_by_type(topology->hwloc, HWLOC_OBJ_CORE, pu);
+        hwloc_const_bitmap_t set = core ? core->cpuset : pu->cpuset;
+        c[i].taken = hwloc_bitmap_intersects(set, claimed) ? 2 : hwloc_bitmap_intersects(set, busy);
+    }
+}
+
+/* Where the free stretch of `threads` candidates begins that lies most closely together; 0 when there is none. */
+static int closest_stretch(const candidate *c, int count, int threads) {
+    int free = 0, best = 0, least[2] = {INT_MAX, INT_MAX};
+    while (free < count && !c[free].taken && c[free].sibling == 0)
+        free++;
+    for (int begin = 0; begin + threads <= free; begin++) {
+        int spans[2] = {0};
+        for (int i = begin + 1; i < begin + threads; i++) {
+            spans[0] += c[i].place.node != c[i - 1].place.node;
+            spans[1] += c[i].place.l3 != c[i - 1].place.l3;
+        }
+        if (compare(spans, least, 2) < 0) {
+            memcpy(least, spans, sizeof least);
+            best = begin;
+        }
+    }
+    return best;
+}
+
+rhm_status rhm_plan_make_beside(rhm_plan *out, const rhm_topology *topology, int threads, hwloc_const_bitmap_t busy,
+                                hwloc_const_bitmap_t claimed, rhm_error *error) {
+    const int count = topology->pus;
+    *out = (rhm_plan){.policy = RHM_PLACE_COMPACT, .threads = threads, .threads_per_pu = 1};
+    out->place = RHM_NEW(rhm_place, (size_t)threads, 1, 1, "placement", error);
+    candidate *candidates = out->place ? list_candidates(topology, error) : NULL;
+    if (!candidates) {
+        rhm_plan_clear(out);
+        return RHM_NO_MEMORY;
+    }
+    mark_taken(candidates, count, topology, busy, claimed);
+    qsort(candidates, (size_t)count, sizeof *candidates, by_freedom);
+    const int begin = closest_stretch(candidates, count, threads);
+    for (int i = 0; i < threads; i++)
+        out->place[i] = candidates[begin + i].place;
+    rhm_free(candidates);
+    return RHM_OK;
 }
 
 void rhm_plan_clear(rhm_plan *plan) {

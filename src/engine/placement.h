@@ -40,6 +40,14 @@ typedef struct rhm_plan {
 rhm_status rhm_plan_make(rhm_plan *out, const rhm_topology *topology, const char *placement, int threads,
                          int default_threads, rhm_error *error);
 
+/*
+ * "compact" for fewer threads than there are cores, off the cores with PUs (operating-system numbers) in `busy` and in
+ * `claimed` as far as others are left, and then rather on busy ones. Of several stretches of free cores the first one
+ * on the fewest NUMA nodes, then on the fewest L3 caches, is taken.
+ */
+rhm_status rhm_plan_make_beside(rhm_plan *out, const rhm_topology *topology, int threads, hwloc_const_bitmap_t busy,
+                                hwloc_const_bitmap_t claimed, rhm_error *error);
+
 /* A plan that leaves its threads alone: RHM_PLACE_NONE or RHM_PLACE_ENVIRONMENT. */
 rhm_plan rhm_plan_unplaced(rhm_policy policy, int threads);
 

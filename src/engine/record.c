@@ -109,6 +109,21 @@ bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE
     return sharing > 1;
 }
 
+/* PUs that were left to others as far as possible. */
+static json_t *describe_avoided(const rhm_engine *engine, json_t *notes) {
+    const rhm_neighbours *others = &engine->neighbours;
+    char cpus[512];
+    hwloc_bitmap_t all = others->busy ? hwloc_bitmap_dup(others->busy) : NULL;
+    if (!all || hwloc_bitmap_or(all, all, others->claimed) != 0 || hwloc_bitmap_iszero(all)) {
+        hwloc_bitmap_free(all);
+        return json_null();
+    }
+    hwloc_bitmap_list_snprintf(cpus, sizeof cpus, all);
+    hwloc_bitmap_free(all);
+    note(notes, "Other runs or processes use CPUs %s: threads keep off them as far as others are left.", cpus);
+    return json_string(cpus);
+}
+
 static json_t *describe_placement(const rhm_engine *engine, json_t *notes) {
     if (engine->affinity_variable)
         note(notes, "%s is set: it decides where threads run, and placement %s is not applied.",
@@ -122,9 +137,10 @@ static json_t *describe_placement(const rhm_engine *engine, json_t *notes) {
     if (engine->threads > rhm_cgroup_threads(&engine->cgroup))
         note(notes, "%d threads share a quota of %.2f CPUs: the scheduler will stop them again and again.",
              engine->threads, engine->cgroup.quota_cpus);
-    return json_pack("{s:s, s:s, s:o, s:b}",
+    return json_pack("{s:s, s:s, s:o, s:o, s:b}",
                      "asked", engine->placement_asked,
                      "in_effect", rhm_policy_name(engine->plan.policy),
+                     "avoided", describe_avoided(engine, notes),
                      "decided_by", engine->affinity_variable ? json_string(engine->affinity_variable) : json_null(),
                      "oversubscribed", threads_per_cpu(engine) > 1);
 }
