@@ -68,7 +68,7 @@ def run_all(arguments):
             failures.append(f"{program.name} ended with status {done.status}: {done.errors.strip()[-500:]}")
         rows = google_benchmark.rows(done.report) if done.report else []
         measured += len(done.report["benchmarks"]) if done.report else 0
-        texts.append(tables.text(program.name, [row for row in rows if not row.skipped and not row.failed]))
+        texts.append(tables.text(program.name, google_benchmark.measured(done.report) if done.report else []))
         failures += [f"{row.name}/t:{row.threads}: {row.failed}" for row in rows if row.failed]
         skipped = {}
         for row in rows:
@@ -165,7 +165,7 @@ def run_rounds(arguments):
             done = process.run_json([program, f"--benchmark_filter={chosen[name]}", f"--benchmark_min_time={arguments.min_time}", *options],
                                      "--benchmark_out=")
             if not done.report:
-                raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-300:]}")
+                process.reported(done)
             collect(found, done.report, lambda row: shlex.join([relative(program), f"--threads={row.threads}",
                                                                 f"--benchmark_filter=^{re.escape(row.name)}/t:{row.threads}/".replace("\\-", "-")]))
         print(f"perf bench: round {number + 1} of {arguments.rounds}", file=sys.stderr)

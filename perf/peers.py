@@ -60,9 +60,7 @@ def add_arguments(parser):
 
 def install():
     for command in ([sys.executable, "-m", "venv", VENV], [VENV / "bin/python", "-m", "pip", "install", "-q", *PACKAGES]):
-        done = process.run(command)
-        if done.status:
-            raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-500:]}")
+        process.succeeded(process.run(command))
 
 
 def find_python(asked):
@@ -102,9 +100,7 @@ def job_file(rhm, job, threads, folder):
     import h5py
 
     path = folder / f"{job.name}.h5"
-    done = process.run([rhm, "grammar", *job.instance(), "-o", path])
-    if done.status:
-        raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()}")
+    process.succeeded(process.run([rhm, "grammar", *job.instance(), "-o", path]))
     with h5py.File(path) as file:
         group = file["grammar"]
         rules = [group[f"rules_{level}"][()].tolist() for level in range(1, job.levels + 1)]
@@ -126,9 +122,7 @@ def peer_environment(peer, threads, folder):
 
 def run_peer(python, peer, way, path, threads, folder):
     """{"wall", "cpu", "rss", "accuracy", "startup", "train", "test"} of a finished run."""
-    done = process.run([python, PEERS / SCRIPTS[peer], path, *way], environment=peer_environment(peer, threads, folder))
-    if done.status:
-        raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-800:]}")
+    done = process.succeeded(process.run([python, PEERS / SCRIPTS[peer], path, *way], environment=peer_environment(peer, threads, folder)))
     answer = json.loads(done.output.strip().splitlines()[-1])
     spent = answer["seconds"]
     work = spent["prepare"] + spent["train"] + spent["test"]
@@ -138,9 +132,7 @@ def run_peer(python, peer, way, path, threads, folder):
 
 
 def run_rhm(rhm, job, threads, more):
-    done = process.run_json([rhm, "train", "--progress", "off", *job.options(), "--threads", threads, *more], "--trace")
-    if done.status or not done.report:
-        raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-500:]}")
+    done = process.reported(process.run_json([rhm, "train", "--progress", "off", *job.options(), "--threads", threads, *more], "--trace"))
     accuracy = re.search(r"test accuracy ([0-9.]+)", done.output)
     totals = done.report["otherData"]["totals"]
     of = lambda *names: sum(total["seconds"] for total in totals if total["name"] in names)
@@ -268,9 +260,8 @@ def compare_part(part, binaries, python, path, job, isa, threads, rounds, folder
         report = google_benchmark.run(binaries / program, f"^{row.format(isa=isa, t=threads)}/", 0.1,
                                       options=[f"--shapes={shapes}", f"--threads={threads}"]).report
         ours.append(worth * max(found.values[key] for found in google_benchmark.rows(report)))
-        done = process.run([python, PEERS / "torch_parts.py", path, f"part={part}", "seconds=0.2"], environment=peer_environment("torch", threads, folder))
-        if done.status:
-            raise PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-500:]}")
+        done = process.succeeded(process.run([python, PEERS / "torch_parts.py", path, f"part={part}", "seconds=0.2"],
+                                             environment=peer_environment("torch", threads, folder)))
         answer = json.loads(done.output.strip().splitlines()[-1])
         theirs.append(answer["rate"])
         way = answer["way"]

@@ -88,10 +88,9 @@ def measure_kernels(binaries, kernels, isa, backend, threads, placement, min_tim
         return
     done = google_benchmark.run(binaries / "bench_kernels", f"^({'|'.join(sorted(rows))})/{isa}/{backend}/t:{threads}/", min_time,
                               options=[f"--shapes={path}", f"--threads={threads}", *placement])
-    for row in google_benchmark.rows(done.report):
-        if not row.failed and not row.skipped:
-            key = rows["/".join(row.name.split("/")[:2])]
-            rates.kernels[key] = max(rates.kernels.get(key, 0), row.values["best_flops_per_second"])
+    for row in google_benchmark.measured(done.report):
+        key = rows["/".join(row.name.split("/")[:2])]
+        rates.kernels[key] = max(rates.kernels.get(key, 0), row.values["best_flops_per_second"])
 
 
 def measure_draws(binaries, instance, draws, isa, threads, placement, min_time, folder, rates):
@@ -108,21 +107,18 @@ def measure_draws(binaries, instance, draws, isa, threads, placement, min_time, 
     names = "|".join(f"{way}/{way}{level}" for way, level in draws)
     done = google_benchmark.run(binaries / "bench_patches", f"^({names})/t:{threads}/", min_time,
                               options=[f"--shapes={path}", f"--threads={threads}", *placement], environment={"RHM_ISA": isa})
-    for row in google_benchmark.rows(done.report):
-        if not row.failed and not row.skipped:
-            way, name = row.name.split("/")
-            key = (way, int(name.removeprefix(way)))
-            rates.draws[key] = max(rates.draws.get(key, 0), row.values["best_items_per_second"])
+    for row in google_benchmark.measured(done.report):
+        way, name = row.name.split("/")
+        key = (way, int(name.removeprefix(way)))
+        rates.draws[key] = max(rates.draws.get(key, 0), row.values["best_items_per_second"])
 
 
 def measure_ceilings(binaries, isa, threads, placement, min_time, caches, rates):
     done = google_benchmark.run(binaries / "bench_ceilings", f"^ceiling/(fma/f32/{isa}|load/.*)/t:{threads}/", min_time,
                               options=[f"--threads={threads}", *placement])
     found = dict(rates.cache_bandwidth)
-    for row in google_benchmark.rows(done.report):
+    for row in google_benchmark.measured(done.report):
         kind = row.name.split("/")
-        if row.failed or row.skipped:
-            continue
         if kind[1] == "fma":
             rates.peak_flops = max(rates.peak_flops, row.values["best_flops_per_second"])
         elif kind[2] == "DRAM":

@@ -58,4 +58,4 @@ def programs(arguments=None, needed=("rhm",)):
 
 def run_train(rhm, options, **more):
     """`rhm train OPTIONS` with its report. PerfError when it fails."""
-    return process.wanted(process.run_json([rhm, "train", "--progress", "off", *options], "--report", **more))
+    return process.reported(process.run_json([rhm, "train", "--progress", "off", *options], "--report", **more))

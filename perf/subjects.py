@@ -125,9 +125,7 @@ class Triad:
         return shlex.join([*words, "--benchmark_filter=^ceiling/triad/DRAM/"])
 
     def measure(self, point, folder):
-        done = process.run_json([*self.words(point), "--benchmark_filter=^ceiling/triad/DRAM/"], "--benchmark_out=")
-        if done.status or not done.report:
-            raise project.PerfError(f"{shlex.join(done.command)} failed: {done.errors.strip()[-300:]}")
+        done = process.reported(process.run_json([*self.words(point), "--benchmark_filter=^ceiling/triad/DRAM/"], "--benchmark_out="))
         row = only_row(done, self.name)
         short = row.values.get("cpus", point.threads) < point.threads
         return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "",

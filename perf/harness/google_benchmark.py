@@ -10,7 +10,7 @@ def run(program, filter_, min_time=0.1, repetitions=1, options=(), **more):
     """A benchmark program on the rows that match; PerfError when it fails or nothing matches."""
     command = [program, f"--benchmark_filter={filter_}", f"--benchmark_min_time={min_time}",
                f"--benchmark_repetitions={repetitions}", *options]
-    return process.wanted(process.run_json(command, "--benchmark_out=", **more))
+    return process.reported(process.run_json(command, "--benchmark_out=", **more))
 
 
 def list_rows(program, filter_, options=()):
@@ -29,6 +29,10 @@ class Row:
     values: dict  # the row as reported: counters beside fixed fields
     skipped: str = ""  # the reason
     failed: str = ""
+
+
+def measured(report):
+    return [row for row in rows(report) if not row.skipped and not row.failed]
 
 
 def rows(report):

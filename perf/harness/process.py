@@ -86,8 +86,15 @@ def run_json(command, option, keep=None, **more):
     return done
 
 
-def wanted(done, status=None):
-    """The run, if it ended well and wrote its report; PerfError with the end of what it said if not."""
-    if done.status or not done.report:
-        raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-500:]}", status)
+def succeeded(done):
+    """The run, if it ended well; PerfError with the end of what it said if not."""
+    if done.status:
+        raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-800:]}")
+    return done
+
+
+def reported(done):
+    """The same of a run that wrote a report."""
+    if not succeeded(done).report:
+        raise PerfError(f"{shlex.join(done.command)} wrote no report")
     return done
