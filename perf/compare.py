@@ -56,9 +56,9 @@ def add_arguments(parser):
     parser.add_argument("--accept", action="append", default=[], metavar="FACT",
                         help="a fact that the change is meant to alter, by a part of its name, such as 'model hash'; repeatable")
     parser.add_argument("--callgrind", action="store_true", help="also count the instructions of the AVX2 path (needs valgrind)")
-    parser.add_argument("--base-cmake", default="", metavar="OPTIONS",
+    parser.add_argument("--base-cmake", default="", type=types.command_line, metavar="OPTIONS",
                         help="more options for CMake, for base only, such as -DCMAKE_C_FLAGS=-O2; flags that the project overrides are refused")
-    parser.add_argument("--head-cmake", default="", metavar="OPTIONS", help="the same for head, such as -DCMAKE_C_COMPILER=clang")
+    parser.add_argument("--head-cmake", default="", type=types.command_line, metavar="OPTIONS", help="the same for head, such as -DCMAKE_C_COMPILER=clang")
     parser.add_argument("--cache", type=types.output_directory, default=snapshots.CACHE, metavar="DIR", help="for builds (default: build/perf)")
     parser.add_argument("--output", type=types.output_file, metavar="FILE", help="the result (default: build/perf-results/compare.json)")
     for name, text in formats.FORMATS.items():

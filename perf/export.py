@@ -20,7 +20,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    rendered = render(session.read(arguments.result), arguments.format, arguments.arm)
+    with session.understood(arguments.result):
+        rendered = render(session.read(arguments.result), arguments.format, arguments.arm)
     if arguments.output and arguments.output.exists() and arguments.output.samefile(arguments.result):
         raise PerfError(f"--output {arguments.output} is the result that is read: it would be overwritten", 2)
     if not arguments.output:

@@ -140,7 +140,8 @@ def run(arguments):
     else:
         documents = found_documents(arguments.results or [ARCHIVE])
         record = {"source": host.source()}
-    commits, rows = join(documents)
+    with session.understood("a result"):
+        commits, rows = join(documents)
     if not rows:
         raise project.PerfError("no results were found: `perf bench`, `perf scaling` and others keep theirs for this, or give --measure RANGE")
     result = session.new("history", record, commits=[entry["commit"] for entry in commits], about_commits=commits, left_out=missing)

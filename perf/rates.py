@@ -83,7 +83,11 @@ def parse_slow(text):
 
 
 def run(arguments):
-    documents = [session.read(path, "compare") for path in arguments.results]
+    with session.understood(", ".join(map(str, arguments.results))):
+        return show(arguments, [session.read(path, "compare") for path in arguments.results])
+
+
+def show(arguments, documents):
     practical = {document["plan"]["practical"] for document in documents}
     rules = verdict.Rules(practical=math.log1p(max(practical)), alpha=max(document["plan"]["alpha"] for document in documents))
     none = rates(documents, trials=arguments.trials, seed=arguments.seed, rules=rules)

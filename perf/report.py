@@ -292,7 +292,8 @@ def run(arguments):
     documents, missing = gather(arguments, kinds)
     if not documents:
         raise project.PerfError("there is nothing to report: " + "; ".join(f"{kind}: {why}" for kind, why in missing.items()))
-    text = compose(documents, missing, arguments.pictures or arguments.output.parent)
+    with session.understood(f"a result in {arguments.results}"):
+        text = compose(documents, missing, arguments.pictures or arguments.output.parent)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text)
     if arguments.readme:

@@ -23,7 +23,7 @@ JOB = "--samples 2e6,2e6,6e4,6e3 --width 2048 --bandwidth 0.25,0.054,0.079,0.225
 def add_arguments(parser):
     programs.add_arguments(parser)
     parser.add_argument("--kernels", default=KERNELS, metavar="OPERATION/SHAPE,...", help=f"rows of bench_kernels (default: {KERNELS})")
-    parser.add_argument("--job", default=JOB, metavar="OPTIONS",
+    parser.add_argument("--job", default=JOB, type=types.command_line, metavar="OPTIONS",
                         help="options of rhm train, with fixed --samples; '' leaves the job out (default: the default instance with "
                              "samples, bandwidths and ridges given)")
     parser.add_argument("--threads", type=types.whole_list, metavar="LIST", help="thread counts (default: 1, 2, 3, 4, 6, 8, ..., topology edges, all allowed)")

@@ -140,8 +140,11 @@ class Job:
 
     def __init__(self, binaries, options):
         self.program, self.job = binaries / "rhm", shlex.split(options)
-        if "--samples" not in self.job or "auto" in self.job:
-            raise project.PerfError("the job needs fixed samples: --job '--samples N,... [options of rhm train]'", 2)
+        at = self.job.index("--samples") + 1 if "--samples" in self.job else len(self.job)
+        try:
+            list(map(float, self.job[at].split(",")))
+        except (IndexError, ValueError):
+            raise project.PerfError("the job needs fixed samples: --job '--samples N,... [options of rhm train]'", 2) from None
         self.hashes = {}
 
     def words(self, point):

@@ -144,7 +144,7 @@ def test_job_that_makes_another_model_is_an_error(tmp_path):
         job.measure(job_point(job, 2), tmp_path)
 
 
-@pytest.mark.parametrize("options", ["", "--width 64", "--samples auto"])
+@pytest.mark.parametrize("options", ["", "--width 64", "--samples auto", "--samples", "--samples 1e5,many"])
 def test_job_needs_fixed_samples(tmp_path, options):
     with pytest.raises(project.PerfError, match="fixed samples"):
         subjects.Job(tmp_path, options)

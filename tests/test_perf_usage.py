@@ -18,6 +18,8 @@ from perf.harness import flags, git, google_benchmark, host, process, project, s
 
 @pytest.mark.parametrize("words, says", [
     (["compare", "HEAD", "--rows", "("], "'(' is not a regular expression"),
+    (["compare", "HEAD", "--base-cmake", "'"], "cannot be split into words"),
+    (["scaling", "--job", "'"], "cannot be split into words"),
     (["compare", "HEAD", "--row-file", "missing.txt"], "'missing.txt' cannot be read"),
     (["compare", "HEAD", "--seconds", "nan"], "'nan' is not a finite number"),
     (["compare", "HEAD", "--seconds", "0"], "'0' is too small"),
@@ -65,11 +67,13 @@ def test_bad_usage(words, says, capsys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["export", "rates"])
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "rhm-perf/9"}', '{"schema": "rhm-perf/1", "kind": "bench"}', "\0"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "rhm-perf/9"}', '{"schema": "rhm-perf/1", "kind": "bench"}', "\0", *(
+    json.dumps({"schema": "rhm-perf/1", "kind": "compare", "environment": {}, "command": "", "started": "", **more}) for more in (
+        {"rows": []}, {"rows": [], "facts": {"differ": [1]}}, {"rows": [{"name": "a", "unit": "s", "reproduce": "x", "kind": 3}], "plan": []}))])
 def test_files_that_are_no_results(name, content, tmp_path, capsys):
     path = tmp_path / "bad.json"
     path.write_text(content)
-    assert command.main([name, str(path), *(["--format", "junit"] if name == "export" else [])]) == 2
+    assert command.main([name, str(path), *(["--format", "markdown"] if name == "export" else [])]) == 2
     said = capsys.readouterr().err
     assert str(path) in said and said.count("\n") == 1
 

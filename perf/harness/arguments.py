@@ -3,6 +3,7 @@ import argparse
 import math
 import os
 import re
+import shlex
 from pathlib import Path
 
 
@@ -15,6 +16,15 @@ def regex(text):
         re.compile(text)
     except re.error as failure:
         refuse(text, f"is not a regular expression: {failure}")
+    return text
+
+
+def command_line(text):
+    """Words as a shell splits them; the text itself is the value."""
+    try:
+        shlex.split(text)
+    except ValueError as failure:
+        refuse(text, f"cannot be split into words: {failure}")
     return text
 
 

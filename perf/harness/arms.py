@@ -46,7 +46,7 @@ class Row:
 
 def read_rows(path):
     rows = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+    for number, line in enumerate(Path(path).read_text(errors="replace").splitlines(), 1):
         words = line.split("#", 1)[0].split()
         if not words:
             continue

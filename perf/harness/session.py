@@ -11,6 +11,7 @@
 
 What cannot be had is {"unavailable": reason}, never zero or NaN. Lengths are bytes, times seconds, unless a unit says otherwise.
 """
+import contextlib
 import datetime
 import json
 import math
@@ -148,6 +149,15 @@ def read(path, kind=None):
     if kind and document["kind"] != kind:
         raise SessionError(f"{path} is of kind {document['kind']!r}, wanted {kind!r}")
     return document
+
+
+@contextlib.contextmanager
+def understood(where):
+    """Around what looks into a document that was written elsewhere: where something is missing in it, that is said of the document."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as failure:
+        raise SessionError(f"{where} is not what it says it is: {type(failure).__name__}: {failure}") from failure
 
 
 def archive_path(document):
