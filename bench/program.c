@@ -32,7 +32,7 @@ static gb_bench *add(gb_function *body, const void *row, size_t nbytes, const ch
     return bench;
 }
 
-void program_add(gb_function *body, const void *row, size_t nbytes, const char *name, ...) {
+gb_bench *program_add(gb_function *body, const void *row, size_t nbytes, const char *name, ...) {
     static const char *const names[] = {"t"};
     char printed[128];
     int counts[SESSION_THREAD_COUNTS];
@@ -45,6 +45,7 @@ void program_add(gb_function *body, const void *row, size_t nbytes, const char *
     gb_arg_names(bench, names, 1);
     for (int i = 0; i < n; i++)
         gb_arg(bench, counts[i]);
+    return bench;
 }
 
 void program_add_alone(gb_function *body, const void *row, size_t nbytes, const char *name) {

@@ -29,8 +29,8 @@ int program_main(int argc, char **argv, const program *what);
  * Register a row: `body` is given a copy of the `nbytes` at `row`, which lives as long as the program, at every thread
  * count of the session. The name is printed as printf does.
  */
-__attribute__((format(printf, 4, 5))) void program_add(gb_function *body, const void *row, size_t nbytes,
-                                                       const char *name, ...);
+__attribute__((format(printf, 4, 5))) gb_bench *program_add(gb_function *body, const void *row, size_t nbytes,
+                                                            const char *name, ...);
 
 /* The same without threads. */
 void program_add_alone(gb_function *body, const void *row, size_t nbytes, const char *name);

@@ -9,7 +9,7 @@ import platform
 import struct
 from pathlib import Path
 
-from perf.harness.session import is_available, unavailable
+from perf.harness.session import unavailable
 
 HARDWARE, SOFTWARE, CACHE = 0, 1, 3
 EVENTS = {
@@ -106,7 +106,3 @@ class Energy:
             self.value = unavailable("RAPL counters may be read by the superuser only")
         else:
             self.value = unavailable("the kernel shows no RAPL counters; virtual machines seldom have them")
-
-
-def any_available(values):
-    return any(is_available(value) for value in values.values())

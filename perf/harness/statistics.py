@@ -92,16 +92,6 @@ def floor_of(same, alpha):
     return max(abs(interval[0]), abs(interval[1])) if interval else math.inf
 
 
-def lag_one(values):
-    """Autocorrelation of neighbours: what the sign test takes to be zero."""
-    n = len(values)
-    if n < 3:
-        return 0.0
-    mean = sum(values) / n
-    spread = sum((v - mean) ** 2 for v in values)
-    return sum((a - mean) * (b - mean) for a, b in zip(values, values[1:])) / spread if spread else 0.0
-
-
 def percent(log_ratio):
     """"+9.8 %" of a log ratio."""
     return f"{100 * math.expm1(log_ratio):+.1f} %"
