@@ -2,6 +2,7 @@
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -343,3 +344,14 @@ def test_threads_that_share_cpus_are_warned_about(tmp_path):
     assert run(*train, "--threads", 1, cwd=tmp_path).stderr == ""
     listed = run(*train, "--placement", "0,0", cwd=tmp_path)
     assert "warning: 2 threads for" in listed.stderr and "2 of them share one" in listed.stderr
+
+
+@pytest.mark.parametrize("size", ["16k", "64k", "256k"])
+def test_small_stacks_are_refused(tmp_path, size):
+    train = ["train", "--vocab", "4", "--rules", "2", "--levels", "1", "--samples", "100", "--width", "8", "--threads", "2"]
+    refused(*train, cwd=tmp_path, expect=1, says=["stack of OpenMP's threads", "384 KiB", "OMP_STACKSIZE"],
+            env={**os.environ, "OMP_STACKSIZE": size})
+    assert run(*train, cwd=tmp_path, env={**os.environ, "OMP_STACKSIZE": "512k"}).returncode == 0
+    nbytes = 1024 * max(64, int(size[:-1]))
+    refused(*train, cwd=tmp_path, expect=1, says=["stack of the calling thread", "ulimit -s"],
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (nbytes, nbytes)))

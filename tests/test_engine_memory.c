@@ -51,7 +51,7 @@ static void the_limit_refuses_with_numbers(void **state) {
     assert_int_equal(rhm_buffer_create(&second, engine, anywhere, MEBIBYTE, 2, 2, 1, "patch table", &error),
                      RHM_NO_MEMORY);
     assert_string_equal(error.text,
-                        "patch table: 4.0 MiB needed, but of the memory limit of 10.0 MiB only 3.0 MiB are left");
+                        "patch table: 4.0 MiB needed, but of the memory limit of 10.0 MiB (option) only 3.0 MiB are left");
     assert_null(second.data);
     assert_int_equal(rhm_memory_reserve(engine, 3 * MEBIBYTE, "ids", &error), RHM_OK);
     assert_int_equal(rhm_memory_reserve(engine, 1, "one more", &error), RHM_NO_MEMORY);

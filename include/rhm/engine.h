@@ -55,7 +55,8 @@ typedef struct rhm_engine_options {
      */
     const char *backend;
     bool trace;                   /* record what is done when, for rhm_engine_write_trace */
-    uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the control group's limit */
+    uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the control group's limit; in any case no
+                                     more than ulimit -v and -d leave */
 
     /* Set to nonzero (by a signal handler, say) to make the running call return RHM_INTERRUPTED soon. May be NULL. */
     const volatile sig_atomic_t *interrupt;

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +8,9 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/limits.h"
 
-enum { MAX_THREADS = 4096 };
+enum { MAX_THREADS = 4096, LEAST_MEMORY_NBYTES = 16 << 20 };
 
 static char *copy_text(const char *text, const char *what, rhm_error *error) {
     const size_t nbytes = strlen(text) + 1;
@@ -100,12 +102,28 @@ static rhm_status settle_nodes(rhm_engine *engine, rhm_error *error) {
     return RHM_OK;
 }
 
+/* Limits of the process hold whatever was asked for; what it has by now, stacks of threads included, is taken off. */
 static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_error *error) {
     engine->physical_nbytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     const uint64_t group = engine->cgroup.memory_limit_nbytes;
-    const uint64_t available = group < engine->physical_nbytes ? group : engine->physical_nbytes;
-    engine->memory_limit_nbytes = asked_nbytes ? asked_nbytes : available;
-    return rhm_ledger_create(&engine->ledger, &engine->topology, engine->memory_limit_nbytes, error);
+    engine->memory_limit_nbytes = group < engine->physical_nbytes ? group : engine->physical_nbytes;
+    engine->memory_limit_from = group < engine->physical_nbytes ? "control group" : "physical memory";
+    if (asked_nbytes) {
+        engine->memory_limit_nbytes = asked_nbytes;
+        engine->memory_limit_from = "option";
+    }
+    const char *why = "";
+    const uint64_t left = rhm_limits_memory_left(&why);
+    if (left < LEAST_MEMORY_NBYTES)
+        return rhm_fail(error, RHM_NO_MEMORY,
+                        "the limit of this process (%s) leaves %" PRIu64 " MiB of memory: %d MiB are needed at least",
+                        why, left >> 20, LEAST_MEMORY_NBYTES >> 20);
+    if (left < engine->memory_limit_nbytes) {
+        engine->memory_limit_nbytes = left;
+        engine->memory_limit_from = why;
+    }
+    return rhm_ledger_create(&engine->ledger, &engine->topology, engine->memory_limit_nbytes, engine->memory_limit_from,
+                             error);
 }
 
 rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error) {
@@ -116,6 +134,7 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return rhm_fail(error, RHM_INVALID, "threads is %d: allowed are 0 (one per core) to %d", o->threads,
                         MAX_THREADS);
+    RHM_TRY(rhm_stack_check(rhm_stack_left(), "the calling thread", error));
     rhm_engine *engine = RHM_NEW(rhm_engine, 1, 1, 1, "engine", error);
     if (!engine)
         return RHM_NO_MEMORY;

@@ -45,6 +45,7 @@ struct rhm_engine {
     int *thread_node;        /* (threads) index into topology.node, -1 for a thread that may roam between nodes */
     int *node_threads;       /* (topology.node_count) threads of each; 1 everywhere when some thread roams */
     uint64_t physical_nbytes;
+    const char *memory_limit_from; /* what decided it */
     rhm_ledger *ledger;
     rhm_trace *trace; /* NULL: nothing is recorded */
 };

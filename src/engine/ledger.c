@@ -39,7 +39,8 @@ static void probe(rhm_ledger *ledger, const rhm_topology *topology) {
     munmap(page, nbytes);
 }
 
-rhm_status rhm_ledger_create(rhm_ledger **out, const rhm_topology *topology, uint64_t limit_nbytes, rhm_error *error) {
+rhm_status rhm_ledger_create(rhm_ledger **out, const rhm_topology *topology, uint64_t limit_nbytes,
+                             const char *limit_from, rhm_error *error) {
     *out = NULL;
     rhm_ledger *ledger = RHM_NEW(rhm_ledger, 1, 1, 1, "memory ledger", error);
     if (!ledger)
@@ -50,6 +51,7 @@ rhm_status rhm_ledger_create(rhm_ledger **out, const rhm_topology *topology, uin
         return RHM_NO_MEMORY;
     }
     ledger->limit_nbytes = limit_nbytes;
+    ledger->limit_from = limit_from;
     ledger->node_count = topology->node_count;
     for (int i = 0; i < RHM_LEDGER_ROWS; i++)
         ledger->row[i].per_node = ledger->per_node + (size_t)i * (size_t)topology->node_count;

@@ -27,6 +27,7 @@ enum { RHM_LEDGER_ROWS = 64 }; /* names; buffers of further ones are accounted b
 
 typedef struct rhm_ledger {
     uint64_t limit_nbytes;
+    const char *limit_from; /* what decided it */
     atomic_uint_least64_t used_nbytes;
     atomic_uint_least64_t peak_nbytes;
     int bind_errno;   /* outcome of binding a page of our own: 0 where it works */
@@ -39,7 +40,8 @@ typedef struct rhm_ledger {
 } rhm_ledger;
 
 /* Also tries whether this process may bind pages and ask where they are. */
-rhm_status rhm_ledger_create(rhm_ledger **out, const rhm_topology *topology, uint64_t limit_nbytes, rhm_error *error);
+rhm_status rhm_ledger_create(rhm_ledger **out, const rhm_topology *topology, uint64_t limit_nbytes,
+                             const char *limit_from, rhm_error *error);
 void rhm_ledger_destroy(rhm_ledger *ledger); /* accepts NULL */
 
 /* Find out where the pages of a buffer are and enter it under the buffer's name. */

@@ -47,8 +47,9 @@ rhm_status rhm_memory_reserve(const rhm_engine *engine, size_t nbytes, const cha
         const uint64_t room = used < ledger->limit_nbytes ? ledger->limit_nbytes - used : 0;
         if (nbytes > room) {
             char need[SIZE_TEXT_NBYTES], left[SIZE_TEXT_NBYTES], limit[SIZE_TEXT_NBYTES];
-            return rhm_fail(error, RHM_NO_MEMORY, "%s: %s needed, but of the memory limit of %s only %s are left", name,
-                            size_text(need, nbytes), size_text(limit, ledger->limit_nbytes), size_text(left, room));
+            return rhm_fail(error, RHM_NO_MEMORY, "%s: %s needed, but of the memory limit of %s (%s) only %s are left",
+                            name, size_text(need, nbytes), size_text(limit, ledger->limit_nbytes), ledger->limit_from,
+                            size_text(left, room));
         }
         wanted = used + nbytes;
     } while (!atomic_compare_exchange_weak(&ledger->used_nbytes, &used, wanted));

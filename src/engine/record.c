@@ -224,10 +224,11 @@ static json_t *describe_memory(const rhm_engine *engine, json_t *notes) {
              reason_of(ledger->bind_errno));
     json_t *binding = ledger->bind_errno ? rhm_record_unavailable(reason_of(ledger->bind_errno)) : json_true();
     json_t *location = ledger->locate_errno ? rhm_record_unavailable(reason_of(ledger->locate_errno)) : json_true();
-    return json_pack("{s:I, s:o, s:o, s:I, s:I, s:o, s:o, s:o}",
+    return json_pack("{s:I, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o}",
                      "physical_bytes", (json_int_t)engine->physical_nbytes,
                      "cgroup_limit_bytes", nbytes_or_null(engine->cgroup.memory_limit_nbytes),
                      "limit_bytes", nbytes_or_null(engine->memory_limit_nbytes),
+                     "limit_decided_by", engine->memory_limit_from,
                      "used_bytes", (json_int_t)rhm_memory_used(engine),
                      "peak_bytes", (json_int_t)rhm_memory_peak(engine),
                      "binding", binding,

@@ -8,6 +8,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/limits.h"
 
 enum {
     MASK_WORD_BITS = 8 * sizeof(unsigned long),
@@ -122,6 +123,23 @@ void rhm_team_run_all(const rhm_team *team, rhm_pool_part *part, void *context) 
     rhm_pool_run_all(team->pool, bind_and_do, &(task){team, part, context});
 }
 
+static void measure_stack(void *context, int thread) {
+    ((size_t *)context)[thread] = rhm_stack_left();
+}
+
+/* Before anything else is done there. */
+static rhm_status check_stacks(const rhm_team *team, rhm_error *error) {
+    size_t *left = RHM_NEW(size_t, (size_t)team->threads, 1, 1, "thread team", error);
+    if (!left)
+        return RHM_NO_MEMORY;
+    rhm_status status = RHM_OK;
+    rhm_pool_run_all(team->pool, measure_stack, left);
+    for (int i = 1; i < rhm_pool_present(team->pool) && status == RHM_OK; i++)
+        status = rhm_stack_check(left[i], "OpenMP's threads", error);
+    rhm_free(left);
+    return status;
+}
+
 typedef struct observation {
     const rhm_team *team;
     rhm_seat *seat;
@@ -159,7 +177,10 @@ rhm_status rhm_team_start(rhm_team *team, const rhm_topology *topology, const rh
         unbind_self(topology); /* or the new threads would inherit the one PU of another engine's plan */
     for (int i = 0; i < team->threads; i++)
         team->seat[i] = (rhm_seat){.last_pu_os = -1, .node = -1};
+    if (team->threads > 1)
+        RHM_TRY(rhm_limits_try_threads(team->threads, error));
     RHM_TRY(rhm_pool_start(&team->pool, team->threads, share_processors(plan, processors) ? 0 : SPIN_NS, error));
+    RHM_TRY(check_stacks(team, error));
     rhm_team_observe(team, team->seat);
     return RHM_OK;
 }
