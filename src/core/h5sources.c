@@ -178,7 +178,7 @@ bool rhm_h5_broken_link(const rhm_h5 *file, const char *object) {
         H5Oexists_by_name(file->id, object, H5P_DEFAULT) > 0 || !describe_target(file, object, &link, target))
         return false;
     if (file->damage->status == RHM_OK)
-        rhm_fail(file->damage, RHM_INVALID, "%s: %s is a link to %s, which is missing", rhm_path_shown(file->path),
-                 object, target);
+        rhm_fail(file->damage, RHM_INVALID, "%s: %s is missing: it is a link to %s", rhm_path_shown(file->path), object,
+                 target);
     return true;
 }
