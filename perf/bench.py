@@ -61,8 +61,10 @@ def run_all(arguments):
         if not google_benchmark.list_rows(program, flags["filter"] or "", [word for word in words if not word.startswith("--benchmark_filter")]):
             print(f"{program.name}: nothing matches the filter", file=sys.stderr)
             continue
+        kept = arguments.out / f"{program.name}.json"
+        kept.unlink(missing_ok=True)  # of an earlier run, which this one may not replace
         before, start = load(), time.monotonic()
-        done = process.run_json([program, *words], "--benchmark_out=", keep=arguments.out / f"{program.name}.json")
+        done = process.run_json([program, *words], "--benchmark_out=", keep=kept)
         print(f"{program.name}: {time.monotonic() - start:.0f} s, load average {before} before, {load()} after", file=sys.stderr)
         if done.status:
             failures.append(f"{program.name} ended with status {done.status}: {done.errors.strip()[-500:]}")
