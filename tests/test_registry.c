@@ -33,7 +33,8 @@ typedef struct digits {
         return number;                                                                                                 \
     }
 SLOT(11)
-SLOT(12) SLOT(13) SLOT(14) SLOT(21) SLOT(22) SLOT(23) SLOT(31) SLOT(33) SLOT(34)
+SLOT(12)
+SLOT(13) SLOT(14) SLOT(21) SLOT(22) SLOT(23) SLOT(31) SLOT(33) SLOT(34)
 
     static const digits scalar = {"scalar", slot_11, slot_12, slot_13, slot_14};
 static const digits some = {"some", slot_21, slot_22, slot_23, NULL}; /* b and c, which belong together */

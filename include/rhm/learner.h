@@ -123,7 +123,8 @@ typedef struct rhm_level_report {
     double kept_share; /* of all samples, those whose first patch is one of the chosen; 1 unless counts are thinned */
     uint64_t validation_samples;
     uint64_t distinct_patches;
-    uint32_t width;
+    uint32_t positions; /* K_l, patches of a sequence that were looked at */
+    uint32_t width;     /* 0 where the learner fits no regression: then so are solver and route without meaning */
     double bandwidth;
     double ridge;
     rhm_solver solver;

@@ -2,7 +2,8 @@
  * Trained models. A model reads whole sequences and says how probable every label is; what is inside
  * depends on its kind, which model files name. A model is immutable but for its report, and may be shared by threads.
  *
- * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains.
+ * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains; "table", patches of ids looked
+ * up level by level, which `table` trains.
  */
 #ifndef RHM_MODEL_H
 #define RHM_MODEL_H
@@ -50,6 +51,10 @@ enum { RHM_HASH_TEXT_NBYTES = 65 };
  *
  * random-features: over the levels L, L-1, ..., 1; of each: level, s_l, d_e, |V_0|, M as little-endian uint32,
  * bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
+ *
+ * table: over the text "table" and the levels L, ..., 1; of each: level, s, ids below, ids above, the id of patches
+ * that are not listed and the number of those that are, then these and their ids, all as little-endian uint32; at the
+ * end the posteriors of level 1 and the prior as IEEE binary32.
  */
 RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
 

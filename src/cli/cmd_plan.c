@@ -1,12 +1,13 @@
+#include <math.h>
 #include <stddef.h>
 
 #include "cli/instance.h"
-#include "cli/prediction.h"
 #include "cli/report.h"
 #include "cli/running.h"
 #include "cli/table.h"
 #include "core/fail.h"
 #include "learner/budget.h"
+#include "rhm/plan.h"
 #include "rhm/theory.h"
 
 static const rhm_option own[] = {{.name = "json",
@@ -25,7 +26,7 @@ typedef struct planning {
     uint32_t levels;
     rhm_engine *engine;
     rhm_progress_bar bar;
-    rhm_prediction practice;
+    rhm_training_plan practice;
 } planning;
 
 /* Samples of all stages that the theorem asks for, as printed and corrected. */
@@ -54,23 +55,49 @@ static void print_theory(const planning *p) {
     printf("  sum %44.3g %11.3g\n", printed, corrected);
 }
 
+static void print_total(const planning *p) {
+    const int threads = rhm_engine_describe(p->engine).threads;
+    printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n",
+           rhm_plan_samples(&p->practice), rhm_plan_nbytes(&p->practice) / 0x1p20, rhm_plan_seconds(&p->practice),
+           threads, threads == 1 ? "" : "s");
+}
+
+/* Of a learner that fits no regressions. */
+static void print_counting(const planning *p) {
+    printf("%5s %7s %11s %11s %9s %6s %9s %9s %8s\n", "level", "draw", "N", "patches", "positions", "tries", "gap",
+           "MiB", "seconds");
+    for (uint32_t level = p->levels; level >= 1; level--) {
+        const rhm_plan_level s = p->practice.level[level];
+        printf("%5u %7s %11.4g %11.4g %9u %6.0f %9.3g %9.1f %8.2g\n", level,
+               s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits, s.gap,
+               s.nbytes / 0x1p20, rhm_plan_level_seconds(&p->practice, level));
+    }
+    print_total(p);
+    printf("  positions: patches of a sequence that the search will need; gap: separation over radius of groups that "
+           "exact\n"
+           "  posteriors let one expect there\n");
+}
+
 static void print_practice(const planning *p) {
     printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
+    if (p->practice.level[1].width == 0) {
+        print_counting(p);
+        return;
+    }
     printf("%5s %7s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s %8s\n", "level", "draw", "first N", "wanted N",
            "N", "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds", "at most");
     for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_forecast s = p->practice.stage[level];
+        const rhm_plan_level s = p->practice.level[level];
         printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g%s\n", level,
                s.draw != RHM_DRAW_COUNTS ? "samples"
                : s.kept_share < 1        ? "thinned"
                                          : "counts",
                s.first_samples, s.wanted_samples, s.samples, s.possible, s.distinct, s.width, s.fits,
                rhm_route_name(s.route), rhm_route_name(s.ridge_route), s.nbytes / 0x1p20,
-               rhm_prediction_stage_seconds(&p->practice, level), s.allowed_seconds,
-               s.capped ? "  fewer than wanted" : "");
+               rhm_plan_level_seconds(&p->practice, level), s.allowed_seconds, s.capped ? "  fewer than wanted" : "");
     }
-    printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n"
-           "  thinned: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
+    print_total(p);
+    printf("  thinned: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
            "--help)\n"
            "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
            "passes\n"
@@ -78,9 +105,7 @@ static void print_practice(const planning *p) {
            "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
            "the\n"
            "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
-           rhm_prediction_samples(&p->practice), rhm_prediction_nbytes(&p->practice) / 0x1p20,
-           rhm_prediction_seconds(&p->practice), rhm_engine_describe(p->engine).threads,
-           rhm_engine_describe(p->engine).threads == 1 ? "" : "s", RHM_BUDGET_MULTIPLE, RHM_BUDGET_LEAST);
+           RHM_BUDGET_MULTIPLE, RHM_BUDGET_LEAST);
 }
 
 static json_t *describe_theory(const planning *p) {
@@ -115,9 +140,9 @@ static json_t *describe_theory(const planning *p) {
 static json_t *describe_practice(const planning *p) {
     json_t *levels = json_array();
     for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_forecast s = p->practice.stage[level];
+        const rhm_plan_level s = p->practice.level[level];
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
+        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
                                                 "level", (int)level,
                                                 "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
                                                 "kept_share", rhm_json_number(s.kept_share),
@@ -127,24 +152,26 @@ static json_t *describe_practice(const planning *p) {
                                                 "capped", (int)s.capped,
                                                 "possible_patches", rhm_json_number(s.possible),
                                                 "distinct_patches", rhm_json_number(s.distinct),
-                                                "width", (int)s.width,
+                                                "positions", (int)s.positions,
+                                                "width", s.width ? json_integer(s.width) : json_null(),
+                                                "gap", rhm_json_number(s.gap),
                                                 "fits", rhm_json_number(s.fits),
-                                                "route", rhm_route_name(s.route),
-                                                "ridge_route", rhm_route_name(s.ridge_route),
+                                                "route", s.width ? json_string(rhm_route_name(s.route)) : json_null(),
+                                                "ridge_route", s.width ? json_string(rhm_route_name(s.ridge_route)) : json_null(),
                                                 "memory_bytes", rhm_json_number(s.nbytes),
                                                 "seconds",
                                                 "draw", rhm_json_number(s.draw_seconds),
                                                 "embed", rhm_json_number(s.embed_seconds),
                                                 "fit", rhm_json_number(s.fit_seconds),
                                                 "at_most",
-                                                "multiply_adds", rhm_json_number(s.allowed_work),
-                                                "seconds", rhm_json_number(s.allowed_seconds)));
+                                                "multiply_adds", rhm_json_number(s.width ? s.allowed_work : (double)NAN),
+                                                "seconds", rhm_json_number(s.width ? s.allowed_seconds : (double)NAN)));
         /* clang-format on */
     }
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:i}", "levels", levels, "samples", rhm_json_number(rhm_prediction_samples(&p->practice)),
-        "memory_bytes", rhm_json_number(rhm_prediction_nbytes(&p->practice)), "seconds",
-        rhm_json_number(rhm_prediction_seconds(&p->practice)), "threads", rhm_engine_describe(p->engine).threads);
+        "{s:o, s:o, s:o, s:o, s:i}", "levels", levels, "samples", rhm_json_number(rhm_plan_samples(&p->practice)),
+        "memory_bytes", rhm_json_number(rhm_plan_nbytes(&p->practice)), "seconds",
+        rhm_json_number(rhm_plan_seconds(&p->practice)), "threads", rhm_engine_describe(p->engine).threads);
 }
 
 static json_t *describe_instance(const planning *p) {
@@ -162,15 +189,17 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
     p->options.draw = (rhm_draw)settings->training.draw;
     p->options.raw = settings->training.distinct != 0;
     p->options.seed = settings->instance.seed;
+    RHM_TRY(rhm_settings_learner(&p->options, settings, p->levels, error));
     RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
     RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
-    RHM_TRY(rhm_predict_training(&p->practice, p->engine, p->grammar, &p->analysis, &p->options,
-                                 (double)rhm_report_peak_rss_nbytes(), error));
+    RHM_TRY(rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, (double)rhm_report_peak_rss_nbytes(),
+                              error));
     rhm_progress_clear(&p->bar);
     p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
     if (settings->json)
-        return rhm_report_print(json_pack("{s:s, s:s, s:o, s:o, s:o}", "schema", "rhm-plan/1", "version", rhm_version(),
-                                          "instance", describe_instance(p), "theorem", describe_theory(p), "practice",
+        return rhm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "schema", "rhm-plan/1", "version",
+                                          rhm_version(), "learner", p->options.learner, "instance",
+                                          describe_instance(p), "theorem", describe_theory(p), "practice",
                                           describe_practice(p)),
                                 error);
     rhm_instance_print(stdout, p->grammar, &p->analysis);
@@ -197,7 +226,7 @@ const rhm_command rhm_command_plan = {
                    "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
                    "and time of "
                    "a practical run on this machine, from rates measured now.",
-    .groups = {&rhm_instance_options, &rhm_budget_options, &rhm_draw_options, &rhm_thread_options, &rhm_kernel_options,
-               &own_options},
+    .groups = {&rhm_instance_options, &rhm_learner_options, &rhm_budget_options, &rhm_draw_options, &rhm_thread_options,
+               &rhm_kernel_options, &own_options},
     .run = run,
 };

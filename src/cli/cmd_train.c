@@ -232,8 +232,8 @@ static rhm_status prepare(training *t, rhm_train_options *options, notes *to, co
 static void predict(rhm_report_comparison *out, const training *t, const rhm_train_options *options) {
     const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
     rhm_trace_pause(t->engine);
-    out->predicted = t->grammar && rhm_predict_training(&out->prediction, t->engine, t->grammar, &t->analysis, options,
-                                                        t->base_nbytes, NULL) == RHM_OK;
+    out->predicted = t->grammar && rhm_plan_training(&out->prediction, t->engine, t->grammar, options, t->base_nbytes,
+                                                     NULL) == RHM_OK;
     rhm_trace_resume(t->engine);
     rhm_trace_end(t->engine, span, (rhm_span_work){0});
 }
@@ -290,7 +290,7 @@ static void print_instance(FILE *words, const training *t, const rhm_settings *s
     else
         print_data(words, t, settings);
     fprintf(words, "\n");
-    rhm_table_head(words);
+    rhm_table_head(words, &t->report);
 }
 
 /* Rows of the levels down to `last` that are not there yet, below what says whose they are. */

@@ -144,29 +144,29 @@ json_t *rhm_report_command(const rhm_settings *settings) {
 /* clang-format off */
 
 /* What `rhm plan` would have said. */
-static json_t *report_predicted_level(const rhm_prediction *prediction, uint32_t level) {
-    const rhm_forecast *stage = &prediction->stage[level];
-    return json_pack("{s:o, s:o, s:i, s:o, s:o, s:o}",
+static json_t *report_predicted_level(const rhm_training_plan *prediction, uint32_t level) {
+    const rhm_plan_level *stage = &prediction->level[level];
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                      "samples", rhm_json_number(stage->samples),
                      "distinct_patches", rhm_json_number(stage->distinct),
-                     "width", (int)stage->width,
+                     "width", stage->width ? json_integer(stage->width) : json_null(),
                      "attempts", rhm_json_number(stage->fits),
                      "memory_bytes", rhm_json_number(stage->nbytes),
-                     "seconds", rhm_json_number(rhm_prediction_stage_seconds(prediction, level)));
+                     "seconds", rhm_json_number(rhm_plan_level_seconds(prediction, level)));
 }
 
-static json_t *report_prediction(const rhm_prediction *prediction, double seconds, uint64_t peak_rss_nbytes) {
+static json_t *report_prediction(const rhm_training_plan *prediction, double seconds, uint64_t peak_rss_nbytes) {
     return json_pack("{s:o, s:o, s:o, s:o}",
-                     "seconds", rhm_json_number(rhm_prediction_seconds(prediction)),
-                     "memory_bytes", rhm_json_number(rhm_prediction_nbytes(prediction)),
-                     "actual_over_predicted_seconds", rhm_json_number(seconds / rhm_prediction_seconds(prediction)),
+                     "seconds", rhm_json_number(rhm_plan_seconds(prediction)),
+                     "memory_bytes", rhm_json_number(rhm_plan_nbytes(prediction)),
+                     "actual_over_predicted_seconds", rhm_json_number(seconds / rhm_plan_seconds(prediction)),
                      "actual_over_predicted_memory",
-                     rhm_json_number((double)peak_rss_nbytes / rhm_prediction_nbytes(prediction)));
+                     rhm_json_number((double)peak_rss_nbytes / rhm_plan_nbytes(prediction)));
 }
 
 static json_t *report_level(const rhm_level_report *level, const rhm_report_comparison *comparison) {
     const double kernel_seconds = level->embed_seconds + level->bandwidth_seconds + level->solve_seconds;
-    const double gflops = level->flops / kernel_seconds * 1e-9;
+    const double gflops = level->flops > 0 ? level->flops / kernel_seconds * 1e-9 : (double)NAN;
     json_t *posterior_error = json_pack("{s:o, s:o, s:o}",
                                         "mean", rhm_json_number(level->posterior_error_mean),
                                         "max", rhm_json_number(level->posterior_error_max),
@@ -186,7 +186,8 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                                "foreseen", rhm_json_number(level->foreseen_work),
                                "allowed", rhm_json_number(level->allowed_work));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
+    const bool regression = level->width > 0;
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
                      " s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
                      "level", (int)level->level,
                      "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
@@ -194,12 +195,13 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                      "kept_share", rhm_json_number(level->kept_share),
                      "validation_samples", rhm_json_unsigned(level->validation_samples),
                      "distinct_patches", rhm_json_unsigned(level->distinct_patches),
-                     "width", (int)level->width,
+                     "positions", (int)level->positions,
+                     "width", regression ? json_integer(level->width) : json_null(),
                      "bandwidth", rhm_json_number(level->bandwidth),
                      "ridge", rhm_json_number(level->ridge),
-                     "solver", rhm_solver_name(level->solver),
-                     "route", rhm_route_name(level->route),
-                     "iterations", (int)level->iterations,
+                     "solver", regression ? json_string(rhm_solver_name(level->solver)) : json_null(),
+                     "route", regression ? json_string(rhm_route_name(level->route)) : json_null(),
+                     "iterations", regression ? json_integer(level->iterations) : json_null(),
                      "residual", rhm_json_number(level->residual),
                      "held_out_loss", rhm_json_number(level->held_out_loss),
                      "held_out_accuracy", rhm_json_number(level->held_out_accuracy),
@@ -249,10 +251,11 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
     json_t *levels = json_array();
     for (uint32_t level = train->levels; level >= 1; level--)
         json_array_append_new(levels, report_level(&train->level[level], comparison));
-    json_t *options = json_pack("{s:s, s:b, s:o, s:o, s:o}",
-                                "solver", rhm_solver_name((rhm_solver)settings->training.solver),
+    const bool regression = train->level[train->levels].width > 0;
+    json_t *options = json_pack("{s:o, s:b, s:o, s:o, s:o}",
+                                "solver", regression ? json_string(rhm_solver_name((rhm_solver)settings->training.solver)) : json_null(),
                                 "distinct", settings->training.distinct == 0,
-                                "tolerance", rhm_json_number(settings->training.tolerance),
+                                "tolerance", regression ? rhm_json_number(settings->training.tolerance) : json_null(),
                                 "data_seed", rhm_json_unsigned(rhm_settings_data_seed(settings)),
                                 "data", settings->data ? rhm_json_text(settings->data) : json_null());
     double sampling = train->test_sample_seconds, kernels = train->test_kernel_seconds;
@@ -260,6 +263,9 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
         sampling += train->level[level].sample_seconds;
         kernels += train->level[level].kernel_seconds;
     }
+    json_t *positions = json_array();
+    for (uint32_t level = train->levels; level >= 1; level--)
+        json_array_append_new(positions, json_integer(train->level[level].positions));
     json_t *test = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                              "samples", rhm_json_unsigned(train->test_samples),
                              "accuracy", rhm_json_number(train->test_accuracy),
@@ -272,11 +278,12 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                                "kernel_seconds", rhm_json_number(kernels),
                                "share_of_seconds", rhm_json_number((sampling + kernels) / seconds));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                      "schema", "rhm-report/1",
                      "version", rhm_version(),
                      "command", rhm_report_command(settings),
                      "learner", train->learner,
+                     "positions", positions,
                      "instance", instance,
                      "machine", machine,
                      "options", options,

@@ -7,11 +7,11 @@
 
 #include <jansson.h>
 
-#include "cli/prediction.h"
 #include "cli/settings.h"
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
 #include "rhm/learner.h"
+#include "rhm/plan.h"
 
 json_t *rhm_json_number(double value);     /* null unless finite */
 json_t *rhm_json_unsigned(uint64_t value); /* text beyond 2^63, which JSON readers would round */
@@ -41,7 +41,7 @@ json_t *rhm_report_command(const rhm_settings *settings); /* the command line, q
 /* What is measured after the run, for those who read a report. */
 typedef struct rhm_report_comparison {
     rhm_report_ceilings ceilings;
-    rhm_prediction prediction;
+    rhm_training_plan prediction;
     bool predicted; /* a prediction takes a grammar */
 } rhm_report_comparison;
 

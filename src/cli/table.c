@@ -16,6 +16,14 @@ static const char *cell(double value, char text[CELL_NBYTES]) {
 
 static void row(FILE *stream, const rhm_level_report *level, const rhm_analysis *analysis) {
     char rho[CELL_NBYTES], separation[CELL_NBYTES], radius[CELL_NBYTES], error[CELL_NBYTES], synonyms[CELL_NBYTES];
+    if (level->width == 0) {
+        fprintf(stream, "%5u %11.10g %9u %10" PRIu64 " %8u %9s %9s %9s %9s %8.2f\n", level->level,
+                (double)level->samples, level->positions, level->distinct_patches, level->clusters,
+                cell(analysis ? analysis->rho[level->level] : (double)NAN, rho),
+                cell(level->cluster_separation, separation), cell(level->cluster_radius, radius),
+                cell(level->synonym_accuracy, synonyms), level->total_seconds);
+        return;
+    }
     fprintf(stream, "%5u %11.10g %10" PRIu64 " %6u %9.4g %9.3g %5u %9.2g %9s %9s %9s %9s %9s %8.2f\n", level->level,
             (double)level->samples, level->distinct_patches, level->width, level->bandwidth, level->ridge,
             level->iterations, level->residual, cell(analysis ? analysis->rho[level->level] : (double)NAN, rho),
@@ -23,10 +31,14 @@ static void row(FILE *stream, const rhm_level_report *level, const rhm_analysis 
             cell(level->posterior_error_mean, error), cell(level->synonym_accuracy, synonyms), level->total_seconds);
 }
 
-void rhm_table_head(FILE *stream) {
-    fprintf(stream, "%5s %11s %10s %6s %9s %9s %5s %9s %9s %9s %9s %9s %9s %8s\n", "level", "samples", "distinct",
-            "width", "bandwidth", "ridge", "steps", "residual", "rho", "clusters", "radius", "error", "synonyms",
-            "seconds");
+void rhm_table_head(FILE *stream, const rhm_train_report *report) {
+    if (report->level[report->levels].width == 0)
+        fprintf(stream, "%5s %11s %9s %10s %8s %9s %9s %9s %9s %8s\n", "level", "samples", "positions", "distinct",
+                "groups", "rho", "apart", "radius", "synonyms", "seconds");
+    else
+        fprintf(stream, "%5s %11s %10s %6s %9s %9s %5s %9s %9s %9s %9s %9s %9s %8s\n", "level", "samples", "distinct",
+                "width", "bandwidth", "ridge", "steps", "residual", "rho", "clusters", "radius", "error", "synonyms",
+                "seconds");
 }
 
 void rhm_table_rows(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis, uint32_t first,

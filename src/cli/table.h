@@ -8,7 +8,7 @@
 #include "rhm/learner.h"
 
 /* The names of the columns. */
-void rhm_table_head(FILE *stream);
+void rhm_table_head(FILE *stream, const rhm_train_report *report);
 
 /* A row for each of the levels `first`, first - 1, ..., `last`. analysis may be NULL. */
 void rhm_table_rows(FILE *stream, const rhm_train_report *report, const rhm_analysis *analysis, uint32_t first,

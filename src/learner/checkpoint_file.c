@@ -22,6 +22,7 @@ static const rhm_field report_columns[] = {
     {"kept_share", RHM_FIELD_F64, ROW(kept_share), 0},
     {"validation_samples", RHM_FIELD_U64, ROW(validation_samples), 0},
     {"distinct_patches", RHM_FIELD_U64, ROW(distinct_patches), 0},
+    {"positions", RHM_FIELD_U32, ROW(positions), 0},
     {"width", RHM_FIELD_U32, ROW(width), 0},
     {"bandwidth", RHM_FIELD_F64, ROW(bandwidth), 0},
     {"ridge", RHM_FIELD_F64, ROW(ridge), 0},

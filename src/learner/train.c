@@ -5,6 +5,7 @@
 #include "core/intern.h"
 #include "core/memory.h"
 #include "core/sha256.h"
+#include "learner/forecast.h"
 #include "learner/trainer.h"
 #include "learners/learner.h"
 #include "sampling/source.h"
@@ -168,6 +169,15 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return (problem->data ? fit_data : fit_grammar)(out, report, engine, problem, options, error);
 }
 
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+                       const rhm_train_options *options, rhm_error *error) {
+    rhm_analysis analysis;
+    RHM_TRY(rhm_analyse(&analysis, grammar, error));
+    const rhm_status status = rhm_forecast_training(out, test_seconds, engine, grammar, &analysis, options, error);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
+
 static const char *const options_taken[] = {
     "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",           "bandwidth",
     "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds", "resume",
@@ -181,4 +191,5 @@ const struct rhm_learner rhm_layerwise = {
              .model_kind = "random-features",
              .options = options_taken},
     .fit = fit,
+    .plan = plan,
 };

@@ -24,6 +24,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .kept_share = rhm_patches_kept_share(&stage->training.patches),
         .validation_samples = stage->validation.patches.samples,
         .distinct_patches = rhm_patches_distinct(&stage->training.patches),
+        .positions = 1,
         .width = fit->layer.width,
         .bandwidth = fit->layer.bandwidth,
         .ridge = fit->layer.ridge,

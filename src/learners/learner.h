@@ -6,6 +6,7 @@
 #ifndef RHM_LEARNERS_LEARNER_H
 #define RHM_LEARNERS_LEARNER_H
 
+#include "rhm/plan.h"
 #include "training/problem.h"
 
 struct rhm_learner {
@@ -17,9 +18,16 @@ struct rhm_learner {
      */
     rhm_status (*fit)(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                       const rhm_train_options *options, rhm_error *error);
+
+    /*
+     * What that will take: out[1..levels], and the time to test. With `engine` NULL nothing is measured and all seconds
+     * are NAN.
+     */
+    rhm_status (*plan)(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+                       const rhm_train_options *options, rhm_error *error);
 };
 
-extern const struct rhm_learner rhm_layerwise;
+extern const struct rhm_learner rhm_layerwise, rhm_table_learner;
 
 /* By name, NULL being layerwise; RHM_INVALID, with the names that there are. */
 rhm_status rhm_learner_find(const struct rhm_learner **out, const char *name, rhm_error *error);

@@ -4,7 +4,7 @@
 #include "core/fail.h"
 #include "learners/learner.h"
 
-static const struct rhm_learner *const learners[] = {&rhm_layerwise};
+static const struct rhm_learner *const learners[] = {&rhm_layerwise, &rhm_table_learner};
 
 enum { LEARNERS = sizeof learners / sizeof learners[0] };
 

@@ -1,0 +1,205 @@
+#include "learners/table/group.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "learners/table/rows.h"
+
+enum { MOST_MOVES = 50 };
+
+/* Groups as they are merged: group i is where patch i began. */
+typedef struct merging {
+    const rhm_rows *rows;
+    double *centre, *weight; /* (count, width), (count) */
+    uint32_t *into;          /* (count): itself while it is a group */
+    uint32_t *nearest;       /* (count): the group after this one that is the least apart, or itself */
+    double *apart;           /* (count): by how much */
+    size_t groups;
+} merging;
+
+static double squared(const double *a, const double *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
+static double apart(const merging *m, size_t a, size_t b) {
+    const size_t width = m->rows->width;
+    return m->weight[a] / (m->weight[a] + m->weight[b]) * m->weight[b] *
+           squared(m->centre + a * width, m->centre + b * width, width);
+}
+
+static void find_nearest(merging *m, size_t i) {
+    m->nearest[i] = (uint32_t)i;
+    m->apart[i] = HUGE_VAL;
+    for (size_t j = i + 1; j < m->rows->count; j++) {
+        if (m->into[j] != j)
+            continue;
+        const double d = apart(m, i, j);
+        if (d < m->apart[i]) {
+            m->apart[i] = d;
+            m->nearest[i] = (uint32_t)j;
+        }
+    }
+}
+
+/* Group b into group a < b. */
+static void merge(merging *m, size_t a, size_t b) {
+    const size_t width = m->rows->width;
+    const double share = m->weight[b] / (m->weight[a] + m->weight[b]);
+    for (size_t j = 0; j < width; j++)
+        m->centre[a * width + j] += share * (m->centre[b * width + j] - m->centre[a * width + j]);
+    m->weight[a] += m->weight[b];
+    m->into[b] = (uint32_t)a;
+    m->groups--;
+    find_nearest(m, a);
+    for (size_t i = 0; i < b; i++) {
+        if (m->into[i] != i || i == a)
+            continue;
+        if (m->nearest[i] == a || m->nearest[i] == b) {
+            find_nearest(m, i);
+        } else if (i < a) {
+            const double d = apart(m, i, a);
+            if (d < m->apart[i]) {
+                m->apart[i] = d;
+                m->nearest[i] = (uint32_t)a;
+            }
+        }
+    }
+}
+
+/* What two groups of one symbol are apart, at most, but for one pair in a thousand: chi-square of so many numbers. */
+static double noise(size_t width) {
+    return (double)width + 4 * sqrt(2 * (double)width) + 6;
+}
+
+static void merge_all(merging *m, size_t most) {
+    const size_t count = m->rows->count;
+    for (size_t i = 0; i < count; i++)
+        find_nearest(m, i);
+    while (m->groups > 1) {
+        size_t least = 0;
+        for (size_t i = 1; i < count; i++)
+            if (m->into[i] == i && (m->into[least] != least || m->apart[i] < m->apart[least]))
+                least = i;
+        if (m->groups <= most && m->apart[least] > noise(m->rows->width))
+            return;
+        merge(m, least, m->nearest[least]);
+    }
+}
+
+/* Groups numbered by their first patch; merged groups lead to ones of smaller numbers. */
+static void number(rhm_groups *out, merging *m) {
+    const size_t count = m->rows->count, width = m->rows->width;
+    for (size_t i = 0; i < count; i++) {
+        if (m->into[i] != i) {
+            out->own[i] = out->own[m->into[i]];
+            continue;
+        }
+        out->own[i] = out->count;
+        memmove(m->centre + out->count * width, m->centre + i * width, sizeof(double) * width);
+        out->count++;
+    }
+}
+
+/* Patches to the nearest centre, centres to their means; a group keeps its last patch. False when nothing moved. */
+static bool move(rhm_groups *out, const rhm_rows *rows, double *centre, double *weight, size_t *members) {
+    const size_t width = rows->width;
+    bool moved = false;
+    memset(members, 0, sizeof *members * out->count);
+    for (size_t i = 0; i < rows->count; i++)
+        members[out->own[i]]++;
+    for (size_t i = 0; i < rows->count; i++) {
+        uint32_t best = out->own[i];
+        double least = squared(rows->value + i * width, centre + best * width, width);
+        for (uint32_t g = 0; g < out->count && members[out->own[i]] > 1; g++) {
+            const double d = squared(rows->value + i * width, centre + g * width, width);
+            if (d < least) {
+                least = d;
+                best = g;
+            }
+        }
+        moved = moved || best != out->own[i];
+        members[out->own[i]]--;
+        members[out->own[i] = best]++;
+    }
+    memset(centre, 0, sizeof *centre * out->count * width);
+    memset(weight, 0, sizeof *weight * out->count);
+    for (size_t i = 0; i < rows->count; i++) {
+        weight[out->own[i]] += rows->weight[i];
+        for (size_t j = 0; j < width; j++)
+            centre[out->own[i] * width + j] += rows->weight[i] * rows->value[i * width + j];
+    }
+    for (size_t g = 0; g < out->count; g++)
+        for (size_t j = 0; j < width; j++)
+            centre[g * width + j] /= weight[g];
+    return moved;
+}
+
+static int compare(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* `distance` (patches) is scratch. */
+static void measure(rhm_groups *out, const rhm_rows *rows, const double *centre, double *distance) {
+    const size_t width = rows->width;
+    double closest = HUGE_VAL;
+    for (size_t a = 0; a < out->count; a++)
+        for (size_t b = a + 1; b < out->count; b++)
+            closest = fmin(closest, squared(centre + a * width, centre + b * width, width));
+    for (size_t i = 0; i < rows->count; i++)
+        distance[i] = sqrt(squared(rows->value + i * width, centre + out->own[i] * width, width));
+    qsort(distance, rows->count, sizeof *distance, compare);
+    out->separation = out->count > 1 ? sqrt(closest) : 0;
+    out->radius = rows->count ? distance[(rows->count * 99 + 99) / 100 - 1] : 0;
+}
+
+static rhm_status allocate(merging *m, rhm_groups *out, size_t **members, const rhm_rows *rows, rhm_error *error) {
+    const size_t count = rows->count;
+    if (!(out->own = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
+        !(m->centre = RHM_NEW(double, count, rows->width, 1, "centres of groups", error)) ||
+        !(m->weight = RHM_NEW(double, count, 1, 1, "centres of groups", error)) ||
+        !(m->into = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
+        !(m->nearest = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
+        !(m->apart = RHM_NEW(double, count, 1, 1, "groups of patches", error)) ||
+        !(*members = RHM_NEW(size_t, count, 1, 1, "groups of patches", error)))
+        return RHM_NO_MEMORY;
+    memcpy(m->centre, rows->value, sizeof *m->centre * count * rows->width);
+    memcpy(m->weight, rows->weight, sizeof *m->weight * count);
+    for (size_t i = 0; i < count; i++)
+        m->into[i] = (uint32_t)i;
+    return RHM_OK;
+}
+
+rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t most,
+                           rhm_error *error) {
+    rhm_rows rows;
+    size_t *members = NULL;
+    *out = (rhm_groups){0};
+    RHM_TRY(rhm_rows_make(&rows, engine, counts, most, error));
+    merging m = {.rows = &rows, .groups = rows.count};
+    const rhm_status status = allocate(&m, out, &members, &rows, error);
+    if (status == RHM_OK) {
+        merge_all(&m, most);
+        number(out, &m);
+        for (int i = 0; i < MOST_MOVES && move(out, &rows, m.centre, m.weight, members); i++)
+            ;
+        measure(out, &rows, m.centre, m.apart);
+    } else {
+        rhm_free(out->own);
+        *out = (rhm_groups){0};
+    }
+    rhm_free(m.centre);
+    rhm_free(m.weight);
+    rhm_free(m.into);
+    rhm_free(m.nearest);
+    rhm_free(m.apart);
+    rhm_free(members);
+    rhm_rows_clear(&rows);
+    return status;
+}

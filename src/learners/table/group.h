@@ -1,0 +1,28 @@
+/*
+ * Synonyms found: patches whose labels are distributed alike, position by position, get one id.
+ *
+ * Row mu of the table holds the standardised residuals (n(mu, z) - e) / sqrt(e), e = n(mu) n(z) / N, of every position.
+ * Over the root of n(mu) a row estimates what its parent symbol says of the label, with noise of variance 1/n(mu) in
+ * every coordinate, in proportion for synonyms of different frequencies too. Where many positions are side by side most
+ * coordinates are noise, and the rows are projected on the leading directions, as many as there may be groups. Then
+ * groups are merged, the pair of the least n_A n_B / (n_A + n_B) ||a - b||^2 first (Ward), which for two groups of one
+ * symbol is a chi-square number: merging goes on beyond the wanted number while that is what it looks like. Last,
+ * patches move to the nearest centre until none does (Lloyd). All sums have a fixed order: the same groups everywhere.
+ */
+#ifndef RHM_LEARNERS_TABLE_GROUP_H
+#define RHM_LEARNERS_TABLE_GROUP_H
+
+#include "learners/table/counts.h"
+
+typedef struct rhm_groups {
+    uint32_t count;    /* found, numbered by their first patch */
+    uint32_t *own;     /* (patches): the group of each; released by rhm_free */
+    double separation; /* smallest distance between two centres, in noise-free units of rows over sqrt(n) */
+    double radius;     /* 99th percentile of the distances to the own centre */
+} rhm_groups;
+
+/* At most `most` groups. */
+rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t most,
+                           rhm_error *error);
+
+#endif

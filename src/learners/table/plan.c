@@ -1,0 +1,193 @@
+#include "learners/table/plan.h"
+
+#include <math.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+#include "learners/table/group.h"
+#include "learners/table/law.h"
+#include "learners/table/parser.h"
+#include "rhm/sampling.h"
+
+enum { TRIALS = 3, TRIAL_POSITIONS = 4, TRIAL_TOKENS = 1 << 22 };
+
+/* Seconds of all threads together. */
+typedef struct rates {
+    double draw;  /* per cell (patch, label) of a position */
+    double group; /* per multiply-add */
+} rates;
+
+/* Multiply-adds that grouping takes, about (rows.c and group.c). */
+static double grouping(double patches, double positions, double classes, double rank) {
+    const double width = positions * classes, smaller = fmin(patches, width);
+    const bool projected = 2 * rank < smaller && smaller <= 384;
+    const double product = projected ? smaller * smaller * fmax(patches, width) / 2 : 0;
+    const double eigen = projected ? 8 * 3 * smaller * smaller * smaller : 0;
+    return product + eigen + 2 * patches * patches * (projected ? rank : width);
+}
+
+static double nbytes(double patches, double positions, double classes, double threads) {
+    return 8 * (2 * patches * positions * classes + 2 * patches * patches) + threads * 64 * patches * classes;
+}
+
+static rhm_status measure_level(rates *out, const rhm_engine *engine, const rhm_patch_law *law, const double *position,
+                                size_t positions, uint32_t classes, rhm_error *error) {
+    *out = (rates){HUGE_VAL, HUGE_VAL};
+    for (int i = 0; i < TRIALS; i++) {
+        rhm_table_counts counts;
+        rhm_groups groups;
+        const double begin = rhm_seconds();
+        RHM_TRY(rhm_table_draw_counts(&counts, engine, law, position, positions, classes, UINT64_C(1) << 50, 0,
+                                      rhm_stream(RHM_TRAINING, 0), error));
+        const double middle = rhm_seconds(), patches = (double)counts.patch.count;
+        const rhm_status status = rhm_table_group(&groups, engine, &counts, law->parents, error);
+        const double end = rhm_seconds();
+        rhm_table_counts_clear(&counts);
+        if (status != RHM_OK)
+            return status;
+        rhm_free(groups.own);
+        out->draw = fmin(out->draw, (middle - begin) / (patches * (double)positions * classes));
+        out->group = fmin(out->group, (end - middle) / grouping(patches, (double)positions, classes, law->parents));
+    }
+    return RHM_OK;
+}
+
+/* On level L, whose ids are tokens. */
+static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_grammar *grammar, rhm_error *error) {
+    const rhm_tree *tree = rhm_grammar_tree(grammar);
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const size_t all = tree->nodes[tree->levels - 1], positions = all < TRIAL_POSITIONS ? all : TRIAL_POSITIONS;
+    rhm_id_law ids = {0};
+    rhm_patch_law law = {0};
+    double *position = NULL;
+    rhm_status status = rhm_id_law_tokens(&ids, shape->vocab[tree->levels], error);
+    if (status == RHM_OK)
+        status = rhm_patch_law_make(&law, grammar, tree->levels, &ids, error);
+    if (status == RHM_OK)
+        status = rhm_position_law(&position, grammar, tree->levels - 1, positions, error);
+    *out = (rates){NAN, NAN};
+    if (status == RHM_OK && law.patch.count)
+        status = measure_level(out, engine, &law, position, positions, shape->vocab[0], error);
+    rhm_id_law_clear(&ids);
+    rhm_patch_law_clear(&law);
+    rhm_free(position);
+    return status;
+}
+
+static rhm_status measure_test(double *seconds, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t count,
+                               rhm_error *error) {
+    const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
+    struct rhm_table *table;
+    rhm_sampler *sampler;
+    RHM_TRY(rhm_table_parser(&table, grammar, error));
+    rhm_status status = rhm_sampler_create(&sampler, grammar, 0, error);
+    if (status == RHM_OK) {
+        const uint64_t least = (uint64_t)rhm_engine_threads(engine) * rhm_table_chunk(tokens);
+        const uint64_t some = TRIAL_TOKENS / tokens > least ? TRIAL_TOKENS / tokens : least;
+        const rhm_grammar_source source = {grammar, 0, sampler, rhm_stream(RHM_TEST, 0)};
+        const rhm_batch batch = {rhm_draw_from_grammar, &source, 0, count < some ? count : some, "measuring"};
+        rhm_outputs outputs = {0};
+        const double begin = rhm_seconds();
+        status = rhm_table_forward(&table->model, engine, &batch, &outputs, error);
+        *seconds = (rhm_seconds() - begin) * (double)count / (double)batch.count;
+        rhm_sampler_destroy(sampler);
+    }
+    rhm_model_destroy(&table->model);
+    return status;
+}
+
+/*
+ * Separation over radius that exact posteriors let one expect of `samples` samples a position, in the rows of group.h:
+ * patches of one symbol of `level` - 1 are off by the root of `rank` / n.
+ */
+static double expected_gap(const double *position, size_t positions, size_t symbols, size_t classes, double rules,
+                           double samples) {
+    double closest = HUGE_VAL, rarest = HUGE_VAL;
+    const double rank = fmin((double)symbols, (double)(positions * classes));
+    for (size_t a = 0; a < symbols; a++) {
+        for (size_t b = a; b < symbols; b++) {
+            double all[2] = {0}, sum = 0;
+            for (size_t i = 0; i < positions * classes; i++) {
+                all[0] += position[(i / classes * symbols + a) * classes + i % classes];
+                all[1] += position[(i / classes * symbols + b) * classes + i % classes];
+            }
+            rarest = b == a ? fmin(rarest, all[0]) : rarest;
+            for (size_t p = 0; p < positions && b > a; p++) {
+                double here[2] = {0};
+                const double *x = position + (p * symbols + a) * classes, *y = position + (p * symbols + b) * classes;
+                for (size_t z = 0; z < classes; z++) {
+                    here[0] += x[z];
+                    here[1] += y[z];
+                }
+                for (size_t z = 0; z < classes; z++) {
+                    double label = 0;
+                    for (size_t nu = 0; nu < symbols; nu++)
+                        label += position[(p * symbols + nu) * classes + z];
+                    const double u = here[0] > 0 ? (x[z] / here[0] - label) * sqrt(here[0] / all[0] / label) : 0;
+                    const double v = here[1] > 0 ? (y[z] / here[1] - label) * sqrt(here[1] / all[1] / label) : 0;
+                    sum += label > 0 ? (u - v) * (u - v) : 0;
+                }
+            }
+            closest = b > a ? fmin(closest, sum) : closest;
+        }
+    }
+    return symbols > 1 ? sqrt(closest * samples * rarest / rules / rank) : HUGE_VAL;
+}
+
+/* The search of learner.c. */
+static rhm_status plan_level(rhm_plan_level *out, const rhm_engine *engine, const rates *cost,
+                             const rhm_grammar *grammar, uint32_t level, const rhm_train_options *options,
+                             rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const double patches = (double)rhm_grammar_patch_count(grammar, level), classes = shape->vocab[0];
+    const size_t all = rhm_grammar_tree(grammar)->nodes[level - 1];
+    const size_t most = all < RHM_TABLE_POSITIONS ? all : RHM_TABLE_POSITIONS;
+    const double samples = (double)(options->samples[level] ? options->samples[level] : options->max_samples);
+    *out = (rhm_plan_level){.level = level,
+                            .draw = options->draw == RHM_DRAW_SAMPLES ? RHM_DRAW_SAMPLES : RHM_DRAW_COUNTS,
+                            .kept_share = 1,
+                            .first_samples = samples,
+                            .wanted_samples = NAN,
+                            .samples = samples,
+                            .possible = patches,
+                            .distinct = patches};
+    size_t positions = options->positions[level] && options->positions[level] < all ? options->positions[level]
+                       : options->positions[level]                                  ? all
+                                                                                    : 1;
+    for (;; positions = 2 * positions < most ? 2 * positions : most) {
+        double *position;
+        RHM_TRY(rhm_position_law(&position, grammar, level - 1, positions, error));
+        out->gap = level == 1 ? HUGE_VAL
+                              : expected_gap(position, positions, shape->vocab[level - 1], shape->vocab[0],
+                                             patches / shape->vocab[level - 1], samples);
+        rhm_free(position);
+        out->fits++;
+        out->draw_seconds += cost->draw * patches * (double)positions * classes;
+        out->fit_seconds +=
+            level == 1 ? 0 : cost->group * grouping(patches, (double)positions, classes, shape->vocab[level - 1]);
+        if (options->positions[level] || out->gap >= RHM_TABLE_TARGET || positions >= most ||
+            2 * (double)positions * patches * classes > RHM_TABLE_CELLS)
+            break;
+    }
+    out->positions = (uint32_t)positions;
+    out->nbytes = nbytes(patches, (double)positions, classes, engine ? rhm_engine_threads(engine) : 1);
+    return RHM_OK;
+}
+
+rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
+                          const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error) {
+    rates cost = {NAN, NAN};
+    *test_seconds = NAN;
+    if (engine) {
+        RHM_TRY(measure(&cost, engine, grammar, error));
+        RHM_TRY(measure_test(test_seconds, engine, grammar, options->test_samples, error));
+    }
+    for (uint32_t level = 1; level <= rhm_grammar_shape(grammar)->levels; level++)
+        RHM_TRY(plan_level(&out[level], engine, &cost, grammar, level, options, error));
+    const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
+    const double testing = sizeof(uint16_t) * (double)(rhm_table_chunk(tokens) * tokens);
+    out[1].nbytes = fmax(out[1].nbytes, testing * (engine ? rhm_engine_threads(engine) : 1));
+    return RHM_OK;
+}

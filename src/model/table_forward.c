@@ -1,0 +1,139 @@
+/* Sequences through tables: a lookup a patch, a few sequences at a time in the memory of a thread. */
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+#include "model/table.h"
+#include "sampling/tile_ops.h"
+
+enum { CHUNK_TOKENS = 1 << 15, LONG = 1 << 18 };
+
+size_t rhm_table_chunk(size_t tokens) {
+    return tokens > LONG ? 1 : tokens * RHM_TILE > CHUNK_TOKENS ? RHM_TILE : CHUNK_TOKENS / tokens;
+}
+
+void rhm_table_apply(const struct rhm_table *table, uint32_t l, const uint16_t *inputs, size_t patches, uint16_t *ids) {
+    const struct rhm_table_level *level = &table->level[l];
+    const size_t s = level->patch.words;
+    if (level->dense && s == 2) {
+        for (size_t i = 0; i < patches; i++)
+            ids[i] = (uint16_t)level->dense[inputs[2 * i] * (size_t)level->inputs + inputs[2 * i + 1]];
+        return;
+    }
+    for (size_t i = 0; i < patches; i++) {
+        const uint16_t *patch = inputs + i * s;
+        if (level->dense) {
+            size_t code = 0;
+            for (size_t t = 0; t < s; t++)
+                code = code * level->inputs + patch[t];
+            ids[i] = (uint16_t)level->dense[code];
+        } else {
+            uint32_t tuple[RHM_MAX_BRANCHING];
+            for (size_t t = 0; t < s; t++)
+                tuple[t] = patch[t];
+            const uint32_t found = rhm_intern_find(&level->patch, tuple);
+            ids[i] = (uint16_t)(found == UINT32_MAX ? level->other : level->id[found]);
+        }
+    }
+}
+
+uint32_t rhm_table_row(const struct rhm_table *table, const uint16_t *patch) {
+    const struct rhm_table_level *level = &table->level[1];
+    uint32_t tuple[RHM_MAX_BRANCHING];
+    size_t code = 0;
+    for (size_t t = 0; t < level->patch.words; t++) {
+        tuple[t] = patch[t];
+        code = code * level->inputs + patch[t];
+    }
+    if (level->dense)
+        return level->dense[code];
+    const uint32_t found = rhm_intern_find(&level->patch, tuple);
+    return found == UINT32_MAX ? (uint32_t)level->patch.count : found;
+}
+
+/* Tokens and labels of a thread's chunk. */
+typedef struct scratch {
+    uint16_t *tokens, *labels;
+    double sample_seconds, seconds;
+    uint64_t correct;
+} scratch;
+
+typedef struct forward {
+    const struct rhm_table *table;
+    const rhm_batch *batch;
+    rhm_outputs *outputs;
+    size_t tokens; /* of a sequence */
+    size_t chunk;  /* sequences */
+    uint64_t done; /* in earlier rounds */
+    uint64_t count;
+    scratch *of_thread;
+} forward;
+
+static rhm_status forward_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
+    (void)error;
+    const forward *f = context;
+    const rhm_model *model = &f->table->model;
+    scratch *mine = &f->of_thread[thread];
+    const uint64_t first = f->done + chunk * f->chunk;
+    const uint64_t left = f->done + f->count - first;
+    const size_t count = left < f->chunk ? (size_t)left : f->chunk;
+    const double begin = rhm_seconds();
+    f->batch->source(f->batch->context, 1, f->batch->first + first, count, mine->tokens, mine->labels);
+    mine->sample_seconds += rhm_seconds() - begin;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t *ids = mine->tokens + i * f->tokens;
+        for (uint32_t l = model->tree.levels; l > 1; l--)
+            rhm_table_apply(f->table, l, ids, model->tree.nodes[l - 1], ids);
+        const uint32_t row = rhm_table_row(f->table, ids);
+        const struct rhm_table_level *top = &f->table->level[1];
+        const uint32_t label = row == top->patch.count ? top->other : top->id[row];
+        mine->correct += label == mine->labels[i];
+        if (f->outputs->labels)
+            f->outputs->labels[first + i] = (uint16_t)label;
+        if (f->outputs->posteriors)
+            memcpy(f->outputs->posteriors + (first + i) * model->classes,
+                   f->table->posterior + (size_t)row * model->classes, sizeof(float) * model->classes);
+    }
+    mine->seconds += rhm_seconds() - begin;
+    return RHM_OK;
+}
+
+static rhm_status run(forward *f, const rhm_engine *engine, rhm_error *error) {
+    /* A round is what lies between two looks at progress: so many chunks that threads seldom wait for the last. */
+    const uint64_t round = 8 * (uint64_t)f->chunk * (uint64_t)rhm_engine_threads(engine);
+    for (; f->done < f->batch->count; f->done += f->count) {
+        f->count = f->batch->count - f->done < round ? f->batch->count - f->done : round;
+        rhm_engine_progress(engine, f->batch->stage, f->done, f->batch->count);
+        RHM_TRY(rhm_parallel(engine, (size_t)((f->count + f->chunk - 1) / f->chunk), forward_chunk, f, error));
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_table_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
+                             rhm_outputs *outputs, rhm_error *error) {
+    const size_t threads = (size_t)rhm_engine_threads(engine), tokens = model->tree.leaves[0];
+    forward f = {.table = rhm_table_of(model), .batch = batch, .outputs = outputs, .tokens = tokens};
+    f.chunk = rhm_table_chunk(tokens);
+    f.of_thread = RHM_NEW(scratch, threads, 1, 1, "sequences of a thread", error);
+    rhm_status status = f.of_thread ? RHM_OK : RHM_NO_MEMORY;
+    for (size_t t = 0; t < threads && status == RHM_OK; t++) {
+        f.of_thread[t].tokens = RHM_NEW(uint16_t, f.chunk, tokens, 1, "sequences of a thread", error);
+        f.of_thread[t].labels = RHM_NEW(uint16_t, f.chunk, 1, 1, "labels of a thread", error);
+        status = f.of_thread[t].tokens && f.of_thread[t].labels ? RHM_OK : RHM_NO_MEMORY;
+    }
+    if (status == RHM_OK)
+        status = run(&f, engine, error);
+    for (size_t t = 0; f.of_thread && t < threads; t++) {
+        scratch *mine = &f.of_thread[t];
+        outputs->score.correct += mine->correct;
+        outputs->score.sample_seconds += mine->sample_seconds / (double)threads;
+        outputs->score.kernel_seconds += (mine->seconds - mine->sample_seconds) / (double)threads;
+        rhm_free(mine->tokens);
+        rhm_free(mine->labels);
+    }
+    rhm_free(f.of_thread);
+    outputs->score.samples += status == RHM_OK ? batch->count : 0;
+    return status;
+}
