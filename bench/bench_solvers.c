@@ -5,7 +5,7 @@
  *   form/shape/gram/t     the Gram matrix
  *   ridges/shape/way/t    four ridges at one bandwidth to a residual of 1e-4, all that they need included (features or
  *                         Gram matrix once); also by gradient descent and by Cholesky factorisation
- * The label of a `ridges` row says what the rule of learner/route.h chooses for that regression.
+ * The label of a `ridges` row says what the rule of linear/plan.h chooses for that regression.
  *
  * Patches are pairs of noisy symbols and labels depend on the symbols, so that spectra are those of training: solvers
  * take as many iterations as there. Every solution's residual is measured by passes before anything is timed.
@@ -15,13 +15,12 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/gaussian.h"
 #include "core/memory.h"
 #include "core/philox.h"
 #include "engine/engine.h"
-#include "learner/gaussian.h"
-#include "learner/gram.h"
-#include "learner/route.h"
-#include "learner/solve.h"
+#include "learner/design.h"
+#include "linear/solve.h"
 #include "program.h"
 
 enum { RIDGES = 4, ROWS_OF_TABLE = 4096, STREAM = 1 << 16, SEED = 1 };
@@ -159,7 +158,7 @@ static void clear_instance(void *problem) {
 /* A regression, its right-hand side, and a solution for each ridge. */
 typedef struct solving {
     const row *r;
-    rhm_regression problem;
+    rhm_normal *normal;
     double *target;
     double *w[RIDGES];
     rhm_solve_result result[RIDGES];
@@ -171,10 +170,10 @@ static double ridge_at(const instance *p, int i) {
     return 0.1 / ((double)(p->vocab * p->rules) * pow(3.2, i));
 }
 
-static rhm_status open_regression(rhm_regression *problem, const instance *p, const rhm_engine *engine, bool keep,
-                                  rhm_error *error) {
-    return rhm_regression_init(problem, engine, &p->ready, &p->inputs, &p->tuples, &p->counts, p->samples,
-                               keep ? SIZE_MAX : 0, error);
+static rhm_status open_normal(rhm_normal **normal, const instance *p, const rhm_engine *engine, rhm_route route,
+                              bool cache, rhm_error *error) {
+    const rhm_linear_data data = rhm_design_data(&p->ready, &p->inputs, &p->tuples, &p->counts, p->samples);
+    return rhm_normal_create(normal, engine, &data, route, cache ? SIZE_MAX : 0, error);
 }
 
 static rhm_status solve_ridges(solving *s, rhm_error *error) {
@@ -182,8 +181,8 @@ static rhm_status solve_ridges(solving *s, rhm_error *error) {
     for (int i = 0; i < RIDGES; i++) {
         const rhm_solve_options options = {
             .solver = solvers[s->r->how], .lambda = ridge_at(s->r->of, i), .tolerance = TOLERANCE};
-        memset(s->w[i], 0, sizeof(double) * rhm_regression_size(&s->problem));
-        RHM_TRY(rhm_solve(&s->problem, &options, s->target, s->w[i], &s->result[i], error));
+        memset(s->w[i], 0, sizeof(double) * rhm_normal_size(s->normal));
+        RHM_TRY(rhm_solve(s->normal, &options, s->target, s->w[i], &s->result[i], error));
     }
     return RHM_OK;
 }
@@ -192,14 +191,14 @@ static rhm_status solve_ridges(solving *s, rhm_error *error) {
 static rhm_status start(solving *s, const rhm_engine *engine, bool matrix, rhm_error *error) {
     const row *r = s->r;
     const bool keep = r->how == KEPT || r->how == DESCENT || r->how == CHOLESKY;
-    RHM_TRY(open_regression(&s->problem, r->of, engine, keep, error));
-    const size_t size = rhm_regression_size(&s->problem);
+    RHM_TRY(open_normal(&s->normal, r->of, engine, r->how == GRAM ? RHM_ROUTE_GRAM : RHM_ROUTE_PASSES, keep, error));
+    const size_t size = rhm_normal_size(s->normal);
     if (!s->target && !(s->target = RHM_NEW(double, size, RIDGES + 1, 1, "solutions of a benchmark", error)))
         return RHM_NO_MEMORY;
     for (int i = 0; i < RIDGES; i++)
         s->w[i] = s->target + (size_t)(i + 1) * size;
-    RHM_TRY(rhm_regression_target(&s->problem, s->target, error));
-    return matrix && r->how == GRAM ? rhm_gram_form(&s->problem, error) : RHM_OK;
+    RHM_TRY(rhm_normal_right_hand_side(s->normal, s->target, error));
+    return matrix ? rhm_normal_prepare(s->normal, error) : RHM_OK;
 }
 
 /* One trial. Products are taken of one regression again and again; all else starts anew. */
@@ -207,37 +206,39 @@ static rhm_status run_once(void *context, double *seconds, rhm_error *error) {
     solving *s = context;
     const work what = s->r->what;
     rhm_engine *engine = s->engine;
-    if (what == SOLVE)
-        rhm_regression_clear(&s->problem);
+    if (what != PRODUCT) {
+        rhm_normal_destroy(s->normal);
+        s->normal = NULL;
+    }
     if (what == FORM)
-        rhm_gram_clear(&s->problem.gram, engine);
-    const double before = s->problem.flops, begin = session_seconds();
+        RHM_TRY(start(s, engine, false, error));
+    const double before = s->normal ? s->normal->flops : 0, begin = session_seconds();
     if (what == PRODUCT)
-        RHM_TRY(rhm_regression_apply(&s->problem, s->target, s->w[0], error));
+        RHM_TRY(rhm_normal_apply(s->normal, s->target, s->w[0], error));
     if (what == FORM)
-        RHM_TRY(rhm_gram_form(&s->problem, error));
+        RHM_TRY(rhm_normal_prepare(s->normal, error));
     if (what == SOLVE) {
         RHM_TRY(start(s, engine, true, error));
         RHM_TRY(solve_ridges(s, error));
     }
     *seconds = session_seconds() - begin;
-    s->flops = s->problem.flops - (what == SOLVE ? 0 : before);
+    s->flops = s->normal->flops - before;
     return RHM_OK;
 }
 
 /* The result against passes over recomputed features. */
 static rhm_status verify(solving *s, const rhm_engine *engine, rhm_error *error) {
-    rhm_regression passes = {0};
-    const size_t size = rhm_regression_size(&s->problem);
+    rhm_normal *passes = NULL;
+    const size_t size = rhm_normal_size(s->normal);
     double *out = RHM_NEW(double, size, 1, 1, "check of a benchmark", error);
-    rhm_status status = out ? open_regression(&passes, s->r->of, engine, false, error) : RHM_NO_MEMORY;
+    rhm_status status = out ? open_normal(&passes, s->r->of, engine, RHM_ROUTE_PASSES, false, error) : RHM_NO_MEMORY;
     for (int i = 0; i < (s->r->what == SOLVE ? RIDGES : 1) && status == RHM_OK; i++) {
         const bool solved = s->r->what == SOLVE;
         double off = 0, all_of_it = 0;
         if (s->r->what == FORM) /* two products must agree */
-            status = rhm_gram_apply(&s->problem, s->target, s->w[0], error);
+            status = rhm_normal_apply(s->normal, s->target, s->w[0], error);
         if (status == RHM_OK)
-            status = rhm_regression_apply(&passes, solved ? s->w[i] : s->target, out, error);
+            status = rhm_normal_apply(passes, solved ? s->w[i] : s->target, out, error);
         for (size_t k = 0; k < size; k++) {
             const double want = solved ? s->target[k] - ridge_at(s->r->of, i) * s->w[i][k] : s->w[0][k];
             off += (out[k] - want) * (out[k] - want);
@@ -248,7 +249,7 @@ static rhm_status verify(solving *s, const rhm_engine *engine, rhm_error *error)
             status =
                 rhm_fail(error, RHM_FAILED, "wrong result: off by %.3g, allowed are %.3g", sqrt(off / all_of_it), most);
     }
-    rhm_regression_clear(&passes);
+    rhm_normal_destroy(passes);
     rhm_free(out);
     return status;
 }
@@ -289,7 +290,7 @@ static void run(gb_state *state, void *user) {
         session_ceiling_trial();
     if (status == RHM_OK)
         report(state, r, &s);
-    rhm_regression_clear(&s.problem);
+    rhm_normal_destroy(s.normal);
     rhm_free(s.target);
 }
 

@@ -105,7 +105,7 @@ static void weigh(const problem *p, size_t first, size_t count, float *y) {
             y[k * p->vocab + c] *= p->frequency[first + k];
 }
 
-/* Of the loop of src/learner/regression.c, one chunk: the patches first..end-1. */
+/* Of the loop of src/linear/recomputed.c, one chunk: the patches first..end-1. */
 static rhm_status run_chunk_pass(const work *w, const work_lane *lane, int thread, const uint32_t *ids, size_t first,
                                  size_t end, rhm_error *error) {
     const problem *p = w->p;

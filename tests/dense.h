@@ -5,10 +5,11 @@
 #ifndef RHM_TESTS_DENSE_H
 #define RHM_TESTS_DENSE_H
 
+#include "core/gaussian.h"
 #include "core/memory.h"
-#include "learner/gaussian.h"
-#include "learner/regression.h"
+#include "learner/design.h"
 #include "learning.h"
+#include "linear/normal.h"
 
 typedef struct problem_shape {
     size_t patches, samples;
@@ -140,13 +141,25 @@ static inline void clear_problem(dense_problem *p) {
     rhm_patch_counts_clear(&p->counts);
 }
 
-static inline rhm_regression must_init(const dense_problem *p, const rhm_engine *engine, size_t keep_nbytes) {
-    rhm_regression regression;
+static inline rhm_linear_data data_of(const dense_problem *p) {
+    return rhm_design_data(&p->ready, &p->inputs, &p->patches, &p->counts, p->shape.samples);
+}
+
+/* Its normal equations by passes, or by a Gram matrix that is not formed yet. */
+static inline rhm_normal *must_init(const dense_problem *p, const rhm_engine *engine, size_t cache_nbytes) {
+    const rhm_linear_data data = data_of(p);
+    rhm_normal *normal;
     rhm_error error = {0};
-    assert_ok(rhm_regression_init(&regression, engine, &p->ready, &p->inputs, &p->patches, &p->counts, p->shape.samples,
-                                  keep_nbytes, &error),
-              &error);
-    return regression;
+    assert_ok(rhm_normal_create(&normal, engine, &data, RHM_ROUTE_PASSES, cache_nbytes, &error), &error);
+    return normal;
+}
+
+static inline rhm_normal *must_init_gram(const dense_problem *p, const rhm_engine *engine) {
+    const rhm_linear_data data = data_of(p);
+    rhm_normal *normal;
+    rhm_error error = {0};
+    assert_ok(rhm_normal_create(&normal, engine, &data, RHM_ROUTE_GRAM, 0, &error), &error);
+    return normal;
 }
 
 /* Where kernels/README.md puts feature f of the oracle: groups of 16 cosines, each followed by its 16 sines. */

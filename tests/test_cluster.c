@@ -5,7 +5,7 @@
 
 #include "core/philox.h"
 #include "learner/cluster.h"
-#include "learner/gaussian.h"
+#include "core/gaussian.h"
 
 static const uint64_t SEED = 20260119;
 

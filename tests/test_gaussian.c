@@ -10,7 +10,7 @@
 
 #include "core/elementary.h"
 #include "core/philox.h"
-#include "learner/gaussian.h"
+#include "core/gaussian.h"
 
 enum { COUNT = 1 << 20 };
 static const uint64_t SEED = 20260119;

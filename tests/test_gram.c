@@ -1,8 +1,8 @@
 /* The Gram matrix: its products against dense sums over the raw samples, its bits, its place in the solvers. */
 #include "dense.h"
 #include "engine/memory.h"
-#include "learner/gram.h"
-#include "learner/solve.h"
+#include "linear/gram.h"
+#include "linear/solve.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -24,9 +24,11 @@ static double *random_matrix(size_t count, uint64_t seed) {
     return w;
 }
 
-static void must_form(rhm_regression *r) {
+static rhm_normal *must_form(const dense_problem *p, const rhm_engine *engine) {
+    rhm_normal *normal = must_init_gram(p, engine);
     rhm_error error = {0};
-    assert_ok(rhm_gram_form(r, &error), &error);
+    assert_ok(rhm_normal_prepare(normal, &error), &error);
+    return normal;
 }
 
 /* On any backend; relative to the dense sums, class by class: none hides behind a larger one. */
@@ -34,29 +36,28 @@ static void check_products(const rhm_engine *engine, double tolerance) {
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
         const size_t features = 2 * (size_t)p.shape.width, size = features * p.shape.classes;
-        rhm_regression r = must_init(&p, engine, 0);
-        must_form(&r);
+        rhm_normal *r = must_form(&p, engine);
         double *direction = random_matrix(size, SEED), *exact = must_alloc(size, sizeof *exact);
         double *found = must_alloc(size, sizeof *found);
-        double *w = must_alloc(2 * rhm_regression_size(&r), sizeof *w), *out = w + rhm_regression_size(&r);
-        for (size_t i = 0; i < rhm_regression_size(&r); i++)
+        double *w = must_alloc(2 * rhm_normal_size(r), sizeof *w), *out = w + rhm_normal_size(r);
+        for (size_t i = 0; i < rhm_normal_size(r); i++)
             out[i] = 99;
-        pack(&p, r.stride, direction, w);
+        pack(&p, r->stride, direction, w);
         rhm_error error = {0};
-        assert_ok(rhm_regression_apply(&r, w, out, &error), &error);
-        unpack(&p, r.stride, out, found);
+        assert_ok(rhm_normal_apply(r, w, out, &error), &error);
+        unpack(&p, r->stride, out, found);
         dense_apply(&p, direction, exact);
         for (size_t c = 0; c < p.shape.classes; c++)
             if (!(relative(found + c * features, exact + c * features, features) < tolerance))
                 fail_msg("seed %llu, shape %zu, class %zu: C w is off by %.3g", (unsigned long long)SEED, n, c,
                          relative(found + c * features, exact + c * features, features));
-        bool *used = must_alloc(r.stride, sizeof *used);
+        bool *used = must_alloc(r->stride, sizeof *used);
         for (size_t f = 0; f < features; f++)
             used[packed(f, p.shape.width)] = true;
-        for (size_t i = 0; i < rhm_regression_size(&r); i++)
-            assert_true(used[i % r.stride] || out[i] == 0); /* padding */
+        for (size_t i = 0; i < rhm_normal_size(r); i++)
+            assert_true(used[i % r->stride] || out[i] == 0); /* padding */
         free(direction), free(exact), free(found), free(w), free(used);
-        rhm_regression_clear(&r);
+        rhm_normal_destroy(r);
         clear_problem(&p);
     }
 }
@@ -96,21 +97,20 @@ static void bits_are_always_the_same(void **state) {
             rhm_engine *engine = engine_at(ways[i].threads, ways[i].isa);
             if (!engine)
                 continue;
-            rhm_regression r = must_init(&p, engine, 0);
-            must_form(&r);
-            const size_t size = rhm_regression_size(&r);
+            rhm_normal *r = must_form(&p, engine);
+            const size_t size = rhm_normal_size(r);
             double *out = must_alloc(2 * size, sizeof *out);
             rhm_error error = {0};
-            assert_ok(rhm_regression_target(&r, out, &error), &error);
-            assert_ok(rhm_regression_apply(&r, out, out + size, &error), &error);
-            assert_ok(rhm_regression_apply(&r, out, out + size, &error), &error); /* nothing is left over */
+            assert_ok(rhm_normal_right_hand_side(r, out, &error), &error);
+            assert_ok(rhm_normal_apply(r, out, out + size, &error), &error);
+            assert_ok(rhm_normal_apply(r, out, out + size, &error), &error); /* nothing is left over */
             if (!first)
                 first = out;
             else {
                 assert_memory_equal(out, first, sizeof *out * 2 * size);
                 free(out);
             }
-            rhm_regression_clear(&r);
+            rhm_normal_destroy(r);
             rhm_engine_destroy(engine);
         }
         free(first);
@@ -125,20 +125,18 @@ static void solvers_take_it_instead_of_passes(void **state) {
     dense_problem p = make_problem((problem_shape){800, 9000, 2, 5, 5, 40, 0.3}, SEED);
     double *found[2], *target, lambda = 2e-4;
     for (int gram = 0; gram < 2; gram++) {
-        rhm_regression r = must_init(&p, engine, SIZE_MAX);
-        const size_t size = rhm_regression_size(&r);
+        rhm_normal *r = gram ? must_form(&p, engine) : must_init(&p, engine, SIZE_MAX);
+        const size_t size = rhm_normal_size(r);
         found[gram] = must_alloc(size, sizeof **found), target = must_alloc(size, sizeof *target);
-        assert_int_equal(rhm_regression_target(&r, target, NULL), RHM_OK);
-        if (gram)
-            must_form(&r);
+        assert_int_equal(rhm_normal_right_hand_side(r, target, NULL), RHM_OK);
         const rhm_solve_options options = {.solver = RHM_CG, .lambda = lambda, .tolerance = 1e-6};
         rhm_solve_result result;
-        assert_int_equal(rhm_solve(&r, &options, target, found[gram], &result, NULL), RHM_OK);
+        assert_int_equal(rhm_solve(r, &options, target, found[gram], &result, NULL), RHM_OK);
         assert_true(result.converged && result.iterations > 3);
         if (gram && !(relative(found[1], found[0], size) < 3e-5))
             fail_msg("the routes' weights differ by %.3g", relative(found[1], found[0], size));
         free(target);
-        rhm_regression_clear(&r);
+        rhm_normal_destroy(r);
     }
     free(found[0]), free(found[1]);
     clear_problem(&p);
@@ -152,14 +150,14 @@ static void it_respects_the_memory_limit(void **state) {
     const rhm_engine_options options = {.threads = 1, .memory_limit_nbytes = 4 << 20};
     assert_ok(rhm_engine_create(&engine, &options, &error), &error);
     dense_problem p = make_problem((problem_shape){50, 200, 2, 8, 2, 512, 0.5}, SEED);
-    rhm_regression r = must_init(&p, engine, 0);
+    rhm_normal *r = must_init_gram(&p, engine);
     const uint64_t before = rhm_memory_used(engine);
-    assert_refused(rhm_gram_form(&r, &error), RHM_NO_MEMORY, &error, "Gram matrix");
+    assert_refused(rhm_normal_prepare(r, &error), RHM_NO_MEMORY, &error, "Gram matrix");
     assert_int_equal(rhm_memory_used(engine), before);
-    double *w = must_alloc(2 * rhm_regression_size(&r), sizeof *w);
-    assert_int_equal(rhm_regression_apply(&r, w, w + rhm_regression_size(&r), NULL), RHM_OK); /* by passes */
+    double *w = must_alloc(2 * rhm_normal_size(r), sizeof *w);
+    assert_int_equal(rhm_normal_apply(r, w, w + rhm_normal_size(r), NULL), RHM_OK); /* by passes */
     free(w);
-    rhm_regression_clear(&r);
+    rhm_normal_destroy(r);
     assert_int_equal(rhm_memory_used(engine), 0);
     clear_problem(&p);
     rhm_engine_destroy(engine);
@@ -170,10 +168,13 @@ static void its_size_is_known(void **state) {
     rhm_engine *engine = engine_of(1);
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
-        rhm_regression r = must_init(&p, engine, 0);
-        must_form(&r);
-        assert_int_equal(r.gram.matrix.nbytes, rhm_gram_nbytes(p.shape.width));
-        rhm_regression_clear(&r);
+        rhm_normal *r = must_init_gram(&p, engine);
+        const double before = r->type->nbytes(r);
+        rhm_error error = {0};
+        assert_ok(rhm_normal_prepare(r, &error), &error);
+        assert_int_equal(r->record.representation, RHM_FORMED);
+        assert_true(r->type->nbytes(r) - before == rhm_gram_nbytes(p.shape.width));
+        rhm_normal_destroy(r);
         clear_problem(&p);
     }
     rhm_engine_destroy(engine);

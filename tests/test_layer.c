@@ -1,6 +1,6 @@
 /* The random features as a kernel, and patches pushed through a level, against the formulas in double precision. */
 #include "dense.h"
-#include "learner/gaussian.h"
+#include "core/gaussian.h"
 
 static const uint64_t SEED = 20260119;
 

@@ -3,8 +3,7 @@
  * counts of up to 10^16 samples. Counts are made of the exact posteriors, with the noise of so many samples.
  */
 #include "dense.h"
-#include "learner/gram.h"
-#include "learner/solve.h"
+#include "linear/solve.h"
 
 enum { V = 8, RULES = 4, LEVELS = 8, PATCHES = V * RULES, WIDTH = 512 };
 static const uint64_t SEED = 20260119;
@@ -69,31 +68,29 @@ static rhm_embeddings fit(const rhm_engine *engine, const counted *c, const rhm_
     rhm_error error = {0};
     struct rhm_layer layer = {2, V, V, WIDTH, bandwidth, ridge, NULL, NULL};
     rhm_ready_layer ready;
-    rhm_regression problem;
+    rhm_normal *problem;
     assert_ok(rhm_layer_alloc(&layer, &error), &error);
     for (size_t i = 0; i < (size_t)WIDTH * 2 * V; i++)
         layer.frequencies[i] = (float)(rhm_gaussian(SEED, 1u << 21, i) / bandwidth);
     assert_ok(rhm_ready_layer_make(&ready, &layer, one_hot, &error), &error);
-    assert_ok(
-        rhm_regression_init(&problem, engine, &ready, inputs, &c->patches, &c->counts, c->samples, SIZE_MAX, &error),
-        &error);
-    if (gram)
-        assert_ok(rhm_gram_form(&problem, &error), &error);
-    double *target = must_alloc(2 * rhm_regression_size(&problem), sizeof *target),
-           *w = target + rhm_regression_size(&problem);
+    const rhm_linear_data data = rhm_design_data(&ready, inputs, &c->patches, &c->counts, c->samples);
+    const rhm_route route = gram ? RHM_ROUTE_GRAM : RHM_ROUTE_PASSES;
+    assert_ok(rhm_normal_create(&problem, engine, &data, route, SIZE_MAX, &error), &error);
+    assert_ok(rhm_normal_prepare(problem, &error), &error);
+    double *target = must_alloc(2 * rhm_normal_size(problem), sizeof *target), *w = target + rhm_normal_size(problem);
     const rhm_solve_options options = {.solver = RHM_CG, .lambda = ridge, .tolerance = 1e-6};
     rhm_solve_result result;
-    assert_ok(rhm_regression_target(&problem, target, &error), &error);
-    assert_ok(rhm_solve(&problem, &options, target, w, &result, &error), &error);
+    assert_ok(rhm_normal_right_hand_side(problem, target, &error), &error);
+    assert_ok(rhm_solve(problem, &options, target, w, &result, &error), &error);
     assert_true(result.converged);
     for (size_t c0 = 0; c0 < V; c0++)
         for (size_t f = 0; f < 2 * WIDTH; f++)
-            layer.weights[c0 * 2 * WIDTH + f] = (float)w[c0 * problem.stride + packed(f, WIDTH)];
+            layer.weights[c0 * 2 * WIDTH + f] = (float)w[c0 * problem->stride + packed(f, WIDTH)];
     rhm_ready_layer_set_weights(&ready, layer.weights);
     rhm_embeddings out = {0};
     assert_ok(rhm_embed(&out, engine, &ready, &c->patches, inputs, NULL, &error), &error);
     free(target);
-    rhm_regression_clear(&problem);
+    rhm_normal_destroy(problem);
     rhm_ready_layer_clear(&ready);
     rhm_layer_clear(&layer);
     return out;

@@ -1,6 +1,6 @@
 /* The solvers against Gaussian elimination on dense normal equations in double precision. */
 #include "dense.h"
-#include "learner/solve.h"
+#include "linear/solvers.h"
 
 static const uint64_t SEED = 20260119;
 static const rhm_solver SOLVERS[] = {RHM_CG, RHM_GD, RHM_GD_PAPER, RHM_CHOLESKY};
@@ -35,28 +35,28 @@ static double dense_residual(const dense_problem *p, double lambda, const double
 /* A library problem with its right-hand side and room for a solution. */
 typedef struct solving {
     dense_problem dense;
-    rhm_regression regression;
+    rhm_normal *normal;
     double *target, *w; /* (classes, stride) */
     double *found;      /* (classes, 2M) */
     size_t size;        /* of `found` */
 } solving;
 
-/* In place, because the regression borrows the dense problem's parts. */
+/* In place, because the equations borrow the dense problem's parts. */
 static void begin(solving *s, problem_shape shape, uint64_t seed, const rhm_engine *engine) {
     s->dense = make_problem(shape, seed);
-    s->regression = must_init(&s->dense, engine, SIZE_MAX);
+    s->normal = must_init(&s->dense, engine, SIZE_MAX);
     s->size = 2 * (size_t)shape.width * shape.classes;
-    s->target = must_alloc(rhm_regression_size(&s->regression), sizeof *s->target);
-    s->w = must_alloc(rhm_regression_size(&s->regression), sizeof *s->w);
+    s->target = must_alloc(rhm_normal_size(s->normal), sizeof *s->target);
+    s->w = must_alloc(rhm_normal_size(s->normal), sizeof *s->w);
     s->found = must_alloc(s->size, sizeof *s->found);
-    assert_int_equal(rhm_regression_target(&s->regression, s->target, NULL), RHM_OK);
+    assert_int_equal(rhm_normal_right_hand_side(s->normal, s->target, NULL), RHM_OK);
 }
 
 static void end(solving *s) {
     free(s->target);
     free(s->w);
     free(s->found);
-    rhm_regression_clear(&s->regression);
+    rhm_normal_destroy(s->normal);
     clear_problem(&s->dense);
 }
 
@@ -64,9 +64,9 @@ static void end(solving *s) {
 static rhm_solve_result solve(solving *s, rhm_solve_options options) {
     rhm_solve_result result;
     rhm_error error = {0};
-    memset(s->w, 0, sizeof *s->w * rhm_regression_size(&s->regression));
-    assert_ok(rhm_solve(&s->regression, &options, s->target, s->w, &result, &error), &error);
-    unpack(&s->dense, s->regression.stride, s->w, s->found);
+    memset(s->w, 0, sizeof *s->w * rhm_normal_size(s->normal));
+    assert_ok(rhm_solve(s->normal, &options, s->target, s->w, &result, &error), &error);
+    unpack(&s->dense, s->normal->stride, s->w, s->found);
     return result;
 }
 
@@ -251,7 +251,7 @@ static void top_eigenvalue_is_found_from_below(void **state) {
         solving s;
         begin(&s, SHAPES[n], SEED + n, engine);
         double found;
-        assert_int_equal(rhm_top_eigenvalue(&s.regression, &found, NULL), RHM_OK);
+        assert_int_equal(rhm_top_eigenvalue(s.normal, &found, NULL), RHM_OK);
         const double exact = dense_top(&s.dense);
         if (!(found <= exact * (1 + 1e-6) && found >= exact * (1 - 5e-3)))
             fail_msg("shape %zu: %.8g, exactly %.8g", n, found, exact);
@@ -265,7 +265,7 @@ static void nothing_to_solve_gives_zero(void **state) {
     rhm_engine *engine = engine_of(1);
     solving s;
     begin(&s, SHAPES[0], SEED, engine);
-    memset(s.target, 0, sizeof *s.target * rhm_regression_size(&s.regression));
+    memset(s.target, 0, sizeof *s.target * rhm_normal_size(s.normal));
     for (size_t i = 0; i < 3; i++) {
         const rhm_solve_result result = solve(&s, (rhm_solve_options){SOLVERS[i], 0.01, 1e-6, 60, 0, NULL});
         assert_true(result.iterations == 0 && result.residual == 0 && result.converged);
@@ -281,7 +281,7 @@ static void an_absent_class_stays_zero(void **state) {
     rhm_engine *engine = engine_of(1);
     solving s;
     begin(&s, SHAPES[0], SEED, engine);
-    const size_t stride = s.regression.stride;
+    const size_t stride = s.normal->stride;
     memset(s.target + 2 * stride, 0, sizeof *s.target * stride);
     const rhm_solve_result result = solve(&s, (rhm_solve_options){RHM_CG, 0.01, 1e-6, 60, 0, NULL});
     assert_true(result.converged && result.iterations > 0);
@@ -302,7 +302,7 @@ static void a_good_start_is_used(void **state) {
     for (size_t i = 0; i < 3; i++) {
         rhm_solve_result result;
         const rhm_solve_options options = {SOLVERS[i], 1 / patches, 1e-5, patches, 0, NULL};
-        assert_int_equal(rhm_solve(&s.regression, &options, s.target, s.w, &result, NULL), RHM_OK);
+        assert_int_equal(rhm_solve(s.normal, &options, s.target, s.w, &result, NULL), RHM_OK);
         assert_int_equal(result.iterations, 0);
         assert_true(result.converged);
     }
@@ -320,11 +320,11 @@ static void bad_requests_are_refused(void **state) {
     begin(&s, SHAPES[0], SEED, engine);
     rhm_solve_result result;
     const rhm_solve_options unknown = {(rhm_solver)9, 0.1, 1e-4, 60, 0, NULL};
-    assert_refused(rhm_solve(&s.regression, &unknown, s.target, s.w, &result, &error), RHM_INVALID, &error, "9");
+    assert_refused(rhm_solve(s.normal, &unknown, s.target, s.w, &result, &error), RHM_INVALID, &error, "9");
     flag = SIGINT;
     for (size_t i = 0; i < 3; i++) {
         const rhm_solve_options options = {SOLVERS[i], 0.1, 1e-4, 60, 0, NULL};
-        assert_refused(rhm_solve(&s.regression, &options, s.target, s.w, &result, &error), RHM_INTERRUPTED, &error,
+        assert_refused(rhm_solve(s.normal, &options, s.target, s.w, &result, &error), RHM_INTERRUPTED, &error,
                        "interrupted");
     }
     flag = 0;

@@ -1,13 +1,13 @@
 /* Solvers that go on from a state they have shown: the same bits as in one go, from every pass of every solver. */
 #include "dense.h"
-#include "learner/coarse.h"
-#include "learner/gram.h"
+#include "linear/gram.h"
+#include "linear/preconditioner.h"
 
 static const uint64_t SEED = 20260119;
 static const problem_shape SHAPE = {1200, 4000, 2, 6, 6, 24, 0.6};
 enum { SAMPLE = 400, MOST_STATES = 4000 };
 
-typedef enum flavour { PLAIN, GRAM, COARSE } flavour;
+typedef enum flavour { PLAIN, GRAM, SAMPLED } flavour;
 
 /* Copies of what a solver has shown. */
 typedef struct album {
@@ -48,36 +48,33 @@ static rhm_status solve(const dense_problem *dense, int threads, rhm_solver solv
     rhm_error error = {0};
     const rhm_engine_options engine_options = {.threads = threads, .interrupt = flag};
     assert_ok(rhm_engine_create(&engine, &engine_options, &error), &error);
-    rhm_regression problem = must_init((dense_problem *)(uintptr_t)dense, engine, 0);
-    rhm_coarse coarse = {0};
-    if (kind == COARSE)
-        assert_ok(rhm_coarse_init(&coarse, SAMPLE, engine, &dense->ready, &dense->inputs, &dense->patches,
-                                  &dense->counts, RHM_ROUTE_PASSES, &error),
-                  &error);
+    rhm_normal *problem = kind == GRAM ? must_init_gram(dense, engine) : must_init(dense, engine, 0);
+    const rhm_linear_data data = data_of(dense);
+    rhm_preconditioner sample = {0};
+    if (kind == SAMPLED)
+        assert_ok(rhm_preconditioner_init(&sample, SAMPLE, engine, &data, RHM_ROUTE_PASSES, &error), &error);
     const rhm_solve_watch watch = {shown ? keep_state : NULL, shown, from, 0};
-    rhm_status status = RHM_OK;
-    problem.watch = &watch;
-    if (kind == GRAM)
-        status = rhm_gram_form(&problem, &error);
-    const size_t size = rhm_regression_size(&problem);
+    problem->watch = &watch;
+    rhm_status status = rhm_normal_prepare(problem, &error);
+    const size_t size = rhm_normal_size(problem);
     double *target = must_alloc(size, sizeof *target);
     *w = must_alloc(size, sizeof **w);
-    if (status == RHM_OK && (status = rhm_regression_target(&problem, target, &error)) != RHM_OK)
+    if (status == RHM_OK && (status = rhm_normal_right_hand_side(problem, target, &error)) != RHM_OK)
         assert_int_equal(status, RHM_INTERRUPTED);
     const rhm_solve_options options = {
         .solver = solver,
         .lambda = 3 / (double)SHAPE.patches,
         .tolerance = tolerance,
         .patch_count = (double)SHAPE.patches,
-        .coarse = kind == COARSE ? &coarse : NULL,
+        .preconditioner = kind == SAMPLED ? &sample : NULL,
     };
     if (status == RHM_OK)
-        status = rhm_solve(&problem, &options, target, *w, result, &error);
+        status = rhm_solve(problem, &options, target, *w, result, &error);
     if (status != RHM_OK)
         assert_int_equal(status, RHM_INTERRUPTED);
     free(target);
-    rhm_coarse_clear(&coarse);
-    rhm_regression_clear(&problem);
+    rhm_preconditioner_clear(&sample);
+    rhm_normal_destroy(problem);
     rhm_engine_destroy(engine);
     return status;
 }
@@ -136,7 +133,7 @@ static void conjugate_gradients(void **state) {
 
 static void preconditioned_ones(void **state) {
     (void)state;
-    goes_on_from_everywhere(RHM_CG, COARSE, 1e-6, 5, 1u << RHM_PHASE_COARSE);
+    goes_on_from_everywhere(RHM_CG, SAMPLED, 1e-6, 5, 1u << RHM_PHASE_PRECONDITIONED);
 }
 
 static void gradient_descent(void **state) {

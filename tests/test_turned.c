@@ -5,7 +5,7 @@
 
 #include "kernels/operator.h"
 #include "kernels/phasors.h"
-#include "learner/runs.h"
+#include "linear/runs.h"
 
 static const uint64_t SEED = 20260128;
 

@@ -25,6 +25,7 @@ typedef enum rhm_solver {
     RHM_GD,       /* gradient descent, step 2 / (top + 2 lambda) with the top eigenvalue from power iteration */
     RHM_GD_PAPER, /* gradient descent with the paper's step 2 |P_l| / (|P_l| + 1) */
     RHM_CHOLESKY, /* LAPACKE in double precision */
+    RHM_SOLVERS,  /* how many there are */
 } rhm_solver;
 
 /*

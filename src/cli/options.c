@@ -88,11 +88,21 @@ static const char *check_whole(const rhm_option *option, uint64_t value) {
     return value > whole_bound(option->greatest) ? "too large" : NULL;
 }
 
-static const rhm_word *find_word(const rhm_option *option, const char *text) {
-    for (const rhm_word *word = option->words; word && word->text; word++)
-        if (!strcmp(word->text, text))
-            return word;
-    return NULL;
+/* Word `i` of an option; its text is NULL beyond the last. */
+static rhm_word word_at(const rhm_option *option, int i) {
+    if (option->name_of)
+        return (rhm_word){option->name_of(i), i};
+    return option->words ? option->words[i] : (rhm_word){NULL, 0};
+}
+
+static bool find_word(const rhm_option *option, const char *text, double *value) {
+    rhm_word word;
+    for (int i = 0; (word = word_at(option, i)).text; i++)
+        if (!strcmp(word.text, text)) {
+            *value = word.value;
+            return true;
+        }
+    return false;
 }
 
 static const char *read_list(const rhm_option *option, const char *text, rhm_list *list) {
@@ -107,9 +117,8 @@ static const char *read_list(const rhm_option *option, const char *text, rhm_lis
         if (length >= sizeof one)
             return "not a number";
         memcpy(one, entry, length);
-        const rhm_word *word = find_word(option, one);
-        double value = word ? word->value : 0;
-        if (!word) {
+        double value = 0;
+        if (!find_word(option, one, &value)) {
             uint64_t whole = 0;
             const char *reason = option->kind == RHM_OPTION_COUNTS ? read_count(one, &whole) : read_real(one, &value);
             if (reason)
@@ -130,7 +139,7 @@ static const char *read_list(const rhm_option *option, const char *text, rhm_lis
 static const char *store(const rhm_option *option, const char *text, rhm_settings *settings) {
     void *member = (char *)settings + option->place;
     const char *reason = NULL;
-    const rhm_word *word;
+    double word;
     switch (option->kind) {
     case RHM_OPTION_FLAG: *(bool *)member = true; return NULL;
     case RHM_OPTION_TEXT: *(const char **)member = text; return *text ? NULL : "empty";
@@ -138,8 +147,8 @@ static const char *store(const rhm_option *option, const char *text, rhm_setting
         reason = read_real(text, member);
         return reason ? reason : check_range(option, *(double *)member);
     case RHM_OPTION_COUNT:
-        if ((word = find_word(option, text))) {
-            *(uint64_t *)member = (uint64_t)word->value;
+        if (find_word(option, text, &word)) {
+            *(uint64_t *)member = (uint64_t)word;
             return NULL;
         }
         reason = read_count(text, member);
@@ -148,9 +157,9 @@ static const char *store(const rhm_option *option, const char *text, rhm_setting
         reason = read_nbytes(text, member);
         return reason ? reason : check_whole(option, *(uint64_t *)member);
     case RHM_OPTION_CHOICE:
-        if (!(word = find_word(option, text)))
+        if (!find_word(option, text, &word))
             return "unknown";
-        *(int *)member = (int)word->value;
+        *(int *)member = (int)word;
         return NULL;
     case RHM_OPTION_COUNTS:
     case RHM_OPTION_REALS: return read_list(option, text, member);
@@ -182,9 +191,10 @@ static void describe_range(const rhm_option *option, const char *noun, char *tex
 
 void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes) {
     char words[ALLOWED_NBYTES / 2] = "", range[ALLOWED_NBYTES / 2];
-    for (const rhm_word *word = option->words; word && word->text; word++) {
+    rhm_word word;
+    for (int i = 0; (word = word_at(option, i)).text; i++) {
         const size_t used = strlen(words);
-        snprintf(words + used, sizeof words - used, "%s%s", used ? ", " : "", word->text);
+        snprintf(words + used, sizeof words - used, "%s%s", used ? ", " : "", word.text);
     }
     switch (option->kind) {
     case RHM_OPTION_FLAG: snprintf(text, text_nbytes, "no value"); return;

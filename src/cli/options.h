@@ -57,10 +57,11 @@ typedef struct rhm_option {
     double least;          /* smallest allowed value; DBL_MIN reads "greater than 0" */
     double greatest;       /* 2^63 stands for INT64_MAX */
     const rhm_word *words; /* ends with a NULL text; NULL: none */
-    size_t place;          /* offset in rhm_settings */
-    rhm_option_file file;  /* checked before work begins (files.h) */
-    const char *help;      /* one or two sentences */
-    void (*list)(FILE *);  /* what --help prints below them, or NULL */
+    const char *(*name_of)(int value); /* instead: the word for 0, 1, ...; NULL beyond the last */
+    size_t place;                      /* offset in rhm_settings */
+    rhm_option_file file;              /* checked before work begins (files.h) */
+    const char *help;                  /* one or two sentences */
+    void (*list)(FILE *);              /* what --help prints below them, or NULL */
 } rhm_option;
 
 typedef struct rhm_option_group {

@@ -11,14 +11,16 @@
 
 static const rhm_word rule_samplings[] = {
     {"first-token-uniform", RHM_FIRST_TOKEN_UNIFORM}, {"uniform", RHM_UNIFORM}, {NULL, 0}};
-static const rhm_word solvers[] = {
-    {"cg", RHM_CG}, {"gd", RHM_GD}, {"gd-paper", RHM_GD_PAPER}, {"cholesky", RHM_CHOLESKY}, {NULL, 0}};
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const rhm_word ridges[] = {{"auto", 0}, {"paper", RHM_RIDGE_PAPER}, {NULL, 0}};
 static const rhm_word draws[] = {
     {"auto", RHM_DRAW_AUTO}, {"samples", RHM_DRAW_SAMPLES}, {"counts", RHM_DRAW_COUNTS}, {NULL, 0}};
 static const rhm_word on_off[] = {{"on", 0}, {"off", 1}, {NULL, 0}};
 static const rhm_word progress_modes[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
+
+static const char *solver_name(int solver) {
+    return solver < RHM_SOLVERS ? rhm_solver_name((rhm_solver)solver) : NULL;
+}
 
 #define AT(member) offsetof(rhm_settings, member)
 
@@ -186,7 +188,7 @@ static const rhm_option method[] = {
      .kind = RHM_OPTION_CHOICE,
      .argument = "NAME",
      .fallback = "cg",
-     .words = solvers,
+     .name_of = solver_name,
      .place = AT(training.solver),
      .help = "Conjugate gradients, gradient descent (step from the top eigenvalue, or the paper's), or LAPACK."},
     {.name = "tolerance",

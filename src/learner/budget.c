@@ -2,9 +2,8 @@
 
 #include <math.h>
 
-#include "learner/coarse.h"
 #include "learner/policy.h"
-#include "learner/route.h"
+#include "linear/plan.h"
 #include "rhm/theory.h"
 
 /* Fits that a search is foreseen to take: where all patches have occurred or the fits of costly ones, which are tried
@@ -15,7 +14,7 @@ static const double GROWTH = 4; /* samples with which it ends, times those with 
 static const double MOST_TIMES_USUAL = 64;
 static const double TOKEN_WORK = 100;  /* drawing and counting a token takes as long as so many multiply-adds */
 static const double CELL_WORK = 1000;  /* and drawing the count of a cell */
-static const double TRIGONOMETRY = 14; /* route.h */
+static const double TRIGONOMETRY = 14; /* linear/plan.h */
 static const double SETTING_UP = 2;    /* products: the right-hand side and the final residual */
 
 static double inputs_of(const rhm_task *task, uint32_t level) {
@@ -33,12 +32,12 @@ double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint
     };
     double work = rhm_route_cost(route, &all);
     const double sample = options->solver == RHM_CG && route == RHM_ROUTE_PASSES
-                              ? (double)rhm_coarse_size((size_t)fmin(sizes->patches, 1e15), (size_t)sizes->width)
+                              ? (double)rhm_sample_size((size_t)fmin(sizes->patches, 1e15), (size_t)sizes->width)
                               : 0;
     if (sample > 0) {
         rhm_route_sizes some = all;
         some.patches = sample;
-        some.products = sizes->iterations * rhm_coarse_products(1) / rhm_coarse_passes(1);
+        some.products = sizes->iterations * rhm_sample_products(1) / rhm_sample_passes(1);
         work += rhm_route_cost(rhm_route_choose(&some), &some);
     }
     return work + sizes->held_out * sizes->width * (all.inputs + TRIGONOMETRY + 2 * all.classes);
@@ -85,13 +84,12 @@ double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *option
         .classes = task->classes,
         .inputs = inputs_of(task, level),
     };
-    rhm_design_key key = {.level = level, .width = (uint32_t)width};
-    rhm_design_choose(&key, &sizes, options->solver, 1);
-    const double iterations = key.sample ? rhm_coarse_passes(1) : fmax(1, rhm_route_products(options->solver, 1));
+    const rhm_linear_plan plan = rhm_linear_plan_choose(&sizes, options->solver, 1);
+    const double iterations = plan.sample ? rhm_sample_passes(1) : fmax(1, rhm_route_products(options->solver, 1));
     const rhm_fit_sizes fit = {patches, patches, width, iterations};
     const bool saturated = draw->counted && samples >= RHM_SATURATION * patches;
     const double fits = saturated || patches > RHM_COMFORT ? MANY_FITS : FEW_FITS;
-    return fits * rhm_fit_work(task, options, level, key.route, &fit) +
+    return fits * rhm_fit_work(task, options, level, plan.route, &fit) +
            2 * rhm_draw_work(task, level, draw->counted, samples, width);
 }
 

@@ -5,12 +5,11 @@
 #include "core/fail.h"
 #include "kernels/phasors.h"
 #include "learner/budget.h"
-#include "learner/coarse.h"
 #include "learner/design.h"
 #include "learner/draw_choice.h"
-#include "learner/gram.h"
 #include "learner/policy.h"
 #include "learner/rates.h"
+#include "linear/gram.h"
 #include "rhm/theory.h"
 #include "sampling/source.h"
 
@@ -81,35 +80,35 @@ static size_t rows_of(const forecasting *f, const rhm_forecast *s) {
     return (size_t)fmin(rows, 1e15);
 }
 
-/* Whether few of them make up these many patches. */
-static bool shared(const forecasting *f, const rhm_forecast *s, double distinct) {
+/* How passes over so many patches come to their features, were there memory for all of them. */
+static rhm_linear_record passes_of(const forecasting *f, const rhm_forecast *s, double distinct) {
+    static const double MOST = 1e12; /* beyond it sizes in bytes would overflow */
     const rhm_shape *shape = f->shape;
-    return rhm_phasors_pay(shape->branching[s->level], shape->vocab[s->level == shape->levels ? s->level : 0], s->width,
-                           rows_of(f, s), (size_t)fmin(distinct, 1e15));
-}
-
-/* And whether these come in runs that are long enough for weights to be turned. */
-static bool turned(const forecasting *f, const rhm_forecast *s, double distinct) {
+    const uint32_t tokens = shape->branching[s->level];
+    const size_t rows = rows_of(f, s);
     /* First tokens of a rule's right-hand side, each in as many forms as a symbol has embeddings. */
-    const double forms = fmax(1, (double)rows_of(f, s) / f->shape->vocab[s->level]);
-    const double rules = (double)f->shape->vocab[s->level - 1] * f->shape->rules[s->level];
-    const double runs = fmin(rules * pow(forms, (double)f->shape->branching[s->level] - 1), distinct);
-    return shared(f, s, distinct) &&
-           rhm_turning_pays(f->shape->vocab[0], (size_t)fmin(distinct, 1e15), (size_t)fmin(runs, 1e15));
+    const double forms = fmax(1, (double)rows / shape->vocab[s->level]);
+    const double rules = (double)shape->vocab[s->level - 1] * shape->rules[s->level];
+    const rhm_pass_sizes sizes = {
+        .patches = (size_t)fmin(distinct, MOST),
+        .rows = rows,
+        .tokens = tokens,
+        .embedding = shape->vocab[s->level == shape->levels ? s->level : 0],
+        .width = s->width,
+        .classes = shape->vocab[0],
+        .runs = (size_t)fmin(fmin(rules * pow(forms, (double)tokens - 1), distinct), MOST),
+        .cache_nbytes = SIZE_MAX,
+    };
+    return rhm_passes_plan(&sizes, true);
 }
 
 /* Seconds of a pass per patch and frequency. */
 static double pass_seconds(const forecasting *f, const rhm_forecast *s, double distinct) {
     const rhm_rates *r = rates_of(f, s->level);
-    return turned(f, s, distinct)   ? r->kept_pass
-           : shared(f, s, distinct) ? fmin(r->pass, SHARED_PASS * r->kept_pass)
-                                    : r->pass;
-}
-
-/* Of the features of so many patches, if they are kept. */
-static double kept_nbytes(const forecasting *f, const rhm_forecast *s, double patches) {
-    const double nbytes = patches * 2 * s->width * sizeof(float);
-    return turned(f, s, patches) || (nbytes > RHM_KEPT_IN_CACHE_NBYTES && shared(f, s, patches)) ? 0 : nbytes;
+    const rhm_linear_record how = passes_of(f, s, distinct);
+    return how.representation == RHM_FACTORED ? r->kept_pass
+           : how.phasors                      ? fmin(r->pass, SHARED_PASS * r->kept_pass)
+                                              : r->pass;
 }
 
 static double fit_seconds(const forecasting *f, const rhm_forecast *s, double distinct, double held_out,
@@ -124,7 +123,7 @@ static double fit_seconds(const forecasting *f, const rhm_forecast *s, double di
         const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
         seconds = units * s->width * r->gram / solves + units * pass / solves + SOLVER_PASSES * product;
     } else {
-        const double sample = (double)rhm_coarse_size((size_t)fmin(distinct, 1e15), s->width);
+        const double sample = (double)rhm_sample_size((size_t)fmin(distinct, 1e15), s->width);
         if (sample > 0)
             seconds = SAMPLED_PASSES * (units * pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
         else
@@ -134,15 +133,13 @@ static double fit_seconds(const forecasting *f, const rhm_forecast *s, double di
 }
 
 static rhm_route route_of(const forecasting *f, const rhm_forecast *s, double distinct, double solves) {
-    rhm_design_key key = {.level = s->level, .width = s->width};
     const rhm_route_sizes sizes = {
         .patches = distinct,
         .width = s->width,
         .classes = f->shape->vocab[0],
         .inputs = inputs_of(f, s->level),
     };
-    rhm_design_choose(&key, &sizes, f->options->solver, solves);
-    return key.route;
+    return rhm_linear_plan_choose(&sizes, f->options->solver, solves).route;
 }
 
 /* Time to draw, from a short trial of the real thing. */
@@ -201,15 +198,18 @@ static double set_nbytes(const forecasting *f, const rhm_forecast *s, double sam
 /* Of the table, and of the patches in the order of their runs. */
 static double phasors_nbytes(const forecasting *f, const rhm_forecast *s) {
     const double table = 4 * rhm_phasors_floats(f->shape->branching[s->level], s->width, rows_of(f, s));
-    return !shared(f, s, s->distinct) ? 0 : table + 4 * s->distinct * (2 + (double)f->shape->branching[s->level]);
+    return !passes_of(f, s, s->distinct).phasors
+               ? 0
+               : table + 4 * s->distinct * (2 + (double)f->shape->branching[s->level]);
 }
 
 static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
     const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width;
     const double leaves = fmin(s->distinct / 96 + 1, fmin(128, fmax(16, 0x1p25 / matrix)));
-    const double sample = (double)rhm_coarse_size((size_t)fmin(s->distinct, 1e15), s->width);
+    const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
     const double gram = rhm_gram_nbytes(s->width),
-                 passes = fmin(kept_nbytes(f, s, sample > 0 ? sample : s->distinct), 0x1.2p30);
+                 passes = fmin((double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes,
+                               (double)RHM_CACHE_MOST_NBYTES);
     const double largest = s->route == RHM_ROUTE_GRAM         ? gram
                            : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
                                                               : passes;

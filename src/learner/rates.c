@@ -3,12 +3,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
+#include "core/gaussian.h"
 #include "core/memory.h"
 #include "core/philox.h"
-#include "learner/gaussian.h"
-#include "learner/gram.h"
-#include "learner/stage.h"
+#include "learner/design.h"
+#include "linear/normal.h"
 
 enum {
     WIDTH = 512,
@@ -87,35 +88,40 @@ static rhm_status time_forward(const trial *t, double *seconds, rhm_error *error
     return RHM_OK;
 }
 
-static rhm_status time_pass(const trial *t, size_t keep_nbytes, double *seconds, rhm_error *error) {
-    rhm_regression problem;
-    RHM_TRY(rhm_regression_init(&problem, t->engine, &t->ready, &t->inputs, &t->patches, &t->counts, t->patches.count,
-                                keep_nbytes, error));
-    double *w = RHM_NEW(double, problem.classes, problem.stride, 2, "solution", error);
+static rhm_status open_normal(const trial *t, rhm_route route, size_t cache_nbytes, rhm_normal **out,
+                              rhm_error *error) {
+    const rhm_linear_data data = rhm_design_data(&t->ready, &t->inputs, &t->patches, &t->counts, t->patches.count);
+    return rhm_normal_create(out, t->engine, &data, route, cache_nbytes, error);
+}
+
+static rhm_status time_pass(const trial *t, size_t cache_nbytes, double *seconds, rhm_error *error) {
+    rhm_normal *normal;
+    RHM_TRY(open_normal(t, RHM_ROUTE_PASSES, cache_nbytes, &normal, error));
+    const size_t size = rhm_normal_size(normal);
+    double *w = RHM_NEW(double, size, 2, 1, "solution", error);
     rhm_status status = w ? RHM_OK : RHM_NO_MEMORY;
     if (w)
         w[0] = 1;
     for (int i = 0; i < REPETITIONS && status == RHM_OK; i++) {
         const double begin = rhm_seconds();
-        status = rhm_regression_apply(&problem, w, w + rhm_regression_size(&problem), error);
+        status = rhm_normal_apply(normal, w, w + size, error);
         *seconds = fmin(*seconds, rhm_seconds() - begin);
     }
     rhm_free(w);
-    rhm_regression_clear(&problem);
+    rhm_normal_destroy(normal);
     return status;
 }
 
 static rhm_status time_gram(trial *t, double *seconds, rhm_error *error) {
     const size_t count = t->patches.count;
-    rhm_regression problem;
+    rhm_normal *normal;
     t->patches.count = count < GRAM_PATCHES ? count : GRAM_PATCHES;
-    rhm_status status = rhm_regression_init(&problem, t->engine, &t->ready, &t->inputs, &t->patches, &t->counts,
-                                            t->patches.count, 0, error);
+    rhm_status status = open_normal(t, RHM_ROUTE_GRAM, 0, &normal, error);
     if (status == RHM_OK) {
         const double begin = rhm_seconds();
-        status = rhm_gram_form(&problem, error);
+        status = rhm_normal_prepare(normal, error);
         *seconds = (rhm_seconds() - begin) / (double)t->patches.count;
-        rhm_regression_clear(&problem);
+        rhm_normal_destroy(normal);
     }
     t->patches.count = count;
     return status;

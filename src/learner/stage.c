@@ -167,13 +167,12 @@ rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
     return keep(stage, settle(stage, &stage->validation, error));
 }
 
-static void store_weights(struct rhm_layer *layer, const rhm_regression *problem, const double *w) {
+static void store_weights(struct rhm_layer *layer, size_t stride, const double *w) {
     const size_t m = layer->width;
     for (size_t c = 0; c < layer->classes; c++)
         for (size_t k = 0; k < m; k++)
             for (int sine = 0; sine < 2; sine++)
-                layer->weights[c * 2 * m + (sine ? m : 0) + k] =
-                    (float)w[c * problem->stride + rhm_feature_index(k, sine)];
+                layer->weights[c * 2 * m + (sine ? m : 0) + k] = (float)w[c * stride + rhm_feature_index(k, sine)];
 }
 
 static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
@@ -220,7 +219,7 @@ static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, co
         .width = width,
         .bandwidth = layer->bandwidth,
     };
-    rhm_design_choose(&key, &sizes, stage->options->solver, fmax(1, stage->solves));
+    key.plan = rhm_linear_plan_choose(&sizes, stage->options->solver, fmax(1, stage->solves));
     return rhm_design_make(&stage->design, stage->engine, &key, layer, stage->level == task->tree.levels,
                            &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, watch,
                            error);
@@ -246,50 +245,50 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     const rhm_solve_watch watch = rhm_checkpoint_watch(stage->checkpoint);
     const double begin = rhm_seconds() - watch.seconds;
     rhm_design *design = &stage->design;
-    rhm_regression *problem = &design->problem;
     const int span = rhm_trace_begin(stage->engine, "fit", 0);
     char label[64];
     snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
     rhm_status status = design_for(stage, &fit->layer, &watch, label, error);
     if (status != RHM_OK)
         goto done;
-    fit->route = design->key.route;
+    fit->route = design->key.plan.route;
     if ((status = rhm_layer_alloc(&fit->layer, error)) != RHM_OK)
         goto done;
     memcpy(fit->layer.frequencies, design->layer.frequencies,
            sizeof(float) * width * fit->layer.tokens * fit->layer.embedding);
-    memset(design->solution, 0, sizeof(double) * rhm_regression_size(problem));
+    memset(design->solution, 0, sizeof(double) * rhm_normal_size(design->normal));
     const rhm_solve_options solve = {
         .solver = stage->options->solver,
-        .coarse = design->key.sample ? &design->coarse : NULL,
+        .preconditioner = design->key.plan.sample ? &design->preconditioner : NULL,
         .lambda = ridge,
         .tolerance = stage->options->tolerance,
         .patch_count = task->patches[stage->level],
     };
     const int solving = rhm_trace_begin(stage->engine, "solve", 0);
-    if ((status = rhm_solve(problem, &solve, design->target, design->solution, &fit->solve, error)) != RHM_OK)
+    if ((status = rhm_solve(design->normal, &solve, design->target, design->solution, &fit->solve, error)) != RHM_OK)
         goto done;
     rhm_trace_end(
         stage->engine, solving,
         (rhm_span_work){.items = (double)fit->solve.iterations, .classes = stage->task->classes, .width = width});
-    store_weights(&fit->layer, problem, design->solution);
+    store_weights(&fit->layer, design->normal->stride, design->solution);
     rhm_ready_layer_set_weights(&design->ready, fit->layer.weights);
     fit->seconds = rhm_seconds() - begin;
     status = measure(stage, &design->ready, fit, error);
     if (status == RHM_INTERRUPTED) {
-        const rhm_solve_state solved = rhm_solved_state(problem, &fit->solve, design->solution);
+        const rhm_solve_state solved = rhm_solved_state(design->normal, &fit->solve, design->solution);
         rhm_solve_show(&watch, &solved);
     }
     stage->fits++;
 done:
     stage->fit_seconds += rhm_seconds() - begin;
-    stage->flops += problem->flops + design->coarse.regression.flops;
-    problem->flops = design->coarse.regression.flops = 0;
-    stage->kernel_seconds += problem->kernel_seconds + design->coarse.regression.kernel_seconds;
-    problem->kernel_seconds = design->coarse.regression.kernel_seconds = 0;
+    const rhm_design_work work = rhm_design_take_work(design);
+    stage->flops += work.flops;
+    stage->kernel_seconds += work.kernel_seconds;
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
-    problem->stage = NULL;
-    problem->watch = NULL;
+    if (design->normal) {
+        design->normal->label = NULL;
+        design->normal->watch = NULL;
+    }
     stage->clock = rhm_seconds() - stage->begin;
     if (status == RHM_OK)
         status = rhm_checkpoint_fitted(stage->checkpoint, fit, error);

@@ -9,7 +9,6 @@
 #include "learner/cluster.h"
 #include "learner/design.h"
 #include "learner/draw_choice.h"
-#include "learner/solve.h"
 #include "patches/patches.h"
 #include "rhm/learner.h"
 #include "sampling/source.h"
@@ -66,7 +65,7 @@ typedef struct rhm_stage {
     double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
     double flops;
     uint32_t fits;
-    double solves;     /* fits expected at the next bandwidth, for the rule of learner/route.h; 0: one. The policy's to
+    double solves;     /* fits expected at the next bandwidth, for the rule of linear/plan.h; 0: one. The policy's to
                           set, from what it decided and never from what is in memory */
     rhm_design design; /* of the last fit */
     struct rhm_watch *watch;           /* who is shown how far the search is, or NULL */

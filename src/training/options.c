@@ -62,7 +62,7 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
         return rhm_fail(error, RHM_INVALID,
                         "checkpoint.seconds is %g: allowed are positive numbers, or 0 for one a minute",
                         o.checkpoint.seconds);
-    if ((unsigned)o.solver > RHM_CHOLESKY)
+    if ((unsigned)o.solver >= RHM_SOLVERS)
         return rhm_fail(error, RHM_INVALID, "solver %d is unknown", (int)o.solver);
     if ((unsigned)o.draw > RHM_DRAW_COUNTS)
         return rhm_fail(error, RHM_INVALID, "draw %d is unknown", (int)o.draw);
@@ -88,14 +88,4 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
     }
     *out = o;
     return RHM_OK;
-}
-
-const char *rhm_solver_name(rhm_solver solver) {
-    switch (solver) {
-    case RHM_CG: return "cg";
-    case RHM_GD: return "gd";
-    case RHM_GD_PAPER: return "gd-paper";
-    case RHM_CHOLESKY: return "cholesky";
-    }
-    return "unknown";
 }

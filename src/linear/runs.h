@@ -2,8 +2,8 @@
  * Distinct patches in the order of their tokens, first tokens first: so that those with the same tokens but for the
  * last follow each other, in runs (kernels/kernels.h).
  */
-#ifndef RHM_LEARNER_RUNS_H
-#define RHM_LEARNER_RUNS_H
+#ifndef RHM_LINEAR_RUNS_H
+#define RHM_LINEAR_RUNS_H
 
 #include "core/intern.h"
 #include "engine/memory.h"

@@ -1,7 +1,7 @@
 /* Standard normal numbers as a pure function of (seed, stream, index), from a fixed sequence of exactly rounded
  * operations: libm's log and cos choose code by CPU and may differ in the last bit between machines. */
-#ifndef RHM_LEARNER_GAUSSIAN_H
-#define RHM_LEARNER_GAUSSIAN_H
+#ifndef RHM_CORE_GAUSSIAN_H
+#define RHM_CORE_GAUSSIAN_H
 
 #include <stdint.h>
 

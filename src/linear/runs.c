@@ -1,4 +1,4 @@
-#include "learner/runs.h"
+#include "linear/runs.h"
 
 #include <string.h>
 

@@ -26,22 +26,21 @@ static void target_and_product_are_sums_over_samples(void **state) {
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
         const size_t size = 2 * (size_t)p.shape.width * p.shape.classes;
-        rhm_regression r = must_init(&p, engine, SIZE_MAX);
-        double *out = must_alloc(rhm_regression_size(&r), sizeof *out),
-               *w = must_alloc(rhm_regression_size(&r), sizeof *w);
+        rhm_normal *r = must_init(&p, engine, SIZE_MAX);
+        double *out = must_alloc(rhm_normal_size(r), sizeof *out), *w = must_alloc(rhm_normal_size(r), sizeof *w);
         double *found = must_alloc(size, sizeof *found), *exact = must_alloc(size, sizeof *exact);
         double *direction = random_matrix(size, SEED);
         rhm_error error = {0};
 
-        assert_ok(rhm_regression_target(&r, out, &error), &error);
-        unpack(&p, r.stride, out, found);
+        assert_ok(rhm_normal_right_hand_side(r, out, &error), &error);
+        unpack(&p, r->stride, out, found);
         if (!(relative(found, p.target, size) < 1e-6))
             fail_msg("seed %llu, shape %zu: B is off by %.3g", (unsigned long long)SEED, n,
                      relative(found, p.target, size));
 
-        pack(&p, r.stride, direction, w);
-        assert_ok(rhm_regression_apply(&r, w, out, &error), &error);
-        unpack(&p, r.stride, out, found);
+        pack(&p, r->stride, direction, w);
+        assert_ok(rhm_normal_apply(r, w, out, &error), &error);
+        unpack(&p, r->stride, out, found);
         dense_apply(&p, direction, exact);
         if (!(relative(found, exact, size) < 1e-6))
             fail_msg("seed %llu, shape %zu: C w is off by %.3g", (unsigned long long)SEED, n,
@@ -52,22 +51,22 @@ static void target_and_product_are_sums_over_samples(void **state) {
         }
 
         free(out), free(w), free(found), free(exact), free(direction);
-        rhm_regression_clear(&r);
+        rhm_normal_destroy(r);
         clear_problem(&p);
     }
     rhm_engine_destroy(engine);
 }
 
-/* Threads, instruction sets, features kept or recomputed. */
+/* Threads, instruction sets, features cached or recomputed. */
 static void bits_are_always_the_same(void **state) {
     (void)state;
     const struct {
         int threads;
         const char *isa;
-        size_t keep_nbytes;
+        size_t cache_nbytes;
     } ways[] = {{1, NULL, 0},     {2, NULL, 0},          {3, NULL, SIZE_MAX}, {7, NULL, 0},
                 {1, "scalar", 0}, {2, "avx2", SIZE_MAX}, {2, "avx512", 0},    {2, "scalar", SIZE_MAX}};
-    bool turned[SHAPE_COUNT] = {false};
+    bool factored[SHAPE_COUNT] = {false};
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
         double *first = NULL;
@@ -75,29 +74,32 @@ static void bits_are_always_the_same(void **state) {
             rhm_engine *engine = engine_at(ways[i].threads, ways[i].isa);
             if (!engine)
                 continue;
-            rhm_regression r = must_init(&p, engine, ways[i].keep_nbytes);
-            assert_int_equal(r.kept.data != NULL, ways[i].keep_nbytes > 0 && !r.op.turned);
-            turned[n] = r.op.turned;
-            const size_t size = rhm_regression_size(&r);
+            rhm_normal *r = must_init(&p, engine, ways[i].cache_nbytes);
+            factored[n] = r->record.representation == RHM_FACTORED;
+            if (!factored[n])
+                assert_int_equal(r->record.representation, ways[i].cache_nbytes > 0 ? RHM_CACHED : RHM_RECOMPUTED);
+            assert_int_equal(r->record.cache_nbytes > 0, r->record.representation == RHM_CACHED);
+            assert_true(r->type->nbytes(r) >= (double)r->record.cache_nbytes && r->type->flops(r) > 0);
+            const size_t size = rhm_normal_size(r);
             double *out = must_alloc(2 * size, sizeof *out);
             rhm_error error = {0};
-            assert_ok(rhm_regression_target(&r, out, &error), &error);
-            assert_ok(rhm_regression_apply(&r, out, out + size, &error), &error);
-            assert_ok(rhm_regression_apply(&r, out, out + size, &error), &error); /* nothing is left over */
+            assert_ok(rhm_normal_right_hand_side(r, out, &error), &error);
+            assert_ok(rhm_normal_apply(r, out, out + size, &error), &error);
+            assert_ok(rhm_normal_apply(r, out, out + size, &error), &error); /* nothing is left over */
             if (!first)
                 first = out;
             else {
                 assert_memory_equal(out, first, sizeof *out * 2 * size);
                 free(out);
             }
-            rhm_regression_clear(&r);
+            rhm_normal_destroy(r);
             rhm_engine_destroy(engine);
         }
         free(first);
         clear_problem(&p);
     }
     /* Patches in runs and others; the rule is a function of sizes, so it is the same in every way. */
-    assert_true(turned[0] && turned[4] && !turned[1] && !turned[5]);
+    assert_true(factored[0] && factored[4] && !factored[1] && !factored[5]);
 }
 
 static void padding_is_zero(void **state) {
@@ -106,24 +108,24 @@ static void padding_is_zero(void **state) {
     const uint32_t widths[] = {1, 7, 16, 17, 100};
     for (size_t n = 0; n < sizeof widths / sizeof *widths; n++) {
         dense_problem p = make_problem((problem_shape){50, 200, 2, 8, 3, widths[n], 0.5}, SEED);
-        rhm_regression r = must_init(&p, engine, SIZE_MAX);
-        const size_t size = rhm_regression_size(&r), m = widths[n];
+        rhm_normal *r = must_init(&p, engine, SIZE_MAX);
+        const size_t size = rhm_normal_size(r), m = widths[n];
         double *out = must_alloc(size, sizeof *out), *w = must_alloc(size, sizeof *w);
-        bool *used = must_alloc(r.stride, sizeof *used);
+        bool *used = must_alloc(r->stride, sizeof *used);
         double *direction = random_matrix(3 * 2 * m, SEED);
-        pack(&p, r.stride, direction, w);
+        pack(&p, r->stride, direction, w);
         for (size_t f = 0; f < 2 * m; f++)
             used[packed(f, m)] = true;
         for (int product = 0; product < 2; product++) {
             for (size_t i = 0; i < size; i++)
                 out[i] = 99;
-            assert_int_equal(product ? rhm_regression_apply(&r, w, out, NULL) : rhm_regression_target(&r, out, NULL),
+            assert_int_equal(product ? rhm_normal_apply(r, w, out, NULL) : rhm_normal_right_hand_side(r, out, NULL),
                              RHM_OK);
             for (size_t i = 0; i < size; i++)
-                assert_true(used[i % r.stride] ? out[i] != 99 && out[i] != 0 : out[i] == 0);
+                assert_true(used[i % r->stride] ? out[i] != 99 && out[i] != 0 : out[i] == 0);
         }
         free(out), free(w), free(used), free(direction);
-        rhm_regression_clear(&r);
+        rhm_normal_destroy(r);
         clear_problem(&p);
     }
     rhm_engine_destroy(engine);
@@ -152,16 +154,15 @@ static void gradient_is_that_of_the_loss(void **state) {
     for (size_t n = 0; n < 2; n++) {
         dense_problem p = make_problem(shapes[n], SEED + n);
         const size_t size = 2 * (size_t)p.shape.width * p.shape.classes;
-        rhm_regression r = must_init(&p, engine, SIZE_MAX);
-        double *w = random_matrix(size, SEED), *packed_w = must_alloc(rhm_regression_size(&r), sizeof *packed_w);
-        double *b = must_alloc(rhm_regression_size(&r), sizeof *b),
-               *cw = must_alloc(rhm_regression_size(&r), sizeof *cw);
+        rhm_normal *r = must_init(&p, engine, SIZE_MAX);
+        double *w = random_matrix(size, SEED), *packed_w = must_alloc(rhm_normal_size(r), sizeof *packed_w);
+        double *b = must_alloc(rhm_normal_size(r), sizeof *b), *cw = must_alloc(rhm_normal_size(r), sizeof *cw);
         double *target = must_alloc(size, sizeof *target), *product = must_alloc(size, sizeof *product);
-        pack(&p, r.stride, w, packed_w);
-        assert_int_equal(rhm_regression_target(&r, b, NULL), RHM_OK);
-        assert_int_equal(rhm_regression_apply(&r, packed_w, cw, NULL), RHM_OK);
-        unpack(&p, r.stride, b, target);
-        unpack(&p, r.stride, cw, product);
+        pack(&p, r->stride, w, packed_w);
+        assert_int_equal(rhm_normal_right_hand_side(r, b, NULL), RHM_OK);
+        assert_int_equal(rhm_normal_apply(r, packed_w, cw, NULL), RHM_OK);
+        unpack(&p, r->stride, b, target);
+        unpack(&p, r->stride, cw, product);
         for (size_t i = 0; i < size; i++) {
             const double keep = w[i];
             w[i] = keep + step;
@@ -174,7 +175,7 @@ static void gradient_is_that_of_the_loss(void **state) {
                 fail_msg("shape %zu, weight %zu: gradient %.9g, slope of the loss %.9g", n, i, gradient, slope);
         }
         free(w), free(packed_w), free(b), free(cw), free(target), free(product);
-        rhm_regression_clear(&r);
+        rhm_normal_destroy(r);
         clear_problem(&p);
     }
     rhm_engine_destroy(engine);
@@ -191,14 +192,14 @@ static void only_frequencies_matter(void **state) {
         for (size_t cell = 0; many && cell < p.counts.offset[200]; cell++)
             p.counts.count[cell] *= factor;
         p.shape.samples *= many ? factor : 1;
-        rhm_regression r = must_init(&p, engine, 0);
-        const size_t size = rhm_regression_size(&r);
+        rhm_normal *r = must_init(&p, engine, 0);
+        const size_t size = rhm_normal_size(r);
         out[many] = must_alloc(2 * size, sizeof **out);
-        assert_int_equal(rhm_regression_target(&r, out[many], NULL), RHM_OK);
-        assert_int_equal(rhm_regression_apply(&r, out[many], out[many] + size, NULL), RHM_OK);
+        assert_int_equal(rhm_normal_right_hand_side(r, out[many], NULL), RHM_OK);
+        assert_int_equal(rhm_normal_apply(r, out[many], out[many] + size, NULL), RHM_OK);
         if (many)
             assert_memory_equal(out[0], out[1], sizeof **out * 2 * size);
-        rhm_regression_clear(&r);
+        rhm_normal_destroy(r);
     }
     free(out[0]), free(out[1]);
     clear_problem(&p);

@@ -1,8 +1,6 @@
 /* The rule that chooses between passes and the Gram matrix, and what a stage makes of it. */
 #include "dense.h"
-#include "learner/design.h"
-#include "learner/gram.h"
-#include "learner/solve.h"
+#include "linear/solve.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -62,29 +60,53 @@ static void the_rule_is_monotone(void **state) {
 }
 
 /* What a fit of `patches` is made of when one or four solutions are expected. */
-static rhm_design_key chosen(double patches, double width, double classes, double solves) {
+static rhm_linear_plan chosen(double patches, double width, double classes, double solves) {
     const rhm_route_sizes s = sizes(patches, width, classes, NAN);
-    rhm_design_key key = {0};
-    rhm_design_choose(&key, &s, RHM_CG, solves);
-    return key;
+    return rhm_linear_plan_choose(&s, RHM_CG, solves);
 }
 
 /* Very many patches: a sample preconditions where C would cost more, and has a matrix of its own where that pays. */
 static void very_many_patches_take_a_sample(void **state) {
     (void)state;
-    rhm_design_key key = chosen(1e5, 1024, 16, 1);
-    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 0);
-    key = chosen(1e6, 1024, 16, 1);
-    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 65536 && key.sample_route == RHM_ROUTE_GRAM);
-    key = chosen(1e6, 4096, 8, 1);
-    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 16384 && key.sample_route == RHM_ROUTE_PASSES);
-    key = chosen(1e6, 1024, 16, 4);
-    assert_true(key.route == RHM_ROUTE_GRAM && key.sample == 0);
-    key = chosen(1e300, 1024, 16, 1); /* as a plan may ask */
-    assert_true(key.sample == 65536);
+    rhm_linear_plan plan = chosen(1e5, 1024, 16, 1);
+    assert_true(plan.route == RHM_ROUTE_PASSES && plan.sample == 0);
+    plan = chosen(1e6, 1024, 16, 1);
+    assert_true(plan.route == RHM_ROUTE_PASSES && plan.sample == 65536 && plan.sample_route == RHM_ROUTE_GRAM);
+    plan = chosen(1e6, 4096, 8, 1);
+    assert_true(plan.route == RHM_ROUTE_PASSES && plan.sample == 16384 && plan.sample_route == RHM_ROUTE_PASSES);
+    plan = chosen(1e6, 1024, 16, 4);
+    assert_true(plan.route == RHM_ROUTE_GRAM && plan.sample == 0);
+    plan = chosen(1e300, 1024, 16, 1); /* as a plan may ask */
+    assert_true(plan.sample == 65536);
     const rhm_route_sizes s = sizes(1e6, 1024, 16, NAN);
-    rhm_design_choose(&key, &s, RHM_CHOLESKY, 4);
-    assert_true(key.route == RHM_ROUTE_PASSES && key.sample == 0);
+    plan = rhm_linear_plan_choose(&s, RHM_CHOLESKY, 4);
+    assert_true(plan.route == RHM_ROUTE_PASSES && plan.sample == 0);
+}
+
+/* How passes come to features, by sizes alone; caching alone by memory too. */
+static void passes_take_the_cheapest_way(void **state) {
+    (void)state;
+    rhm_pass_sizes few = {.patches = 5000, .rows = 5000, .tokens = 2, .embedding = 8, .width = 64, .classes = 8};
+    few.runs = 1;
+    assert_int_equal(rhm_passes_plan(&few, true).representation, RHM_RECOMPUTED); /* no memory, no phasors */
+    few.cache_nbytes = SIZE_MAX;
+    rhm_linear_record record = rhm_passes_plan(&few, true);
+    assert_int_equal(record.representation, RHM_CACHED);
+    assert_int_equal(record.cache_nbytes, 5000 * sizeof(float) * rhm_feature_stride(64));
+    assert_false(record.phasors);
+    rhm_pass_sizes runs = few;
+    runs.rows = 64; /* of which many patches are made */
+    runs.runs = 50;
+    record = rhm_passes_plan(&runs, true);
+    assert_true(record.representation == RHM_FACTORED && record.phasors && record.runs == 50 && !record.cache_nbytes);
+    assert_int_equal(rhm_passes_plan(&runs, false).representation, RHM_CACHED); /* a backend without phasors */
+    runs.runs = 5000;
+    record = rhm_passes_plan(&runs, true);
+    assert_true(record.representation == RHM_CACHED && record.phasors && record.runs == 0);
+    runs.patches = runs.runs = 1 << 20; /* features that no cache holds */
+    assert_int_equal(rhm_passes_plan(&runs, true).representation, RHM_RECOMPUTED);
+    few.patches = few.rows = SIZE_MAX / 8; /* whose size overflows */
+    assert_int_equal(rhm_passes_plan(&few, true).representation, RHM_RECOMPUTED);
 }
 
 /* A design with what it borrows. */
@@ -103,11 +125,11 @@ static void make(designing *d, const rhm_engine *engine) {
 }
 
 static double *solve(rhm_design *design, double lambda) {
-    const size_t size = rhm_regression_size(&design->problem);
+    const size_t size = rhm_normal_size(design->normal);
     double *w = must_alloc(size, sizeof *w);
     rhm_solve_result result;
     const rhm_solve_options options = {.solver = RHM_CG, .lambda = lambda, .tolerance = 1e-5};
-    assert_int_equal(rhm_solve(&design->problem, &options, design->target, w, &result, NULL), RHM_OK);
+    assert_int_equal(rhm_solve(design->normal, &options, design->target, w, &result, NULL), RHM_OK);
     assert_true(result.converged);
     return w;
 }
@@ -121,18 +143,18 @@ static void a_design_serves_every_ridge(void **state) {
         double *w[2];
         for (int alone = 0; alone < 2; alone++) {
             d[alone].dense = make_problem((problem_shape){500, 4000, 2, 5, 5, 40, 0.3}, SEED);
-            d[alone].key = (rhm_design_key){4000, SEED, 2, 40, 0.3, (rhm_route)route, 0, RHM_ROUTE_PASSES};
+            d[alone].key = (rhm_design_key){4000, SEED, 2, 40, 0.3, {(rhm_route)route, 0, RHM_ROUTE_PASSES}};
             make(&d[alone], engine);
             if (!alone) {
                 free(solve(&d[alone].design, 1e-2));
-                const double flops = d[alone].design.problem.flops, *target = d[alone].design.target;
+                const double flops = d[alone].design.normal->flops, *target = d[alone].design.target;
                 make(&d[alone], engine);
-                assert_true(d[alone].design.problem.flops == flops && d[alone].design.target == target);
+                assert_true(d[alone].design.normal->flops == flops && d[alone].design.target == target);
             }
-            assert_int_equal(d[alone].design.problem.gram.matrix.data != NULL, route == RHM_ROUTE_GRAM);
+            assert_int_equal(d[alone].design.normal->record.representation == RHM_FORMED, route == RHM_ROUTE_GRAM);
             w[alone] = solve(&d[alone].design, 1e-3);
         }
-        assert_memory_equal(w[0], w[1], sizeof **w * rhm_regression_size(&d[0].design.problem));
+        assert_memory_equal(w[0], w[1], sizeof **w * rhm_normal_size(d[0].design.normal));
         for (int alone = 0; alone < 2; alone++) {
             free(w[alone]);
             rhm_design_clear(&d[alone].design);
@@ -147,28 +169,28 @@ static void a_design_is_made_anew_when_it_must(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(1);
     designing d = {.dense = make_problem((problem_shape){100, 400, 2, 5, 5, 40, 0.3}, SEED)};
-    const rhm_design_key keys[] = {{400, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
-                                   {800, 1, 2, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
-                                   {800, 2, 2, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 40, 0.3, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 40, 0.4, RHM_ROUTE_GRAM, 0, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_GRAM, 0, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_PASSES, 60, RHM_ROUTE_PASSES},
-                                   {800, 2, 3, 24, 0.4, RHM_ROUTE_PASSES, 60, RHM_ROUTE_GRAM}};
+    const rhm_design_key keys[] = {{400, 1, 2, 40, 0.3, {RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES}},
+                                   {800, 1, 2, 40, 0.3, {RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES}},
+                                   {800, 2, 2, 40, 0.3, {RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES}},
+                                   {800, 2, 3, 40, 0.3, {RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES}},
+                                   {800, 2, 3, 40, 0.4, {RHM_ROUTE_PASSES, 0, RHM_ROUTE_PASSES}},
+                                   {800, 2, 3, 40, 0.4, {RHM_ROUTE_GRAM, 0, RHM_ROUTE_PASSES}},
+                                   {800, 2, 3, 24, 0.4, {RHM_ROUTE_GRAM, 0, RHM_ROUTE_PASSES}},
+                                   {800, 2, 3, 24, 0.4, {RHM_ROUTE_PASSES, 60, RHM_ROUTE_PASSES}},
+                                   {800, 2, 3, 24, 0.4, {RHM_ROUTE_PASSES, 60, RHM_ROUTE_GRAM}}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         d.key = keys[i];
         d.dense.layer.width = keys[i].width;
         d.dense.layer.bandwidth = keys[i].bandwidth;
         make(&d, engine);
-        d.design.problem.flops = -1;
+        d.design.normal->flops = -1;
         make(&d, engine);
-        assert_true(d.design.problem.flops == -1);
+        assert_true(d.design.normal->flops == -1);
         if (i + 1 < sizeof keys / sizeof *keys) {
             d.key = keys[i + 1];
             d.dense.layer.width = keys[i + 1].width;
             make(&d, engine);
-            assert_true(d.design.problem.flops > 0);
+            assert_true(d.design.normal->flops > 0);
             assert_int_equal(d.design.layer.width, keys[i + 1].width);
         }
     }
@@ -215,6 +237,7 @@ int main(void) {
         cmocka_unit_test(the_rule_is_as_documented),
         cmocka_unit_test(the_rule_is_monotone),
         cmocka_unit_test(very_many_patches_take_a_sample),
+        cmocka_unit_test(passes_take_the_cheapest_way),
         cmocka_unit_test(a_design_serves_every_ridge),
         cmocka_unit_test(a_design_is_made_anew_when_it_must),
         cmocka_unit_test(models_do_not_depend_on_the_engine),

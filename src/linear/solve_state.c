@@ -1,4 +1,4 @@
-#include "learner/solve_state.h"
+#include "linear/solve_state.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "learner/gaussian.h"
+#include "core/gaussian.h"
 
 #include <math.h>
 

@@ -2,8 +2,8 @@
  * Where a solver stands between two passes: all that going on needs, to the same bits. A solver shows its state after
  * every pass and when a pass was interrupted, and looks at the beginning whether it is to go on from one.
  */
-#ifndef RHM_LEARNER_SOLVE_STATE_H
-#define RHM_LEARNER_SOLVE_STATE_H
+#ifndef RHM_LINEAR_SOLVE_STATE_H
+#define RHM_LINEAR_SOLVE_STATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +16,8 @@ typedef enum rhm_solve_phase {
     RHM_PHASE_START,
     RHM_PHASE_GRAM, /* the Gram matrix is being formed; iterations are panels of patches */
     RHM_PHASE_CG,
-    RHM_PHASE_COARSE, /* conjugate gradients, preconditioned by a sample of the patches */
-    RHM_PHASE_POWER,  /* iteration for the step of gradient descent */
+    RHM_PHASE_PRECONDITIONED, /* conjugate gradients with a preconditioner */
+    RHM_PHASE_POWER,          /* iteration for the step of gradient descent */
     RHM_PHASE_DESCENT,
     RHM_PHASE_SOLVED, /* W is final; the first number is its residual, where that needs no measuring */
     RHM_PHASES,

@@ -1,0 +1,54 @@
+/* No features: patches in the order of their tokens, whose runs share turned weights (kernels/kernels.h). */
+#include "core/fail.h"
+#include "core/memory.h"
+#include "linear/passes.h"
+
+rhm_status rhm_passes_sort(rhm_passes *p, rhm_error *error) {
+    rhm_normal *n = &p->normal;
+    RHM_TRY(rhm_runs_make(&p->runs, n->engine, n->data.patches, n->data.rows, error));
+    n->rows.ids = p->runs.ids;
+    n->order = p->runs.order;
+    return RHM_OK;
+}
+
+rhm_status rhm_passes_sort_shares(rhm_passes *p, rhm_error *error) {
+    const rhm_normal *n = &p->normal;
+    const size_t count = n->rows.count;
+    RHM_TRY(rhm_memory_reserve(n->engine, sizeof(float) * count, "shares of patches", error));
+    if (!(p->share = RHM_NEW(float, count, 1, 1, "shares of patches", error))) {
+        rhm_memory_release(n->engine, sizeof(float) * count);
+        return RHM_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++)
+        p->share[i] = (float)rhm_normal_share(n, i);
+    return RHM_OK;
+}
+
+void rhm_passes_unsort(rhm_passes *p) {
+    rhm_normal *n = &p->normal;
+    n->rows.ids = n->data.patches->tuples;
+    n->order = NULL;
+    rhm_runs_clear(&p->runs);
+    if (p->share)
+        rhm_memory_release(n->engine, sizeof(float) * n->rows.count);
+    rhm_free(p->share);
+    p->share = NULL;
+}
+
+static rhm_status add(const rhm_passes *p, rhm_pass_factor factor, size_t first, size_t end, int thread, double *sum,
+                      rhm_error *error) {
+    const rhm_patch_rows rows = rhm_passes_rows(p, first, end - first);
+    float *r = rhm_passes_space(p, thread).r;
+    if (factor == RHM_FACTOR_LABELS)
+        rhm_passes_labels(p, first, rows.count, r);
+    else {
+        RHM_TRY(p->op.operations->forward(&p->op, thread, &rows, r, error));
+        rhm_passes_weigh(p, first, rows.count, r);
+    }
+    return p->op.operations->turned_gradient(&p->op, thread, &rows, r, sum, error);
+}
+
+const rhm_pass_kind rhm_pass_factored = {
+    .name = {{"target (turned)", "target (turned)"}, {"pass (turned)", "pass (turned)"}},
+    .add = add,
+};

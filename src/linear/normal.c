@@ -1,0 +1,57 @@
+#include "linear/normal.h"
+
+#include <string.h>
+
+#include "core/fail.h"
+#include "linear/gram.h"
+#include "linear/passes.h"
+
+rhm_status rhm_normal_create(rhm_normal **out, const rhm_engine *engine, const rhm_linear_data *data, rhm_route route,
+                             size_t cache_nbytes, rhm_error *error) {
+    *out = NULL;
+    return route == RHM_ROUTE_GRAM ? rhm_gram_create(out, engine, data, error)
+                                   : rhm_passes_create(out, engine, data, cache_nbytes, error);
+}
+
+void rhm_normal_destroy(rhm_normal *normal) {
+    if (normal)
+        normal->type->destroy(normal);
+}
+
+rhm_status rhm_normal_right_hand_side(rhm_normal *normal, double *out, rhm_error *error) {
+    return normal->type->right_hand_side(normal, out, error);
+}
+
+rhm_status rhm_normal_prepare(rhm_normal *normal, rhm_error *error) {
+    return normal->type->prepare ? normal->type->prepare(normal, error) : RHM_OK;
+}
+
+rhm_status rhm_normal_apply(rhm_normal *normal, const double *w, double *out, rhm_error *error) {
+    return normal->type->apply(normal, w, out, error);
+}
+
+static bool is_zero(const double *w, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (w[i] != 0)
+            return false;
+    return true;
+}
+
+rhm_status rhm_normal_residual(rhm_normal *normal, double lambda, const double *target, const double *w,
+                               double *residual, rhm_error *error) {
+    const size_t size = rhm_normal_size(normal);
+    if (is_zero(w, size)) {
+        memcpy(residual, target, sizeof *target * size);
+        return RHM_OK;
+    }
+    RHM_TRY(rhm_normal_apply(normal, w, residual, error));
+    for (size_t i = 0; i < size; i++)
+        residual[i] = target[i] - residual[i] - lambda * w[i];
+    return RHM_OK;
+}
+
+void rhm_normal_features(const rhm_normal *normal, size_t place, float *x) {
+    const rhm_linear_data *data = &normal->data;
+    const rhm_patch_rows one = {data->table, normal->rows.ids + place * data->map->tokens, 1};
+    rhm_kernels_of(normal->engine).features(data->map, &one, x);
+}

@@ -1,0 +1,106 @@
+/*
+ * How the equations of a fit are solved: the one place that decides. What changes bits is a rule of the problem's sizes
+ * alone, never of the machine, the memory at hand or what was computed before, because a model must not depend on where
+ * it was trained.
+ *
+ * First the route: one pass over the distinct patches for each product C w, or the Gram matrix C once and then products
+ * with that; and whether a sample of the patches preconditions the others. Then, for passes, how features come about:
+ * made anew in every pass, cached (the same bits: this may depend on memory), or not at all, where patches come in runs
+ * (kernels/README.md).
+ */
+#ifndef RHM_LINEAR_PLAN_H
+#define RHM_LINEAR_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rhm/learner.h"
+
+/* ------------------------------------------------------------------------------------------------------- the route */
+
+/* Widest Gram matrix: 2M = 8192 features, 260 MiB. Beyond it the route is passes whatever the cost. */
+enum { RHM_GRAM_MOST_WIDTH = 4096 };
+
+/* Fits with one bandwidth that a walk along ridges takes, of about: what the policy announces before it begins one. */
+enum { RHM_RIDGE_FITS = 4 };
+
+typedef struct rhm_route_sizes {
+    double patches;  /* n, distinct */
+    double width;    /* M */
+    double classes;  /* |V_0| */
+    double inputs;   /* s d_e */
+    double products; /* C w that will be asked for with the same patches, width and bandwidth */
+} rhm_route_sizes;
+
+/*
+ * In multiply-adds of single precision as a pass does them. A pass makes the features, n M (s d_e + 14), cosine and
+ * sine counted as 14, and two products, 4 n M |V_0|. The Gram matrix makes the features once and takes 2 n M^2; each
+ * product with it 4 M^2 |V_0| in double precision, of which one costs as much as three: half as many to a register, and
+ * the matrix comes from memory. bench_solvers measures these ratios.
+ */
+double rhm_route_cost(rhm_route route, const rhm_route_sizes *sizes);
+
+/* The cheaper one that is allowed. */
+rhm_route rhm_route_choose(const rhm_route_sizes *sizes);
+
+/* Products with C that `solves` solutions to a residual of about 1e-4 take, and their final residuals; 0: the solver
+ * does not multiply with C. */
+double rhm_route_products(rhm_solver solver, double solves);
+
+/* How many patches should precondition `distinct` ones of 2 x `width` features; 0: too few for it to pay. */
+size_t rhm_sample_size(size_t distinct, size_t width);
+
+/* What `solves` solutions cost then, in passes over all patches: those few, and the sample's own iterations. */
+double rhm_sample_passes(double solves);
+
+/* Products with its own C that the sample is asked for meanwhile: some ten for each of those passes. */
+double rhm_sample_products(double solves);
+
+typedef struct rhm_linear_plan {
+    rhm_route route;
+    size_t sample;          /* patches that precondition the others (preconditioner.h), or 0 */
+    rhm_route sample_route; /* theirs */
+} rhm_linear_plan;
+
+/* By the problem's sizes (`products` of which is not read) and the `solves` that the policy expects with this width and
+ * bandwidth. */
+rhm_linear_plan rhm_linear_plan_choose(const rhm_route_sizes *sizes, rhm_solver solver, double solves);
+
+/* --------------------------------------------------------------------------------------------------------- passes */
+
+typedef enum rhm_representation {
+    RHM_RECOMPUTED, /* features are made in every pass */
+    RHM_CACHED,     /* features are kept from one pass to the next */
+    RHM_FACTORED,   /* no features: weights are turned once for each run of patches */
+    RHM_FORMED,     /* the Gram matrix */
+} rhm_representation;
+
+/* "recomputed", "cached", "factored", "formed". */
+const char *rhm_representation_name(rhm_representation representation);
+
+/* Most that cached features may take, whatever the memory. */
+#define RHM_CACHE_MOST_NBYTES (UINT64_C(9) << 27)
+
+typedef struct rhm_pass_sizes {
+    size_t patches, rows; /* distinct patches, and embeddings that they are made of */
+    size_t tokens, embedding, width, classes;
+    size_t runs;         /* in which patches come; not known yet: 1, the fewest */
+    size_t cache_nbytes; /* that cached features may take */
+} rhm_pass_sizes;
+
+/* What was decided, for reports and forecasts. */
+typedef struct rhm_linear_record {
+    rhm_representation representation;
+    bool phasors;        /* features, or what stands for them, are made from the phasors of embeddings */
+    size_t runs;         /* of RHM_FACTORED, else 0 */
+    size_t cache_nbytes; /* of RHM_CACHED, else 0 */
+} rhm_linear_record;
+
+/* Whether the features of a problem fit the cache that it may take. */
+bool rhm_features_fit(const rhm_pass_sizes *sizes, size_t *nbytes);
+
+/* `has_phasors`: the backend can use them. */
+rhm_linear_record rhm_passes_plan(const rhm_pass_sizes *sizes, bool has_phasors);
+
+#endif

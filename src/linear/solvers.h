@@ -1,0 +1,40 @@
+/*
+ * The solvers, one file each, which know the equations through normal.h alone. A new one is a function here, an entry
+ * in solve.c, and its name in rhm/learner.h.
+ */
+#ifndef RHM_LINEAR_SOLVERS_H
+#define RHM_LINEAR_SOLVERS_H
+
+#include "linear/solve.h"
+
+/* As rhm_solve, whose options have max_iterations set: iterations and, with a preconditioner, the residual go into
+ * `result`. */
+typedef rhm_status rhm_solver_run(rhm_normal *normal, const rhm_solve_options *options, const double *target, double *w,
+                                  rhm_solve_result *result, rhm_error *error);
+
+rhm_solver_run rhm_solve_cg, rhm_solve_preconditioned_cg;
+
+/* Gradient descent with the best step for the spectrum of C, and with that of the paper. */
+rhm_solver_run rhm_solve_gd, rhm_solve_gd_paper;
+
+/* Dense solution in double precision with LAPACKE: in the patches when they are fewer than the features, else in the
+ * features (where B is formed from the counts anew). Outside the promise of equal bits. */
+rhm_solver_run rhm_solve_cholesky;
+
+/* The largest eigenvalue of C, from below, by power iteration; relative error about 1e-3. */
+rhm_status rhm_top_eigenvalue(rhm_normal *normal, double *top, rhm_error *error);
+
+/* Passes are the unit; how many more will be needed is not known. */
+static inline void rhm_solve_progress(const rhm_normal *normal, uint32_t iterations) {
+    if (normal->label)
+        rhm_engine_progress(normal->engine, normal->label, iterations, 0);
+}
+
+static inline double rhm_dot(const double *a, const double *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+#endif
