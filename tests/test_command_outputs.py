@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -52,6 +53,29 @@ def test_a_result_never_replaces_an_input(files, command, inputs):
             said = refused(*[str(other) if word == "?" else word for word in command], cwd=files, says=[str(other), "same file"])
             assert command[command.index("?") - 1] in said
             assert (files / name).read_bytes() == before
+
+
+INPUTS = {"data", "grammar", "grid"}
+
+
+def test_no_option_that_names_a_file_is_forgotten(tmp_path):
+    """Every two of them, and every operand, by what --help says of each command."""
+    commands = re.findall(r"^  (\w+) ", run("--help", cwd=tmp_path).stdout.split("Commands:")[1].split("Options:")[0], re.M)
+    assert {"train", "eval", "predict", "grammar", "sample"} <= set(commands)
+    for command in commands:
+        text = run(command, "--help", cwd=tmp_path).stdout
+        operands = re.match(r"usage: rhm \w+ ((?:[A-Z]+ )*)", text)[1].split()
+        options = re.findall(r"^  (?:-\w, )?--([\w-]+) (?:FILE|DIR)$", text, re.M)
+        if command == "train":
+            assert {"output", "report", "trace", "checkpoint", *INPUTS} - set(options) == {"grid"}
+        others = [f"other{i}" for i in range(len(operands))]
+        for i, first in enumerate(options):
+            for second in options[:i]:
+                if not {first, second} <= INPUTS:
+                    refused(command, *others, f"--{first}", "same", f"--{second}", "./same", cwd=tmp_path, says=["same file"])
+            for j in range(len(operands)):
+                if first not in INPUTS:
+                    refused(command, *others[:j], "same", *others[j + 1:], f"--{first}", "./same", cwd=tmp_path, says=["same file", operands[j]])
 
 
 @pytest.mark.parametrize("first, second", [("-o", "--report"), ("-o", "--trace"), ("--report", "--trace"), ("-o", "--checkpoint"),
@@ -122,7 +146,8 @@ def run_to(out, *command, cwd, **more):
     return done
 
 
-@pytest.mark.parametrize("command, schema", [([*EVAL, "--report"], "rhm-eval/1"), ([*TRAIN, "--trace"], "rhm-trace/1")], ids=["report", "trace"])
+@pytest.mark.parametrize("command, schema", [([*EVAL, "--report"], "rhm-eval/1"), ([*TRAIN, "--trace"], "rhm-trace/1")],
+                         ids=["report", "trace"])
 def test_text_through_any_descriptor(here, tmp_path, command, schema):
     done = run(*command, "/dev/stderr", cwd=here)
     assert schema in done.stderr and "accuracy" in done.stdout
@@ -188,7 +213,8 @@ def test_what_cannot_be_written_through_is_refused_before_the_work(tmp_path):
     with open(os.devnull) as reading_only:
         refused(*TRAIN, "-o", "/dev/stdin", cwd=tmp_path, expect=1, says=["/dev/stdin", "reading only"], stdin=reading_only)
     leader, terminal = pty.openpty()
-    done = subprocess.run([RHM, "grammar", *SMALL, "-o", "/dev/stdout"], cwd=tmp_path, stdout=terminal, stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run([RHM, "grammar", *SMALL, "-o", "/dev/stdout"], cwd=tmp_path, stdout=terminal, stderr=subprocess.PIPE,
+                          text=True, timeout=60)
     assert done.returncode == 2 and "terminal" in done.stderr
     os.close(leader)
     os.close(terminal)
@@ -201,7 +227,8 @@ def test_a_descriptor_that_does_not_block(tmp_path):
     import fcntl
     inlet, outlet = os.pipe()
     fcntl.fcntl(outlet, fcntl.F_SETFL, fcntl.fcntl(outlet, fcntl.F_GETFL) | os.O_NONBLOCK)
-    process = subprocess.Popen([RHM, "sample", *SMALL, "--samples", "50000", "-o", "/dev/stdout"], cwd=tmp_path, stdout=outlet, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([RHM, "sample", *SMALL, "--samples", "50000", "-o", "/dev/stdout"], cwd=tmp_path, stdout=outlet,
+                               stderr=subprocess.DEVNULL)
     os.close(outlet)
     time.sleep(0.3)
     with os.fdopen(inlet, "rb") as pipe:
@@ -227,7 +254,8 @@ def test_streams_that_are_closed_at_the_start_leave_results_alone(here, tmp_path
 
 
 @pytest.mark.parametrize("command, option", [(["grammar", *SMALL], "-o"), (["sample", *SMALL, "--samples", "10"], "-o"), (TRAIN, "-o"),
-                                             (EVAL, "--report"), (TRAIN, "--trace")], ids=lambda value: value[0] if isinstance(value, list) else value)
+                                             (EVAL, "--report"), (TRAIN, "--trace")],
+                         ids=lambda value: value[0] if isinstance(value, list) else value)
 def test_links_stay_and_their_targets_are_made(here, tmp_path, command, option):
     shutil.copy(here / "m.h5", tmp_path)
     (tmp_path / "scratch").mkdir()
@@ -284,17 +312,20 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(here, tmp_path, option):
     if option == "stdout":
         (tmp_path / "x").write_bytes(bytes(19990))
         with open(tmp_path / "x", "ab") as out:
-            done = subprocess.run([RHM, *command], cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, preexec_fn=limit_file_size)
+            done = subprocess.run([RHM, *command], cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60,
+                                  preexec_fn=limit_file_size)
         assert done.returncode == 1 and "standard output" in done.stderr
         return
     if option == "--report":
         (tmp_path / "x").write_bytes(bytes(19000))
         with open(tmp_path / "x", "ab") as out:
-            done = subprocess.run([RHM, "eval", here / "m.h5", *EVAL[2:], option, f"/dev/fd/{out.fileno()}"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            done = subprocess.run([RHM, "eval", here / "m.h5", *EVAL[2:], option, f"/dev/fd/{out.fileno()}"], cwd=tmp_path,
+                                  capture_output=True, text=True, timeout=60,
                                   pass_fds=[out.fileno()], preexec_fn=limit_file_size)
         assert done.returncode == 1 and "/dev/fd/" in done.stderr and done.stderr.count("\n") == 1
         return
-    done = subprocess.run([RHM, *command, option, "x"], cwd=tmp_path, capture_output=True, text=True, timeout=60, preexec_fn=limit_file_size)
+    done = subprocess.run([RHM, *command, option, "x"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          preexec_fn=limit_file_size)
     assert done.returncode == 1 and "x: " in done.stderr and done.stderr.count("\n") == 1
     assert sorted(os.listdir(tmp_path)) == before
 

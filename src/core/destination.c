@@ -56,10 +56,11 @@ static bool is_descriptor(const char *path, int *descriptor) {
 }
 
 static char *join(const char *directory, size_t length, const char *name, rhm_error *error) {
-    char *joined = RHM_NEW(char, length + strlen(name) + 1, 1, 1, "file name", error);
+    const size_t nbytes = strlen(name) + 1;
+    char *joined = RHM_NEW(char, length + nbytes, 1, 1, "file name", error);
     if (joined) {
         memcpy(joined, directory, length);
-        memcpy(joined + length, name, strlen(name));
+        memcpy(joined + length, name, nbytes);
     }
     return joined;
 }
