@@ -84,10 +84,15 @@ static rhm_clusters truth(void) {
     return t;
 }
 
+static rhm_engine *one_thread, *three_threads;
+
 static rhm_clusters cluster(size_t k, uint64_t seed) {
-    rhm_clusters found;
+    rhm_clusters found, again;
     rhm_error error = {0};
-    assert_ok(rhm_cluster(&found, planted.point, planted.count, planted.width, k, seed, &error), &error);
+    const plant *p = &planted;
+    assert_ok(rhm_cluster(&found, three_threads, p->point, p->count, p->width, k, seed, &error), &error);
+    assert_ok(rhm_cluster(&again, one_thread, p->point, p->count, p->width, k, seed, &error), &error);
+    assert_memory_equal(&found, &again, sizeof found);
     return found;
 }
 
@@ -234,8 +239,8 @@ static void no_other_number_is_made_up(void **state) {
         const rhm_clusters all = cluster(8, seed);
         assert_int_equal(rhm_clusters_formed(&all).count, 8);
     }
-    const rhm_clusters alone = cluster(1, 0);
-    assert_true(rhm_clusters_gap(&alone) == HUGE_VAL && !rhm_clusters_are_fewer(&alone));
+    const rhm_clusters single = cluster(1, 0);
+    assert_true(rhm_clusters_gap(&single) == HUGE_VAL && !rhm_clusters_are_fewer(&single));
 }
 
 static void answers_are_reproducible(void **state) {
@@ -249,11 +254,25 @@ static void answers_are_reproducible(void **state) {
     memcpy(moved + 3, planted.point, sizeof *moved * count);
     for (int i = 0; i < 3; i++) {
         rhm_clusters again;
-        assert_int_equal(rhm_cluster(&again, moved + 3, planted.count, planted.width, 6, 42, NULL), RHM_OK);
+        assert_int_equal(rhm_cluster(&again, three_threads, moved + 3, planted.count, planted.width, 6, 42, NULL),
+                         RHM_OK);
         assert_memory_equal(&again, &first, sizeof first);
         cluster(3, (uint64_t)i);
     }
     free(moved);
+}
+
+static int create_engines(void **state) {
+    (void)state;
+    return rhm_engine_create(&one_thread, &(rhm_engine_options){.threads = 1}, NULL) != RHM_OK ||
+           rhm_engine_create(&three_threads, &(rhm_engine_options){.threads = 3}, NULL) != RHM_OK;
+}
+
+static int destroy_engines(void **state) {
+    (void)state;
+    rhm_engine_destroy(one_thread);
+    rhm_engine_destroy(three_threads);
+    return 0;
 }
 
 int main(void) {
@@ -268,5 +287,5 @@ int main(void) {
         cmocka_unit_test(no_other_number_is_made_up),
         cmocka_unit_test(answers_are_reproducible),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, create_engines, destroy_engines);
 }

@@ -6,166 +6,43 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "core/philox.h"
+#include "learner/kmeans.h"
 
-enum { MOST_POINTS = 4096, STARTS = 4, SWAPS = 8, CANDIDATES = 5, MOST_STEPS = 60, AGREEMENTS = 2 };
-
-static const double SAME = 1e-9; /* relative: costs of one optimum */
+enum { MOST_POINTS = 4096 };
 
 /* Fewer clusters are what the points form if they are so many times as far apart as those that were asked for. */
 static const double CLEARER = 4;
 
-typedef struct grouping {
-    size_t count, width, k;
-    double *point;    /* (count, width) */
-    double *centre;   /* (k, width) */
-    double *best;     /* (k, width): centres of the cheapest start */
-    double *distance; /* (count): squared, to the own centre */
-    uint32_t *owner;  /* (count) */
-    size_t *members;  /* (k) */
-    rhm_random random;
-} grouping;
+/* The groups while they are merged: `apart` (k, k) has the squared distances of centres, both ways round. */
+typedef struct merging {
+    rhm_kmeans *g;
+    size_t k; /* clusters that are left */
+    size_t stride;
+    double *apart;  /* (stride, stride) */
+    double *sorted; /* (count), scratch */
+} merging;
 
-static double squared_distance(const double *a, const double *b, size_t width) {
-    double sum = 0;
-    for (size_t j = 0; j < width; j++)
-        sum += (a[j] - b[j]) * (a[j] - b[j]);
-    return sum;
+static double *centre_at(const rhm_kmeans *g, size_t c) {
+    return g->centre + c * g->width;
 }
 
-/* Lower distance[] to what centre c offers. */
-static void offer(grouping *g, size_t c) {
-    for (size_t i = 0; i < g->count; i++) {
-        const double d = squared_distance(g->point + i * g->width, g->centre + c * g->width, g->width);
-        if (c == 0 || d < g->distance[i])
-            g->distance[i] = d;
-    }
-}
-
-/* A point, drawn in proportion to its squared distance to what centres there are. */
-static size_t draw_point(grouping *g) {
-    double total = 0;
-    for (size_t i = 0; i < g->count; i++)
-        total += g->distance[i];
-    double left = total * ((double)rhm_random_word(&g->random) * 0x1p-32);
-    size_t pick = 0;
-    while (pick + 1 < g->count && left >= g->distance[pick])
-        left -= g->distance[pick++];
-    return pick;
-}
-
-/* What all distances would sum to with a centre on that point. */
-static double cost_with(const grouping *g, size_t pick) {
-    double sum = 0;
-    for (size_t i = 0; i < g->count; i++)
-        sum += fmin(g->distance[i], squared_distance(g->point + i * g->width, g->point + pick * g->width, g->width));
-    return sum;
-}
-
-static size_t best_of_some(grouping *g) {
-    size_t best = 0;
-    double least = INFINITY;
-    for (int i = 0; i < CANDIDATES; i++) {
-        const size_t pick = draw_point(g);
-        const double cost = cost_with(g, pick);
-        if (cost < least) {
-            least = cost;
-            best = pick;
-        }
-    }
-    return best;
-}
-
-/*
- * Start 0 takes the farthest point each time, which hits every cluster once when they are well apart; the others the
- * best of some points drawn in proportion to squared distance (greedy k-means++), which outliers mislead less.
- */
-static void seed_centres(grouping *g, int start) {
-    for (size_t c = 0; c < g->k; c++) {
-        size_t pick = 0;
-        if (c == 0) {
-            pick = start == 0 ? 0 : rhm_random_below(&g->random, (uint32_t)g->count);
-        } else if (start == 0) {
-            for (size_t i = 1; i < g->count; i++)
-                if (g->distance[i] > g->distance[pick])
-                    pick = i;
-        } else {
-            pick = best_of_some(g);
-        }
-        memcpy(g->centre + c * g->width, g->point + pick * g->width, sizeof(double) * g->width);
-        offer(g, c);
-    }
-}
-
-/* Give every point to its nearest centre; true when an owner changed. *cost is the sum of squared distances. */
-static bool assign(grouping *g, double *cost) {
-    bool changed = false;
-    *cost = 0;
-    for (size_t i = 0; i < g->count; i++) {
-        uint32_t owner = 0;
-        double nearest = INFINITY;
-        for (size_t c = 0; c < g->k; c++) {
-            const double d = squared_distance(g->point + i * g->width, g->centre + c * g->width, g->width);
-            if (d < nearest) {
-                nearest = d;
-                owner = (uint32_t)c;
-            }
-        }
-        changed |= owner != g->owner[i];
-        g->owner[i] = owner;
-        g->distance[i] = nearest;
-        *cost += nearest;
-    }
-    return changed;
-}
-
-static void update_centres(grouping *g) {
-    memset(g->members, 0, sizeof *g->members * g->k);
-    for (size_t i = 0; i < g->count; i++)
-        g->members[g->owner[i]]++;
-    for (size_t c = 0; c < g->k; c++) /* a centre that lost all its points stays where it was */
-        if (g->members[c])
-            memset(g->centre + c * g->width, 0, sizeof(double) * g->width);
-    for (size_t i = 0; i < g->count; i++)
-        for (size_t j = 0; j < g->width; j++)
-            g->centre[g->owner[i] * g->width + j] += g->point[i * g->width + j];
-    for (size_t c = 0; c < g->k; c++)
-        for (size_t j = 0; j < g->width && g->members[c]; j++)
-            g->centre[c * g->width + j] /= (double)g->members[c];
-}
-
-/* Lloyd's iterations from the centres at hand. */
-static double lloyd(grouping *g) {
-    memset(g->owner, 0xff, sizeof *g->owner * g->count);
-    double cost = 0;
-    for (int step = 0; step < MOST_STEPS && assign(g, &cost); step++)
-        update_centres(g);
-    return cost;
+static void measure_row(const merging *m, size_t a) {
+    for (size_t b = 0; b < m->k; b++)
+        m->apart[a * m->stride + b] = m->apart[b * m->stride + a] =
+            rhm_squared_distance(centre_at(m->g, a), centre_at(m->g, b), m->g->width);
 }
 
 /* The closest two centres; infinity with a single one. */
-static double closest_pair(const grouping *g, size_t pair[2]) {
+static double closest_pair(const merging *m, size_t pair[2]) {
     double nearest = INFINITY;
-    for (size_t a = 1; a < g->k; a++)
-        for (size_t b = 0; b < a; b++) {
-            const double d = squared_distance(g->centre + a * g->width, g->centre + b * g->width, g->width);
-            if (d < nearest) {
-                nearest = d;
+    for (size_t a = 1; a < m->k; a++)
+        for (size_t b = 0; b < a; b++)
+            if (m->apart[a * m->stride + b] < nearest) {
+                nearest = m->apart[a * m->stride + b];
                 pair[0] = b;
                 pair[1] = a;
             }
-        }
     return nearest;
-}
-
-/* The wrong optimum that is left most often has two centres in one cluster and one in the middle of two others: move a
- * centre of the closest pair to where distances are large. */
-static void move_one(grouping *g) {
-    size_t pair[2] = {0};
-    double cost;
-    closest_pair(g, pair);
-    assign(g, &cost);
-    memcpy(g->centre + pair[1] * g->width, g->point + best_of_some(g) * g->width, sizeof(double) * g->width);
 }
 
 static int ascending(const void *a, const void *b) {
@@ -174,23 +51,27 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* Points of cluster `b` go to `a`, and the last cluster takes its number. */
-static void merge(grouping *g, size_t a, size_t b) {
-    const size_t width = g->width, last = g->k - 1, both = g->members[a] + g->members[b];
-    double *into = g->centre + a * width, *from = g->centre + b * width;
+static void merge(merging *m, size_t a, size_t b) {
+    rhm_kmeans *g = m->g;
+    const size_t width = g->width, last = m->k - 1, both = g->members[a] + g->members[b];
+    double *into = centre_at(g, a), *from = centre_at(g, b);
     for (size_t j = 0; j < width && both; j++)
         into[j] = ((double)g->members[a] * into[j] + (double)g->members[b] * from[j]) / (double)both;
-    memmove(from, g->centre + last * width, sizeof *from * width);
+    memmove(from, centre_at(g, last), sizeof *from * width);
     g->members[a] = both;
     g->members[b] = g->members[last];
-    g->k = last;
+    m->k = last;
     for (size_t i = 0; i < g->count; i++) {
         if (g->owner[i] == b)
             g->owner[i] = (uint32_t)a;
         if (g->owner[i] == last)
             g->owner[i] = (uint32_t)b;
         if (g->owner[i] == a)
-            g->distance[i] = squared_distance(g->point + i * width, into, width);
+            g->distance[i] = rhm_squared_distance(g->point + i * width, into, width);
     }
+    measure_row(m, a);
+    if (b < last)
+        measure_row(m, b);
 }
 
 static double ratio(double separation, double radius) {
@@ -198,14 +79,15 @@ static double ratio(double separation, double radius) {
 }
 
 /* 99th percentile of the distances; `sorted` is scratch. */
-static double radius_of(const grouping *g, double *sorted) {
+static double radius_of(const rhm_kmeans *g, double *sorted) {
     memcpy(sorted, g->distance, sizeof *sorted * g->count);
     qsort(sorted, g->count, sizeof *sorted, ascending);
     return sqrt(sorted[(g->count - 1) * 99 / 100]);
 }
 
 /* Merge the closest two clusters again and again, and keep the number at which they are widest apart. */
-static void merge_clusters(grouping *g, double *sorted, rhm_clusters *out) {
+static void merge_clusters(merging *m, rhm_clusters *out) {
+    rhm_kmeans *g = m->g;
     double widest = 0;
     size_t pair[2] = {0};
     memset(g->members, 0, sizeof *g->members * g->k);
@@ -213,36 +95,35 @@ static void merge_clusters(grouping *g, double *sorted, rhm_clusters *out) {
         g->members[g->owner[i]]++;
     for (size_t c = g->k; c-- > 1;)
         if (g->members[c] == 0)
-            merge(g, 0, c);
+            merge(m, 0, c);
     for (;;) {
-        const double separation = sqrt(closest_pair(g, pair)), radius = radius_of(g, sorted);
-        if (g->k > 1 && g->k < out->count && ratio(separation, radius) > widest) {
+        const double separation = sqrt(closest_pair(m, pair)), radius = radius_of(g, m->sorted);
+        if (m->k > 1 && m->k < out->count && ratio(separation, radius) > widest) {
             widest = ratio(separation, radius);
-            out->fewer = (uint32_t)g->k;
+            out->fewer = (uint32_t)m->k;
             out->fewer_separation = separation;
             out->fewer_radius = radius;
         }
-        if (g->k <= 2)
+        if (m->k <= 2)
             return;
-        merge(g, pair[0], pair[1]);
+        merge(m, pair[0], pair[1]);
     }
 }
 
-static void measure(grouping *g, double *sorted, rhm_clusters *out) {
-    double cost;
+static void measure(merging *m, rhm_clusters *out) {
     size_t pair[2] = {0};
-    memcpy(g->centre, g->best, sizeof(double) * g->k * g->width);
-    assign(g, &cost);
+    for (size_t a = 0; a < m->k; a++)
+        measure_row(m, a);
     *out = (rhm_clusters){
-        .count = (uint32_t)g->k,
-        .separation = g->k > 1 ? sqrt(closest_pair(g, pair)) : 0,
-        .radius = radius_of(g, sorted),
-        .fewer = (uint32_t)g->k,
+        .count = (uint32_t)m->k,
+        .separation = m->k > 1 ? sqrt(closest_pair(m, pair)) : 0,
+        .radius = radius_of(m->g, m->sorted),
+        .fewer = (uint32_t)m->k,
     };
     out->fewer_separation = out->separation;
     out->fewer_radius = out->radius;
     if (rhm_clusters_gap(out) < RHM_CLEAR_GAP)
-        merge_clusters(g, sorted, out);
+        merge_clusters(m, out);
 }
 
 double rhm_clusters_gap(const rhm_clusters *clusters) {
@@ -267,52 +148,31 @@ rhm_clusters rhm_clusters_formed(const rhm_clusters *clusters) {
     };
 }
 
-rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, size_t width, size_t k, uint64_t seed,
-                       rhm_error *error) {
+rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float *points, size_t count, size_t width,
+                       size_t k, uint64_t seed, rhm_error *error) {
     *out = (rhm_clusters){0};
     if (count == 0 || k == 0)
         return RHM_OK;
     const size_t used = count < MOST_POINTS ? count : MOST_POINTS;
-    double *sorted = NULL;
-    grouping g = {.count = used, .width = width, .k = k, .random = {.seed = seed, .stream = UINT32_C(1) << 18}};
-    rhm_status status = RHM_NO_MEMORY;
-    if (!(g.point = RHM_NEW(double, used, width, 1, "points to cluster", error)) ||
-        !(g.centre = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
-        !(g.best = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
-        !(g.distance = RHM_NEW(double, used, 1, 1, "cluster distances", error)) ||
-        !(g.owner = RHM_NEW(uint32_t, used, 1, 1, "cluster owners", error)) ||
-        !(g.members = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)) ||
-        !(sorted = RHM_NEW(double, used, 1, 1, "cluster distances", error)))
+    rhm_kmeans g;
+    merging m = {.g = &g, .k = k, .stride = k};
+    rhm_status status = rhm_kmeans_create(&g, engine, used, width, k, seed, error);
+    if (status != RHM_OK)
         goto done;
+    if (!(m.apart = RHM_NEW(double, k, k, 1, "distances of centres", error)) ||
+        !(m.sorted = RHM_NEW(double, used, 1, 1, "cluster distances", error))) {
+        status = RHM_NO_MEMORY;
+        goto done;
+    }
     for (size_t i = 0; i < used; i++)
         for (size_t j = 0; j < width; j++)
             g.point[i * width + j] = (double)points[(count > used ? i * count / used : i) * width + j];
-    double cheapest = INFINITY;
-    int agreements = 0; /* an optimum that is found again and again is the one */
-    for (int attempt = 0; attempt < STARTS + (k > 1 ? SWAPS : 0) && agreements < AGREEMENTS; attempt++) {
-        if (attempt < STARTS) {
-            seed_centres(&g, attempt);
-        } else {
-            memcpy(g.centre, g.best, sizeof(double) * k * width);
-            move_one(&g);
-        }
-        const double cost = lloyd(&g);
-        const bool same = attempt > 0 && fabs(cost - cheapest) <= SAME * cheapest;
-        agreements = same ? agreements + 1 : cost < cheapest ? 0 : agreements;
-        if (cost < cheapest) {
-            cheapest = cost;
-            memcpy(g.best, g.centre, sizeof(double) * k * width);
-        }
-    }
-    measure(&g, sorted, out);
-    status = RHM_OK;
+    status = rhm_kmeans_run(&g, error);
+    if (status == RHM_OK)
+        measure(&m, out);
 done:
-    rhm_free(g.point);
-    rhm_free(g.centre);
-    rhm_free(g.best);
-    rhm_free(g.distance);
-    rhm_free(g.owner);
-    rhm_free(g.members);
-    rhm_free(sorted);
+    rhm_kmeans_clear(&g);
+    rhm_free(m.apart);
+    rhm_free(m.sorted);
     return status;
 }

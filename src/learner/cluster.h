@@ -1,7 +1,6 @@
 /*
  * Clusters of a level's outputs: what the learner can know, without an oracle, of how well it tells parent symbols
- * apart (paper.md section 5). Lloyd's k-means in double precision from several deterministic starts, then with
- * centres moved one at a time.
+ * apart (paper.md section 5).
  */
 #ifndef RHM_LEARNER_CLUSTER_H
 #define RHM_LEARNER_CLUSTER_H
@@ -10,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rhm/status.h"
+#include "rhm/engine.h"
 
 typedef struct rhm_clusters {
     uint32_t count;    /* clusters that were asked for */
@@ -40,9 +39,9 @@ rhm_clusters rhm_clusters_formed(const rhm_clusters *clusters);
 
 /*
  * Group `points` (count, width) into k clusters; more than 4096 points are thinned evenly. Fewer distinct points than k
- * yield separation 0. A pure function of its arguments.
+ * yield separation 0. A pure function of its arguments, whatever the threads of the engine.
  */
-rhm_status rhm_cluster(rhm_clusters *out, const float *points, size_t count, size_t width, size_t k, uint64_t seed,
-                       rhm_error *error);
+rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float *points, size_t count, size_t width,
+                       size_t k, uint64_t seed, rhm_error *error);
 
 #endif

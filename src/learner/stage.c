@@ -190,8 +190,8 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     }
     if (status == RHM_OK) {
         const int span = rhm_trace_begin(stage->engine, "cluster", 0);
-        status = rhm_cluster(&fit->clusters, out.row, distinct, classes, stage->task->parents[stage->level],
-                             stage->options->seed, error);
+        status = rhm_cluster(&fit->clusters, stage->engine, out.row, distinct, classes,
+                             stage->task->parents[stage->level], stage->options->seed, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
     rhm_embeddings_clear(&out);

@@ -1,0 +1,290 @@
+#include "learner/kmeans.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+
+enum {
+    STARTS = 4,
+    SWAPS = 8,
+    MOST_STEPS = 60,
+    AGREEMENTS = 2,
+    CHUNK_WORK = 1 << 14, /* multiply-adds: about ten microseconds */
+};
+
+static const double SAME = 1e-9; /* relative: costs of one optimum */
+
+double rhm_squared_distance(const double *a, const double *b, size_t width) {
+    double sum = 0;
+    for (size_t j = 0; j < width; j++)
+        sum += (a[j] - b[j]) * (a[j] - b[j]);
+    return sum;
+}
+
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
+
+/* A loop over points or centres; `offer` is the centre, `pick` the points in question. */
+typedef struct sweep {
+    rhm_kmeans *g;
+    void (*body)(struct sweep *sweep, size_t first, size_t end);
+    size_t items, chunk;
+    size_t offer;
+    size_t pick[RHM_KMEANS_CANDIDATES];
+    atomic_bool changed;
+} sweep;
+
+static rhm_status sweep_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    sweep *s = context;
+    const size_t first = chunk * s->chunk, end = first + s->chunk;
+    s->body(s, first, end < s->items ? end : s->items);
+    return RHM_OK;
+}
+
+static rhm_status run_sweep(sweep *s, size_t items, size_t work_per_item, rhm_error *error) {
+    s->items = items;
+    s->chunk = work_per_item < CHUNK_WORK ? CHUNK_WORK / work_per_item : 1;
+    return rhm_parallel(s->g->engine, (items + s->chunk - 1) / s->chunk, sweep_chunk, s, error);
+}
+
+static const double *point_at(const rhm_kmeans *g, size_t i) {
+    return g->point + i * g->width;
+}
+
+static double *centre_at(const rhm_kmeans *g, size_t c) {
+    return g->centre + c * g->width;
+}
+
+static double sum_of(const double *values, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    return sum;
+}
+
+/* ---- seeding ----------------------------------------------------------------------------------------------------- */
+
+static void offer_to(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    for (size_t i = first; i < end; i++) {
+        const double d = rhm_squared_distance(point_at(g, i), centre_at(g, s->offer), g->width);
+        if (s->offer == 0 || d < g->distance[i])
+            g->distance[i] = d;
+    }
+}
+
+/* A point, drawn in proportion to its squared distance to what centres there are. */
+static size_t draw_point(rhm_kmeans *g) {
+    double left = sum_of(g->distance, g->count) * ((double)rhm_random_word(&g->random) * 0x1p-32);
+    size_t pick = 0;
+    while (pick + 1 < g->count && left >= g->distance[pick])
+        left -= g->distance[pick++];
+    return pick;
+}
+
+static void offer_candidates(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++)
+        for (size_t i = first; i < end; i++)
+            g->offered[c * g->count + i] =
+                fmin(g->distance[i], rhm_squared_distance(point_at(g, i), point_at(g, s->pick[c]), g->width));
+}
+
+/* Of some points drawn the one whose choice as a centre leaves the smallest sum of distances. */
+static rhm_status best_of_some(rhm_kmeans *g, size_t *best, rhm_error *error) {
+    sweep s = {.g = g, .body = offer_candidates};
+    for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++)
+        s.pick[c] = draw_point(g);
+    RHM_TRY(run_sweep(&s, g->count, RHM_KMEANS_CANDIDATES * g->width, error));
+    double least = INFINITY;
+    for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++) {
+        const double cost = sum_of(g->offered + c * g->count, g->count);
+        if (cost < least) {
+            least = cost;
+            *best = s.pick[c];
+        }
+    }
+    return RHM_OK;
+}
+
+/*
+ * Start 0 takes the farthest point each time, which hits every cluster once when they are well apart; the others the
+ * best of some points drawn in proportion to squared distance (greedy k-means++), which outliers mislead less.
+ */
+static rhm_status seed_centres(rhm_kmeans *g, int start, rhm_error *error) {
+    for (size_t c = 0; c < g->k; c++) {
+        size_t pick = 0;
+        if (c == 0) {
+            pick = start == 0 ? 0 : rhm_random_below(&g->random, (uint32_t)g->count);
+        } else if (start == 0) {
+            for (size_t i = 1; i < g->count; i++)
+                if (g->distance[i] > g->distance[pick])
+                    pick = i;
+        } else {
+            RHM_TRY(best_of_some(g, &pick, error));
+        }
+        memcpy(centre_at(g, c), point_at(g, pick), sizeof(double) * g->width);
+        sweep s = {.g = g, .body = offer_to, .offer = c};
+        RHM_TRY(run_sweep(&s, g->count, g->width, error));
+    }
+    return RHM_OK;
+}
+
+/* ---- Lloyd's iterations ------------------------------------------------------------------------------------------ */
+
+static void assign_points(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    bool changed = false;
+    for (size_t i = first; i < end; i++) {
+        uint32_t owner = 0;
+        double nearest = INFINITY;
+        for (size_t c = 0; c < g->k; c++) {
+            const double d = rhm_squared_distance(point_at(g, i), centre_at(g, c), g->width);
+            if (d < nearest) {
+                nearest = d;
+                owner = (uint32_t)c;
+            }
+        }
+        changed |= owner != g->owner[i];
+        g->owner[i] = owner;
+        g->distance[i] = nearest;
+    }
+    if (changed)
+        atomic_store_explicit(&s->changed, true, memory_order_relaxed);
+}
+
+/* Give every point to its nearest centre. *cost is the sum of squared distances. */
+static rhm_status assign(rhm_kmeans *g, bool *changed, double *cost, rhm_error *error) {
+    sweep s = {.g = g, .body = assign_points};
+    RHM_TRY(run_sweep(&s, g->count, g->k * g->width, error));
+    *changed = atomic_load(&s.changed);
+    *cost = sum_of(g->distance, g->count);
+    return RHM_OK;
+}
+
+/* Points in the order of their owners, then of their numbers. */
+static void sort_by_owner(rhm_kmeans *g) {
+    memset(g->members, 0, sizeof *g->members * g->k);
+    for (size_t i = 0; i < g->count; i++)
+        g->members[g->owner[i]]++;
+    for (size_t c = 0, end = 0; c < g->k; c++)
+        g->end[c] = end += g->members[c];
+    for (size_t i = g->count; i-- > 0;)
+        g->sorted[--g->end[g->owner[i]]] = (uint32_t)i;
+    for (size_t c = 0; c < g->k; c++)
+        g->end[c] += g->members[c];
+}
+
+/* A centre that lost all its points stays where it was. */
+static void update_centres(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    for (size_t c = first; c < end; c++) {
+        if (g->members[c] == 0)
+            continue;
+        double *centre = centre_at(g, c);
+        memset(centre, 0, sizeof *centre * g->width);
+        for (size_t i = g->end[c] - g->members[c]; i < g->end[c]; i++)
+            for (size_t j = 0; j < g->width; j++)
+                centre[j] += point_at(g, g->sorted[i])[j];
+        for (size_t j = 0; j < g->width; j++)
+            centre[j] /= (double)g->members[c];
+    }
+}
+
+static rhm_status lloyd(rhm_kmeans *g, double *cost, rhm_error *error) {
+    memset(g->owner, 0xff, sizeof *g->owner * g->count);
+    *cost = 0;
+    for (int step = 0; step < MOST_STEPS; step++) {
+        bool changed;
+        RHM_TRY(assign(g, &changed, cost, error));
+        if (!changed)
+            break;
+        sort_by_owner(g);
+        sweep s = {.g = g, .body = update_centres};
+        RHM_TRY(run_sweep(&s, g->k, (g->count / g->k + 1) * g->width, error));
+    }
+    return RHM_OK;
+}
+
+/* The wrong optimum that is left most often has two centres in one cluster and one in the middle of two others: move a
+ * centre of the closest pair to where distances are large. */
+static rhm_status move_one(rhm_kmeans *g, rhm_error *error) {
+    size_t moved = 0, best = 0;
+    double nearest = INFINITY, cost;
+    bool changed;
+    for (size_t a = 1; a < g->k; a++)
+        for (size_t b = 0; b < a; b++) {
+            const double d = rhm_squared_distance(centre_at(g, a), centre_at(g, b), g->width);
+            if (d < nearest) {
+                nearest = d;
+                moved = a;
+            }
+        }
+    RHM_TRY(assign(g, &changed, &cost, error));
+    RHM_TRY(best_of_some(g, &best, error));
+    memcpy(centre_at(g, moved), point_at(g, best), sizeof(double) * g->width);
+    return RHM_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+
+rhm_status rhm_kmeans_create(rhm_kmeans *out, const rhm_engine *engine, size_t count, size_t width, size_t k,
+                             uint64_t seed, rhm_error *error) {
+    *out = (rhm_kmeans){.engine = engine,
+                        .count = count,
+                        .width = width,
+                        .k = k,
+                        .random = {.seed = seed, .stream = UINT32_C(1) << 18}};
+    if (!(out->point = RHM_NEW(double, count, width, 1, "points to cluster", error)) ||
+        !(out->centre = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
+        !(out->best = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
+        !(out->distance = RHM_NEW(double, count, 1, 1, "cluster distances", error)) ||
+        !(out->offered = RHM_NEW(double, RHM_KMEANS_CANDIDATES, count, 1, "cluster distances", error)) ||
+        !(out->owner = RHM_NEW(uint32_t, count, 1, 1, "cluster owners", error)) ||
+        !(out->sorted = RHM_NEW(uint32_t, count, 1, 1, "cluster owners", error)) ||
+        !(out->members = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)) ||
+        !(out->end = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)))
+        return RHM_NO_MEMORY;
+    return RHM_OK;
+}
+
+void rhm_kmeans_clear(rhm_kmeans *g) {
+    rhm_free(g->point);
+    rhm_free(g->centre);
+    rhm_free(g->best);
+    rhm_free(g->distance);
+    rhm_free(g->offered);
+    rhm_free(g->owner);
+    rhm_free(g->sorted);
+    rhm_free(g->members);
+    rhm_free(g->end);
+    *g = (rhm_kmeans){0};
+}
+
+rhm_status rhm_kmeans_run(rhm_kmeans *g, rhm_error *error) {
+    const size_t nbytes = sizeof(double) * g->k * g->width;
+    double cheapest = INFINITY, cost;
+    int agreements = 0; /* an optimum that is found again and again is the one */
+    for (int attempt = 0; attempt < STARTS + (g->k > 1 ? SWAPS : 0) && agreements < AGREEMENTS; attempt++) {
+        if (attempt < STARTS) {
+            RHM_TRY(seed_centres(g, attempt, error));
+        } else {
+            memcpy(g->centre, g->best, nbytes);
+            RHM_TRY(move_one(g, error));
+        }
+        RHM_TRY(lloyd(g, &cost, error));
+        const bool same = attempt > 0 && fabs(cost - cheapest) <= SAME * cheapest;
+        agreements = same ? agreements + 1 : cost < cheapest ? 0 : agreements;
+        if (cost < cheapest) {
+            cheapest = cost;
+            memcpy(g->best, g->centre, nbytes);
+        }
+    }
+    memcpy(g->centre, g->best, nbytes);
+    bool changed;
+    return assign(g, &changed, &cost, error);
+}
