@@ -120,6 +120,28 @@ static void the_lowest_failure_is_reported(void **state) {
 
 static volatile sig_atomic_t raised;
 
+static void visit_wholly(void *context, size_t chunk) {
+    atomic_fetch_add((atomic_int *)context + chunk, 1);
+}
+
+/* Half a step would be worse than none: an interruption waits. */
+static void whole_loops_run_to_their_end(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 5; threads += 2) {
+        rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = threads, .interrupt = &raised});
+        for (size_t chunks = 0; chunks <= 300; chunks = chunks < 6 ? chunks + 1 : chunks * 3) {
+            static atomic_int visits[300];
+            memset(visits, 0, sizeof visits);
+            raised = chunks % 2 ? 15 : 0;
+            rhm_parallel_whole(engine, chunks, visit_wholly, visits);
+            for (size_t chunk = 0; chunk < 300; chunk++)
+                assert_int_equal(atomic_load(&visits[chunk]), chunk < chunks);
+        }
+        raised = 0;
+        rhm_engine_destroy(engine);
+    }
+}
+
 static rhm_status raise_flag(void *context, size_t chunk, int thread, rhm_error *error) {
     (void)chunk;
     (void)thread;
@@ -146,7 +168,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_are_contiguous_and_even), cmocka_unit_test(every_chunk_runs_once),
         cmocka_unit_test(idle_threads_take_over),         cmocka_unit_test(the_lowest_failure_is_reported),
-        cmocka_unit_test(an_interrupt_stops_soon),
+        cmocka_unit_test(an_interrupt_stops_soon),        cmocka_unit_test(whole_loops_run_to_their_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

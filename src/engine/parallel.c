@@ -122,6 +122,31 @@ rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_
     return RHM_OK;
 }
 
+typedef struct whole {
+    const rhm_engine *engine;
+    rhm_chunk_work *work;
+    void *context;
+    size_t count;
+    atomic_size_t next;
+} whole;
+
+static void run_whole(void *context, int thread) {
+    whole *w = context;
+    size_t done = 0;
+    rhm_trace_enter(w->engine->trace, thread);
+    for (size_t chunk; (chunk = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed)) < w->count; done++)
+        w->work(w->context, chunk);
+    rhm_trace_leave(w->engine->trace, thread, done, 0);
+}
+
+void rhm_parallel_whole(const rhm_engine *engine, size_t chunk_count, rhm_chunk_work *work, void *context) {
+    whole w = {.engine = engine, .work = work, .context = context, .count = chunk_count};
+    const size_t threads = (size_t)engine->threads;
+    rhm_trace_loop_begin(engine->trace);
+    rhm_team_run(&engine->team, run_whole, &w, (int)(chunk_count < threads ? chunk_count : threads));
+    rhm_trace_loop_end(engine->trace);
+}
+
 void rhm_on_every_thread(const rhm_engine *engine, rhm_pool_part *part, void *context) {
     rhm_team_run_all(&engine->team, part, context);
 }

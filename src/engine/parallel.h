@@ -23,6 +23,13 @@ rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_
                         rhm_error *error);
 
 /*
+ * The same for short work that must be done wholly or not at all, such as a step of a solver whose vectors a checkpoint
+ * keeps: nothing in it can fail, and no interruption is looked for.
+ */
+typedef void rhm_chunk_work(void *context, size_t chunk);
+void rhm_parallel_whole(const rhm_engine *engine, size_t chunk_count, rhm_chunk_work *work, void *context);
+
+/*
  * Call part(context, thread) once for every thread of the team that there is, for work that only the thread itself can
  * do. Waits for all of them, however busy their processors are: loops are for everything else.
  */

@@ -4,21 +4,33 @@
 #include "core/memory.h"
 #include "linear/solvers.h"
 
-/* One step of one class, whose direction has the image q = C d. The square of the residual that is left. */
-static double advance(double lambda, size_t stride, double *w, double *r, double *d, const double *q, double *square) {
+/* The vectors of all classes, (classes, stride), and of each class the square of its residual before and after. */
+typedef struct step {
+    double lambda;
+    size_t stride;
+    double *w, *r, *direction, *image, *square, *next;
+} step;
+
+/* One step of one class, whose direction d has the image q = C d. */
+static void advance(void *context, size_t c) {
+    const step *s = context;
+    const size_t stride = s->stride;
+    double *w = s->w + c * stride, *r = s->r + c * stride, *d = s->direction + c * stride;
+    const double *q = s->image + c * stride, lambda = s->lambda;
+    s->next[c] = 0;
     const double curvature = rhm_dot(d, q, stride) + lambda * rhm_dot(d, d, stride);
     if (!(curvature > 0)) /* the direction is zero: this class is solved */
-        return 0;
-    const double step = *square / curvature;
+        return;
+    const double length = s->square[c] / curvature;
     for (size_t f = 0; f < stride; f++) {
-        w[f] += step * d[f];
-        r[f] -= step * (q[f] + lambda * d[f]);
+        w[f] += length * d[f];
+        r[f] -= length * (q[f] + lambda * d[f]);
     }
-    const double next = rhm_dot(r, r, stride), turn = next / *square;
+    s->next[c] = rhm_dot(r, r, stride);
+    const double turn = s->next[c] / s->square[c];
     for (size_t f = 0; f < stride; f++)
         d[f] = r[f] + turn * d[f];
-    *square = next;
-    return next;
+    s->square[c] = s->next[c];
 }
 
 /* Every class is a system of its own with the same matrix; one pass serves them all. */
@@ -27,7 +39,7 @@ rhm_status rhm_solve_cg(rhm_normal *n, const rhm_solve_options *o, const double 
     const size_t size = rhm_normal_size(n), stride = n->stride;
     const double goal = o->tolerance * o->tolerance * rhm_dot(target, target, size);
     double *r = RHM_NEW(double, size, 3, 1, "conjugate gradient vectors", error);
-    double *square = RHM_NEW(double, n->data.classes, 1, 1, "conjugate gradient norms", error);
+    double *square = RHM_NEW(double, n->data.classes, 2, 1, "conjugate gradient norms", error);
     rhm_status status = r && square ? RHM_OK : RHM_NO_MEMORY;
     double *direction = r + size, *image = r + 2 * size, total;
     rhm_solve_state state = {
@@ -59,10 +71,11 @@ rhm_status rhm_solve_cg(rhm_normal *n, const rhm_solve_options *o, const double 
         }
         result->iterations++;
         rhm_solve_progress(n, result->iterations);
+        step all = {o->lambda, stride, w, r, direction, image, square, square + n->data.classes};
+        rhm_normal_each_class(n, advance, &all);
         total = 0;
         for (size_t c = 0; c < n->data.classes; c++)
-            total += advance(o->lambda, stride, w + c * stride, r + c * stride, direction + c * stride,
-                             image + c * stride, &square[c]);
+            total += all.next[c];
     }
 done:
     rhm_free(r);

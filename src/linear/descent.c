@@ -7,7 +7,20 @@
 #include "core/memory.h"
 #include "linear/solvers.h"
 
-static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, double step, const double *target,
+typedef struct descent {
+    double length;
+    size_t stride;
+    double *w;
+    const double *r;
+} descent;
+
+static void advance(void *context, size_t c) {
+    const descent *s = context;
+    for (size_t i = c * s->stride; i < (c + 1) * s->stride; i++)
+        s->w[i] += s->length * s->r[i];
+}
+
+static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, double length, const double *target,
                                    double *w, rhm_solve_result *result, rhm_error *error) {
     const size_t size = rhm_normal_size(n);
     const double goal = o->tolerance * o->tolerance * rhm_dot(target, target, size);
@@ -20,7 +33,7 @@ static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, do
     rhm_status status;
     double least = INFINITY;
     int stalls = 0;
-    rhm_solve_state state = {.phase = RHM_PHASE_DESCENT, .number = {step}, .vector = {w}, .length = {size}};
+    rhm_solve_state state = {.phase = RHM_PHASE_DESCENT, .number = {length}, .vector = {w}, .length = {size}};
     if (rhm_solve_restore(n->watch, &state)) {
         result->iterations = state.iterations;
         least = state.number[1];
@@ -40,8 +53,7 @@ static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, do
         least = fmin(least, total);
         if (total <= goal || stalls == MOST_STALLS || result->iterations == o->max_iterations)
             break;
-        for (size_t i = 0; i < size; i++)
-            w[i] += step * r[i];
+        rhm_normal_each_class(n, advance, &(descent){length, n->stride, w, r});
         result->iterations++;
         rhm_solve_progress(n, result->iterations);
     }
@@ -49,30 +61,44 @@ static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, do
     return status;
 }
 
-static void normalise_rows(double *v, size_t rows, size_t stride) {
-    for (size_t c = 0; c < rows; c++) {
-        const double norm = sqrt(rhm_dot(v + c * stride, v + c * stride, stride));
-        for (size_t f = 0; f < stride && norm > 0; f++)
-            v[c * stride + f] /= norm;
-    }
+typedef struct power {
+    size_t stride;
+    double *v;
+    const double *image;
+    double *estimate; /* (classes) */
+} power;
+
+static void normalise_row(void *context, size_t c) {
+    const power *p = context;
+    double *v = p->v + c * p->stride;
+    const double norm = sqrt(rhm_dot(v, v, p->stride));
+    for (size_t f = 0; f < p->stride && norm > 0; f++)
+        v[f] /= norm;
+}
+
+static void estimate_row(void *context, size_t c) {
+    const power *p = context;
+    p->estimate[c] = rhm_dot(p->v + c * p->stride, p->image + c * p->stride, p->stride);
 }
 
 rhm_status rhm_top_eigenvalue(rhm_normal *n, double *top, rhm_error *error) {
     enum { MOST = 200 };
     const size_t size = rhm_normal_size(n), stride = n->stride;
-    double *v = RHM_NEW(double, size, 2, 1, "power iteration vectors", error);
+    const size_t classes = n->data.classes;
+    double *v = RHM_NEW(double, 2 * size + classes, 1, 1, "power iteration vectors", error);
     if (!v)
         return RHM_NO_MEMORY;
     double *image = v + size;
+    power all = {stride, v, image, v + 2 * size};
     rhm_solve_state state = {.phase = RHM_PHASE_POWER, .vector = {v}, .length = {size}};
     if (!rhm_solve_restore(n->watch, &state)) {
         /* Every class iterates from its own start, so the largest of |V_0| independent estimates is returned. */
-        for (size_t c = 0; c < n->data.classes; c++)
+        for (size_t c = 0; c < classes; c++)
             for (size_t k = 0; k < n->data.width; k++)
                 for (int sine = 0; sine < 2; sine++)
                     v[c * stride + rhm_feature_index(k, sine)] =
                         rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
-        normalise_rows(v, n->data.classes, stride);
+        rhm_normal_each_class(n, normalise_row, &all);
     }
     rhm_status status = RHM_OK;
     *top = state.number[0];
@@ -84,12 +110,13 @@ rhm_status rhm_top_eigenvalue(rhm_normal *n, double *top, rhm_error *error) {
         }
         const double previous = *top;
         *top = 0;
-        for (size_t c = 0; c < n->data.classes; c++)
-            *top = fmax(*top, rhm_dot(v + c * stride, image + c * stride, stride));
+        rhm_normal_each_class(n, estimate_row, &all);
+        for (size_t c = 0; c < classes; c++)
+            *top = fmax(*top, all.estimate[c]);
         if (fabs(*top - previous) <= 1e-4 * *top)
             break;
         memcpy(v, image, sizeof *v * size);
-        normalise_rows(v, n->data.classes, stride);
+        rhm_normal_each_class(n, normalise_row, &all);
         state.number[0] = *top;
         rhm_solve_progress(n, state.iterations + 1);
     }

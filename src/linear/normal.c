@@ -37,6 +37,31 @@ static bool is_zero(const double *w, size_t n) {
     return true;
 }
 
+void rhm_normal_each_class(const rhm_normal *normal, rhm_chunk_work *work, void *context) {
+    enum { LITTLE = 1 << 15 }; /* numbers: moving them between caches would take longer than the work */
+    const size_t classes = normal->data.classes;
+    if (rhm_normal_size(normal) > LITTLE) {
+        rhm_parallel_whole(normal->engine, classes, work, context);
+        return;
+    }
+    for (size_t c = 0; c < classes; c++)
+        work(context, c);
+}
+
+typedef struct subtraction {
+    const rhm_normal *normal;
+    double lambda;
+    const double *target, *w;
+    double *residual; /* holds C w before */
+} subtraction;
+
+static void subtract_class(void *context, size_t c) {
+    const subtraction *s = context;
+    const size_t stride = s->normal->stride;
+    for (size_t i = c * stride; i < (c + 1) * stride; i++)
+        s->residual[i] = s->target[i] - s->residual[i] - s->lambda * s->w[i];
+}
+
 rhm_status rhm_normal_residual(rhm_normal *normal, double lambda, const double *target, const double *w,
                                double *residual, rhm_error *error) {
     const size_t size = rhm_normal_size(normal);
@@ -45,8 +70,7 @@ rhm_status rhm_normal_residual(rhm_normal *normal, double lambda, const double *
         return RHM_OK;
     }
     RHM_TRY(rhm_normal_apply(normal, w, residual, error));
-    for (size_t i = 0; i < size; i++)
-        residual[i] = target[i] - residual[i] - lambda * w[i];
+    rhm_normal_each_class(normal, subtract_class, &(subtraction){normal, lambda, target, w, residual});
     return RHM_OK;
 }
 

@@ -12,6 +12,7 @@
 #ifndef RHM_LINEAR_NORMAL_H
 #define RHM_LINEAR_NORMAL_H
 
+#include "engine/parallel.h"
 #include "linear/data.h"
 #include "linear/plan.h"
 #include "linear/solve_state.h"
@@ -66,6 +67,10 @@ rhm_status rhm_normal_apply(rhm_normal *normal, const double *w, double *out, rh
 /* residual = target - (C + lambda I) w; without a product where w is zero. */
 rhm_status rhm_normal_residual(rhm_normal *normal, double lambda, const double *target, const double *w,
                                double *residual, rhm_error *error);
+
+/* Work on the rows of each class, wholly or not at all (rhm_parallel_whole); on the calling thread where it is little.
+ */
+void rhm_normal_each_class(const rhm_normal *normal, rhm_chunk_work *work, void *context);
 
 /* Floats in a matrix with a row per class. */
 static inline size_t rhm_normal_size(const rhm_normal *normal) {

@@ -5,6 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/reduce.h"
 #include "engine/trace.h"
 
 enum {
@@ -114,25 +115,18 @@ typedef struct combine_work {
     double *out;
 } combine_work;
 
-/* Add the leaves of one class in a fixed binary tree, scale, and clear the features that are only padding. */
-static rhm_status combine_class(void *context, size_t c, int thread, rhm_error *error) {
-    (void)thread, (void)error;
+/* Scale the sum of one class, and clear the features that are only padding. */
+static void finish_class(void *context, size_t c) {
     const combine_work *work = context;
     const rhm_passes *p = work->p;
-    const rhm_linear_data *data = &p->normal.data;
-    const size_t size = rhm_normal_size(&p->normal), stride = p->normal.stride;
-    double *row = (double *)p->partial.data + c * stride;
-    for (size_t step = 1; step < p->leaves; step *= 2)
-        for (size_t leaf = 0; leaf + step < p->leaves; leaf += 2 * step)
-            for (size_t f = 0; f < 2 * data->map->padded; f++)
-                row[leaf * size + f] += row[(leaf + step) * size + f];
-    const double scale = 1 / sqrt((double)data->width);
+    const size_t stride = p->normal.stride, width = p->normal.data.width;
+    const double *row = (const double *)p->partial.data + c * stride;
+    const double scale = 1 / sqrt((double)width);
     double *out = work->out + c * stride;
     memset(out, 0, sizeof *out * stride);
-    for (size_t k = 0; k < data->width; k++)
+    for (size_t k = 0; k < width; k++)
         for (int sine = 0; sine < 2; sine++)
             out[rhm_feature_index(k, sine)] = row[rhm_feature_index(k, sine)] * scale;
-    return RHM_OK;
 }
 
 /* Multiply-adds of a pass per patch and frequency. */
@@ -147,9 +141,12 @@ static rhm_status run_pass(rhm_passes *p, rhm_pass_factor factor, double *out, r
     RHM_TRY(rhm_passes_loop(p, p->kind->name[factor][p->op.phasor_rows > 0], pass_terms(p, factor), p->leaves,
                             leaf_pass, &work, error));
     combine_work combine = {p, out};
+    const size_t size = rhm_normal_size(n);
     const int span = rhm_trace_begin(n->engine, "combine", 0);
-    const rhm_status status = rhm_parallel(n->engine, n->data.classes, combine_class, &combine, error);
-    const double partial = (double)p->leaves * (double)rhm_normal_size(n);
+    const rhm_status status = rhm_reduce(n->engine, p->partial.data, p->leaves, size, size, error);
+    if (status == RHM_OK)
+        rhm_normal_each_class(n, finish_class, &combine);
+    const double partial = (double)p->leaves * (double)size;
     rhm_trace_end(n->engine, span, (rhm_span_work){.nbytes = 2 * sizeof(double) * partial, .items = partial});
     return status;
 }
@@ -160,11 +157,22 @@ static rhm_status right_hand_side(rhm_normal *normal, double *out, rhm_error *er
     return run_pass((rhm_passes *)normal, RHM_FACTOR_LABELS, out, error);
 }
 
+typedef struct operand_work {
+    const rhm_passes *p;
+    const double *w;
+} operand_work;
+
+static void scale_class(void *context, size_t c) {
+    const operand_work *work = context;
+    const rhm_normal *n = &work->p->normal;
+    const double scale = 1 / sqrt((double)n->data.width);
+    for (size_t i = c * n->stride; i < (c + 1) * n->stride; i++)
+        work->p->operand[i] = (float)(work->w[i] * scale);
+}
+
 static rhm_status apply(rhm_normal *normal, const double *w, double *out, rhm_error *error) {
     rhm_passes *p = (rhm_passes *)normal;
-    const double scale = 1 / sqrt((double)normal->data.width);
-    for (size_t i = 0; i < rhm_normal_size(normal); i++)
-        p->operand[i] = (float)(w[i] * scale);
+    rhm_normal_each_class(normal, scale_class, &(operand_work){p, w});
     RHM_TRY(rhm_operator_set_weights(&p->op, p->operand, error));
     return run_pass(p, RHM_FACTOR_OUTPUTS, out, error);
 }

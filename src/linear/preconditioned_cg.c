@@ -6,6 +6,43 @@
 #include "linear/preconditioner.h"
 #include "linear/solvers.h"
 
+/* The vectors of all classes, (classes, stride). */
+typedef struct step {
+    double lambda;
+    size_t stride;
+    bool first;
+    double *w, *r, *z, *direction, *image, *previous;
+} step;
+
+/* The inner solution is inexact, and so no fixed linear map: z is made conjugate to the last direction outright
+ * (flexible conjugate gradients), class by class. */
+static void make_conjugate(void *context, size_t c) {
+    const step *s = context;
+    const size_t stride = s->stride;
+    double *z = s->z + c * stride, *d = s->direction + c * stride, *q = s->previous + c * stride;
+    const double curvature = rhm_dot(d, q, stride);
+    const double turn = !s->first && curvature > 0 ? rhm_dot(z, q, stride) / curvature : 0;
+    for (size_t f = 0; f < stride; f++)
+        z[f] -= turn * d[f];
+}
+
+static void advance(void *context, size_t c) {
+    const step *s = context;
+    const size_t stride = s->stride;
+    double *r = s->r + c * stride, *d = s->direction + c * stride, *q = s->image + c * stride, *w = s->w + c * stride;
+    for (size_t f = 0; f < stride; f++)
+        q[f] += s->lambda * d[f];
+    memcpy(s->previous + c * stride, q, sizeof *q * stride);
+    const double curvature = rhm_dot(d, q, stride);
+    if (!(curvature > 0)) /* the direction is zero: this class is solved */
+        return;
+    const double length = rhm_dot(r, d, stride) / curvature;
+    for (size_t f = 0; f < stride; f++) {
+        w[f] += length * d[f];
+        r[f] -= length * q[f];
+    }
+}
+
 rhm_status rhm_solve_preconditioned_cg(rhm_normal *n, const rhm_solve_options *options, const double *target, double *w,
                                        rhm_solve_result *result, rhm_error *error) {
     const size_t size = rhm_normal_size(n), stride = n->stride;
@@ -27,15 +64,8 @@ rhm_status rhm_solve_preconditioned_cg(rhm_normal *n, const rhm_solve_options *o
         rhm_solve_show(n->watch, &state);
         if ((status = rhm_preconditioner_apply(options->preconditioner, options->lambda, r, z, error)) != RHM_OK)
             break;
-        /* The inner solution is inexact, and so no fixed linear map: z is made conjugate to the last direction
-         * outright (flexible conjugate gradients), class by class. */
-        for (size_t c = 0; c < n->data.classes; c++) {
-            double *zc = z + c * stride, *dc = direction + c * stride, *qc = previous + c * stride;
-            const double curvature = rhm_dot(dc, qc, stride);
-            const double turn = result->iterations && curvature > 0 ? rhm_dot(zc, qc, stride) / curvature : 0;
-            for (size_t f = 0; f < stride; f++)
-                zc[f] -= turn * dc[f];
-        }
+        step all = {options->lambda, stride, result->iterations == 0, w, r, z, direction, image, previous};
+        rhm_normal_each_class(n, make_conjugate, &all);
         if ((status = rhm_normal_apply(n, z, image, error)) != RHM_OK)
             break;
         double *const spent = direction; /* an interrupted pass has left it as it was */
@@ -43,20 +73,8 @@ rhm_status rhm_solve_preconditioned_cg(rhm_normal *n, const rhm_solve_options *o
         z = spent;
         result->iterations++;
         rhm_solve_progress(n, result->iterations);
-        for (size_t c = 0; c < n->data.classes; c++) {
-            double *rc = r + c * stride, *dc = direction + c * stride, *qc = image + c * stride, *wc = w + c * stride;
-            for (size_t f = 0; f < stride; f++)
-                qc[f] += options->lambda * dc[f];
-            const double curvature = rhm_dot(dc, qc, stride);
-            if (!(curvature > 0)) /* the direction is zero: this class is solved */
-                continue;
-            const double step = rhm_dot(rc, dc, stride) / curvature;
-            for (size_t f = 0; f < stride; f++) {
-                wc[f] += step * dc[f];
-                rc[f] -= step * qc[f];
-            }
-        }
-        memcpy(previous, image, sizeof *image * size);
+        all.direction = direction;
+        rhm_normal_each_class(n, advance, &all);
     }
     if (status != RHM_OK)
         rhm_solve_show(n->watch, &state);

@@ -62,6 +62,17 @@ void rhm_preconditioner_clear(rhm_preconditioner *it) {
     *it = (rhm_preconditioner){0};
 }
 
+typedef struct rounding {
+    double *z;
+    size_t stride;
+} rounding;
+
+static void round_class(void *context, size_t c) {
+    const rounding *r = context;
+    for (size_t i = c * r->stride; i < (c + 1) * r->stride; i++)
+        r->z[i] = (double)(float)r->z[i];
+}
+
 rhm_status rhm_preconditioner_apply(rhm_preconditioner *it, double lambda, const double *r, double *z,
                                     rhm_error *error) {
     const rhm_solve_options inner = {.lambda = lambda, .tolerance = INNER_TOLERANCE, .max_iterations = MOST_ITERATIONS};
@@ -69,7 +80,6 @@ rhm_status rhm_preconditioner_apply(rhm_preconditioner *it, double lambda, const
     rhm_solve_result result = {0};
     memset(z, 0, sizeof *z * size);
     RHM_TRY(rhm_solve_cg(it->normal, &inner, r, z, &result, error));
-    for (size_t i = 0; i < size; i++)
-        z[i] = (double)(float)z[i];
+    rhm_normal_each_class(it->normal, round_class, &(rounding){z, it->normal->stride});
     return RHM_OK;
 }
