@@ -268,7 +268,8 @@ def test_training_shows_its_stages(tmp_path):
 
 
 OPTIONS = {
-    "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law", "--grammar"],
+    "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law",
+                 "--token-noise", "--label-noise", "--grammar"],
     "budget": ["--samples", "--width", "--max-samples", "--max-width"],
     "method": ["--bandwidth", "--ridge", "--solver", "--tolerance", "--test-samples", "--data-seed", "--max-seconds"],
     "draw": ["--draw", "--distinct"],
@@ -283,6 +284,9 @@ HELP = {
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
                                                                               "--json"],
     "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output"],
+    "oracle": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--samples", "--data-seed", "--mask",
+                                                                                "--precision", "--output", "--marginals",
+                                                                                "--report", "--json"],
     "inspect": ["--json", "--branching"],
     "plan": OPTIONS["instance"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json"],
 }
@@ -303,7 +307,7 @@ def test_help_lists_every_option_with_its_default(tmp_path, command):
             entries[name] += line
     assert sorted(entries) == sorted(HELP[command] + ["--help"])
     for name, text in entries.items():
-        if name not in ("--help", "--latents", "--json", "--require-identifiable", "--resume"):
+        if name not in ("--help", "--latents", "--json", "--require-identifiable", "--resume", "--marginals"):
             assert "Default: " in text, name
     assert run(command, "-h", cwd=tmp_path).stdout == done.stdout
     # --help wins over everything else on the line

@@ -55,6 +55,8 @@ typedef struct rhm_grammar_options {
     uint64_t seed;                             /* of rules and laws, which share no randomness */
     rhm_rule_law rule_law[RHM_MAX_LEVELS + 1]; /* of the rules of level l = 1..L */
     rhm_rule_law label_law;
+    double token_noise; /* 0..1: each visible token is replaced by a uniform one with this probability, */
+    double label_noise; /* and so is the label that is recorded */
 } rhm_grammar_options;
 
 /* What a grammar is to be; the caller fills it in. Entry 0 of rules and branching is unused. */
@@ -154,6 +156,10 @@ RHM_API size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t leve
 /* The level-(l-1) symbol that the level-l patch (s_l symbols) rewrites, or UINT32_MAX when no rule produces it. */
 RHM_API uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const uint32_t *patch);
 
+/* Whether every visible patch has one parent, so that rhm_grammar_parent and rhm_grammar_parse recover what was drawn:
+ * false where tokens are noisy. */
+RHM_API bool rhm_grammar_parses(const rhm_grammar *grammar);
+
 /* The label of a sequence of d tokens by bottom-up parsing, or UINT32_MAX when the grammar does not produce it. */
 RHM_API uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *tokens);
 
@@ -161,7 +167,8 @@ RHM_API uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *t
  * Exact quantities of the paper's Assumption 6, in double precision, without sampling.
  *
  * posterior[l] is (V_{l-1}, V_0): row nu is q_mu^(l) = P[label | first level-l patch = mu] (eq. 4) of the patches mu
- * that nu rewrites to; a row of NaN marks a symbol that never comes first. All levels 1..L; entry 0 is unused.
+ * that nu rewrites to; a row of NaN marks a symbol that never comes first. The label is the recorded one, noise
+ * included; patches are those of the rules, before token noise. All levels 1..L; entry 0 is unused.
  */
 typedef struct rhm_analysis {
     uint32_t levels;

@@ -8,6 +8,7 @@
 #include "rhm/inference.h"
 #include "rhm/learner.h"
 #include "rhm/model.h"
+#include "rhm/oracle.h"
 #include "rhm/plan.h"
 #include "rhm/sampling.h"
 #include "rhm/status.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/bayes.h"
 #include "cli/instance.h"
 #include "cli/report.h"
 #include "cli/running.h"
@@ -61,6 +62,7 @@ typedef struct evaluation {
     rhm_engine *engine;
     rhm_progress_bar bar;
     rhm_accuracy accuracy;
+    double bayes; /* accuracy on the same sequences; NAN where the grammar is not known */
 } evaluation;
 
 static rhm_status load_data(evaluation *e, const rhm_settings *settings, rhm_error *error) {
@@ -106,6 +108,17 @@ static rhm_status measure(evaluation *e, const rhm_settings *settings, uint64_t 
                         rhm_stream(RHM_TEST, EVAL_STREAM), 0, samples, error);
 }
 
+static rhm_status compare(evaluation *e, const rhm_settings *settings, uint64_t samples, rhm_error *error) {
+    const rhm_bayes_of test = {
+        .grammar = e->grammar,
+        .data = settings->data ? &e->data : NULL,
+        .seed = rhm_settings_data_seed(settings),
+        .stream = rhm_stream(RHM_TEST, EVAL_STREAM),
+        .count = samples,
+    };
+    return rhm_bayes_beside(&e->bayes, e->engine, &test, error);
+}
+
 static json_t *build_report(const evaluation *e, const rhm_settings *settings, double seconds, double test_seconds) {
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(e->model, hash);
@@ -118,10 +131,13 @@ static json_t *build_report(const evaluation *e, const rhm_settings *settings, d
     json_t *test = json_pack("{s:o, s:o, s:o, s:o}", "samples", rhm_json_unsigned(e->accuracy.samples), "accuracy",
                              rhm_json_number((double)e->accuracy.correct / (double)e->accuracy.samples), "clamped",
                              rhm_json_unsigned(e->accuracy.clamped), "seconds", rhm_json_number(test_seconds));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "rhm-eval/1", "version", rhm_version(),
-                     "command", rhm_report_command(settings), "instance", instance, "machine",
-                     rhm_report_machine(e->engine, NULL), "test", test, "model_hash", hash, "seconds",
-                     rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+    json_t *report =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "rhm-eval/1", "version", rhm_version(),
+                  "command", rhm_report_command(settings), "instance", instance, "machine",
+                  rhm_report_machine(e->engine, NULL), "test", test, "model_hash", hash, "seconds",
+                  rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+    rhm_bayes_report(report, e->bayes);
+    return report;
 }
 
 static rhm_status tell(const evaluation *e, const rhm_settings *settings, double seconds, double test_seconds,
@@ -138,6 +154,8 @@ static rhm_status tell(const evaluation *e, const rhm_settings *settings, double
                " outputs at the floor, %.2f s)\n",
                (double)e->accuracy.correct / (double)e->accuracy.samples, e->accuracy.samples,
                settings->data ? "given" : "fresh", e->accuracy.correct, e->accuracy.clamped, test_seconds);
+    if (status == RHM_OK && !settings->json)
+        rhm_bayes_print(stdout, e->bayes);
     free(text);
     return status;
 }
@@ -162,8 +180,10 @@ static rhm_status work(evaluation *e, const rhm_settings *settings, rhm_error *e
     RHM_TRY(rhm_running_engine(&e->engine, &e->bar, settings, error));
     const double test_start = rhm_progress_seconds();
     RHM_TRY(measure(e, settings, samples, error));
+    const double test_seconds = rhm_progress_seconds() - test_start;
+    RHM_TRY(compare(e, settings, samples, error));
     rhm_progress_clear(&e->bar);
-    return tell(e, settings, rhm_progress_seconds() - start, rhm_progress_seconds() - test_start, error);
+    return tell(e, settings, rhm_progress_seconds() - start, test_seconds, error);
 }
 
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {

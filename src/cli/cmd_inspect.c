@@ -214,6 +214,7 @@ typedef struct prediction {
     uint64_t sequences, classes;
     char hash[RHM_HASH_TEXT_NBYTES];
     double accuracy; /* NaN where the data had no labels */
+    bool marginals;
     char *notes;     /* on the file, or NULL */
 } prediction;
 
@@ -253,12 +254,48 @@ static rhm_status show_prediction(const char *path, const rhm_settings *settings
     return RHM_OK;
 }
 
+/* ---- beliefs of an oracle -------------------------------------------------------------------------------- */
+
+static rhm_status read_beliefs(void *context, const rhm_h5 *file, rhm_error *error) {
+    static const char group[] = "/oracle", posteriors[] = "/oracle/posteriors";
+    prediction *p = context;
+    rhm_h5_shape shape;
+    RHM_TRY(rhm_h5_read_shape(file, posteriors, RHM_H5_FLOATS, &shape, error));
+    if (shape.rank != 2)
+        return rhm_h5_refuse(file, posteriors, error, "has %u dimensions: two are wanted, N x |V_0|", shape.rank);
+    p->sequences = shape.extent[0];
+    p->classes = shape.extent[1];
+    p->marginals = rhm_h5_has(file, "/oracle/marginals_0");
+    p->accuracy = (double)NAN;
+    if (rhm_h5_has_attribute(file, group, "accuracy"))
+        RHM_TRY(rhm_h5_read_float_attribute(file, group, "accuracy", &p->accuracy, error));
+    return RHM_OK;
+}
+
+static rhm_status show_beliefs(const char *path, const rhm_settings *settings, rhm_error *error) {
+    prediction p = {0};
+    RHM_TRY(rhm_h5_load(path, read_beliefs, &p, error));
+    if (settings->json)
+        return rhm_report_print(json_pack("{s:s, s:o, s:o, s:b, s:o}", "kind", "oracle", "sequences",
+                                          rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
+                                          "marginals", (int)p.marginals, "accuracy", rhm_json_number(p.accuracy)),
+                                error);
+    printf("beliefs     %s\nsequences   %" PRIu64 ", %" PRIu64 " labels%s\n", path, p.sequences, p.classes,
+           p.marginals ? ", with the marginals of all symbols" : "");
+    if (!isnan(p.accuracy))
+        printf("accuracy    %.4f\n", p.accuracy);
+    return RHM_OK;
+}
+
 static rhm_status show(const rhm_settings *settings, rhm_error *error) {
     static const struct {
         const char *kind;
         rhm_status (*show)(const char *path, const rhm_settings *settings, rhm_error *error);
-    } kinds[] = {
-        {"grammar", show_grammar}, {"data", show_data}, {"model", show_model}, {"prediction", show_prediction}};
+    } kinds[] = {{"grammar", show_grammar},
+                 {"data", show_data},
+                 {"model", show_model},
+                 {"prediction", show_prediction},
+                 {"oracle", show_beliefs}};
     const char *path = settings->operands[0];
     char kind[RHM_FILE_KIND_NBYTES];
     RHM_TRY(rhm_h5_load_kind(path, kind, error));

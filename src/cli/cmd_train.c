@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/bayes.h"
 #include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/report.h"
@@ -15,6 +16,7 @@
 #include "kernels/operator.h"
 #include "rhm/data.h"
 #include "rhm/learner.h"
+#include "rhm/sampling.h"
 
 /* At most one sequence in so many of a data set becomes the test set (learner/train.c). */
 enum { HELD_OUT = 5 };
@@ -82,6 +84,7 @@ typedef struct training {
     double base_nbytes; /* of the process before it trains */
     rhm_model *model;
     rhm_train_report report;
+    double bayes; /* accuracy on the test sequences; NAN where the grammar is not known */
 } training;
 
 static rhm_status choose_options(rhm_train_options *out, const rhm_settings *settings, uint32_t levels,
@@ -107,8 +110,8 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
 /* ---- training on a file ---------------------------------------------------------------------------------- */
 
 static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *error) {
-    static const char *const useless[] = {
-        "grammar", "rules", "rule-sampling", "rule-law", "label-law", "require-identifiable", "draw"};
+    static const char *const useless[] = {"grammar",     "rules",       "rule-sampling",        "rule-law", "label-law",
+                                          "token-noise", "label-noise", "require-identifiable", "draw"};
     for (size_t i = 0; i < sizeof useless / sizeof *useless; i++)
         RHM_TRY(rhm_option_refuse(settings, useless[i],
                                   "has no effect with --data, whose sequences are not drawn: leave it out", error));
@@ -254,11 +257,11 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     json_t *machine = rhm_report_machine(t->engine, comparison ? &comparison->ceilings : NULL);
     if (comparison) /* after the record of what the run had in memory */
         predict(&measured, t, options);
+    json_t *report =
+        rhm_report_training(settings, instance, machine, comparison, &t->report, t->model, seconds, peak_rss_nbytes);
+    rhm_bayes_report(report, t->bayes);
     char *text;
-    RHM_TRY(rhm_report_text(
-        &text,
-        rhm_report_training(settings, instance, machine, comparison, &t->report, t->model, seconds, peak_rss_nbytes),
-        error));
+    RHM_TRY(rhm_report_text(&text, report, error));
     rhm_status status = rhm_model_set_report(t->model, text, error);
     if (status == RHM_OK && settings->output)
         status = rhm_model_save(t->model, settings->output, error);
@@ -353,6 +356,7 @@ static void print_results(training *t, const rhm_settings *settings) {
     rhm_table_notes(words, &t->report, 1);
     fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
             t->report.test_samples, settings->data ? "held-out" : "fresh");
+    rhm_bayes_print(words, t->bayes);
     rhm_table_seconds(words, &t->report);
     if (settings->checkpoint.directory)
         print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);
@@ -367,6 +371,20 @@ static void print_results(training *t, const rhm_settings *settings) {
         fprintf(words, "trace       %s\n", settings->trace);
 }
 
+static rhm_status find_bayes(training *t, const rhm_settings *settings, uint64_t seed, rhm_error *error) {
+    const rhm_bayes_of test = {
+        .grammar = t->known,
+        .data = settings->data ? &t->data : NULL,
+        .seed = seed,
+        .stream = rhm_stream(RHM_TEST, 0),
+        .first = settings->data ? t->data.count - t->report.test_samples : 0,
+        .count = t->report.test_samples,
+    };
+    const rhm_status status = rhm_bayes_beside(&t->bayes, t->engine, &test, error);
+    rhm_progress_clear(&t->bar);
+    return status;
+}
+
 static rhm_status work(training *t, const rhm_settings *settings, rhm_error *error) {
     const double start = rhm_progress_seconds();
     rhm_train_options options;
@@ -379,11 +397,13 @@ static rhm_status work(training *t, const rhm_settings *settings, rhm_error *err
     const rhm_status status =
         settings->data ? rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error)
                        : rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error);
+    const double seconds = rhm_progress_seconds() - start;
     rhm_progress_clear(&t->bar);
     if (status == RHM_INTERRUPTED)
         print_finished(t, &t->report);
     RHM_TRY(explain_interrupt(t, settings, status, error));
-    RHM_TRY(write_results(t, settings, &options, rhm_progress_seconds() - start, error));
+    RHM_TRY(find_bayes(t, settings, options.seed, error));
+    RHM_TRY(write_results(t, settings, &options, seconds, error));
     print_results(t, settings);
     return RHM_OK;
 }

@@ -80,6 +80,8 @@ static rhm_status typed_options(rhm_grammar_options *out, const rhm_settings *se
     *out = (rhm_grammar_options){
         .sampling = (rhm_rule_sampling)settings->instance.rule_sampling,
         .seed = settings->instance.seed,
+        .token_noise = settings->instance.token_noise,
+        .label_noise = settings->instance.label_noise,
     };
     RHM_TRY(typed_laws(out->rule_law + 1, levels, "rule-law", settings->instance.rule_law, error));
     return typed_laws(&out->label_law, 1, "label-law", settings->instance.label_law, error);
@@ -87,7 +89,7 @@ static rhm_status typed_options(rhm_grammar_options *out, const rhm_settings *se
 
 static rhm_status refuse_beside_grammar(const rhm_settings *settings, rhm_error *error) {
     static const char *const replaced[] = {"vocab",         "rules",    "branching", "levels",
-                                           "rule-sampling", "rule-law", "label-law"};
+                                           "rule-sampling", "rule-law", "label-law", "token-noise", "label-noise"};
     for (size_t i = 0; i < sizeof replaced / sizeof *replaced; i++)
         RHM_TRY(rhm_option_refuse(settings, replaced[i],
                                   "contradicts --grammar, whose file says it all: give one of them", error));
@@ -199,7 +201,7 @@ void rhm_instance_print_sizes(FILE *stream, const uint32_t *sizes, uint32_t firs
         fprintf(stream, "%s%u", level == first ? "" : ",", sizes[level]);
 }
 
-/* Laws that are not uniform. */
+/* Laws that are not uniform, and noise. */
 static void print_laws(FILE *stream, const rhm_grammar *grammar) {
     const rhm_grammar_options *origin = rhm_grammar_origin(grammar);
     char rules[RHM_RULE_LAWS_TEXT_NBYTES], labels[RHM_RULE_LAWS_TEXT_NBYTES];
@@ -209,6 +211,10 @@ static void print_laws(FILE *stream, const rhm_grammar *grammar) {
         fprintf(stream, " with probabilities %s", rules);
     if (strcmp(labels, "uniform") != 0)
         fprintf(stream, ", labels %s", labels);
+    if (origin->token_noise > 0)
+        fprintf(stream, ", token noise %g", origin->token_noise);
+    if (origin->label_noise > 0)
+        fprintf(stream, ", label noise %g", origin->label_noise);
 }
 
 void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_analysis *analysis) {

@@ -13,6 +13,7 @@
 static const rhm_command *const commands[] = {
     &rhm_command_grammar, &rhm_command_sample,  &rhm_command_train, &rhm_command_eval,
     &rhm_command_predict, &rhm_command_inspect, &rhm_command_plan,  &rhm_command_machine,
+    &rhm_command_oracle,
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -21,6 +21,7 @@ typedef struct rhm_settings {
         uint64_t levels, seed;
         int rule_sampling;
         const char *grammar, *rule_law, *label_law;
+        double token_noise, label_noise;
         bool identifiable;
     } instance;
 
@@ -43,6 +44,12 @@ typedef struct rhm_settings {
         bool resume;
         double seconds;
     } checkpoint;
+
+    struct {
+        double mask;
+        int precision;
+        bool marginals;
+    } oracle;
 
     const char *data;   /* data set to read */
     const char *output; /* file to write */
@@ -103,5 +110,6 @@ extern const rhm_command rhm_command_predict;
 extern const rhm_command rhm_command_inspect;
 extern const rhm_command rhm_command_plan;
 extern const rhm_command rhm_command_machine;
+extern const rhm_command rhm_command_oracle;
 
 #endif

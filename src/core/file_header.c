@@ -31,7 +31,7 @@ static void print_header(char block[RHM_FILE_HEADER_NBYTES], const struct fields
 
 /* The hash does not cover the header: a kind is one of these words, or the header is damaged. */
 static bool known_kind(const char *kind) {
-    static const char *const kinds[] = {"grammar", "data", "model", "prediction", "checkpoint", "samples"};
+    static const char *const kinds[] = {"grammar", "data", "model", "prediction", "oracle", "checkpoint", "samples"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kind, kinds[i]) == 0)
             return true;

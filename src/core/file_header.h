@@ -27,7 +27,7 @@ typedef struct rhm_file_header {
     bool present;    /* false: not as this library wrote it, or never written by it */
     bool rewritten;  /* this library's file, written anew by another program: the checksum no longer holds */
     uint64_t nbytes; /* of the whole file */
-    /* "grammar", "data", "model", "prediction", "checkpoint", "samples"; "" where another program wrote it. */
+    /* "grammar", "data", "model", "prediction", "oracle", "checkpoint", "samples"; "" where another program wrote it. */
     char kind[RHM_FILE_KIND_NBYTES];
 } rhm_file_header;
 

@@ -229,6 +229,7 @@ static void find_kind(rhm_h5 *file) {
         const char *object, *kind;
     } signs[] = {{"/model", "model"},
                  {"/prediction", "prediction"},
+                 {"/oracle", "oracle"},
                  {"/data", "data"},
                  {"/tokens", "data"},
                  {"/grammar", "grammar"}};

@@ -71,8 +71,8 @@ rhm_status rhm_h5_load(const char *path, rhm_h5_reader *reader, void *context, r
 void rhm_h5_close(rhm_h5 **file);
 
 /*
- * What the header says or, in a file of others, "grammar", "data", "model" or "prediction" after what is there (arrays
- * at the top make a data set); "" when nothing is. The second one opens the file for it.
+ * What the header says or, in a file of others, "grammar", "data", "model", "prediction" or "oracle" after what is there
+ * (arrays at the top make a data set); "" when nothing is. The second one opens the file for it.
  */
 const char *rhm_h5_kind(const rhm_h5 *file);
 rhm_status rhm_h5_load_kind(const char *path, char kind[RHM_FILE_KIND_NBYTES], rhm_error *error);

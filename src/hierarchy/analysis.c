@@ -127,8 +127,11 @@ rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error 
     double *first = next ? RHM_NEW(double, largest, 1, 1, "exact analysis", error) : NULL;
     if (!first)
         goto done;
+    const double noise = grammar->origin.label_noise;
     for (size_t label = 0; label < labels; label++)
-        joint[label * labels + label] = grammar->label_probability[label];
+        for (size_t seen = 0; seen < labels; seen++)
+            joint[label * labels + seen] =
+                grammar->label_probability[label] * ((label == seen ? 1 - noise : 0) + noise / (double)labels);
     double rules = 1;
     for (uint32_t level = 1; level <= shape->levels; level++) {
         analysis.posterior[level] = RHM_NEW(double, shape->vocab[level - 1], labels, 1, "label posteriors", error);

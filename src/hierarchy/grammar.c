@@ -123,7 +123,10 @@ static void note_origin(rhm_grammar *grammar, const rhm_grammar_options *options
     const rhm_shape *shape = &grammar->shape;
     const rhm_grammar_options *stated = options ? options : &given;
     rhm_grammar_options *origin = &grammar->origin;
-    *origin = (rhm_grammar_options){.sampling = stated->sampling, .seed = stated->seed};
+    *origin = (rhm_grammar_options){.sampling = stated->sampling,
+                                    .seed = stated->seed,
+                                    .token_noise = stated->token_noise,
+                                    .label_noise = stated->label_noise};
     origin->label_law = law_of(&stated->label_law, grammar->label_probability, shape->vocab[0]);
     for (uint32_t level = 1; level <= shape->levels; level++)
         origin->rule_law[level] =
@@ -135,12 +138,22 @@ rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const u
     return rhm_grammar_create_with(out, shape, patches, probability, label_probability, NULL, error);
 }
 
+static rhm_status check_noise(double noise, const char *what, rhm_error *error) {
+    if (!(noise >= 0 && noise <= 1))
+        return rhm_fail(error, RHM_INVALID, "the %s noise is %g: it must be a probability, 0 to 1", what, noise);
+    return RHM_OK;
+}
+
 rhm_status rhm_grammar_create_with(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
                                    const double *const *probability, const double *label_probability,
                                    const rhm_grammar_options *options, rhm_error *error) {
     *out = NULL;
     rhm_tree tree;
     RHM_TRY(rhm_shape_check(shape, error));
+    if (options) {
+        RHM_TRY(check_noise(options->token_noise, "token", error));
+        RHM_TRY(check_noise(options->label_noise, "label", error));
+    }
     RHM_TRY(rhm_tree_make(&tree, shape->levels, shape->branching, error));
     if (label_probability)
         RHM_TRY(check_distribution(label_probability, shape->vocab[0], "label distribution", "label", error));
@@ -232,6 +245,10 @@ size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t level) {
 uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const uint32_t *patch) {
     const uint32_t id = rhm_intern_find(&grammar->present[level], patch);
     return id == UINT32_MAX ? UINT32_MAX : grammar->parent[level][id];
+}
+
+bool rhm_grammar_parses(const rhm_grammar *grammar) {
+    return grammar->origin.token_noise == 0;
 }
 
 /* Bottom-up with one unfinished patch per level, like carries of a counter with the bases s_1..s_L: memory O(sum s_l),

@@ -25,6 +25,10 @@ rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, con
         out->counted = true;
     } else if (counts && grammar && thins(grammar, options, level, first_look, share)) {
         *out = (rhm_draw_choice){true, RHM_THINNED_PATCHES, share};
+    } else if (options->draw == RHM_DRAW_COUNTS && grammar && !rhm_grammar_parses(grammar)) {
+        return rhm_fail(error, RHM_INVALID,
+                        "counts cannot be drawn directly where tokens are noisy or rules ambiguous; draw samples, or "
+                        "leave the choice to auto");
     } else if (options->draw == RHM_DRAW_COUNTS) {
         return rhm_fail(error, RHM_INVALID,
                         "the counts of level %u cannot be drawn directly: its table has %.3g cells (first patch, "

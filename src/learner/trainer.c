@@ -66,7 +66,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
 
 static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, const rhm_lesson *lesson,
                            const rhm_ready_layer *ready, rhm_error *error) {
-    if (!lesson->analysis)
+    if (!lesson->analysis || !rhm_grammar_parses(lesson->grammar))
         return RHM_OK;
     const rhm_sample_set *set = &stage->validation;
     const int span = rhm_trace_begin(stage->engine, "diagnose", 0);

@@ -11,7 +11,7 @@
 
 double rhm_law_cells(const rhm_grammar *grammar, uint32_t level) {
     rhm_survey s;
-    if (rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
+    if (!rhm_grammar_parses(grammar) || rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
         return HUGE_VAL;
     rhm_survey_clear(&s);
     return s.cells;
@@ -19,7 +19,7 @@ double rhm_law_cells(const rhm_grammar *grammar, uint32_t level) {
 
 double rhm_law_patches(const rhm_grammar *grammar, uint32_t level) {
     rhm_survey s;
-    if (rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
+    if (!rhm_grammar_parses(grammar) || rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
         return HUGE_VAL;
     const double patches = rhm_survey_places(&s, rhm_grammar_shape(grammar), level);
     rhm_survey_clear(&s);
@@ -250,18 +250,21 @@ static rhm_status toss(rhm_law *law, rhm_survey *s, rhm_error *error) {
     static const char what[] = "probabilities of kept samples";
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     const size_t symbols = shape->vocab[law->level - 1], rules = shape->rules[law->level];
+    const double noise = rhm_grammar_origin(law->grammar)->label_noise;
     double *rule = NULL, *symbol = NULL, *label = NULL;
     rhm_status status = RHM_NO_MEMORY;
     if (!(law->label = RHM_NEW(rhm_coin, law->classes, 1, 1, "probabilities of labels", error)) ||
         !(law->symbol = RHM_NEW(rhm_coin, law->classes, symbols, 1, "probabilities of first symbols", error)) ||
         !(law->rule = RHM_NEW(rhm_coin, symbols, rules, 1, "probabilities of rules", error)) ||
         (law->chosen && (!(rule = RHM_NEW(double, symbols, rules, 1, what, error)) ||
-                         !(symbol = RHM_NEW(double, symbols, 1, 1, what, error)) ||
-                         !(label = RHM_NEW(double, law->classes, 1, 1, what, error)))) ||
+                         !(symbol = RHM_NEW(double, symbols, 1, 1, what, error)))) ||
+        ((law->chosen || noise > 0) && !(label = RHM_NEW(double, law->classes, 1, 1, what, error))) ||
         (law->level < law->tree.levels && (status = toss_children(law, rule, error)) != RHM_OK))
         goto done;
     if (law->chosen)
         weigh_kept(law, s, rule, symbol, label);
+    for (size_t c = 0; c < law->classes && label && !law->chosen; c++)
+        label[c] = (1 - noise) * rhm_grammar_label_probability(law->grammar)[c] + noise / law->classes;
     const double share =
         fill_coins(law->label, label ? label : rhm_grammar_label_probability(law->grammar), 0, law->classes);
     law->share = law->chosen ? share : 1;
@@ -298,6 +301,11 @@ rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t lev
                           rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_survey s;
+    *out = (rhm_law){0};
+    if (!rhm_grammar_parses(grammar))
+        return rhm_fail(error, RHM_INVALID,
+                        "counts cannot be drawn where tokens are noisy or rules ambiguous: a patch has several "
+                        "derivations there; draw samples instead");
     RHM_TRY(rhm_survey_make(&s, grammar, level, error));
     *out = (rhm_law){
         .grammar = grammar,

@@ -18,8 +18,10 @@ void rhm_survey_clear(rhm_survey *s) {
 void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t level, size_t label) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     double *reached = survey->reached, *next = survey->next;
-    memset(reached, 0, sizeof *reached * shape->vocab[0]);
-    reached[label] = rhm_grammar_label_probability(grammar)[label];
+    const double noise = rhm_grammar_origin(grammar)->label_noise;
+    for (size_t z = 0; z < shape->vocab[0]; z++)
+        reached[z] =
+            rhm_grammar_label_probability(grammar)[z] * ((z == label ? 1 - noise : 0) + noise / shape->vocab[0]);
     for (uint32_t j = 1; j < level; j++) {
         const uint32_t *patches = rhm_grammar_patches(grammar, j);
         const double *probability = rhm_grammar_probability(grammar, j);

@@ -19,7 +19,7 @@ typedef struct rhm_survey {
 rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
 void rhm_survey_clear(rhm_survey *survey);
 
-/* `reached`, for one label. */
+/* `reached`, for one label as it is recorded. */
 void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t level, size_t label);
 
 /* Derivations of a rule, 0 for an absent one; those of its children's symbols are `below`. */

@@ -5,6 +5,9 @@
  * stream t, block w / 4; core/philox.h). Word 0 draws the label and word l = 1..L the rule of the leftmost level-(l-1)
  * symbol. The other symbols follow in level order: positions 1, 2, ... of level 1, then of level 2, up to level L-1. So
  * the first patch of level l needs words 0..L and those of its own subtree, which are contiguous in every level.
+ *
+ * Noise has streams of its own: word w of the stream with RHM_NOISE_STREAM added says whether token w is replaced, and
+ * word 0 of block w of the stream with RHM_REPLACEMENT_STREAM added by what. The label's are in the blocks 2^32 - 1.
  */
 #ifndef RHM_SAMPLING_SAMPLER_H
 #define RHM_SAMPLING_SAMPLER_H
@@ -14,6 +17,11 @@
 #include "rhm/sampling.h"
 #include "sampling/alias.h"
 #include "sampling/tile_ops.h"
+
+/* Added to the streams of samples. */
+#define RHM_NOISE_STREAM       UINT32_C(0x20000000)
+#define RHM_REPLACEMENT_STREAM UINT32_C(0x30000000)
+#define RHM_MASK_STREAM        UINT32_C(0x10000000) /* which tokens an oracle does not see */
 
 /* How the symbols of level l-1 are rewritten. */
 typedef struct rhm_rewriting {
@@ -35,6 +43,13 @@ struct rhm_sampler {
     bool tiles;                                  /* draw with `ops`; else one sample after the other */
     rhm_tile_ops ops;
 };
+
+/*
+ * Replace tokens and labels as the grammar's noise says. leaves is (count, width), the first `width` tokens of samples
+ * first..first+count-1, and labels (count) or NULL.
+ */
+void rhm_sample_noise(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, size_t width,
+                      uint16_t *leaves, uint16_t *labels);
 
 /*
  * Use the operations of `isa`, which the CPU must have, or one sample after the other where these are the reference;

@@ -139,12 +139,18 @@ void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t l
     }
 }
 
+static void sample(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
+                   uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents) {
+    rhm_sample_subtrees(sampler, stream, level, first, count, leaves, labels, parents, latents);
+    rhm_sample_noise(sampler, stream, first, count, sampler->tree.leaves[level - 1], leaves, labels);
+}
+
 void rhm_sample_sequences(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, uint16_t *tokens,
                           uint16_t *labels, uint16_t *const *latents) {
-    rhm_sample_subtrees(sampler, stream, 1, first, count, tokens, labels, NULL, latents);
+    sample(sampler, stream, 1, first, count, tokens, labels, NULL, latents);
 }
 
 void rhm_sample_first_patches(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
                               uint16_t *leaves, uint16_t *labels, uint16_t *parents) {
-    rhm_sample_subtrees(sampler, stream, level, first, count, leaves, labels, parents, NULL);
+    sample(sampler, stream, level, first, count, leaves, labels, parents, NULL);
 }

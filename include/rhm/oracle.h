@@ -1,0 +1,78 @@
+/*
+ * Exact inference by belief propagation: what can be known of labels, latent symbols and hidden tokens, for a known
+ * grammar with any rules, laws, noise and masks. Cost per sequence O(sum over nodes of V m s); sequences go side by
+ * side in vector registers and are spread over the engine's threads. Results do not depend on threads or instruction
+ * sets.
+ */
+#ifndef RHM_ORACLE_H
+#define RHM_ORACLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rhm/data.h"
+#include "rhm/engine.h"
+#include "rhm/grammar.h"
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rhm_oracle rhm_oracle;
+
+/* Single precision gives probabilities to about 1e-6 of the largest; sequences whose numbers come near to its limits
+ * are done again in double precision. */
+typedef enum rhm_precision {
+    RHM_PRECISION_AUTO, /* single where every s_l is at most 8 */
+    RHM_PRECISION_SINGLE,
+    RHM_PRECISION_DOUBLE,
+} rhm_precision;
+
+/* Keeps pointers to engine and grammar, which must outlive it. One call at a time. */
+RHM_API rhm_status rhm_oracle_create(rhm_oracle **out, const rhm_engine *engine, const rhm_grammar *grammar,
+                                     rhm_precision precision, rhm_error *error);
+RHM_API void rhm_oracle_destroy(rhm_oracle *oracle); /* accepts NULL */
+
+/* What to infer; the caller's arrays, NULL where not wanted. Rows of NaN mark sequences that are impossible. */
+typedef struct rhm_beliefs {
+    double *posteriors;     /* (count, V_0): of the label as it is recorded, label noise included */
+    double *log_likelihood; /* (count): natural logarithm of the probability of what is seen */
+    double *const
+        *marginals; /* [l], l = 0..L: NULL or (count, nodes of level l, V_l), of the symbols before noise; or NULL */
+} rhm_beliefs;
+
+/* tokens (count, d); masked NULL or (count, d), not 0 where a token is hidden, its value then meaning nothing. */
+RHM_API rhm_status rhm_oracle_infer(const rhm_oracle *oracle, const uint16_t *tokens, const uint8_t *masked,
+                                    size_t count, const rhm_beliefs *out, rhm_error *error);
+
+/* Hide each of the tokens of samples first..first+count-1 with probability `share`: a pure function of the arguments,
+ * independent of what is drawn for the stream itself. masked (count, tokens). */
+RHM_API void rhm_oracle_mask(uint64_t seed, uint32_t stream, uint64_t first, size_t count, size_t tokens, double share,
+                             uint8_t *masked);
+
+/* How well the most probable label does, which no predictor does better than. */
+typedef struct rhm_bayes {
+    uint64_t samples, correct; /* whose most probable label, the smallest among equals, is the recorded one */
+    uint64_t impossible;       /* sequences that the grammar cannot produce; they count as wrong */
+    double accuracy, accuracy_low, accuracy_high;      /* with Wilson's interval of 95 % */
+    double expected_accuracy, expected_accuracy_error; /* mean of the largest posterior, and its standard error */
+    double cross_entropy, cross_entropy_error;         /* mean of -log posterior of the recorded label, in nats */
+    double sums[4];                                    /* of these two and of their squares: rhm_bayes_add's */
+} rhm_bayes;
+
+/* Take in posteriors (count, classes) of samples with these labels; start from zero. */
+RHM_API void rhm_bayes_add(rhm_bayes *bayes, const double *posteriors, const uint16_t *labels, size_t count,
+                           uint32_t classes);
+
+/* Of samples first..first+count-1 of a stream of the grammar, or of the sequences of a data set. */
+RHM_API rhm_status rhm_bayes_of_grammar(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar,
+                                        uint64_t seed, uint32_t stream, uint64_t first, uint64_t count,
+                                        rhm_error *error);
+RHM_API rhm_status rhm_bayes_of_data(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar,
+                                     const rhm_data *data, size_t first, size_t count, rhm_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,322 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "cli/files.h"
+#include "cli/instance.h"
+#include "cli/oracle_file.h"
+#include "cli/report.h"
+#include "cli/running.h"
+#include "core/atomic_file.h"
+#include "core/fail.h"
+#include "core/h5file.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+#include "rhm/data.h"
+#include "rhm/oracle.h"
+#include "rhm/sampling.h"
+
+/* Training and evaluation test on the streams 0 and 1 of this purpose. */
+enum { ORACLE_STREAM = 2, DEFAULT_SAMPLES = 10000 };
+
+/* Sequences inferred and written at a time: so many tokens, and so many numbers of beliefs. */
+enum { BLOCK_TOKENS = 1 << 22, BLOCK_NUMBERS = 1 << 23, MOST_SEQUENCES = 1 << 15 };
+
+static const rhm_word precisions[] = {
+    {"auto", RHM_PRECISION_AUTO}, {"single", RHM_PRECISION_SINGLE}, {"double", RHM_PRECISION_DOUBLE}, {NULL, 0}};
+
+static const rhm_option own[] = {
+    {.name = "data",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .otherwise = "draw fresh sequences",
+     .place = offsetof(rhm_settings, data),
+     .file = RHM_FILE_READ,
+     .help = "Infer from the sequences of this HDF5 file, under its own grammar unless an instance is given. An array "
+             "`mask` beside its tokens, of the same shape, hides those where it is not 0."},
+    {.name = "samples",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "sequences",
+     .otherwise = "10000, with --data all of them",
+     .least = 1,
+     .greatest = 1e12,
+     .place = offsetof(rhm_settings, samples),
+     .help = "How many sequences: fresh ones, or the first of the file."},
+    {.name = "data-seed",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "S",
+     .otherwise = "the value of --seed",
+     .least = 0,
+     .greatest = RHM_MOST_SEED,
+     .place = offsetof(rhm_settings, data_seed),
+     .help = "Seed of the fresh sequences and of the tokens that --mask hides."},
+    {.name = "mask",
+     .kind = RHM_OPTION_REAL,
+     .argument = "F",
+     .unit = "share of the tokens",
+     .fallback = "0",
+     .least = 0,
+     .greatest = 1,
+     .place = offsetof(rhm_settings, oracle.mask),
+     .help = "Hide each token with this probability."},
+    {.name = "precision",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "auto|single|double",
+     .fallback = "auto",
+     .words = precisions,
+     .place = offsetof(rhm_settings, oracle.precision),
+     .help = "Of messages. single: probabilities to about 1e-6. auto: single where no patch is longer than 8 symbols."},
+    {.name = "output",
+     .letter = 'o',
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .place = offsetof(rhm_settings, output),
+     .file = RHM_FILE_RESULT,
+     .help = "HDF5 file for the most probable labels and the posteriors; for fresh sequences also tokens and labels."},
+    {.name = "marginals",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, oracle.marginals),
+     .help = "Write the marginals of all symbols of all levels too, of the tokens before noise, hidden ones included."},
+    {.name = "report",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .place = offsetof(rhm_settings, report),
+     .file = RHM_FILE_TEXT,
+     .help = "Write the result as JSON to this file."},
+    {.name = "json",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, json),
+     .help = "Print JSON instead of text."},
+    {0}};
+static const rhm_option_group own_options = {"Inference", own};
+
+typedef struct consultation {
+    rhm_grammar *drawn; /* from instance options; NULL without */
+    rhm_data data;      /* empty without --data */
+    const rhm_grammar *grammar;
+    rhm_engine *engine;
+    rhm_progress_bar bar;
+    rhm_sampler *sampler;
+    rhm_oracle *oracle;
+    rhm_oracle_file file;
+    uint8_t *mask; /* of the file, or NULL */
+    uint64_t samples;
+    size_t block;
+    uint16_t *tokens, *labels; /* of a block of fresh ones */
+    uint8_t *masked;           /* of a block, or NULL */
+    rhm_bayes bayes;
+    double seconds;
+} consultation;
+
+/* ---- inputs -------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct mask_request {
+    const rhm_data *data;
+    uint8_t *mask;
+} mask_request;
+
+static rhm_status read_mask(void *context, const rhm_h5 *file, rhm_error *error) {
+    mask_request *request = context;
+    const char *object = rhm_h5_has(file, "/data/tokens") ? "/data/mask" : "/mask";
+    const size_t count = request->data->count, tokens = request->data->tree.leaves[0];
+    if (!rhm_h5_has(file, object))
+        return RHM_OK;
+    uint16_t *wide = RHM_NEW(uint16_t, count, tokens, 1, "mask", error);
+    uint8_t *mask = wide ? RHM_NEW(uint8_t, count, tokens, 1, "mask", error) : NULL;
+    const rhm_h5_shape shape = rhm_h5_shape2(count, tokens);
+    rhm_status status =
+        mask ? rhm_h5_read_symbols(file, object, &shape, RHM_MAX_VOCAB, RHM_H5_U16, wide, error) : RHM_NO_MEMORY;
+    for (size_t i = 0; i < count * tokens && status == RHM_OK; i++)
+        mask[i] = wide[i] != 0;
+    rhm_free(wide);
+    rhm_free(request->mask);
+    request->mask = mask;
+    return status;
+}
+
+static rhm_status open_data(consultation *c, const rhm_settings *settings, rhm_error *error) {
+    rhm_data_hints hints = {.allow_missing_labels = 1};
+    if (c->drawn) {
+        const rhm_shape *shape = rhm_grammar_shape(c->drawn);
+        hints.token_vocab = shape->vocab[shape->levels];
+        hints.label_vocab = shape->vocab[0];
+        hints.levels = shape->levels;
+        for (uint32_t level = 1; level <= shape->levels; level++)
+            hints.branching[level] = shape->branching[level];
+    }
+    RHM_TRY(rhm_running_input(rhm_data_load(&c->data, settings->data, &hints, error)));
+    c->grammar = c->drawn ? c->drawn : c->data.grammar;
+    if (!c->grammar)
+        return rhm_fail(error, RHM_INVALID,
+                        "%s holds no grammar: exact inference needs one, from --grammar or the "
+                        "instance options",
+                        rhm_path_shown(settings->data));
+    mask_request request = {.data = &c->data};
+    const rhm_status status = rhm_running_input(rhm_h5_load(settings->data, read_mask, &request, error));
+    c->mask = request.mask;
+    return status;
+}
+
+static rhm_status open_inputs(consultation *c, const rhm_settings *settings, rhm_error *error) {
+    if (settings->oracle.marginals && !settings->output)
+        return rhm_option_refuse(settings, "marginals", "has nowhere to go: give -o too", error);
+    if (!settings->data || rhm_instance_given(settings))
+        RHM_TRY(rhm_instance_grammar(&c->drawn, settings, error));
+    c->grammar = c->drawn;
+    if (settings->data)
+        RHM_TRY(open_data(c, settings, error));
+    const bool given = rhm_option_given(settings, "samples") != NULL;
+    c->samples = given ? settings->samples : settings->data ? c->data.count : DEFAULT_SAMPLES;
+    if (settings->data && c->samples > c->data.count)
+        return rhm_fail(error, RHM_INVALID, "--samples %" PRIu64 " is more than the %zu sequences of %s", c->samples,
+                        c->data.count, rhm_path_shown(settings->data));
+    return RHM_OK;
+}
+
+/* ---- inference -----------------------------------------------------------------------------------------------------
+ */
+
+static rhm_status allocate(consultation *c, const rhm_settings *settings, rhm_error *error) {
+    const rhm_tree *tree = rhm_grammar_tree(c->grammar);
+    const size_t tokens = tree->leaves[0];
+    const double numbers = rhm_oracle_file_numbers(c->grammar, settings->oracle.marginals);
+    c->block = BLOCK_TOKENS / tokens < MOST_SEQUENCES ? BLOCK_TOKENS / tokens : MOST_SEQUENCES;
+    c->block = (double)c->block * numbers > BLOCK_NUMBERS ? (size_t)(BLOCK_NUMBERS / numbers) : c->block;
+    c->block = c->block < 16 ? 16 : c->block;
+    c->block = c->samples < c->block ? (size_t)c->samples : c->block;
+    if (!settings->data && (!(c->tokens = RHM_NEW(uint16_t, c->block, tokens, 1, "tokens", error)) ||
+                            !(c->labels = RHM_NEW(uint16_t, c->block, 1, 1, "labels", error))))
+        return RHM_NO_MEMORY;
+    if ((c->mask || settings->oracle.mask > 0) &&
+        !(c->masked = RHM_NEW(uint8_t, c->block, tokens, 1, "hidden tokens", error)))
+        return RHM_NO_MEMORY;
+    return RHM_OK;
+}
+
+static rhm_status infer_block(consultation *c, const rhm_settings *settings, uint64_t first, size_t count,
+                              rhm_error *error) {
+    const size_t tokens = rhm_grammar_tree(c->grammar)->leaves[0];
+    const uint64_t seed = rhm_settings_data_seed(settings);
+    const uint32_t stream = rhm_stream(RHM_TEST, ORACLE_STREAM), classes = rhm_grammar_shape(c->grammar)->vocab[0];
+    const uint16_t *seen = settings->data ? c->data.tokens + first * tokens : c->tokens;
+    const uint16_t *labels = !settings->data ? c->labels : c->data.labels ? c->data.labels + first : NULL;
+    if (!settings->data)
+        RHM_TRY(rhm_sample_with_engine(c->engine, c->sampler, stream, first, count, c->tokens, c->labels, error));
+    if (settings->oracle.mask > 0)
+        rhm_oracle_mask(seed, stream, first, count, tokens, settings->oracle.mask, c->masked);
+    for (size_t i = 0; c->mask && i < count * tokens; i++)
+        c->masked[i] = c->mask[first * tokens + i] || (settings->oracle.mask > 0 && c->masked[i]);
+    RHM_TRY(rhm_oracle_infer(c->oracle, seen, c->masked, count, &c->file.beliefs, error));
+    if (labels)
+        rhm_bayes_add(&c->bayes, c->file.beliefs.posteriors, labels, count, classes);
+    return rhm_oracle_file_append(&c->file, first, count, settings->data ? NULL : seen, settings->data ? NULL : labels,
+                                  c->masked, error);
+}
+
+static rhm_status check_labels(const consultation *c, rhm_error *error) {
+    const uint32_t classes = rhm_grammar_shape(c->grammar)->vocab[0];
+    for (uint64_t i = 0; c->data.labels && i < c->samples; i++)
+        if (c->data.labels[i] >= classes)
+            return rhm_fail(error, RHM_INVALID, "the label of sequence %" PRIu64 " is %u: the grammar has %u labels", i,
+                            c->data.labels[i], classes);
+    return RHM_OK;
+}
+
+/* ---- results -------------------------------------------------------------------------------------------------------
+ */
+
+static json_t *build_report(const consultation *c, const rhm_settings *settings) {
+    const rhm_bayes *b = &c->bayes;
+    json_t *bayes = json_null();
+    if (b->samples)
+        bayes = json_pack("{s:o, s:[o, o], s:o, s:o, s:o, s:o, s:o}", "accuracy", rhm_json_number(b->accuracy),
+                          "accuracy_interval", rhm_json_number(b->accuracy_low), rhm_json_number(b->accuracy_high),
+                          "expected_accuracy", rhm_json_number(b->expected_accuracy), "expected_accuracy_error",
+                          rhm_json_number(b->expected_accuracy_error), "cross_entropy",
+                          rhm_json_number(b->cross_entropy), "cross_entropy_error",
+                          rhm_json_number(b->cross_entropy_error), "impossible", rhm_json_unsigned(b->impossible));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "rhm-oracle/1", "version",
+                     rhm_version(), "command", rhm_report_command(settings), "instance",
+                     rhm_report_instance(c->grammar, NULL), "machine", rhm_report_machine(c->engine, NULL), "samples",
+                     rhm_json_unsigned(c->samples), "bayes", bayes, "seconds", rhm_json_number(c->seconds),
+                     "sequences_per_second", rhm_json_number((double)c->samples / c->seconds), "peak_rss_bytes",
+                     rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+}
+
+static rhm_status tell(const consultation *c, const rhm_settings *settings, rhm_error *error) {
+    const rhm_bayes *b = &c->bayes;
+    FILE *words = rhm_files_words(settings);
+    char *text;
+    RHM_TRY(rhm_report_text(&text, build_report(c, settings), error));
+    const rhm_status status = settings->report ? rhm_report_write(settings->report, text, error) : RHM_OK;
+    if (status == RHM_OK && settings->json) {
+        fputs(text, words);
+    } else if (status == RHM_OK) {
+        if (b->samples)
+            fprintf(words,
+                    "Bayes accuracy %.4f, 95 %% interval %.4f to %.4f; expected %.5f +- %.1e\n"
+                    "cross-entropy  %.5f +- %.1e nats\n",
+                    b->accuracy, b->accuracy_low, b->accuracy_high, b->expected_accuracy, b->expected_accuracy_error,
+                    b->cross_entropy, b->cross_entropy_error);
+        if (b->impossible)
+            fprintf(words, "WARNING: the grammar cannot produce %" PRIu64 " of the sequences\n", b->impossible);
+        fprintf(words, "%" PRIu64 " %s sequences, %.2f s, %.4g a second\n", c->samples,
+                settings->data ? "given" : "fresh", c->seconds, (double)c->samples / c->seconds);
+    }
+    free(text);
+    return status;
+}
+
+static rhm_status work(consultation *c, const rhm_settings *settings, rhm_error *error) {
+    RHM_TRY(open_inputs(c, settings, error));
+    RHM_TRY(check_labels(c, error));
+    RHM_TRY(rhm_running_engine(&c->engine, &c->bar, settings, error));
+    if (!settings->data)
+        RHM_TRY(rhm_sampler_create(&c->sampler, c->grammar, rhm_settings_data_seed(settings), error));
+    RHM_TRY(rhm_oracle_create(&c->oracle, c->engine, c->grammar, (rhm_precision)settings->oracle.precision, error));
+    RHM_TRY(allocate(c, settings, error));
+    RHM_TRY(rhm_oracle_file_open(&c->file, settings->output, c->grammar, c->samples, c->block,
+                                 settings->oracle.marginals, !settings->data, c->masked != NULL, error));
+    const double start = rhm_progress_seconds();
+    for (uint64_t first = 0; first < c->samples; first += c->block) {
+        rhm_engine_progress(c->engine, "inferring", first, c->samples);
+        const uint64_t left = c->samples - first;
+        RHM_TRY(infer_block(c, settings, first, left < c->block ? (size_t)left : c->block, error));
+    }
+    c->seconds = rhm_progress_seconds() - start;
+    RHM_TRY(rhm_oracle_file_commit(&c->file, c->bayes.samples ? &c->bayes : NULL, error));
+    rhm_progress_clear(&c->bar);
+    return tell(c, settings, error);
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    consultation c = {0};
+    const rhm_status status = work(&c, settings, error);
+    rhm_progress_clear(&c.bar);
+    rhm_oracle_file_clear(&c.file);
+    rhm_oracle_destroy(c.oracle);
+    rhm_sampler_destroy(c.sampler);
+    rhm_engine_destroy(c.engine);
+    rhm_free(c.tokens);
+    rhm_free(c.labels);
+    rhm_free(c.masked);
+    rhm_free(c.mask);
+    rhm_data_clear(&c.data);
+    rhm_grammar_destroy(c.drawn);
+    return status;
+}
+
+const rhm_command rhm_command_oracle = {
+    .name = "oracle",
+    .operands = "",
+    .summary = "exact inference: Bayes accuracy, posteriors, marginals",
+    .description =
+        "Infer labels and latent symbols exactly, by belief propagation under the known grammar, its laws and "
+        "its noise: the accuracy and cross-entropy that no predictor can beat, on fresh sequences or on those "
+        "of a file.",
+    .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options},
+    .run = run,
+};

@@ -1,0 +1,147 @@
+/* What the most probable label is worth, on samples of a grammar or of a file. */
+#include <math.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "core/philox.h"
+#include "engine/parallel.h"
+#include "rhm/oracle.h"
+#include "sampling/sampler.h"
+#include "sampling/source.h"
+
+enum {
+    BLOCK_TOKENS = 1 << 22, /* sequences that are drawn, and inferred, together */
+    MOST_SEQUENCES = 1 << 15,
+    CHUNK_TOKENS = 1 << 14,
+};
+
+static const double z95 = 1.959963984540054;
+
+void rhm_oracle_mask(uint64_t seed, uint32_t stream, uint64_t first, size_t count, size_t tokens, double share,
+                     uint8_t *masked) {
+    const uint64_t threshold = (uint64_t)(share * 0x1p32 + 0.5);
+    for (size_t i = 0; i < count; i++)
+        for (size_t block = 0; 4 * block < tokens; block++) {
+            const rhm_philox_block b = rhm_philox(seed, first + i, stream | RHM_MASK_STREAM, (uint32_t)block);
+            for (size_t w = 0; w < 4 && 4 * block + w < tokens; w++)
+                masked[i * tokens + 4 * block + w] = b.word[w] < threshold;
+        }
+}
+
+static void summarise(rhm_bayes *b) {
+    const double n = (double)b->samples, p = (double)b->correct / n, z2 = z95 * z95;
+    const double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
+    const double half = z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+    b->accuracy = p;
+    b->accuracy_low = fmax(0, centre - half);
+    b->accuracy_high = fmin(1, centre + half);
+    b->expected_accuracy = b->sums[0] / n;
+    b->expected_accuracy_error = sqrt(fmax(0, b->sums[2] / n - b->expected_accuracy * b->expected_accuracy) / n);
+    b->cross_entropy = b->sums[1] / n;
+    b->cross_entropy_error = sqrt(fmax(0, b->sums[3] / n - b->cross_entropy * b->cross_entropy) / n);
+}
+
+void rhm_bayes_add(rhm_bayes *bayes, const double *posteriors, const uint16_t *labels, size_t count, uint32_t classes) {
+    for (size_t i = 0; i < count; i++) {
+        const double *p = posteriors + i * classes;
+        size_t best = 0;
+        for (size_t c = 1; c < classes; c++)
+            best = p[c] > p[best] ? c : best;
+        bayes->samples++;
+        if (isnan(p[0])) {
+            bayes->impossible++;
+            bayes->sums[1] = bayes->sums[3] = (double)INFINITY;
+            continue;
+        }
+        const double surprise = -log(p[labels[i]]);
+        bayes->correct += best == labels[i];
+        bayes->sums[0] += p[best];
+        bayes->sums[1] += surprise;
+        bayes->sums[2] += p[best] * p[best];
+        bayes->sums[3] += surprise * surprise;
+    }
+    if (bayes->samples > 0)
+        summarise(bayes);
+}
+
+typedef struct drawing {
+    rhm_patch_source *source;
+    const void *context;
+    uint64_t first;
+    size_t count, chunk, tokens_each;
+    uint16_t *tokens, *labels;
+} drawing;
+
+static rhm_status draw_chunk(void *context, size_t c, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const drawing *d = context;
+    const size_t begin = c * d->chunk, count = d->count - begin < d->chunk ? d->count - begin : d->chunk;
+    d->source(d->context, 1, d->first + begin, count, d->tokens + begin * d->tokens_each, d->labels + begin);
+    return RHM_OK;
+}
+
+static rhm_status score(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar, rhm_patch_source *source,
+                        const void *context, uint64_t first, uint64_t count, rhm_error *error) {
+    const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
+    const uint32_t classes = rhm_grammar_shape(grammar)->vocab[0];
+    size_t block = BLOCK_TOKENS / tokens < 1 ? 1 : BLOCK_TOKENS / tokens;
+    block = block < MOST_SEQUENCES ? block : MOST_SEQUENCES;
+    drawing d = {.source = source, .context = context, .tokens_each = tokens};
+    d.chunk = CHUNK_TOKENS / tokens < 1 ? 1 : CHUNK_TOKENS / tokens;
+    rhm_oracle *oracle = NULL;
+    double *posteriors = NULL;
+    rhm_bayes bayes = {0};
+    rhm_status status = rhm_oracle_create(&oracle, engine, grammar, RHM_PRECISION_AUTO, error);
+    if (status == RHM_OK && (!(d.tokens = RHM_NEW(uint16_t, block, tokens, 1, "sequences", error)) ||
+                             !(d.labels = RHM_NEW(uint16_t, block, 1, 1, "labels", error)) ||
+                             !(posteriors = RHM_NEW(double, block, classes, 1, "posteriors", error))))
+        status = RHM_NO_MEMORY;
+    const rhm_beliefs beliefs = {.posteriors = posteriors};
+    for (uint64_t done = 0; done < count && status == RHM_OK; done += d.count) {
+        d.first = first + done;
+        d.count = count - done < block ? (size_t)(count - done) : block;
+        rhm_engine_progress(engine, "exact inference", done, count);
+        status = rhm_parallel(engine, (d.count + d.chunk - 1) / d.chunk, draw_chunk, &d, error);
+        if (status == RHM_OK)
+            status = rhm_oracle_infer(oracle, d.tokens, NULL, d.count, &beliefs, error);
+        if (status == RHM_OK)
+            rhm_bayes_add(&bayes, posteriors, d.labels, d.count, classes);
+    }
+    rhm_free(d.tokens);
+    rhm_free(d.labels);
+    rhm_free(posteriors);
+    rhm_oracle_destroy(oracle);
+    if (status == RHM_OK)
+        *out = bayes;
+    return status;
+}
+
+rhm_status rhm_bayes_of_grammar(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t seed,
+                                uint32_t stream, uint64_t first, uint64_t count, rhm_error *error) {
+    rhm_sampler *sampler;
+    RHM_TRY(rhm_sampler_create(&sampler, grammar, seed, error));
+    const rhm_grammar_source source = {grammar, seed, sampler, stream};
+    const rhm_status status = score(out, engine, grammar, rhm_draw_from_grammar, &source, first, count, error);
+    rhm_sampler_destroy(sampler);
+    return status;
+}
+
+rhm_status rhm_bayes_of_data(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar, const rhm_data *data,
+                             size_t first, size_t count, rhm_error *error) {
+    if (!rhm_tree_same(&data->tree, rhm_grammar_tree(grammar)))
+        return rhm_fail(error, RHM_INVALID,
+                        "the data set has %zu tokens a sequence in %u levels, the grammar %zu in %u",
+                        data->tree.leaves[0], data->tree.levels, rhm_grammar_tree(grammar)->leaves[0],
+                        rhm_grammar_tree(grammar)->levels);
+    if (!data->labels)
+        return rhm_fail(error, RHM_INVALID, "the data set has no labels to compare with");
+    if (first > data->count || count > data->count - first)
+        return rhm_fail(error, RHM_INVALID, "sequences %zu to %zu were asked for, but the data set has %zu", first,
+                        first + count, data->count);
+    for (size_t i = first; i < first + count; i++)
+        if (data->labels[i] >= rhm_grammar_shape(grammar)->vocab[0])
+            return rhm_fail(error, RHM_INVALID, "the label of sequence %zu is %u: the grammar has %u labels", i,
+                            data->labels[i], rhm_grammar_shape(grammar)->vocab[0]);
+    const rhm_data_source source = {data, 0};
+    return score(out, engine, grammar, rhm_draw_from_data, &source, first, count, error);
+}
