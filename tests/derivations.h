@@ -103,6 +103,28 @@ static inline void random_rules(tables *t, uint32_t level, uint64_t *state) {
     free(used);
 }
 
+/* Let rules of some symbols have the patches of others' rules. Returns how many do. */
+static inline size_t share_patches(tables *t, uint64_t seed) {
+    uint64_t state = seed * 0x9e3779b97f4a7c15u + 7;
+    size_t shared = 0;
+    for (uint32_t level = 1; level <= t->shape.levels; level++) {
+        const size_t s = t->shape.branching[level], rules = t->shape.rules[level];
+        const size_t rows = t->shape.vocab[level - 1] * rules;
+        uint32_t *patch = t->patch[level - 1];
+        for (size_t row = 0; row < rows; row++) {
+            const size_t from = test_random(&state, (uint32_t)rows);
+            bool has = from / rules == row / rules || test_random(&state, 2);
+            for (size_t own = row / rules * rules; own < (row / rules + 1) * rules; own++)
+                has = has || memcmp(patch + own * s, patch + from * s, s * sizeof *patch) == 0;
+            if (!has) {
+                memcpy(patch + row * s, patch + from * s, s * sizeof *patch);
+                shared += t->probability[level - 1][row] > 0 && t->probability[level - 1][from] > 0;
+            }
+        }
+    }
+    return shared;
+}
+
 /* The number of ways to choose one rule for every symbol, absent ones included. */
 static inline double derivation_bound(const rhm_shape *shape) {
     double bound = shape->vocab[0];

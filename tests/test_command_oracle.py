@@ -113,6 +113,11 @@ def test_models_are_told_what_they_could_reach(tmp_path):
     found = json.loads(run("eval", "m.h5", "--json", cwd=tmp_path).stdout)["test"]
     assert 0.8 < found["bayes_accuracy"] < 0.87
     assert "Bayes accuracy 0.8" in run("eval", "m.h5", cwd=tmp_path).stdout
+    for draw in ("counts", "samples"):  # a table knows the law of noisy tokens and labels
+        run("train", *noisy, "--token-noise", 0.05, "--label-noise", 0.1, "--learner", "table", "--samples", "1e6,1e6",
+            "--draw", draw, "--report", "t.json", cwd=tmp_path)
+        test = json.loads((tmp_path / "t.json").read_text())["test"]
+        assert test["bayes_accuracy"] - 0.03 < test["accuracy"] < test["bayes_accuracy"] + 0.01, draw
     run("sample", *noisy, "--token-noise", 0.05, "--samples", 4000, "-o", "d.h5", cwd=tmp_path)
     found = json.loads(run("eval", "m.h5", "--data", "d.h5", "--json", cwd=tmp_path).stdout)["test"]
     assert 0.9 < found["bayes_accuracy"] < 0.96
@@ -120,3 +125,26 @@ def test_models_are_told_what_they_could_reach(tmp_path):
     assert json.loads(clean)["test"]["bayes_accuracy"] == 1
     assert "Bayes" not in run("eval", "m.h5", *noisy, cwd=tmp_path).stdout
     refused("train", *noisy, "--token-noise", 0.05, "--draw", "counts", cwd=tmp_path, says=["noisy"], expect=2)
+
+
+def test_ambiguous_grammars(tmp_path):
+    for how in (["--rule-sampling", "independent"], ["--ambiguity", 0.3]):
+        instance = ["--vocab", 6, "--rules", 3, "--levels", 2, "--seed", 4, *how]
+        done = run("grammar", *instance, "-o", "g.h5", cwd=tmp_path)
+        assert "no parse is unique" in done.stdout
+        run("oracle", "--grammar", "g.h5", "--samples", 2000, "-o", "o.h5", "--precision", "double", cwd=tmp_path)
+        with h5py.File(tmp_path / "o.h5") as f:
+            marginals, _ = up_and_down(f["grammar"], f["oracle/tokens"][:], 0)
+            assert np.abs(f["oracle/posteriors"][:] - marginals[0][:, 0]).max() < 1e-6
+            assert 0.3 < f["oracle"].attrs["accuracy"] < 1
+        report = json.loads(run("eval", *train(tmp_path, instance), "--json", cwd=tmp_path).stdout)
+        assert report["test"]["bayes_accuracy"] < 1
+        done = run("train", *instance, "--draw", "counts", cwd=tmp_path, expect=2)
+        assert "ambiguous" in done.stderr.splitlines()[-1]
+
+
+def train(where, instance):
+    run("train", *instance, "--samples", "20000,5000", "--width", 128, "-o", "m.h5", "--report", "t.json", cwd=where)
+    levels = json.loads((where / "t.json").read_text())["levels"]
+    assert all(level["unseen_mass"] is None and level["posterior_error"]["mean"] is None for level in levels)
+    return ["m.h5"]

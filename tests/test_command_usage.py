@@ -269,7 +269,7 @@ def test_training_shows_its_stages(tmp_path):
 
 OPTIONS = {
     "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law",
-                 "--token-noise", "--label-noise", "--grammar"],
+                 "--ambiguity", "--token-noise", "--label-noise", "--grammar"],
     "budget": ["--samples", "--width", "--max-samples", "--max-width"],
     "method": ["--bandwidth", "--ridge", "--solver", "--tolerance", "--test-samples", "--data-seed", "--max-seconds"],
     "draw": ["--draw", "--distinct"],

@@ -94,7 +94,8 @@ static void check_law(const rhm_grammar *grammar, uint32_t outputs, size_t skip)
     rhm_id_law ids, raised;
     assert_ok(rhm_table_new(&table, rhm_grammar_tree(grammar), shape->vocab[0], shape->vocab[shape->levels], &error),
               &error);
-    assert_ok(rhm_id_law_tokens(&ids, shape->vocab[shape->levels], &error), &error);
+    assert_ok(rhm_id_law_tokens(&ids, shape->vocab[shape->levels], rhm_grammar_origin(grammar)->token_noise, &error),
+              &error);
     for (uint32_t l = shape->levels; l >= 1; l--) {
         rhm_patch_law law;
         assert_ok(rhm_patch_law_make(&law, grammar, l, &ids, &error), &error);
@@ -191,7 +192,7 @@ static subject make_subject(void) {
     rhm_id_law ids, raised;
     rhm_patch_law below;
     assert_ok(rhm_table_new(&s.table, rhm_grammar_tree(s.grammar), shape->vocab[0], shape->vocab[3], &error), &error);
-    assert_ok(rhm_id_law_tokens(&ids, shape->vocab[3], &error), &error);
+    assert_ok(rhm_id_law_tokens(&ids, shape->vocab[3], 0, &error), &error);
     assert_ok(rhm_patch_law_make(&below, s.grammar, 3, &ids, &error), &error);
     wrong_level(s.table, s.grammar, &below, 3, 3, 4);
     assert_ok(rhm_id_law_raise(&raised, &below, &s.table->level[3], &error), &error);

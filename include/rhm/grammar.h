@@ -29,6 +29,7 @@ typedef struct rhm_grammar rhm_grammar;
 typedef enum rhm_rule_sampling {
     RHM_FIRST_TOKEN_UNIFORM, /* Appendix B: every first token equally often, so kappa = 1 */
     RHM_UNIFORM,             /* PRX 14, 031001: distinct tuples of all V^s, dealt to the parents */
+    RHM_INDEPENDENT,         /* distinct tuples for each symbol by itself: different symbols may share some */
     RHM_GIVEN,               /* rules supplied by the caller */
 } rhm_rule_sampling;
 
@@ -55,6 +56,7 @@ typedef struct rhm_grammar_options {
     uint64_t seed;                             /* of rules and laws, which share no randomness */
     rhm_rule_law rule_law[RHM_MAX_LEVELS + 1]; /* of the rules of level l = 1..L */
     rhm_rule_law label_law;
+    double ambiguity;   /* 0..1: so many of the rules take over the patch of a rule of another symbol */
     double token_noise; /* 0..1: each visible token is replaced by a uniform one with this probability, */
     double label_noise; /* and so is the label that is recorded */
 } rhm_grammar_options;
@@ -81,7 +83,8 @@ typedef struct rhm_tree {
 /* The (V, m)-uniform shape: the same V and s at every level, m rules for every symbol. */
 RHM_API rhm_shape rhm_shape_uniform(uint32_t vocab, uint32_t rules, uint32_t branching, uint32_t levels);
 
-/* Checks ranges, V_{l-1} m_l <= V_l^(s_l), and that d and every table are addressable. */
+/* Checks ranges, V_{l-1} m_l <= V_l^(s_l), and that d and every table are addressable. (Where rules may be ambiguous,
+ * drawing and creating take m_l <= V_l^(s_l).) */
 RHM_API rhm_status rhm_shape_check(const rhm_shape *shape, rhm_error *error);
 
 /* branching is indexed by level, 1..levels. RHM_INVALID where it is out of range or d exceeds 2^32. */
@@ -102,8 +105,8 @@ RHM_API bool rhm_tree_same(const rhm_tree *a, const rhm_tree *b);
 RHM_API uint32_t rhm_tree_common_branching(const rhm_tree *tree);
 
 /*
- * Draw non-ambiguous rules. A pure function of (shape, options); V^s is never enumerated. RHM_FIRST_TOKEN_UNIFORM needs
- * V_{l-1} m_l divisible by V_l.
+ * Draw rules, non-ambiguous unless asked for. A pure function of (shape, options); V^s is never enumerated.
+ * RHM_FIRST_TOKEN_UNIFORM needs V_{l-1} m_l divisible by V_l.
  */
 RHM_API rhm_status rhm_grammar_draw_with(rhm_grammar **out, const rhm_shape *shape, const rhm_grammar_options *options,
                                          rhm_error *error);
@@ -121,7 +124,8 @@ RHM_API rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape,
                                       const double *const *probability, const double *label_probability,
                                       rhm_error *error);
 
-/* The same, remembering how the tables were once drawn; `options` may be NULL. */
+/* The same, remembering how the tables were once drawn; `options` may be NULL. A patch may have several parents where
+ * the options say RHM_INDEPENDENT or an ambiguity above 0. */
 RHM_API rhm_status rhm_grammar_create_with(rhm_grammar **out, const rhm_shape *shape, const uint32_t *const *patches,
                                            const double *const *probability, const double *label_probability,
                                            const rhm_grammar_options *options, rhm_error *error);
@@ -150,17 +154,24 @@ RHM_API const char *rhm_rule_laws_text(char text[RHM_RULE_LAWS_TEXT_NBYTES], con
  * range. */
 RHM_API rhm_status rhm_rule_laws_parse(rhm_rule_law *laws, uint32_t count, const char *text, rhm_error *error);
 
-/* |P_l|: rules of positive probability at level l. */
+/* |P_l|: distinct patches of positive probability at level l; and how many of them have several parents. */
 RHM_API size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t level);
+RHM_API size_t rhm_grammar_ambiguous_count(const rhm_grammar *grammar, uint32_t level);
 
-/* The level-(l-1) symbol that the level-l patch (s_l symbols) rewrites, or UINT32_MAX when no rule produces it. */
+/* Instead of a symbol: there are several. */
+#define RHM_AMBIGUOUS (UINT32_MAX - 1)
+
+/* The level-(l-1) symbol that the level-l patch (s_l symbols) rewrites, or UINT32_MAX when no rule produces it, or
+ * RHM_AMBIGUOUS. */
 RHM_API uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const uint32_t *patch);
 
 /* Whether every visible patch has one parent, so that rhm_grammar_parent and rhm_grammar_parse recover what was drawn:
- * false where tokens are noisy. */
+ * false where tokens are noisy or some patch has several parents. */
 RHM_API bool rhm_grammar_parses(const rhm_grammar *grammar);
 
-/* The label of a sequence of d tokens by bottom-up parsing, or UINT32_MAX when the grammar does not produce it. */
+/* The label of a sequence of d tokens by bottom-up parsing, or UINT32_MAX when the grammar does not produce it, or
+ * RHM_AMBIGUOUS where that meets a patch with several parents: no parse is unique then (rhm/oracle.h has posteriors).
+ */
 RHM_API uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *tokens);
 
 /*
@@ -168,7 +179,9 @@ RHM_API uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *t
  *
  * posterior[l] is (V_{l-1}, V_0): row nu is q_mu^(l) = P[label | first level-l patch = mu] (eq. 4) of the patches mu
  * that nu rewrites to; a row of NaN marks a symbol that never comes first. The label is the recorded one, noise
- * included; patches are those of the rules, before token noise. All levels 1..L; entry 0 is unused.
+ * included; patches are those of the rules, before token noise. Where a patch has several parents, row nu is that of
+ * the symbol nu, P[label | first level-(l-1) symbol = nu], and rho^(l) says how far apart symbols are. All levels 1..L;
+ * entry 0 is unused.
  */
 typedef struct rhm_analysis {
     uint32_t levels;
@@ -179,6 +192,7 @@ typedef struct rhm_analysis {
     uint32_t closest[RHM_MAX_LEVELS + 1][2];  /* the two level-(l-1) symbols whose patches are rho^(l) apart */
     uint32_t never_first[RHM_MAX_LEVELS + 1]; /* level-(l-1) symbols that never come first, */
     uint32_t never[RHM_MAX_LEVELS + 1];       /* and of them those that come nowhere else either */
+    size_t ambiguous[RHM_MAX_LEVELS + 1];     /* level-l patches with several parents */
     bool *occurs[RHM_MAX_LEVELS + 1];         /* (V_{l-1}): which level-(l-1) symbols come at all; owned */
     double *posterior[RHM_MAX_LEVELS + 1];    /* owned by the analysis */
     bool assumption_6;                        /* kappa finite and every rho^(l) > 0 */

@@ -64,7 +64,7 @@ static rhm_status typed_shape(rhm_shape *shape, const rhm_settings *settings, rh
         shape->rules[level] = (uint32_t)rules->value[rules->count > 1 ? level - 1 : 0];
         shape->branching[level] = (uint32_t)branching->value[branching->count > 1 ? level - 1 : 0];
     }
-    return rhm_shape_check(shape, error);
+    return RHM_OK;
 }
 
 /* Laws 0..count-1 that an option says. */
@@ -80,6 +80,7 @@ static rhm_status typed_options(rhm_grammar_options *out, const rhm_settings *se
     *out = (rhm_grammar_options){
         .sampling = (rhm_rule_sampling)settings->instance.rule_sampling,
         .seed = settings->instance.seed,
+        .ambiguity = settings->instance.ambiguity,
         .token_noise = settings->instance.token_noise,
         .label_noise = settings->instance.label_noise,
     };
@@ -88,8 +89,8 @@ static rhm_status typed_options(rhm_grammar_options *out, const rhm_settings *se
 }
 
 static rhm_status refuse_beside_grammar(const rhm_settings *settings, rhm_error *error) {
-    static const char *const replaced[] = {"vocab",         "rules",    "branching", "levels",
-                                           "rule-sampling", "rule-law", "label-law", "token-noise", "label-noise"};
+    static const char *const replaced[] = {"vocab",    "rules",     "branching", "levels",      "rule-sampling",
+                                           "rule-law", "label-law", "ambiguity", "token-noise", "label-noise"};
     for (size_t i = 0; i < sizeof replaced / sizeof *replaced; i++)
         RHM_TRY(rhm_option_refuse(settings, replaced[i],
                                   "contradicts --grammar, whose file says it all: give one of them", error));
@@ -211,6 +212,8 @@ static void print_laws(FILE *stream, const rhm_grammar *grammar) {
         fprintf(stream, " with probabilities %s", rules);
     if (strcmp(labels, "uniform") != 0)
         fprintf(stream, ", labels %s", labels);
+    if (origin->ambiguity > 0)
+        fprintf(stream, ", ambiguity %g", origin->ambiguity);
     if (origin->token_noise > 0)
         fprintf(stream, ", token noise %g", origin->token_noise);
     if (origin->label_noise > 0)

@@ -66,22 +66,23 @@ json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *anal
     for (uint32_t level = 1; analysis && level <= shape->levels; level++)
         json_array_append_new(rho, rhm_json_number(analysis->rho[level]));
     return json_pack(
-        "{s:o, s:o, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vocab",
+        "{s:o, s:o, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vocab",
         rhm_json_sizes(shape->vocab, shape->levels + 1), "rules", rhm_json_sizes(shape->rules + 1, shape->levels),
         "branching", rhm_json_sizes(shape->branching + 1, shape->levels), "levels", (int)shape->levels, "seed",
         rhm_grammar_sampling(grammar) == RHM_GIVEN ? json_null() : rhm_json_unsigned(rhm_grammar_seed(grammar)),
         "rule_sampling", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)), "rule_law",
-        laws(origin->rule_law + 1, shape->levels), "label_law", laws(&origin->label_law, 1), "token_noise",
-        rhm_json_number(origin->token_noise), "label_noise", rhm_json_number(origin->label_noise), "kappa",
-        analysis ? rhm_json_number(analysis->kappa) : json_null(), "rho", rho, "assumption_6",
-        analysis ? json_boolean(analysis->assumption_6) : json_null());
+        laws(origin->rule_law + 1, shape->levels), "label_law", laws(&origin->label_law, 1), "ambiguity",
+        rhm_json_number(origin->ambiguity), "token_noise", rhm_json_number(origin->token_noise), "label_noise",
+        rhm_json_number(origin->label_noise), "kappa", analysis ? rhm_json_number(analysis->kappa) : json_null(), "rho",
+        rho, "assumption_6", analysis ? json_boolean(analysis->assumption_6) : json_null());
 }
 
 json_t *rhm_report_unknown_instance(const uint32_t *vocab, const rhm_tree *tree) {
-    return json_pack("{s:o, s:n, s:o, s:i, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}", "vocab",
+    return json_pack("{s:o, s:n, s:o, s:i, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}", "vocab",
                      rhm_json_sizes(vocab, tree->levels + 1), "rules", "branching",
                      rhm_json_sizes(tree->branching + 1, tree->levels), "levels", (int)tree->levels, "seed",
-                     "rule_sampling", "rule_law", "label_law", "token_noise", "label_noise", "kappa", "rho", "assumption_6");
+                     "rule_sampling", "rule_law", "label_law", "ambiguity", "token_noise", "label_noise", "kappa",
+                     "rho", "assumption_6");
 }
 
 json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *ceilings) {

@@ -9,8 +9,10 @@
 #define MOST_SAMPLES 1e15
 #define MOST_NBYTES  0x1p62
 
-static const rhm_word rule_samplings[] = {
-    {"first-token-uniform", RHM_FIRST_TOKEN_UNIFORM}, {"uniform", RHM_UNIFORM}, {NULL, 0}};
+static const rhm_word rule_samplings[] = {{"first-token-uniform", RHM_FIRST_TOKEN_UNIFORM},
+                                          {"uniform", RHM_UNIFORM},
+                                          {"independent", RHM_INDEPENDENT},
+                                          {NULL, 0}};
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const rhm_word ridges[] = {{"auto", 0}, {"paper", RHM_RIDGE_PAPER}, {NULL, 0}};
 static const rhm_word draws[] = {
@@ -75,7 +77,8 @@ static const rhm_option instance[] = {
      .words = rule_samplings,
      .place = AT(instance.rule_sampling),
      .help = "How rules are drawn: every first token equally often (arXiv 2601.19756, Appendix B), or distinct patches "
-             "out of all V^s (arXiv 2307.02129)."},
+             "out of all V^s (arXiv 2307.02129), or those of each symbol by itself, so that several symbols may have "
+             "the same patch."},
     {.name = "rule-law",
      .kind = RHM_OPTION_TEXT,
      .argument = "LAW|LAW_1,...,LAW_L",
@@ -90,6 +93,15 @@ static const rhm_option instance[] = {
      .fallback = "uniform",
      .place = AT(instance.label_law),
      .help = "How probable the labels are: uniform, zipf:A or dirichlet:A."},
+    {.name = "ambiguity",
+     .kind = RHM_OPTION_REAL,
+     .argument = "F",
+     .unit = "share of the rules",
+     .fallback = "0",
+     .least = 0,
+     .greatest = 1,
+     .place = AT(instance.ambiguity),
+     .help = "So many rules of each level, chosen at random, take over the patch of a rule of another symbol."},
     {.name = "token-noise",
      .kind = RHM_OPTION_REAL,
      .argument = "E",

@@ -21,7 +21,7 @@ typedef struct rhm_settings {
         uint64_t levels, seed;
         int rule_sampling;
         const char *grammar, *rule_law, *label_law;
-        double token_noise, label_noise;
+        double ambiguity, token_noise, label_noise;
         bool identifiable;
     } instance;
 

@@ -70,8 +70,27 @@ static double patch_kappa(const rhm_grammar *grammar, uint32_t level, size_t par
     return largest;
 }
 
+/* The same over all patches of a level some of which have several parents, whose shares add up. first (V_{l-1}). */
+static rhm_status ambiguous_kappa(double *kappa, const rhm_grammar *grammar, uint32_t level, const double *first,
+                                  rhm_error *error) {
+    const rhm_shape *shape = &grammar->shape;
+    const rhm_intern *present = &grammar->present[level];
+    double *share = RHM_NEW(double, present->count, 1, 1, "shares of patches", error);
+    if (!share)
+        return RHM_NO_MEMORY;
+    for (size_t row = 0; row < rhm_shape_rules(shape, level); row++)
+        if (grammar->probability[level][row] > 0)
+            share[rhm_intern_find(present, grammar->patches[level] + row * shape->branching[level])] +=
+                first[row / shape->rules[level]] * grammar->probability[level][row];
+    for (size_t id = 0; id < present->count; id++)
+        *kappa = fmax(*kappa, share[id] > 0 ? 1 / ((double)present->count * share[id]) : (double)INFINITY);
+    rhm_free(share);
+    return RHM_OK;
+}
+
 /* Rows of the joint law to label posteriors, noting kappa and the symbols that never come first. */
-static void condition(rhm_analysis *analysis, const rhm_grammar *grammar, uint32_t level, const double *joint) {
+static rhm_status condition(rhm_analysis *analysis, const rhm_grammar *grammar, uint32_t level, const double *joint,
+                            double *first, rhm_error *error) {
     const size_t labels = grammar->shape.vocab[0];
     for (size_t symbol = 0; symbol < grammar->shape.vocab[level - 1]; symbol++) {
         double sum = 0;
@@ -81,8 +100,12 @@ static void condition(rhm_analysis *analysis, const rhm_grammar *grammar, uint32
             analysis->posterior[level][symbol * labels + label] =
                 sum > 0 ? joint[symbol * labels + label] / sum : (double)NAN;
         analysis->never_first[level] += !(sum > 0);
-        analysis->kappa = fmax(analysis->kappa, patch_kappa(grammar, level, symbol, sum));
+        first[symbol] = sum;
+        if (grammar->ambiguous[level] == 0)
+            analysis->kappa = fmax(analysis->kappa, patch_kappa(grammar, level, symbol, sum));
     }
+    analysis->ambiguous[level] = grammar->ambiguous[level];
+    return grammar->ambiguous[level] ? ambiguous_kappa(&analysis->kappa, grammar, level, first, error) : RHM_OK;
 }
 
 static double squared_distance(const double *a, const double *b, size_t count) {
@@ -139,7 +162,8 @@ rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error 
         if (!analysis.posterior[level] || !analysis.occurs[level])
             goto done;
         find_occurring(&analysis, grammar, level);
-        condition(&analysis, grammar, level, joint);
+        if (condition(&analysis, grammar, level, joint, first, error) != RHM_OK)
+            goto done;
         find_closest(&analysis, shape, level);
         rules *= shape->rules[level];
         analysis.k_rho[level] = analysis.rho[level] * sqrt(rules);

@@ -89,9 +89,8 @@ void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_
         put(&out, "Assumption 6 holds: kappa = %.4g, rho = ", analysis->kappa);
         put_rho(&out, analysis);
         put(&out, ".");
-        return;
     }
-    for (uint32_t level = 1; level <= analysis->levels; level++) {
+    for (uint32_t level = 1; !analysis->assumption_6 && level <= analysis->levels; level++) {
         if (analysis->never_first[level] > 0)
             explain_never_first(&out, analysis, level);
         if (!(analysis->rho[level] > 0)) {
@@ -103,4 +102,10 @@ void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_
                 level, analysis->closest[level][0], analysis->closest[level][1], level - 1, level);
         }
     }
+    for (uint32_t level = 1; level <= analysis->levels; level++)
+        if (analysis->ambiguous[level] > 0) {
+            next_sentence(&out);
+            put(&out, "At level %u, %zu patches have several parents: no parse is unique.", level,
+                analysis->ambiguous[level]);
+        }
 }

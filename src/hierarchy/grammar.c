@@ -53,44 +53,53 @@ static rhm_status check_symbols(const rhm_shape *shape, uint32_t level, const ui
     return RHM_OK;
 }
 
-/* Number the patches of a level and note their parents; refuse those that occur twice. */
-static rhm_status index_level(rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+static rhm_status refuse_again(const rhm_shape *shape, uint32_t level, const uint32_t *patch, uint32_t parent,
+                               uint32_t other, rhm_error *error) {
+    char text[128];
+    patch_text(text, sizeof text, patch, shape->branching[level]);
+    if (other == parent)
+        return rhm_fail(error, RHM_INVALID, "level %u: symbol %u has the patch %s twice: its rules must be distinct",
+                        level, parent, text);
+    return rhm_fail(error, RHM_INVALID,
+                    "level %u: the patch %s has two parents, symbols %u and %u: an ambiguous grammar is not allowed, "
+                    "unless it says so",
+                    level, text, other, parent);
+}
+
+/* Number the patches of a level and note their parents; refuse those that occur twice. Rows of a parent are together,
+ * so `latest` finds a patch that it has twice. */
+static rhm_status index_rows(rhm_grammar *grammar, uint32_t level, bool ambiguous, uint32_t *latest, rhm_error *error) {
     const rhm_shape *shape = &grammar->shape;
-    const size_t rows = rhm_shape_rules(shape, level);
-    rhm_intern *present = &grammar->present[level];
-    RHM_TRY(rhm_intern_init(present, shape->branching[level], rows, error));
-    grammar->parent[level] = RHM_NEW(uint32_t, rows, 1, 1, "parents of patches", error);
-    if (!grammar->parent[level])
-        return RHM_NO_MEMORY;
-    for (size_t row = 0; row < rows; row++) {
+    for (size_t row = 0; row < rhm_shape_rules(shape, level); row++) {
         if (!(grammar->probability[level][row] > 0))
             continue;
         const uint32_t *patch = grammar->patches[level] + row * shape->branching[level];
         const uint32_t parent = (uint32_t)(row / shape->rules[level]);
         uint32_t id;
         bool is_new;
-        RHM_TRY(rhm_intern_add(present, patch, &id, &is_new, error));
-        if (is_new) {
-            grammar->parent[level][id] = parent;
-            continue;
-        }
-        char text[128];
-        patch_text(text, sizeof text, patch, shape->branching[level]);
-        const uint32_t other = grammar->parent[level][id];
-        if (other == parent)
-            return rhm_fail(error, RHM_INVALID,
-                            "level %u: symbol %u has the patch %s twice: its rules must be distinct", level, parent,
-                            text);
-        return rhm_fail(
-            error, RHM_INVALID,
-            "level %u: the patch %s has two parents, symbols %u and %u: an ambiguous grammar is not allowed", level,
-            text, other, parent);
+        RHM_TRY(rhm_intern_add(&grammar->present[level], patch, &id, &is_new, error));
+        if (!is_new && (!ambiguous || latest[id] == parent))
+            return refuse_again(shape, level, patch, parent, latest[id], error);
+        grammar->ambiguous[level] += !is_new && grammar->parent[level][id] != RHM_AMBIGUOUS;
+        grammar->parent[level][id] = is_new ? parent : RHM_AMBIGUOUS;
+        latest[id] = parent;
     }
     return RHM_OK;
 }
 
+static rhm_status index_level(rhm_grammar *grammar, uint32_t level, bool ambiguous, rhm_error *error) {
+    const rhm_shape *shape = &grammar->shape;
+    const size_t rows = rhm_shape_rules(shape, level);
+    RHM_TRY(rhm_intern_init(&grammar->present[level], shape->branching[level], rows, error));
+    grammar->parent[level] = RHM_NEW(uint32_t, rows, 1, 1, "parents of patches", error);
+    uint32_t *latest = grammar->parent[level] ? RHM_NEW(uint32_t, rows, 1, 1, "parents of patches", error) : NULL;
+    const rhm_status status = latest ? index_rows(grammar, level, ambiguous, latest, error) : RHM_NO_MEMORY;
+    rhm_free(latest);
+    return status;
+}
+
 static rhm_status fill_level(rhm_grammar *grammar, uint32_t level, const uint32_t *patches, const double *probability,
-                             rhm_error *error) {
+                             bool ambiguous, rhm_error *error) {
     const rhm_shape *shape = &grammar->shape;
     const size_t parents = shape->vocab[level - 1];
     const size_t rules = shape->rules[level];
@@ -105,7 +114,7 @@ static rhm_status fill_level(rhm_grammar *grammar, uint32_t level, const uint32_
     if (!grammar->patches[level] || !grammar->probability[level])
         return RHM_NO_MEMORY;
     memcpy(grammar->patches[level], patches, sizeof *patches * parents * rules * shape->branching[level]);
-    return index_level(grammar, level, error);
+    return index_level(grammar, level, ambiguous, error);
 }
 
 /* Probabilities that are all equal make a uniform law; otherwise a law is what the origin says, if it knows. */
@@ -125,6 +134,7 @@ static void note_origin(rhm_grammar *grammar, const rhm_grammar_options *options
     rhm_grammar_options *origin = &grammar->origin;
     *origin = (rhm_grammar_options){.sampling = stated->sampling,
                                     .seed = stated->seed,
+                                    .ambiguity = stated->ambiguity,
                                     .token_noise = stated->token_noise,
                                     .label_noise = stated->label_noise};
     origin->label_law = law_of(&stated->label_law, grammar->label_probability, shape->vocab[0]);
@@ -138,9 +148,9 @@ rhm_status rhm_grammar_create(rhm_grammar **out, const rhm_shape *shape, const u
     return rhm_grammar_create_with(out, shape, patches, probability, label_probability, NULL, error);
 }
 
-static rhm_status check_noise(double noise, const char *what, rhm_error *error) {
-    if (!(noise >= 0 && noise <= 1))
-        return rhm_fail(error, RHM_INVALID, "the %s noise is %g: it must be a probability, 0 to 1", what, noise);
+static rhm_status check_share(double share, const char *what, rhm_error *error) {
+    if (!(share >= 0 && share <= 1))
+        return rhm_fail(error, RHM_INVALID, "the %s is %g: it must be 0 to 1", what, share);
     return RHM_OK;
 }
 
@@ -149,10 +159,11 @@ rhm_status rhm_grammar_create_with(rhm_grammar **out, const rhm_shape *shape, co
                                    const rhm_grammar_options *options, rhm_error *error) {
     *out = NULL;
     rhm_tree tree;
-    RHM_TRY(rhm_shape_check(shape, error));
+    RHM_TRY(rhm_shape_check_with(shape, rhm_may_be_ambiguous(options), error));
     if (options) {
-        RHM_TRY(check_noise(options->token_noise, "token", error));
-        RHM_TRY(check_noise(options->label_noise, "label", error));
+        RHM_TRY(check_share(options->token_noise, "token noise", error));
+        RHM_TRY(check_share(options->label_noise, "label noise", error));
+        RHM_TRY(check_share(options->ambiguity, "ambiguity", error));
     }
     RHM_TRY(rhm_tree_make(&tree, shape->levels, shape->branching, error));
     if (label_probability)
@@ -167,7 +178,8 @@ rhm_status rhm_grammar_create_with(rhm_grammar **out, const rhm_shape *shape, co
     if (!grammar->label_probability)
         goto fail;
     for (uint32_t level = 1; level <= shape->levels; level++) {
-        status = fill_level(grammar, level, patches[level - 1], probability ? probability[level - 1] : NULL, error);
+        status = fill_level(grammar, level, patches[level - 1], probability ? probability[level - 1] : NULL,
+                            rhm_may_be_ambiguous(options), error);
         if (status != RHM_OK)
             goto fail;
     }
@@ -233,6 +245,7 @@ const char *rhm_rule_sampling_name(rhm_rule_sampling sampling) {
     switch (sampling) {
     case RHM_FIRST_TOKEN_UNIFORM: return "first-token-uniform";
     case RHM_UNIFORM: return "uniform";
+    case RHM_INDEPENDENT: return "independent";
     case RHM_GIVEN: return "given";
     }
     return "unknown";
@@ -242,13 +255,20 @@ size_t rhm_grammar_patch_count(const rhm_grammar *grammar, uint32_t level) {
     return grammar->present[level].count;
 }
 
+size_t rhm_grammar_ambiguous_count(const rhm_grammar *grammar, uint32_t level) {
+    return grammar->ambiguous[level];
+}
+
 uint32_t rhm_grammar_parent(const rhm_grammar *grammar, uint32_t level, const uint32_t *patch) {
     const uint32_t id = rhm_intern_find(&grammar->present[level], patch);
     return id == UINT32_MAX ? UINT32_MAX : grammar->parent[level][id];
 }
 
 bool rhm_grammar_parses(const rhm_grammar *grammar) {
-    return grammar->origin.token_noise == 0;
+    bool unique = grammar->origin.token_noise == 0;
+    for (uint32_t level = 1; level <= grammar->shape.levels; level++)
+        unique = unique && grammar->ambiguous[level] == 0;
+    return unique;
 }
 
 /* Bottom-up with one unfinished patch per level, like carries of a counter with the bases s_1..s_L: memory O(sum s_l),
@@ -267,8 +287,8 @@ uint32_t rhm_grammar_parse(const rhm_grammar *grammar, const uint16_t *tokens) {
                 break;
             filled[level] = 0;
             symbol = rhm_grammar_parent(grammar, level, patch[level]);
-            if (symbol == UINT32_MAX)
-                return UINT32_MAX;
+            if (symbol == UINT32_MAX || symbol == RHM_AMBIGUOUS)
+                return symbol;
         }
     }
     return grammar->label_probability[symbol] > 0 ? symbol : UINT32_MAX;

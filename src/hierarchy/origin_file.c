@@ -20,6 +20,8 @@ rhm_status rhm_origin_write(rhm_h5 *file, const char *group, const rhm_grammar *
     RHM_TRY(rhm_h5_write_text_attribute(file, group, "rule_sampling", rhm_rule_sampling_name(origin->sampling), error));
     RHM_TRY(write_laws(file, group, "rule_law", origin->rule_law + 1, rhm_grammar_shape(grammar)->levels, error));
     RHM_TRY(write_laws(file, group, "label_law", &origin->label_law, 1, error));
+    if (origin->ambiguity > 0)
+        RHM_TRY(rhm_h5_write_attribute(file, group, "ambiguity", RHM_H5_F64, 0, &origin->ambiguity, error));
     if (origin->token_noise > 0)
         RHM_TRY(rhm_h5_write_attribute(file, group, "token_noise", RHM_H5_F64, 0, &origin->token_noise, error));
     if (origin->label_noise > 0)
@@ -55,6 +57,8 @@ rhm_status rhm_origin_read(rhm_grammar_options *out, const rhm_h5 *file, const c
         RHM_TRY(rhm_h5_read_integer_attribute(file, group, "seed", 1, 0, UINT64_MAX, &out->seed, error));
     RHM_TRY(read_laws(out->rule_law + 1, file, group, "rule_law", levels, error));
     RHM_TRY(read_laws(&out->label_law, file, group, "label_law", 1, error));
+    if (rhm_h5_has_attribute(file, group, "ambiguity"))
+        RHM_TRY(rhm_h5_read_float_attribute(file, group, "ambiguity", &out->ambiguity, error));
     if (rhm_h5_has_attribute(file, group, "token_noise"))
         RHM_TRY(rhm_h5_read_float_attribute(file, group, "token_noise", &out->token_noise, error));
     if (rhm_h5_has_attribute(file, group, "label_noise"))

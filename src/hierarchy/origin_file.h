@@ -1,7 +1,7 @@
 /*
  * How a grammar was drawn, as attributes of its group: rule_sampling and seed; rule_law and label_law where they are
  * drawn and not uniform, as "zipf:1" or, one for each level, "zipf:1,uniform";
- * token_noise and label_noise where they are not 0.
+ * ambiguity, token_noise and label_noise where they are not 0.
  */
 #ifndef RHM_HIERARCHY_ORIGIN_FILE_H
 #define RHM_HIERARCHY_ORIGIN_FILE_H

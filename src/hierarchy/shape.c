@@ -85,6 +85,10 @@ uint32_t rhm_tree_common_branching(const rhm_tree *tree) {
 }
 
 rhm_status rhm_shape_check(const rhm_shape *shape, rhm_error *error) {
+    return rhm_shape_check_with(shape, false, error);
+}
+
+rhm_status rhm_shape_check_with(const rhm_shape *shape, bool ambiguous, rhm_error *error) {
     const uint32_t levels = shape->levels;
     rhm_tree tree;
     RHM_TRY(rhm_tree_make(&tree, levels, shape->branching, error));
@@ -98,7 +102,12 @@ rhm_status rhm_shape_check(const rhm_shape *shape, rhm_error *error) {
         if (wanted == 0)
             return rhm_fail(error, RHM_INVALID, "level %u has 0 rules for each symbol: it must have at least 1", level);
         const uint64_t tuples = bounded_power(shape->vocab[level], shape->branching[level], UINT64_MAX);
-        if (wanted > tuples)
+        if (ambiguous && shape->rules[level] > tuples)
+            return rhm_fail(error, RHM_INVALID,
+                            "level %u needs %u distinct patches for each symbol, but there are only %llu: use fewer "
+                            "rules or a larger vocabulary",
+                            level, shape->rules[level], (unsigned long long)tuples);
+        if (!ambiguous && wanted > tuples)
             return rhm_fail(
                 error, RHM_INVALID,
                 "level %u needs %llu distinct patches (%llu symbols with %u rules each), but %u symbols make only "

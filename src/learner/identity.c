@@ -81,12 +81,10 @@ static void hash_rules(const rhm_grammar *grammar, char text[RHM_SHA256_TEXT_NBY
 }
 
 static void add_grammar(rhm_identity *identity, const rhm_grammar *grammar) {
-    static const char *const samplings[] = {
-        [RHM_FIRST_TOKEN_UNIFORM] = "first-token-uniform", [RHM_UNIFORM] = "uniform", [RHM_GIVEN] = "given"};
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     add_words(identity, "vocab", shape->vocab, 0, shape->levels);
     add_words(identity, "rules", shape->rules, 1, shape->levels);
-    append(add(identity, "rule-sampling"), "%s", samplings[rhm_grammar_sampling(grammar)]);
+    append(add(identity, "rule-sampling"), "%s", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)));
     append(add(identity, "seed"), "%" PRIu64, rhm_grammar_seed(grammar));
 }
 

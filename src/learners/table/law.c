@@ -13,12 +13,12 @@
 
 /* ---- ids ------------------------------------------------------------------------------------------------- */
 
-rhm_status rhm_id_law_tokens(rhm_id_law *out, uint32_t vocab, rhm_error *error) {
+rhm_status rhm_id_law_tokens(rhm_id_law *out, uint32_t vocab, double noise, rhm_error *error) {
     *out = (rhm_id_law){.symbols = vocab, .ids = vocab};
     if (!(out->given = RHM_NEW(double, vocab, vocab, 1, "law of ids", error)))
         return RHM_NO_MEMORY;
-    for (size_t i = 0; i < vocab; i++)
-        out->given[i * vocab + i] = 1;
+    for (size_t i = 0; i < (size_t)vocab * vocab; i++)
+        out->given[i] = (i / vocab == i % vocab ? 1 - noise : 0) + noise / vocab;
     return RHM_OK;
 }
 
@@ -186,8 +186,11 @@ rhm_status rhm_position_law(double **out, const rhm_grammar *grammar, uint32_t l
     double *now = RHM_NEW(double, labels, labels, 1, "law of positions", error);
     if (!now)
         return RHM_NO_MEMORY;
+    const double noise = rhm_grammar_origin(grammar)->label_noise;
     for (size_t z = 0; z < labels; z++)
-        now[z * labels + z] = rhm_grammar_label_probability(grammar)[z];
+        for (size_t seen = 0; seen < labels; seen++)
+            now[z * labels + seen] =
+                rhm_grammar_label_probability(grammar)[z] * ((z == seen ? 1 - noise : 0) + noise / (double)labels);
     for (uint32_t l = 1; l <= level; l++) {
         const size_t below = rhm_tree_below(tree, l, level), s = shape->branching[l];
         const size_t count = (positions + below - 1) / below; /* of level l, above what is wanted */

@@ -20,8 +20,8 @@ typedef struct rhm_id_law {
     double *given;
 } rhm_id_law;
 
-/* Tokens are their own ids. */
-rhm_status rhm_id_law_tokens(rhm_id_law *out, uint32_t vocab, rhm_error *error);
+/* Tokens are their own ids, as they are seen: replaced by a uniform one with probability `noise`. */
+rhm_status rhm_id_law_tokens(rhm_id_law *out, uint32_t vocab, double noise, rhm_error *error);
 void rhm_id_law_clear(rhm_id_law *law); /* accepts a zeroed one */
 
 /* P[patch of ids | symbol of the level above], (patch.count, parents); patches in lexicographic order. */
@@ -43,7 +43,8 @@ void rhm_patch_law_clear(rhm_patch_law *law); /* accepts a zeroed one */
 rhm_status rhm_id_law_raise(rhm_id_law *out, const rhm_patch_law *patches, const struct rhm_table_level *table,
                             rhm_error *error);
 
-/* P[label, symbol of `level` at position p], p = 0..positions-1: (positions, symbols, labels). Released by rhm_free. */
+/* P[recorded label, symbol of `level` at position p], p = 0..positions-1: (positions, symbols, labels). Released by
+ * rhm_free. */
 rhm_status rhm_position_law(double **out, const rhm_grammar *grammar, uint32_t level, size_t positions,
                             rhm_error *error);
 

@@ -349,7 +349,8 @@ static void show(learning *l, uint32_t finished) {
 static rhm_status fit_levels(learning *l, rhm_error *error) {
     if (!l->problem->data) {
         RHM_TRY(rhm_sampler_create(&l->sampler, l->problem->grammar, l->options->seed, error));
-        RHM_TRY(rhm_id_law_tokens(&l->ids, l->table->model.token_vocab, error));
+        RHM_TRY(rhm_id_law_tokens(&l->ids, l->table->model.token_vocab,
+                                  rhm_grammar_origin(l->problem->grammar)->token_noise, error));
     }
     show(l, l->tree.levels + 1);
     for (uint32_t level = l->tree.levels; level >= 1; level--) {

@@ -62,7 +62,8 @@ static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_gramma
     rhm_id_law ids = {0};
     rhm_patch_law law = {0};
     double *position = NULL;
-    rhm_status status = rhm_id_law_tokens(&ids, shape->vocab[tree->levels], error);
+    rhm_status status =
+        rhm_id_law_tokens(&ids, shape->vocab[tree->levels], rhm_grammar_origin(grammar)->token_noise, error);
     if (status == RHM_OK)
         status = rhm_patch_law_make(&law, grammar, tree->levels, &ids, error);
     if (status == RHM_OK)
