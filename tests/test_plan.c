@@ -231,6 +231,19 @@ static void models_do_not_depend_on_the_engine(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
+static void partial_sums_grow_with_the_problem(void **state) {
+    (void)state;
+    static const struct {
+        size_t chunks, size, leaves;
+    } cases[] = {
+        {0, 1000, 0},          {1, 1000, 1},        {127, 1000, 127},    {128, 1000, 128},    {5000, 1000, 128},
+        {8255, 1000, 128},     {8256, 1000, 129},   {20000, 1000, 312},  {65536, 1000, 1024}, {10000000, 1000, 1024},
+        {65536, 1 << 16, 512}, {5000, 1 << 20, 32}, {5000, 1 << 24, 16}, {7, 1 << 24, 7},     {5000, SIZE_MAX, 16},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(rhm_pass_leaves(cases[i].chunks, cases[i].size), cases[i].leaves);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(costs_are_multiply_adds),
@@ -241,6 +254,7 @@ int main(void) {
         cmocka_unit_test(a_design_serves_every_ridge),
         cmocka_unit_test(a_design_is_made_anew_when_it_must),
         cmocka_unit_test(models_do_not_depend_on_the_engine),
+        cmocka_unit_test(partial_sums_grow_with_the_problem),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

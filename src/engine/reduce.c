@@ -30,6 +30,8 @@ static rhm_status reduce_chunk(void *context, size_t chunk, int thread, rhm_erro
 
 rhm_status rhm_reduce(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
                       rhm_error *error) {
+    if (count < 2)
+        return rhm_engine_check(engine, error);
     const size_t chunk = CHUNK_NUMBERS / count > CHUNK_COLUMNS ? CHUNK_NUMBERS / count : CHUNK_COLUMNS;
     tree t = {rows, count, size, stride, chunk};
     return rhm_parallel(engine, (size + chunk - 1) / chunk, reduce_chunk, &t, error);

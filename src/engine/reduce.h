@@ -7,7 +7,7 @@
 #include "rhm/engine.h"
 
 /*
- * Add `count` >= 1 rows of `size` doubles, each `stride` >= size apart, into the first; the others are left as scratch.
+ * Add `count` rows of `size` doubles, each `stride` >= size apart, into the first; the others are left as scratch.
  * Element by element the rows are added in one binary tree: in step j = 0, 1, ... row i, a multiple of 2^(j+1), takes
  * row i + 2^j where there is one. So whoever holds a block of 2^j rows, begun at a multiple of that, can reduce it
  * alone, and the blocks' first rows are then the leaves of the same tree: threads today, processes another day.

@@ -205,7 +205,7 @@ static double phasors_nbytes(const forecasting *f, const rhm_forecast *s) {
 
 static double solver_nbytes(const forecasting *f, const rhm_forecast *s) {
     const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width;
-    const double leaves = fmin(s->distinct / 96 + 1, fmin(128, fmax(16, 0x1p25 / matrix)));
+    const double leaves = (double)rhm_pass_leaves((size_t)fmin(s->distinct / 96 + 1, 1e15), (size_t)matrix);
     const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
     const double gram = rhm_gram_nbytes(s->width),
                  passes = fmin((double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes,

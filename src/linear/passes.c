@@ -8,12 +8,6 @@
 #include "engine/reduce.h"
 #include "engine/trace.h"
 
-enum {
-    MOST_LEAVES = 128, /* and so the most threads that a pass can use */
-    FEWEST_LEAVES = 16,
-    MOST_PARTIAL = 1 << 25, /* doubles in all partial sums, where that leaves FEWEST_LEAVES */
-};
-
 static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
@@ -24,12 +18,6 @@ static const rhm_passes *passes_of(const rhm_normal *normal) {
 
 size_t rhm_passes_chunks(const rhm_passes *p) {
     return (p->normal.rows.count + p->op.chunk - 1) / p->op.chunk;
-}
-
-static size_t leaf_count(const rhm_passes *p) {
-    size_t most = MOST_PARTIAL / rhm_normal_size(&p->normal);
-    most = most > MOST_LEAVES ? MOST_LEAVES : most < FEWEST_LEAVES ? FEWEST_LEAVES : most;
-    return least(rhm_passes_chunks(p), most);
 }
 
 static size_t space_rows(const rhm_passes *p) {
@@ -266,7 +254,7 @@ rhm_status rhm_passes_create(rhm_normal **out, const rhm_engine *engine, const r
         &p->op, engine, rhm_features_fit(&sizes, &feature_nbytes) ? RHM_WORK_KEPT_PASS : RHM_WORK_PASS, data->map,
         data->classes, data->patches->count, error);
     if (status == RHM_OK) {
-        p->leaves = leaf_count(p);
+        p->leaves = rhm_pass_leaves(rhm_passes_chunks(p), rhm_normal_size(&p->normal));
         status = represent(p, &sizes, error);
     }
     if (status == RHM_OK)

@@ -111,3 +111,12 @@ rhm_linear_record rhm_passes_plan(const rhm_pass_sizes *sizes, bool has_phasors)
     }
     return record;
 }
+
+size_t rhm_pass_leaves(size_t chunks, size_t size) {
+    enum { USUAL = 128, CHUNKS_EACH = 64, MOST = 1024, FEWEST = 16, MOST_NUMBERS = 1 << 25 };
+    const size_t wanted = chunks / CHUNKS_EACH < USUAL ? USUAL : chunks / CHUNKS_EACH;
+    const size_t limit = MOST_NUMBERS / size < FEWEST ? FEWEST : MOST_NUMBERS / size;
+    size_t most = wanted < MOST ? wanted : MOST;
+    most = most < limit ? most : limit;
+    return chunks < most ? chunks : most;
+}

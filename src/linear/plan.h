@@ -57,6 +57,13 @@ double rhm_sample_passes(double solves);
 /* Products with its own C that the sample is asked for meanwhile: some ten for each of those passes. */
 double rhm_sample_products(double solves);
 
+/*
+ * Partial sums of a pass over `chunks` chunks of patches, each of `size` doubles: their number decides bits, and is the
+ * most threads that can work. One a chunk up to 128; then 128 until each has 64 chunks, and one for 64 chunks
+ * up to 1024 (6.3 million patches of the native backend). Fewer where all of them would take more than 256 MiB.
+ */
+size_t rhm_pass_leaves(size_t chunks, size_t size);
+
 typedef struct rhm_linear_plan {
     rhm_route route;
     size_t sample;          /* patches that precondition the others (preconditioner.h), or 0 */
