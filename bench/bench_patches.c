@@ -162,8 +162,7 @@ static rhm_status make_level(void *problem, const shapes *all, const shape *line
     RHM_TRY(shape_value(all, line, "samples", 1, 1 << 26, &samples, error));
     l->first = (uint32_t)first;
     l->samples = (uint64_t)samples;
-    l->cells = rhm_patches_table_cells(l->of.grammar, l->first);
-    return RHM_OK;
+    return rhm_patches_table_cells(&l->cells, l->of.grammar, l->first, error);
 }
 
 static void clear_level(void *problem) {

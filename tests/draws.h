@@ -34,6 +34,14 @@ static inline void must_draw(rhm_patches *patches, const rhm_engine *engine, con
               &error);
 }
 
+/* Infinite where they overflow. */
+static inline double table_cells(const rhm_grammar *grammar, uint32_t level) {
+    double cells = 0;
+    rhm_error error = {0};
+    assert_ok(rhm_patches_table_cells(&cells, grammar, level, &error), &error);
+    return cells;
+}
+
 static inline bool same_patches(const rhm_patches *a, const rhm_patches *b) {
     bool same = a->samples == b->samples;
     for (uint32_t j = a->level - 1; j <= a->tree.levels; j++) {

@@ -61,7 +61,7 @@ static void counts_have_the_law_of_samples(void **state) {
         assert_ok(rhm_sampler_create(&sampler, grammar, seed, &error), &error);
         for (uint32_t level = 1; level <= t.shape.levels; level++) {
             oracle o = make_oracle(&t, level);
-            assert_true(rhm_patches_table_cells(grammar, level) == (double)o.pair.count);
+            assert_true(table_cells(grammar, level) == (double)o.pair.count);
             rhm_patches drawn = must_init(&t.shape, level), counted = must_init(&t.shape, level);
             must_draw(&drawn, engine, grammar, 0, SAMPLES);
             assert_ok(rhm_patches_add(&counted, engine, NULL, draw_source, sampler, 0, SAMPLES, NULL, &error), &error);

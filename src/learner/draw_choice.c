@@ -7,23 +7,36 @@
 #include "patches/patches.h"
 
 /* The kept samples must be more than a stage can have of drawn ones. */
-static bool thins(const rhm_grammar *grammar, const rhm_train_options *options, uint32_t level, double first_look,
-                  double share) {
-    return options->samples[level] == 0 && first_look > RHM_COMFORT && level < rhm_grammar_shape(grammar)->levels &&
-           rhm_patches_table_cells(grammar, level + 1) <= RHM_AFFORDABLE_CELLS &&
-           (double)options->max_samples * share >= RHM_MOST_DISTINCT;
+static rhm_status thins(bool *out, const rhm_grammar *grammar, const rhm_train_options *options, uint32_t level,
+                        double first_look, double share, rhm_error *error) {
+    *out = false;
+    if (options->samples[level] != 0 || first_look <= RHM_COMFORT || level == rhm_grammar_shape(grammar)->levels ||
+        (double)options->max_samples * share < RHM_MOST_DISTINCT)
+        return RHM_OK;
+    double below;
+    RHM_TRY(rhm_patches_table_cells(&below, grammar, level + 1, error));
+    *out = below <= RHM_AFFORDABLE_CELLS;
+    return RHM_OK;
 }
 
 rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, const rhm_train_options *options,
                            uint32_t level, double first_look, rhm_error *error) {
-    const double cells = grammar ? rhm_patches_table_cells(grammar, level) : HUGE_VAL;
-    const bool affordable = cells <= RHM_AFFORDABLE_CELLS;
-    const double share = grammar ? fmin(1, RHM_THINNED_PATCHES / rhm_patches_possible(grammar, level)) : 0;
+    double cells = HUGE_VAL, possible = HUGE_VAL;
+    bool thinned = false;
     const bool counts = options->draw != RHM_DRAW_SAMPLES && !options->raw;
     *out = (rhm_draw_choice){.share = 1};
-    if (counts && affordable) {
+    if (grammar) {
+        RHM_TRY(rhm_patches_table_cells(&cells, grammar, level, error));
+        RHM_TRY(rhm_patches_possible(&possible, grammar, level, error));
+    }
+    const double share = fmin(1, RHM_THINNED_PATCHES / possible);
+    if (counts && cells <= RHM_AFFORDABLE_CELLS) {
         out->counted = true;
-    } else if (counts && grammar && thins(grammar, options, level, first_look, share)) {
+        return RHM_OK;
+    }
+    if (counts && grammar)
+        RHM_TRY(thins(&thinned, grammar, options, level, first_look, share, error));
+    if (thinned) {
         *out = (rhm_draw_choice){true, RHM_THINNED_PATCHES, share};
     } else if (options->draw == RHM_DRAW_COUNTS && grammar && !rhm_grammar_parses(grammar)) {
         return rhm_fail(error, RHM_INVALID,

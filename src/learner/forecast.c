@@ -159,8 +159,9 @@ static rhm_status time_draw(const forecasting *f, rhm_forecast *s, double sample
             s->draw == RHM_DRAW_COUNTS
                 ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
                 : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
-        const double all = patches.thinned ? (double)RHM_THINNED_PATCHES * f->shape->vocab[0]
-                                           : rhm_patches_table_cells(f->grammar, s->level);
+        double all = (double)RHM_THINNED_PATCHES * f->shape->vocab[0];
+        if (status == RHM_OK && !patches.thinned)
+            status = rhm_patches_table_cells(&all, f->grammar, s->level, error);
         const double cells = fmin(all, samples);
         const double units = s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial) : samples / (double)trial;
         *seconds += (rhm_seconds() - begin) * units;

@@ -11,12 +11,12 @@ enum {
     FEWEST_PLACES = 16,
 };
 
-double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level) {
-    return rhm_law_cells(grammar, level);
+rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+    return rhm_law_cells(cells, grammar, level, error);
 }
 
-double rhm_patches_possible(const rhm_grammar *grammar, uint32_t level) {
-    return rhm_law_patches(grammar, level);
+rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+    return rhm_law_patches(patches, grammar, level, error);
 }
 
 double rhm_patches_kept_share(const rhm_patches *patches) {
@@ -37,11 +37,14 @@ void rhm_drawing_destroy(rhm_drawing *drawing) {
 
 /* Memory is entered into the engine's account before it is taken. */
 static rhm_status account_for(rhm_patches *patches, const rhm_engine *engine, double more_nbytes, rhm_error *error) {
-    if (!(more_nbytes < (double)(SIZE_MAX / 4)))
+    if (!(more_nbytes < (double)(SIZE_MAX / 4))) {
+        double cells;
+        RHM_TRY(rhm_law_cells(&cells, patches->drawing->law.grammar, patches->level, error));
         return rhm_fail(error, RHM_NO_MEMORY,
                         "the table of level %u has %.3g patches with labels, too many to be numbered: draw samples "
                         "instead of counts",
-                        patches->level, rhm_law_cells(patches->drawing->law.grammar, patches->level));
+                        patches->level, cells);
+    }
     patches->drawing->nbytes += (size_t)more_nbytes;
     return rhm_patches_account(patches, engine, error);
 }
@@ -52,11 +55,13 @@ static rhm_status fill_drawing(rhm_patches *patches, const rhm_engine *engine, c
     rhm_law *law = &d->law;
     law->grammar = grammar;
     const rhm_law_choice some = {patches->thinned, seed, stream}, *choice = patches->thinned ? &some : NULL;
-    RHM_TRY(account_for(patches, engine, rhm_law_nbytes(grammar, patches->level, choice), error));
+    double nbytes;
+    RHM_TRY(rhm_law_nbytes(&nbytes, grammar, patches->level, choice, error));
+    RHM_TRY(account_for(patches, engine, nbytes, error));
     RHM_TRY(rhm_law_create(law, grammar, patches->level, choice, error));
     d->chunk_places = CHUNK_CELLS / law->classes < FEWEST_PLACES ? FEWEST_PLACES : CHUNK_CELLS / law->classes;
     d->chunks = (law->at[law->level].places + d->chunk_places - 1) / d->chunk_places;
-    double nbytes = (double)(d->chunks * (sizeof *d->first_cell + sizeof *d->chunk + sizeof *d->done));
+    nbytes = (double)(d->chunks * (sizeof *d->first_cell + sizeof *d->chunk + sizeof *d->done));
     for (uint32_t j = law->level; j <= law->tree.levels; j++)
         nbytes += (double)(sizeof *d->number[j] * law->at[j].places);
     RHM_TRY(account_for(patches, engine, nbytes, error));

@@ -69,9 +69,10 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
 
 /*
  * Pairs of a first patch of `level` and a label that have a positive probability: what drawing counts costs, whatever
- * the number of samples, in time and memory. Infinite where they overflow.
+ * the number of samples, in time and memory. Infinite where they overflow. RHM_NO_MEMORY where none can be had to
+ * count.
  */
-double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level);
+rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
 
 /*
  * Up to here drawing counts costs little: 3 s of one core and 0.8 GiB while it runs. Measured on a 2-core EPYC guest, a
@@ -80,8 +81,8 @@ double rhm_patches_table_cells(const rhm_grammar *grammar, uint32_t level);
  */
 #define RHM_AFFORDABLE_CELLS 0x1p24
 
-/* First patches of `level` that can occur; infinite as above. */
-double rhm_patches_possible(const rhm_grammar *grammar, uint32_t level);
+/* First patches of `level` that can occur; as above. */
+rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
 
 /* Of all samples, those that a collection with thinned counts keeps; 1 for others and before the first draw. */
 double rhm_patches_kept_share(const rhm_patches *patches);

@@ -9,21 +9,28 @@
 #include "core/philox.h"
 #include "sampling/law_survey.h"
 
-double rhm_law_cells(const rhm_grammar *grammar, uint32_t level) {
+rhm_status rhm_law_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
     rhm_survey s;
-    if (!rhm_grammar_parses(grammar) || rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
-        return HUGE_VAL;
+    if (!rhm_grammar_parses(grammar)) {
+        *cells = HUGE_VAL;
+        return RHM_OK;
+    }
+    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
+    *cells = s.cells;
     rhm_survey_clear(&s);
-    return s.cells;
+    return RHM_OK;
 }
 
-double rhm_law_patches(const rhm_grammar *grammar, uint32_t level) {
+rhm_status rhm_law_patches(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
     rhm_survey s;
-    if (!rhm_grammar_parses(grammar) || rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
-        return HUGE_VAL;
-    const double patches = rhm_survey_places(&s, rhm_grammar_shape(grammar), level);
+    if (!rhm_grammar_parses(grammar)) {
+        *patches = HUGE_VAL;
+        return RHM_OK;
+    }
+    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
+    *patches = rhm_survey_places(&s, rhm_grammar_shape(grammar), level);
     rhm_survey_clear(&s);
-    return patches;
+    return RHM_OK;
 }
 
 /* Derivations of a rule that get places. */
@@ -51,11 +58,11 @@ static double all_places(const rhm_survey *s, const rhm_grammar *grammar, uint32
     return places;
 }
 
-double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice) {
+rhm_status rhm_law_nbytes(double *nbytes, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
+                          rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_survey s;
-    if (rhm_survey_make(&s, grammar, level, NULL) != RHM_OK)
-        return HUGE_VAL;
+    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
     double coins = (double)shape->vocab[0] * (1.0 + shape->vocab[level - 1]);
     coins += (double)shape->vocab[level - 1] * shape->rules[level];
     double words = 0;
@@ -72,7 +79,8 @@ double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level, const rhm_law_
         coins += rhm_survey_places(&s, shape, level + 1);
     }
     rhm_survey_clear(&s);
-    return (double)sizeof(rhm_coin) * coins + (double)sizeof(uint32_t) * words;
+    *nbytes = (double)sizeof(rhm_coin) * coins + (double)sizeof(uint32_t) * words;
+    return RHM_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------------- the layout */

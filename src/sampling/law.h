@@ -69,18 +69,20 @@ typedef struct rhm_law_choice {
     uint32_t stream; /* that of the samples */
 } rhm_law_choice;
 
-/* Pairs of a first patch of `level` and a label of positive probability. Infinite where they overflow a double, no
- * memory can be had to count them, or the grammar does not parse (rhm_grammar_parses). */
-double rhm_law_cells(const rhm_grammar *grammar, uint32_t level);
+/* Pairs of a first patch of `level` and a label of positive probability. Infinite where they overflow a double or the
+ * grammar does not parse (rhm_grammar_parses). RHM_NO_MEMORY where none can be had to count them: a choice must not
+ * depend on that. */
+rhm_status rhm_law_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
 
-/* First patches of `level` that have a positive probability; infinite as above. */
-double rhm_law_patches(const rhm_grammar *grammar, uint32_t level);
+/* First patches of `level` that have a positive probability; as above. */
+rhm_status rhm_law_patches(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
 
-/* Bytes that rhm_law_create will take; infinite where it will refuse, or as above. */
-double rhm_law_nbytes(const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice);
+/* Bytes that rhm_law_create will take; infinite where it will refuse. */
+rhm_status rhm_law_nbytes(double *nbytes, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
+                          rhm_error *error);
 
-/* Borrows the grammar, which must parse. `choice` thins the law of a level below L; NULL: all patches. RHM_NO_MEMORY where a level has
- * more than RHM_MOST_PLACES patches, chosen ones or, below `level`, all. */
+/* Borrows the grammar, which must parse. `choice` thins the law of a level below L; NULL: all patches. RHM_NO_MEMORY
+ * where a level has more than RHM_MOST_PLACES patches, chosen ones or, below `level`, all. */
 rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
                           rhm_error *error);
 void rhm_law_destroy(rhm_law *law); /* accepts a zeroed one */
