@@ -9,6 +9,7 @@
 #include "cli/running.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "core/memory.h"
 #include "rhm/data.h"
 #include "rhm/inference.h"
 #include "rhm/sampling.h"
@@ -156,7 +157,7 @@ static rhm_status tell(const evaluation *e, const rhm_settings *settings, double
                settings->data ? "given" : "fresh", e->accuracy.correct, e->accuracy.clamped, test_seconds);
     if (status == RHM_OK && !settings->json)
         rhm_bayes_print(stdout, e->bayes);
-    free(text);
+    rhm_free(text);
     return status;
 }
 

@@ -42,6 +42,8 @@ static rhm_status show_instance(const rhm_grammar *grammar, json_t **json, rhm_e
     else
         rhm_instance_print(stdout, grammar, &analysis);
     rhm_analysis_clear(&analysis);
+    if (json && !*json)
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the description of an instance");
     return RHM_OK;
 }
 
@@ -149,7 +151,7 @@ static rhm_status describe_levels(json_t **levels, const rhm_model *model, rhm_e
     char *text;
     RHM_TRY(rhm_model_describe(model, &text, error));
     *levels = json_loads(text, 0, NULL);
-    free(text);
+    rhm_free(text);
     return *levels ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the levels of a model");
 }
 

@@ -6,6 +6,7 @@
 #include "cli/report.h"
 #include "cli/running.h"
 #include "core/fail.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "engine/parallel.h"
 #include "engine/record.h"
@@ -43,11 +44,11 @@ static json_t *describe_one(const rhm_ceilings_result *r) {
 static json_t *describe(const ceilings *c) {
     json_t *fma = json_object(), *load = json_object(), *triad = json_object();
     for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
-        json_object_set_new(fma, rhm_isa_name((rhm_isa)isa), describe_one(&c->fma[isa]));
+        rhm_json_set(&fma, rhm_isa_name((rhm_isa)isa), describe_one(&c->fma[isa]));
     for (int where = 0; where < CEILINGS_MEMORY_COUNT; where++) {
         const char *name = rhm_ceilings_memory_name((rhm_ceilings_memory)where);
-        json_object_set_new(load, name, describe_one(&c->load[where]));
-        json_object_set_new(triad, name, describe_one(&c->triad[where]));
+        rhm_json_set(&load, name, describe_one(&c->load[where]));
+        rhm_json_set(&triad, name, describe_one(&c->triad[where]));
     }
     return json_pack("{s:i, s:o, s:o, s:o}", "threads", c->threads, "fma_gflops", fma, "load_gbs", load, "triad_gbs",
                      triad);
@@ -81,10 +82,12 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
     json_t *record;
     RHM_TRY(rhm_engine_record(*engine, &record, error));
     const char *kernels = rhm_kernels_of(*engine).name;
-    json_object_set_new(record, "kernels", json_string(kernels));
+    rhm_json_set(&record, "kernels", json_string(kernels));
+    if (!record)
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the machine record");
     const ceilings c = measure(*engine);
     if (settings->json) {
-        json_object_set_new(record, "ceilings", describe(&c));
+        rhm_json_set(&record, "ceilings", describe(&c));
         return rhm_report_print(record, error);
     }
     char *text;

@@ -6,6 +6,7 @@
 #include "cli/running.h"
 #include "cli/table.h"
 #include "core/fail.h"
+#include "core/json.h"
 #include "learner/budget.h"
 #include "rhm/plan.h"
 #include "rhm/theory.h"
@@ -113,20 +114,20 @@ static json_t *describe_theory(const planning *p) {
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_theory_level c = rhm_theory_constants(&p->problem, level);
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                                                "level", (int)level,
-                                                "rho", rhm_json_number(c.rho),
-                                                "accuracy", rhm_json_number(c.accuracy),
-                                                "off_diagonal", rhm_json_number(c.off_diagonal),
-                                                "synonym", rhm_json_number(c.synonym),
-                                                "ridge", rhm_json_number(c.ridge),
-                                                "gd_step", rhm_json_number(c.gd_step),
-                                                "gd_steps", rhm_json_number(c.gd_steps),
-                                                "samples_printed", rhm_json_number(c.samples_printed),
-                                                "samples_corrected", rhm_json_number(c.samples_corrected),
-                                                "bandwidth_printed", rhm_json_number(c.bandwidth_printed),
-                                                "bandwidth_corrected", rhm_json_number(c.bandwidth_corrected),
-                                                "width", rhm_json_number(c.width)));
+        rhm_json_append(&levels, json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                                           "level", (int)level,
+                                           "rho", rhm_json_number(c.rho),
+                                           "accuracy", rhm_json_number(c.accuracy),
+                                           "off_diagonal", rhm_json_number(c.off_diagonal),
+                                           "synonym", rhm_json_number(c.synonym),
+                                           "ridge", rhm_json_number(c.ridge),
+                                           "gd_step", rhm_json_number(c.gd_step),
+                                           "gd_steps", rhm_json_number(c.gd_steps),
+                                           "samples_printed", rhm_json_number(c.samples_printed),
+                                           "samples_corrected", rhm_json_number(c.samples_corrected),
+                                           "bandwidth_printed", rhm_json_number(c.bandwidth_printed),
+                                           "bandwidth_corrected", rhm_json_number(c.bandwidth_corrected),
+                                           "width", rhm_json_number(c.width)));
         /* clang-format on */
     }
     double printed, corrected;
@@ -142,30 +143,30 @@ static json_t *describe_practice(const planning *p) {
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_level s = p->practice.level[level];
         /* clang-format off */
-        json_array_append_new(levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
-                                                "level", (int)level,
-                                                "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
-                                                "kept_share", rhm_json_number(s.kept_share),
-                                                "first_samples", rhm_json_number(s.first_samples),
-                                                "wanted_samples", rhm_json_number(s.wanted_samples),
-                                                "samples", rhm_json_number(s.samples),
-                                                "capped", (int)s.capped,
-                                                "possible_patches", rhm_json_number(s.possible),
-                                                "distinct_patches", rhm_json_number(s.distinct),
-                                                "positions", (int)s.positions,
-                                                "width", s.width ? json_integer(s.width) : json_null(),
-                                                "gap", rhm_json_number(s.gap),
-                                                "fits", rhm_json_number(s.fits),
-                                                "route", s.width ? json_string(rhm_route_name(s.route)) : json_null(),
-                                                "ridge_route", s.width ? json_string(rhm_route_name(s.ridge_route)) : json_null(),
-                                                "memory_bytes", rhm_json_number(s.nbytes),
-                                                "seconds",
-                                                "draw", rhm_json_number(s.draw_seconds),
-                                                "embed", rhm_json_number(s.embed_seconds),
-                                                "fit", rhm_json_number(s.fit_seconds),
-                                                "at_most",
-                                                "multiply_adds", rhm_json_number(s.width ? s.allowed_work : (double)NAN),
-                                                "seconds", rhm_json_number(s.width ? s.allowed_seconds : (double)NAN)));
+        rhm_json_append(&levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
+                                           "level", (int)level,
+                                           "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
+                                           "kept_share", rhm_json_number(s.kept_share),
+                                           "first_samples", rhm_json_number(s.first_samples),
+                                           "wanted_samples", rhm_json_number(s.wanted_samples),
+                                           "samples", rhm_json_number(s.samples),
+                                           "capped", (int)s.capped,
+                                           "possible_patches", rhm_json_number(s.possible),
+                                           "distinct_patches", rhm_json_number(s.distinct),
+                                           "positions", (int)s.positions,
+                                           "width", s.width ? json_integer(s.width) : json_null(),
+                                           "gap", rhm_json_number(s.gap),
+                                           "fits", rhm_json_number(s.fits),
+                                           "route", s.width ? json_string(rhm_route_name(s.route)) : json_null(),
+                                           "ridge_route", s.width ? json_string(rhm_route_name(s.ridge_route)) : json_null(),
+                                           "memory_bytes", rhm_json_number(s.nbytes),
+                                           "seconds",
+                                           "draw", rhm_json_number(s.draw_seconds),
+                                           "embed", rhm_json_number(s.embed_seconds),
+                                           "fit", rhm_json_number(s.fit_seconds),
+                                           "at_most",
+                                           "multiply_adds", rhm_json_number(s.width ? s.allowed_work : (double)NAN),
+                                           "seconds", rhm_json_number(s.width ? s.allowed_seconds : (double)NAN)));
         /* clang-format on */
     }
     return json_pack(
@@ -178,8 +179,8 @@ static json_t *describe_instance(const planning *p) {
     json_t *instance = rhm_report_instance(p->grammar, &p->analysis);
     json_t *k_rho = json_array();
     for (uint32_t level = 1; level <= p->levels; level++)
-        json_array_append_new(k_rho, rhm_json_number(p->analysis.k_rho[level]));
-    json_object_set_new(instance, "k_rho", k_rho);
+        rhm_json_append(&k_rho, rhm_json_number(p->analysis.k_rho[level]));
+    rhm_json_set(&instance, "k_rho", k_rho);
     return instance;
 }
 

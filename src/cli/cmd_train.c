@@ -12,6 +12,7 @@
 #include "cli/table.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "core/memory.h"
 #include "engine/trace.h"
 #include "kernels/operator.h"
 #include "rhm/data.h"
@@ -267,7 +268,7 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
         status = rhm_model_save(t->model, settings->output, error);
     if (status == RHM_OK && settings->report)
         status = rhm_report_write(settings->report, text, error);
-    free(text);
+    rhm_free(text);
     return status;
 }
 

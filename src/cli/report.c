@@ -7,6 +7,8 @@
 #include "ceilings/ceilings.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "core/json.h"
+#include "core/memory.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/record.h"
@@ -41,7 +43,7 @@ json_t *rhm_json_sizes(const uint32_t *values, uint32_t count) {
         return json_integer(values[0]);
     json_t *list = json_array();
     for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(list, json_integer(values[i]));
+        rhm_json_append(&list, json_integer(values[i]));
     return list;
 }
 
@@ -53,7 +55,7 @@ static json_t *laws(const rhm_rule_law *laws, uint32_t count) {
         return json_string(text);
     json_t *list = json_array();
     for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(list, json_string(rhm_rule_laws_text(text, &laws[i], 1)));
+        rhm_json_append(&list, json_string(rhm_rule_laws_text(text, &laws[i], 1)));
     return list;
 }
 
@@ -64,7 +66,7 @@ json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *anal
     const rhm_grammar_options *origin = rhm_grammar_origin(grammar);
     json_t *rho = analysis ? json_array() : json_null();
     for (uint32_t level = 1; analysis && level <= shape->levels; level++)
-        json_array_append_new(rho, rhm_json_number(analysis->rho[level]));
+        rhm_json_append(&rho, rhm_json_number(analysis->rho[level]));
     return json_pack(
         "{s:o, s:o, s:o, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vocab",
         rhm_json_sizes(shape->vocab, shape->levels + 1), "rules", rhm_json_sizes(shape->rules + 1, shape->levels),
@@ -252,7 +254,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
     rhm_model_hash(model, hash);
     json_t *levels = json_array();
     for (uint32_t level = train->levels; level >= 1; level--)
-        json_array_append_new(levels, report_level(&train->level[level], comparison));
+        rhm_json_append(&levels, report_level(&train->level[level], comparison));
     const bool regression = train->level[train->levels].width > 0;
     json_t *options = json_pack("{s:o, s:b, s:o, s:o, s:o}",
                                 "solver", regression ? json_string(rhm_solver_name((rhm_solver)settings->training.solver)) : json_null(),
@@ -307,16 +309,10 @@ uint64_t rhm_report_peak_rss_nbytes(void) {
 }
 
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error) {
-    char *dumped = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
+    const rhm_status status =
+        rhm_json_dump(text, json, JSON_INDENT(2) | JSON_REAL_PRECISION(17), "\n", "the report's text", error);
     json_decref(json);
-    const size_t length = dumped ? strlen(dumped) : 0;
-    *text = dumped ? realloc(dumped, length + 2) : NULL;
-    if (!*text) {
-        free(dumped);
-        return rhm_fail(error, RHM_NO_MEMORY, "the report: the system refused memory for its JSON text");
-    }
-    memcpy(*text + length, "\n", 2);
-    return RHM_OK;
+    return status;
 }
 
 rhm_status rhm_report_write(const char *path, const char *text, rhm_error *error) {
@@ -329,6 +325,6 @@ rhm_status rhm_report_print(json_t *json, rhm_error *error) {
     char *text;
     RHM_TRY(rhm_report_text(&text, json, error));
     fputs(text, stdout);
-    free(text);
+    rhm_free(text);
     return RHM_OK;
 }

@@ -53,7 +53,8 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
 
 uint64_t rhm_report_peak_rss_nbytes(void);
 
-/* Indented text of `json` with a newline at its end; the reference is taken over; *text is the caller's to free().
+/* Indented text of `json` with a newline at its end; the reference is taken over; *text is from rhm_alloc and the
+ * caller's.
  * RHM_NO_MEMORY on NULL. */
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error);
 

@@ -6,21 +6,22 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "engine/engine.h"
 
 /* Keys of JSON objects stand one to a line. */
 /* clang-format off */
 
-static void note(json_t *notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(json_t **notes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void note(json_t *notes, const char *format, ...) {
+static void note(json_t **notes, const char *format, ...) {
     char sentence[RHM_SENTENCE_NBYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    json_array_append_new(notes, rhm_record_text(sentence));
+    rhm_json_append(notes, rhm_record_text(sentence));
 }
 
 static json_t *number_or_null(int value) {
@@ -65,8 +66,8 @@ static bool sits_as_planned(const rhm_engine *engine, const rhm_seat *seat, int 
     return seat->present && strcmp(seat->cpus, planned) == 0 && seat->last_pu_os == engine->plan.place[thread].pu_os;
 }
 
-static json_t *describe_team(const rhm_engine *engine, json_t *notes, rhm_error *error) {
-    rhm_seat *seats = RHM_NEW(rhm_seat, (size_t)engine->threads, 1, 1, "record of the team", error);
+static json_t *describe_team(const rhm_engine *engine, json_t **notes) {
+    rhm_seat *seats = RHM_NEW(rhm_seat, (size_t)engine->threads, 1, 1, "record of the team", NULL);
     if (!seats)
         return NULL;
     rhm_team_observe(&engine->team, seats);
@@ -79,11 +80,11 @@ static json_t *describe_team(const rhm_engine *engine, json_t *notes, rhm_error 
         astray += planned && seats[i].present && !ok;
         if (seats[i].bind_errno)
             refusal = seats[i].bind_errno;
-        json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:o}",
-                                              "thread", i,
-                                              "planned", describe_place(engine, i),
-                                              "actual", describe_seat(engine, &seats[i]),
-                                              "as_planned", planned ? json_boolean(ok) : json_null()));
+        rhm_json_append(&list, json_pack("{s:i, s:o, s:o, s:o}",
+                                         "thread", i,
+                                         "planned", describe_place(engine, i),
+                                         "actual", describe_seat(engine, &seats[i]),
+                                         "as_planned", planned ? json_boolean(ok) : json_null()));
     }
     if (missing)
         note(notes, "OpenMP started %d of %d threads (OMP_THREAD_LIMIT or OMP_DYNAMIC).", engine->threads - missing,
@@ -110,7 +111,7 @@ bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE
 }
 
 /* PUs that were left to others as far as possible. */
-static json_t *describe_avoided(const rhm_engine *engine, json_t *notes) {
+static json_t *describe_avoided(const rhm_engine *engine, json_t **notes) {
     const rhm_neighbours *others = &engine->neighbours;
     char cpus[512];
     hwloc_bitmap_t all = others->busy ? hwloc_bitmap_dup(others->busy) : NULL;
@@ -124,7 +125,7 @@ static json_t *describe_avoided(const rhm_engine *engine, json_t *notes) {
     return json_string(cpus);
 }
 
-static json_t *describe_placement(const rhm_engine *engine, json_t *notes) {
+static json_t *describe_placement(const rhm_engine *engine, json_t **notes) {
     if (engine->affinity_variable)
         note(notes, "%s is set: it decides where threads run, and placement %s is not applied.",
              engine->affinity_variable, engine->placement_asked);
@@ -160,7 +161,7 @@ static json_t *describe_quota(const rhm_cgroup *cgroup) {
     return json_pack("{s:f, s:o}", "cpus", cgroup->quota_cpus, "file", rhm_record_text(cgroup->quota_file));
 }
 
-static json_t *describe_throttling(const rhm_cgroup *cgroup, json_t *notes) {
+static json_t *describe_throttling(const rhm_cgroup *cgroup, json_t **notes) {
     const rhm_throttling then = cgroup->throttling, now = rhm_cgroup_throttling(cgroup, "");
     if (!now.known)
         return rhm_record_unavailable("no control group counts it");
@@ -193,7 +194,7 @@ static json_t *describe_row(const rhm_engine *engine, const rhm_ledger_row *row)
         for (int i = 0; i < engine->topology.node_count; i++) {
             char key[16];
             snprintf(key, sizeof key, "%u", engine->topology.node[i].os_index);
-            json_object_set_new(nodes, key, json_integer((json_int_t)row->per_node[i]));
+            rhm_json_set(&nodes, key, json_integer((json_int_t)row->per_node[i]));
         }
         pages = json_pack("{s:I, s:I, s:I, s:o}",
                           "on_plan", (json_int_t)row->on_plan,
@@ -211,12 +212,12 @@ static json_t *describe_row(const rhm_engine *engine, const rhm_ledger_row *row)
                      "sampled_pages", pages);
 }
 
-static json_t *describe_memory(const rhm_engine *engine, json_t *notes) {
+static json_t *describe_memory(const rhm_engine *engine, json_t **notes) {
     rhm_ledger *ledger = engine->ledger;
     json_t *rows = json_array();
     pthread_mutex_lock(&ledger->mutex);
     for (int i = 0; i < ledger->rows; i++)
-        json_array_append_new(rows, describe_row(engine, &ledger->row[i]));
+        rhm_json_append(&rows, describe_row(engine, &ledger->row[i]));
     pthread_mutex_unlock(&ledger->mutex);
     if (ledger->bind_errno && engine->topology.node_count > 1)
         note(notes, "Memory cannot be bound to nodes, %s: pages are placed by first touch, "
@@ -239,15 +240,15 @@ static json_t *describe_memory(const rhm_engine *engine, json_t *notes) {
 rhm_status rhm_engine_record(const rhm_engine *engine, json_t **out, rhm_error *error) {
     *out = NULL;
     json_t *notes = json_array();
-    json_t *team = describe_team(engine, notes, error);
+    json_t *team = describe_team(engine, &notes);
     if (!team) {
         json_decref(notes);
-        return RHM_NO_MEMORY;
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the machine record");
     }
     /* Their notes come in this order. */
-    json_t *placement = describe_placement(engine, notes);
-    json_t *throttling = describe_throttling(&engine->cgroup, notes);
-    json_t *memory = describe_memory(engine, notes);
+    json_t *placement = describe_placement(engine, &notes);
+    json_t *throttling = describe_throttling(&engine->cgroup, &notes);
+    json_t *memory = describe_memory(engine, &notes);
     *out = json_pack("{s:o, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "cpu", rhm_record_text(engine->cpu),
                      "isa",

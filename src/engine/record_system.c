@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "core/json.h"
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/record.h"
@@ -42,12 +43,12 @@ static json_t *list_caches(hwloc_topology_t hwloc) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         const hwloc_obj_t cache = hwloc_get_obj_by_type(hwloc, types[i], 0);
         if (cache)
-            json_array_append_new(list, json_pack("{s:i, s:I, s:i, s:i, s:i}",
-                                                  "level", (int)cache->attr->cache.depth,
-                                                  "bytes", (json_int_t)cache->attr->cache.size,
-                                                  "line_bytes", (int)cache->attr->cache.linesize,
-                                                  "count", hwloc_get_nbobjs_by_type(hwloc, types[i]),
-                                                  "pus_sharing", hwloc_bitmap_weight(cache->cpuset)));
+            rhm_json_append(&list, json_pack("{s:i, s:I, s:i, s:i, s:i}",
+                                             "level", (int)cache->attr->cache.depth,
+                                             "bytes", (json_int_t)cache->attr->cache.size,
+                                             "line_bytes", (int)cache->attr->cache.linesize,
+                                             "count", hwloc_get_nbobjs_by_type(hwloc, types[i]),
+                                             "pus_sharing", hwloc_bitmap_weight(cache->cpuset)));
     }
     return list;
 }
@@ -55,10 +56,10 @@ static json_t *list_caches(hwloc_topology_t hwloc) {
 static json_t *list_nodes(hwloc_topology_t hwloc) {
     json_t *list = json_array();
     for (hwloc_obj_t node = NULL; (node = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node));)
-        json_array_append_new(list, json_pack("{s:i, s:I, s:o}",
-                                              "node_os", (int)node->os_index,
-                                              "memory_bytes", (json_int_t)node->attr->numanode.local_memory,
-                                              "cpus", set_text(node->cpuset)));
+        rhm_json_append(&list, json_pack("{s:i, s:I, s:o}",
+                                         "node_os", (int)node->os_index,
+                                         "memory_bytes", (json_int_t)node->attr->numanode.local_memory,
+                                         "cpus", set_text(node->cpuset)));
     return list;
 }
 
@@ -151,7 +152,7 @@ json_t *rhm_record_environment(void) {
             if (length < sizeof key) {
                 memcpy(key, *entry, length);
                 key[length] = '\0';
-                json_object_set_new(variables, key, rhm_record_text(equals + 1));
+                rhm_json_set(&variables, key, rhm_record_text(equals + 1));
             }
         }
     }

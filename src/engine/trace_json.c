@@ -3,13 +3,13 @@
  * megabytes. Process 1 is the calling thread with its spans; process 2 + k has the threads of NUMA node k.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "core/json.h"
+#include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/memory.h"
 #include "engine/record.h"
@@ -125,9 +125,10 @@ static void put_total(FILE *file, const rhm_trace *trace, size_t i) {
 /* Text that others wrote, as JSON. */
 static void put_text(FILE *file, const char *key, const char *text) {
     json_t *json = rhm_record_text(text);
-    char *quoted = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
+    char *quoted;
+    rhm_json_dump(&quoted, json, JSON_ENCODE_ANY, "", key, NULL);
     fprintf(file, "\"%s\":%s,\n", key, quoted ? quoted : "null");
-    free(quoted);
+    rhm_free(quoted);
     json_decref(json);
 }
 

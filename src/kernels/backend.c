@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/fail.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/parallel.h"
@@ -201,11 +202,10 @@ static json_t *describe_choices(const rhm_backend *backend) {
         const rhm_backend_choice *c = &backend->choice[i];
         json_t *native = c->measured ? json_real(c->native_seconds) : json_null();
         json_t *onednn = c->measured ? json_real(c->onednn_seconds) : json_null();
-        json_array_append_new(list,
-                              json_pack("{s:s, s:I, s:I, s:I, s:s, s:o, s:o}", "work", work_name(c->work), "inputs",
-                                        (json_int_t)c->inputs, "width", (json_int_t)c->padded, "classes",
-                                        (json_int_t)c->classes, "taken", c->onednn ? "onednn" : "native",
-                                        "native_seconds", native, "onednn_seconds", onednn));
+        rhm_json_append(&list, json_pack("{s:s, s:I, s:I, s:I, s:s, s:o, s:o}", "work", work_name(c->work), "inputs",
+                                         (json_int_t)c->inputs, "width", (json_int_t)c->padded, "classes",
+                                         (json_int_t)c->classes, "taken", c->onednn ? "onednn" : "native",
+                                         "native_seconds", native, "onednn_seconds", onednn));
     }
     return list;
 }

@@ -1,9 +1,9 @@
 #include "model/model.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "hierarchy/copy.h"
 
@@ -109,12 +109,12 @@ rhm_status rhm_model_set_report(rhm_model *model, const char *text, rhm_error *e
 
 rhm_status rhm_model_describe(const rhm_model *model, char **text, rhm_error *error) {
     json_t *levels = json_array();
-    int failed = levels ? 0 : -1;
-    for (uint32_t level = model->tree.levels; level >= 1 && !failed; level--)
-        failed = json_array_append_new(levels, model->kind->describe(model, level));
-    *text = failed ? NULL : json_dumps(levels, JSON_REAL_PRECISION(17));
+    for (uint32_t level = model->tree.levels; level >= 1; level--)
+        rhm_json_append(&levels, model->kind->describe(model, level));
+    const rhm_status status =
+        rhm_json_dump(text, levels, JSON_REAL_PRECISION(17), "", "the description of a model", error);
     json_decref(levels);
-    return *text ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the description of a model");
+    return status;
 }
 
 void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]) {
