@@ -57,11 +57,14 @@ static bool is_local(int directory) {
     return false;
 }
 
-/* Whether `name` still is the file behind `descriptor`. */
-static bool is_named(int directory, const char *name, int descriptor) {
+/* Whether `name` still is the file behind `descriptor`: 1, 0, or negative with errno set. */
+static int is_named(int directory, const char *name, int descriptor) {
     struct stat open_one, named;
-    return fstat(descriptor, &open_one) == 0 && fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino && S_ISREG(named.st_mode);
+    if (fstat(descriptor, &open_one) != 0)
+        return -1;
+    if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : -1;
+    return open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino && S_ISREG(named.st_mode);
 }
 
 /* Under its lock, so that an owner that has just created it cannot take it for its own. */
@@ -69,7 +72,7 @@ static void remove_unlocked(int directory, const char *name) {
     const int descriptor = openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (descriptor < 0)
         return;
-    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_named(directory, name, descriptor))
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_named(directory, name, descriptor) > 0)
         unlinkat(directory, name, 0);
     close(descriptor);
 }
@@ -94,10 +97,13 @@ void rhm_partial_sweep(int directory) {
     closedir(entries);
 }
 
-/* Lock what was just created; false where a sweep came between and is removing it. File systems may lack locks. */
-static bool hold(int directory, const char *name, int descriptor) {
+/*
+ * Lock what was just created; 0 where a sweep came between and is removing it, negative with errno set where the system
+ * does not tell. File systems may lack locks.
+ */
+static int hold(int directory, const char *name, int descriptor) {
     if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return false;
+        return 0;
     return is_named(directory, name, descriptor);
 }
 
@@ -110,10 +116,18 @@ static int create_in(int directory, char name[NAME_NBYTES]) {
         const int descriptor = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (descriptor < 0 && errno != EEXIST)
             return -1;
-        if (descriptor >= 0 && hold(directory, name, descriptor))
+        const int held = descriptor < 0 ? 0 : hold(directory, name, descriptor);
+        if (held > 0)
             return descriptor;
+        const int failure = errno;
+        if (held < 0)
+            unlinkat(directory, name, 0);
         if (descriptor >= 0)
             close(descriptor);
+        if (held < 0) {
+            errno = failure;
+            return -1;
+        }
     }
     errno = EEXIST;
     return -1;
