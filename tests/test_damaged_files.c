@@ -166,12 +166,29 @@ static void damaged_files_of_others_never_crash_the_reader(void **state) {
     }
 }
 
+/* libhdf5 follows such an array until the stack ends. */
+static void an_array_that_is_its_own_source_is_survived(void **state) {
+    (void)state;
+    const hsize_t extent[2] = {COUNT, 4};
+    const hid_t file = create("d.h5"), space = H5Screate_simple(2, extent, NULL),
+                options = H5Pcreate(H5P_DATASET_CREATE);
+    assert_true(H5Pset_virtual(options, space, ".", "/tokens", space) >= 0);
+    const hid_t set = H5Dcreate2(file, "/tokens", H5T_STD_U8LE, space, H5P_DEFAULT, options, H5P_DEFAULT);
+    assert_true(set >= 0);
+    H5Dclose(set);
+    H5Pclose(options);
+    H5Sclose(space);
+    H5Fclose(file);
+    assert_int_equal(try_damaged("data", "d.h5"), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(truncation_is_found),
         cmocka_unit_test(a_changed_byte_is_found),
         cmocka_unit_test(a_later_format_is_refused_by_name),
         cmocka_unit_test(damaged_files_of_others_never_crash_the_reader),
+        cmocka_unit_test(an_array_that_is_its_own_source_is_survived),
     };
     return cmocka_run_group_tests_name("damaged files", tests, enter_directory, leave_directory);
 }

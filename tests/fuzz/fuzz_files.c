@@ -11,6 +11,7 @@
 #include "cli/settings.h"
 #include "core/h5file.h"
 #include "file_input.h"
+#include "made_array.h"
 #include "rhm/rhm.h"
 #include "target.h"
 
@@ -35,6 +36,8 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
     rhm_error error = {0};
     fuzz_enter_directory();
     templates_make();
+    const file_image source = template_image(TEMPLATE_DATA, FORM_PLAIN);
+    fuzz_write_file(MADE_SOURCE, source.bytes, source.nbytes);
     if (rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1, .placement = "none"}, &error) != RHM_OK)
         fuzz_fail("no engine: %s", error.text);
     atexit(stop);

@@ -164,11 +164,13 @@ void forget_filter(void) {
     registered = false;
 }
 
+/* Never of this file: libhdf5 follows an array that is its own source until the stack ends. */
 static void set_virtual(hid_t options, int rank, const hsize_t *extent, uint8_t layout) {
-    static const char *const sources[] = {"absent.h5", ".", "made.h5", "source-%b.h5"};
+    static const char *const sources[] = {"absent.h5", MADE_SOURCE, "source-%b.h5"};
     const hid_t space = rank ? H5Screate_simple(rank, extent, NULL) : H5Screate(H5S_SCALAR);
-    if (space >= 0)
-        H5Pset_virtual(options, space, sources[layout / 16 % 4], layout & 128 ? "/labels" : "/data/tokens", space);
+    if (space < 0)
+        return;
+    H5Pset_virtual(options, space, sources[layout / 16 % 3], layout & 128 ? "/data/labels" : "/data/tokens", space);
     H5Sclose(space);
 }
 

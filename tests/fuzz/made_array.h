@@ -7,6 +7,9 @@
 
 enum { MADE_RANK = 4 };
 
+/* A data set beside the files that are made, which virtual arrays may have as their source. */
+#define MADE_SOURCE "source.h5"
+
 /* Small numbers as they are, then those around the limits that readers know. */
 hsize_t made_extent(uint8_t byte);
 
