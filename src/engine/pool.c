@@ -15,6 +15,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/probe.h"
 
 enum {
     POLLS_PER_LOOK = 16,        /* at the clock: the two cost about the same */
@@ -261,6 +262,9 @@ static rhm_status start_workers(rhm_pool *pool, rhm_error *error) {
     *pool = (rhm_pool){.threads = threads, .spin_ns = spin_ns};
     if (threads == 1)
         return RHM_OK;
+    /* The workers and their host. */
+    const int limit = omp_get_thread_limit();
+    RHM_TRY(rhm_probe_threads(threads < limit ? threads : limit, error));
     const int refusal = pthread_create(&pool->host, NULL, host, pool);
     if (refusal)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused a thread: %s", strerror(refusal));

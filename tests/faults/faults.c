@@ -182,12 +182,20 @@ static void hook_jansson(void) {
     json_set_alloc_funcs(refusing_malloc, free);
 }
 
-/* The program's own comes before libc's, for libgomp too. */
+/*
+ * The program's own comes before libc's, for OpenMP too. Those that an OpenMP runtime starts are not counted: it ends
+ * the process where one is refused, and the library has asked before (engine/probe.h).
+ */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
     static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     if (!next) {
         void *found = dlsym(RTLD_NEXT, "pthread_create");
         memcpy(&next, &found, sizeof next); /* ISO C knows no conversion from one to the other */
     }
-    return refuse(FAULT_THREADS, "pthread_create", EAGAIN) ? EAGAIN : next(thread, attributes, start, argument);
+    Dl_info caller;
+    const bool of_openmp =
+        dladdr(__builtin_return_address(0), &caller) && caller.dli_fname && strstr(caller.dli_fname, "omp");
+    if (!of_openmp && refuse(FAULT_THREADS, "pthread_create", EAGAIN))
+        return EAGAIN;
+    return next(thread, attributes, start, argument);
 }
