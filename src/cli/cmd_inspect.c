@@ -53,15 +53,15 @@ static rhm_status show_grammar(const char *path, const rhm_settings *settings, r
     rhm_grammar *grammar;
     json_t *instance = NULL;
     RHM_TRY(rhm_grammar_load(&grammar, path, error));
-    json_t *notes = json_array();
-    rhm_running_notes(&(rhm_listener){settings->command->name, notes}, rhm_grammar_notes(grammar));
+    rhm_listener listener = {settings->command->name, json_array()};
+    rhm_running_notes(&listener, rhm_grammar_notes(grammar));
     if (!settings->json)
         printf("grammar     %s\n", path);
     rhm_status status = show_instance(grammar, settings->json ? &instance : NULL, error);
     if (status == RHM_OK && settings->json)
-        status = rhm_report_print(json_pack("{s:s, s:o, s:O}", "kind", "grammar", "instance", instance, "notes", notes),
-                                  error);
-    json_decref(notes);
+        status = rhm_report_print(
+            json_pack("{s:s, s:o, s:O}", "kind", "grammar", "instance", instance, "notes", listener.list), error);
+    json_decref(listener.list);
     rhm_grammar_destroy(grammar);
     return status;
 }
@@ -197,14 +197,15 @@ static rhm_status show_model(const char *path, const rhm_settings *settings, rhm
     RHM_TRY(rhm_model_load(&model, path, error));
     char hash[RHM_HASH_TEXT_NBYTES];
     rhm_model_hash(model, hash);
-    json_t *levels = NULL, *report = training_report(model), *notes = json_array();
-    rhm_running_notes(&(rhm_listener){settings->command->name, notes}, rhm_model_notes(model));
+    json_t *levels = NULL, *report = training_report(model);
+    rhm_listener listener = {settings->command->name, json_array()};
+    rhm_running_notes(&listener, rhm_model_notes(model));
     rhm_status status = describe_levels(&levels, model, error);
     if (status == RHM_OK)
-        status = settings->json ? print_model_json(model, levels, report, notes, hash, error)
+        status = settings->json ? print_model_json(model, levels, report, listener.list, hash, error)
                                 : print_model(path, model, levels, report, hash, error);
     json_decref(levels);
-    json_decref(notes);
+    json_decref(listener.list);
     json_decref(report);
     rhm_model_destroy(model);
     return status;
@@ -239,16 +240,16 @@ static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *
 static rhm_status show_prediction(const char *path, const rhm_settings *settings, rhm_error *error) {
     prediction p = {.notes = NULL};
     RHM_TRY(rhm_h5_load(path, read_prediction, &p, error));
-    json_t *notes = json_array();
-    rhm_running_notes(&(rhm_listener){settings->command->name, notes}, p.notes);
+    rhm_listener listener = {settings->command->name, json_array()};
+    rhm_running_notes(&listener, p.notes);
     rhm_free(p.notes);
     if (settings->json)
         return rhm_report_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
                                           rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
                                           "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy),
-                                          "notes", notes),
+                                          "notes", listener.list),
                                 error);
-    json_decref(notes);
+    json_decref(listener.list);
     printf("prediction  %s\nsequences   %" PRIu64 ", %" PRIu64 " labels\nmodel hash  %s\n", path, p.sequences,
            p.classes, p.hash);
     if (!isnan(p.accuracy))

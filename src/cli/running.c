@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "cli/report.h"
 #include "core/fail.h"
+#include "core/json.h"
 #include "engine/record.h"
 
 enum { NOTE_NBYTES = 1024 };
@@ -31,10 +32,10 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
 }
 
 void rhm_running_note(void *user, const char *sentence) {
-    const rhm_listener *listener = user;
+    rhm_listener *listener = user;
     fprintf(stderr, "rhm %s: note: %s\n", listener->command, sentence);
     if (listener->list)
-        json_array_append_new(listener->list, rhm_json_text(sentence));
+        rhm_json_append(&listener->list, rhm_json_text(sentence));
 }
 
 void rhm_running_notes(rhm_listener *listener, const char *notes) {
