@@ -30,6 +30,10 @@ static rhm_status choose_levels(uint32_t *levels, const rhm_settings *settings, 
         *levels = rules->count > 1       ? rules->count
                   : branching->count > 1 ? branching->count
                                          : (uint32_t)settings->instance.levels;
+    if (*levels > RHM_MAX_LEVELS)
+        return rhm_fail(error, RHM_INVALID, "--%s %s has %u values, one for each level: there are at most %d levels",
+                        rules->count > 1 ? "rules" : "branching",
+                        rhm_option_given(settings, rules->count > 1 ? "rules" : "branching"), *levels, RHM_MAX_LEVELS);
     RHM_TRY(check_list(settings, "rules", rules, *levels, error));
     return check_list(settings, "branching", branching, *levels, error);
 }
