@@ -269,7 +269,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
     }
     json_t *positions = json_array();
     for (uint32_t level = train->levels; level >= 1; level--)
-        json_array_append_new(positions, json_integer(train->level[level].positions));
+        rhm_json_append(&positions, json_integer(train->level[level].positions));
     json_t *test = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                              "samples", rhm_json_unsigned(train->test_samples),
                              "accuracy", rhm_json_number(train->test_accuracy),

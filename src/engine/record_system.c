@@ -100,10 +100,11 @@ static json_t *read_governor(const rhm_topology *topology) {
         char path[96];
         snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", pu);
         json_t *here = read_setting(path);
-        if (governor && !json_equal(governor, here)) {
+        if (!here || (governor && !json_equal(governor, here))) {
             json_decref(governor);
+            json_t *mixed = here ? json_string("mixed") : NULL;
             json_decref(here);
-            return json_string("mixed");
+            return mixed;
         }
         json_decref(governor);
         governor = here;
@@ -118,6 +119,8 @@ static json_t *read_turbo(void) {
         json_decref(boost);
         return on;
     }
+    if (!boost)
+        return NULL;
     json_t *off = read_setting("/sys/devices/system/cpu/intel_pstate/no_turbo");
     json_decref(boost);
     if (!json_is_string(off))
