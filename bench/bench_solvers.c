@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "learner/design.h"
 #include "linear/solve.h"
+#include "linear/solvers.h"
 #include "program.h"
 
 enum { RIDGES = 4, ROWS_OF_TABLE = 4096, STREAM = 1 << 16, SEED = 1 };
@@ -269,7 +270,7 @@ static void report(gb_state *state, const row *r, const solving *s) {
         .width = (double)p->width,
         .classes = (double)p->vocab,
         .inputs = (double)(p->branching * p->vocab),
-        .products = rhm_route_products(RHM_CG, RIDGES),
+        .products = rhm_solver_products(RHM_CG, RIDGES),
     };
     gb_label(state, rhm_route_choose(&sizes) == RHM_ROUTE_GRAM ? "the rule takes gram" : "the rule takes passes");
 }

@@ -1,6 +1,7 @@
 /* The rule that chooses between passes and the Gram matrix, and what a stage makes of it. */
 #include "dense.h"
 #include "linear/solve.h"
+#include "linear/solvers.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -27,7 +28,7 @@ static void costs_are_multiply_adds(void **state) {
 
 static void the_rule_is_as_documented(void **state) {
     (void)state;
-    const double cg = rhm_route_products(RHM_CG, 1);
+    const double cg = rhm_solver_products(RHM_CG, 1);
     /* README.md of the learner: what the rule does for the sizes of issue-sized instances. */
     assert_false(takes_gram(64, 1024, 16, 4 * cg)); /* fewer patches than features */
     assert_false(takes_gram(1024, 1024, 16, 4 * cg));
@@ -38,8 +39,8 @@ static void the_rule_is_as_documented(void **state) {
     assert_true(takes_gram(262144, 4096, 32, 4 * cg));
     assert_false(takes_gram(262144, 2048, 8, 4 * cg));
     assert_false(takes_gram(1e9, 8192, 512, 1e6)); /* wider than a Gram matrix may be */
-    assert_false(takes_gram(1e6, 512, 64, rhm_route_products(RHM_CHOLESKY, 100)));
-    assert_true(rhm_route_products(RHM_GD_PAPER, 1) > rhm_route_products(RHM_GD, 1));
+    assert_false(takes_gram(1e6, 512, 64, rhm_solver_products(RHM_CHOLESKY, 100)));
+    assert_true(rhm_solver_products(RHM_GD_PAPER, 1) > rhm_solver_products(RHM_GD, 1));
 }
 
 /* More products or patches never make the Gram matrix less worth its price; more width at a given rest does. */

@@ -4,6 +4,7 @@
 
 #include "learner/policy.h"
 #include "linear/plan.h"
+#include "linear/solvers.h"
 #include "rhm/theory.h"
 
 /* Fits that a search is foreseen to take: where all patches have occurred or the fits of costly ones, which are tried
@@ -85,7 +86,7 @@ double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *option
         .inputs = inputs_of(task, level),
     };
     const rhm_linear_plan plan = rhm_linear_plan_choose(&sizes, options->solver, 1);
-    const double iterations = plan.sample ? rhm_sample_passes(1) : fmax(1, rhm_route_products(options->solver, 1));
+    const double iterations = plan.sample ? rhm_sample_passes(1) : fmax(1, rhm_solver_products(options->solver, 1));
     const rhm_fit_sizes fit = {patches, patches, width, iterations};
     const bool saturated = draw->counted && samples >= RHM_SATURATION * patches;
     const double fits = saturated || patches > RHM_COMFORT ? MANY_FITS : FEW_FITS;

@@ -10,6 +10,7 @@
 #include "learner/policy.h"
 #include "learner/rates.h"
 #include "linear/gram.h"
+#include "linear/solvers.h"
 #include "rhm/theory.h"
 #include "sampling/source.h"
 
@@ -312,7 +313,7 @@ static void search(const forecasting *f, rhm_forecast *s) {
 static void allow(const forecasting *f, rhm_forecast *s, const rhm_draw_choice *draw, double below) {
     const double most = (double)f->options->max_samples * s->kept_share;
     const rhm_fit_sizes sizes = {s->distinct, s->distinct, s->width,
-                                 fmax(1, rhm_route_products(f->options->solver, 1))};
+                                 fmax(1, rhm_solver_products(f->options->solver, 1))};
     const double fit = rhm_fit_work(&f->task, f->options, s->level, s->route, &sizes);
     s->allowed_work = rhm_search_allowed(rhm_search_foreseen(&f->task, f->options, s->level, draw, most, below));
     s->allowed_seconds = s->allowed_work / fit * fit_seconds(f, s, s->distinct, s->distinct, s->route, 1);

@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "kernels/phasors.h"
+#include "linear/solvers.h"
 
 /* ------------------------------------------------------------------------------------------------------- the route */
 
@@ -24,15 +25,6 @@ rhm_route rhm_route_choose(const rhm_route_sizes *sizes) {
                    rhm_route_cost(RHM_ROUTE_GRAM, sizes) < rhm_route_cost(RHM_ROUTE_PASSES, sizes)
                ? RHM_ROUTE_GRAM
                : RHM_ROUTE_PASSES;
-}
-
-double rhm_route_products(rhm_solver solver, double solves) {
-    /* At ridges between 1 / |P_l| and a hundredth of it; zero for a solver that does not multiply. */
-    static const struct {
-        double each, once;
-    } products[RHM_SOLVERS] = {
-        [RHM_CG] = {14, 0}, [RHM_GD] = {20, 30 /* the step takes the top eigenvalue */}, [RHM_GD_PAPER] = {140, 0}};
-    return products[solver].each * solves + products[solver].once;
 }
 
 const char *rhm_route_name(rhm_route route) {
@@ -69,7 +61,7 @@ rhm_linear_plan rhm_linear_plan_choose(const rhm_route_sizes *sizes, rhm_solver 
     const double most = (double)(SIZE_MAX / 2); /* a plan may be for more patches than there could be */
     const size_t patches = (size_t)fmin(sizes->patches, most);
     const size_t sample = solver == RHM_CG ? rhm_sample_size(patches, (size_t)sizes->width) : 0;
-    all.products = sample ? rhm_sample_passes(solves) : rhm_route_products(solver, solves);
+    all.products = sample ? rhm_sample_passes(solves) : rhm_solver_products(solver, solves);
     some.patches = (double)sample;
     some.products = rhm_sample_products(solves);
     rhm_linear_plan plan = {.route = rhm_route_choose(&all), .sample_route = RHM_ROUTE_PASSES};

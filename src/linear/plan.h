@@ -44,10 +44,6 @@ double rhm_route_cost(rhm_route route, const rhm_route_sizes *sizes);
 /* The cheaper one that is allowed. */
 rhm_route rhm_route_choose(const rhm_route_sizes *sizes);
 
-/* Products with C that `solves` solutions to a residual of about 1e-4 take, and their final residuals; 0: the solver
- * does not multiply with C. */
-double rhm_route_products(rhm_solver solver, double solves);
-
 /* How many patches should precondition `distinct` ones of 2 x `width` features; 0: too few for it to pay. */
 size_t rhm_sample_size(size_t distinct, size_t width);
 
