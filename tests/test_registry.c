@@ -48,7 +48,9 @@ static int of(const rhm_tables *tables, rhm_isa isa) {
 
 static void tables_fall_back_slot_by_slot(void **state) {
     (void)state;
-    rhm_tables tables = {.nbytes = sizeof(digits), .first = offsetof(digits, a), .of = {&scalar, &some, &few}};
+    rhm_tables tables = {.nbytes = sizeof(digits),
+                         .first = offsetof(digits, a),
+                         .of = {[RHM_ISA_SCALAR] = &scalar, [RHM_ISA_AVX2] = &some, [RHM_ISA_AVX512] = &few}};
     assert_int_equal(of(&tables, RHM_ISA_SCALAR), 11121314);
     assert_int_equal(of(&tables, RHM_ISA_AVX2), 21222314);
     assert_int_equal(of(&tables, RHM_ISA_AVX512), 31223334);
