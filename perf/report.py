@@ -31,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument("--results", type=types.output_directory, default=session.RESULTS, metavar="DIR", help="default: build/perf-results")
     parser.add_argument("--output", type=types.output_file, default=OUTPUT, metavar="FILE", help="PNGs go beside it (default: build/perf-report/index.html)")
     parser.add_argument("--pictures", type=types.output_directory, metavar="DIR", help="write the PNGs there instead")
-    parser.add_argument("--readme", action="store_true", help="also renew the pictures and the peers table that README.md shows")
+    parser.add_argument("--readme", action="store_true", help="also renew the pictures and the peers table that docs/measuring.md shows")
     parser.add_argument("--only", metavar="KIND,...", help=f"kinds of results to show, out of {', '.join(COMMANDS)}")
     parser.add_argument("--no-run", action="store_true", help="measure nothing")
     parser.add_argument("--fresh", action="store_true", help="measure all anew")
@@ -246,7 +246,7 @@ def compose(documents, missing, pictures):
     return page.page("rhm: throughput and scaling", lead_of(documents), facts_of(documents), sections)
 
 
-README, README_PICTURES = project.ROOT / "README.md", project.ROOT / "perf/images"
+RESULTS_PAGE, RESULTS_PICTURES = project.ROOT / "docs/measuring.md", project.ROOT / "perf/images"
 BEGIN, END = "<!-- made by ./dev perf report --readme -->\n", "<!-- end -->"
 SHOWN = (("scaling", ("scaling",), "Speed-up and efficiency with threads"), ("roofline", ("bench", "profile"), "Roofline of kernels and job"))
 
@@ -258,20 +258,20 @@ def measured_on(document):
 
 
 def readme_block(documents):
-    """Markdown for README.md: pictures and the table of peers, of what there is."""
+    """Markdown for docs/measuring.md: pictures and the table of peers, of what there is."""
     parts = []
     for name, kinds, title in SHOWN:
         found = [documents[kind] for kind in kinds if kind in documents]
         if found:
             noise = [note for document in found for note in document.get("notes", []) if note.startswith("The machine was not quiet")]
-            parts.append(f"![{title}](perf/images/{name}.png)\n\n" + "; ".join(map(measured_on, found)) + " ".join([".", *noise]) + "\n")
+            parts.append(f"![{title}](../perf/images/{name}.png)\n\n" + "; ".join(map(measured_on, found)) + " ".join([".", *noise]) + "\n")
     if "peers" in documents:
         from perf.figures import peers as figure
         parts.append(figure.markdown(documents["peers"]) + "\n\n" + measured_on(documents["peers"]) + "\n")
     return "\n".join(parts)
 
 
-def renew_readme(documents, pictures, readme=README, images=README_PICTURES):
+def renew_readme(documents, pictures, readme=RESULTS_PAGE, images=RESULTS_PICTURES):
     """Replace what stands between the marks, and the pictures it shows."""
     text = readme.read_text()
     start, end = text.find(BEGIN), text.find(END)

@@ -140,11 +140,11 @@ def test_readme_block_is_renewed(page, tmp_path):
         report.renew_readme(documents, pictures, readme, tmp_path / "images")
 
 
-def test_readme_of_the_project_has_the_marks():
-    text = report.README.read_text()
+def test_results_page_has_the_marks():
+    text = report.RESULTS_PAGE.read_text()
     assert 0 <= text.find(report.BEGIN) < text.find(report.END)
     for name in re.findall(r"perf/images/([a-z]+\.png)", text):
-        assert (report.README_PICTURES / name).stat().st_size < 200_000
+        assert (report.RESULTS_PICTURES / name).stat().st_size < 200_000
 
 
 @pytest.mark.parametrize("draw", [roofline.draw, scaling.draw, stages.draw, forest.draw])

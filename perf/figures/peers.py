@@ -59,7 +59,7 @@ def draw(documents):
 
 
 def markdown(document):
-    """The table for README.md: times and memory as multiples of rhm's."""
+    """The table for docs/measuring.md: times and memory as multiples of rhm's."""
     lines = ["| job | program | time | × rhm | memory | × rhm | accuracy |", "|---|---|--:|--:|--:|--:|--:|"]
     for job, rows in jobs(document).items():
         for row in rows:
