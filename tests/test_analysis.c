@@ -123,7 +123,7 @@ static void analysis_equals_enumeration(void **state) {
     assert_true(finite > 20 && infinite > 20 && degenerate > 20);
 }
 
-/* paper.md section 2: rho^(1) is sqrt 2 whatever the rules, and first-token-uniform means kappa = 1. */
+/* docs/mathematics.md, section 2: rho^(1) is sqrt 2 whatever the rules, and first-token-uniform means kappa = 1. */
 static void worked_check(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -138,7 +138,7 @@ static void worked_check(void **state) {
     }
 }
 
-/* The NumPy prototype finds 11.3 % of 4000 grammars of this shape degenerate; paper.md says 15 % of 200. */
+/* The NumPy prototype finds 11.3 % of 4000 grammars of this shape degenerate. */
 static void degenerate_share_is_the_known_one(void **state) {
     (void)state;
     size_t degenerate = 0;

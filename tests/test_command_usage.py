@@ -233,7 +233,7 @@ def rows(text):
 def test_rows_come_as_levels_are_done(tmp_path):
     short = ["train", *SMALL, "--samples", 2000, "--width", 64, "--test-samples", 500]
     seen = on_a_terminal(*short, cwd=tmp_path, results=None)
-    assert rows(seen) == [3, 2, 1] and seen.count("synonyms") == 1 and seen.count("instance ") == 1
+    assert rows(seen) == [3, 2, 1] and seen.count("synonyms  ") == 1 and seen.count("instance ") == 1
     assert seen.index("test accuracy") > seen.index("level 1: ") > seen.index("elapsed") > seen.index("]")
     # Results elsewhere: the rows are on the terminal, and the whole table is where the results are.
     with open(tmp_path / "out.txt", "w") as out:
@@ -247,7 +247,7 @@ def test_rows_come_as_levels_are_done(tmp_path):
 
 def test_an_interrupted_run_has_shown_what_it_knew(tmp_path):
     seen = on_a_terminal(*ENDLESS, cwd=tmp_path, results=None, until=b"left  level 1: sampling")
-    assert rows(seen) == [3, 2] and seen.count("synonyms") == 1 and "interrupted by signal 2" in seen
+    assert rows(seen) == [3, 2] and seen.count("synonyms  ") == 1 and "interrupted by signal 2" in seen
     with open(tmp_path / "out.txt", "w") as out:
         on_a_terminal(*ENDLESS, cwd=tmp_path, results=out, until=b"left  level 1: sampling")
     assert rows((tmp_path / "out.txt").read_text()) == [3, 2]

@@ -131,7 +131,7 @@ static void padding_is_zero(void **state) {
     rhm_engine_destroy(engine);
 }
 
-/* L(W) of paper.md section 3 over the raw samples: 1/2 mean ||e_label - W x||^2 + lambda/2 ||W||^2. */
+/* L(W) of docs/mathematics.md, section 4 over the raw samples: 1/2 mean ||e_label - W x||^2 + lambda/2 ||W||^2. */
 static double dense_loss(const dense_problem *p, double lambda, const double *w) {
     const size_t n = 2 * (size_t)p->shape.width, classes = p->shape.classes;
     double sum = 0;

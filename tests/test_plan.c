@@ -14,7 +14,7 @@ static bool takes_gram(double patches, double width, double classes, double prod
     return rhm_route_choose(&s) == RHM_ROUTE_GRAM;
 }
 
-/* Multiply-adds of paper.md's formulas, counted term by term. */
+/* Multiply-adds of the paper's formulas, counted term by term. */
 static void costs_are_multiply_adds(void **state) {
     (void)state;
     const rhm_route_sizes s = {.patches = 1000, .width = 64, .classes = 5, .inputs = 12, .products = 7};

@@ -1,5 +1,5 @@
 /*
- * Where float32 stops (src/learner/README.md, "Precision"): the two lowest levels of a deep grammar, fitted to the
+ * Where float32 stops (docs/large-instances.md, "Precision"): the two lowest levels of a deep grammar, fitted to the
  * counts of up to 10^16 samples. Counts are made of the exact posteriors, with the noise of so many samples.
  */
 #include "dense.h"

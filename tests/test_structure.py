@@ -6,7 +6,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 # Each directory may include those before it, and itself.
-ORDER = ["core", "engine", "ceilings", "hierarchy", "sampling", "patches", "kernels", "model", "training", "learner", "learners", "cli"]
+ORDER = ["core", "engine", "ceilings", "hierarchy", "sampling", "patches", "kernels", "linear", "model", "training", "learner", "learners", "cli"]
 
 
 def includes():

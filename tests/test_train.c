@@ -203,7 +203,7 @@ static void the_model_depends_on_instance_and_options_alone(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
-/* Condition 2 to 3 at the paper's ridge: iterations as measured on the prototype (paper.md section 4). */
+/* Condition 2 to 3 at the paper's ridge: iterations as measured on the prototype. */
 static void solvers_take_the_expected_iterations(void **state) {
     (void)state;
     const struct {

@@ -1,5 +1,5 @@
 /*
- * Labelled sequences in HDF5 files (layout: README), ours or written by another program.
+ * Labelled sequences in HDF5 files (layout: docs/data.md), ours or written by another program.
  */
 #ifndef RHM_DATA_H
 #define RHM_DATA_H

@@ -206,7 +206,8 @@ RHM_API void rhm_analysis_clear(rhm_analysis *analysis);
  */
 RHM_API void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_nbytes);
 
-/* HDF5 files as laid out in the README, with the exact analysis inside. rhm_grammar_load also reads files of others. */
+/* HDF5 files as laid out in docs/data.md, with the exact analysis inside. rhm_grammar_load also reads files of others.
+ */
 RHM_API rhm_status rhm_grammar_save(const rhm_grammar *grammar, const char *path, rhm_error *error);
 RHM_API rhm_status rhm_grammar_load(rhm_grammar **out, const char *path, rhm_error *error);
 

@@ -58,7 +58,7 @@ enum { RHM_HASH_TEXT_NBYTES = 65 };
  */
 RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
 
-/* HDF5 files as laid out in the README. A file that names no kind holds random features. */
+/* HDF5 files as laid out in docs/data.md. A file that names no kind holds random features. */
 RHM_API rhm_status rhm_model_save(const rhm_model *model, const char *path, rhm_error *error);
 RHM_API rhm_status rhm_model_load(rhm_model **out, const char *path, rhm_error *error);
 
@@ -79,7 +79,8 @@ typedef struct rhm_level_weights {
     const float *weights;     /* (|V_0|, 2M): M cosine columns, then M sine columns */
 } rhm_level_weights;
 
-/* Outputs whose coordinate sum is smaller than this in magnitude are divided by it instead (paper.md section 3). */
+/* Outputs whose coordinate sum is smaller than this in magnitude are divided by it instead (docs/mathematics.md,
+ * section 3). */
 #define RHM_NORMALIZATION_FLOOR 1e-3f
 
 /* Level 1..L; all zero for a model of another kind. */

@@ -239,11 +239,15 @@ void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_anal
     if (sampling != RHM_GIVEN)
         fprintf(stream, ", seed %" PRIu64, rhm_grammar_seed(grammar));
     fprintf(stream, "\nkappa       %.6g\n\n%5s %9s %9s %10s %10s   %s\n", analysis->kappa, "level", "patches", "rho",
-            "K_rho", "unseen", "closest symbols above");
+            "K_rho", "not first", "closest symbols above");
     for (uint32_t level = shape->levels; level >= 1; level--)
         fprintf(stream, "%5u %9zu %9.4g %10.4g %10u   %u and %u of level %u\n", level,
                 rhm_grammar_patch_count(grammar, level), analysis->rho[level], analysis->k_rho[level],
                 analysis->never_first[level], analysis->closest[level][0], analysis->closest[level][1], level - 1);
+    fprintf(
+        stream,
+        "rho: distance of the closest label posteriors; K_rho = rho m^(level/2); not first: symbols that first patches "
+        "never show\n");
     char text[EXPLANATION_NBYTES];
     rhm_analysis_explain(analysis, text, sizeof text);
     fprintf(stream, "\n%s\n", text);

@@ -34,10 +34,10 @@ static void row(FILE *stream, const rhm_level_report *level, const rhm_analysis 
 void rhm_table_head(FILE *stream, const rhm_train_report *report) {
     if (report->level[report->levels].width == 0)
         fprintf(stream, "%5s %11s %9s %10s %8s %9s %9s %9s %9s %8s\n", "level", "samples", "positions", "distinct",
-                "groups", "rho", "apart", "radius", "synonyms", "seconds");
+                "groups", "rho", "gap", "spread", "synonyms", "seconds");
     else
         fprintf(stream, "%5s %11s %10s %6s %9s %9s %5s %9s %9s %9s %9s %9s %9s %8s\n", "level", "samples", "distinct",
-                "width", "bandwidth", "ridge", "steps", "residual", "rho", "clusters", "radius", "error", "synonyms",
+                "width", "bandwidth", "ridge", "iter", "residual", "rho", "gap", "spread", "error", "synonyms",
                 "seconds");
 }
 
@@ -47,7 +47,16 @@ void rhm_table_rows(FILE *stream, const rhm_train_report *report, const rhm_anal
         row(stream, &report->level[level], analysis);
 }
 
+static void legend(FILE *stream, const rhm_train_report *report) {
+    fprintf(
+        stream,
+        "gap, spread: smallest distance between groups of outputs, 99th percentile within one; %ssynonyms: share of "
+        "patches nearest to their own parent's mean\n",
+        report->level[report->levels].width == 0 ? "" : "error: mean distance to the exact posterior; ");
+}
+
 void rhm_table_notes(FILE *stream, const rhm_train_report *report, uint32_t last) {
+    legend(stream, report);
     for (uint32_t level = report->levels; level >= last; level--) {
         const rhm_level_report *one = &report->level[level];
         if (!one->resolved)

@@ -1,6 +1,6 @@
 /*
- * The exact quantities of Assumption 6 (paper.md section 2). A patch is written by its parent alone, so everything
- * follows from the joint law of the label and the first symbol of each level, propagated downwards.
+ * The exact quantities of Assumption 6 (docs/mathematics.md, section 2). A patch is written by its parent alone, so
+ * everything follows from the joint law of the label and the first symbol of each level, propagated downwards.
  */
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
  * Clusters of a level's outputs: what the learner can know, without an oracle, of how well it tells parent symbols
- * apart (paper.md section 5).
+ * apart (docs/training.md).
  */
 #ifndef RHM_LEARNER_CLUSTER_H
 #define RHM_LEARNER_CLUSTER_H

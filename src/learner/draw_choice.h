@@ -2,11 +2,11 @@
  * How the counts of a stage come about. A rule of the problem and its options alone, since the model depends on it.
  *
  * Where the table of (first patch, label) probabilities is affordable, counts are drawn. The level above the highest
- * such level has too many patches for that, and noise there is what all levels above inherit (README.md, What stops
- * depth). If it takes many samples, and N may be so large that each patch would occur many times, counts are thinned:
- * of all samples only those are kept whose first patch is one of RHM_THINNED_PATCHES that are chosen at random, before
- * labels are seen (sampling/law.h). They say what a regression on all samples would say of these patches, and the
- * others lie between. Elsewhere samples are drawn and counted.
+ * such level has too many patches for that, and noise there is what all levels above inherit (docs/large-instances.md,
+ * What stops depth). If it takes many samples, and N may be so large that each patch would occur many times, counts are
+ * thinned: of all samples only those are kept whose first patch is one of RHM_THINNED_PATCHES that are chosen at
+ * random, before labels are seen (sampling/law.h). They say what a regression on all samples would say of these
+ * patches, and the others lie between. Elsewhere samples are drawn and counted.
  */
 #ifndef RHM_LEARNER_DRAW_CHOICE_H
 #define RHM_LEARNER_DRAW_CHOICE_H

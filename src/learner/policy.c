@@ -17,7 +17,7 @@ enum {
     FREE_LEVELS = 3, /* at the top: their noise is passed on to none that is costly */
 };
 
-static const double BANDWIDTH_OF_SEPARATION = 0.65; /* paper.md section 5 */
+static const double BANDWIDTH_OF_SEPARATION = 0.65; /* docs/training.md */
 static const double BOTTOM_BANDWIDTH = 0.35;        /* one-hot inputs: any value around it works */
 static const double BANDWIDTH_RATIO = 1.4;
 static const double RIDGE_RATIO = 3.2; /* about half a decade */
@@ -331,7 +331,7 @@ static double look_work(const search *s, double samples, double width) {
            fmax(0, draw_work(s, samples) - draw_work(s, (double)s->samples));
 }
 
-/* Samples first; where they stopped helping, width does (cross-talk of the features, paper.md section 5). False, and
+/* Samples first; where they stopped helping, width does (cross-talk of the features, docs/training.md). False, and
  * nothing changes, where that would take more work than is allowed. */
 static bool enlarge(search *s) {
     const bool widen_next = !s->helped && !s->widen_next;

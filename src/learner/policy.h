@@ -1,5 +1,5 @@
 /*
- * Bandwidth, ridge, sample size and width of a stage from its data alone (paper.md section 5). Every decision depends
+ * Bandwidth, ridge, sample size and width of a stage from its data alone (docs/training.md). Every decision depends
  * on counts, losses and cluster gaps, never on the machine, so the model does not depend on where it was trained; only
  * the caller's max_seconds can cut a search short, and the report then says so.
  */

@@ -1,6 +1,6 @@
 /*
  * Distinct first patches with their multiplicities by label: all that the regression of a level needs from its samples
- * (paper.md section 6.1), whatever their number.
+ * (docs/mathematics.md, section 5), whatever their number.
  *
  * A level-j patch is a tuple of s_j ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is
  * stored, and later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a

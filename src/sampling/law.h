@@ -1,7 +1,7 @@
 /*
  * The law of (first patch, label) at one level, ready for drawing how often each pair occurs among N samples: the
- * counts are Multinomial(N, p) with p known from the grammar (paper.md section 6.4), so their cost need not grow with
- * N.
+ * counts are Multinomial(N, p) with p known from the grammar (docs/mathematics.md, section 5), so their cost need not
+ * grow with N.
  *
  * A grammar is non-ambiguous, so a level-j patch that its rules produce has one derivation: a rule of one symbol of
  * level j-1, and a derivation for each symbol of the rule's right-hand side. Places number these derivations, first by
