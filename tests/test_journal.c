@@ -19,13 +19,15 @@ typedef struct thing {
 } thing;
 
 static const rhm_field columns[] = {
-    {"yes", RHM_FIELD_BOOL, offsetof(thing, yes), 0},    {"small", RHM_FIELD_U32, offsetof(thing, small), 0},
-    {"large", RHM_FIELD_U64, offsetof(thing, large), 0}, {"list", RHM_FIELD_U64, offsetof(thing, list), 3},
-    {"real", RHM_FIELD_F64, offsetof(thing, real), 0},
+    {"yes", RHM_FIELD_BOOL, offsetof(thing, yes), .count = 0},
+    {"small", RHM_FIELD_U32, offsetof(thing, small), .count = 0},
+    {"large", RHM_FIELD_U64, offsetof(thing, large), .count = 0},
+    {"list", RHM_FIELD_U64, offsetof(thing, list), .count = 3},
+    {"real", RHM_FIELD_F64, offsetof(thing, real), .count = 0},
 };
 static const rhm_fields thing_fields = {columns, 5, sizeof(thing)};
 static const rhm_fields fewer_fields = {columns, 4, sizeof(thing)};
-static const rhm_field renamed_columns[] = {{"no", RHM_FIELD_BOOL, offsetof(thing, yes), 0}};
+static const rhm_field renamed_columns[] = {{"no", RHM_FIELD_BOOL, offsetof(thing, yes), .count = 0}};
 static const rhm_fields renamed_fields = {renamed_columns, 1, sizeof(thing)};
 
 typedef struct table {
@@ -82,8 +84,8 @@ static void tables_give_back_what_they_were_given(void **state) {
 static void numbers_that_do_not_fit_are_refused(void **state) {
     (void)state;
     static const double wrong[] = {-1, 2, 0x1p32, NAN};
-    static const rhm_field real[] = {{"small", RHM_FIELD_F64, offsetof(thing, real), 0}};
-    static const rhm_field small[] = {{"small", RHM_FIELD_U32, offsetof(thing, small), 0}};
+    static const rhm_field real[] = {{"small", RHM_FIELD_F64, offsetof(thing, real), .count = 0}};
+    static const rhm_field small[] = {{"small", RHM_FIELD_U32, offsetof(thing, small), .count = 0}};
     static const rhm_fields as_real = {real, 1, sizeof(thing)}, as_small = {small, 1, sizeof(thing)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         rhm_error error = {0};

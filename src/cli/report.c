@@ -14,14 +14,7 @@
 #include "engine/record.h"
 #include "kernels/kernels.h"
 #include "kernels/operator.h"
-
-json_t *rhm_json_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-json_t *rhm_json_unsigned(uint64_t value) {
-    return value <= INT64_MAX ? json_integer((json_int_t)value) : json_sprintf("%llu", (unsigned long long)value);
-}
+#include "training/level_report.h"
 
 json_t *rhm_json_text(const char *text) {
     json_t *json = json_string(text);
@@ -168,69 +161,28 @@ static json_t *report_prediction(const rhm_training_plan *prediction, double sec
                      rhm_json_number((double)peak_rss_nbytes / rhm_plan_nbytes(prediction)));
 }
 
+/* What follows from the members of a level's report (training/level_report.c), and from the machine. */
 static json_t *report_level(const rhm_level_report *level, const rhm_report_comparison *comparison) {
     const double kernel_seconds = level->embed_seconds + level->bandwidth_seconds + level->solve_seconds;
     const double gflops = level->flops > 0 ? level->flops / kernel_seconds * 1e-9 : (double)NAN;
-    json_t *posterior_error = json_pack("{s:o, s:o, s:o}",
-                                        "mean", rhm_json_number(level->posterior_error_mean),
-                                        "max", rhm_json_number(level->posterior_error_max),
-                                        "floor", rhm_json_number(level->posterior_error_floor));
-    json_t *seconds = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
-                                "sample", rhm_json_number(level->sample_seconds),
-                                "embed", rhm_json_number(level->embed_seconds),
-                                "bandwidth", rhm_json_number(level->bandwidth_seconds),
-                                "solve", rhm_json_number(level->solve_seconds),
-                                "kernels", rhm_json_number(level->kernel_seconds),
-                                "total", rhm_json_number(level->total_seconds));
+    const bool predicted = comparison && comparison->predicted;
     json_t *rates = json_pack("{s:o, s:o}",
                               "raw", rhm_json_number((double)level->samples / level->total_seconds),
                               "distinct", rhm_json_number((double)level->distinct_patches / level->total_seconds));
-    json_t *search = json_pack("{s:o, s:o, s:o}",
-                               "multiply_adds", rhm_json_number(level->work),
-                               "foreseen", rhm_json_number(level->foreseen_work),
-                               "allowed", rhm_json_number(level->allowed_work));
-    const bool predicted = comparison && comparison->predicted;
-    const bool regression = level->width > 0;
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i,"
-                     " s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o}",
-                     "level", (int)level->level,
-                     "draw", level->draw == RHM_DRAW_COUNTS ? "counts" : "samples",
-                     "samples", rhm_json_unsigned(level->samples),
-                     "kept_share", rhm_json_number(level->kept_share),
-                     "validation_samples", rhm_json_unsigned(level->validation_samples),
-                     "distinct_patches", rhm_json_unsigned(level->distinct_patches),
-                     "positions", (int)level->positions,
-                     "width", regression ? json_integer(level->width) : json_null(),
-                     "bandwidth", rhm_json_number(level->bandwidth),
-                     "ridge", rhm_json_number(level->ridge),
-                     "solver", regression ? json_string(rhm_solver_name(level->solver)) : json_null(),
-                     "route", regression ? json_string(rhm_route_name(level->route)) : json_null(),
-                     "iterations", regression ? json_integer(level->iterations) : json_null(),
-                     "residual", rhm_json_number(level->residual),
-                     "held_out_loss", rhm_json_number(level->held_out_loss),
-                     "held_out_accuracy", rhm_json_number(level->held_out_accuracy),
-                     "evidence", rhm_json_number(level->evidence),
-                     "converged", (int)level->converged,
-                     "symbols", (int)level->symbols,
-                     "clusters", (int)level->clusters,
-                     "cluster_separation", rhm_json_number(level->cluster_separation),
-                     "cluster_radius", rhm_json_number(level->cluster_radius),
-                     "posterior_error", posterior_error,
-                     "synonym_accuracy", rhm_json_number(level->synonym_accuracy),
-                     "separation", rhm_json_number(level->separation),
-                     "radius", rhm_json_number(level->radius),
-                     "unseen_mass", rhm_json_number(level->unseen_mass),
-                     "clamped", rhm_json_unsigned(level->clamped),
-                     "attempts", (int)level->attempts,
-                     "search", search,
-                     "resolved", (int)level->resolved,
-                     "limit", level->limit,
-                     "seconds", seconds,
-                     "gflops", rhm_json_number(gflops),
-                     "fraction_of_peak",
-                     comparison ? rhm_json_number(gflops / comparison->ceilings.fma_peak_gflops) : json_null(),
-                     "patches_per_second", rates,
-                     "predicted", predicted ? report_predicted_level(&comparison->prediction, level->level) : json_null());
+    json_t *derived = json_pack("{s:o, s:o, s:o, s:o}",
+                                "gflops", rhm_json_number(gflops),
+                                "fraction_of_peak",
+                                rhm_json_number(comparison ? gflops / comparison->ceilings.fma_peak_gflops : (double)NAN),
+                                "patches_per_second", rates,
+                                "predicted",
+                                predicted ? report_predicted_level(&comparison->prediction, level->level) : json_null());
+    json_t *json = rhm_fields_json(&rhm_level_report_fields, level);
+    if (json_object_update_missing(json, derived) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(derived);
+    return json;
 }
 
 static json_t *report_checkpoints(const rhm_settings *settings, const rhm_checkpoint_report *done) {

@@ -8,14 +8,13 @@
 #include <jansson.h>
 
 #include "cli/settings.h"
+#include "core/fields.h"
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
 #include "rhm/learner.h"
 #include "rhm/plan.h"
 
-json_t *rhm_json_number(double value);     /* null unless finite */
-json_t *rhm_json_unsigned(uint64_t value); /* text beyond 2^63, which JSON readers would round */
-json_t *rhm_json_text(const char *text);   /* file names need not be UTF-8: other bytes become question marks then */
+json_t *rhm_json_text(const char *text); /* file names need not be UTF-8: other bytes become question marks then */
 json_t *rhm_json_sizes(const uint32_t *values, uint32_t count); /* one number when all are equal, else a list */
 
 /* The report's "instance"; analysis may be NULL, then what follows from it is null. */

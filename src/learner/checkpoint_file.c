@@ -8,82 +8,32 @@
 #include "engine/engine.h"
 #include "kernels/backend.h"
 #include "learner/journal_file.h"
+#include "training/level_report.h"
 
 enum { OBJECT_NBYTES = 48 };
 
-#define ROW(member)  offsetof(rhm_level_report, member)
 #define COST(member) offsetof(rhm_stage, member)
 #define PICK(member) offsetof(rhm_backend_choice, member)
 
-static const rhm_field report_columns[] = {
-    {"level", RHM_FIELD_U32, ROW(level), 0},
-    {"draw", RHM_FIELD_U32, ROW(draw), 0},
-    {"samples", RHM_FIELD_U64, ROW(samples), 0},
-    {"kept_share", RHM_FIELD_F64, ROW(kept_share), 0},
-    {"validation_samples", RHM_FIELD_U64, ROW(validation_samples), 0},
-    {"distinct_patches", RHM_FIELD_U64, ROW(distinct_patches), 0},
-    {"positions", RHM_FIELD_U32, ROW(positions), 0},
-    {"width", RHM_FIELD_U32, ROW(width), 0},
-    {"bandwidth", RHM_FIELD_F64, ROW(bandwidth), 0},
-    {"ridge", RHM_FIELD_F64, ROW(ridge), 0},
-    {"solver", RHM_FIELD_U32, ROW(solver), 0},
-    {"route", RHM_FIELD_U32, ROW(route), 0},
-    {"iterations", RHM_FIELD_U32, ROW(iterations), 0},
-    {"residual", RHM_FIELD_F64, ROW(residual), 0},
-    {"held_out_loss", RHM_FIELD_F64, ROW(held_out_loss), 0},
-    {"held_out_accuracy", RHM_FIELD_F64, ROW(held_out_accuracy), 0},
-    {"evidence", RHM_FIELD_F64, ROW(evidence), 0},
-    {"converged", RHM_FIELD_BOOL, ROW(converged), 0},
-    {"symbols", RHM_FIELD_U32, ROW(symbols), 0},
-    {"clusters", RHM_FIELD_U32, ROW(clusters), 0},
-    {"cluster_separation", RHM_FIELD_F64, ROW(cluster_separation), 0},
-    {"cluster_radius", RHM_FIELD_F64, ROW(cluster_radius), 0},
-    {"posterior_error_mean", RHM_FIELD_F64, ROW(posterior_error_mean), 0},
-    {"posterior_error_max", RHM_FIELD_F64, ROW(posterior_error_max), 0},
-    {"posterior_error_floor", RHM_FIELD_F64, ROW(posterior_error_floor), 0},
-    {"synonym_accuracy", RHM_FIELD_F64, ROW(synonym_accuracy), 0},
-    {"separation", RHM_FIELD_F64, ROW(separation), 0},
-    {"radius", RHM_FIELD_F64, ROW(radius), 0},
-    {"unseen_mass", RHM_FIELD_F64, ROW(unseen_mass), 0},
-    {"clamped", RHM_FIELD_U64, ROW(clamped), 0},
-    {"attempts", RHM_FIELD_U32, ROW(attempts), 0},
-    {"sample_seconds", RHM_FIELD_F64, ROW(sample_seconds), 0},
-    {"embed_seconds", RHM_FIELD_F64, ROW(embed_seconds), 0},
-    {"bandwidth_seconds", RHM_FIELD_F64, ROW(bandwidth_seconds), 0},
-    {"solve_seconds", RHM_FIELD_F64, ROW(solve_seconds), 0},
-    {"total_seconds", RHM_FIELD_F64, ROW(total_seconds), 0},
-    {"kernel_seconds", RHM_FIELD_F64, ROW(kernel_seconds), 0},
-    {"flops", RHM_FIELD_F64, ROW(flops), 0},
-    {"work", RHM_FIELD_F64, ROW(work), 0},
-    {"foreseen_work", RHM_FIELD_F64, ROW(foreseen_work), 0},
-    {"allowed_work", RHM_FIELD_F64, ROW(allowed_work), 0},
-    {"resolved", RHM_FIELD_BOOL, ROW(resolved), 0},
-};
-static const rhm_fields report_fields = {report_columns, sizeof report_columns / sizeof *report_columns,
-                                         sizeof(rhm_level_report)};
-
-/* A member of a row without a column above would be lost by an interruption; `limit` is an attribute. */
-_Static_assert(sizeof(rhm_level_report) == 464, "rhm_level_report has changed: so must its columns in checkpoints");
-
 static const rhm_field stage_columns[] = {
-    {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), 0},
-    {"embed_seconds", RHM_FIELD_F64, COST(embed_seconds), 0},
-    {"fit_seconds", RHM_FIELD_F64, COST(fit_seconds), 0},
-    {"kernel_seconds", RHM_FIELD_F64, COST(kernel_seconds), 0},
-    {"flops", RHM_FIELD_F64, COST(flops), 0},
+    {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), .count = 0},
+    {"embed_seconds", RHM_FIELD_F64, COST(embed_seconds), .count = 0},
+    {"fit_seconds", RHM_FIELD_F64, COST(fit_seconds), .count = 0},
+    {"kernel_seconds", RHM_FIELD_F64, COST(kernel_seconds), .count = 0},
+    {"flops", RHM_FIELD_F64, COST(flops), .count = 0},
 };
 const rhm_fields rhm_stage_fields = {stage_columns, sizeof stage_columns / sizeof *stage_columns, sizeof(rhm_stage)};
 
 static const rhm_field choice_columns[] = {
-    {"work", RHM_FIELD_U32, PICK(work), 0},
-    {"inputs", RHM_FIELD_U64, PICK(inputs), 0},
-    {"padded", RHM_FIELD_U64, PICK(padded), 0},
-    {"classes", RHM_FIELD_U64, PICK(classes), 0},
-    {"expected", RHM_FIELD_F64, PICK(expected), 0},
-    {"measured", RHM_FIELD_BOOL, PICK(measured), 0},
-    {"onednn", RHM_FIELD_BOOL, PICK(onednn), 0},
-    {"native_seconds", RHM_FIELD_F64, PICK(native_seconds), 0},
-    {"onednn_seconds", RHM_FIELD_F64, PICK(onednn_seconds), 0},
+    {"work", RHM_FIELD_U32, PICK(work), .count = 0},
+    {"inputs", RHM_FIELD_U64, PICK(inputs), .count = 0},
+    {"padded", RHM_FIELD_U64, PICK(padded), .count = 0},
+    {"classes", RHM_FIELD_U64, PICK(classes), .count = 0},
+    {"expected", RHM_FIELD_F64, PICK(expected), .count = 0},
+    {"measured", RHM_FIELD_BOOL, PICK(measured), .count = 0},
+    {"onednn", RHM_FIELD_BOOL, PICK(onednn), .count = 0},
+    {"native_seconds", RHM_FIELD_F64, PICK(native_seconds), .count = 0},
+    {"onednn_seconds", RHM_FIELD_F64, PICK(onednn_seconds), .count = 0},
 };
 static const rhm_fields choice_fields = {choice_columns, sizeof choice_columns / sizeof *choice_columns,
                                          sizeof(rhm_backend_choice)};
@@ -103,7 +53,7 @@ static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *er
     const uint32_t first = first_finished(kept);
     char object[OBJECT_NBYTES];
     RHM_TRY(rhm_h5_write_group(file, "/levels", error));
-    RHM_TRY(rhm_fields_write(file, "/levels/rows", &report_fields, &kept->report->level[first],
+    RHM_TRY(rhm_fields_write(file, "/levels/rows", &rhm_level_report_fields, &kept->report->level[first],
                              kept->task->tree.levels - kept->level, error));
     for (uint32_t l = first; l <= kept->task->tree.levels; l++) {
         const struct rhm_layer *layer = &rhm_model_layers(kept->model)[l];
@@ -144,11 +94,11 @@ static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm
 
 static rhm_status read_levels(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
     size_t rows;
-    RHM_TRY(rhm_fields_rows(file, "/levels/rows", &report_fields, &rows, error));
+    RHM_TRY(rhm_fields_rows(file, "/levels/rows", &rhm_level_report_fields, &rows, error));
     if (rows != kept->task->tree.levels - kept->level)
         return rhm_h5_refuse(file, "/levels/rows", error, "has %zu rows with level %u in hand", rows, kept->level);
-    RHM_TRY(
-        rhm_fields_read(file, "/levels/rows", &report_fields, &kept->report->level[first_finished(kept)], rows, error));
+    RHM_TRY(rhm_fields_read(file, "/levels/rows", &rhm_level_report_fields, &kept->report->level[first_finished(kept)],
+                            rows, error));
     for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
         RHM_TRY(read_level(kept, l, file, error));
     return RHM_OK;

@@ -9,7 +9,7 @@
 #ifndef RHM_LEARNER_JOURNAL_H
 #define RHM_LEARNER_JOURNAL_H
 
-#include "learner/fields.h"
+#include "core/fields.h"
 #include "learner/stage.h"
 
 /* How far a sample set reached. */

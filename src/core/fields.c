@@ -1,4 +1,4 @@
-#include "learner/fields.h"
+#include "core/fields.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,23 +8,26 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-enum { NAMES_NBYTES = 1024 };
+enum { NAMES_NBYTES = 2048 };
 
 static const size_t member_nbytes[] = {
-    [RHM_FIELD_BOOL] = sizeof(bool),
-    [RHM_FIELD_U32] = sizeof(uint32_t),
-    [RHM_FIELD_U64] = sizeof(uint64_t),
-    [RHM_FIELD_F64] = sizeof(double),
+    [RHM_FIELD_BOOL] = sizeof(bool),  [RHM_FIELD_U32] = sizeof(uint32_t), [RHM_FIELD_U64] = sizeof(uint64_t),
+    [RHM_FIELD_F64] = sizeof(double), [RHM_FIELD_TEXT] = sizeof(char),
 };
 
 static size_t times(const rhm_field *field) {
     return field->count ? field->count : 1;
 }
 
+/* Columns of a table: texts have none. */
+static size_t columns_of(const rhm_field *field) {
+    return field->type == RHM_FIELD_TEXT ? 0 : times(field);
+}
+
 static size_t columns(const rhm_fields *fields) {
     size_t count = 0;
     for (size_t f = 0; f < fields->count; f++)
-        count += times(&fields->field[f]);
+        count += columns_of(&fields->field[f]);
     return count;
 }
 
@@ -33,7 +36,8 @@ static double get(rhm_field_type type, const void *member) {
     case RHM_FIELD_BOOL: return *(const bool *)member ? 1 : 0;
     case RHM_FIELD_U32: return *(const uint32_t *)member;
     case RHM_FIELD_U64: return (double)*(const uint64_t *)member;
-    case RHM_FIELD_F64: break;
+    case RHM_FIELD_F64:
+    case RHM_FIELD_TEXT: break;
     }
     return *(const double *)member;
 }
@@ -62,6 +66,8 @@ static void name_columns(char text[NAMES_NBYTES], const rhm_fields *fields) {
     for (size_t f = 0; f < fields->count && used < NAMES_NBYTES; f++) {
         const rhm_field *field = &fields->field[f];
         const char *space = f ? " " : "";
+        if (!columns_of(field))
+            continue;
         used += (size_t)(field->count
                              ? snprintf(text + used, NAMES_NBYTES - used, "%s%s[%zu]", space, field->name, field->count)
                              : snprintf(text + used, NAMES_NBYTES - used, "%s%s", space, field->name));
@@ -79,7 +85,7 @@ rhm_status rhm_fields_write(rhm_h5 *file, const char *object, const rhm_fields *
         for (size_t f = 0; f < fields->count; f++) {
             const rhm_field *field = &fields->field[f];
             const char *member = (const char *)structures + i * fields->structure_nbytes + field->place;
-            for (size_t k = 0; k < times(field); k++)
+            for (size_t k = 0; k < columns_of(field); k++)
                 *at++ = get(field->type, member + k * member_nbytes[field->type]);
         }
     char names[NAMES_NBYTES];
@@ -118,7 +124,7 @@ rhm_status rhm_fields_read(const rhm_h5 *file, const char *object, const rhm_fie
         for (size_t f = 0; f < fields->count && status == RHM_OK; f++) {
             const rhm_field *field = &fields->field[f];
             char *member = (char *)structures + i * fields->structure_nbytes + field->place;
-            for (size_t k = 0; k < times(field) && status == RHM_OK; k++, at++)
+            for (size_t k = 0; k < columns_of(field) && status == RHM_OK; k++, at++)
                 if (!set(field->type, member + k * member_nbytes[field->type], *at))
                     status = rhm_h5_refuse(file, object, error, "has %g as %s of row %zu", *at, field->name, i);
         }
