@@ -1,73 +1,148 @@
-"""What the source directories and files may know of each other, read from their includes: no circles, and only downwards."""
+"""The order of the tree: directories know only those before them, files do not call each other in circles, and the command
+knows the public headers."""
+import os
 import pathlib
 import re
+import subprocess
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+import pytest
 
-# Each directory may include those before it, and itself.
-ORDER = ["core", "engine", "ceilings", "hierarchy", "sampling", "patches", "kernels", "linear", "model", "training", "learner", "learners", "cli"]
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.[ch]"))
+
+# The learner that came first still has a directory of its own beside those of the others.
+ONE = {"learner": "learners"}
+
+# What the command still asks behind the library's back: entries go, none is added.
+NOT_YET_PUBLIC = {
+    "ceilings/ceilings.h", "engine/memory.h", "engine/parallel.h", "engine/record.h", "engine/trace.h", "kernels/kernels.h",
+    "kernels/operator.h", "learner/budget.h", "learner/generations.h", "training/level_report.h",
+}
 
 
-def includes():
-    """{file: files that it includes}, as paths below src; public headers left out."""
-    known = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*") if path.suffix in (".c", ".h")}
-    found = {}
-    for file in known:
-        names = INCLUDE.findall((SOURCE / file).read_text())
-        beside = str(pathlib.PurePosixPath(file).parent)
-        found[file] = {name if name in known else f"{beside}/{name}" for name in names if name in known or f"{beside}/{name}" in known}
+# Files that still call each other in circles: they get smaller, and none is added.
+STILL_ROUND = [
+    {"ceilings/caches", "ceilings/measure", "ceilings/trial"},
+    {"core/atomic_file", "core/destination", "core/partial"},
+    {"core/h5attribute", "core/h5file", "core/h5load", "core/h5sources", "core/h5text", "core/h5read", "core/h5numbers", "core/h5notes"},
+    {"engine/ledger", "engine/memory"},
+    {"kernels/backend", "kernels/operator"},
+    {"learner/budget", "learner/policy", "learner/watch", "learner/draw_choice"},
+    {"learner/checkpoint", "learner/checkpoint_file", "learner/journal", "learner/journal_file", "learner/samples_file", "learner/stage"},
+    {"linear/cached", "linear/factored", "linear/passes", "linear/recomputed"},
+    {"linear/gram", "linear/normal"},
+    {"model/forward", "model/random_features", "model/random_features_file"},
+    {"model/table", "model/table_file", "model/table_forward"},
+    {"patches/draw", "patches/patches", "patches/raw"},
+    {"patches/merge", "patches/merge_level"},
+]
+
+
+def directories():
+    """As CMakeLists.txt adds them, the first first; the command comes last."""
+    found = re.search(r"foreach\(\w+ ([a-z ]+)\)\s+add_subdirectory\(src/", (ROOT / "CMakeLists.txt").read_text())
+    order = [ONE.get(name, name) for name in found.group(1).split()]
+    return list(dict.fromkeys(order)) + ["cli"]
+
+
+def includes(path):
+    return [name for name in re.findall(r'#include "([^"]+)"', path.read_text()) if not name.startswith("rhm/")]
+
+
+def directory(path):
+    return ONE.get(path.split("/")[0], path.split("/")[0])
+
+
+def graph():
+    """Object files, named like their sources, and those whose functions they call."""
+    objects = pathlib.Path(os.environ["RHM_COMMAND"]).resolve().parent.parent / "CMakeFiles/rhm_objects.dir/src"
+    home, calls = {}, {}
+    for path in sorted(objects.rglob("*.o")):
+        unit = str(path.relative_to(objects))[:-len(".c.o")]
+        if not (ROOT / "src" / f"{unit}.c").exists():
+            continue  # of an earlier build
+        for line in subprocess.run(["nm", "-P", str(path)], check=True, capture_output=True, text=True).stdout.splitlines():
+            name, kind = line.split()[:2]
+            if kind in "TDRB":
+                home[name] = unit
+            elif kind == "U":
+                calls.setdefault(unit, set()).add(name)
+    return {unit: {home[name] for name in names if name in home} - {unit} for unit, names in calls.items()}
+
+
+def circles(edges):
+    """Strongly connected components of more than one member (Tarjan)."""
+    number, low, stack, found = {}, {}, [], []
+
+    def visit(unit):
+        number[unit] = low[unit] = len(number)
+        stack.append(unit)
+        for other in sorted(edges.get(unit, ())):
+            if other not in number:
+                visit(other)
+            if other in stack:
+                low[unit] = min(low[unit], low[other])
+        if low[unit] == number[unit]:
+            members = []
+            while not members or members[-1] != unit:
+                members.append(stack.pop())
+            if len(members) > 1:
+                found.append(sorted(members))
+
+    for unit in sorted(edges):
+        if unit not in number:
+            visit(unit)
     return found
 
 
-def circle(graph):
-    """One circle of a directed graph as a list of nodes, or None."""
-    state, path = {}, []
-
-    def visit(node):
-        state[node] = "open"
-        path.append(node)
-        for neighbour in sorted(graph.get(node, ())):
-            if state.get(neighbour) == "open":
-                return path[path.index(neighbour):] + [neighbour]
-            if neighbour not in state:
-                found = visit(neighbour)
-                if found:
-                    return found
-        state[node] = "done"
-        path.pop()
-        return None
-
-    for node in sorted(graph):
-        if node not in state:
-            found = visit(node)
-            if found:
-                return found
-    return None
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b"}, "b": {"c"}}) == []
 
 
-def test_every_directory_has_its_place_in_the_order():
-    directories = {path.name for path in SOURCE.iterdir() if path.is_dir()}
-    assert directories == set(ORDER)
+def test_every_directory_has_its_place():
+    there = {ONE.get(path.name, path.name) for path in (ROOT / "src").iterdir() if path.is_dir()}
+    assert there == set(directories())
 
 
 def test_directories_know_only_those_before_them():
-    wrong = [f"{file} includes {other}" for file, others in includes().items() for other in others
-             if ORDER.index(other.split("/")[0]) > ORDER.index(file.split("/")[0])]
-    assert not wrong, "\n".join(sorted(wrong))
+    order = directories()
+    wrong = [f"{path.relative_to(ROOT)} includes {name}" for path in SOURCES for name in includes(path)
+             if "/" in name and (ROOT / "src" / name).exists()
+             and order.index(directory(name)) > order.index(directory(str(path.relative_to(ROOT / "src"))))]
+    assert wrong == []
 
 
-def test_no_circle_of_files():
-    """A .c file and its header are one unit: two units that include each other call each other in a loop."""
-    graph = {}
-    for file, others in includes().items():
-        unit = file.rsplit(".", 1)[0]
-        graph.setdefault(unit, set()).update(other.rsplit(".", 1)[0] for other in others)
-        graph[unit].discard(unit)
-    found = circle(graph)
-    assert found is None, " -> ".join(found)
+def test_files_do_not_go_round_in_circles():
+    edges = graph()
+    assert len(edges) > 100
+    new = [circle for circle in circles(edges) if not any(set(circle) <= known for known in STILL_ROUND)]
+    assert new == []
 
 
-def test_a_circle_is_found():
-    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c", "a"]
-    assert circle({"a": {"b", "c"}, "b": {"c"}}) is None
+def test_learners_do_not_know_each_other():
+    homes = {"learner"} | {path.name for path in (ROOT / "src/learners").iterdir() if path.is_dir()}
+
+    def home(name):
+        parts = name.split("/")
+        return "learner" if parts[0] == "learner" else parts[1] if parts[0] == "learners" and parts[1] in homes else None
+
+    wrong = [f"{path.relative_to(ROOT)} includes {name}" for path in SOURCES for name in includes(path)
+             if home(name) and home(str(path.relative_to(ROOT / "src"))) != home(name)
+             and directory(str(path.relative_to(ROOT / "src"))) == "learners"]
+    assert wrong == []
+
+
+def test_the_command_knows_public_headers():
+    used = {name for path in SOURCES if path.parent.name == "cli" for name in includes(path)
+            if directory(name) not in ("cli", "core")}
+    assert used <= NOT_YET_PUBLIC
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "include/rhm").glob("*.h")), ids=lambda path: path.name)
+def test_public_headers_know_each_other_only(path):
+    assert includes(path) == []
+    public = set(re.findall(r'#include "rhm/([^"]+)"', path.read_text()))
+    assert public <= {other.name for other in path.parent.glob("*.h")}
+    if path.name == "rhm.h":
+        assert public == {other.name for other in path.parent.glob("*.h")} - {"rhm.h"}

@@ -1,155 +1,13 @@
 /* The table learner: level L first, each level counted, grouped, and made a table. */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
 #include "engine/trace.h"
-#include "learners/table/group.h"
-#include "learners/table/law.h"
 #include "learners/table/plan.h"
-#include "rhm/sampling.h"
-
-enum {
-    FIRST_SAMPLES = 1 << 16, /* with which a search among counted samples begins */
-    GROWTH = 4,
-};
-
-/* Tokens that a search among counted samples may draw for a level: a minute of one core. */
-#define MOST_TOKENS 0x1p34
-
-typedef struct learning {
-    const rhm_engine *engine;
-    const rhm_problem *problem;
-    const rhm_train_options *options;
-    struct rhm_table *table;
-    rhm_tree tree;
-    rhm_sampler *sampler; /* without data */
-    rhm_id_law ids;       /* of the level above which we are; empty where it is not known */
-    rhm_train_report *report;
-    rhm_train_state state; /* for a display: every level counts as one */
-} learning;
-
-/* A level in hand. */
-typedef struct stage {
-    uint32_t level;
-    size_t most_positions;
-    rhm_patch_law law; /* without patches where samples are counted */
-    rhm_table_counts counts;
-    rhm_groups groups;
-    uint32_t attempts;
-    double count_seconds, group_seconds;
-} stage;
-
-static double gap_of(const rhm_groups *groups) {
-    return groups->radius > 0 ? groups->separation / groups->radius : groups->separation > 0 ? HUGE_VAL : 0;
-}
-
-/* ---- counts ---------------------------------------------------------------------------------------------- */
-
-static rhm_status draw(const learning *l, stage *s, size_t positions, uint64_t samples, rhm_table_counts *out,
-                       rhm_error *error) {
-    double *position;
-    RHM_TRY(rhm_position_law(&position, l->problem->grammar, s->level - 1, positions, error));
-    const rhm_status status =
-        rhm_table_draw_counts(out, l->engine, &s->law, position, positions, l->table->model.classes, samples,
-                              l->options->seed, rhm_stream(RHM_TRAINING, s->level), error);
-    rhm_free(position);
-    return status;
-}
-
-static rhm_status count(const learning *l, stage *s, size_t positions, uint64_t samples, rhm_table_counts *out,
-                        rhm_error *error) {
-    char words[64];
-    const rhm_grammar_source fresh = {l->problem->grammar, l->options->seed, l->sampler,
-                                      rhm_stream(RHM_TRAINING, s->level)};
-    const rhm_data_source rows = {l->problem->data, 0};
-    rhm_batch batch = {rhm_draw_from_grammar, &fresh, 0, samples, words};
-    if (l->problem->data) {
-        batch.source = rhm_draw_from_data;
-        batch.context = &rows;
-    }
-    snprintf(words, sizeof words, "level %u: counting", s->level);
-    rhm_engine_progress(l->engine, words, 0, samples);
-    return rhm_table_count_samples(out, l->engine, l->table, s->level, positions, &batch, error);
-}
-
-/* Count and group; what comes out replaces what the stage had, if it is better. */
-static rhm_status attempt(const learning *l, stage *s, size_t positions, uint64_t samples, rhm_error *error) {
-    rhm_table_counts counts = {0};
-    rhm_groups groups = {0};
-    const double begin = rhm_seconds();
-    int span = rhm_trace_begin(l->engine, "draw", 0);
-    RHM_TRY((s->law.patch.count ? draw : count)(l, s, positions, samples, &counts, error));
-    rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)samples});
-    const double middle = rhm_seconds();
-    span = rhm_trace_begin(l->engine, "group", 0);
-    const rhm_status status =
-        s->level > 1 ? rhm_table_group(&groups, l->engine, &counts, l->problem->parents[s->level], error) : RHM_OK;
-    rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)counts.patch.count});
-    s->count_seconds += middle - begin;
-    s->group_seconds += rhm_seconds() - middle;
-    s->attempts++;
-    const bool better = status == RHM_OK && (!s->counts.count || groups.count > s->groups.count ||
-                                             (groups.count == s->groups.count && gap_of(&groups) > gap_of(&s->groups)));
-    if (better) {
-        rhm_table_counts_clear(&s->counts);
-        rhm_free(s->groups.own);
-        s->counts = counts;
-        s->groups = groups;
-    } else {
-        rhm_table_counts_clear(&counts);
-        rhm_free(groups.own);
-    }
-    return status;
-}
-
-/* ---- search ---------------------------------------------------------------------------------------------- */
-
-static bool apart(const learning *l, const stage *s) {
-    return s->level == 1 ||
-           (s->groups.count == l->problem->parents[s->level] && gap_of(&s->groups) >= RHM_TABLE_TARGET);
-}
-
-/* The smallest number of positions at which symbols come apart, or the best one. */
-static rhm_status search_positions(const learning *l, stage *s, uint64_t samples, rhm_error *error) {
-    const uint32_t given = l->options->positions[s->level];
-    size_t last = s->most_positions < RHM_TABLE_POSITIONS ? s->most_positions : RHM_TABLE_POSITIONS;
-    if (given)
-        return attempt(l, s, given < s->most_positions ? given : s->most_positions, samples, error);
-    for (size_t positions = 1; positions <= last; positions *= 2) {
-        RHM_TRY(attempt(l, s, positions, samples, error));
-        if (apart(l, s) || 2 * positions * s->counts.patch.count * s->counts.classes > RHM_TABLE_CELLS)
-            return RHM_OK;
-        if (positions < last && 2 * positions > last)
-            positions = (last + 1) / 2; /* so that all of them come last */
-    }
-    return RHM_OK;
-}
-
-static rhm_status search(const learning *l, stage *s, rhm_error *error) {
-    const uint64_t given = l->options->samples[s->level];
-    if (l->problem->data) {
-        const uint64_t most = l->problem->data->count - l->problem->test_samples;
-        if (given > most)
-            return rhm_fail(error, RHM_INVALID,
-                            "%llu samples at level %u: the data set has %llu sequences that are not kept for the test",
-                            (unsigned long long)given, s->level, (unsigned long long)most);
-        return search_positions(l, s, given ? given : most, error);
-    }
-    if (given || s->law.patch.count)
-        return search_positions(l, s, given ? given : l->options->max_samples, error);
-    const double leaves = (double)l->tree.leaves[s->level - 1];
-    const double most = fmin((double)l->options->max_samples, fmax(FIRST_SAMPLES, MOST_TOKENS / leaves));
-    for (double samples = fmin(FIRST_SAMPLES, most);; samples = fmin(samples * GROWTH, most)) {
-        RHM_TRY(search_positions(l, s, (uint64_t)samples, error));
-        if (apart(l, s) || samples >= most)
-            return RHM_OK;
-    }
-}
+#include "learners/table/stage.h"
 
 /* ---- tables ---------------------------------------------------------------------------------------------- */
 
@@ -186,7 +44,7 @@ static rhm_status make_top(struct rhm_table *table, const rhm_table_counts *coun
 }
 
 /* What the stage found, as a level of the model; takes over the groups. */
-static rhm_status make_level(const learning *l, stage *s, rhm_error *error) {
+static rhm_status make_level(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
     struct rhm_table *table = l->table;
     struct rhm_table_level *level = &table->level[s->level];
     const uint32_t levels = l->tree.levels;
@@ -225,7 +83,7 @@ static rhm_status make_level(const learning *l, stage *s, rhm_error *error) {
 
 /* Of the patches, weighted by how often they come first, those whose id stands for their own parent more often than for
  * any other. */
-static double synonym_accuracy(const learning *l, uint32_t level, const rhm_id_law *raised) {
+static double synonym_accuracy(const rhm_table_learning *l, uint32_t level, const rhm_id_law *raised) {
     const size_t classes = l->table->model.classes, symbols = raised->symbols;
     double *joint, right = 0, all = 0;
     if (rhm_position_law(&joint, l->problem->grammar, level - 1, 1, NULL) != RHM_OK)
@@ -245,9 +103,9 @@ static double synonym_accuracy(const learning *l, uint32_t level, const rhm_id_l
     return right / all;
 }
 
-static void fill_report(const learning *l, const stage *s, double synonyms, double begin) {
-    const bool resolved =
-        s->level == 1 || (s->groups.count == l->problem->parents[s->level] && gap_of(&s->groups) >= RHM_TABLE_LEAST);
+static void fill_report(const rhm_table_learning *l, const rhm_table_stage *s, double synonyms, double begin) {
+    const bool resolved = s->level == 1 || (s->groups.count == l->problem->parents[s->level] &&
+                                            rhm_table_gap(&s->groups) >= RHM_TABLE_LEAST);
     rhm_level_report *r = &l->report->level[s->level];
     *r = (rhm_level_report){
         .level = s->level,
@@ -290,14 +148,8 @@ static void fill_report(const learning *l, const stage *s, double synonyms, doub
 
 /* ---- levels ---------------------------------------------------------------------------------------------- */
 
-static void clear(stage *s) {
-    rhm_patch_law_clear(&s->law);
-    rhm_table_counts_clear(&s->counts);
-    rhm_free(s->groups.own);
-}
-
 /* The law of the level's patches, where it is known and wanted. */
-static rhm_status find_law(const learning *l, stage *s, rhm_error *error) {
+static rhm_status find_law(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
     if (!l->ids.given || l->options->draw == RHM_DRAW_SAMPLES)
         return RHM_OK;
     RHM_TRY(rhm_patch_law_make(&s->law, l->problem->grammar, s->level, &l->ids, error));
@@ -309,15 +161,15 @@ static rhm_status find_law(const learning *l, stage *s, rhm_error *error) {
     return RHM_OK;
 }
 
-static rhm_status fit_level(learning *l, uint32_t level, rhm_error *error) {
-    stage s = {.level = level, .most_positions = l->tree.nodes[level - 1]};
+static rhm_status fit_level(rhm_table_learning *l, uint32_t level, rhm_error *error) {
+    rhm_table_stage s = {.level = level, .most_positions = l->tree.nodes[level - 1]};
     const double begin = rhm_seconds();
     const int span = rhm_trace_begin(l->engine, "level", level);
     double synonyms = NAN;
     rhm_id_law raised = {0};
     rhm_status status = find_law(l, &s, error);
     if (status == RHM_OK)
-        status = search(l, &s, error);
+        status = rhm_table_search(l, &s, error);
     if (status == RHM_OK)
         status = make_level(l, &s, error);
     if (status == RHM_OK && s.law.patch.count) {
@@ -329,12 +181,12 @@ static rhm_status fit_level(learning *l, uint32_t level, rhm_error *error) {
         fill_report(l, &s, synonyms, begin);
     rhm_id_law_clear(&l->ids);
     l->ids = raised;
-    clear(&s);
+    rhm_table_stage_clear(&s);
     rhm_trace_end(l->engine, span, (rhm_span_work){0});
     return status;
 }
 
-static void show(learning *l, uint32_t finished) {
+static void show(rhm_table_learning *l, uint32_t finished) {
     l->state.finished = finished;
     l->state.level = finished - 1;
     l->state.report = l->report;
@@ -346,7 +198,7 @@ static void show(learning *l, uint32_t finished) {
         l->options->watch(l->options->watcher, &l->state);
 }
 
-static rhm_status fit_levels(learning *l, rhm_error *error) {
+static rhm_status fit_levels(rhm_table_learning *l, rhm_error *error) {
     if (!l->problem->data) {
         RHM_TRY(rhm_sampler_create(&l->sampler, l->problem->grammar, l->options->seed, error));
         RHM_TRY(rhm_id_law_tokens(&l->ids, l->table->model.token_vocab,
@@ -363,7 +215,7 @@ static rhm_status fit_levels(learning *l, rhm_error *error) {
 static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                       const rhm_train_options *options, rhm_error *error) {
     const double begin = rhm_seconds();
-    learning l = {.engine = engine, .problem = problem, .options = options, .report = report};
+    rhm_table_learning l = {.engine = engine, .problem = problem, .options = options, .report = report};
     uint32_t classes, tokens;
     if (problem->data) {
         l.tree = problem->data->tree;

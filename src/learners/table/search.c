@@ -1,0 +1,135 @@
+#include "learners/table/stage.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+#include "engine/trace.h"
+#include "learners/table/plan.h"
+
+enum {
+    FIRST_SAMPLES = 1 << 16, /* with which a search among counted samples begins */
+    GROWTH = 4,
+};
+
+/* Tokens that a search among counted samples may draw for a level: a minute of one core. */
+#define MOST_TOKENS 0x1p34
+
+double rhm_table_gap(const rhm_groups *groups) {
+    return groups->radius > 0 ? groups->separation / groups->radius : groups->separation > 0 ? HUGE_VAL : 0;
+}
+
+/* ---- counts ---------------------------------------------------------------------------------------------- */
+
+static rhm_status draw(const rhm_table_learning *l, rhm_table_stage *s, size_t positions, uint64_t samples,
+                       rhm_table_counts *out, rhm_error *error) {
+    double *position;
+    RHM_TRY(rhm_position_law(&position, l->problem->grammar, s->level - 1, positions, error));
+    const rhm_status status =
+        rhm_table_draw_counts(out, l->engine, &s->law, position, positions, l->table->model.classes, samples,
+                              l->options->seed, rhm_stream(RHM_TRAINING, s->level), error);
+    rhm_free(position);
+    return status;
+}
+
+static rhm_status count(const rhm_table_learning *l, rhm_table_stage *s, size_t positions, uint64_t samples,
+                        rhm_table_counts *out, rhm_error *error) {
+    char words[64];
+    const rhm_grammar_source fresh = {l->problem->grammar, l->options->seed, l->sampler,
+                                      rhm_stream(RHM_TRAINING, s->level)};
+    const rhm_data_source rows = {l->problem->data, 0};
+    rhm_batch batch = {rhm_draw_from_grammar, &fresh, 0, samples, words};
+    if (l->problem->data) {
+        batch.source = rhm_draw_from_data;
+        batch.context = &rows;
+    }
+    snprintf(words, sizeof words, "level %u: counting", s->level);
+    rhm_engine_progress(l->engine, words, 0, samples);
+    return rhm_table_count_samples(out, l->engine, l->table, s->level, positions, &batch, error);
+}
+
+/* Count and group; what comes out replaces what the stage had, if it is better. */
+static rhm_status attempt(const rhm_table_learning *l, rhm_table_stage *s, size_t positions, uint64_t samples,
+                          rhm_error *error) {
+    rhm_table_counts counts = {0};
+    rhm_groups groups = {0};
+    const double begin = rhm_seconds();
+    int span = rhm_trace_begin(l->engine, "draw", 0);
+    RHM_TRY((s->law.patch.count ? draw : count)(l, s, positions, samples, &counts, error));
+    rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)samples});
+    const double middle = rhm_seconds();
+    span = rhm_trace_begin(l->engine, "group", 0);
+    const rhm_status status =
+        s->level > 1 ? rhm_table_group(&groups, l->engine, &counts, l->problem->parents[s->level], error) : RHM_OK;
+    rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)counts.patch.count});
+    s->count_seconds += middle - begin;
+    s->group_seconds += rhm_seconds() - middle;
+    s->attempts++;
+    const bool better =
+        status == RHM_OK && (!s->counts.count || groups.count > s->groups.count ||
+                             (groups.count == s->groups.count && rhm_table_gap(&groups) > rhm_table_gap(&s->groups)));
+    if (better) {
+        rhm_table_counts_clear(&s->counts);
+        rhm_free(s->groups.own);
+        s->counts = counts;
+        s->groups = groups;
+    } else {
+        rhm_table_counts_clear(&counts);
+        rhm_free(groups.own);
+    }
+    return status;
+}
+
+/* ---- search ---------------------------------------------------------------------------------------------- */
+
+static bool apart(const rhm_table_learning *l, const rhm_table_stage *s) {
+    return s->level == 1 ||
+           (s->groups.count == l->problem->parents[s->level] && rhm_table_gap(&s->groups) >= RHM_TABLE_TARGET);
+}
+
+/* The smallest number of positions at which symbols come apart, or the best one. */
+static rhm_status search_positions(const rhm_table_learning *l, rhm_table_stage *s, uint64_t samples,
+                                   rhm_error *error) {
+    const uint32_t given = l->options->positions[s->level];
+    size_t last = s->most_positions < RHM_TABLE_POSITIONS ? s->most_positions : RHM_TABLE_POSITIONS;
+    if (given)
+        return attempt(l, s, given < s->most_positions ? given : s->most_positions, samples, error);
+    for (size_t positions = 1; positions <= last; positions *= 2) {
+        RHM_TRY(attempt(l, s, positions, samples, error));
+        if (apart(l, s) || 2 * positions * s->counts.patch.count * s->counts.classes > RHM_TABLE_CELLS)
+            return RHM_OK;
+        if (positions < last && 2 * positions > last)
+            positions = (last + 1) / 2; /* so that all of them come last */
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
+    const uint64_t given = l->options->samples[s->level];
+    if (l->problem->data) {
+        const uint64_t most = l->problem->data->count - l->problem->test_samples;
+        if (given > most)
+            return rhm_fail(error, RHM_INVALID,
+                            "%llu samples at level %u: the data set has %llu sequences that are not kept for the test",
+                            (unsigned long long)given, s->level, (unsigned long long)most);
+        return search_positions(l, s, given ? given : most, error);
+    }
+    if (given || s->law.patch.count)
+        return search_positions(l, s, given ? given : l->options->max_samples, error);
+    const double leaves = (double)l->tree.leaves[s->level - 1];
+    const double most = fmin((double)l->options->max_samples, fmax(FIRST_SAMPLES, MOST_TOKENS / leaves));
+    for (double samples = fmin(FIRST_SAMPLES, most);; samples = fmin(samples * GROWTH, most)) {
+        RHM_TRY(search_positions(l, s, (uint64_t)samples, error));
+        if (apart(l, s) || samples >= most)
+            return RHM_OK;
+    }
+}
+
+void rhm_table_stage_clear(rhm_table_stage *s) {
+    rhm_patch_law_clear(&s->law);
+    rhm_table_counts_clear(&s->counts);
+    rhm_free(s->groups.own);
+}
