@@ -21,8 +21,11 @@ rhm_status rhm_bayes_beside(double *accuracy, const rhm_engine *engine, const rh
     return RHM_OK;
 }
 
-void rhm_bayes_report(json_t *report, double accuracy) {
-    json_object_set_new(json_object_get(report, "test"), "bayes_accuracy", rhm_json_number(accuracy));
+void rhm_bayes_report(json_t **report, double accuracy) {
+    if (json_object_set_new(json_object_get(*report, "test"), "bayes_accuracy", rhm_json_number(accuracy)) == 0)
+        return;
+    json_decref(*report);
+    *report = NULL;
 }
 
 void rhm_bayes_print(FILE *stream, double accuracy) {

@@ -19,7 +19,7 @@ typedef struct rhm_bayes_of {
 rhm_status rhm_bayes_beside(double *accuracy, const rhm_engine *engine, const rhm_bayes_of *of, rhm_error *error);
 
 /* As "bayes_accuracy" of a report's "test"; and in a line of words, where it is below 1. */
-void rhm_bayes_report(json_t *report, double accuracy);
+void rhm_bayes_report(json_t **report, double accuracy);
 void rhm_bayes_print(FILE *stream, double accuracy);
 
 #endif

@@ -137,7 +137,7 @@ static json_t *build_report(const evaluation *e, const rhm_settings *settings, d
                   "command", rhm_report_command(settings), "instance", instance, "machine",
                   rhm_report_machine(e->engine, NULL), "test", test, "model_hash", hash, "seconds",
                   rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
-    rhm_bayes_report(report, e->bayes);
+    rhm_bayes_report(&report, e->bayes);
     return report;
 }
 

@@ -260,7 +260,7 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
         predict(&measured, t, options);
     json_t *report =
         rhm_report_training(settings, instance, machine, comparison, &t->report, t->model, seconds, peak_rss_nbytes);
-    rhm_bayes_report(report, t->bayes);
+    rhm_bayes_report(&report, t->bayes);
     char *text;
     RHM_TRY(rhm_report_text(&text, report, error));
     rhm_status status = rhm_model_set_report(t->model, text, error);

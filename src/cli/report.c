@@ -177,7 +177,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
                                 "predicted",
                                 predicted ? report_predicted_level(&comparison->prediction, level->level) : json_null());
     json_t *json = rhm_fields_json(&rhm_level_report_fields, level);
-    if (json_object_update_missing(json, derived) != 0) {
+    if (json_object_update(json, derived) != 0) {
         json_decref(json);
         json = NULL;
     }
