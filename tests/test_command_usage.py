@@ -288,7 +288,8 @@ HELP = {
                                                                                 "--precision", "--output", "--marginals",
                                                                                 "--report", "--json"],
     "inspect": ["--json", "--branching"],
-    "plan": OPTIONS["instance"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json"],
+    "plan": OPTIONS["instance"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + [
+        "--json", "--learner", "--positions"],
 }
 
 

@@ -68,8 +68,9 @@ static rhm_status read_model(rhm_model **out, const rhm_h5 *file, rhm_error *err
     uint64_t found[3];
     if (!rhm_h5_has(file, group)) {
         const char *kind = rhm_h5_kind(file);
-        return rhm_h5_refuse(file, group, error, "is missing: %s%s%s", kind[0] ? "this is a file of a " : "no model",
-                             kind, kind[0] ? ", not of a model" : " is in this file");
+        return rhm_h5_refuse(file, group, error, "is missing: %s%s%s",
+                             kind[0] ? "this is a file of the kind " : "no model", kind,
+                             kind[0] ? ", not a model" : " is in this file");
     }
     for (size_t i = 0; i < 3; i++)
         RHM_TRY(rhm_h5_read_integer_attribute(file, group, attributes[i].name, 1, attributes[i].low, attributes[i].high,

@@ -25,8 +25,8 @@ static rhm_status find_place(const rhm_h5 *file, struct place *place, rhm_error 
         return RHM_OK;
     const char *kind = rhm_h5_kind(file);
     return rhm_h5_refuse(file, place->tokens, error, "is missing: %s%s%s",
-                         kind[0] ? "this is a file of a " : "no data set", kind,
-                         kind[0] ? ", not of a data set" : " is in this file");
+                         kind[0] ? "this is a file of the kind " : "no data set", kind,
+                         kind[0] ? ", not a data set" : " is in this file");
 }
 
 /*
