@@ -75,7 +75,7 @@ static rhm_status parse_law(rhm_rule_law *out, const char *text, size_t length, 
 
 rhm_status rhm_rule_laws_parse(rhm_rule_law *laws, uint32_t count, const char *text, rhm_error *error) {
     uint32_t found = 0;
-    for (const char *word = text, *comma = text; comma; word = comma + 1, found++) {
+    for (const char *word = text, *comma; word; word = comma ? comma + 1 : NULL, found++) {
         comma = strchr(word, ',');
         rhm_rule_law law;
         RHM_TRY(parse_law(&law, word, comma ? (size_t)(comma - word) : strlen(word), error));
