@@ -175,7 +175,9 @@ def test_interruption_is_clean(tmp_path, command, number):
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert time.monotonic() - begin < 5
-    assert stdout == "" and stderr == f"rhm {command[0]}: interrupted by signal {int(number)}\n"
+    # whatever levels a fast machine has finished by then are shown
+    assert stdout == "" or rows(stdout)
+    assert stderr == f"rhm {command[0]}: interrupted by signal {int(number)}\n"
     assert os.listdir(tmp_path) == []
 
 
