@@ -68,7 +68,7 @@ def test_a_signal_writes_a_last_checkpoint(here, expected, number):
     time.sleep(expected[1] / 8)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and out == ""
+    assert process.returncode == 130 and "test accuracy" not in out  # rows of finished levels may be there
     assert err == f"rhm train: interrupted by signal {int(number)}; the same command with --resume goes on from kept\n"
     assert len(checkpoints(here / "kept")) in (1, 2)
     assert resumed(here) == expected[0]
