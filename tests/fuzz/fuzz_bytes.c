@@ -20,12 +20,24 @@ enum { SANITIZER_STATUS = 99 }; /* see ./dev and tests/fuzz/CMakeLists.txt */
 
 extern uint8_t __start___sancov_cntrs[] __attribute__((weak)), __stop___sancov_cntrs[] __attribute__((weak));
 
+void __asan_set_error_report_callback(void (*callback)(const char *report)) __attribute__((weak));
+
 static uint8_t *shared; /* the child's counters */
+static pid_t parent;
 
 void __real__exit(int status) __attribute__((noreturn));
 void __wrap__exit(int status) __attribute__((noreturn));
 pid_t __real_waitpid(pid_t child, int *status, int options);
 pid_t __wrap_waitpid(pid_t child, int *status, int options);
+
+/* Sanitizers see what libhdf5 copies: beyond its end, that is what the child is for. */
+static void on_report(const char *report) {
+    const char *caller = strstr(report, "#1 ");
+    const char *end = caller ? strchr(caller, '\n') : NULL;
+    const char *found = caller ? strstr(caller, "libhdf5") : NULL;
+    if (getpid() != parent && found && end && found < end)
+        __real__exit(0);
+}
 
 static size_t counters(void) {
     return __start___sancov_cntrs ? (size_t)(__stop___sancov_cntrs - __start___sancov_cntrs) : 0;
@@ -54,6 +66,9 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
     (void)count, (void)arguments;
     fuzz_enter_directory();
     templates_make();
+    parent = getpid();
+    if (__asan_set_error_report_callback)
+        __asan_set_error_report_callback(on_report);
     if (counters()) {
         shared = mmap(NULL, counters(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (shared == MAP_FAILED)

@@ -2,6 +2,8 @@
 
 usage: run.py PROGRAM CORPUS.txt DIRECTORY (--seconds N | --runs N)
 
+PROGRAM is one of libFuzzer, or a Python one of atheris.
+
 With --seconds, inputs of earlier runs in DIRECTORY are used again and new ones added; with --runs, everything starts from the kept
 inputs and a fixed seed, so that two runs do the same."""
 import argparse
@@ -11,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-OPTIONS = ["-max_len=400", "-timeout=30", "-rss_limit_mb=3000", "-print_final_stats=1"]
+# Whatever libhdf5 asks for in one piece, it is refused by the allocator when that is too much.
+OPTIONS = ["-max_len=400", "-len_control=0", "-timeout=60", "-rss_limit_mb=3000", "-malloc_limit_mb=0", "-print_final_stats=1"]
 SANITIZER_STATUS = 99  # as in fuzz_bytes.c
 
 
@@ -45,7 +48,10 @@ def main():
     limit = [f"-runs={arguments.runs}", "-seed=1"] if arguments.runs is not None else [f"-max_total_time={arguments.seconds}"]
     before = set(findings.iterdir())
     env = {"ASAN_OPTIONS": f"exitcode={SANITIZER_STATUS}:allocator_may_return_null=1", **os.environ}
-    status = subprocess.run([arguments.program.resolve(), *OPTIONS, *limit, f"-artifact_prefix={findings}/", inputs], env=env).returncode
+    program = [arguments.program.resolve()]
+    if arguments.program.suffix == ".py":
+        program = [sys.executable, "-B", *program]
+    status = subprocess.run([*program, *OPTIONS, *limit, f"-artifact_prefix={findings}/", inputs], env=env).returncode
     for found in sorted(set(findings.iterdir()) - before):
         print(f"{found.name}: a line for {arguments.corpus}:\n{found.read_bytes().hex()}")
     return status
