@@ -118,12 +118,12 @@ static unsigned await_round(rhm_pool *pool, unsigned seen, int64_t end_ns) {
         if (end_ns > 0 && (left_ns = end_ns - clock_ns(CLOCK_MONOTONIC)) <= 0)
             break;
         futex_wait_for(&pool->round, round, left_ns);
+        /* Also who has done the new round's part before it was announced may have been woken in another's place. */
+        if (atomic_load(&pool->round) != round)
+            wake_some(pool);
     }
     atomic_fetch_sub(&pool->sleepers, 1);
-    if ((int)(round - seen) <= 0)
-        return seen;
-    wake_some(pool);
-    return round;
+    return (int)(round - seen) > 0 ? round : seen;
 }
 
 static void leave(rhm_pool *pool) {
@@ -248,7 +248,10 @@ static void hand_out(rhm_pool *pool, rhm_pool_part *part, void *context, bool fo
     atomic_store(&pool->to_wake, to_wake);
     atomic_fetch_or(&pool->gate, OPEN);
     atomic_fetch_add(&pool->round, 1);
-    wake_some(pool);
+    if (for_all) /* all of them are waited for: none may depend on another to be woken */
+        futex_wake(&pool->round, INT_MAX);
+    else
+        wake_some(pool);
 }
 
 static void close_gate(rhm_pool *pool) {
