@@ -16,7 +16,7 @@ COMMON = ["train", "--seed", "1", "--test-samples", "200", "--progress", "off", 
 LARGE = [*COMMON, "8", "--rules", "3", "--levels", "3", "--samples", "4000", "--width", "128"]
 SMALL = [*COMMON, "4", "--rules", "2", "--levels", "3", "--samples", "1000", "--width", "32"]
 # What the large one must have on every node: copies of what all threads read, and what a solver keeps near its threads.
-STRUCTURES = {"weights", "frequencies", "phase offsets", "kept features", "partial sums of a solver pass",
+STRUCTURES = {"weights", "frequencies", "phase offsets", "cached features", "partial sums of a solver pass",
               "solver workspace"}
 # CPU model, instance, options that must not matter, what the report must say of the machine, and what is on all nodes.
 GUESTS = [
