@@ -7,6 +7,7 @@
 #include "rhm/grammar.h"
 #include "rhm/inference.h"
 #include "rhm/learner.h"
+#include "rhm/machine.h"
 #include "rhm/model.h"
 #include "rhm/oracle.h"
 #include "rhm/plan.h"

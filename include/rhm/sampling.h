@@ -36,17 +36,17 @@ RHM_API rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *gram
 RHM_API void rhm_sampler_destroy(rhm_sampler *sampler); /* accepts NULL */
 
 /*
- * Whole sequences first..first+count-1 of a stream, with the noise of the grammar on tokens and labels. tokens is (count, d); labels is (count). latents is NULL or has L
- * entries: latents[l] for l = 1..L-1 is NULL or (count, nodes of level l) and receives the level-l symbols; latents[0] is
- * unused.
+ * Whole sequences first..first+count-1 of a stream, with the noise of the grammar on tokens and labels. tokens is
+ * (count, d); labels is (count). latents is NULL or has L entries: latents[l] for l = 1..L-1 is NULL or (count, nodes
+ * of level l) and receives the level-l symbols; latents[0] is unused.
  */
 RHM_API void rhm_sample_sequences(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count,
                                   uint16_t *tokens, uint16_t *labels, uint16_t *const *latents);
 
-/* Whole sequences as above, without latents, drawn by all threads of an engine. */
+/* The same by all threads of an engine. RHM_INTERRUPTED leaves parts of the arrays as they were. */
 RHM_API rhm_status rhm_sample_with_engine(const rhm_engine *engine, const rhm_sampler *sampler, uint32_t stream,
                                           uint64_t first, size_t count, uint16_t *tokens, uint16_t *labels,
-                                          rhm_error *error);
+                                          uint16_t *const *latents, rhm_error *error);
 
 /*
  * The leaves under the first level-`level` patch of the same samples, and only those: leaves is (count, tokens),

@@ -136,7 +136,7 @@ static json_t *build_report(const evaluation *e, const rhm_settings *settings, d
         json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "rhm-eval/1", "version", rhm_version(),
                   "command", rhm_report_command(settings), "instance", instance, "machine",
                   rhm_report_machine(e->engine, NULL), "test", test, "model_hash", hash, "seconds",
-                  rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+                  rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_machine_peak_rss_nbytes()));
     rhm_bayes_report(&report, e->bayes);
     return report;
 }

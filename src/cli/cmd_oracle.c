@@ -204,7 +204,7 @@ static rhm_status infer_block(consultation *c, const rhm_settings *settings, uin
     const uint16_t *seen = settings->data ? c->data.tokens + first * tokens : c->tokens;
     const uint16_t *labels = !settings->data ? c->labels : c->data.labels ? c->data.labels + first : NULL;
     if (!settings->data)
-        RHM_TRY(rhm_sample_with_engine(c->engine, c->sampler, stream, first, count, c->tokens, c->labels, error));
+        RHM_TRY(rhm_sample_with_engine(c->engine, c->sampler, stream, first, count, c->tokens, c->labels, NULL, error));
     if (settings->oracle.mask > 0)
         rhm_oracle_mask(seed, stream, first, count, tokens, settings->oracle.mask, c->masked);
     for (size_t i = 0; c->mask && i < count * tokens; i++)

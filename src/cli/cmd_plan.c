@@ -8,6 +8,7 @@
 #include "core/fail.h"
 #include "core/json.h"
 #include "learner/budget.h"
+#include "rhm/machine.h"
 #include "rhm/plan.h"
 #include "rhm/theory.h"
 
@@ -193,7 +194,7 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
     RHM_TRY(rhm_settings_learner(&p->options, settings, p->levels, error));
     RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
     RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
-    RHM_TRY(rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, (double)rhm_report_peak_rss_nbytes(),
+    RHM_TRY(rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, (double)rhm_machine_peak_rss_nbytes(),
                               error));
     rhm_progress_clear(&p->bar);
     p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);

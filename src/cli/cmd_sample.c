@@ -6,12 +6,11 @@
 #include "cli/running.h"
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
 #include "rhm/data.h"
 #include "rhm/sampling.h"
 
-/* Work for one thread at a time, and what is held in memory before it goes to the file. */
-enum { CHUNK_TOKENS = 1 << 16, BLOCK_TOKENS = 1 << 22 };
+/* What is held in memory before it goes to the file. */
+enum { BLOCK_TOKENS = 1 << 22 };
 
 static const rhm_option own[] = {
     {.name = "samples",
@@ -50,7 +49,6 @@ static const rhm_option_group own_options = {"Sampling", own};
 typedef struct block {
     const rhm_sampler *sampler;
     rhm_tree tree;
-    size_t chunk;   /* sequences per chunk */
     uint64_t first; /* number of the block's first sequence */
     size_t count;
     uint16_t *tokens;
@@ -68,24 +66,9 @@ typedef struct sampling {
     block block;
 } sampling;
 
-static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
-    (void)thread;
-    (void)error;
-    const block *b = context;
-    const size_t from = chunk * b->chunk;
-    const size_t count = b->count - from < b->chunk ? b->count - from : b->chunk;
-    uint16_t *latents[RHM_MAX_LEVELS + 1] = {0};
-    for (uint32_t level = 1; b->with_latents && level < b->tree.levels; level++)
-        latents[level] = b->latents[level] + from * b->tree.nodes[level];
-    rhm_sample_sequences(b->sampler, rhm_stream(RHM_EXPORT, 0), b->first + from, count,
-                         b->tokens + from * b->tree.leaves[0], b->labels + from, b->with_latents ? latents : NULL);
-    return RHM_OK;
-}
-
 static rhm_status allocate(block *b, const rhm_settings *settings, const rhm_tree *tree, rhm_error *error) {
     const size_t tokens = tree->leaves[0];
     b->tree = *tree;
-    b->chunk = tokens < CHUNK_TOKENS ? CHUNK_TOKENS / tokens : 1;
     b->count = tokens < BLOCK_TOKENS ? BLOCK_TOKENS / tokens : 1;
     if (b->count > settings->samples)
         b->count = (size_t)settings->samples;
@@ -102,13 +85,15 @@ static rhm_status allocate(block *b, const rhm_settings *settings, const rhm_tre
     return RHM_OK;
 }
 
-static rhm_status stream(block *b, rhm_data_writer *writer, const rhm_engine *engine, uint64_t samples,
-                         rhm_error *error) {
+static rhm_status stream(block *b, rhm_data_writer *writer, const rhm_engine *engine, rhm_progress_bar *bar,
+                         uint64_t samples, rhm_error *error) {
     const size_t most = b->count;
     for (b->first = 0; b->first < samples; b->first += b->count) {
-        rhm_engine_progress(engine, "sampling", b->first, samples);
+        if (bar->on)
+            rhm_progress_show(bar, &(rhm_progress){"sampling", b->first, samples});
         b->count = samples - b->first < most ? (size_t)(samples - b->first) : most;
-        RHM_TRY(rhm_parallel(engine, (b->count + b->chunk - 1) / b->chunk, draw_chunk, b, error));
+        RHM_TRY(rhm_sample_with_engine(engine, b->sampler, rhm_stream(RHM_EXPORT, 0), b->first, b->count, b->tokens,
+                                       b->labels, b->with_latents ? b->latents : NULL, error));
         RHM_TRY(
             rhm_data_writer_append(writer, b->count, b->tokens, b->labels, b->with_latents ? b->latents : NULL, error));
     }
@@ -128,7 +113,7 @@ static rhm_status work(sampling *s, const rhm_settings *settings, rhm_error *err
     RHM_TRY(allocate(b, settings, rhm_grammar_tree(s->grammar), error));
     RHM_TRY(rhm_data_writer_open(&s->writer, settings->output, s->grammar, seed, (size_t)settings->samples,
                                  settings->latents, error));
-    RHM_TRY(stream(b, s->writer, s->engine, settings->samples, error));
+    RHM_TRY(stream(b, s->writer, s->engine, &s->bar, settings->samples, error));
     RHM_TRY(rhm_data_writer_commit(&s->writer, error));
     rhm_progress_clear(&s->bar);
     fprintf(rhm_files_words(settings), "%" PRIu64 " sequences of %zu tokens written to %s\n", settings->samples,

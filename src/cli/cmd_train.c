@@ -12,9 +12,6 @@
 #include "cli/table.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
-#include "core/memory.h"
-#include "engine/trace.h"
-#include "kernels/operator.h"
 #include "rhm/data.h"
 #include "rhm/learner.h"
 #include "rhm/sampling.h"
@@ -232,30 +229,24 @@ static rhm_status prepare(training *t, rhm_train_options *options, notes *to, co
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
 }
 
-/* What was measured after the run is not in its trace. A trained model is not lost to a prediction that fails. */
+/* A trained model is not lost to a prediction that fails. */
 static void predict(rhm_report_comparison *out, const training *t, const rhm_train_options *options) {
-    const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
-    rhm_trace_pause(t->engine);
     out->predicted = t->grammar && rhm_plan_training(&out->prediction, t->engine, t->grammar, options, t->base_nbytes,
                                                      NULL) == RHM_OK;
-    rhm_trace_resume(t->engine);
-    rhm_trace_end(t->engine, span, (rhm_span_work){0});
 }
 
 static rhm_status write_results(const training *t, const rhm_settings *settings, const rhm_train_options *options,
                                 double seconds, rhm_error *error) {
     json_t *instance =
         t->known ? rhm_report_instance(t->known, &t->analysis) : rhm_report_unknown_instance(t->vocab, &t->data.tree);
-    const uint64_t peak_rss_nbytes = rhm_report_peak_rss_nbytes();
+    const uint64_t peak_rss_nbytes = rhm_machine_peak_rss_nbytes();
     /* Ceilings and a prediction take a second or two to measure: only for those who will read them. */
     rhm_report_comparison measured, *comparison = NULL;
     if (settings->report) {
-        const int span = rhm_trace_begin(t->engine, "measure ceilings", 0);
-        measured.ceilings = rhm_report_measure_ceilings(t->engine);
-        rhm_trace_end(t->engine, span, (rhm_span_work){0});
+        measured.peaks = rhm_machine_measure_peaks(t->engine);
         comparison = &measured;
     }
-    json_t *machine = rhm_report_machine(t->engine, comparison ? &comparison->ceilings : NULL);
+    json_t *machine = rhm_report_machine(t->engine, comparison ? &comparison->peaks : NULL);
     if (comparison) /* after the record of what the run had in memory */
         predict(&measured, t, options);
     json_t *report =
@@ -268,7 +259,7 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
         status = rhm_model_save(t->model, settings->output, error);
     if (status == RHM_OK && settings->report)
         status = rhm_report_write(settings->report, text, error);
-    rhm_free(text);
+    free(text);
     return status;
 }
 
@@ -350,8 +341,8 @@ static void print_results(training *t, const rhm_settings *settings) {
     FILE *words = begin_words(t);
     char hash[RHM_HASH_TEXT_NBYTES];
     const rhm_engine_info info = rhm_engine_describe(t->engine);
-    char backend[RHM_BACKEND_TEXT_NBYTES];
-    rhm_backend_text(t->engine, backend);
+    char backend[RHM_MACHINE_BACKEND_NBYTES];
+    rhm_machine_backend(t->engine, backend);
     if (t->shown != 1)
         print_rows(words, t, 1);
     rhm_table_notes(words, &t->report, 1);
@@ -392,7 +383,7 @@ static rhm_status work(training *t, const rhm_settings *settings, rhm_error *err
     notes to = {&t->bar, settings};
     t->settings = settings;
     RHM_TRY(prepare(t, &options, &to, settings, error));
-    t->base_nbytes = (double)rhm_report_peak_rss_nbytes();
+    t->base_nbytes = (double)rhm_machine_peak_rss_nbytes();
     options.watch = watch;
     options.watcher = t;
     const rhm_status status =

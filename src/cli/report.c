@@ -4,16 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ceilings/ceilings.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/json.h"
 #include "core/memory.h"
-#include "engine/memory.h"
-#include "engine/parallel.h"
-#include "engine/record.h"
-#include "kernels/kernels.h"
-#include "kernels/operator.h"
 #include "training/level_report.h"
 
 json_t *rhm_json_text(const char *text) {
@@ -80,18 +74,12 @@ json_t *rhm_report_unknown_instance(const uint32_t *vocab, const rhm_tree *tree)
                      "rho", "assumption_6");
 }
 
-json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *ceilings) {
-    const rhm_engine_info info = rhm_engine_describe(engine);
-    json_t *record;
-    if (rhm_engine_record(engine, &record, NULL) != RHM_OK)
+json_t *rhm_report_machine(const rhm_engine *engine, const rhm_machine_peaks *peaks) {
+    char *text;
+    json_t *machine = NULL;
+    if (rhm_machine_describe(&text, engine, peaks, NULL) != RHM_OK || rhm_report_parse(&machine, text, NULL) != RHM_OK)
         return NULL;
-    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}", "cpu", rhm_json_text(info.cpu),
-                     "isa", info.isa, "kernels", rhm_kernels_of(engine).name, "backend", rhm_json_text(info.backend),
-                     "backend_details", rhm_backend_record(engine), "threads", info.threads, "placement",
-                     rhm_json_text(info.placement), "numa_nodes", info.numa_nodes, "memory_limit_bytes",
-                     rhm_json_unsigned(info.memory_limit_nbytes), "fma_peak_gflops",
-                     ceilings ? rhm_json_number(ceilings->fma_peak_gflops) : json_null(), "bandwidth_gbs",
-                     ceilings ? rhm_json_number(ceilings->bandwidth_gbs) : json_null(), "record", record);
+    return machine;
 }
 
 /* clang-format on */
@@ -120,13 +108,6 @@ static bool append_quoted(char *line, size_t line_nbytes, const char *word) {
     line[used++] = '\'';
     line[used] = '\0';
     return true;
-}
-
-rhm_report_ceilings rhm_report_measure_ceilings(const rhm_engine *engine) {
-    return (rhm_report_ceilings){
-        .fma_peak_gflops = rhm_ceilings_measure_fma(engine, rhm_engine_isa(engine), CEILINGS_F32).rate,
-        .bandwidth_gbs = rhm_ceilings_measure_bandwidth(engine, CEILINGS_LOAD, CEILINGS_DRAM).rate,
-    };
 }
 
 json_t *rhm_report_command(const rhm_settings *settings) {
@@ -172,7 +153,7 @@ static json_t *report_level(const rhm_level_report *level, const rhm_report_comp
     json_t *derived = json_pack("{s:o, s:o, s:o, s:o}",
                                 "gflops", rhm_json_number(gflops),
                                 "fraction_of_peak",
-                                rhm_json_number(comparison ? gflops / comparison->ceilings.fma_peak_gflops : (double)NAN),
+                                rhm_json_number(comparison ? gflops / comparison->peaks.fma_gflops : (double)NAN),
                                 "patches_per_second", rates,
                                 "predicted",
                                 predicted ? report_predicted_level(&comparison->prediction, level->level) : json_null());
@@ -256,8 +237,11 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
 
 /* clang-format on */
 
-uint64_t rhm_report_peak_rss_nbytes(void) {
-    return rhm_peak_rss_nbytes();
+rhm_status rhm_report_parse(json_t **json, char *text, rhm_error *error) {
+    *json = json_loads(text, 0, NULL);
+    free(text);
+    return *json ? RHM_OK
+                 : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for what the library says as JSON");
 }
 
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error) {

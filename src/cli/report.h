@@ -12,6 +12,7 @@
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
 #include "rhm/learner.h"
+#include "rhm/machine.h"
 #include "rhm/plan.h"
 
 json_t *rhm_json_text(const char *text); /* file names need not be UTF-8: other bytes become question marks then */
@@ -23,23 +24,17 @@ json_t *rhm_report_instance(const rhm_grammar *grammar, const rhm_analysis *anal
 /* The same where there is no grammar: only vocabularies (vocab has levels + 1 entries) and shape are known. */
 json_t *rhm_report_unknown_instance(const uint32_t *vocab, const rhm_tree *tree);
 
-/* Measured ceilings of the engine's threads at its ISA level; NAN where not measured. */
-typedef struct rhm_report_ceilings {
-    double fma_peak_gflops; /* single precision */
-    double bandwidth_gbs;   /* loads from memory */
-} rhm_report_ceilings;
+/* The report's "machine" (rhm/machine.h); peaks may be NULL: null then. */
+json_t *rhm_report_machine(const rhm_engine *engine, const rhm_machine_peaks *peaks);
 
-/* About a second of measuring; nothing else may run meanwhile. */
-rhm_report_ceilings rhm_report_measure_ceilings(const rhm_engine *engine);
-
-/* The report's "machine", with the engine's whole record (engine/record.h); ceilings may be NULL: null then. */
-json_t *rhm_report_machine(const rhm_engine *engine, const rhm_report_ceilings *ceilings);
+/* The library's JSON text, which is released with free() in any case. */
+rhm_status rhm_report_parse(json_t **json, char *text, rhm_error *error);
 
 json_t *rhm_report_command(const rhm_settings *settings); /* the command line, quoted for a shell */
 
 /* What is measured after the run, for those who read a report. */
 typedef struct rhm_report_comparison {
-    rhm_report_ceilings ceilings;
+    rhm_machine_peaks peaks;
     rhm_training_plan prediction;
     bool predicted; /* a prediction takes a grammar */
 } rhm_report_comparison;
@@ -50,10 +45,7 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                             const rhm_report_comparison *comparison, const rhm_train_report *train,
                             const rhm_model *model, double seconds, uint64_t peak_rss_nbytes);
 
-uint64_t rhm_report_peak_rss_nbytes(void);
-
-/* Indented text of `json` with a newline at its end; the reference is taken over; *text is from rhm_alloc and the
- * caller's.
+/* Indented text of `json` with a newline at its end; the reference is taken over; *text is the caller's to free().
  * RHM_NO_MEMORY on NULL. */
 rhm_status rhm_report_text(char **text, json_t *json, rhm_error *error);
 

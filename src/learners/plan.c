@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "engine/trace.h"
 #include "learners/learner.h"
 #include "training/options.h"
 
@@ -14,7 +15,16 @@ rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, c
     RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
     RHM_TRY(rhm_train_options_check(options, &learner->info, out->levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, out->levels, error));
-    return learner->plan(out->level, &out->test_seconds, engine, grammar, &resolved, error);
+    /* What is measured here is not in the trace of what is planned, or was done before. */
+    const int span = engine ? rhm_trace_begin(engine, "measure ceilings", 0) : 0;
+    if (engine)
+        rhm_trace_pause(engine);
+    const rhm_status status = learner->plan(out->level, &out->test_seconds, engine, grammar, &resolved, error);
+    if (engine) {
+        rhm_trace_resume(engine);
+        rhm_trace_end(engine, span, (rhm_span_work){0});
+    }
+    return status;
 }
 
 double rhm_plan_level_seconds(const rhm_training_plan *plan, uint32_t level) {

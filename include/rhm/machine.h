@@ -1,0 +1,53 @@
+/*
+ * The machine that an engine runs on: what it is, what it is at most capable of, and what this process has taken of it.
+ * Texts are JSON unless said otherwise, and are released with free().
+ */
+#ifndef RHM_MACHINE_H
+#define RHM_MACHINE_H
+
+#include <stdint.h>
+
+#include "rhm/engine.h"
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Measured peaks of the engine's threads at its instruction set; NAN where not measured. */
+typedef struct rhm_machine_peaks {
+    double fma_gflops; /* multiply-adds in single precision, counted as two */
+    double load_gbs;   /* loads from memory */
+} rhm_machine_peaks;
+
+/* About a second of measuring; nothing else may run meanwhile. */
+RHM_API rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine);
+
+/*
+ * The "machine" of a report (docs/report.md): processor, kernels, backend, threads and placement, peaks (NULL: null), and under
+ * "record" topology, limits, bindings and memory as they are now.
+ */
+RHM_API rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm_machine_peaks *peaks,
+                                        rhm_error *error);
+
+/* The record alone, for people to read: plain text. */
+RHM_API rhm_status rhm_machine_text(char **text, const rhm_engine *engine, rhm_error *error);
+
+/*
+ * All ceilings with the engine's threads, a quarter of a second each: {"threads", "fma_gflops": by instruction set,
+ * "load_gbs" and "triad_gbs": by cache level and "DRAM"}; what cannot be measured is {"unavailable": reason}.
+ */
+RHM_API rhm_status rhm_machine_measure_ceilings(char **json, const rhm_engine *engine, rhm_error *error);
+
+enum { RHM_MACHINE_BACKEND_NBYTES = 96 };
+
+/* What became of the engine's choice of a backend, in a few words: "native", "auto: oneDNN 2.6.3 for 2 of 3 shapes". */
+RHM_API void rhm_machine_backend(const rhm_engine *engine, char text[RHM_MACHINE_BACKEND_NBYTES]);
+
+/* The most memory that this process has had at a time. */
+RHM_API uint64_t rhm_machine_peak_rss_nbytes(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

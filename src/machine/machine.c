@@ -1,0 +1,92 @@
+#include "rhm/machine.h"
+
+#include <math.h>
+
+#include <jansson.h>
+
+#include "ceilings/ceilings.h"
+#include "core/fail.h"
+#include "core/fields.h"
+#include "core/json.h"
+#include "engine/memory.h"
+#include "engine/parallel.h"
+#include "engine/record.h"
+#include "engine/trace.h"
+#include "kernels/kernels.h"
+#include "kernels/operator.h"
+
+_Static_assert((int)RHM_MACHINE_BACKEND_NBYTES == (int)RHM_BACKEND_TEXT_NBYTES, "one text, two names of its size");
+
+static rhm_status to_text(char **text, json_t *json, rhm_error *error) {
+    const rhm_status status =
+        rhm_json_dump(text, json, JSON_REAL_PRECISION(17), "", "the record of the machine", error);
+    json_decref(json);
+    return status;
+}
+
+rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine) {
+    const int span = rhm_trace_begin(engine, "measure ceilings", 0);
+    const rhm_machine_peaks peaks = {
+        .fma_gflops = rhm_ceilings_measure_fma(engine, rhm_engine_isa(engine), CEILINGS_F32).rate,
+        .load_gbs = rhm_ceilings_measure_bandwidth(engine, CEILINGS_LOAD, CEILINGS_DRAM).rate,
+    };
+    rhm_trace_end(engine, span, (rhm_span_work){0});
+    return peaks;
+}
+
+rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm_machine_peaks *peaks,
+                                rhm_error *error) {
+    const rhm_engine_info info = rhm_engine_describe(engine);
+    json_t *record;
+    *json = NULL;
+    RHM_TRY(rhm_engine_record(engine, &record, error));
+    /* clang-format off: keys stand one to a line */
+    return to_text(json,
+                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}", "cpu",
+                             rhm_record_text(info.cpu), "isa", info.isa, "kernels", rhm_kernels_of(engine).name,
+                             "backend", rhm_record_text(info.backend), "backend_details", rhm_backend_record(engine),
+                             "threads", info.threads, "placement", rhm_record_text(info.placement), "numa_nodes",
+                             info.numa_nodes, "memory_limit_bytes", rhm_json_unsigned(info.memory_limit_nbytes),
+                             "fma_peak_gflops", rhm_json_number(peaks ? peaks->fma_gflops : (double)NAN),
+                             "bandwidth_gbs", rhm_json_number(peaks ? peaks->load_gbs : (double)NAN), "record", record),
+                   error);
+    /* clang-format on */
+}
+
+rhm_status rhm_machine_text(char **text, const rhm_engine *engine, rhm_error *error) {
+    json_t *record;
+    *text = NULL;
+    RHM_TRY(rhm_engine_record(engine, &record, error));
+    const rhm_status status = rhm_engine_record_text(record, text, error);
+    json_decref(record);
+    return status;
+}
+
+static json_t *describe(rhm_ceilings_result result) {
+    return isnan(result.rate) ? rhm_record_unavailable(result.reason) : json_real(result.rate);
+}
+
+rhm_status rhm_machine_measure_ceilings(char **json, const rhm_engine *engine, rhm_error *error) {
+    json_t *fma = json_object(), *load = json_object(), *triad = json_object();
+    for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
+        rhm_json_set(&fma, rhm_isa_name((rhm_isa)isa),
+                     describe(rhm_ceilings_measure_fma(engine, (rhm_isa)isa, CEILINGS_F32)));
+    for (int w = 0; w < CEILINGS_MEMORY_COUNT; w++) {
+        const rhm_ceilings_memory where = (rhm_ceilings_memory)w;
+        const char *name = rhm_ceilings_memory_name(where);
+        rhm_json_set(&load, name, describe(rhm_ceilings_measure_bandwidth(engine, CEILINGS_LOAD, where)));
+        rhm_json_set(&triad, name, describe(rhm_ceilings_measure_bandwidth(engine, CEILINGS_TRIAD, where)));
+    }
+    return to_text(json,
+                   json_pack("{s:i, s:o, s:o, s:o}", "threads", rhm_engine_threads(engine), "fma_gflops", fma,
+                             "load_gbs", load, "triad_gbs", triad),
+                   error);
+}
+
+void rhm_machine_backend(const rhm_engine *engine, char text[RHM_MACHINE_BACKEND_NBYTES]) {
+    rhm_backend_text(engine, text);
+}
+
+uint64_t rhm_machine_peak_rss_nbytes(void) {
+    return rhm_peak_rss_nbytes();
+}
