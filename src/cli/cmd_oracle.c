@@ -243,7 +243,7 @@ static json_t *build_report(const consultation *c, const rhm_settings *settings)
                      rhm_report_instance(c->grammar, NULL), "machine", rhm_report_machine(c->engine, NULL), "samples",
                      rhm_json_unsigned(c->samples), "bayes", bayes, "seconds", rhm_json_number(c->seconds),
                      "sequences_per_second", rhm_json_number((double)c->samples / c->seconds), "peak_rss_bytes",
-                     rhm_json_unsigned(rhm_report_peak_rss_nbytes()));
+                     rhm_json_unsigned(rhm_machine_peak_rss_nbytes()));
 }
 
 static rhm_status tell(const consultation *c, const rhm_settings *settings, rhm_error *error) {
