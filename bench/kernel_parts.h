@@ -8,7 +8,7 @@ enum { GRAM_TILES = 8 }; /* of a trial: twice a second-level cache of 512 KiB */
 
 /* What a shared operation does without phasors; the others themselves. */
 operation operation_direct(operation what);
-bool operation_is_turned(operation what);
+bool operation_is_rotated(operation what);
 
 /* What the patches of one thread are worked on with. */
 typedef struct work_lane {

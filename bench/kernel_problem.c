@@ -21,16 +21,16 @@ const char *operation_name(operation what) {
 operation operation_direct(operation what) {
     switch (what) {
     case WORK_SHARED_FORWARD:
-    case WORK_TURNED_FORWARD: return WORK_FORWARD;
+    case WORK_ROTATED_FORWARD: return WORK_FORWARD;
     case WORK_SHARED_PASS:
-    case WORK_TURNED_PASS: return WORK_PASS;
+    case WORK_ROTATED_PASS: return WORK_PASS;
     case WORK_SHARED_FEATURES: return WORK_FEATURES;
     default: return what;
     }
 }
 
-bool operation_is_turned(operation what) {
-    return what == WORK_TURNED_FORWARD || what == WORK_TURNED_PASS;
+bool operation_is_rotated(operation what) {
+    return what == WORK_ROTATED_FORWARD || what == WORK_ROTATED_PASS;
 }
 
 static float *random_floats(rhm_random *random, size_t count, float scale, rhm_error *error) {
@@ -115,11 +115,11 @@ double work_flops(const problem *p, operation what, size_t count) {
         const double side = RHM_GRAM_SIDE * RHM_LANES;
         return 2 * (double)count * GRAM_TILES * side * side;
     }
-    /* A multiplication by a phasor is two products and two multiply-adds: six operations. Turning is not counted. */
+    /* A multiplication by a phasor is two products and two multiply-adds: six operations. Rotation is not counted. */
     const bool shared = operation_direct(what) != what;
-    const double project = operation_is_turned(what) ? 0
-                           : shared                  ? 3 * (double)(p->tokens - 1)
-                                                     : (double)(p->tokens * p->vocab);
+    const double project = operation_is_rotated(what) ? 0
+                           : shared                   ? 3 * (double)(p->tokens - 1)
+                                                      : (double)(p->tokens * p->vocab);
     const double product = 2 * (double)p->vocab;
     const double terms[WORK_GRAM] = {project + product, project + 2 * product, 2 * product, project, product, product};
     return 2 * (double)count * (double)p->width * terms[operation_direct(what)];

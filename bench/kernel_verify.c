@@ -59,7 +59,7 @@ static rhm_status run_reference(const work *w, work_lane *lane, float *output, r
         rhm_operator_clear(&reference.op);
         return shared;
     }
-    reference.op.turned = w->op.turned;
+    reference.op.rotated = w->op.rotated;
     reference.op.kernels = rhm_kernels_at(RHM_ISA_SCALAR);
     reference.op.block = w->op.block;
     reference.op.chunk = w->op.chunk;

@@ -55,7 +55,7 @@ rhm_status work_init(work *w, const problem *p, const rhm_engine *engine, operat
     }
     if (w->shared && w->op.operations->share)
         status = w->op.operations->share(&w->op, p->table, p->rows, error);
-    w->op.turned = operation_is_turned(what) && w->op.phasor_rows && p->tokens > 1;
+    w->op.rotated = operation_is_rotated(what) && w->op.phasor_rows && p->tokens > 1;
     if (status == RHM_OK)
         status = rhm_scratch_create(&w->features, engine, sizeof(float) * x_rows(w) * p->stride, "features", error);
     if (status != RHM_OK) {
@@ -123,21 +123,21 @@ static rhm_status run_chunk_pass(const work *w, const work_lane *lane, int threa
     return w->op.operations->gradient(&w->op, thread, end - first, lane->y, x, lane->sum, error);
 }
 
-/* The same with turned weights. */
-static rhm_status run_chunk_turned(const work *w, const work_lane *lane, int thread, const uint32_t *ids, size_t first,
-                                   size_t end, rhm_error *error) {
+/* The same with rotated weights. */
+static rhm_status run_chunk_rotated(const work *w, const work_lane *lane, int thread, const uint32_t *ids, size_t first,
+                                    size_t end, rhm_error *error) {
     const problem *p = w->p;
     const rhm_patch_rows rows = {p->table, ids + first * p->tokens, end - first};
     RHM_TRY(w->op.operations->forward(&w->op, thread, &rows, lane->y, error));
     weigh(p, first, rows.count, lane->y);
-    return w->op.operations->turned_gradient(&w->op, thread, &rows, lane->y, lane->sum, error);
+    return w->op.operations->rotated_gradient(&w->op, thread, &rows, lane->y, lane->sum, error);
 }
 
 static rhm_status run_pass(const work *w, const work_lane *lane, int thread, span s, rhm_error *error) {
     if (w->same) /* once for many chunks in the solver, and so not in every trial */
         memset(lane->sum, 0, sizeof *lane->sum * w->p->vocab * w->p->stride);
     rhm_status (*run)(const work *, const work_lane *, int, const uint32_t *, size_t, size_t, rhm_error *) =
-        w->op.turned ? run_chunk_turned : run_chunk_pass;
+        w->op.rotated ? run_chunk_rotated : run_chunk_pass;
     for (size_t begin = 0; begin < s.count; begin += w->op.chunk)
         RHM_TRY(run(w, lane, thread, s.ids, begin, smaller(s.count, begin + w->op.chunk), error));
     return RHM_OK;

@@ -26,9 +26,9 @@ typedef enum operation {
     WORK_SHARED_FORWARD,
     WORK_SHARED_PASS,
     WORK_SHARED_FEATURES,
-    /* The first and second with weights turned by what runs of patches have in common; oneDNN multiplies as ever. */
-    WORK_TURNED_FORWARD,
-    WORK_TURNED_PASS,
+    /* The first and second with weights rotated by what runs of patches have in common; oneDNN multiplies as ever. */
+    WORK_ROTATED_FORWARD,
+    WORK_ROTATED_PASS,
     WORK_COUNT,
 } operation;
 
@@ -63,7 +63,7 @@ typedef struct work {
     const problem *p;
     const rhm_engine *engine;
     operation what; /* not a shared one: */
-    bool shared;    /* with phasors; op.turned: and turned weights */
+    bool shared;    /* with phasors; op.rotated: and rotated weights */
     rhm_operator op;
     size_t patches;          /* of a thread in one trial; fewer than the problem's where it is slow */
     size_t slot;             /* where the next trial starts */

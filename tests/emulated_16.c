@@ -14,7 +14,7 @@ enum {
     PANEL_PATCHES = 12,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 4,
-    TURNED_PAIRS = 2,
+    ROTATED_PAIRS = 2,
     GRAM_ROWS = 8,
     GRAM_VECTORS = 3,
     WIDE_ROWS = 8,

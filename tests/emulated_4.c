@@ -13,7 +13,7 @@ enum {
     PANEL_PATCHES = 6,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 6,
-    TURNED_PAIRS = 2,
+    ROTATED_PAIRS = 2,
     GRAM_ROWS = 6,
     GRAM_VECTORS = 4,
     WIDE_ROWS = 6,

@@ -59,9 +59,9 @@ static size_t x_floats(const problem *p) {
 
 /* Everything a table computes for a problem, one after the other, in exactly as much memory as the contract grants. */
 typedef struct outputs {
-    guarded x, y, fused, g;     /* g: doubles */
-    guarded shared, shared_y;   /* features and outputs by phasors, */
-    guarded turned_y, turned_g; /* outputs and sums by turned weights: doubles */
+    guarded x, y, fused, g;       /* g: doubles */
+    guarded shared, shared_y;     /* features and outputs by phasors, */
+    guarded rotated_y, rotated_g; /* outputs and sums by rotated weights: doubles */
 } outputs;
 
 static outputs compute(const rhm_kernels *k, const problem *p) {
@@ -75,7 +75,7 @@ static outputs compute(const rhm_kernels *k, const problem *p) {
     guarded packed = guarded_floats(rhm_packed_floats(p->classes, p->padded));
     for (size_t c = 0; c < p->classes; c++)
         for (size_t f = 0; f < 2 * p->padded; f++)
-            doubles(&o.g)[c * p->stride + f] = doubles(&o.turned_g)[c * p->stride + f] = (double)(f % 13) - 6;
+            doubles(&o.g)[c * p->stride + f] = doubles(&o.rotated_g)[c * p->stride + f] = (double)(f % 13) - 6;
     k->features(&p->map, &p->patches, o.x.data);
     k->pack(p->classes, p->padded, p->w.data, packed.data);
     k->product(p->classes, p->padded, packed.data, p->count, o.x.data, o.y.data);
@@ -85,9 +85,9 @@ static outputs compute(const rhm_kernels *k, const problem *p) {
     k->forward(&shared, p->classes, packed.data, &p->patches, o.shared_y.data);
     if (p->tokens > 1) {
         rhm_patch_rows some = p->patches;
-        some.count = some.count < RHM_TURNED_PATCHES ? some.count : RHM_TURNED_PATCHES;
-        k->turned_forward(&shared, p->classes, packed.data, &p->patches, o.turned_y.data);
-        k->turned_gradient(&shared, p->classes, &some, p->r.data, doubles(&o.turned_g));
+        some.count = some.count < RHM_ROTATED_PATCHES ? some.count : RHM_ROTATED_PATCHES;
+        k->rotated_forward(&shared, p->classes, packed.data, &p->patches, o.rotated_y.data);
+        k->rotated_gradient(&shared, p->classes, &some, p->r.data, doubles(&o.rotated_g));
     }
     release(&packed);
     return o;
@@ -100,8 +100,8 @@ static void drop_outputs(outputs *o) {
     release(&o->g);
     release(&o->shared);
     release(&o->shared_y);
-    release(&o->turned_y);
-    release(&o->turned_g);
+    release(&o->rotated_y);
+    release(&o->rotated_g);
 }
 
 static void same_floats(const float *a, const float *b, size_t count, const char *what, const char *name,
@@ -121,9 +121,9 @@ static void compare(const rhm_kernels *k, const problem *p) {
     same_floats(have.fused.data, want.y.data, p->count * p->classes, "forward", k->name, p);
     same_floats(have.shared.data, want.shared.data, x_floats(p), "features by phasors", k->name, p);
     same_floats(have.shared_y.data, want.shared_y.data, p->count * p->classes, "forward by phasors", k->name, p);
-    same_doubles(doubles(&have.turned_g), doubles(&want.turned_g), p->tokens > 1 ? row_floats(p, p->classes) : 0,
-                 "turned gradient", k->name);
-    same_floats(have.turned_y.data, want.turned_y.data, p->tokens > 1 ? p->count * p->classes : 0, "turned forward",
+    same_doubles(doubles(&have.rotated_g), doubles(&want.rotated_g), p->tokens > 1 ? row_floats(p, p->classes) : 0,
+                 "rotated gradient", k->name);
+    same_floats(have.rotated_y.data, want.rotated_y.data, p->tokens > 1 ? p->count * p->classes : 0, "rotated forward",
                 k->name, p);
     same_doubles(doubles(&have.g), doubles(&want.g), row_floats(p, p->classes), "gradient", k->name);
     drop_outputs(&want);
@@ -162,7 +162,7 @@ static void test_odd_shapes(void **state) {
 }
 
 /* Whole panels of classes, whole blocks of their frequencies and what is left of both; runs of all kinds, and longer
- * than one turning serves. */
+ * than one rotation serves. */
 static void test_panels_and_runs(void **state) {
     (void)state;
     static const size_t runs[] = {1, 5, 29, 97, 240}, classes[] = {7, 16, 33, 45, 81};

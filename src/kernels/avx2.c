@@ -13,7 +13,7 @@ enum {
     PANEL_PATCHES = 6,
     GRADIENT_CLASSES = 4,
     GRADIENT_VECTORS = 3,
-    TURNED_PAIRS = 1,
+    ROTATED_PAIRS = 1,
     GRAM_ROWS = 6,
     GRAM_VECTORS = 2,
     WIDE_ROWS = 6,

@@ -90,13 +90,13 @@ typedef struct rhm_patch_rows {
  */
 enum { RHM_GRAM_BLOCK = RHM_LANES * RHM_LANES, RHM_GRAM_CLASSES = 8 };
 
-/* Most patches of one call of turned_gradient. */
-enum { RHM_TURNED_PATCHES = 96 };
+/* Most patches of one call of rotated_gradient. */
+enum { RHM_ROTATED_PATCHES = 96 };
 
 /*
  * Feature rows (of x, w, g) are rhm_feature_stride(padded) floats apart; what is between them is never touched. From
  * `features` on there are function pointers only. A table may leave some NULL; of pack, product, forward and
- * turned_forward, which share a layout of weights, it has all or none.
+ * rotated_forward, which share a layout of weights, it has all or none.
  */
 typedef struct rhm_kernels {
     const char *name;
@@ -117,15 +117,15 @@ typedef struct rhm_kernels {
 
     /*
      * forward and gradient without features, of maps with phasors and at least two tokens: p q is the features of a
-     * patch, p the product of the phasors of all its tokens but the last, q that of the last; weights turned by the
-     * conjugate of p meet q, and sums of r q are turned by p. Fast where patches come in runs that have p in common.
-     * forward overwrites y. gradient accumulates: the patches of a run are summed in float, the turned sums of the runs
-     * of a call likewise, and the sum is added to the double. `count` is at most RHM_TURNED_PATCHES.
+     * patch, p the product of the phasors of all its tokens but the last, q that of the last; weights rotated by the
+     * conjugate of p meet q, and sums of r q are rotated by p. Fast where patches come in runs that have p in common.
+     * forward overwrites y. gradient accumulates: the patches of a run are summed in float, the rotated sums of the
+     * runs of a call likewise, and the sum is added to the double. `count` is at most RHM_ROTATED_PATCHES.
      */
-    void (*turned_forward)(const rhm_phase_map *map, size_t classes, const float *packed, const rhm_patch_rows *patches,
-                           float *y);
-    void (*turned_gradient)(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
-                            double *g);
+    void (*rotated_forward)(const rhm_phase_map *map, size_t classes, const float *packed,
+                            const rhm_patch_rows *patches, float *y);
+    void (*rotated_gradient)(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
+                             double *g);
 
     /*
      * g (classes, features) += r^T x, r (count, classes): the patches of a call are summed in float, one after the

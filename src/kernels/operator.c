@@ -66,18 +66,18 @@ static rhm_status forward(const rhm_operator *op, int thread, const rhm_patch_ro
     const rhm_phase_map map = map_of(op, thread);
     const float *w = weights_of(op, thread);
     void (*run)(const rhm_phase_map *, size_t, const float *, const rhm_patch_rows *, float *) =
-        op->turned ? op->kernels.turned_forward : op->kernels.forward;
+        op->rotated ? op->kernels.rotated_forward : op->kernels.forward;
     run(&map, op->classes, w, patches, y);
     for (size_t again; (again = rhm_slowdown_due(RHM_SLOW_FORWARD, patches->count)) > 0;)
         run(&map, op->classes, w, &(rhm_patch_rows){patches->table, patches->ids, again}, y);
     return RHM_OK;
 }
 
-static rhm_status turned_gradient(const rhm_operator *op, int thread, const rhm_patch_rows *patches, const float *r,
-                                  double *g, rhm_error *error) {
+static rhm_status rotated_gradient(const rhm_operator *op, int thread, const rhm_patch_rows *patches, const float *r,
+                                   double *g, rhm_error *error) {
     (void)error;
     const rhm_phase_map map = map_of(op, thread);
-    op->kernels.turned_gradient(&map, op->classes, patches, r, g);
+    op->kernels.rotated_gradient(&map, op->classes, patches, r, g);
     return RHM_OK;
 }
 
@@ -150,10 +150,10 @@ static rhm_status make_operands(operands *own, const rhm_operator *op, rhm_error
                               error);
 }
 
-_Static_assert((int)NATIVE_CHUNK <= (int)RHM_TURNED_PATCHES, "a chunk is one call");
+_Static_assert((int)NATIVE_CHUNK <= (int)RHM_ROTATED_PATCHES, "a chunk is one call");
 
 static const rhm_operations native = {features,  product,   gradient, forward, set_weights,
-                                      gram_pack, gram_tile, clear,    share,   turned_gradient};
+                                      gram_pack, gram_tile, clear,    share,   rotated_gradient};
 
 rhm_status rhm_operator_init_native(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
                                     size_t classes, rhm_error *error) {
@@ -215,8 +215,4 @@ rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows,
     if (!op->operations->share || !rhm_phasors_pay(map->tokens, map->embedding, map->padded, rows, count))
         return RHM_OK;
     return op->operations->share(op, table, rows, error);
-}
-
-void rhm_operator_turn(rhm_operator *op, size_t count, size_t runs) {
-    op->turned = op->phasor_rows && rhm_turning_pays(op->classes, count, runs);
 }

@@ -67,9 +67,9 @@ typedef struct rhm_operations {
     /* Patches are made of the rows of this table from now on: prepare their phasors. NULL where a backend has none. */
     rhm_status (*share)(rhm_operator *op, const float *table, size_t rows, rhm_error *error);
 
-    /* gradient of patches instead of their features, at most RHM_TURNED_PATCHES; with op->turned only. */
-    rhm_status (*turned_gradient)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, const float *r,
-                                  double *g, rhm_error *error);
+    /* gradient of patches instead of their features, at most RHM_ROTATED_PATCHES; with op->rotated only. */
+    rhm_status (*rotated_gradient)(const rhm_operator *op, int thread, const rhm_patch_rows *patches, const float *r,
+                                   double *g, rhm_error *error);
 } rhm_operations;
 
 struct rhm_operator {
@@ -83,7 +83,7 @@ struct rhm_operator {
     size_t classes;
     const float *w;     /* (classes, stride), what product and forward multiply with */
     size_t phasor_rows; /* embeddings of whose phasors features are products; 0: they are not */
-    bool turned;        /* forward turns weights; gradients are turned_gradient */
+    bool rotated;       /* forward rotates weights; gradients are rotated_gradient */
     void *packed;       /* the backend's own: operands as it wants them, once per NUMA node */
 };
 
@@ -103,12 +103,6 @@ rhm_status rhm_operator_set_weights(rhm_operator *op, const float *w, rhm_error 
  * once where rhm_phasors_pay says so and the backend has them. Before the first operation; `table` may move afterwards.
  */
 rhm_status rhm_operator_share(rhm_operator *op, const float *table, size_t rows, size_t count, rhm_error *error);
-
-/*
- * The patches will come in so many runs (kernels.h): forward turns weights from now on, and turned_gradient may be
- * called, if there are phasors and rhm_turning_pays says so. After rhm_operator_share.
- */
-void rhm_operator_turn(rhm_operator *op, size_t count, size_t runs);
 
 /* Multiply-adds that a frequency of a patch's features takes, cosines and sines not counted, a product alone as half of
  * one. */

@@ -10,20 +10,20 @@ enum {
     CHUNK_ROWS = 12,
     MOST_FLOATS = 1 << 24, /* 64 MiB: what lies in a last-level cache; from memory, phasors cost more than they save */
     COS_SIN = 14,          /* multiply-adds that a cosine and its sine cost */
-    TURN = 5,              /* and a multiplication by a phasor, which is bound by loads */
+    ROTATION = 5,          /* and a multiplication by a phasor, which is bound by loads */
 };
 
 bool rhm_phasors_pay(size_t tokens, size_t embedding, size_t padded, size_t rows, size_t count) {
     if (tokens < 2 || rhm_phasors_floats(tokens, padded, rows) > MOST_FLOATS)
         return false;
     const double s = (double)tokens, d = (double)embedding, patches = (double)count;
-    return patches * TURN * (s - 1) + s * (double)rows * (d + COS_SIN) < patches * (s * d + COS_SIN);
+    return patches * ROTATION * (s - 1) + s * (double)rows * (d + COS_SIN) < patches * (s * d + COS_SIN);
 }
 
 /* Measured (README.md): with 8 classes a pass gains from 8 patches a run on, with 16 from 20, with 64 not at all. */
-bool rhm_turning_pays(size_t classes, size_t count, size_t runs) {
+bool rhm_rotation_pays(size_t classes, size_t count, size_t runs) {
     const double run =
-        (double)count < RHM_TURNED_PATCHES * (double)runs ? (double)count / (double)runs : RHM_TURNED_PATCHES;
+        (double)count < RHM_ROTATED_PATCHES * (double)runs ? (double)count / (double)runs : RHM_ROTATED_PATCHES;
     return count > 0 && 2 * run > 3 * (double)classes;
 }
 

@@ -22,10 +22,10 @@ typedef struct rhm_phasors {
 bool rhm_phasors_pay(size_t tokens, size_t embedding, size_t padded, size_t rows, size_t count);
 
 /*
- * Whether weights turned for each of `runs` runs are less work than the features of `count` patches by their phasors.
+ * Whether weights rotated for each of `runs` runs are less work than the features of `count` patches by their phasors.
  * Likewise a function of these numbers alone.
  */
-bool rhm_turning_pays(size_t classes, size_t count, size_t runs);
+bool rhm_rotation_pays(size_t classes, size_t count, size_t runs);
 
 /* Floats of a table of phasors. */
 static inline double rhm_phasors_floats(size_t tokens, size_t padded, size_t rows) {

@@ -149,9 +149,9 @@ static size_t run_length(const rhm_phase_map *map, const rhm_patch_rows *patches
     return n;
 }
 
-static void turned_forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches,
-                           float *y) {
-    enum { MOST = 16 }; /* patches that share one turning */
+static void rotated_forward(const rhm_phase_map *map, size_t classes, const float *w, const rhm_patch_rows *patches,
+                            float *y) {
+    enum { MOST = 16 }; /* patches that share one rotation */
     for (size_t i = 0, n; i < patches->count; i += n) {
         const uint32_t *ids = patches->ids + i * map->tokens;
         n = run_length(map, patches, i, MOST);
@@ -176,8 +176,8 @@ static void turned_forward(const rhm_phase_map *map, size_t classes, const float
     }
 }
 
-static void turned_gradient(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
-                            double *g) {
+static void rotated_gradient(const rhm_phase_map *map, size_t classes, const rhm_patch_rows *patches, const float *r,
+                             double *g) {
     const size_t stride = rhm_feature_stride(map->padded);
     for (size_t c = 0; c < classes; c++)
         for (size_t k = 0; k < map->padded; k += RHM_LANES) {
@@ -234,8 +234,8 @@ const rhm_kernels RHM_TABLE = {
     .product = product,
     .gradient = gradient,
     .forward = forward,
-    .turned_forward = turned_forward,
-    .turned_gradient = turned_gradient,
+    .rotated_forward = rotated_forward,
+    .rotated_gradient = rotated_gradient,
     .gram = gram,
     .gram_product = gram_product,
 };

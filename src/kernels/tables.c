@@ -9,7 +9,7 @@ rhm_kernels rhm_kernels_at(rhm_isa isa) {
         .nbytes = sizeof(rhm_kernels),
         .first = offsetof(rhm_kernels, features),
         .together = offsetof(rhm_kernels, pack),
-        .apart = offsetof(rhm_kernels, turned_gradient),
+        .apart = offsetof(rhm_kernels, rotated_gradient),
         .of = {[RHM_ISA_SCALAR] = &rhm_kernels_reference,
 #if defined(__x86_64__)
                [RHM_ISA_AVX2] = &rhm_kernels_avx2,

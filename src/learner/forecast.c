@@ -24,7 +24,7 @@ static const double WIDTH_EXPONENT = 0.1; /* of the gap */
 static const double REFINING_FITS = 5;    /* of a search along bandwidth and ridge */
 static const double REFINING_GAIN = 1.2;  /* of the gap */
 static const double SOLVER_PASSES = 16, SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
-static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products; turned weights nothing */
+static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products; rotated weights nothing */
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
 static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
 /* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */

@@ -27,9 +27,9 @@ static void advance(void *context, size_t c) {
         r[f] -= length * (q[f] + lambda * d[f]);
     }
     s->next[c] = rhm_dot(r, r, stride);
-    const double turn = s->next[c] / s->square[c];
+    const double beta = s->next[c] / s->square[c];
     for (size_t f = 0; f < stride; f++)
-        d[f] = r[f] + turn * d[f];
+        d[f] = r[f] + beta * d[f];
     s->square[c] = s->next[c];
 }
 

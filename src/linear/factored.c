@@ -1,4 +1,4 @@
-/* No features: patches in the order of their tokens, whose runs share turned weights (kernels/kernels.h). */
+/* No features: patches in the order of their tokens, whose runs share rotated weights (kernels/kernels.h). */
 #include "core/fail.h"
 #include "core/memory.h"
 #include "linear/passes.h"
@@ -45,7 +45,7 @@ static rhm_status add(const rhm_passes *p, rhm_pass_factor factor, size_t first,
         RHM_TRY(p->op.operations->forward(&p->op, thread, &rows, r, error));
         rhm_passes_weigh(p, first, rows.count, r);
     }
-    return p->op.operations->turned_gradient(&p->op, thread, &rows, r, sum, error);
+    return p->op.operations->rotated_gradient(&p->op, thread, &rows, r, sum, error);
 }
 
 const rhm_pass_kind rhm_pass_factored = {

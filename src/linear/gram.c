@@ -218,7 +218,7 @@ typedef struct product_work {
     double *out;
 } product_work;
 
-/* Rows of C w, summed over the columns of C in order, and turned back into a row per class. */
+/* Rows of C w, summed over the columns of C in order, and transposed into a row per class. */
 static rhm_status product_slice(void *context, size_t slice, int thread, rhm_error *error) {
     (void)thread, (void)error;
     const product_work *work = context;

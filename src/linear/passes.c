@@ -219,7 +219,7 @@ static rhm_status represent(rhm_passes *p, rhm_pass_sizes *sizes, rhm_error *err
         else
             rhm_passes_unsort(p);
     }
-    p->op.turned = n->record.representation == RHM_FACTORED;
+    p->op.rotated = n->record.representation == RHM_FACTORED;
     p->kind = n->record.representation == RHM_FACTORED ? &rhm_pass_factored
               : n->record.representation == RHM_CACHED ? &rhm_pass_cached
                                                        : &rhm_pass_recomputed;

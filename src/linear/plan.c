@@ -94,7 +94,7 @@ rhm_linear_record rhm_passes_plan(const rhm_pass_sizes *sizes, bool has_phasors)
     const bool fit = rhm_features_fit(sizes, &nbytes);
     rhm_linear_record record = {.phasors = has_phasors && rhm_phasors_pay(sizes->tokens, sizes->embedding, padded,
                                                                           sizes->rows, sizes->patches)};
-    if (record.phasors && rhm_turning_pays(sizes->classes, sizes->patches, sizes->runs)) {
+    if (record.phasors && rhm_rotation_pays(sizes->classes, sizes->patches, sizes->runs)) {
         record.representation = RHM_FACTORED;
         record.runs = sizes->runs;
     } else if (fit && !(record.phasors && nbytes > CACHE_HELD_NBYTES)) {

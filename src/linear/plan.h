@@ -75,7 +75,7 @@ rhm_linear_plan rhm_linear_plan_choose(const rhm_route_sizes *sizes, rhm_solver 
 typedef enum rhm_representation {
     RHM_RECOMPUTED, /* features are made in every pass */
     RHM_CACHED,     /* features are kept from one pass to the next */
-    RHM_FACTORED,   /* no features: weights are turned once for each run of patches */
+    RHM_FACTORED,   /* no features: weights are rotated once for each run of patches */
     RHM_FORMED,     /* the Gram matrix */
 } rhm_representation;
 

@@ -21,9 +21,9 @@ static void make_conjugate(void *context, size_t c) {
     const size_t stride = s->stride;
     double *z = s->z + c * stride, *d = s->direction + c * stride, *q = s->previous + c * stride;
     const double curvature = rhm_dot(d, q, stride);
-    const double turn = !s->first && curvature > 0 ? rhm_dot(z, q, stride) / curvature : 0;
+    const double beta = !s->first && curvature > 0 ? rhm_dot(z, q, stride) / curvature : 0;
     for (size_t f = 0; f < stride; f++)
-        z[f] -= turn * d[f];
+        z[f] -= beta * d[f];
 }
 
 static void advance(void *context, size_t c) {

@@ -8,7 +8,7 @@
  *   vec_add_to             add a register of floats to as many doubles
  *   DWIDTH, dvec, dvec_*   the same of doubles
  * and named register tiles, as large as the accumulators allow:
- *   PHASE_*, PRODUCT_*, PANELS, PANEL_PATCHES, GRADIENT_*, TURNED_PAIRS, GRAM_*, WIDE_*
+ *   PHASE_*, PRODUCT_*, PANELS, PANEL_PATCHES, GRADIENT_*, ROTATED_PAIRS, GRAM_*, WIDE_*
  *   SLICE                  frequencies whose features, of BLOCK_PATCHES patches, stay in the first-level cache
  *   PRODUCT_BLOCK          patches of which it holds a slice of kept features beside the weights
  * Only what the included operations use is needed: table.h includes all of them, an instruction set that has a few may

@@ -13,7 +13,7 @@ INLINE size_t lanes_at(layout at, size_t group, size_t part) {
 }
 
 /* A register of phasors times another. */
-INLINE void turn(vec *cosine, vec *sine, vec c, vec s) {
+INLINE void rotate(vec *cosine, vec *sine, vec c, vec s) {
     const vec old = *cosine;
     *cosine = vec_fnma(*sine, s, vec_mul(old, c));
     *sine = vec_fma(*sine, c, vec_mul(old, s));
@@ -26,7 +26,7 @@ INLINE void phasor_row(const float *a, layout a_at, const float *b, layout b_at,
             const float *from = a + lanes_at(a_at, g, part), *by = b ? b + lanes_at(b_at, g, part) : NULL;
             vec cosine = vec_load_once(from), sine = vec_load_once(from + a_at.step);
             if (by)
-                turn(&cosine, &sine, vec_load_once(by), vec_load_once(by + b_at.step));
+                rotate(&cosine, &sine, vec_load_once(by), vec_load_once(by + b_at.step));
             vec_store(to + lanes_at(at, g, part), cosine);
             vec_store(to + lanes_at(at, g, part) + at.step, sine);
         }

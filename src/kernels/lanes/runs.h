@@ -1,5 +1,5 @@
 /*
- * Patches in runs that differ in their last token only (kernels.h). Weights turned by the phasor of what a run has in
+ * Patches in runs that differ in their last token only (kernels.h). Weights rotated by the phasor of what a run has in
  * common meet the phasors of the last tokens where these are, so that no features are made.
  */
 #ifndef RHM_KERNELS_LANES_RUNS_H

@@ -6,8 +6,8 @@
 #include "kernels/lanes/gram_product.h"
 #include "kernels/lanes/pack.h"
 #include "kernels/lanes/product.h"
-#include "kernels/lanes/turned_forward.h"
-#include "kernels/lanes/turned_gradient.h"
+#include "kernels/lanes/rotated_forward.h"
+#include "kernels/lanes/rotated_gradient.h"
 
 extern const rhm_kernels RHM_TABLE;
 const rhm_kernels RHM_TABLE = {
@@ -18,8 +18,8 @@ const rhm_kernels RHM_TABLE = {
     .product = product,
     .gradient = gradient,
     .forward = forward,
-    .turned_forward = turned_forward,
-    .turned_gradient = turned_gradient,
+    .rotated_forward = rotated_forward,
+    .rotated_gradient = rotated_gradient,
     .gram = gram,
     .gram_product = gram_product,
 };

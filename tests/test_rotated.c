@@ -1,4 +1,4 @@
-/* Outputs and gradients by turned weights: what they are, when they pay, and the order of patches that makes them. */
+/* Outputs and gradients by rotated weights: what they are, when they pay, and the order of patches that makes them. */
 #include "dense.h"
 
 #include <string.h>
@@ -58,8 +58,8 @@ static void they_are_sums_over_features(void **state) {
         const rhm_patch_rows rows = {NULL, t->ids, COUNT};
         kernels.features(&map, &rows, t->x);
         kernels.pack(CLASSES, PADDED, t->w, t->packed);
-        kernels.turned_forward(&map, CLASSES, t->packed, &rows, t->y);
-        kernels.turned_gradient(&map, CLASSES, &rows, t->r, t->g);
+        kernels.rotated_forward(&map, CLASSES, t->packed, &rows, t->y);
+        kernels.rotated_gradient(&map, CLASSES, &rows, t->r, t->g);
         double worst_y = 0, worst_g = 0;
         for (size_t c = 0; c < CLASSES; c++) {
             for (size_t i = 0; i < COUNT; i++) {
@@ -93,10 +93,10 @@ static void outputs_do_not_depend_on_runs(void **state) {
     rhm_phase_map map;
     trial *t = make_trial(3, &map);
     kernels.pack(CLASSES, PADDED, t->w, t->packed);
-    kernels.turned_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids, COUNT}, t->y);
+    kernels.rotated_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids, COUNT}, t->y);
     for (size_t i = 0; i < COUNT; i++) {
         float alone[CLASSES];
-        kernels.turned_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids + 3 * i, 1}, alone);
+        kernels.rotated_forward(&map, CLASSES, t->packed, &(rhm_patch_rows){NULL, t->ids + 3 * i, 1}, alone);
         assert_memory_equal(alone, t->y + i * CLASSES, sizeof alone);
     }
     free(t);
@@ -142,14 +142,14 @@ static void runs_are_the_patches_in_order(void **state) {
 
 static void they_pay_in_long_runs(void **state) {
     (void)state;
-    assert_true(rhm_turning_pays(8, 131072, 512)); /* level L - 2 of V = 8, m = 4 */
-    assert_true(rhm_turning_pays(8, 512, 32));     /* its level L - 1 */
-    assert_false(rhm_turning_pays(16, 1024, 64));  /* of V = 16: 16 patches a run */
-    assert_false(rhm_turning_pays(64, 192, 2));
-    assert_false(rhm_turning_pays(128, SIZE_MAX, 1)); /* a chunk is all that one turning serves */
-    assert_false(rhm_turning_pays(1, 1, 1));
-    assert_false(rhm_turning_pays(8, 0, 0));
-    assert_true(rhm_turning_pays(8, SIZE_MAX, SIZE_MAX / 100)); /* no product overflows */
+    assert_true(rhm_rotation_pays(8, 131072, 512)); /* level L - 2 of V = 8, m = 4 */
+    assert_true(rhm_rotation_pays(8, 512, 32));     /* its level L - 1 */
+    assert_false(rhm_rotation_pays(16, 1024, 64));  /* of V = 16: 16 patches a run */
+    assert_false(rhm_rotation_pays(64, 192, 2));
+    assert_false(rhm_rotation_pays(128, SIZE_MAX, 1)); /* a chunk is all that one rotation serves */
+    assert_false(rhm_rotation_pays(1, 1, 1));
+    assert_false(rhm_rotation_pays(8, 0, 0));
+    assert_true(rhm_rotation_pays(8, SIZE_MAX, SIZE_MAX / 100)); /* no product overflows */
 }
 
 int main(void) {
