@@ -1,7 +1,7 @@
 /* Tables: groups, models, files, and what is learnt from grammars of all sorts. */
 #include "core/memory.h"
+#include "counts/parser.h"
 #include "learners/table/group.h"
-#include "learners/table/parser.h"
 #include "learners/table/rows.h"
 #include "learning.h"
 

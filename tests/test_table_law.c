@@ -1,6 +1,6 @@
 /* The exact law of ids, right and wrong ones, against all derivations of small grammars; counts drawn and counted. */
 #include "core/memory.h"
-#include "learners/table/law.h"
+#include "counts/law.h"
 #include "learning.h"
 
 enum { MOST_LEAVES = 16 };

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clustering/kmeans.h"
 #include "core/memory.h"
-#include "learner/kmeans.h"
 
 enum { MOST_POINTS = 4096 };
 

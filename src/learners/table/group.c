@@ -180,7 +180,7 @@ rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_
                            rhm_error *error) {
     rhm_rows rows;
     size_t *members = NULL;
-    *out = (rhm_groups){0};
+    *out = (rhm_groups){.other = UINT32_MAX};
     RHM_TRY(rhm_rows_make(&rows, engine, counts, most, error));
     merging m = {.rows = &rows, .groups = rows.count};
     const rhm_status status = allocate(&m, out, &members, &rows, error);
@@ -189,6 +189,7 @@ rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_
         number(out, &m);
         for (int i = 0; i < MOST_MOVES && move(out, &rows, m.centre, m.weight, members); i++)
             ;
+        out->ids = out->count;
         measure(out, &rows, m.centre, m.apart);
     } else {
         rhm_free(out->own);

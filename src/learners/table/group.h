@@ -12,16 +12,10 @@
 #ifndef RHM_LEARNERS_TABLE_GROUP_H
 #define RHM_LEARNERS_TABLE_GROUP_H
 
-#include "learners/table/counts.h"
+#include "counts/counts.h"
+#include "counts/groups.h"
 
-typedef struct rhm_groups {
-    uint32_t count;    /* found, numbered by their first patch */
-    uint32_t *own;     /* (patches): the group of each; released by rhm_free */
-    double separation; /* smallest distance between two centres, in noise-free units of rows over sqrt(n) */
-    double radius;     /* 99th percentile of the distances to the own centre */
-} rhm_groups;
-
-/* At most `most` groups. */
+/* At most `most` groups, numbered by their first patch; distances are in noise-free units of rows over sqrt(n). */
 rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t most,
                            rhm_error *error);
 

@@ -1,243 +1,41 @@
-/* The table learner: level L first, each level counted, grouped, and made a table. */
+/* The table learner: the levels of ../../counts, patches grouped by how their labels are distributed. */
 #include <math.h>
-#include <stdio.h>
 
-#include "core/clock.h"
-#include "core/fail.h"
-#include "core/memory.h"
-#include "engine/trace.h"
-#include "learners/table/plan.h"
-#include "learners/table/stage.h"
+#include "counts/levels.h"
+#include "learners/learner.h"
+#include "learners/table/group.h"
+#include "learners/table/rows.h"
 
-/* ---- tables ---------------------------------------------------------------------------------------------- */
-
-/* Posteriors of level 1, at its one position, and their largest labels. */
-static rhm_status make_top(struct rhm_table *table, const rhm_table_counts *counts, uint32_t *label, uint32_t *other,
-                           rhm_error *error) {
-    const size_t classes = counts->classes, patches = counts->patch.count;
-    double *prior = RHM_NEW(double, classes, 1, 1, "prior", error);
-    table->posterior = prior ? RHM_NEW(float, patches + 1, classes, 1, "posteriors", error) : NULL;
-    if (!table->posterior) {
-        rhm_free(prior);
-        return RHM_NO_MEMORY;
-    }
-    for (size_t i = 0; i < patches; i++) {
-        const uint64_t *n = counts->count + i * classes;
-        double sum = 0;
-        for (size_t z = 0; z < classes; z++) {
-            sum += (double)n[z];
-            prior[z] += (double)n[z];
-            label[i] = n[z] > n[label[i]] ? (uint32_t)z : label[i];
-        }
-        for (size_t z = 0; z < classes; z++)
-            table->posterior[i * classes + z] = (float)((double)n[z] / sum);
-    }
-    double all = 0;
-    for (size_t z = 0; z < classes; z++)
-        all += prior[z];
-    for (size_t z = 0; z < classes; z++) {
-        table->posterior[patches * classes + z] = (float)(prior[z] / all);
-        *other = prior[z] > prior[*other] ? (uint32_t)z : *other;
-    }
-    rhm_free(prior);
-    return RHM_OK;
+static rhm_status group(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
+                        rhm_error *error) {
+    return rhm_table_group(out, l->engine, counts, l->problem->parents[level], error);
 }
 
-/* What the stage found, as a level of the model; takes over the groups. */
-static rhm_status make_level(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
-    struct rhm_table *table = l->table;
-    struct rhm_table_level *level = &table->level[s->level];
-    const uint32_t levels = l->tree.levels;
-    *level = (struct rhm_table_level){
-        .inputs = s->level == levels ? table->model.token_vocab : table->level[s->level + 1].outputs,
-        .outputs = s->level == 1 ? table->model.classes : s->groups.count,
-        .positions = (uint32_t)s->counts.positions,
-        .patch = s->counts.patch,
-    };
-    s->counts.patch = (rhm_intern){0};
-    rhm_status status = RHM_OK;
-    if (s->level == 1) {
-        if (!(level->id = RHM_NEW(uint32_t, level->patch.count, 1, 1, "labels of patches", error)))
-            return RHM_NO_MEMORY;
-        s->counts.patch = level->patch; /* borrowed */
-        status = make_top(table, &s->counts, level->id, &level->other, error);
-        s->counts.patch = (rhm_intern){0};
-        return status == RHM_OK ? rhm_table_ready_level(table, 1, error) : status;
-    }
-    level->id = s->groups.own;
-    s->groups.own = NULL;
-    double *weight = RHM_NEW(double, level->outputs, 1, 1, "weights of groups", error);
-    if (!weight)
-        return RHM_NO_MEMORY;
-    const size_t row = s->counts.positions * s->counts.classes;
-    for (size_t i = 0; i < level->patch.count; i++)
-        for (size_t j = 0; j < row; j++)
-            weight[level->id[i]] += (double)s->counts.count[i * row + j];
-    for (uint32_t g = 1; g < level->outputs; g++)
-        level->other = weight[g] > weight[level->other] ? g : level->other;
-    rhm_free(weight);
-    return rhm_table_ready_level(table, s->level, error);
+/* About what rows.c and group.c do. */
+static double work(const rhm_train_options *options, double patches, double positions, double classes, double symbols) {
+    (void)options;
+    const double width = positions * classes, smaller = fmin(patches, width);
+    const bool projected = 2 * symbols < smaller && smaller <= RHM_MOST_EIGEN;
+    const double product = projected ? smaller * smaller * fmax(patches, width) / 2 : 0;
+    const double eigen = projected ? 8 * 3 * smaller * smaller * smaller : 0;
+    return product + eigen + 2 * patches * patches * (projected ? symbols : width);
 }
 
-/* ---- report ---------------------------------------------------------------------------------------------- */
-
-/* Of the patches, weighted by how often they come first, those whose id stands for their own parent more often than for
- * any other. */
-static double synonym_accuracy(const rhm_table_learning *l, uint32_t level, const rhm_id_law *raised) {
-    const size_t classes = l->table->model.classes, symbols = raised->symbols;
-    double *joint, right = 0, all = 0;
-    if (rhm_position_law(&joint, l->problem->grammar, level - 1, 1, NULL) != RHM_OK)
-        return NAN;
-    for (size_t a = 0; a < raised->ids; a++) {
-        double largest = 0;
-        for (size_t nu = 0; nu < symbols; nu++) {
-            double weight = 0;
-            for (size_t z = 0; z < classes; z++)
-                weight += joint[nu * classes + z] * raised->given[nu * raised->ids + a];
-            largest = fmax(largest, weight);
-            all += weight;
-        }
-        right += largest;
-    }
-    rhm_free(joint);
-    return right / all;
+static double nbytes(const rhm_train_options *options, double patches, double positions, double classes) {
+    (void)options;
+    return 8 * (patches * positions * classes + 2 * patches * patches);
 }
 
-static void fill_report(const rhm_table_learning *l, const rhm_table_stage *s, double synonyms, double begin) {
-    const bool resolved = s->level == 1 || (s->groups.count == l->problem->parents[s->level] &&
-                                            rhm_table_gap(&s->groups) >= RHM_TABLE_LEAST);
-    rhm_level_report *r = &l->report->level[s->level];
-    *r = (rhm_level_report){
-        .level = s->level,
-        .draw = s->law.patch.count ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
-        .samples = s->counts.samples,
-        .kept_share = 1,
-        .positions = (uint32_t)s->counts.positions,
-        .symbols = l->problem->parents[s->level],
-        .clusters = s->level == 1 ? l->table->model.classes : s->groups.count,
-        .converged = true,
-        .evidence = NAN,
-        .unseen_mass = NAN,
-        .work = NAN,
-        .foreseen_work = NAN,
-        .allowed_work = NAN,
-        .distinct_patches = l->table->level[s->level].patch.count,
-        .bandwidth = NAN,
-        .ridge = NAN,
-        .residual = NAN,
-        .held_out_loss = NAN,
-        .held_out_accuracy = NAN,
-        .cluster_separation = s->level == 1 ? (double)NAN : s->groups.separation,
-        .cluster_radius = s->level == 1 ? (double)NAN : s->groups.radius,
-        .posterior_error_mean = NAN,
-        .posterior_error_max = NAN,
-        .posterior_error_floor = NAN,
-        .synonym_accuracy = synonyms,
-        .separation = NAN,
-        .radius = NAN,
-        .attempts = s->attempts,
-        .sample_seconds = s->count_seconds,
-        .solve_seconds = s->group_seconds,
-        .total_seconds = rhm_seconds() - begin,
-        .resolved = resolved,
-    };
-    if (s->level > 1 && s->groups.count < l->problem->parents[s->level])
-        snprintf(r->limit, sizeof r->limit, "%u groups of patches are told apart, but there are %u symbols",
-                 s->groups.count, l->problem->parents[s->level]);
-}
-
-/* ---- levels ---------------------------------------------------------------------------------------------- */
-
-/* The law of the level's patches, where it is known and wanted. */
-static rhm_status find_law(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
-    if (!l->ids.given || l->options->draw == RHM_DRAW_SAMPLES)
-        return RHM_OK;
-    RHM_TRY(rhm_patch_law_make(&s->law, l->problem->grammar, s->level, &l->ids, error));
-    if (!s->law.patch.count && l->options->draw == RHM_DRAW_COUNTS)
-        return rhm_fail(error, RHM_INVALID,
-                        "the counts of level %u cannot be drawn directly: more than %d patches of ids, or too many "
-                        "products for their law; draw samples there, or leave the choice to auto",
-                        s->level, RHM_TABLE_MOST_PATCHES);
-    return RHM_OK;
-}
-
-static rhm_status fit_level(rhm_table_learning *l, uint32_t level, rhm_error *error) {
-    rhm_table_stage s = {.level = level, .most_positions = l->tree.nodes[level - 1]};
-    const double begin = rhm_seconds();
-    const int span = rhm_trace_begin(l->engine, "level", level);
-    double synonyms = NAN;
-    rhm_id_law raised = {0};
-    rhm_status status = find_law(l, &s, error);
-    if (status == RHM_OK)
-        status = rhm_table_search(l, &s, error);
-    if (status == RHM_OK)
-        status = make_level(l, &s, error);
-    if (status == RHM_OK && s.law.patch.count) {
-        status = rhm_id_law_raise(&raised, &s.law, &l->table->level[level], error);
-        if (status == RHM_OK && level > 1)
-            synonyms = synonym_accuracy(l, level, &raised);
-    }
-    if (status == RHM_OK)
-        fill_report(l, &s, synonyms, begin);
-    rhm_id_law_clear(&l->ids);
-    l->ids = raised;
-    rhm_table_stage_clear(&s);
-    rhm_trace_end(l->engine, span, (rhm_span_work){0});
-    return status;
-}
-
-static void show(rhm_table_learning *l, uint32_t finished) {
-    l->state.finished = finished;
-    l->state.level = finished - 1;
-    l->state.report = l->report;
-    for (uint32_t level = 1; level <= l->tree.levels; level++) {
-        l->state.expected[level] = 1;
-        l->state.done[level] = level >= finished;
-    }
-    if (l->options->watch)
-        l->options->watch(l->options->watcher, &l->state);
-}
-
-static rhm_status fit_levels(rhm_table_learning *l, rhm_error *error) {
-    if (!l->problem->data) {
-        RHM_TRY(rhm_sampler_create(&l->sampler, l->problem->grammar, l->options->seed, error));
-        RHM_TRY(rhm_id_law_tokens(&l->ids, l->table->model.token_vocab,
-                                  rhm_grammar_origin(l->problem->grammar)->token_noise, error));
-    }
-    show(l, l->tree.levels + 1);
-    for (uint32_t level = l->tree.levels; level >= 1; level--) {
-        RHM_TRY(fit_level(l, level, error));
-        show(l, level);
-    }
-    return rhm_table_finish(l->table, error);
-}
+static const rhm_table_method method = {.group = group, .work = work, .nbytes = nbytes};
 
 static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                       const rhm_train_options *options, rhm_error *error) {
-    const double begin = rhm_seconds();
-    rhm_table_learning l = {.engine = engine, .problem = problem, .options = options, .report = report};
-    uint32_t classes, tokens;
-    if (problem->data) {
-        l.tree = problem->data->tree;
-        classes = problem->data->label_vocab;
-        tokens = problem->data->token_vocab;
-    } else {
-        l.tree = *rhm_grammar_tree(problem->grammar);
-        classes = rhm_grammar_shape(problem->grammar)->vocab[0];
-        tokens = rhm_grammar_shape(problem->grammar)->vocab[l.tree.levels];
-    }
-    RHM_TRY(rhm_table_new(&l.table, &l.tree, classes, tokens, error));
-    rhm_status status = problem->grammar ? rhm_model_keep_grammar(&l.table->model, problem->grammar, error) : RHM_OK;
-    if (status == RHM_OK)
-        status = fit_levels(&l, error);
-    rhm_sampler_destroy(l.sampler);
-    rhm_id_law_clear(&l.ids);
-    report->seconds = rhm_seconds() - begin;
-    if (status == RHM_OK)
-        *out = &l.table->model;
-    else
-        rhm_model_destroy(&l.table->model);
-    return status;
+    return rhm_table_fit(out, report, engine, problem, options, &method, error);
+}
+
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+                       const rhm_train_options *options, rhm_error *error) {
+    return rhm_table_plan(out, test_seconds, engine, grammar, options, &method, error);
 }
 
 static const char *const options_taken[] = {"samples", "max-samples", "draw", "positions", NULL};
@@ -250,5 +48,5 @@ const struct rhm_learner rhm_table_learner = {
              .model_kind = "table",
              .options = options_taken},
     .fit = fit,
-    .plan = rhm_table_plan,
+    .plan = plan,
 };

@@ -8,8 +8,7 @@
 #include "engine/memory.h"
 #include "engine/parallel.h"
 
-/* Of a matrix that is taken apart; larger ones are left as they are. */
-enum { MOST_EIGEN = 384, SWEEPS = 30 };
+enum { SWEEPS = 30 };
 
 /* ---- eigenvectors ---------------------------------------------------------------------------------------- */
 
@@ -175,7 +174,7 @@ rhm_status rhm_rows_make(rhm_rows *out, const rhm_engine *engine, const rhm_tabl
         status = rhm_parallel(engine, counts->positions, fill_position, &f, error);
     }
     const size_t smaller = count < row ? count : row;
-    if (status == RHM_OK && 2 * rank < smaller && smaller <= MOST_EIGEN)
+    if (status == RHM_OK && 2 * rank < smaller && smaller <= RHM_MOST_EIGEN)
         status = project(&rows.value, count, &rows.width, rank, engine, error);
     if (status != RHM_OK) {
         rhm_rows_clear(&rows);

@@ -2,7 +2,10 @@
 #ifndef RHM_LEARNERS_TABLE_ROWS_H
 #define RHM_LEARNERS_TABLE_ROWS_H
 
-#include "learners/table/counts.h"
+#include "counts/counts.h"
+
+/* Rows or columns of a matrix that is taken apart; larger ones are left as they are. */
+enum { RHM_MOST_EIGEN = 384 };
 
 typedef struct rhm_rows {
     size_t count, width;

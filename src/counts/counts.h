@@ -2,8 +2,8 @@
  * How often each patch of ids occurs with each label, position by position: all that a level of tables is learnt from.
  * Counts come from sequences, or from their exact law where it is known (law.h).
  */
-#ifndef RHM_LEARNERS_TABLE_COUNTS_H
-#define RHM_LEARNERS_TABLE_COUNTS_H
+#ifndef RHM_COUNTS_COUNTS_H
+#define RHM_COUNTS_COUNTS_H
 
 #include "core/intern.h"
 #include "model/table.h"

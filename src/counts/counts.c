@@ -1,4 +1,4 @@
-#include "learners/table/counts.h"
+#include "counts/counts.h"
 
 #include <stdlib.h>
 #include <string.h>

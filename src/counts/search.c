@@ -1,4 +1,4 @@
-#include "learners/table/stage.h"
+#include "counts/levels.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include "core/memory.h"
 #include "engine/parallel.h"
 #include "engine/trace.h"
-#include "learners/table/plan.h"
 
 enum {
     FIRST_SAMPLES = 1 << 16, /* with which a search among counted samples begins */
@@ -18,7 +17,7 @@ enum {
 /* Tokens that a search among counted samples may draw for a level: a minute of one core. */
 #define MOST_TOKENS 0x1p34
 
-double rhm_table_gap(const rhm_groups *groups) {
+double rhm_groups_gap(const rhm_groups *groups) {
     return groups->radius > 0 ? groups->separation / groups->radius : groups->separation > 0 ? HUGE_VAL : 0;
 }
 
@@ -62,15 +61,14 @@ static rhm_status attempt(const rhm_table_learning *l, rhm_table_stage *s, size_
     rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)samples});
     const double middle = rhm_seconds();
     span = rhm_trace_begin(l->engine, "group", 0);
-    const rhm_status status =
-        s->level > 1 ? rhm_table_group(&groups, l->engine, &counts, l->problem->parents[s->level], error) : RHM_OK;
+    const rhm_status status = s->level > 1 ? l->method->group(&groups, l, s->level, &counts, error) : RHM_OK;
     rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)counts.patch.count});
     s->count_seconds += middle - begin;
     s->group_seconds += rhm_seconds() - middle;
     s->attempts++;
     const bool better =
         status == RHM_OK && (!s->counts.count || groups.count > s->groups.count ||
-                             (groups.count == s->groups.count && rhm_table_gap(&groups) > rhm_table_gap(&s->groups)));
+                             (groups.count == s->groups.count && rhm_groups_gap(&groups) > rhm_groups_gap(&s->groups)));
     if (better) {
         rhm_table_counts_clear(&s->counts);
         rhm_free(s->groups.own);
@@ -87,7 +85,7 @@ static rhm_status attempt(const rhm_table_learning *l, rhm_table_stage *s, size_
 
 static bool apart(const rhm_table_learning *l, const rhm_table_stage *s) {
     return s->level == 1 ||
-           (s->groups.count == l->problem->parents[s->level] && rhm_table_gap(&s->groups) >= RHM_TABLE_TARGET);
+           (s->groups.count == l->problem->parents[s->level] && rhm_groups_gap(&s->groups) >= RHM_TABLE_TARGET);
 }
 
 /* The smallest number of positions at which symbols come apart, or the best one. */

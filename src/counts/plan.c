@@ -1,14 +1,12 @@
-#include "learners/table/plan.h"
+#include "counts/levels.h"
 
 #include <math.h>
 
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "counts/parser.h"
 #include "engine/parallel.h"
-#include "learners/table/group.h"
-#include "learners/table/law.h"
-#include "learners/table/parser.h"
 #include "rhm/sampling.h"
 
 enum { TRIALS = 3, TRIAL_POSITIONS = 4, TRIAL_TOKENS = 1 << 22 };
@@ -19,44 +17,33 @@ typedef struct rates {
     double group; /* per multiply-add */
 } rates;
 
-/* Multiply-adds that grouping takes, about (rows.c and group.c). */
-static double grouping(double patches, double positions, double classes, double rank) {
-    const double width = positions * classes, smaller = fmin(patches, width);
-    const bool projected = 2 * rank < smaller && smaller <= 384;
-    const double product = projected ? smaller * smaller * fmax(patches, width) / 2 : 0;
-    const double eigen = projected ? 8 * 3 * smaller * smaller * smaller : 0;
-    return product + eigen + 2 * patches * patches * (projected ? rank : width);
-}
-
-static double nbytes(double patches, double positions, double classes, double threads) {
-    return 8 * (2 * patches * positions * classes + 2 * patches * patches) + threads * 64 * patches * classes;
-}
-
-static rhm_status measure_level(rates *out, const rhm_engine *engine, const rhm_patch_law *law, const double *position,
-                                size_t positions, uint32_t classes, rhm_error *error) {
+static rhm_status measure_level(rates *out, const rhm_table_learning *l, const rhm_patch_law *law,
+                                const double *position, size_t positions, uint32_t classes, rhm_error *error) {
     *out = (rates){HUGE_VAL, HUGE_VAL};
     for (int i = 0; i < TRIALS; i++) {
         rhm_table_counts counts;
         rhm_groups groups;
         const double begin = rhm_seconds();
-        RHM_TRY(rhm_table_draw_counts(&counts, engine, law, position, positions, classes, UINT64_C(1) << 50, 0,
+        RHM_TRY(rhm_table_draw_counts(&counts, l->engine, law, position, positions, classes, UINT64_C(1) << 50, 0,
                                       rhm_stream(RHM_TRAINING, 0), error));
         const double middle = rhm_seconds(), patches = (double)counts.patch.count;
-        const rhm_status status = rhm_table_group(&groups, engine, &counts, law->parents, error);
+        const rhm_status status = l->method->group(&groups, l, l->tree.levels, &counts, error);
         const double end = rhm_seconds();
         rhm_table_counts_clear(&counts);
         if (status != RHM_OK)
             return status;
         rhm_free(groups.own);
         out->draw = fmin(out->draw, (middle - begin) / (patches * (double)positions * classes));
-        out->group = fmin(out->group, (end - middle) / grouping(patches, (double)positions, classes, law->parents));
+        out->group = fmin(out->group, (end - middle) / l->method->work(l->options, patches, (double)positions, classes,
+                                                                       law->parents));
     }
     return RHM_OK;
 }
 
 /* On level L, whose ids are tokens. */
-static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_grammar *grammar, rhm_error *error) {
-    const rhm_tree *tree = rhm_grammar_tree(grammar);
+static rhm_status measure(rates *out, const rhm_table_learning *l, rhm_error *error) {
+    const rhm_grammar *grammar = l->problem->grammar;
+    const rhm_tree *tree = &l->tree;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const size_t all = tree->nodes[tree->levels - 1], positions = all < TRIAL_POSITIONS ? all : TRIAL_POSITIONS;
     rhm_id_law ids = {0};
@@ -70,7 +57,7 @@ static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_gramma
         status = rhm_position_law(&position, grammar, tree->levels - 1, positions, error);
     *out = (rates){NAN, NAN};
     if (status == RHM_OK && law.patch.count)
-        status = measure_level(out, engine, &law, position, positions, shape->vocab[0], error);
+        status = measure_level(out, l, &law, position, positions, shape->vocab[0], error);
     rhm_id_law_clear(&ids);
     rhm_patch_law_clear(&law);
     rhm_free(position);
@@ -137,10 +124,11 @@ static double expected_gap(const double *position, size_t positions, size_t symb
     return symbols > 1 ? sqrt(closest * samples * rarest / rules / rank) : HUGE_VAL;
 }
 
-/* The search of learner.c. */
-static rhm_status plan_level(rhm_plan_level *out, const rhm_engine *engine, const rates *cost,
-                             const rhm_grammar *grammar, uint32_t level, const rhm_train_options *options,
+/* The search of search.c. */
+static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_table_learning *l, uint32_t level,
                              rhm_error *error) {
+    const rhm_grammar *grammar = l->problem->grammar;
+    const rhm_train_options *options = l->options;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const double patches = (double)rhm_grammar_patch_count(grammar, level), classes = shape->vocab[0];
     const size_t all = rhm_grammar_tree(grammar)->nodes[level - 1];
@@ -166,28 +154,38 @@ static rhm_status plan_level(rhm_plan_level *out, const rhm_engine *engine, cons
         rhm_free(position);
         out->fits++;
         out->draw_seconds += cost->draw * patches * (double)positions * classes;
-        out->fit_seconds +=
-            level == 1 ? 0 : cost->group * grouping(patches, (double)positions, classes, shape->vocab[level - 1]);
+        out->fit_seconds += level == 1 ? 0
+                                       : cost->group * l->method->work(options, patches, (double)positions, classes,
+                                                                       shape->vocab[level - 1]);
         if (options->positions[level] || out->gap >= RHM_TABLE_TARGET || positions >= most ||
             2 * (double)positions * patches * classes > RHM_TABLE_CELLS)
             break;
     }
     out->positions = (uint32_t)positions;
-    out->nbytes = nbytes(patches, (double)positions, classes, engine ? rhm_engine_threads(engine) : 1);
+    const double threads = l->engine ? rhm_engine_threads(l->engine) : 1;
+    out->nbytes = 8 * patches * (double)positions * classes + threads * 64 * patches * classes +
+                  l->method->nbytes(options, patches, (double)positions, classes);
     return RHM_OK;
 }
 
 rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                          const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error) {
+                          const rhm_grammar *grammar, const rhm_train_options *options, const rhm_table_method *method,
+                          rhm_error *error) {
+    const rhm_problem problem = rhm_problem_of_grammar(grammar, options);
+    const rhm_table_learning l = {.method = method,
+                                  .engine = engine,
+                                  .problem = &problem,
+                                  .options = options,
+                                  .tree = *rhm_grammar_tree(grammar)};
     rates cost = {NAN, NAN};
     *test_seconds = NAN;
     if (engine) {
-        RHM_TRY(measure(&cost, engine, grammar, error));
+        RHM_TRY(measure(&cost, &l, error));
         RHM_TRY(measure_test(test_seconds, engine, grammar, options->test_samples, error));
     }
-    for (uint32_t level = 1; level <= rhm_grammar_shape(grammar)->levels; level++)
-        RHM_TRY(plan_level(&out[level], engine, &cost, grammar, level, options, error));
-    const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
+    for (uint32_t level = 1; level <= l.tree.levels; level++)
+        RHM_TRY(plan_level(&out[level], &cost, &l, level, error));
+    const size_t tokens = l.tree.leaves[0];
     const double testing = sizeof(uint16_t) * (double)(rhm_table_chunk(tokens) * tokens);
     out[1].nbytes = fmax(out[1].nbytes, testing * (engine ? rhm_engine_threads(engine) : 1));
     return RHM_OK;

@@ -3,8 +3,8 @@
  * points and on centres runs in parallel over fixed chunks; sums are taken in the order of the points, so that bits do
  * not depend on threads.
  */
-#ifndef RHM_LEARNER_KMEANS_H
-#define RHM_LEARNER_KMEANS_H
+#ifndef RHM_CLUSTERING_KMEANS_H
+#define RHM_CLUSTERING_KMEANS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +26,8 @@ typedef struct rhm_kmeans {
     size_t *members;  /* (k) */
     size_t *end;      /* (k): of the members in `sorted` */
     rhm_random random;
+    int starts,
+        swaps; /* attempts from fresh centres, then with one centre of the best moved; the caller may change them */
 } rhm_kmeans;
 
 enum { RHM_KMEANS_CANDIDATES = 5 };

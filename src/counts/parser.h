@@ -1,6 +1,6 @@
 /* The table that a learner would find with infinitely many samples: the rules themselves, read backwards. */
-#ifndef RHM_LEARNERS_TABLE_PARSER_H
-#define RHM_LEARNERS_TABLE_PARSER_H
+#ifndef RHM_COUNTS_PARSER_H
+#define RHM_COUNTS_PARSER_H
 
 #include "model/table.h"
 

@@ -1,4 +1,4 @@
-#include "learner/kmeans.h"
+#include "clustering/kmeans.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -238,7 +238,9 @@ rhm_status rhm_kmeans_create(rhm_kmeans *out, const rhm_engine *engine, size_t c
                         .count = count,
                         .width = width,
                         .k = k,
-                        .random = {.seed = seed, .stream = UINT32_C(1) << 18}};
+                        .random = {.seed = seed, .stream = UINT32_C(1) << 18},
+                        .starts = STARTS,
+                        .swaps = SWAPS};
     if (!(out->point = RHM_NEW(double, count, width, 1, "points to cluster", error)) ||
         !(out->centre = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
         !(out->best = RHM_NEW(double, k, width, 1, "cluster centres", error)) ||
@@ -269,8 +271,8 @@ rhm_status rhm_kmeans_run(rhm_kmeans *g, rhm_error *error) {
     const size_t nbytes = sizeof(double) * g->k * g->width;
     double cheapest = INFINITY, cost;
     int agreements = 0; /* an optimum that is found again and again is the one */
-    for (int attempt = 0; attempt < STARTS + (g->k > 1 ? SWAPS : 0) && agreements < AGREEMENTS; attempt++) {
-        if (attempt < STARTS) {
+    for (int attempt = 0; attempt < g->starts + (g->k > 1 ? g->swaps : 0) && agreements < AGREEMENTS; attempt++) {
+        if (attempt < g->starts) {
             RHM_TRY(seed_centres(g, attempt, error));
         } else {
             memcpy(g->centre, g->best, nbytes);

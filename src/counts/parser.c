@@ -1,4 +1,4 @@
-#include "learners/table/parser.h"
+#include "counts/parser.h"
 
 #include "core/fail.h"
 #include "core/memory.h"

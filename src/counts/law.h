@@ -8,10 +8,10 @@
  * of (patch, label) there: counts of any number of samples can be drawn, at a cost that depends neither on that number
  * nor on depth.
  */
-#ifndef RHM_LEARNERS_TABLE_LAW_H
-#define RHM_LEARNERS_TABLE_LAW_H
+#ifndef RHM_COUNTS_LAW_H
+#define RHM_COUNTS_LAW_H
 
-#include "learners/table/counts.h"
+#include "counts/counts.h"
 #include "rhm/grammar.h"
 
 /* P[id | symbol] at a level, (symbols, ids). */

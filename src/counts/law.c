@@ -1,4 +1,4 @@
-#include "learners/table/law.h"
+#include "counts/law.h"
 
 #include <string.h>
 

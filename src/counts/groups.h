@@ -1,0 +1,19 @@
+/* What a learner makes of a level's counts: the ids that patches get. */
+#ifndef RHM_COUNTS_GROUPS_H
+#define RHM_COUNTS_GROUPS_H
+
+#include <stdint.h>
+
+typedef struct rhm_groups {
+    uint32_t count;    /* groups that have patches */
+    uint32_t ids;      /* ids are below it; more than `count` where some go to no patch */
+    uint32_t other;    /* id of patches that did not occur; UINT32_MAX: that of the most frequent group */
+    uint32_t *own;     /* (patches): the id of each; released by rhm_free */
+    double separation; /* smallest distance between two centres; units are the learner's */
+    double radius;     /* 99th percentile of the distances to the own centre */
+} rhm_groups;
+
+/* Separation over radius; infinite where groups have no radius. */
+double rhm_groups_gap(const rhm_groups *groups);
+
+#endif

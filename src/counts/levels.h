@@ -1,0 +1,77 @@
+/*
+ * Learners that need only counts: level L first, each level counted, its patches given ids, and made a level of a table
+ * (model/table.h). They differ in how counts become ids, which is their method; where counts come from, how many
+ * positions and samples it takes, the model and the report are the same.
+ */
+#ifndef RHM_COUNTS_LEVELS_H
+#define RHM_COUNTS_LEVELS_H
+
+#include "counts/counts.h"
+#include "counts/groups.h"
+#include "counts/law.h"
+#include "rhm/plan.h"
+#include "rhm/sampling.h"
+#include "training/problem.h"
+
+typedef struct rhm_table_learning {
+    const struct rhm_table_method *method;
+    const rhm_engine *engine;
+    const rhm_problem *problem;
+    const rhm_train_options *options;
+    struct rhm_table *table;
+    rhm_tree tree;
+    rhm_sampler *sampler; /* without data */
+    rhm_id_law ids;       /* of the level above which we are; empty where it is not known */
+    rhm_train_report *report;
+    rhm_train_state state; /* for a display: every level counts as one */
+} rhm_table_learning;
+
+/* A level in hand. */
+typedef struct rhm_table_stage {
+    uint32_t level;
+    size_t most_positions;
+    rhm_patch_law law; /* without patches where samples are counted */
+    rhm_table_counts counts;
+    rhm_groups groups;
+    uint32_t attempts;
+    double count_seconds, group_seconds;
+} rhm_table_stage;
+
+typedef struct rhm_table_method {
+    /* Ids for the patches of a level > 1. */
+    rhm_status (*group)(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
+                        rhm_error *error);
+
+    /* Posteriors of level 1, (patches + 1, classes), the last for patches that did not occur, and the label of each;
+     * NULL: label frequencies, and the largest. */
+    rhm_status (*answer)(float *posterior, uint32_t *label, const rhm_table_learning *l, const rhm_table_counts *counts,
+                         rhm_error *error);
+
+    /* Multiply-adds that `group` takes, about, and bytes that it holds; for plans. */
+    double (*work)(const rhm_train_options *options, double patches, double positions, double classes, double symbols);
+    double (*nbytes)(const rhm_train_options *options, double patches, double positions, double classes);
+} rhm_table_method;
+
+enum {
+    RHM_TABLE_POSITIONS = 256, /* most that are chosen automatically */
+    RHM_TABLE_CELLS = 1 << 24, /* of counts, when positions are chosen automatically */
+};
+
+/* Separation over radius at which a search ends, and below which groups overlap. */
+#define RHM_TABLE_TARGET 3.0
+#define RHM_TABLE_LEAST  1.5
+
+/* As struct rhm_learner has it, by a method. */
+rhm_status rhm_table_fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                         const rhm_problem *problem, const rhm_train_options *options, const rhm_table_method *method,
+                         rhm_error *error);
+rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
+                          const rhm_grammar *grammar, const rhm_train_options *options, const rhm_table_method *method,
+                          rhm_error *error);
+
+/* Count and group until symbols come apart or nothing is left to try; the stage then has the best that came out. */
+rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error);
+
+void rhm_table_stage_clear(rhm_table_stage *stage); /* accepts a zeroed one */
+
+#endif
