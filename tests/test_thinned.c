@@ -5,7 +5,7 @@
 #include "pair_oracle.h"
 
 #include "learner/draw_choice.h"
-#include "learner/policy.h"
+#include "learner/tuning.h"
 #include "sampling/law.h"
 
 enum { SAMPLES = 60000 };

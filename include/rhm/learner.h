@@ -171,6 +171,7 @@ typedef struct rhm_checkpoint_report {
 typedef struct rhm_train_report {
     const char *learner; /* static */
     uint32_t levels;
+    uint32_t tuning;                            /* version of the constants that decide what is searched and how */
     rhm_level_report level[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
     uint64_t test_samples;
     uint64_t test_clamped;

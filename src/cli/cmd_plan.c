@@ -7,7 +7,7 @@
 #include "cli/table.h"
 #include "core/fail.h"
 #include "core/json.h"
-#include "learner/budget.h"
+#include "learner/tuning.h"
 #include "rhm/machine.h"
 #include "rhm/plan.h"
 #include "rhm/theory.h"
@@ -107,7 +107,8 @@ static void print_practice(const planning *p) {
            "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
            "the\n"
            "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
-           RHM_BUDGET_MULTIPLE, RHM_BUDGET_LEAST);
+           rhm_tuning_default.budget_multiple,
+           rhm_tuning_default.budget_least);
 }
 
 static json_t *describe_theory(const planning *p) {

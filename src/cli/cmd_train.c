@@ -2,14 +2,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/bayes.h"
 #include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/report.h"
 #include "cli/running.h"
-#include "cli/table.h"
+#include "cli/training.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "rhm/data.h"
@@ -66,25 +65,6 @@ static const rhm_option own[] = {
     {0}};
 static const rhm_option_group own_options = {"Data and results", own};
 
-/* What a run holds; everything is released at the end whatever happened. */
-typedef struct training {
-    rhm_grammar *grammar;     /* drawn or read; NULL with --data */
-    rhm_data data;            /* empty without --data */
-    const rhm_grammar *known; /* either's grammar, or NULL */
-    rhm_analysis analysis;
-    uint32_t levels;
-    uint32_t vocab[RHM_MAX_LEVELS + 1];   /* |V_0|..|V_L| as far as known */
-    uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
-    rhm_engine *engine;
-    rhm_progress_bar bar;
-    const rhm_settings *settings;
-    uint32_t shown;     /* rows down to this level are on the screen; 0: none */
-    double base_nbytes; /* of the process before it trains */
-    rhm_model *model;
-    rhm_train_report report;
-    double bayes; /* accuracy on the test sequences; NAN where the grammar is not known */
-} training;
-
 static rhm_status choose_options(rhm_train_options *out, const rhm_settings *settings, uint32_t levels,
                                  rhm_error *error) {
     *out = (rhm_train_options){
@@ -116,7 +96,7 @@ static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *er
     return RHM_OK;
 }
 
-static rhm_status choose_parents(training *t, const rhm_settings *settings, rhm_error *error) {
+static rhm_status choose_parents(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     const bool vocab_list = rhm_option_given(settings, "vocab") && settings->instance.vocab.count > 1;
     for (uint32_t level = 0; level <= t->levels; level++)
         t->vocab[level] = level == 0 ? t->data.label_vocab : t->data.token_vocab;
@@ -142,7 +122,7 @@ static rhm_status choose_parents(training *t, const rhm_settings *settings, rhm_
     return RHM_OK;
 }
 
-static rhm_status load_data(training *t, const rhm_settings *settings, rhm_error *error) {
+static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(refuse_beside_data(settings, error));
     rhm_listener listener = {settings->command->name, NULL};
     rhm_data_hints hints = {.note = rhm_running_note, .user = &listener};
@@ -201,7 +181,7 @@ static rhm_status choose_checkpoints(rhm_train_options *options, const rhm_setti
 }
 
 /* What a user who pressed Ctrl-C wants to know next. */
-static rhm_status explain_interrupt(const training *t, const rhm_settings *settings, rhm_status status,
+static rhm_status explain_interrupt(const rhm_training *t, const rhm_settings *settings, rhm_status status,
                                     rhm_error *error) {
     const rhm_checkpoint_report *done = &t->report.checkpoint;
     if (status != RHM_INTERRUPTED || !settings->checkpoint.directory || (!done->written && !done->resumed))
@@ -214,7 +194,7 @@ static rhm_status explain_interrupt(const training *t, const rhm_settings *setti
 
 /* ---- the run --------------------------------------------------------------------------------------------- */
 
-static rhm_status prepare(training *t, rhm_train_options *options, notes *to, const rhm_settings *settings,
+static rhm_status prepare(rhm_training *t, rhm_train_options *options, notes *to, const rhm_settings *settings,
                           rhm_error *error) {
     if (settings->data) {
         RHM_TRY(load_data(t, settings, error));
@@ -230,12 +210,12 @@ static rhm_status prepare(training *t, rhm_train_options *options, notes *to, co
 }
 
 /* A trained model is not lost to a prediction that fails. */
-static void predict(rhm_report_comparison *out, const training *t, const rhm_train_options *options) {
+static void predict(rhm_report_comparison *out, const rhm_training *t, const rhm_train_options *options) {
     out->predicted = t->grammar && rhm_plan_training(&out->prediction, t->engine, t->grammar, options, t->base_nbytes,
                                                      NULL) == RHM_OK;
 }
 
-static rhm_status write_results(const training *t, const rhm_settings *settings, const rhm_train_options *options,
+static rhm_status write_results(const rhm_training *t, const rhm_settings *settings, const rhm_train_options *options,
                                 double seconds, rhm_error *error) {
     json_t *instance =
         t->known ? rhm_report_instance(t->known, &t->analysis) : rhm_report_unknown_instance(t->vocab, &t->data.tree);
@@ -263,107 +243,7 @@ static rhm_status write_results(const training *t, const rhm_settings *settings,
     return status;
 }
 
-static void print_checkpoints(FILE *words, const rhm_checkpoint_report *done, const char *directory) {
-    fprintf(words, "checkpoints %" PRIu32 " in %s, %.2f seconds", done->written, directory, done->seconds);
-    if (done->failed)
-        fprintf(words, "; %" PRIu32 " failed, the last because of %s", done->failed, done->failure);
-    if (done->resumed)
-        fprintf(words, "; resumed after %.1f seconds", done->resumed_seconds);
-    fprintf(words, "\n");
-}
-
-static void print_data(FILE *words, const training *t, const rhm_settings *settings) {
-    fprintf(words, "data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = ", t->data.count, settings->data,
-            t->data.label_vocab, t->data.token_vocab);
-    rhm_instance_print_sizes(words, t->data.tree.branching, 1, t->levels);
-    fprintf(words, ", L = %u\n", t->levels);
-}
-
-static void print_instance(FILE *words, const training *t, const rhm_settings *settings) {
-    if (t->known)
-        rhm_instance_print(words, t->known, &t->analysis);
-    else
-        print_data(words, t, settings);
-    fprintf(words, "\n");
-    rhm_table_head(words, &t->report);
-}
-
-/* Rows of the levels down to `last` that are not there yet, below what says whose they are. */
-static void print_rows(FILE *words, training *t, uint32_t last) {
-    if (!t->shown)
-        print_instance(words, t, t->settings);
-    const uint32_t first = t->shown ? t->shown - 1 : t->levels;
-    if (first >= last)
-        rhm_table_rows(words, &t->report, t->known ? &t->analysis : NULL, first, last);
-    t->shown = last;
-    fflush(words);
-}
-
-/* On a terminal a level's row is there when the level is finished: below the results of this command, or else of the
- * display of progress. */
-static void watch(void *user, const rhm_train_state *state) {
-    training *t = user;
-    double done = 0, expected = 0;
-    for (uint32_t level = 1; level <= t->levels; level++) {
-        done += state->done[level];
-        expected += state->expected[level];
-    }
-    rhm_progress_overall(&t->bar, done, state->level > 0 ? expected : 0);
-    FILE *words = rhm_files_words(t->settings), *live = isatty(fileno(words)) ? words : t->bar.on ? stderr : NULL;
-    if (!live || state->finished > t->levels || state->finished == t->shown)
-        return;
-    rhm_progress_clear(&t->bar);
-    print_rows(live, t, state->finished);
-}
-
-/* Where the table goes on, or begins if its rows were shown elsewhere. */
-static FILE *begin_words(training *t) {
-    FILE *words = rhm_files_words(t->settings);
-    if (!isatty(fileno(words)))
-        t->shown = 0;
-    return words;
-}
-
-/* What an interrupted run knew. */
-static void print_finished(training *t, const rhm_train_report *report) {
-    uint32_t last = t->levels + 1;
-    while (last > 1 && report->level[last - 1].level == last - 1)
-        last--;
-    if (last > t->levels)
-        return;
-    FILE *words = begin_words(t);
-    if (t->shown != last)
-        print_rows(words, t, last);
-    rhm_table_notes(words, report, last);
-}
-
-static void print_results(training *t, const rhm_settings *settings) {
-    FILE *words = begin_words(t);
-    char hash[RHM_HASH_TEXT_NBYTES];
-    const rhm_engine_info info = rhm_engine_describe(t->engine);
-    char backend[RHM_MACHINE_BACKEND_NBYTES];
-    rhm_machine_backend(t->engine, backend);
-    if (t->shown != 1)
-        print_rows(words, t, 1);
-    rhm_table_notes(words, &t->report, 1);
-    fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
-            t->report.test_samples, settings->data ? "held-out" : "fresh");
-    rhm_bayes_print(words, t->bayes);
-    rhm_table_seconds(words, &t->report);
-    if (settings->checkpoint.directory)
-        print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);
-    rhm_model_hash(t->model, hash);
-    fprintf(words, "machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
-            info.threads == 1 ? "" : "s", info.isa, backend, hash);
-    if (settings->output)
-        fprintf(words, "model       %s\n", settings->output);
-    if (settings->report)
-        fprintf(words, "report      %s\n", settings->report);
-    if (settings->trace)
-        fprintf(words, "trace       %s\n", settings->trace);
-}
-
-static rhm_status find_bayes(training *t, const rhm_settings *settings, uint64_t seed, rhm_error *error) {
+static rhm_status find_bayes(rhm_training *t, const rhm_settings *settings, uint64_t seed, rhm_error *error) {
     const rhm_bayes_of test = {
         .grammar = t->known,
         .data = settings->data ? &t->data : NULL,
@@ -377,14 +257,14 @@ static rhm_status find_bayes(training *t, const rhm_settings *settings, uint64_t
     return status;
 }
 
-static rhm_status work(training *t, const rhm_settings *settings, rhm_error *error) {
+static rhm_status work(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     const double start = rhm_progress_seconds();
     rhm_train_options options;
     notes to = {&t->bar, settings};
     t->settings = settings;
     RHM_TRY(prepare(t, &options, &to, settings, error));
     t->base_nbytes = (double)rhm_machine_peak_rss_nbytes();
-    options.watch = watch;
+    options.watch = rhm_training_watch;
     options.watcher = t;
     const rhm_status status =
         settings->data ? rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error)
@@ -392,16 +272,16 @@ static rhm_status work(training *t, const rhm_settings *settings, rhm_error *err
     const double seconds = rhm_progress_seconds() - start;
     rhm_progress_clear(&t->bar);
     if (status == RHM_INTERRUPTED)
-        print_finished(t, &t->report);
+        rhm_training_print_finished(t);
     RHM_TRY(explain_interrupt(t, settings, status, error));
     RHM_TRY(find_bayes(t, settings, options.seed, error));
     RHM_TRY(write_results(t, settings, &options, seconds, error));
-    print_results(t, settings);
+    rhm_training_print_results(t);
     return RHM_OK;
 }
 
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
-    training t = {0};
+    rhm_training t = {0};
     rhm_status status = work(&t, settings, error);
     rhm_progress_clear(&t.bar);
     if (settings->trace && t.engine) {

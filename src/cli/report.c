@@ -189,12 +189,13 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
     for (uint32_t level = train->levels; level >= 1; level--)
         rhm_json_append(&levels, report_level(&train->level[level], comparison));
     const bool regression = train->level[train->levels].width > 0;
-    json_t *options = json_pack("{s:o, s:b, s:o, s:o, s:o}",
+    json_t *options = json_pack("{s:o, s:b, s:o, s:o, s:o, s:o}",
                                 "solver", regression ? json_string(rhm_solver_name((rhm_solver)settings->training.solver)) : json_null(),
                                 "distinct", settings->training.distinct == 0,
                                 "tolerance", regression ? rhm_json_number(settings->training.tolerance) : json_null(),
                                 "data_seed", rhm_json_unsigned(rhm_settings_data_seed(settings)),
-                                "data", settings->data ? rhm_json_text(settings->data) : json_null());
+                                "data", settings->data ? rhm_json_text(settings->data) : json_null(),
+                                "tuning", train->tuning ? json_integer(train->tuning) : json_null());
     double sampling = train->test_sample_seconds, kernels = train->test_kernel_seconds;
     for (uint32_t level = 1; level <= train->levels; level++) {
         sampling += train->level[level].sample_seconds;

@@ -2,19 +2,13 @@
 
 #include <math.h>
 
-#include "learner/policy.h"
+#include "learner/sample_sizes.h"
 #include "linear/plan.h"
 #include "linear/solvers.h"
 #include "rhm/theory.h"
 
-/* Fits that a search is foreseen to take: where all patches have occurred or the fits of costly ones, which are tried
- * with more and more samples; and elsewhere. */
-static const double MANY_FITS = 8, FEW_FITS = 1;
-static const double GROWTH = 4; /* samples with which it ends, times those with which it begins */
-/* A separation below that asks for more samples than this is noise: then the level below was not told apart. */
-static const double MOST_TIMES_USUAL = 64;
-static const double TOKEN_WORK = 100;  /* drawing and counting a token takes as long as so many multiply-adds */
-static const double CELL_WORK = 1000;  /* and drawing the count of a cell */
+static const rhm_tuning *const tuning = &rhm_tuning_default;
+
 static const double TRIGONOMETRY = 14; /* linear/plan.h */
 static const double SETTING_UP = 2;    /* products: the right-hand side and the final residual */
 
@@ -63,17 +57,17 @@ double rhm_draw_work(const rhm_task *task, uint32_t level, bool counted, double 
         const double patches = samples * (double)rhm_tree_below(&task->tree, level - 1, l - 1);
         work += rhm_task_distinct(task, l, patches) * width * (inputs_of(task, l) + TRIGONOMETRY + 2 * task->classes);
     }
-    return work + (counted ? fmin(samples, rhm_task_distinct(task, level, samples) * task->classes) * CELL_WORK
-                           : samples * tokens * TOKEN_WORK);
+    return work + (counted ? fmin(samples, rhm_task_distinct(task, level, samples) * task->classes) * tuning->cell_work
+                           : samples * tokens * tuning->token_work);
 }
 
 double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            const rhm_draw_choice *draw, double most_samples, double separation) {
-    const double width = options->width ? options->width : fmin(RHM_FIRST_WIDTH, options->max_width);
+    const double width = options->width ? options->width : fmin(tuning->first_width, options->max_width);
     const double usual = (double)rhm_first_samples(task, options, level);
-    double samples = fmin((double)rhm_first_look(task, options, level, separation), MOST_TIMES_USUAL * usual);
+    double samples = fmin((double)rhm_first_look(task, options, level, separation), tuning->most_times_usual * usual);
     if (!options->samples[level])
-        samples *= GROWTH;
+        samples *= tuning->foreseen_growth;
     samples = fmin(samples, most_samples);
     double patches = options->raw    ? samples
                      : draw->thinned ? rhm_theory_expected_distinct((double)draw->thinned, samples)
@@ -88,12 +82,12 @@ double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *option
     const rhm_linear_plan plan = rhm_linear_plan_choose(&sizes, options->solver, 1);
     const double iterations = plan.sample ? rhm_sample_passes(1) : fmax(1, rhm_solver_products(options->solver, 1));
     const rhm_fit_sizes fit = {patches, patches, width, iterations};
-    const bool saturated = draw->counted && samples >= RHM_SATURATION * patches;
-    const double fits = saturated || patches > RHM_COMFORT ? MANY_FITS : FEW_FITS;
+    const bool saturated = draw->counted && samples >= tuning->saturation * patches;
+    const double fits = saturated || patches > tuning->comfort ? tuning->many_fits : tuning->few_fits;
     return fits * rhm_fit_work(task, options, level, plan.route, &fit) +
            2 * rhm_draw_work(task, level, draw->counted, samples, width);
 }
 
 double rhm_search_allowed(double foreseen) {
-    return fmax(RHM_BUDGET_LEAST, RHM_BUDGET_MULTIPLE * foreseen);
+    return fmax(tuning->budget_least, tuning->budget_multiple * foreseen);
 }

@@ -2,17 +2,14 @@
  * What a search of one level does and may do, in multiply-adds. Never in seconds: the model must not depend on the
  * machine. A search is foreseen to take some fits with the samples after which neighbouring outputs should be far
  * enough apart, by what the level below has shown; where the data are not what that assumes (symbols with the same
- * posterior are the common case) it ends after a multiple of it.
+ * posterior are the common case) it ends after a multiple of it (tuning.h).
  */
 #ifndef RHM_LEARNER_BUDGET_H
 #define RHM_LEARNER_BUDGET_H
 
-#include "learner/stage.h"
-
-/* A search may do so many times what was foreseen, */
-#define RHM_BUDGET_MULTIPLE 12.0
-/* and so many multiply-adds in any case: a second or two of one core. */
-#define RHM_BUDGET_LEAST 0x1p35
+#include "learner/draw_choice.h"
+#include "learner/task.h"
+#include "rhm/learner.h"
 
 /* One fit: its solution in `iterations` steps, and its evaluation on `held_out` distinct patches. */
 typedef struct rhm_fit_sizes {

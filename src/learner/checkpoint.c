@@ -12,6 +12,7 @@
 #include "learner/checkpoint_file.h"
 #include "learner/generations.h"
 #include "learner/samples_file.h"
+#include "learner/stage_file.h"
 #include "patches/patches_file.h"
 
 static const double DEFAULT_SECONDS = 60;
@@ -78,7 +79,8 @@ static rhm_status write_generation(rhm_checkpoint *cp, uint64_t *nbytes, rhm_err
     char path[RHM_GENERATION_PATH_NBYTES], samples[RHM_GENERATION_PATH_NBYTES];
     const bool fresh = samples_changed(cp);
     const uint64_t before = cp->kept.samples;
-    RHM_TRY(rhm_generations_room(g, rhm_kept_nbytes(&cp->kept) + (fresh ? samples_nbytes(cp->stage) : 0), error));
+    RHM_TRY(rhm_generations_room(g, rhm_kept_nbytes(&cp->kept, cp->stage) + (fresh ? samples_nbytes(cp->stage) : 0),
+                                 error));
     *nbytes = 0;
     if (fresh) {
         cp->kept.samples = g->next++;
@@ -131,7 +133,7 @@ static void write_now(rhm_checkpoint *cp) {
 }
 
 void rhm_checkpoint_offer(rhm_checkpoint *cp) {
-    if (!cp || cp->kept.journal.replaying)
+    if (!cp)
         return;
     if (rhm_engine_check(cp->kept.engine, NULL) != RHM_OK) {
         if (cp->interrupted)
@@ -149,6 +151,7 @@ void rhm_checkpoint_offer(rhm_checkpoint *cp) {
 
 static void drop_read(rhm_checkpoint *cp) {
     if (cp->read) {
+        rhm_fit_clear(&cp->read->best);
         rhm_patches_destroy(&cp->read->training.patches);
         rhm_patches_destroy(&cp->read->validation.patches);
     }
@@ -274,85 +277,8 @@ static void take_patches(rhm_patches *to, rhm_patches *from) {
     *from = (rhm_patches){0};
 }
 
-void rhm_checkpoint_enter(rhm_checkpoint *cp, rhm_stage *stage) {
-    if (!cp)
-        return;
-    cp->stage = stage;
-    stage->checkpoint = cp;
-    stage->begin = cp->begin;
-    if (!cp->read) {
-        cp->kept.level_begin = stage->clock = rhm_seconds() - cp->begin;
-        return;
-    }
-    stage->clock = cp->kept.level_begin;
-    rhm_fields_copy(&rhm_stage_fields, stage, cp->read);
-    take_patches(&stage->training.patches, &cp->read->training.patches);
-    take_patches(&stage->validation.patches, &cp->read->validation.patches);
-    rhm_journal_rewind(&cp->kept.journal, stage);
-    drop_read(cp);
-}
-
-void rhm_checkpoint_leave(rhm_checkpoint *cp, bool finished) {
-    if (!cp)
-        return;
-    cp->stage->checkpoint = NULL;
-    cp->stage = NULL;
-    rhm_kept_clear(&cp->kept);
-    cp->kept.samples = 0;
-    if (!finished)
-        return;
-    cp->kept.level--;
-    write_now(cp);
-}
-
-rhm_status rhm_checkpoint_wake(rhm_checkpoint *cp, rhm_error *error) {
-    return cp ? rhm_journal_wake(&cp->kept.journal, cp->stage, error) : RHM_OK;
-}
-
-rhm_status rhm_checkpoint_draw(rhm_checkpoint *cp, uint64_t samples, uint64_t held_out, bool *done, rhm_error *error) {
-    *done = false;
-    return cp ? rhm_journal_draw(&cp->kept.journal, cp->stage, samples, held_out, done, error) : RHM_OK;
-}
-
-rhm_status rhm_checkpoint_drew(rhm_checkpoint *cp, uint64_t samples, uint64_t held_out, rhm_error *error) {
-    if (!cp)
-        return RHM_OK;
-    RHM_TRY(rhm_journal_drew(&cp->kept.journal, cp->stage, samples, held_out, error));
-    rhm_checkpoint_offer(cp);
-    return RHM_OK;
-}
-
-rhm_status rhm_checkpoint_fit(rhm_checkpoint *cp, rhm_fit *fit, bool *done, rhm_error *error) {
-    *done = false;
-    if (!cp)
-        return RHM_OK;
-    RHM_TRY(rhm_journal_fit(&cp->kept.journal, cp->stage, fit, done, error));
-    if (*done)
-        return RHM_OK;
-    rhm_kept *kept = &cp->kept;
-    const struct rhm_layer *layer = &fit->layer;
-    if (kept->fitting &&
-        (kept->width != layer->width || kept->bandwidth != layer->bandwidth || kept->ridge != layer->ridge))
-        return rhm_fail(error, RHM_INVALID,
-                        "the checkpoint does not fit this build: the fit that it was interrupted in has width %u, "
-                        "bandwidth %g and ridge %g, where now %u, %g and %g come: resume it with the build that wrote "
-                        "it, or start anew",
-                        kept->width, kept->bandwidth, kept->ridge, layer->width, layer->bandwidth, layer->ridge);
-    kept->fitting = true;
-    kept->width = layer->width;
-    kept->bandwidth = layer->bandwidth;
-    kept->ridge = layer->ridge;
-    cp->fit_begin = rhm_seconds() - kept->fit_seconds;
-    return RHM_OK;
-}
-
-rhm_status rhm_checkpoint_fitted(rhm_checkpoint *cp, rhm_fit *fit, rhm_error *error) {
-    if (!cp)
-        return RHM_OK;
-    rhm_kept_clear_fit(&cp->kept);
-    RHM_TRY(rhm_journal_fitted(&cp->kept.journal, cp->stage, fit, error));
-    rhm_checkpoint_offer(cp);
-    return RHM_OK;
+static void offer(void *context) {
+    rhm_checkpoint_offer(context);
 }
 
 static void show(void *context, const rhm_solve_state *state) {
@@ -363,10 +289,45 @@ static void show(void *context, const rhm_solve_state *state) {
     cp->kept.shown = NULL;
 }
 
-rhm_solve_watch rhm_checkpoint_watch(rhm_checkpoint *cp) {
-    if (!cp)
-        return (rhm_solve_watch){0};
+static rhm_solve_watch fitting(void *context) {
+    rhm_checkpoint *cp = context;
     const rhm_kept *kept = &cp->kept;
     const bool begun = kept->solve.phase != RHM_PHASE_START;
+    cp->fit_begin = rhm_seconds() - kept->fit_seconds;
     return (rhm_solve_watch){show, cp, begun ? &kept->solve : NULL, begun ? kept->fit_seconds : 0};
+}
+
+static void fitted(void *context) {
+    rhm_checkpoint *cp = context;
+    rhm_kept_clear(&cp->kept);
+}
+
+void rhm_checkpoint_enter(rhm_checkpoint *cp, rhm_stage *stage) {
+    if (!cp)
+        return;
+    cp->stage = stage;
+    stage->keeper = (rhm_keeper){cp, offer, fitting, fitted};
+    stage->begin = cp->begin;
+    if (!cp->read) {
+        cp->kept.level_begin = stage->clock = rhm_seconds() - cp->begin;
+        return;
+    }
+    stage->clock = cp->kept.level_begin;
+    rhm_stage_take(stage, cp->read);
+    take_patches(&stage->training.patches, &cp->read->training.patches);
+    take_patches(&stage->validation.patches, &cp->read->validation.patches);
+    drop_read(cp);
+}
+
+void rhm_checkpoint_leave(rhm_checkpoint *cp, bool finished) {
+    if (!cp)
+        return;
+    cp->stage->keeper = (rhm_keeper){0};
+    cp->stage = NULL;
+    rhm_kept_clear(&cp->kept);
+    cp->kept.samples = 0;
+    if (!finished)
+        return;
+    cp->kept.level--;
+    write_now(cp);
 }

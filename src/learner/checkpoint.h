@@ -1,10 +1,9 @@
 /*
  * Checkpoints of a training: when they are written, and how an interrupted one goes on.
  *
- * Finished levels are kept as they are. The level in hand is kept as the journal of what its policy did, its sample
- * sets, the weights of fits still in use and the state of a solver at work; run again on these, the policy arrives
- * where it was without computing, and goes on to the same bits. Failing to write a checkpoint does not fail the
- * training. All functions accept NULL, the checkpoint of a training without: they do nothing then.
+ * Finished levels are kept as they are; of the level in hand the state of its search, the best fit, its sample sets and
+ * the state of a solver at work, from which all else follows to the same bits. Failing to write a checkpoint does not
+ * fail the training. All functions accept NULL, the checkpoint of a training without: they do nothing then.
  */
 #ifndef RHM_LEARNER_CHECKPOINT_H
 #define RHM_LEARNER_CHECKPOINT_H
@@ -36,22 +35,5 @@ void rhm_checkpoint_leave(rhm_checkpoint *checkpoint, bool finished);
 
 /* Everything is consistent at this moment: write if it is time to, or if the engine was interrupted. */
 void rhm_checkpoint_offer(rhm_checkpoint *checkpoint);
-
-/* ---- for a stage ----------------------------------------------------------------------------------------- */
-
-/* Before a draw or fit. *done: it had been done before, and what it had brought is there again. */
-rhm_status rhm_checkpoint_draw(rhm_checkpoint *checkpoint, uint64_t samples, uint64_t held_out, bool *done,
-                               rhm_error *error);
-rhm_status rhm_checkpoint_fit(rhm_checkpoint *checkpoint, rhm_fit *fit, bool *done, rhm_error *error);
-
-/* After it. */
-rhm_status rhm_checkpoint_drew(rhm_checkpoint *checkpoint, uint64_t samples, uint64_t held_out, rhm_error *error);
-rhm_status rhm_checkpoint_fitted(rhm_checkpoint *checkpoint, rhm_fit *fit, rhm_error *error);
-
-/* Nothing is left to be replayed. */
-rhm_status rhm_checkpoint_wake(rhm_checkpoint *checkpoint, rhm_error *error);
-
-/* For the solver of the fit last announced by rhm_checkpoint_fit. */
-rhm_solve_watch rhm_checkpoint_watch(rhm_checkpoint *checkpoint);
 
 #endif

@@ -4,25 +4,16 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/fields.h"
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "kernels/backend.h"
-#include "learner/journal_file.h"
+#include "learner/stage_file.h"
 #include "training/level_report.h"
 
 enum { OBJECT_NBYTES = 48 };
 
-#define COST(member) offsetof(rhm_stage, member)
 #define PICK(member) offsetof(rhm_backend_choice, member)
-
-static const rhm_field stage_columns[] = {
-    {"sample_seconds", RHM_FIELD_F64, COST(sample_seconds), .count = 0},
-    {"embed_seconds", RHM_FIELD_F64, COST(embed_seconds), .count = 0},
-    {"fit_seconds", RHM_FIELD_F64, COST(fit_seconds), .count = 0},
-    {"kernel_seconds", RHM_FIELD_F64, COST(kernel_seconds), .count = 0},
-    {"flops", RHM_FIELD_F64, COST(flops), .count = 0},
-};
-const rhm_fields rhm_stage_fields = {stage_columns, sizeof stage_columns / sizeof *stage_columns, sizeof(rhm_stage)};
 
 static const rhm_field choice_columns[] = {
     {"work", RHM_FIELD_U32, PICK(work), .count = 0},
@@ -117,9 +108,6 @@ static rhm_status write_solver(rhm_h5 *file, const rhm_kept *kept, rhm_error *er
     RHM_TRY(rhm_h5_write_group(file, "/solver", error));
     RHM_TRY(rhm_h5_write_attribute(file, "/solver", "phase", RHM_H5_U32, 0, &phase, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/solver", "iterations", RHM_H5_U32, 0, &state->iterations, error));
-    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "width", RHM_H5_U32, 0, &kept->width, error));
-    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "bandwidth", RHM_H5_F64, 0, &kept->bandwidth, error));
-    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "ridge", RHM_H5_F64, 0, &kept->ridge, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/solver", "seconds", RHM_H5_F64, 0, &kept->fit_seconds, error));
     const rhm_h5_shape numbers = rhm_h5_shape1(RHM_STATE_NUMBERS);
     RHM_TRY(rhm_h5_write(file, "/solver/numbers", RHM_H5_F64, &numbers, state->number, error));
@@ -148,33 +136,27 @@ static rhm_status read_vector(rhm_solve_state *state, size_t v, const rhm_h5 *fi
 }
 
 static rhm_status read_solver(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
-    uint64_t phase, iterations, width;
+    uint64_t phase, iterations;
     rhm_solve_state *state = &kept->solve;
-    kept->fitting = rhm_h5_has(file, "/solver");
-    if (!kept->fitting)
+    if (!rhm_h5_has(file, "/solver"))
         return RHM_OK;
     RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "phase", 1, 0, RHM_PHASES - 1, &phase, error));
     RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "iterations", 1, 0, UINT32_MAX, &iterations, error));
-    RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "width", 1, 1, RHM_MAX_WIDTH, &width, error));
-    RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "bandwidth", &kept->bandwidth, error));
-    RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "ridge", &kept->ridge, error));
     RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "seconds", &kept->fit_seconds, error));
     const rhm_h5_shape numbers = rhm_h5_shape1(RHM_STATE_NUMBERS);
     RHM_TRY(rhm_h5_read_floats(file, "/solver/numbers", &numbers, RHM_H5_F64, state->number, error));
     state->phase = (rhm_solve_phase)phase;
     state->iterations = (uint32_t)iterations;
-    kept->width = (uint32_t)width;
     for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
         RHM_TRY(read_vector(state, v, file, error));
     return RHM_OK;
 }
 
-void rhm_kept_clear_fit(rhm_kept *kept) {
+void rhm_kept_clear(rhm_kept *kept) {
     for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
         rhm_free(kept->solve.vector[v]);
     kept->solve = (rhm_solve_state){0};
     kept->fit_seconds = 0;
-    kept->fitting = false;
 }
 
 /* ---- choices of --backend auto --------------------------------------------------------------------------- */
@@ -220,10 +202,8 @@ static rhm_status write_all(rhm_h5 *file, const rhm_kept *kept, const rhm_stage 
     RHM_TRY(write_choices(file, kept->engine, error));
     if (!stage)
         return RHM_OK;
-    RHM_TRY(rhm_h5_write_group(file, "/stage", error));
-    RHM_TRY(rhm_fields_write(file, "/stage/costs", &rhm_stage_fields, stage, 1, error));
-    RHM_TRY(rhm_journal_write(file, "/stage", &kept->journal, kept->task, error));
-    return kept->fitting && state_of(kept)->phase != RHM_PHASE_START ? write_solver(file, kept, error) : RHM_OK;
+    RHM_TRY(rhm_stage_write(file, stage, error));
+    return state_of(kept)->phase != RHM_PHASE_START ? write_solver(file, kept, error) : RHM_OK;
 }
 
 rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const char *path, rhm_error *error) {
@@ -236,12 +216,12 @@ rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const ch
     return status;
 }
 
-uint64_t rhm_kept_nbytes(const rhm_kept *kept) {
+uint64_t rhm_kept_nbytes(const rhm_kept *kept, const rhm_stage *stage) {
     enum { TABLES_NBYTES = 1 << 16 };
-    uint64_t nbytes = TABLES_NBYTES + rhm_journal_nbytes(&kept->journal, kept->task);
+    uint64_t nbytes = TABLES_NBYTES + (stage ? rhm_stage_nbytes(stage) : 0);
     for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
         nbytes += sizeof(float) * rhm_model_layers(kept->model)[l].classes * 2 * rhm_model_layers(kept->model)[l].width;
-    for (size_t v = 0; v < RHM_STATE_VECTORS && kept->fitting; v++)
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
         nbytes += sizeof(double) * state_of(kept)->length[v];
     return nbytes;
 }
@@ -273,19 +253,11 @@ static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) 
     kept->in_stage = rhm_h5_has(file, "/stage");
     if (!kept->in_stage)
         return RHM_OK;
-    size_t rows;
-    RHM_TRY(rhm_fields_rows(file, "/stage/costs", &rhm_stage_fields, &rows, error));
-    RHM_TRY(rhm_fields_read(file, "/stage/costs", &rhm_stage_fields, r->stage, 1, error));
-    RHM_TRY(rhm_journal_read(&kept->journal, file, "/stage", kept->task, error));
+    RHM_TRY(rhm_stage_read(r->stage, file, kept->task, kept->level, error));
     return read_solver(kept, file, error);
 }
 
 rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm_error *error) {
     reading r = {kept, stage};
     return rhm_h5_load(path, read_all, &r, error);
-}
-
-void rhm_kept_clear(rhm_kept *kept) {
-    rhm_journal_clear(&kept->journal);
-    rhm_kept_clear_fit(kept);
 }

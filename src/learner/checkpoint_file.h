@@ -5,10 +5,11 @@
  *       /run        attributes: the identity of the training; level (in hand, or 0), seconds, level_begin, samples_file
  *                   (its number)
  *       /levels     rows: a table of the finished levels' reports; weights_l with the attribute limit
- *       /stage      costs: a table with one row; journal, weights_i (journal_file.h): of the level in hand
- *       /solver     attributes phase, iterations, width, bandwidth, ridge, seconds; numbers, vector_i: of the fit in
- * hand /backend    choices: a table of what --backend auto has chosen samples-N.h5 /training, /validation
- * (patches/patches_file.h)
+ *       /stage      of the level in hand (stage_file.h)
+ *       /solver     attributes phase, iterations, seconds; numbers, vector_i: of the fit in hand
+ *       /backend    choices: a table of what --backend auto has chosen
+ *     samples-N.h5
+ *       /training, /validation (patches/patches_file.h)
  *
  * Frequencies, indexes, counts by patch and embeddings follow from these and are computed again.
  */
@@ -16,7 +17,6 @@
 #define RHM_LEARNER_CHECKPOINT_FILE_H
 
 #include "learner/identity.h"
-#include "learner/journal.h"
 #include "learner/trainer.h"
 
 typedef struct rhm_kept {
@@ -33,24 +33,17 @@ typedef struct rhm_kept {
     rhm_model *model; /* the finished levels; borrowed */
     rhm_train_report *report;
 
-    bool in_stage;       /* read: the level in hand had been begun */
-    rhm_journal journal; /* of the level in hand */
+    bool in_stage; /* read: the level in hand had been begun */
 
     /* A fit that an interruption cut short, until it is done. */
-    bool fitting;
-    uint32_t width;
-    double bandwidth, ridge;
     double fit_seconds;           /* so far */
     rhm_solve_state solve;        /* as it was read; vectors owned */
     const rhm_solve_state *shown; /* as the solver shows it at this moment, or NULL */
 } rhm_kept;
 
-/* Members of an rhm_stage that are kept beside its sets. */
-extern const rhm_fields rhm_stage_fields;
-
 /* `stage` is the one in hand, or NULL between levels. */
 rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const char *path, rhm_error *error);
-uint64_t rhm_kept_nbytes(const rhm_kept *kept);
+uint64_t rhm_kept_nbytes(const rhm_kept *kept, const rhm_stage *stage);
 
 /*
  * Into a `kept` with engine, task, seed, identity, an empty model and report; `stage` receives the kept members.
@@ -58,9 +51,8 @@ uint64_t rhm_kept_nbytes(const rhm_kept *kept);
  */
 rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm_error *error);
 
-/* What is kept of the level in hand; the second one of the fit in hand alone. */
+/* Of the fit in hand, once it is done. */
 void rhm_kept_clear(rhm_kept *kept);
-void rhm_kept_clear_fit(rhm_kept *kept);
 
 /* RHM_INVALID unless the file was written as one of this kind. */
 rhm_status rhm_kept_check_kind(const rhm_h5 *file, const char *kind, rhm_error *error);

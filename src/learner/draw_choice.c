@@ -3,15 +3,15 @@
 #include <math.h>
 
 #include "core/fail.h"
-#include "learner/policy.h"
+#include "learner/tuning.h"
 #include "patches/patches.h"
 
 /* The kept samples must be more than a stage can have of drawn ones. */
 static rhm_status thins(bool *out, const rhm_grammar *grammar, const rhm_train_options *options, uint32_t level,
                         double first_look, double share, rhm_error *error) {
     *out = false;
-    if (options->samples[level] != 0 || first_look <= RHM_COMFORT || level == rhm_grammar_shape(grammar)->levels ||
-        (double)options->max_samples * share < RHM_MOST_DISTINCT)
+    if (options->samples[level] != 0 || first_look <= rhm_tuning_default.comfort || level == rhm_grammar_shape(grammar)->levels ||
+        (double)options->max_samples * share < rhm_tuning_default.most_distinct)
         return RHM_OK;
     double below;
     RHM_TRY(rhm_patches_table_cells(&below, grammar, level + 1, error));

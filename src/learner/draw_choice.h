@@ -26,7 +26,7 @@ typedef struct rhm_draw_choice {
 } rhm_draw_choice;
 
 /* `grammar`: of samples that can be drawn from one, else NULL. `first_look`: samples with which the search begins
- * (policy.h). RHM_INVALID where the options ask for counts that cannot be drawn. */
+ * (sample_sizes.h). RHM_INVALID where the options ask for counts that cannot be drawn. */
 rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, const rhm_train_options *options,
                            uint32_t level, double first_look, rhm_error *error);
 

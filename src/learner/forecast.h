@@ -1,5 +1,5 @@
 /*
- * What training on an instance will take, stage by stage: the search of policy.c played through with the gap that exact
+ * What training on an instance will take, stage by stage: the search of search.c played through with the gap that exact
  * posteriors let one expect, and its operations priced at rates measured on this machine.
  */
 #ifndef RHM_LEARNER_FORECAST_H

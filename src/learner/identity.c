@@ -97,6 +97,7 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     append(add(out, "version"), "%s", rhm_version());
     append(add(out, "learner"), "%s", options->learner ? options->learner : "layerwise");
     append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
+    append(add(out, "tuning"), "%d", RHM_TUNING_VERSION);
     append(add(out, "levels"), "%" PRIu32, task->tree.levels);
     add_words(out, "branching", task->tree.branching, 1, task->tree.levels);
     append(add(out, "labels"), "%" PRIu32, task->classes);

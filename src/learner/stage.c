@@ -8,8 +8,6 @@
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/trace.h"
-#include "learner/checkpoint.h"
-#include "learner/journal.h"
 #include "learner/score.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
@@ -45,6 +43,7 @@ rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_
 
 void rhm_stage_clear(rhm_stage *stage) {
     rhm_design_clear(&stage->design);
+    rhm_fit_clear(&stage->best);
     set_clear(&stage->training);
     set_clear(&stage->validation);
     *stage = (rhm_stage){0};
@@ -67,7 +66,7 @@ static rhm_status add_samples(rhm_stage *stage, rhm_sample_set *set, const char 
         const rhm_status status = rhm_patches_add(&set->patches, stage->engine, NULL, set->stream.source,
                                                   set->stream.context, have, left < slice ? left : slice, NULL, error);
         if (status == RHM_OK || status == RHM_INTERRUPTED)
-            rhm_checkpoint_offer(stage->checkpoint);
+            rhm_stage_offer(stage);
         if (status != RHM_OK)
             return status;
         rhm_engine_progress(stage->engine, label, set->patches.samples, samples);
@@ -135,35 +134,40 @@ static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error
 }
 
 /* An interrupted stage is kept as it is now; solvers have done so themselves. */
-static rhm_status keep(rhm_stage *stage, rhm_status status) {
+static rhm_status keep(const rhm_stage *stage, rhm_status status) {
     if (status == RHM_INTERRUPTED)
-        rhm_checkpoint_offer(stage->checkpoint);
+        rhm_stage_offer(stage);
     return status;
 }
 
-rhm_status rhm_stage_refill(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
+static rhm_status draw_both(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
     RHM_TRY(add(stage, &stage->training, "sampling", samples, error));
     return add(stage, &stage->validation, "validation", held_out, error);
 }
 
+rhm_status rhm_stage_restore(rhm_stage *stage, rhm_error *error) {
+    stage->training.stale = stage->validation.stale = true;
+    for (uint32_t i = 0; i < stage->draws; i++)
+        RHM_TRY(keep(stage, draw_both(stage, stage->drawn[i].samples, stage->drawn[i].held_out, error)));
+    return RHM_OK;
+}
+
 rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error) {
-    bool done;
-    RHM_TRY(rhm_checkpoint_draw(stage->checkpoint, samples, held_out, &done, error));
-    if (done)
-        return RHM_OK;
-    rhm_status status = rhm_stage_refill(stage, samples, held_out, error);
+    if (stage->draws == RHM_MOST_DRAWS)
+        return rhm_fail(error, RHM_INVALID, "level %u was drawn %d times: more are not foreseen", stage->level,
+                        RHM_MOST_DRAWS);
+    rhm_status status = draw_both(stage, samples, held_out, error);
     if (status == RHM_OK)
         status = settle(stage, &stage->training, error);
     if (status == RHM_OK)
         status = settle(stage, &stage->validation, error);
     stage->clock = rhm_seconds() - stage->begin;
     if (status == RHM_OK)
-        status = rhm_checkpoint_drew(stage->checkpoint, samples, held_out, error);
+        stage->drawn[stage->draws++] = (rhm_drawn){samples, held_out};
     return keep(stage, status);
 }
 
 rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
-    RHM_TRY(rhm_checkpoint_wake(stage->checkpoint, error));
     return keep(stage, settle(stage, &stage->validation, error));
 }
 
@@ -236,13 +240,8 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
                          .bandwidth = bandwidth,
                          .ridge = ridge,
                      }};
-    bool done;
-    RHM_TRY(rhm_checkpoint_fit(stage->checkpoint, fit, &done, error));
-    if (done) {
-        stage->fits++;
-        return RHM_OK;
-    }
-    const rhm_solve_watch watch = rhm_checkpoint_watch(stage->checkpoint);
+    const rhm_solve_watch watch =
+        stage->keeper.fitting ? stage->keeper.fitting(stage->keeper.context) : (rhm_solve_watch){0};
     const double begin = rhm_seconds() - watch.seconds;
     rhm_design *design = &stage->design;
     const int span = rhm_trace_begin(stage->engine, "fit", 0);
@@ -290,16 +289,13 @@ done:
         design->normal->watch = NULL;
     }
     stage->clock = rhm_seconds() - stage->begin;
-    if (status == RHM_OK)
-        status = rhm_checkpoint_fitted(stage->checkpoint, fit, error);
+    if (status == RHM_OK && stage->keeper.fitted)
+        stage->keeper.fitted(stage->keeper.context);
     if (status != RHM_OK)
         rhm_fit_clear(fit);
     return keep(stage, status);
 }
 
 void rhm_fit_clear(rhm_fit *fit) {
-    if (fit->entry)
-        rhm_entry_release(fit->entry);
-    fit->entry = NULL;
     rhm_layer_clear(&fit->layer);
 }

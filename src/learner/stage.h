@@ -1,6 +1,6 @@
 /*
  * One stage of training: the samples of a level, pushed through the levels below, and fits of that level to them. What
- * to fit next is decided in policy.c; this file only does what it is told and measures what came out.
+ * to fit next is decided in search.c; this file only does what it is told and measures what came out.
  */
 #ifndef RHM_LEARNER_STAGE_H
 #define RHM_LEARNER_STAGE_H
@@ -9,6 +9,8 @@
 #include "learner/cluster.h"
 #include "learner/design.h"
 #include "learner/draw_choice.h"
+#include "learner/search.h"
+#include "learner/task.h"
 #include "patches/patches.h"
 #include "rhm/learner.h"
 #include "sampling/source.h"
@@ -20,14 +22,6 @@ typedef struct rhm_stream_of_samples {
     uint64_t available;                /* UINT64_MAX: no end */
     const rhm_grammar_source *grammar; /* whose counts can be drawn directly, or NULL */
 } rhm_stream_of_samples;
-
-/* What the learner is told about the problem; nothing of it comes from the rules. */
-typedef struct rhm_task {
-    rhm_tree tree;
-    uint32_t classes, token_vocab;
-    uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| */
-    double patches[RHM_MAX_LEVELS + 1];   /* |P_l|; 0: unknown, estimated from the level-L patches that occur */
-} rhm_task;
 
 /* One half of a stage's data: counted patches and the embeddings of their subtrees. */
 typedef struct rhm_sample_set {
@@ -50,9 +44,23 @@ typedef struct rhm_fit {
     double accuracy;       /* share of held-out samples whose label is the largest output */
     double evidence;       /* standard errors by which the loss is below that of predicting the same for all */
     uint64_t clamped;
-    double seconds;          /* of the solver */
-    struct rhm_entry *entry; /* of the journal that follows it, or NULL */
+    double seconds; /* of the solver */
 } rhm_fit;
+
+/* A search at least doubles its samples from one draw to the next. */
+enum { RHM_MOST_DRAWS = 64 };
+
+typedef struct rhm_drawn {
+    uint64_t samples, held_out;
+} rhm_drawn;
+
+/* Who keeps a stage: told when all of it is consistent, and when a fit is begun and done. All NULL: nobody. */
+typedef struct rhm_keeper {
+    void *context;
+    void (*offer)(void *context);
+    rhm_solve_watch (*fitting)(void *context); /* for its solver, which may go on where an interrupted one was */
+    void (*fitted)(void *context);
+} rhm_keeper;
 
 typedef struct rhm_stage {
     const rhm_engine *engine;
@@ -65,26 +73,28 @@ typedef struct rhm_stage {
     double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
     double flops;
     uint32_t fits;
-    double solves;     /* fits expected at the next bandwidth, for the rule of linear/plan.h; 0: one. The policy's to
+    rhm_search search; /* of choose.h, once it has begun */
+    bool searching;
+    rhm_fit best;                    /* its best fit so far; owned */
+    rhm_drawn drawn[RHM_MOST_DRAWS]; /* what the draws were asked for, in their order */
+    uint32_t draws;
+    double solves;     /* fits expected at the next bandwidth, for the rule of linear/plan.h; 0: one. The search's to
                           set, from what it decided and never from what is in memory */
     rhm_design design; /* of the last fit */
-    struct rhm_watch *watch;           /* who is shown how far the search is, or NULL */
-    struct rhm_checkpoint *checkpoint; /* where the stage is kept in case of an interruption, or NULL */
-    double begin;                      /* of the training, on rhm_seconds' clock */
-    double clock;                      /* seconds from there to the end of the last draw or fit */
+    struct rhm_watch *watch; /* who is shown how far the search is, or NULL */
+    rhm_keeper keeper;       /* who keeps the stage in case of an interruption */
+    double begin;            /* of the training, on rhm_seconds' clock */
+    double clock;            /* seconds from there to the end of the last draw or fit */
 } rhm_stage;
 
-/* `first_look`: samples with which the policy will begin. */
+/* `first_look`: samples with which the search will begin. */
 rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_task *task,
                           const rhm_train_options *options, const rhm_ready_layer *ready, uint32_t level,
                           uint64_t first_look, rhm_stream_of_samples training, rhm_stream_of_samples validation,
                           rhm_error *error);
 void rhm_stage_clear(rhm_stage *stage); /* accepts a zeroed one */
 
-/*
- * Draw until the training set has `samples` and the validation set `held_out` samples; never fewer than before. Of the
- * sets, what decides about further draws and fits may look at numbers of samples and patches alone (journal.h).
- */
+/* Draw until the training set has `samples` and the validation set `held_out` samples; never fewer than before. */
 rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error);
 
 /* Fit with width M, bandwidth sigma and ridge lambda and measure on the validation set. Release with rhm_fit_clear. */
@@ -92,11 +102,17 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
                          rhm_error *error);
 void rhm_fit_clear(rhm_fit *fit); /* accepts a zeroed one */
 
-/* Draw again what an interrupted stage had drawn; no more than before, where samples are there already. */
-rhm_status rhm_stage_refill(rhm_stage *stage, uint64_t samples, uint64_t held_out, rhm_error *error);
+/* Draw again what an interrupted stage had drawn, as far as its sets are not there already. */
+rhm_status rhm_stage_restore(rhm_stage *stage, rhm_error *error);
 
-/* What an interrupted stage had at this point is there again: for users of the validation set after the last fit. */
+/* Counts and embeddings of the validation set, for its users after the last fit. */
 rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error);
+
+/* Everything is consistent at this moment. */
+static inline void rhm_stage_offer(const rhm_stage *stage) {
+    if (stage->keeper.offer)
+        stage->keeper.offer(stage->keeper.context);
+}
 
 /*
  * When the last draw or fit ended, on rhm_seconds' clock. Decisions that depend on time must ask here and nowhere else:

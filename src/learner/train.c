@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/sha256.h"
 #include "learner/forecast.h"
+#include "learner/sample_sizes.h"
 #include "learner/trainer.h"
 #include "learners/learner.h"
 #include "sampling/source.h"

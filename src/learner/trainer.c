@@ -8,6 +8,7 @@
 #include "engine/trace.h"
 #include "learner/checkpoint.h"
 #include "learner/diagnose.h"
+#include "learner/sample_sizes.h"
 #include "learner/unseen.h"
 #include "learner/watch.h"
 #include "model/forward.h"
@@ -15,7 +16,7 @@
 /* Seconds as the report has them; whatever is left of the total went into bookkeeping. */
 static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_choice *choice, double begin) {
     static const double TOLERATED = 1.1; /* rounding W to float moves the residual */
-    const rhm_fit *fit = &choice->fit;
+    const rhm_fit *fit = &stage->best;
     const rhm_clusters formed = rhm_clusters_formed(&fit->clusters);
     *r = (rhm_level_report){
         .level = stage->level,
@@ -105,21 +106,20 @@ static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_trai
         status = rhm_stage_settle(&stage, error);
     if (status != RHM_OK)
         goto done;
-    *separation = rhm_clusters_formed(&choice.fit.clusters).separation;
-    if ((status = rhm_ready_layer_make(&ready[level], &choice.fit.layer, level == lesson->task.tree.levels, error)) !=
+    *separation = rhm_clusters_formed(&stage.best.clusters).separation;
+    if ((status = rhm_ready_layer_make(&ready[level], &stage.best.layer, level == lesson->task.tree.levels, error)) !=
         RHM_OK)
         goto done;
     fill_report(&report->level[level], &stage, &choice, begin);
     if ((status = diagnose(&report->level[level], &stage, lesson, &ready[level], error)) != RHM_OK)
         goto done;
     report->level[level].total_seconds = rhm_seconds() - begin;
-    status = rhm_model_take_layer(model, level, &choice.fit.layer, error);
+    status = rhm_model_take_layer(model, level, &stage.best.layer, error);
     if (status == RHM_OK)
         rhm_watch_finished(watch, level);
 done:
     if (status == RHM_INTERRUPTED)
         rhm_checkpoint_offer(checkpoint);
-    rhm_fit_clear(&choice.fit);
     rhm_checkpoint_leave(checkpoint, status == RHM_OK);
     rhm_stage_clear(&stage);
     rhm_trace_end(engine, span, (rhm_span_work){0});
@@ -129,6 +129,8 @@ done:
 rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                             const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error) {
     const rhm_task *task = &lesson->task;
+    RHM_TRY(rhm_tuning_check(&rhm_tuning_default, error));
+    report->tuning = RHM_TUNING_VERSION;
     rhm_ready_layer ready[RHM_MAX_LEVELS + 1] = {0};
     rhm_model *model = NULL;
     rhm_status status = rhm_random_features_new(&model, &task->tree, task->classes, task->token_vocab, error);

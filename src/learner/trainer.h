@@ -2,7 +2,7 @@
 #ifndef RHM_LEARNER_TRAINER_H
 #define RHM_LEARNER_TRAINER_H
 
-#include "learner/policy.h"
+#include "learner/choose.h"
 #include "learner/stage.h"
 
 /* Where samples come from: a function from stage to streams. */

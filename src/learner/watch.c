@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "learner/budget.h"
+#include "learner/sample_sizes.h"
 
 static const double MORE_TO_COME = 1.05; /* of a search that has done all that was foreseen, and goes on */
 

@@ -22,7 +22,7 @@
 /* Widest Gram matrix: 2M = 8192 features, 260 MiB. Beyond it the route is passes whatever the cost. */
 enum { RHM_GRAM_MOST_WIDTH = 4096 };
 
-/* Fits with one bandwidth that a walk along ridges takes, of about: what the policy announces before it begins one. */
+/* Fits with one bandwidth that a walk along ridges takes, of about: what the search announces before it begins one. */
 enum { RHM_RIDGE_FITS = 4 };
 
 typedef struct rhm_route_sizes {
@@ -66,7 +66,7 @@ typedef struct rhm_linear_plan {
     rhm_route sample_route; /* theirs */
 } rhm_linear_plan;
 
-/* By the problem's sizes (`products` of which is not read) and the `solves` that the policy expects with this width and
+/* By the problem's sizes (`products` of which is not read) and the `solves` that the search expects with this width and
  * bandwidth. */
 rhm_linear_plan rhm_linear_plan_choose(const rhm_route_sizes *sizes, rhm_solver solver, double solves);
 

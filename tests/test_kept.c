@@ -1,7 +1,8 @@
-/* What checkpoints are made of: tables of structures, sample sets, and journals that answer for a stage. */
+/* What checkpoints are made of: tables of structures and sample sets. */
 #include "core/fail.h"
 #include "core/memory.h"
 #include "learner/checkpoint_file.h"
+#include "core/fields.h"
 #include "learning.h"
 #include "patches/patches_file.h"
 #include "sampling/source.h"
@@ -165,136 +166,11 @@ static void sample_sets_survive_a_file(void **state) {
     counting_goes_on(rhm_shape_uniform(64, 3, 3, 2), 1, 40000, 7000);
 }
 
-/* ---- journals -------------------------------------------------------------------------------------------- */
-
-typedef struct bench {
-    rhm_engine *engine;
-    rhm_grammar *grammar;
-    rhm_sampler *sampler;
-    rhm_grammar_source source[2];
-    rhm_task task;
-    rhm_train_options options;
-    rhm_stage stage;
-} bench;
-
-static void set_up(bench *b) {
-    rhm_error error = {0};
-    *b = (bench){.engine = engine_of(1), .options = {.seed = 3, .tolerance = 1e-4}};
-    const rhm_shape shape = rhm_shape_uniform(6, 3, 2, 2);
-    b->grammar = learnable_grammar(shape, SEED);
-    assert_int_equal(rhm_sampler_create(&b->sampler, b->grammar, SEED, NULL), RHM_OK);
-    b->task = (rhm_task){.tree = *rhm_grammar_tree(b->grammar),
-                         .classes = 6,
-                         .token_vocab = 6,
-                         .parents = {0, 6, 6},
-                         .patches = {0, 18, 18}};
-    rhm_stream_of_samples stream[2];
-    for (int i = 0; i < 2; i++) {
-        b->source[i] =
-            (rhm_grammar_source){b->grammar, SEED, b->sampler, rhm_stream(i ? RHM_VALIDATION : RHM_TRAINING, 2)};
-        stream[i] = (rhm_stream_of_samples){rhm_draw_from_grammar, &b->source[i], UINT64_MAX, NULL};
-    }
-    assert_ok(rhm_stage_init(&b->stage, b->engine, &b->task, &b->options, NULL, 2, 0, stream[0], stream[1], &error),
-              &error);
-}
-
-static void take_down(bench *b) {
-    rhm_stage_clear(&b->stage);
-    rhm_sampler_destroy(b->sampler);
-    rhm_grammar_destroy(b->grammar);
-    rhm_engine_destroy(b->engine);
-}
-
-static void journals_answer_as_the_stage_did(void **state) {
-    (void)state;
-    bench b;
-    set_up(&b);
-    rhm_journal journal = {0};
-    rhm_error error = {0};
-    rhm_fit fit[3];
-    uint64_t distinct[3];
-    for (int i = 0; i < 3; i++) {
-        assert_ok(rhm_stage_draw(&b.stage, 10u << 2 * i, 300, &error), &error);
-        assert_ok(rhm_journal_drew(&journal, &b.stage, 10u << 2 * i, 300, &error), &error);
-        assert_ok(rhm_stage_fit(&b.stage, 16, 0.3 + i, 1e-3, &fit[i], &error), &error);
-        assert_ok(rhm_journal_fitted(&journal, &b.stage, &fit[i], &error), &error);
-        distinct[i] = rhm_patches_distinct(&b.stage.training.patches);
-    }
-    assert_true(distinct[0] < distinct[2]);
-    rhm_fit_clear(&fit[0]);
-    assert_null(journal.entry[1]->weights);
-    assert_ptr_equal(journal.entry[3]->weights, fit[1].layer.weights);
-    rhm_fit moved = fit[2]; /* as policies do */
-    rhm_fit_clear(&moved);
-    assert_null(journal.entry[5]->weights);
-
-    /* As if read from a file that was written now. */
-    for (size_t i = 0; i < journal.count; i++)
-        journal.entry[i]->held = i == 3;
-    float *kept = RHM_NEW(float, 6, 32, 1, "weights", NULL);
-    memcpy(kept, fit[1].layer.weights, sizeof *kept * 6 * 32);
-    rhm_fit_clear(&fit[1]);
-    journal.entry[3]->kept = kept;
-    for (size_t i = 1; i < journal.count; i += 2)
-        assert_int_equal(journal.entry[i]->owners, 1);
-    rhm_journal_rewind(&journal, &b.stage);
-    assert_int_equal(b.stage.training.patches.samples, 0);
-    bool done;
-    for (int i = 0; i < 3; i++) {
-        rhm_fit again = {.layer = {2, 6, 6, 16, 0.3 + i, 1e-3, NULL, NULL}};
-        assert_ok(rhm_journal_draw(&journal, &b.stage, 10u << 2 * i, 300, &done, &error), &error);
-        assert_true(done);
-        assert_int_equal(b.stage.training.patches.samples, 10u << 2 * i);
-        assert_int_equal(rhm_patches_distinct(&b.stage.training.patches), distinct[i]);
-        assert_int_equal(b.stage.validation.patches.samples, 300);
-        assert_ok(rhm_journal_fit(&journal, &b.stage, &again, &done, &error), &error);
-        assert_true(done);
-        assert_true(again.loss == journal.entry[2 * i + 1]->fit.loss && again.loss > 0);
-        assert_true(again.clusters.separation == journal.entry[2 * i + 1]->fit.clusters.separation);
-        assert_non_null(again.layer.weights);
-        assert_true(isnan(again.layer.weights[5]) == (i != 1));
-        rhm_fit_clear(&again);
-    }
-    assert_ok(rhm_journal_wake(&journal, &b.stage, &error), &error);
-    assert_int_equal(rhm_patches_distinct(&b.stage.training.patches), distinct[2]);
-    assert_ok(rhm_journal_draw(&journal, &b.stage, 1000, 300, &done, &error), &error);
-    assert_false(done);
-    assert_true(b.stage.training.stale);
-    rhm_journal_clear(&journal);
-    take_down(&b);
-}
-
-static void journals_refuse_other_questions(void **state) {
-    (void)state;
-    bench b;
-    set_up(&b);
-    rhm_journal journal = {0};
-    rhm_error error = {0};
-    rhm_fit fit, other = {.layer = {2, 6, 6, 16, 0.25, 1e-3, NULL, NULL}};
-    bool done;
-    assert_ok(rhm_stage_draw(&b.stage, 100, 50, &error), &error);
-    assert_ok(rhm_journal_drew(&journal, &b.stage, 100, 50, &error), &error);
-    assert_ok(rhm_stage_fit(&b.stage, 16, 0.5, 1e-3, &fit, &error), &error);
-    assert_ok(rhm_journal_fitted(&journal, &b.stage, &fit, &error), &error);
-    rhm_journal_rewind(&journal, &b.stage);
-    assert_refused(rhm_journal_draw(&journal, &b.stage, 101, 50, &done, &error), RHM_INVALID, &error, "100 and 50");
-    assert_refused(rhm_journal_fit(&journal, &b.stage, &other, &done, &error), RHM_INVALID, &error,
-                   "the build that wrote it");
-    assert_refused(rhm_journal_wake(&journal, &b.stage, &error), RHM_INVALID, &error, "step 1");
-    assert_ok(rhm_journal_draw(&journal, &b.stage, 100, 50, &done, &error), &error);
-    assert_refused(rhm_journal_fit(&journal, &b.stage, &other, &done, &error), RHM_INVALID, &error, "bandwidth 0.5");
-    rhm_journal_clear(&journal); /* before the fit, which knows it */
-    rhm_fit_clear(&fit);
-    take_down(&b);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_give_back_what_they_were_given),
         cmocka_unit_test(numbers_that_do_not_fit_are_refused),
         cmocka_unit_test(sample_sets_survive_a_file),
-        cmocka_unit_test(journals_answer_as_the_stage_did),
-        cmocka_unit_test(journals_refuse_other_questions),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

@@ -1,0 +1,108 @@
+#include "cli/training.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "cli/bayes.h"
+#include "cli/files.h"
+#include "cli/instance.h"
+#include "cli/table.h"
+#include "rhm/machine.h"
+
+static void print_checkpoints(FILE *words, const rhm_checkpoint_report *done, const char *directory) {
+    fprintf(words, "checkpoints %" PRIu32 " in %s, %.2f seconds", done->written, directory, done->seconds);
+    if (done->failed)
+        fprintf(words, "; %" PRIu32 " failed, the last because of %s", done->failed, done->failure);
+    if (done->resumed)
+        fprintf(words, "; resumed after %.1f seconds", done->resumed_seconds);
+    fprintf(words, "\n");
+}
+
+static void print_data(FILE *words, const rhm_training *t, const rhm_settings *settings) {
+    fprintf(words, "data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = ", t->data.count, settings->data,
+            t->data.label_vocab, t->data.token_vocab);
+    rhm_instance_print_sizes(words, t->data.tree.branching, 1, t->levels);
+    fprintf(words, ", L = %u\n", t->levels);
+}
+
+static void print_instance(FILE *words, const rhm_training *t, const rhm_settings *settings) {
+    if (t->known)
+        rhm_instance_print(words, t->known, &t->analysis);
+    else
+        print_data(words, t, settings);
+    fprintf(words, "\n");
+    rhm_table_head(words, &t->report);
+}
+
+/* Rows of the levels down to `last` that are not there yet, below what says whose they are. */
+static void print_rows(FILE *words, rhm_training *t, uint32_t last) {
+    if (!t->shown)
+        print_instance(words, t, t->settings);
+    const uint32_t first = t->shown ? t->shown - 1 : t->levels;
+    if (first >= last)
+        rhm_table_rows(words, &t->report, t->known ? &t->analysis : NULL, first, last);
+    t->shown = last;
+    fflush(words);
+}
+
+void rhm_training_watch(void *user, const rhm_train_state *state) {
+    rhm_training *t = user;
+    double done = 0, expected = 0;
+    for (uint32_t level = 1; level <= t->levels; level++) {
+        done += state->done[level];
+        expected += state->expected[level];
+    }
+    rhm_progress_overall(&t->bar, done, state->level > 0 ? expected : 0);
+    FILE *words = rhm_files_words(t->settings), *live = isatty(fileno(words)) ? words : t->bar.on ? stderr : NULL;
+    if (!live || state->finished > t->levels || state->finished == t->shown)
+        return;
+    rhm_progress_clear(&t->bar);
+    print_rows(live, t, state->finished);
+}
+
+/* Where the table goes on, or begins if its rows were shown elsewhere. */
+static FILE *begin_words(rhm_training *t) {
+    FILE *words = rhm_files_words(t->settings);
+    if (!isatty(fileno(words)))
+        t->shown = 0;
+    return words;
+}
+
+void rhm_training_print_finished(rhm_training *t) {
+    uint32_t last = t->levels + 1;
+    while (last > 1 && t->report.level[last - 1].level == last - 1)
+        last--;
+    if (last > t->levels)
+        return;
+    FILE *words = begin_words(t);
+    if (t->shown != last)
+        print_rows(words, t, last);
+    rhm_table_notes(words, &t->report, last);
+}
+
+void rhm_training_print_results(rhm_training *t) {
+    const rhm_settings *settings = t->settings;
+    FILE *words = begin_words(t);
+    char hash[RHM_HASH_TEXT_NBYTES];
+    const rhm_engine_info info = rhm_engine_describe(t->engine);
+    char backend[RHM_MACHINE_BACKEND_NBYTES];
+    rhm_machine_backend(t->engine, backend);
+    if (t->shown != 1)
+        print_rows(words, t, 1);
+    rhm_table_notes(words, &t->report, 1);
+    fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
+            t->report.test_samples, settings->data ? "held-out" : "fresh");
+    rhm_bayes_print(words, t->bayes);
+    rhm_table_seconds(words, &t->report);
+    if (settings->checkpoint.directory)
+        print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);
+    rhm_model_hash(t->model, hash);
+    fprintf(words, "machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
+            info.threads == 1 ? "" : "s", info.isa, backend, hash);
+    if (settings->output)
+        fprintf(words, "model       %s\n", settings->output);
+    if (settings->report)
+        fprintf(words, "report      %s\n", settings->report);
+    if (settings->trace)
+        fprintf(words, "trace       %s\n", settings->trace);
+}

@@ -1,0 +1,41 @@
+/* A run of `rhm train`, and what it shows: rows as levels are finished, progress, and the account at the end. */
+#ifndef RHM_CLI_TRAINING_H
+#define RHM_CLI_TRAINING_H
+
+#include "cli/progress.h"
+#include "cli/settings.h"
+#include "rhm/data.h"
+#include "rhm/learner.h"
+
+/* What a run holds; everything is released at the end whatever happened. */
+typedef struct rhm_training {
+    rhm_grammar *grammar;     /* drawn or read; NULL with --data */
+    rhm_data data;            /* empty without --data */
+    const rhm_grammar *known; /* either's grammar, or NULL */
+    rhm_analysis analysis;
+    uint32_t levels;
+    uint32_t vocab[RHM_MAX_LEVELS + 1];   /* |V_0|..|V_L| as far as known */
+    uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
+    rhm_engine *engine;
+    rhm_progress_bar bar;
+    const rhm_settings *settings;
+    uint32_t shown;     /* rows down to this level are on the screen; 0: none */
+    double base_nbytes; /* of the process before it trains */
+    rhm_model *model;
+    rhm_train_report report;
+    double bayes; /* accuracy on the test sequences; NAN where the grammar is not known */
+} rhm_training;
+
+/*
+ * To be an rhm_train_options.watch, with the run as `watcher`. On a terminal a level's row is there when the level is
+ * finished: below the results of this command, or else of the display of progress.
+ */
+void rhm_training_watch(void *watcher, const rhm_train_state *state);
+
+/* What an interrupted run knew: the levels that it had finished. */
+void rhm_training_print_finished(rhm_training *t);
+
+/* The account at the end, with the rows that are not there yet. */
+void rhm_training_print_results(rhm_training *t);
+
+#endif

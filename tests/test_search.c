@@ -1,0 +1,187 @@
+/* The search as a step: what it asks for, given what comes out, with no stage behind it. */
+#include "files.h"
+
+#include <math.h>
+
+#include "learner/search.h"
+
+typedef struct world {
+    rhm_task task;
+    rhm_train_options options;
+    rhm_search_problem problem;
+    double bandwidth, ridge; /* at which the loss is smallest */
+    double noise;            /* the gap is 1 / sqrt(noise / N) */
+    bool blind;              /* nothing ever comes apart */
+} world;
+
+static world make_world(uint32_t level, bool counted) {
+    world w = {.task = {.classes = 8, .token_vocab = 8},
+               .options = {.max_samples = UINT64_C(1000000000000000), .max_width = 4096, .tolerance = 1e-4},
+               .bandwidth = 0.35,
+               .ridge = 0.1 / 32,
+               .noise = 1e5};
+    assert_int_equal(rhm_tree_uniform(&w.task.tree, 3, 2, NULL), RHM_OK);
+    for (uint32_t l = 1; l <= 3; l++) {
+        w.task.parents[l] = 8;
+        w.task.patches[l] = 32;
+    }
+    w.problem = (rhm_search_problem){.level = level,
+                                     .draw = {.counted = counted, .share = 1},
+                                     .available = UINT64_MAX,
+                                     .held_out_available = UINT64_MAX,
+                                     .separation = level == 3 ? 0 : 0.1};
+    return w;
+}
+
+/* What a request brings in that world. */
+static rhm_search_seen answer(const world *w, const rhm_search *s, double *samples) {
+    const rhm_search_request *ask = &s->request;
+    if (ask->action == RHM_SEARCH_DRAW)
+        *samples = (double)ask->samples;
+    rhm_search_seen seen = {.samples = *samples, .distinct = fmin(*samples, 512), .held_out_distinct = 512};
+    if (ask->action == RHM_SEARCH_FIT)
+        seen.fit = (rhm_outcome){
+            .iterations = 14,
+            .loss = fabs(log(ask->bandwidth / w->bandwidth)) + fabs(log(ask->ridge / w->ridge)),
+            .accuracy = 0.5,
+            .evidence = 10,
+            .clusters = {.count = 8, .separation = w->blind ? 1 : sqrt(*samples / w->noise), .radius = 1, .fewer = 8},
+        };
+    return seen;
+}
+
+static void refuse_nonsense(void **state) {
+    (void)state;
+    rhm_error error = {0};
+    assert_ok(rhm_tuning_check(&rhm_tuning_default, &error), &error);
+    rhm_tuning t = rhm_tuning_default;
+    t.ridge_ratio = 1;
+    assert_int_equal(rhm_tuning_check(&t, &error), RHM_INVALID);
+    assert_non_null(strstr(error.text, "ridge_ratio of the search is 1: allowed are 1.01 to 10000"));
+    t = rhm_tuning_default;
+    t.target_gap = (double)NAN;
+    assert_int_equal(rhm_tuning_check(&t, &error), RHM_INVALID);
+    assert_non_null(strstr(error.text, "target_gap"));
+    t = rhm_tuning_default;
+    t.most_stalls = 0;
+    assert_int_equal(rhm_tuning_check(&t, &error), RHM_INVALID);
+    assert_non_null(strstr(error.text, "most_stalls"));
+}
+
+/* Play to the end; `fork` requests in, go on with a copy of the state. Returns the number of requests. */
+static size_t play(const world *given, size_t fork, rhm_search *end, rhm_search_request *asked, size_t most) {
+    world w = *given;
+    w.problem.task = &w.task;
+    w.problem.options = &w.options;
+    static rhm_search states[2];
+    rhm_search *s = &states[0];
+    double samples = 0;
+    size_t count = 0;
+    for (rhm_search_begin(s, &w.problem); s->request.action != RHM_SEARCH_END; count++) {
+        assert_true(count < most);
+        asked[count] = s->request;
+        if (count == fork) {
+            states[1] = *s;
+            memset(s, 0xa5, sizeof *s);
+            s = &states[1];
+        }
+        const rhm_search_seen seen = answer(&w, s, &samples);
+        rhm_search_next(s, &w.problem, &seen);
+    }
+    *end = *s;
+    return count;
+}
+
+static bool same_request(const rhm_search_request *a, const rhm_search_request *b) {
+    return a->action == b->action && a->samples == b->samples && a->held_out == b->held_out && a->width == b->width &&
+           a->bandwidth == b->bandwidth && a->ridge == b->ridge && a->solves == b->solves;
+}
+
+enum { MOST = 1000 };
+
+static void a_copy_goes_on_like_the_original(void **state) {
+    (void)state;
+    static rhm_search_request first[MOST], second[MOST];
+    for (uint32_t level = 1; level <= 3; level++)
+        for (int blind = 0; blind < 2; blind++) {
+            world w = make_world(level, level > 1);
+            w.blind = blind;
+            w.bandwidth = 0.05;
+            rhm_search end, again;
+            const size_t count = play(&w, MOST, &end, first, MOST);
+            for (size_t fork = 0; fork < count; fork++) {
+                assert_int_equal(play(&w, fork, &again, second, MOST), count);
+                for (size_t i = 0; i < count; i++)
+                    assert_true(same_request(&first[i], &second[i]));
+                assert_true(again.work == end.work && again.best.loss == end.best.loss);
+            }
+        }
+}
+
+static void walks_end_next_to_the_best(void **state) {
+    (void)state;
+    static rhm_search_request asked[MOST];
+    const double bandwidths[] = {0.04, 0.1, 0.35, 0.9, 2};
+    for (size_t i = 0; i < sizeof bandwidths / sizeof *bandwidths; i++)
+        for (double ridge = 1e-4; ridge < 0.05; ridge *= 5) {
+            world w = make_world(3, false);
+            w.options.samples[3] = 4096;
+            w.options.width = 512; /* one look, and walks from there */
+            w.bandwidth = bandwidths[i];
+            w.ridge = ridge;
+            w.noise = 1e6;
+            rhm_search end;
+            play(&w, MOST, &end, asked, MOST);
+            assert_true(fabs(log(end.bandwidth / w.bandwidth)) <= log(1.4) / 2 * 1.001);
+            assert_true(fabs(log(end.ridge / w.ridge)) <= log(3.2) / 2 * 1.001);
+            char limit[RHM_LIMIT_NBYTES];
+            w.problem.task = &w.task;
+            w.problem.options = &w.options;
+            rhm_search_limit(&end, &w.problem, limit);
+            assert_string_equal(limit, "separation / radius 0.06 is below 2.50: the number of samples is fixed");
+            assert_false(rhm_search_resolved(&end, &w.problem));
+        }
+}
+
+/* Given choices are not searched. */
+static void what_is_given_stays(void **state) {
+    (void)state;
+    static rhm_search_request asked[MOST];
+    world w = make_world(3, false);
+    w.options.bandwidth[3] = 0.7;
+    w.options.ridge[3] = 0.01;
+    w.options.width = 256;
+    rhm_search end;
+    const size_t count = play(&w, MOST, &end, asked, MOST);
+    for (size_t i = 0; i < count; i++)
+        if (asked[i].action == RHM_SEARCH_FIT)
+            assert_true(asked[i].bandwidth == 0.7 && asked[i].ridge == 0.01 && asked[i].width == 256);
+    assert_true(rhm_clusters_gap(&end.best.clusters) >= 2.5 && !end.ended);
+}
+
+/* Where nothing comes apart, whatever the samples, the search ends within what it is allowed. */
+static void hopeless_searches_end(void **state) {
+    (void)state;
+    static rhm_search_request asked[MOST];
+    for (uint32_t level = 1; level <= 3; level++)
+        for (int counted = 0; counted < 2; counted++) {
+            world w = make_world(level, counted);
+            w.blind = true;
+            rhm_search end;
+            play(&w, MOST, &end, asked, MOST);
+            assert_true(end.ended && end.foreseen > 0);
+            assert_true(end.allowed == fmax(0x1p35, 12 * end.foreseen));
+            assert_true(end.work <= end.allowed + end.last_fit);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuse_nonsense),
+        cmocka_unit_test(a_copy_goes_on_like_the_original),
+        cmocka_unit_test(walks_end_next_to_the_best),
+        cmocka_unit_test(what_is_given_stays),
+        cmocka_unit_test(hopeless_searches_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
