@@ -1,8 +1,8 @@
 /* What checkpoints are made of: tables of structures and sample sets. */
 #include "core/fail.h"
+#include "core/fields.h"
 #include "core/memory.h"
 #include "learner/checkpoint_file.h"
-#include "core/fields.h"
 #include "learning.h"
 #include "patches/patches_file.h"
 #include "sampling/source.h"

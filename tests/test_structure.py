@@ -14,7 +14,7 @@ SOURCES = sorted((ROOT / "src").rglob("*.[ch]"))
 ONE = {"learner": "learners"}
 
 # What the command still asks behind the library's back: entries go, none is added.
-NOT_YET_PUBLIC = {"engine/parallel.h", "engine/record.h", "hierarchy/grammar_file.h", "learner/budget.h", "learner/generations.h",
+NOT_YET_PUBLIC = {"engine/parallel.h", "engine/record.h", "hierarchy/grammar_file.h", "learner/generations.h",
                   "training/level_report.h"}
 
 
@@ -22,11 +22,9 @@ NOT_YET_PUBLIC = {"engine/parallel.h", "engine/record.h", "hierarchy/grammar_fil
 STILL_ROUND = [
     {"ceilings/caches", "ceilings/measure", "ceilings/trial"},
     {"core/atomic_file", "core/destination", "core/partial"},
-    {"core/h5attribute", "core/h5file", "core/h5load", "core/h5sources", "core/h5text", "core/h5read", "core/h5numbers", "core/h5notes"},
+    {"core/h5attribute", "core/h5file", "core/h5load", "core/h5sources", "core/h5text"},
     {"engine/ledger", "engine/memory"},
     {"kernels/backend", "kernels/operator"},
-    {"learner/budget", "learner/policy", "learner/watch", "learner/draw_choice"},
-    {"learner/checkpoint", "learner/checkpoint_file", "learner/journal", "learner/journal_file", "learner/samples_file", "learner/stage"},
     {"linear/cached", "linear/factored", "linear/gram", "linear/normal", "linear/passes", "linear/recomputed"},
     {"model/forward", "model/random_features", "model/random_features_file"},
     {"model/table", "model/table_file", "model/table_forward"},

@@ -30,8 +30,9 @@ typedef struct rhm_plan_level {
     rhm_route ridge_route; /* and the fits of a walk along ridges */
     double nbytes;         /* largest memory held by the stage, threads' workspaces aside */
     double draw_seconds, embed_seconds, fit_seconds;
-    double allowed_work;    /* multiply-adds after which the search ends in any case, */
-    double allowed_seconds; /* and about how long they take */
+    double allowed_work;                    /* multiply-adds after which the search ends in any case, */
+    double allowed_seconds;                 /* and about how long they take: */
+    double allowed_multiple, allowed_least; /* so many times the work foreseen, but not before so many multiply-adds */
 } rhm_plan_level;
 
 typedef struct rhm_training_plan {

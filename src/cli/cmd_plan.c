@@ -7,7 +7,6 @@
 #include "cli/table.h"
 #include "core/fail.h"
 #include "core/json.h"
-#include "learner/tuning.h"
 #include "rhm/machine.h"
 #include "rhm/plan.h"
 #include "rhm/theory.h"
@@ -107,8 +106,7 @@ static void print_practice(const planning *p) {
            "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
            "the\n"
            "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
-           rhm_tuning_default.budget_multiple,
-           rhm_tuning_default.budget_least);
+           p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 
 static json_t *describe_theory(const planning *p) {

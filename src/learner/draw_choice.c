@@ -10,7 +10,8 @@
 static rhm_status thins(bool *out, const rhm_grammar *grammar, const rhm_train_options *options, uint32_t level,
                         double first_look, double share, rhm_error *error) {
     *out = false;
-    if (options->samples[level] != 0 || first_look <= rhm_tuning_default.comfort || level == rhm_grammar_shape(grammar)->levels ||
+    if (options->samples[level] != 0 || first_look <= rhm_tuning_default.comfort ||
+        level == rhm_grammar_shape(grammar)->levels ||
         (double)options->max_samples * share < rhm_tuning_default.most_distinct)
         return RHM_OK;
     double below;

@@ -100,6 +100,8 @@ static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_pro
     s->gap = rhm_clusters_gap(&search.best.clusters);
     s->width = search.width;
     s->allowed_work = search.allowed;
+    s->allowed_multiple = rhm_tuning_default.budget_multiple;
+    s->allowed_least = rhm_tuning_default.budget_least;
     s->allowed_seconds = search.work > 0 ? s->fit_seconds * (search.allowed / search.work) : 0;
 }
 
