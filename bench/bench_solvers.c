@@ -19,7 +19,7 @@
 #include "core/memory.h"
 #include "core/philox.h"
 #include "engine/engine.h"
-#include "learner/design.h"
+#include "learners/layerwise/design.h"
 #include "linear/solve.h"
 #include "linear/solvers.h"
 #include "program.h"

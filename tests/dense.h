@@ -7,7 +7,7 @@
 
 #include "core/gaussian.h"
 #include "core/memory.h"
-#include "learner/design.h"
+#include "learners/layerwise/design.h"
 #include "learning.h"
 #include "linear/normal.h"
 

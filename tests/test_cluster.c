@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-#include "core/philox.h"
-#include "learner/cluster.h"
 #include "core/gaussian.h"
+#include "core/philox.h"
+#include "learners/layerwise/cluster.h"
 
 static const uint64_t SEED = 20260119;
 

@@ -2,7 +2,7 @@
 #include "core/fail.h"
 #include "core/fields.h"
 #include "core/memory.h"
-#include "learner/checkpoint_file.h"
+#include "learners/layerwise/checkpoint_file.h"
 #include "learning.h"
 #include "patches/patches_file.h"
 #include "sampling/source.h"

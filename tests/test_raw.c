@@ -2,7 +2,7 @@
 #include "learning.h"
 
 #include "engine/memory.h"
-#include "learner/stage.h"
+#include "learners/layerwise/stage.h"
 #include "patches/patches.h"
 #include "rhm/sampling.h"
 #include "sampling/source.h"

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "learner/search.h"
+#include "learners/layerwise/search.h"
 
 typedef struct world {
     rhm_task task;

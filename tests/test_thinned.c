@@ -4,8 +4,8 @@
  */
 #include "pair_oracle.h"
 
-#include "learner/draw_choice.h"
-#include "learner/tuning.h"
+#include "learners/layerwise/draw_choice.h"
+#include "learners/layerwise/tuning.h"
 #include "sampling/law.h"
 
 enum { SAMPLES = 60000 };

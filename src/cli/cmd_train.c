@@ -15,7 +15,7 @@
 #include "rhm/learner.h"
 #include "rhm/sampling.h"
 
-/* At most one sequence in so many of a data set becomes the test set (learner/train.c). */
+/* At most one sequence in so many of a data set becomes the test set (learners/layerwise/train.c). */
 enum { HELD_OUT = 5 };
 
 static const rhm_option own[] = {

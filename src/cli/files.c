@@ -6,7 +6,7 @@
 
 #include "core/atomic_file.h"
 #include "core/fail.h"
-#include "learner/generations.h"
+#include "learners/layerwise/generations.h"
 
 enum { MOST_FILES = RHM_MOST_OPERANDS + 16, NAME_NBYTES = 32 };
 

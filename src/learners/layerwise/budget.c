@@ -1,0 +1,93 @@
+#include "learners/layerwise/budget.h"
+
+#include <math.h>
+
+#include "learners/layerwise/sample_sizes.h"
+#include "linear/plan.h"
+#include "linear/solvers.h"
+#include "rhm/theory.h"
+
+static const rhm_tuning *const tuning = &rhm_tuning_default;
+
+static const double TRIGONOMETRY = 14; /* linear/plan.h */
+static const double SETTING_UP = 2;    /* products: the right-hand side and the final residual */
+
+static double inputs_of(const rhm_task *task, uint32_t level) {
+    return task->tree.branching[level] * (double)(level == task->tree.levels ? task->token_vocab : task->classes);
+}
+
+double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
+                    const rhm_fit_sizes *sizes) {
+    const rhm_route_sizes all = {
+        .patches = sizes->patches,
+        .width = sizes->width,
+        .classes = task->classes,
+        .inputs = inputs_of(task, level),
+        .products = sizes->iterations + SETTING_UP,
+    };
+    double work = rhm_route_cost(route, &all);
+    const double sample = options->solver == RHM_CG && route == RHM_ROUTE_PASSES
+                              ? (double)rhm_sample_size((size_t)fmin(sizes->patches, 1e15), (size_t)sizes->width)
+                              : 0;
+    if (sample > 0) {
+        rhm_route_sizes some = all;
+        some.patches = sample;
+        some.products = sizes->iterations * rhm_sample_products(1) / rhm_sample_passes(1);
+        work += rhm_route_cost(rhm_route_choose(&some), &some);
+    }
+    return work + sizes->held_out * sizes->width * (all.inputs + TRIGONOMETRY + 2 * all.classes);
+}
+
+double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples) {
+    double possible = 1; /* forms of a token */
+    for (uint32_t l = task->tree.levels; l >= level; l--) {
+        const double rules = task->patches[l] / task->parents[l];
+        double forms = rules;
+        for (uint32_t t = 0; t < task->tree.branching[l]; t++)
+            forms *= possible;
+        possible = forms;
+    }
+    return rhm_theory_expected_distinct(fmax(1, possible * task->parents[level]), samples);
+}
+
+double rhm_draw_work(const rhm_task *task, uint32_t level, bool counted, double samples, double width) {
+    const double tokens = (double)task->tree.leaves[level - 1];
+    double work = 0;
+    for (uint32_t l = level + 1; l <= task->tree.levels; l++) {
+        const double patches = samples * (double)rhm_tree_below(&task->tree, level - 1, l - 1);
+        work += rhm_task_distinct(task, l, patches) * width * (inputs_of(task, l) + TRIGONOMETRY + 2 * task->classes);
+    }
+    return work + (counted ? fmin(samples, rhm_task_distinct(task, level, samples) * task->classes) * tuning->cell_work
+                           : samples * tokens * tuning->token_work);
+}
+
+double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
+                           const rhm_draw_choice *draw, double most_samples, double separation) {
+    const double width = options->width ? options->width : fmin(tuning->first_width, options->max_width);
+    const double usual = (double)rhm_first_samples(task, options, level);
+    double samples = fmin((double)rhm_first_look(task, options, level, separation), tuning->most_times_usual * usual);
+    if (!options->samples[level])
+        samples *= tuning->foreseen_growth;
+    samples = fmin(samples, most_samples);
+    double patches = options->raw    ? samples
+                     : draw->thinned ? rhm_theory_expected_distinct((double)draw->thinned, samples)
+                                     : rhm_task_distinct(task, level, samples);
+    patches = fmin(patches, samples);
+    const rhm_route_sizes sizes = {
+        .patches = patches,
+        .width = width,
+        .classes = task->classes,
+        .inputs = inputs_of(task, level),
+    };
+    const rhm_linear_plan plan = rhm_linear_plan_choose(&sizes, options->solver, 1);
+    const double iterations = plan.sample ? rhm_sample_passes(1) : fmax(1, rhm_solver_products(options->solver, 1));
+    const rhm_fit_sizes fit = {patches, patches, width, iterations};
+    const bool saturated = draw->counted && samples >= tuning->saturation * patches;
+    const double fits = saturated || patches > tuning->comfort ? tuning->many_fits : tuning->few_fits;
+    return fits * rhm_fit_work(task, options, level, plan.route, &fit) +
+           2 * rhm_draw_work(task, level, draw->counted, samples, width);
+}
+
+double rhm_search_allowed(double foreseen) {
+    return fmax(tuning->budget_least, tuning->budget_multiple * foreseen);
+}

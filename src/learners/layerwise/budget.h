@@ -1,0 +1,36 @@
+/*
+ * What a search of one level does and may do, in multiply-adds. Never in seconds: the model must not depend on the
+ * machine. A search is foreseen to take some fits with the samples after which neighbouring outputs should be far
+ * enough apart, by what the level below has shown; where the data are not what that assumes (symbols with the same
+ * posterior are the common case) it ends after a multiple of it (tuning.h).
+ */
+#ifndef RHM_LEARNERS_LAYERWISE_BUDGET_H
+#define RHM_LEARNERS_LAYERWISE_BUDGET_H
+
+#include "learners/layerwise/draw_choice.h"
+#include "learners/layerwise/task.h"
+#include "rhm/learner.h"
+
+/* One fit: its solution in `iterations` steps, and its evaluation on `held_out` distinct patches. */
+typedef struct rhm_fit_sizes {
+    double patches, held_out; /* distinct */
+    double width, iterations;
+} rhm_fit_sizes;
+
+double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
+                    const rhm_fit_sizes *sizes);
+
+/* Drawing samples and pushing their patches through the levels below. `counted`: counts are drawn. */
+double rhm_draw_work(const rhm_task *task, uint32_t level, bool counted, double samples, double width);
+
+/* Distinct first patches of a level among `samples`, as far as the sizes of the task tell. */
+double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples);
+
+/* What the search of a level is foreseen to take. `separation` of neighbouring outputs at the level below, or 0. */
+double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
+                           const rhm_draw_choice *draw, double most_samples, double separation);
+
+/* What it may take. */
+double rhm_search_allowed(double foreseen);
+
+#endif

@@ -1,0 +1,333 @@
+#include "learners/layerwise/checkpoint.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/parallel.h"
+#include "learners/layerwise/checkpoint_file.h"
+#include "learners/layerwise/generations.h"
+#include "learners/layerwise/samples_file.h"
+#include "learners/layerwise/stage_file.h"
+#include "patches/patches_file.h"
+
+static const double DEFAULT_SECONDS = 60;
+static const double LEAST_PAUSE = 4; /* times what writing took: a slow disk must not become the training's pace */
+
+struct rhm_checkpoint {
+    rhm_checkpoint_options options;
+    rhm_checkpoint_report *report;
+    rhm_generations generations;
+    rhm_kept kept;
+    double begin;     /* of the training */
+    double fit_begin; /* of the fit in hand */
+    rhm_stage *stage; /* in hand, or NULL */
+    rhm_stage *read;  /* owned: what was read of the stage in hand, until it is entered; or NULL */
+
+    double last;         /* end of the last attempt to write, on rhm_seconds' clock */
+    double last_seconds; /* that it took */
+    bool last_failed;
+    bool interrupted; /* the last checkpoint of an interrupted training was attempted */
+
+    /* The sets in the samples file kept.samples. */
+    uint64_t training, validation;
+};
+
+static void note(const rhm_checkpoint *cp, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(const rhm_checkpoint *cp, const char *format, ...) {
+    char sentence[RHM_ERROR_TEXT_NBYTES + 160];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    if (cp->options.note)
+        cp->options.note(cp->options.user, sentence);
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------- */
+
+static uint64_t nbytes_of(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+static bool changed(const rhm_checkpoint *cp, const rhm_sample_set *set, uint64_t kept) {
+    return rhm_samples_kept(set) && (cp->kept.samples == 0 || set->patches.samples != kept);
+}
+
+static bool samples_changed(const rhm_checkpoint *cp) {
+    return cp->stage &&
+           (changed(cp, &cp->stage->training, cp->training) || changed(cp, &cp->stage->validation, cp->validation));
+}
+
+static uint64_t set_nbytes(const rhm_sample_set *set) {
+    return rhm_samples_kept(set) ? rhm_patches_file_nbytes(&set->patches) : 0;
+}
+
+static uint64_t samples_nbytes(const rhm_stage *stage) {
+    return set_nbytes(&stage->training) + set_nbytes(&stage->validation);
+}
+
+/* Samples first: a checkpoint names them. */
+static rhm_status write_generation(rhm_checkpoint *cp, uint64_t *nbytes, rhm_error *error) {
+    rhm_generations *g = &cp->generations;
+    char path[RHM_GENERATION_PATH_NBYTES], samples[RHM_GENERATION_PATH_NBYTES];
+    const bool fresh = samples_changed(cp);
+    const uint64_t before = cp->kept.samples;
+    RHM_TRY(rhm_generations_room(g, rhm_kept_nbytes(&cp->kept, cp->stage) + (fresh ? samples_nbytes(cp->stage) : 0),
+                                 error));
+    *nbytes = 0;
+    if (fresh) {
+        cp->kept.samples = g->next++;
+        rhm_samples_path(g, cp->kept.samples, samples);
+        const rhm_status status = rhm_samples_write(cp->stage, samples, error);
+        if (status != RHM_OK) {
+            cp->kept.samples = before;
+            return status;
+        }
+        *nbytes = nbytes_of(samples);
+    }
+    const rhm_generation generation = {g->next++, cp->kept.samples};
+    rhm_checkpoint_path(g, generation.number, path);
+    const rhm_status status = rhm_kept_write(&cp->kept, cp->stage, path, error);
+    if (status != RHM_OK && fresh) {
+        unlink(samples);
+        cp->kept.samples = before;
+    }
+    RHM_TRY(status);
+    if (fresh) {
+        cp->training = cp->stage->training.patches.samples;
+        cp->validation = cp->stage->validation.patches.samples;
+    }
+    *nbytes += nbytes_of(path);
+    return rhm_generations_add(g, generation, error);
+}
+
+static void write_now(rhm_checkpoint *cp) {
+    const double start = rhm_seconds();
+    rhm_error error;
+    uint64_t nbytes;
+    cp->kept.seconds = start - cp->begin;
+    if (write_generation(cp, &nbytes, &error) == RHM_OK) {
+        cp->report->written++;
+        cp->report->nbytes = nbytes > cp->report->nbytes ? nbytes : cp->report->nbytes;
+        if (cp->last_failed)
+            note(cp, "checkpoints are written again");
+        cp->last_failed = false;
+    } else {
+        cp->report->failed++;
+        memcpy(cp->report->failure, error.text, sizeof cp->report->failure);
+        if (!cp->last_failed)
+            note(cp, "no checkpoint could be written; %s, and training goes on: %s",
+                 cp->generations.count ? "those before are intact" : "there is none yet", error.text);
+        cp->last_failed = true;
+    }
+    cp->last = rhm_seconds();
+    cp->last_seconds = cp->last - start;
+    cp->report->seconds += cp->last_seconds;
+}
+
+void rhm_checkpoint_offer(rhm_checkpoint *cp) {
+    if (!cp)
+        return;
+    if (rhm_engine_check(cp->kept.engine, NULL) != RHM_OK) {
+        if (cp->interrupted)
+            return;
+        cp->interrupted = true;
+    } else {
+        const double pause = LEAST_PAUSE * cp->last_seconds;
+        if (rhm_seconds() - cp->last < (pause > cp->options.seconds ? pause : cp->options.seconds))
+            return;
+    }
+    write_now(cp);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+static void drop_read(rhm_checkpoint *cp) {
+    if (cp->read) {
+        rhm_fit_clear(&cp->read->best);
+        rhm_patches_destroy(&cp->read->training.patches);
+        rhm_patches_destroy(&cp->read->validation.patches);
+    }
+    rhm_free(cp->read);
+    cp->read = NULL;
+}
+
+static rhm_status read_newest(rhm_checkpoint *cp, rhm_error *error) {
+    char path[RHM_GENERATION_PATH_NBYTES];
+    rhm_generation *newest = &cp->generations.found[0];
+    if (!(cp->read = RHM_NEW(rhm_stage, 1, 1, 1, "stage of a checkpoint", error)))
+        return RHM_NO_MEMORY;
+    rhm_checkpoint_path(&cp->generations, newest->number, path);
+    rhm_status status = rhm_kept_read(&cp->kept, cp->read, path, error);
+    if (status == RHM_OK && cp->kept.samples) {
+        rhm_samples_path(&cp->generations, cp->kept.samples, path);
+        status = rhm_samples_read(cp->read, &cp->kept, path, error);
+    }
+    if (status == RHM_OK && cp->kept.samples) {
+        newest->samples = cp->kept.samples;
+        cp->training = cp->read->training.patches.samples;
+        cp->validation = cp->read->validation.patches.samples;
+    }
+    if (status != RHM_OK || !cp->kept.in_stage)
+        drop_read(cp);
+    if (status != RHM_OK)
+        rhm_kept_clear(&cp->kept);
+    return status;
+}
+
+/* The newest checkpoint that is whole. What differs from this training or this build is refused, not skipped. */
+static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
+    const uint32_t levels = cp->kept.task->tree.levels;
+    if (cp->generations.count == 0) {
+        note(cp, "%s holds no checkpoint: training starts from the beginning", cp->options.directory);
+        return RHM_OK;
+    }
+    for (;;) {
+        rhm_error reason;
+        const rhm_status status = read_newest(cp, &reason);
+        if (status == RHM_OK)
+            break;
+        const bool damaged = status == RHM_CORRUPT || status == RHM_IO;
+        if (!damaged || cp->generations.count == 1)
+            return rhm_fail(error, status, "%s%s", reason.text,
+                            damaged ? "; there is no other checkpoint: empty the directory to start anew" : "");
+        note(cp, "the newest checkpoint is of no use, the one before it is taken: %s", reason.text);
+        rhm_generations_forget(&cp->generations);
+    }
+    cp->begin = rhm_seconds() - cp->kept.seconds;
+    cp->report->resumed = true;
+    cp->report->resumed_seconds = cp->kept.seconds;
+    if (cp->kept.level)
+        note(cp, "resumed from %s at level %u of %u, after %.1f seconds of training", cp->options.directory,
+             cp->kept.level, levels, cp->kept.seconds);
+    else
+        note(cp, "resumed from %s with all %u levels trained, after %.1f seconds", cp->options.directory, levels,
+             cp->kept.seconds);
+    return RHM_OK;
+}
+
+rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, const rhm_lesson *lesson,
+                               const rhm_train_options *options, rhm_model *model, rhm_train_report *report,
+                               rhm_error *error) {
+    *out = NULL;
+    if (!options->checkpoint.directory)
+        return RHM_OK;
+    rhm_checkpoint *cp = RHM_NEW(rhm_checkpoint, 1, 1, 1, "checkpoint", error);
+    if (!cp)
+        return RHM_NO_MEMORY;
+    cp->options = options->checkpoint;
+    if (cp->options.seconds == 0)
+        cp->options.seconds = DEFAULT_SECONDS;
+    cp->report = &report->checkpoint;
+    cp->begin = cp->last = rhm_seconds();
+    cp->kept.engine = engine;
+    cp->kept.task = &lesson->task;
+    cp->kept.seed = options->seed;
+    cp->kept.level = lesson->task.tree.levels;
+    cp->kept.model = model;
+    cp->kept.report = report;
+    rhm_identity_make(&cp->kept.identity, engine, lesson, options);
+    rhm_status status = rhm_generations_open(&cp->generations, cp->options.directory, error);
+    if (status == RHM_OK && cp->options.resume)
+        status = resume(cp, error);
+    else if (status == RHM_OK && cp->generations.count)
+        status = rhm_fail(error, RHM_INVALID,
+                          "%s: there is a checkpoint in this directory already: resume it, or empty the directory or "
+                          "name another one to start anew",
+                          cp->options.directory);
+    if (status != RHM_OK) {
+        rhm_checkpoint_close(cp);
+        return status;
+    }
+    *out = cp;
+    return RHM_OK;
+}
+
+void rhm_checkpoint_close(rhm_checkpoint *cp) {
+    if (!cp)
+        return;
+    drop_read(cp);
+    rhm_kept_clear(&cp->kept);
+    rhm_generations_close(&cp->generations);
+    rhm_free(cp);
+}
+
+double rhm_checkpoint_begin(const rhm_checkpoint *cp) {
+    return cp ? cp->begin : rhm_seconds();
+}
+
+bool rhm_checkpoint_has(const rhm_checkpoint *cp, uint32_t level) {
+    return cp && level > cp->kept.level;
+}
+
+/* ---- the stage in hand ----------------------------------------------------------------------------------- */
+
+static void take_patches(rhm_patches *to, rhm_patches *from) {
+    if (from->level == 0)
+        return;
+    rhm_patches_destroy(to);
+    *to = *from;
+    *from = (rhm_patches){0};
+}
+
+static void offer(void *context) {
+    rhm_checkpoint_offer(context);
+}
+
+static void show(void *context, const rhm_solve_state *state) {
+    rhm_checkpoint *cp = context;
+    cp->kept.shown = state;
+    cp->kept.fit_seconds = rhm_seconds() - cp->fit_begin;
+    rhm_checkpoint_offer(cp);
+    cp->kept.shown = NULL;
+}
+
+static rhm_solve_watch fitting(void *context) {
+    rhm_checkpoint *cp = context;
+    const rhm_kept *kept = &cp->kept;
+    const bool begun = kept->solve.phase != RHM_PHASE_START;
+    cp->fit_begin = rhm_seconds() - kept->fit_seconds;
+    return (rhm_solve_watch){show, cp, begun ? &kept->solve : NULL, begun ? kept->fit_seconds : 0};
+}
+
+static void fitted(void *context) {
+    rhm_checkpoint *cp = context;
+    rhm_kept_clear(&cp->kept);
+}
+
+void rhm_checkpoint_enter(rhm_checkpoint *cp, rhm_stage *stage) {
+    if (!cp)
+        return;
+    cp->stage = stage;
+    stage->keeper = (rhm_keeper){cp, offer, fitting, fitted};
+    stage->begin = cp->begin;
+    if (!cp->read) {
+        cp->kept.level_begin = stage->clock = rhm_seconds() - cp->begin;
+        return;
+    }
+    stage->clock = cp->kept.level_begin;
+    rhm_stage_take(stage, cp->read);
+    take_patches(&stage->training.patches, &cp->read->training.patches);
+    take_patches(&stage->validation.patches, &cp->read->validation.patches);
+    drop_read(cp);
+}
+
+void rhm_checkpoint_leave(rhm_checkpoint *cp, bool finished) {
+    if (!cp)
+        return;
+    cp->stage->keeper = (rhm_keeper){0};
+    cp->stage = NULL;
+    rhm_kept_clear(&cp->kept);
+    cp->kept.samples = 0;
+    if (!finished)
+        return;
+    cp->kept.level--;
+    write_now(cp);
+}

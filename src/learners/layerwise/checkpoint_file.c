@@ -1,0 +1,263 @@
+#include "learners/layerwise/checkpoint_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/fields.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "kernels/backend.h"
+#include "learners/layerwise/stage_file.h"
+#include "training/level_report.h"
+
+enum { OBJECT_NBYTES = 48 };
+
+#define PICK(member) offsetof(rhm_backend_choice, member)
+
+static const rhm_field choice_columns[] = {
+    {"work", RHM_FIELD_U32, PICK(work), .count = 0},
+    {"inputs", RHM_FIELD_U64, PICK(inputs), .count = 0},
+    {"padded", RHM_FIELD_U64, PICK(padded), .count = 0},
+    {"classes", RHM_FIELD_U64, PICK(classes), .count = 0},
+    {"expected", RHM_FIELD_F64, PICK(expected), .count = 0},
+    {"measured", RHM_FIELD_BOOL, PICK(measured), .count = 0},
+    {"onednn", RHM_FIELD_BOOL, PICK(onednn), .count = 0},
+    {"native_seconds", RHM_FIELD_F64, PICK(native_seconds), .count = 0},
+    {"onednn_seconds", RHM_FIELD_F64, PICK(onednn_seconds), .count = 0},
+};
+static const rhm_fields choice_fields = {choice_columns, sizeof choice_columns / sizeof *choice_columns,
+                                         sizeof(rhm_backend_choice)};
+
+static const char *object_of(char text[OBJECT_NBYTES], const char *name, size_t number) {
+    snprintf(text, OBJECT_NBYTES, "%s_%zu", name, number);
+    return text;
+}
+
+/* ---- finished levels ------------------------------------------------------------------------------------- */
+
+static uint32_t first_finished(const rhm_kept *kept) {
+    return kept->level + 1;
+}
+
+static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *error) {
+    const uint32_t first = first_finished(kept);
+    char object[OBJECT_NBYTES];
+    RHM_TRY(rhm_h5_write_group(file, "/levels", error));
+    RHM_TRY(rhm_fields_write(file, "/levels/rows", &rhm_level_report_fields, &kept->report->level[first],
+                             kept->task->tree.levels - kept->level, error));
+    for (uint32_t l = first; l <= kept->task->tree.levels; l++) {
+        const struct rhm_layer *layer = &rhm_model_layers(kept->model)[l];
+        const rhm_h5_shape shape = rhm_h5_shape2(layer->classes, 2 * (uint64_t)layer->width);
+        object_of(object, "/levels/weights", l);
+        RHM_TRY(rhm_h5_write(file, object, RHM_H5_F32, &shape, layer->weights, error));
+        RHM_TRY(rhm_h5_write_text_attribute(file, object, "limit", kept->report->level[l].limit, error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm_error *error) {
+    const rhm_task *task = kept->task;
+    rhm_level_report *row = &kept->report->level[l];
+    char object[OBJECT_NBYTES];
+    object_of(object, "/levels/weights", l);
+    if (row->level != l || row->width < 1 || row->width > RHM_MAX_WIDTH)
+        return rhm_h5_refuse(file, object, error, "are of level %u and width %u", row->level, row->width);
+    struct rhm_layer layer = {
+        .tokens = task->tree.branching[l],
+        .embedding = l == task->tree.levels ? task->token_vocab : task->classes,
+        .classes = task->classes,
+        .width = row->width,
+        .bandwidth = row->bandwidth,
+        .ridge = row->ridge,
+    };
+    const rhm_h5_shape shape = rhm_h5_shape2(layer.classes, 2 * (uint64_t)layer.width);
+    RHM_TRY(rhm_layer_alloc(&layer, error));
+    rhm_design_frequencies(&layer, kept->seed, l);
+    rhm_status status = rhm_h5_read_floats(file, object, &shape, RHM_H5_F32, layer.weights, error);
+    if (status == RHM_OK)
+        status = rhm_h5_read_text_attribute(file, object, "limit", row->limit, sizeof row->limit, error);
+    if (status == RHM_OK)
+        status = rhm_h5_blame(file, rhm_model_take_layer(kept->model, l, &layer, error), error);
+    rhm_layer_clear(&layer);
+    return status;
+}
+
+static rhm_status read_levels(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
+    size_t rows;
+    RHM_TRY(rhm_fields_rows(file, "/levels/rows", &rhm_level_report_fields, &rows, error));
+    if (rows != kept->task->tree.levels - kept->level)
+        return rhm_h5_refuse(file, "/levels/rows", error, "has %zu rows with level %u in hand", rows, kept->level);
+    RHM_TRY(rhm_fields_read(file, "/levels/rows", &rhm_level_report_fields, &kept->report->level[first_finished(kept)],
+                            rows, error));
+    for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
+        RHM_TRY(read_level(kept, l, file, error));
+    return RHM_OK;
+}
+
+/* ---- the fit in hand ------------------------------------------------------------------------------------- */
+
+static const rhm_solve_state *state_of(const rhm_kept *kept) {
+    return kept->shown ? kept->shown : &kept->solve;
+}
+
+static rhm_status write_solver(rhm_h5 *file, const rhm_kept *kept, rhm_error *error) {
+    const rhm_solve_state *state = state_of(kept);
+    const uint32_t phase = state->phase;
+    char object[OBJECT_NBYTES];
+    RHM_TRY(rhm_h5_write_group(file, "/solver", error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "phase", RHM_H5_U32, 0, &phase, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "iterations", RHM_H5_U32, 0, &state->iterations, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/solver", "seconds", RHM_H5_F64, 0, &kept->fit_seconds, error));
+    const rhm_h5_shape numbers = rhm_h5_shape1(RHM_STATE_NUMBERS);
+    RHM_TRY(rhm_h5_write(file, "/solver/numbers", RHM_H5_F64, &numbers, state->number, error));
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++) {
+        const rhm_h5_shape shape = rhm_h5_shape1(state->length[v]);
+        if (state->length[v])
+            RHM_TRY(rhm_h5_write(file, object_of(object, "/solver/vector", v), RHM_H5_F64, &shape, state->vector[v],
+                                 error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status read_vector(rhm_solve_state *state, size_t v, const rhm_h5 *file, rhm_error *error) {
+    char object[OBJECT_NBYTES];
+    rhm_h5_shape shape;
+    if (!rhm_h5_has(file, object_of(object, "/solver/vector", v)))
+        return RHM_OK;
+    RHM_TRY(rhm_h5_read_shape(file, object, RHM_H5_FLOATS, &shape, error));
+    if (shape.rank != 1)
+        return rhm_h5_refuse(file, object, error, "is not a vector");
+    state->length[v] = (size_t)shape.extent[0];
+    state->vector[v] = RHM_NEW(double, state->length[v], 1, 1, "state of a solver", error);
+    if (!state->vector[v])
+        return RHM_NO_MEMORY;
+    return rhm_h5_read_floats(file, object, &shape, RHM_H5_F64, state->vector[v], error);
+}
+
+static rhm_status read_solver(rhm_kept *kept, const rhm_h5 *file, rhm_error *error) {
+    uint64_t phase, iterations;
+    rhm_solve_state *state = &kept->solve;
+    if (!rhm_h5_has(file, "/solver"))
+        return RHM_OK;
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "phase", 1, 0, RHM_PHASES - 1, &phase, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/solver", "iterations", 1, 0, UINT32_MAX, &iterations, error));
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/solver", "seconds", &kept->fit_seconds, error));
+    const rhm_h5_shape numbers = rhm_h5_shape1(RHM_STATE_NUMBERS);
+    RHM_TRY(rhm_h5_read_floats(file, "/solver/numbers", &numbers, RHM_H5_F64, state->number, error));
+    state->phase = (rhm_solve_phase)phase;
+    state->iterations = (uint32_t)iterations;
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
+        RHM_TRY(read_vector(state, v, file, error));
+    return RHM_OK;
+}
+
+void rhm_kept_clear(rhm_kept *kept) {
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
+        rhm_free(kept->solve.vector[v]);
+    kept->solve = (rhm_solve_state){0};
+    kept->fit_seconds = 0;
+}
+
+/* ---- choices of --backend auto --------------------------------------------------------------------------- */
+
+static rhm_status write_choices(rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
+    rhm_backend *backend;
+    if (engine->backend_kind != RHM_BACKEND_AUTO)
+        return RHM_OK;
+    RHM_TRY(rhm_backend_of(&backend, engine, error));
+    RHM_TRY(rhm_h5_write_group(file, "/backend", error));
+    return rhm_fields_write(file, "/backend/choices", &choice_fields, backend->choice, backend->choices, error);
+}
+
+static rhm_status read_choices(const rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
+    rhm_backend *backend;
+    size_t count;
+    if (engine->backend_kind != RHM_BACKEND_AUTO)
+        return RHM_OK;
+    RHM_TRY(rhm_backend_of(&backend, engine, error));
+    RHM_TRY(rhm_fields_rows(file, "/backend/choices", &choice_fields, &count, error));
+    if (count > RHM_BACKEND_CHOICES)
+        return rhm_h5_refuse(file, "/backend/choices", error, "has %zu rows; at most %d are expected", count,
+                             RHM_BACKEND_CHOICES);
+    RHM_TRY(rhm_fields_read(file, "/backend/choices", &choice_fields, backend->choice, count, error));
+    backend->choices = count;
+    const char *obstacle = rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa);
+    for (size_t i = 0; i < count && obstacle; i++)
+        if (backend->choice[i].onednn)
+            return rhm_h5_refuse(file, "this checkpoint", error, "has chosen oneDNN for some of the work, but %s",
+                                 obstacle);
+    return RHM_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------- */
+
+static rhm_status write_all(rhm_h5 *file, const rhm_kept *kept, const rhm_stage *stage, rhm_error *error) {
+    RHM_TRY(rhm_identity_write(file, "/run", &kept->identity, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "level", RHM_H5_U32, 0, &kept->level, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "seconds", RHM_H5_F64, 0, &kept->seconds, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "level_begin", RHM_H5_F64, 0, &kept->level_begin, error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/run", "samples_file", RHM_H5_U64, 0, &kept->samples, error));
+    RHM_TRY(write_levels(file, kept, error));
+    RHM_TRY(write_choices(file, kept->engine, error));
+    if (!stage)
+        return RHM_OK;
+    RHM_TRY(rhm_stage_write(file, stage, error));
+    return state_of(kept)->phase != RHM_PHASE_START ? write_solver(file, kept, error) : RHM_OK;
+}
+
+rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const char *path, rhm_error *error) {
+    rhm_h5 *file = NULL;
+    RHM_TRY(rhm_h5_create(&file, path, "checkpoint", error));
+    const rhm_status status = write_all(file, kept, stage, error);
+    if (status == RHM_OK)
+        return rhm_h5_commit(&file, error);
+    rhm_h5_close(&file);
+    return status;
+}
+
+uint64_t rhm_kept_nbytes(const rhm_kept *kept, const rhm_stage *stage) {
+    enum { TABLES_NBYTES = 1 << 16 };
+    uint64_t nbytes = TABLES_NBYTES + (stage ? rhm_stage_nbytes(stage) : 0);
+    for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
+        nbytes += sizeof(float) * rhm_model_layers(kept->model)[l].classes * 2 * rhm_model_layers(kept->model)[l].width;
+    for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
+        nbytes += sizeof(double) * state_of(kept)->length[v];
+    return nbytes;
+}
+
+typedef struct reading {
+    rhm_kept *kept;
+    rhm_stage *stage;
+} reading;
+
+rhm_status rhm_kept_check_kind(const rhm_h5 *file, const char *kind, rhm_error *error) {
+    if (strcmp(rhm_h5_kind(file), kind) != 0)
+        return rhm_h5_refuse(file, "this file", error, "was not written as a %s file of a checkpoint", kind);
+    return RHM_OK;
+}
+
+static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) {
+    const reading *r = context;
+    rhm_kept *kept = r->kept;
+    uint64_t level;
+    RHM_TRY(rhm_kept_check_kind(file, "checkpoint", error));
+    RHM_TRY(rhm_identity_check(file, "/run", &kept->identity, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "level", 1, 0, kept->task->tree.levels, &level, error));
+    kept->level = (uint32_t)level;
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "seconds", &kept->seconds, error));
+    RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "level_begin", &kept->level_begin, error));
+    RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "samples_file", 1, 0, UINT64_MAX, &kept->samples, error));
+    RHM_TRY(read_levels(kept, file, error));
+    RHM_TRY(read_choices(file, kept->engine, error));
+    kept->in_stage = rhm_h5_has(file, "/stage");
+    if (!kept->in_stage)
+        return RHM_OK;
+    RHM_TRY(rhm_stage_read(r->stage, file, kept->task, kept->level, error));
+    return read_solver(kept, file, error);
+}
+
+rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm_error *error) {
+    reading r = {kept, stage};
+    return rhm_h5_load(path, read_all, &r, error);
+}

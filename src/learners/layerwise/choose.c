@@ -1,0 +1,82 @@
+#include "learners/layerwise/choose.h"
+
+#include "core/fail.h"
+#include "learners/layerwise/watch.h"
+
+static rhm_outcome outcome_of(const rhm_fit *fit) {
+    return (rhm_outcome){
+        .iterations = fit->solve.iterations,
+        .route = fit->route,
+        .loss = fit->loss,
+        .accuracy = fit->accuracy,
+        .evidence = fit->evidence,
+        .clusters = fit->clusters,
+    };
+}
+
+static rhm_search_seen see(const rhm_stage *stage, double deadline) {
+    return (rhm_search_seen){
+        .samples = (double)stage->training.patches.samples,
+        .distinct = (double)rhm_patches_distinct(&stage->training.patches),
+        .held_out_distinct = (double)rhm_patches_distinct(&stage->validation.patches),
+        .late = rhm_stage_seconds(stage) > deadline,
+    };
+}
+
+/* Do what the search asks for and tell it what came out; the best fit is kept. */
+static rhm_status step(rhm_stage *stage, const rhm_search_problem *problem, double deadline, rhm_error *error) {
+    rhm_search *search = &stage->search;
+    rhm_fit *best = &stage->best;
+    const rhm_search_request *ask = &search->request;
+    if (ask->action == RHM_SEARCH_DRAW) {
+        RHM_TRY(rhm_stage_draw(stage, ask->samples, ask->held_out, error));
+        const rhm_search_seen seen = see(stage, deadline);
+        rhm_search_next(search, problem, &seen);
+        return RHM_OK;
+    }
+    if (!search->fitted)
+        rhm_fit_clear(best);
+    rhm_fit fit;
+    stage->solves = ask->solves;
+    RHM_TRY(rhm_stage_fit(stage, ask->width, ask->bandwidth, ask->ridge, &fit, error));
+    rhm_search_seen seen = see(stage, deadline);
+    seen.fit = outcome_of(&fit);
+    rhm_search_next(search, problem, &seen);
+    if (search->keep) {
+        rhm_fit_clear(best);
+        *best = fit;
+    } else {
+        rhm_fit_clear(&fit);
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, double deadline, rhm_error *error) {
+    const rhm_search_problem problem = {
+        .task = stage->task,
+        .options = stage->options,
+        .level = stage->level,
+        .draw = stage->training.draw,
+        .available = stage->training.stream.available,
+        .held_out_available = stage->validation.stream.available,
+        .separation = separation,
+    };
+    rhm_search *search = &stage->search;
+    *out = (rhm_choice){0};
+    if (stage->searching)
+        RHM_TRY(rhm_stage_restore(stage, error));
+    else
+        rhm_search_begin(search, &problem);
+    stage->searching = true;
+    while (search->request.action != RHM_SEARCH_END) {
+        RHM_TRY(step(stage, &problem, deadline, error));
+        rhm_watch_work(stage->watch, search->work);
+        rhm_stage_offer(stage);
+    }
+    out->resolved = rhm_search_resolved(search, &problem);
+    out->work = search->work;
+    out->foreseen = search->foreseen;
+    out->allowed = search->allowed;
+    rhm_search_limit(search, &problem, out->limit);
+    return RHM_OK;
+}

@@ -1,0 +1,105 @@
+#include "learners/layerwise/design.h"
+
+#include <math.h>
+
+#include "core/gaussian.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "engine/trace.h"
+
+static bool same(const rhm_design_key *a, const rhm_design_key *b) {
+    return a->samples == b->samples && a->seed == b->seed && a->level == b->level && a->width == b->width &&
+           a->bandwidth == b->bandwidth && a->plan.route == b->plan.route && a->plan.sample == b->plan.sample &&
+           a->plan.sample_route == b->plan.sample_route;
+}
+
+rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddings *inputs, const rhm_intern *patches,
+                                const rhm_patch_counts *counts, uint64_t samples) {
+    return (rhm_linear_data){
+        .map = &layer->map,
+        .width = layer->width,
+        .classes = layer->classes,
+        .table = inputs->row,
+        .rows = inputs->count,
+        .patches = patches,
+        .counts = counts,
+        .samples = samples,
+    };
+}
+
+void rhm_design_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level) {
+    const size_t inputs = (size_t)layer->tokens * layer->embedding;
+    for (size_t i = 0; i < layer->width * inputs; i++)
+        layer->frequencies[i] = (float)(rhm_gaussian(seed, UINT32_C(1) << 16 | level, i) / layer->bandwidth);
+}
+
+/* Features of all distinct patches are cached where they are small against the memory we may use. */
+static size_t cache_limit(const rhm_engine *engine) {
+    const uint64_t most = RHM_CACHE_MOST_NBYTES, share = engine->memory_limit_nbytes / 4;
+    return (size_t)(share && share < most ? share : most);
+}
+
+rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const rhm_design_key *key,
+                           const struct rhm_layer *shape, bool one_hot, const rhm_embeddings *inputs,
+                           const rhm_intern *patches, const rhm_patch_counts *counts, const char *label,
+                           const rhm_solve_watch *watch, rhm_error *error) {
+    rhm_design *d = design;
+    if (d->made && same(&d->key, key)) {
+        d->normal->label = label;
+        d->normal->watch = watch;
+        return RHM_OK;
+    }
+    rhm_design_clear(d);
+    d->key = *key;
+    d->layer = *shape;
+    d->layer.frequencies = d->layer.weights = NULL;
+    rhm_status status = rhm_layer_alloc(&d->layer, error);
+    if (status != RHM_OK)
+        return status;
+    const int span = rhm_trace_begin(engine, "frequencies", 0);
+    rhm_design_frequencies(&d->layer, key->seed, key->level);
+    rhm_trace_end(engine, span,
+                  (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
+    if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
+        goto fail;
+    const rhm_linear_data data = rhm_design_data(&d->ready, inputs, patches, counts, key->samples);
+    if ((status = rhm_normal_create(&d->normal, engine, &data, key->plan.route, cache_limit(engine), error)) != RHM_OK)
+        goto fail;
+    d->normal->label = label;
+    d->normal->watch = watch;
+    status = RHM_NO_MEMORY;
+    if (!(d->target = RHM_NEW(double, data.classes, d->normal->stride, 1, "right-hand side", error)) ||
+        !(d->solution = RHM_NEW(double, data.classes, d->normal->stride, 1, "solution", error)) ||
+        (status = rhm_normal_right_hand_side(d->normal, d->target, error)) != RHM_OK ||
+        (status = rhm_normal_prepare(d->normal, error)) != RHM_OK ||
+        (key->plan.sample && (status = rhm_preconditioner_init(&d->preconditioner, key->plan.sample, engine, &data,
+                                                               key->plan.sample_route, error)) != RHM_OK))
+        goto fail;
+    d->made = true;
+    return RHM_OK;
+fail:
+    rhm_design_clear(d);
+    return status;
+}
+
+void rhm_design_clear(rhm_design *design) {
+    rhm_preconditioner_clear(&design->preconditioner);
+    rhm_normal_destroy(design->normal);
+    rhm_ready_layer_clear(&design->ready);
+    rhm_layer_clear(&design->layer);
+    rhm_free(design->target);
+    rhm_free(design->solution);
+    *design = (rhm_design){0};
+}
+
+rhm_design_work rhm_design_take_work(rhm_design *design) {
+    rhm_normal *const parts[] = {design->normal, design->preconditioner.normal};
+    rhm_design_work work = {0};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i]) {
+            work.flops += parts[i]->flops;
+            work.kernel_seconds += parts[i]->kernel_seconds;
+            parts[i]->flops = parts[i]->kernel_seconds = 0;
+        }
+    return work;
+}

@@ -1,0 +1,200 @@
+#include "learners/layerwise/forecast.h"
+
+#include <math.h>
+
+#include "core/fail.h"
+#include "learners/layerwise/prices.h"
+#include "learners/layerwise/sample_sizes.h"
+#include "learners/layerwise/search.h"
+#include "linear/plan.h"
+#include "linear/solvers.h"
+#include "rhm/theory.h"
+
+/*
+ * radius^2 / separation^2 of a fit, in three parts that add up: its own noise, OWN |P_l| / (N rho^2); what it inherits,
+ * INHERITED (rho of the level below / rho)^1.5 times that of the level below; and cross-talk of the features. Fitted to
+ * levels of (8, 4, 2, 8), (8, 4, 2, 10), (16, 4, 2, 4..8) with gaps from 1 to 37, which they give within a factor 1.5.
+ */
+static const double OWN = 1.1, INHERITED = 6.5, CROSS_TALK = 1 / 1600.0;
+static const double WIDTH_EXPONENT = 0.1; /* of the gap */
+static const double AXIS_GAIN = 1.1;      /* of the gap, from a search along bandwidths or along ridges */
+
+/* What the model of a stage knows. */
+typedef struct outlook {
+    double samples, held_out;
+    double bandwidth, ridge; /* that fit best: one step from where the search begins */
+} outlook;
+
+static double expected_gap(const rhm_forecasting *f, const rhm_forecast *s, double samples) {
+    const double rho = f->rho[s->level];
+    double square = OWN * f->task.patches[s->level] / (samples * rho * rho) + CROSS_TALK;
+    if (s->level < f->shape->levels)
+        square += INHERITED * pow(f->rho[s->level + 1] / rho, 1.5) / pow(f->stage[s->level + 1].gap, 2);
+    return pow(s->width / (double)rhm_tuning_default.first_width, WIDTH_EXPONENT) / sqrt(square);
+}
+
+/* Steps between a value and the best one, and no more than one: farther off no gain is left to lose. */
+static double steps_off(double value, double best, double ratio) {
+    return best > 0 ? fabs(log(value / best)) / log(ratio) : 0;
+}
+
+/* What a fit would say of itself. */
+static rhm_outcome imagine(const rhm_forecasting *f, const rhm_forecast *s, const outlook *r,
+                           const rhm_search_request *ask) {
+    const double off[2] = {steps_off(ask->bandwidth, r->bandwidth, rhm_tuning_default.bandwidth_ratio),
+                           steps_off(ask->ridge, r->ridge, rhm_tuning_default.ridge_ratio)};
+    double gap = expected_gap(f, s, r->samples);
+    for (int axis = 0; axis < 2; axis++)
+        gap *= pow(AXIS_GAIN, 1 - fmin(1, off[axis]));
+    const uint32_t symbols = f->task.parents[s->level];
+    return (rhm_outcome){
+        .iterations = (uint32_t)fmax(1, rhm_solver_products(f->options->solver, 1)),
+        .route = rhm_price_route(f, s, s->distinct, ask->solves),
+        .loss = off[0] + off[1],
+        .accuracy = s->level == 1,
+        .evidence = HUGE_VAL,
+        .clusters = {.count = symbols, .separation = gap, .radius = 1, .fewer = symbols},
+    };
+}
+
+static void imagine_draw(const rhm_forecasting *f, rhm_forecast *s, outlook *r, const rhm_search_request *ask) {
+    r->samples = (double)ask->samples;
+    r->held_out = (double)ask->held_out;
+    s->samples = r->samples;
+    s->distinct = f->options->raw ? r->samples : rhm_price_distinct(f, s->level, s->level, r->samples);
+}
+
+static void imagine_fit(const rhm_forecasting *f, rhm_forecast *s, outlook *r, const rhm_search_request *ask,
+                        rhm_search_seen *seen) {
+    s->width = ask->width;
+    if (r->bandwidth == 0) {
+        r->bandwidth = ask->bandwidth * (f->options->bandwidth[s->level] ? 1 : rhm_tuning_default.bandwidth_ratio);
+        r->ridge = ask->ridge * (f->options->ridge[s->level] ? 1 : rhm_tuning_default.ridge_ratio);
+    }
+    seen->fit = imagine(f, s, r, ask);
+    s->route = rhm_price_route(f, s, s->distinct, 1);
+    s->ridge_route = rhm_price_route(f, s, s->distinct, f->options->ridge[s->level] == 0 ? RHM_RIDGE_FITS : 1);
+    s->fits++;
+    s->fit_seconds += rhm_price_fit(f, s, s->distinct, r->held_out, seen->fit.route, ask->solves);
+    /* A round may hold more than the last one: kept features stop where they no longer fit. */
+    s->nbytes = fmax(s->nbytes, rhm_price_memory(f, s, r->samples, r->held_out));
+}
+
+/* Play the search through on the model. */
+static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_problem *problem) {
+    rhm_search search;
+    outlook r = {0};
+    rhm_search_begin(&search, problem);
+    while (search.request.action != RHM_SEARCH_END) {
+        rhm_search_seen seen = {0};
+        const rhm_search_request ask = search.request;
+        if (ask.action == RHM_SEARCH_DRAW)
+            imagine_draw(f, s, &r, &ask);
+        else
+            imagine_fit(f, s, &r, &ask, &seen);
+        seen.samples = r.samples;
+        seen.distinct = s->distinct;
+        seen.held_out_distinct = fmin(r.held_out, s->distinct);
+        rhm_search_next(&search, problem, &seen);
+    }
+    s->gap = rhm_clusters_gap(&search.best.clusters);
+    s->width = search.width;
+    s->allowed_work = search.allowed;
+    s->allowed_multiple = rhm_tuning_default.budget_multiple;
+    s->allowed_least = rhm_tuning_default.budget_least;
+    s->allowed_seconds = search.work > 0 ? s->fit_seconds * (search.allowed / search.work) : 0;
+}
+
+/* Smallest distance between two posteriors of a level that are not the same. */
+static double distinct_rho(const rhm_analysis *analysis, uint32_t level) {
+    static const double SAME = 1e-9;
+    const size_t classes = analysis->vocab[0];
+    const double *posterior = analysis->posterior[level];
+    double least = INFINITY;
+    for (size_t a = 1; a < analysis->vocab[level - 1]; a++)
+        for (size_t b = 0; b < a; b++) {
+            double square = 0; /* NaN where one of them never comes first */
+            for (size_t c = 0; c < classes; c++)
+                square += (posterior[a * classes + c] - posterior[b * classes + c]) *
+                          (posterior[a * classes + c] - posterior[b * classes + c]);
+            if (square > SAME * SAME && square < least * least)
+                least = sqrt(square);
+        }
+    return isfinite(least) ? least : 0;
+}
+
+static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *error) {
+    const rhm_train_options *o = f->options;
+    rhm_forecast *s = &f->stage[level];
+    const double rho = f->analysis->rho[level];
+    rhm_draw_choice draw;
+    const double below = level < f->shape->levels ? f->rho[level + 1] : 0;
+    const double first = (double)rhm_first_look(&f->task, o, level, below);
+    RHM_TRY(rhm_draw_choose(&draw, f->grammar, o, level, first, error));
+    *s = (rhm_forecast){
+        .level = level,
+        .draw = draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
+        .kept_share = draw.share,
+        .first_samples = first,
+        .possible = rhm_theory_possible_patches(f->shape, level),
+        .width = o->width                                        ? o->width
+                 : rhm_tuning_default.first_width < o->max_width ? rhm_tuning_default.first_width
+                                                                 : o->max_width,
+    };
+    const rhm_search_problem problem = {&f->task, o, level, draw, UINT64_MAX, UINT64_MAX, below};
+    play(f, s, &problem);
+    s->wanted_samples = fmax(s->first_samples, ceil(rhm_tuning_default.target_gap * rhm_tuning_default.target_gap *
+                                                    OWN * f->task.patches[level] / (rho * rho)));
+    s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples * s->kept_share;
+    const double held_out =
+        s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
+    if (!f->engine) {
+        s->draw_seconds = s->embed_seconds = s->fit_seconds = s->allowed_seconds = NAN;
+        return RHM_OK;
+    }
+    s->embed_seconds = rhm_price_embedding(f, level, s->samples) + rhm_price_embedding(f, level, held_out);
+    RHM_TRY(rhm_price_draw(f, s, s->samples, &s->draw_seconds, error));
+    return rhm_price_draw(f, s, held_out, &s->draw_seconds, error);
+}
+
+static rhm_status measure_rates(rhm_forecasting *f, rhm_error *error) {
+    const rhm_shape *shape = f->shape;
+    if (!f->engine)
+        return RHM_OK;
+    const uint32_t bottom = shape->branching[shape->levels];
+    uint32_t upper = shape->levels > 1 ? 0 : bottom;
+    for (uint32_t level = 1; level < shape->levels; level++)
+        upper = shape->branching[level] > upper ? shape->branching[level] : upper;
+    RHM_TRY(rhm_rates_measure(&f->upper, f->engine, upper, shape->vocab[0], shape->vocab[0], error));
+    f->bottom = f->upper;
+    if (shape->vocab[shape->levels] == shape->vocab[0] && bottom == upper)
+        return RHM_OK;
+    return rhm_rates_measure(&f->bottom, f->engine, bottom, shape->vocab[shape->levels], shape->vocab[0], error);
+}
+
+rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const rhm_engine *engine,
+                                 const rhm_grammar *grammar, const rhm_analysis *analysis,
+                                 const rhm_train_options *options, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_forecasting f = {
+        .engine = engine,
+        .grammar = grammar,
+        .shape = shape,
+        .analysis = analysis,
+        .options = options,
+        .task = {.tree = *rhm_grammar_tree(grammar),
+                 .classes = shape->vocab[0],
+                 .token_vocab = shape->vocab[shape->levels]},
+        .stage = out,
+    };
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        f.task.parents[level] = shape->vocab[level - 1];
+        f.task.patches[level] = (double)rhm_grammar_patch_count(grammar, level);
+        f.rho[level] = analysis->rho[level] > 0 ? analysis->rho[level] : distinct_rho(analysis, level);
+    }
+    RHM_TRY(measure_rates(&f, error));
+    for (uint32_t level = shape->levels; level >= 1; level--)
+        RHM_TRY(forecast_stage(&f, level, error));
+    *test_seconds = engine ? rhm_price_embedding(&f, 0, (double)options->test_samples) : (double)NAN;
+    return RHM_OK;
+}

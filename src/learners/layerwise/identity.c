@@ -1,0 +1,157 @@
+#include "learners/layerwise/identity.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/sha256.h"
+#include "kernels/operator.h"
+
+/* An option that is not among the facts would let a checkpoint go on as another training. */
+_Static_assert(sizeof(rhm_train_options) == 1056, "rhm_train_options has changed: so must the facts of identity.c");
+
+enum { SHOWN = 4, SHOWN_NBYTES = 40 };
+
+static char *add(rhm_identity *identity, const char *name) {
+    char *value = identity->fact[identity->count].value;
+    identity->fact[identity->count++].name = name;
+    value[0] = '\0';
+    return value;
+}
+
+static void append(char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void append(char *value, const char *format, ...) {
+    const size_t used = strlen(value);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value + used, RHM_FACT_NBYTES - used, format, arguments);
+    va_end(arguments);
+}
+
+/* "16", or "16,8,8" where they differ, level `first` first and `last` at the end. */
+static void add_words(rhm_identity *identity, const char *name, const uint32_t *values, uint32_t first, uint32_t last) {
+    char *value = add(identity, name);
+    bool same = true;
+    for (uint32_t l = first; l <= last; l++)
+        same = same && values[l] == values[first];
+    for (uint32_t l = first; l <= (same ? first : last); l++)
+        append(value, "%s%" PRIu32, l > first ? "," : "", values[l]);
+}
+
+/* A list of reals, level L first, exactly. Zero stands for a choice from the data. */
+static void add_reals(rhm_identity *identity, const char *name, const double *values, uint32_t levels) {
+    char *value = add(identity, name);
+    bool same = true;
+    for (uint32_t l = 1; l <= levels; l++)
+        same = same && values[l] == values[1];
+    for (uint32_t l = levels; l >= (same ? levels : 1); l--) {
+        const char *comma = l < levels ? "," : "";
+        if (values[l] == 0)
+            append(value, "%sauto", comma);
+        else if (values[l] == RHM_RIDGE_PAPER)
+            append(value, "%spaper", comma);
+        else
+            append(value, "%s%.17g", comma, values[l]);
+    }
+}
+
+static void add_counts(rhm_identity *identity, const char *name, const uint64_t *values, uint32_t levels) {
+    double reals[RHM_MAX_LEVELS + 1] = {0};
+    for (uint32_t l = 1; l <= levels; l++)
+        reals[l] = (double)values[l];
+    add_reals(identity, name, reals, levels);
+}
+
+/* Rules and probabilities as they are in memory. */
+static void hash_rules(const rhm_grammar *grammar, char text[RHM_SHA256_TEXT_NBYTES]) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    for (uint32_t l = 1; l <= shape->levels; l++) {
+        const size_t rules = (size_t)shape->vocab[l - 1] * shape->rules[l];
+        sha256_update(&hash, sizeof(uint32_t) * rules * shape->branching[l],
+                      (const uint8_t *)rhm_grammar_patches(grammar, l));
+        sha256_update(&hash, sizeof(double) * rules, (const uint8_t *)rhm_grammar_probability(grammar, l));
+    }
+    sha256_update(&hash, sizeof(double) * shape->vocab[0], (const uint8_t *)rhm_grammar_label_probability(grammar));
+    rhm_sha256_text(&hash, text);
+}
+
+static void add_grammar(rhm_identity *identity, const rhm_grammar *grammar) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    add_words(identity, "vocab", shape->vocab, 0, shape->levels);
+    add_words(identity, "rules", shape->rules, 1, shape->levels);
+    append(add(identity, "rule-sampling"), "%s", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)));
+    append(add(identity, "seed"), "%" PRIu64, rhm_grammar_seed(grammar));
+}
+
+void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_lesson *lesson,
+                       const rhm_train_options *options) {
+    static const char *const draws[] = {
+        [RHM_DRAW_AUTO] = "auto", [RHM_DRAW_SAMPLES] = "samples", [RHM_DRAW_COUNTS] = "counts"};
+    const rhm_task *task = &lesson->task;
+    out->count = 0;
+    append(add(out, "version"), "%s", rhm_version());
+    append(add(out, "learner"), "%s", options->learner ? options->learner : "layerwise");
+    append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
+    append(add(out, "tuning"), "%d", RHM_TUNING_VERSION);
+    append(add(out, "levels"), "%" PRIu32, task->tree.levels);
+    add_words(out, "branching", task->tree.branching, 1, task->tree.levels);
+    append(add(out, "labels"), "%" PRIu32, task->classes);
+    append(add(out, "tokens"), "%" PRIu32, task->token_vocab);
+    if (lesson->grammar)
+        add_grammar(out, lesson->grammar);
+    add_words(out, "parents", task->parents, 1, task->tree.levels);
+    append(add(out, "data-seed"), "%" PRIu64, options->seed);
+    add_counts(out, "samples", options->samples, task->tree.levels);
+    append(add(out, "width"), "%" PRIu32, options->width);
+    append(add(out, "max-samples"), "%" PRIu64, options->max_samples);
+    append(add(out, "max-width"), "%" PRIu32, options->max_width);
+    add_reals(out, "bandwidth", options->bandwidth, task->tree.levels);
+    add_reals(out, "ridge", options->ridge, task->tree.levels);
+    append(add(out, "solver"), "%s", rhm_solver_name(options->solver));
+    append(add(out, "draw"), "%s", draws[options->draw]);
+    append(add(out, "distinct"), "%s", options->raw ? "off" : "on");
+    append(add(out, "tolerance"), "%.17g", options->tolerance);
+    append(add(out, "max-seconds"), "%.17g", options->max_seconds);
+    append(add(out, "test-samples"), "%" PRIu64, lesson->test_samples);
+    append(add(out, "backend"), "%s", rhm_engine_describe(engine).backend);
+    /* Last, because what is above says more where it differs too. */
+    char rules[RHM_SHA256_TEXT_NBYTES] = "none";
+    if (lesson->grammar)
+        hash_rules(lesson->grammar, rules);
+    append(add(out, "grammar (SHA-256)"), "%s", rules);
+    append(add(out, "data (SHA-256)"), "%s", lesson->data_sha256 ? lesson->data_sha256 : "none");
+}
+
+rhm_status rhm_identity_write(rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error) {
+    RHM_TRY(rhm_h5_write_group(file, group, error));
+    for (size_t i = 0; i < identity->count; i++)
+        RHM_TRY(rhm_h5_write_text_attribute(file, group, identity->fact[i].name, identity->fact[i].value, error));
+    return RHM_OK;
+}
+
+rhm_status rhm_identity_check(const rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error) {
+    char words[RHM_ERROR_TEXT_NBYTES] = "";
+    size_t different = 0;
+    for (size_t i = 0; i < identity->count; i++) {
+        char there[RHM_FACT_NBYTES] = "unknown";
+        const char *name = identity->fact[i].name, *here = identity->fact[i].value;
+        if (rhm_h5_has_attribute(file, group, name))
+            RHM_TRY(rhm_h5_read_text_attribute(file, group, name, there, sizeof there, error));
+        if (strcmp(there, here) == 0)
+            continue;
+        const size_t used = strlen(words);
+        if (different++ < SHOWN)
+            snprintf(words + used, sizeof words - used, "%s%s is %.*s there and %.*s here", used ? ", " : "", name,
+                     SHOWN_NBYTES, there, SHOWN_NBYTES, here);
+    }
+    if (different > SHOWN) {
+        const size_t used = strlen(words);
+        snprintf(words + used, sizeof words - used, ", and %zu more differ", different - SHOWN);
+    }
+    return different ? rhm_h5_refuse(file, "this checkpoint", error, "is of another training: %s", words) : RHM_OK;
+}

@@ -1,0 +1,32 @@
+/*
+ * What a training depends on, as pairs of a name and a value: a checkpoint goes on only where all of them are the same.
+ * Names are those of the command's options where there is one. Threads, placement and instruction set do not belong
+ * here, because results do not depend on them.
+ */
+#ifndef RHM_LEARNERS_LAYERWISE_IDENTITY_H
+#define RHM_LEARNERS_LAYERWISE_IDENTITY_H
+
+#include "core/h5file.h"
+#include "learners/layerwise/trainer.h"
+
+enum { RHM_FACTS = 32, RHM_FACT_NBYTES = 1024 };
+
+typedef struct rhm_identity {
+    size_t count;
+    struct {
+        const char *name;
+        char value[RHM_FACT_NBYTES];
+    } fact[RHM_FACTS];
+} rhm_identity;
+
+/* `options` as rhm_train_options_resolve leaves them. */
+void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_lesson *lesson,
+                       const rhm_train_options *options);
+
+/* As attributes of a new group. */
+rhm_status rhm_identity_write(rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error);
+
+/* RHM_INVALID, with every name that differs and both values, unless the group says the same. */
+rhm_status rhm_identity_check(const rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error);
+
+#endif

@@ -1,0 +1,201 @@
+#include "learners/layerwise/prices.h"
+
+#include <math.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "kernels/phasors.h"
+#include "learners/layerwise/draw_choice.h"
+#include "linear/gram.h"
+#include "linear/plan.h"
+#include "linear/solvers.h"
+#include "rhm/theory.h"
+#include "sampling/source.h"
+
+static const double SETTING_UP = 2; /* products of a fit beside its iterations: the right-hand side, the residual */
+static const double SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
+static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products; rotated weights nothing */
+static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
+static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
+/* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */
+static const double RETAINED_SHARE = 0.3, RETAINED_NBYTES = 0x1p25;
+static const double GROWTH = 1.5; /* of lists that grow by doubling: on average, with the copy */
+
+static const rhm_rates *rates_of(const rhm_forecasting *f, uint32_t level) {
+    return level == f->shape->levels ? &f->bottom : &f->upper;
+}
+
+static double inputs_of(const rhm_forecasting *f, uint32_t level) {
+    return f->shape->branching[level] *
+           (double)(level == f->shape->levels ? f->shape->vocab[level] : f->shape->vocab[0]);
+}
+
+double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, double samples) {
+    if (level > 0 && f->stage[level].kept_share < 1)
+        samples = rhm_theory_expected_distinct(RHM_THINNED_PATCHES, samples);
+    samples *= (double)rhm_tree_below(&f->task.tree, level > 0 ? level - 1 : 0, j - 1);
+    return rhm_theory_expected_distinct(rhm_theory_possible_patches(f->shape, j), samples);
+}
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+double rhm_price_embedding(const rhm_forecasting *f, uint32_t level, double samples) {
+    double seconds = 0;
+    for (uint32_t j = level + 1; j <= f->shape->levels; j++)
+        seconds += rhm_price_distinct(f, level, j, samples) * f->stage[j].width * rates_of(f, j)->forward;
+    return seconds;
+}
+
+/* Embeddings that the patches are made of. */
+static size_t rows_of(const rhm_forecasting *f, const rhm_forecast *s) {
+    const double rows = s->level == f->shape->levels ? f->shape->vocab[s->level]
+                        : f->options->raw            ? s->samples * f->shape->branching[s->level]
+                                                     : rhm_price_distinct(f, s->level, s->level + 1, s->samples);
+    return (size_t)fmin(rows, 1e15);
+}
+
+/* How passes over so many patches come to their features, were there memory for all of them. */
+static rhm_linear_record passes_of(const rhm_forecasting *f, const rhm_forecast *s, double distinct) {
+    static const double MOST = 1e12; /* beyond it sizes in bytes would overflow */
+    const rhm_shape *shape = f->shape;
+    const uint32_t tokens = shape->branching[s->level];
+    const size_t rows = rows_of(f, s);
+    /* First tokens of a rule's right-hand side, each in as many forms as a symbol has embeddings. */
+    const double forms = fmax(1, (double)rows / shape->vocab[s->level]);
+    const double rules = (double)shape->vocab[s->level - 1] * shape->rules[s->level];
+    const rhm_pass_sizes sizes = {
+        .patches = (size_t)fmin(distinct, MOST),
+        .rows = rows,
+        .tokens = tokens,
+        .embedding = shape->vocab[s->level == shape->levels ? s->level : 0],
+        .width = s->width,
+        .classes = shape->vocab[0],
+        .runs = (size_t)fmin(fmin(rules * pow(forms, (double)tokens - 1), distinct), MOST),
+        .cache_nbytes = SIZE_MAX,
+    };
+    return rhm_passes_plan(&sizes, true);
+}
+
+/* Seconds of a pass per patch and frequency. */
+static double pass_seconds(const rhm_forecasting *f, const rhm_forecast *s, double distinct) {
+    const rhm_rates *r = rates_of(f, s->level);
+    const rhm_linear_record how = passes_of(f, s, distinct);
+    return how.representation == RHM_FACTORED ? r->kept_pass
+           : how.phasors                      ? fmin(r->pass, SHARED_PASS * r->kept_pass)
+                                              : r->pass;
+}
+
+double rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
+                     double solves) {
+    const rhm_rates *r = rates_of(f, s->level);
+    const double units = distinct * s->width, classes = f->shape->vocab[0], parents = f->shape->vocab[s->level - 1];
+    const double measuring = fmin(rhm_price_distinct(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
+                             fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
+    const double pass = pass_seconds(f, s, distinct);
+    const double passes = fmax(1, rhm_solver_products(f->options->solver, 1)) + SETTING_UP;
+    double seconds;
+    if (route == RHM_ROUTE_GRAM) {
+        const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
+        seconds = units * s->width * r->gram / solves + units * pass / solves + passes * product;
+    } else {
+        const double sample = (double)rhm_sample_size((size_t)fmin(distinct, 1e15), s->width);
+        if (sample > 0)
+            seconds = SAMPLED_PASSES * (units * pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
+        else
+            seconds = units * (pass + passes * r->kept_pass);
+    }
+    return seconds + measuring;
+}
+
+rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves) {
+    const rhm_route_sizes sizes = {
+        .patches = distinct,
+        .width = s->width,
+        .classes = f->shape->vocab[0],
+        .inputs = inputs_of(f, s->level),
+    };
+    return rhm_linear_plan_choose(&sizes, f->options->solver, solves).route;
+}
+
+rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samples, double *seconds,
+                          rhm_error *error) {
+    enum { TRIAL = 1 << 15 };
+    const uint64_t trial = samples < TRIAL ? (uint64_t)samples : TRIAL;
+    rhm_sampler *sampler;
+    rhm_patches patches;
+    RHM_TRY(rhm_sampler_create(&sampler, f->grammar, f->options->seed, error));
+    rhm_status status = rhm_patches_init(&patches, s->level, &f->task.tree, f->shape->vocab[0], error);
+    const rhm_grammar_source source = {f->grammar, f->options->seed, sampler, rhm_stream(RHM_TRAINING, s->level)};
+    const double begin = rhm_seconds();
+    if (status == RHM_OK) {
+        patches.raw = f->options->raw;
+        patches.thinned = s->kept_share < 1 ? RHM_THINNED_PATCHES : 0;
+        status =
+            s->draw == RHM_DRAW_COUNTS
+                ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
+                : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
+        double all = (double)RHM_THINNED_PATCHES * f->shape->vocab[0];
+        if (status == RHM_OK && !patches.thinned)
+            status = rhm_patches_table_cells(&all, f->grammar, s->level, error);
+        const double cells = fmin(all, samples);
+        const double units = s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial) : samples / (double)trial;
+        *seconds += (rhm_seconds() - begin) * units;
+        rhm_patches_destroy(&patches);
+    }
+    rhm_sampler_destroy(sampler);
+    return status;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* What finds `count` tuples of `words` numbers (patches/index.h); `first` and `others`: how many numbers there are. */
+static double index_nbytes(double count, double first, double others, uint32_t words) {
+    const double bits = ceil(log2(fmax(2, first))) + (words - 1) * ceil(log2(fmax(2, others)));
+    return bits <= RHM_INDEX_DIRECT_BITS ? sizeof(uint32_t) * exp2(bits) : HASH_SLOTS * sizeof(rhm_index_slot) * count;
+}
+
+static double set_nbytes(const rhm_forecasting *f, const rhm_forecast *s, double samples) {
+    const double classes = f->shape->vocab[0], growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
+    double nbytes = 0;
+    for (uint32_t j = s->level; j <= f->shape->levels; j++) {
+        const double distinct = rhm_price_distinct(f, s->level, j, samples);
+        nbytes += distinct * 4 * f->shape->branching[j] * growth;
+        nbytes += j > s->level ? distinct * 4 * classes : 0;
+        const double below =
+            j < f->shape->levels ? rhm_price_distinct(f, s->level, j + 1, samples) : f->shape->vocab[j];
+        if (s->draw == RHM_DRAW_SAMPLES)
+            nbytes += index_nbytes(distinct, below, below, f->shape->branching[j]);
+    }
+    const double distinct = rhm_price_distinct(f, s->level, s->level, samples),
+                 cells = fmin(samples, distinct * classes);
+    if (s->draw == RHM_DRAW_SAMPLES)
+        nbytes += index_nbytes(cells, distinct, classes, 2);
+    return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
+}
+
+/* Of the table, and of the patches in the order of their runs. */
+static double phasors_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    const double table = 4 * rhm_phasors_floats(f->shape->branching[s->level], s->width, rows_of(f, s));
+    return !passes_of(f, s, s->distinct).phasors
+               ? 0
+               : table + 4 * s->distinct * (2 + (double)f->shape->branching[s->level]);
+}
+
+static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width;
+    const double leaves = (double)rhm_pass_leaves((size_t)fmin(s->distinct / 96 + 1, 1e15), (size_t)matrix);
+    const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
+    const double gram = rhm_gram_nbytes(s->width),
+                 passes = fmin((double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes,
+                               (double)RHM_CACHE_MOST_NBYTES);
+    const double largest = s->route == RHM_ROUTE_GRAM         ? gram
+                           : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
+                                                              : passes;
+    return largest + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 + 3 * s->width * inputs_of(f, s->level) * 4;
+}
+
+double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out) {
+    const double nbytes = set_nbytes(f, s, samples) + set_nbytes(f, s, held_out) + solver_nbytes(f, s) +
+                          rhm_price_distinct(f, s->level, s->level, held_out) * 4 * f->shape->vocab[0];
+    return nbytes + phasors_nbytes(f, s) + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
+}

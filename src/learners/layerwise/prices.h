@@ -1,0 +1,38 @@
+/* What the operations of a stage cost in time and memory on this machine, by their sizes: what a forecast adds up. */
+#ifndef RHM_LEARNERS_LAYERWISE_PRICES_H
+#define RHM_LEARNERS_LAYERWISE_PRICES_H
+
+#include "learners/layerwise/forecast.h"
+#include "learners/layerwise/rates.h"
+#include "learners/layerwise/task.h"
+
+typedef struct rhm_forecasting {
+    const rhm_engine *engine;
+    const rhm_grammar *grammar;
+    const rhm_shape *shape;
+    const rhm_analysis *analysis;
+    const rhm_train_options *options;
+    rhm_task task;
+    rhm_rates upper, bottom;
+    double rho[RHM_MAX_LEVELS + 1]; /* of posteriors that differ: others are not told apart whatever the samples */
+    rhm_forecast *stage;            /* [level] */
+} rhm_forecasting;
+
+/* Distinct level-j patches under `samples` first level-`level` patches; level 0: in so many sequences. */
+double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, double samples);
+
+/* Seconds to push the patches of so many samples through the levels below `level`. */
+double rhm_price_embedding(const rhm_forecasting *f, uint32_t level, double samples);
+
+/* Seconds of one of `solves` fits with the same bandwidth, evaluation on `held_out` samples included. */
+double rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
+                     double solves);
+rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves);
+
+/* Add the seconds to draw so many samples, from a short trial of the real thing. */
+rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samples, double *seconds, rhm_error *error);
+
+/* Bytes that a stage holds with these sets and s->distinct patches, its solver included. */
+double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out);
+
+#endif

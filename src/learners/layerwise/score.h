@@ -1,0 +1,11 @@
+/* What held-out samples say of a fit. */
+#ifndef RHM_LEARNERS_LAYERWISE_SCORE_H
+#define RHM_LEARNERS_LAYERWISE_SCORE_H
+
+#include "learners/layerwise/stage.h"
+
+/* Loss, accuracy and evidence of `fit`, from its centred outputs (distinct patches of the set, classes). */
+rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_sample_set *set, const float *outputs, size_t classes,
+                             rhm_error *error);
+
+#endif

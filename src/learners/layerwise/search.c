@@ -1,0 +1,324 @@
+#include "learners/layerwise/search.h"
+
+#include <math.h>
+
+#include "learners/layerwise/budget.h"
+#include "learners/layerwise/sample_sizes.h"
+#include "linear/plan.h"
+
+static const rhm_tuning *const tuning = &rhm_tuning_default;
+
+static double gap_of(const rhm_outcome *fit) {
+    return rhm_clusters_gap(&fit->clusters);
+}
+
+static double patches_of(const rhm_search_problem *p) {
+    return p->task->patches[p->level];
+}
+
+/* Every patch of the level has occurred and counts are drawn: more samples cost nothing. */
+static bool saturated(const rhm_search *s, const rhm_search_problem *p) {
+    return p->draw.counted && s->drawn >= tuning->saturation * s->distinct;
+}
+
+static bool costly(const rhm_search *s) {
+    return s->distinct > tuning->comfort;
+}
+
+/* Where all patches have occurred only noise is left to smooth, and its variance falls like 1/N. */
+static double free_ridge(const rhm_search *s) {
+    return fmax(tuning->free_ridge, tuning->first_ridge * (tuning->saturation * s->distinct / s->drawn));
+}
+
+/*
+ * Where samples are costly the ridge is not searched but follows from what it is there for: noise of 1/N in directions
+ * in which outputs rho apart have something to say. A larger one passes the inputs' noise on, because it smooths away
+ * the plateaus on which synonyms would meet; a smaller one adds noise of its own.
+ */
+static double noise_ridge(const rhm_search *s, const rhm_search_problem *p) {
+    const double ridge = tuning->noise_ridge / ((double)s->samples * s->separation * s->separation); /* or infinite */
+    return fmin(tuning->first_ridge / patches_of(p), fmax(tuning->least_noise_ridge / patches_of(p), ridge));
+}
+
+/* Noise is passed on: what a costly level asks for, given what the highest of them would, since all levels above
+ * inherit what it leaves. */
+static double costly_gap(double gap, uint32_t level) {
+    for (uint32_t l = tuning->free_levels; l < level; l++) /* not pow(): its last bit is not the same everywhere */
+        gap *= tuning->costly_ratio;
+    return gap;
+}
+
+double rhm_search_target(const rhm_search *s, const rhm_search_problem *p) {
+    return saturated(s, p) ? tuning->saturated_gap
+           : costly(s)     ? costly_gap(tuning->costly_gap, p->level)
+                           : tuning->target_gap;
+}
+
+/* Good enough for the level above; at the top the label itself says so, on held-out samples. */
+static bool good(const rhm_search *s, const rhm_search_problem *p) {
+    return gap_of(&s->best) >= rhm_search_target(s, p) ||
+           (p->level == 1 && s->best.accuracy >= tuning->good_accuracy) || p->task->classes == 1;
+}
+
+/* The targets of free and of costly samples are worth trying for; where that stopped helping, or costs too much, less
+ * will do. */
+static bool enough(const rhm_search *s, const rhm_search_problem *p) {
+    const double least = saturated(s, p) ? tuning->target_gap
+                         : costly(s)     ? costly_gap(tuning->costly_least, p->level)
+                                         : HUGE_VAL;
+    const bool dear = s->distinct * s->width > tuning->dear;
+    return good(s, p) || ((!s->helped || dear) && gap_of(&s->best) >= least);
+}
+
+/* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
+static bool gap_helped(double gap, double widest, double enlargement) {
+    return gap > widest * fmax(tuning->least_gain, sqrt(sqrt(enlargement)));
+}
+
+/* No work is left for another fit like the last one. */
+static bool spent(const rhm_search *s) {
+    return s->work + s->last_fit > s->allowed;
+}
+
+static double draw_work(const rhm_search *s, const rhm_search_problem *p, double samples) {
+    return rhm_draw_work(p->task, p->level, p->draw.counted, samples, s->width);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------------
+ */
+
+static void ask_draw(rhm_search *s, const rhm_search_problem *p) {
+    s->phase = RHM_STEP_DRAWING;
+    s->request = (rhm_search_request){
+        .action = RHM_SEARCH_DRAW,
+        .samples = s->samples,
+        .held_out = p->draw.counted ? s->samples : rhm_held_out_samples(s->samples, p->held_out_available),
+    };
+}
+
+static void ask_fit(rhm_search *s, rhm_search_step phase, double bandwidth, double ridge) {
+    s->phase = phase;
+    s->request = (rhm_search_request){
+        .action = RHM_SEARCH_FIT,
+        .width = s->width,
+        .bandwidth = bandwidth,
+        .ridge = ridge,
+        .solves = phase == RHM_STEP_RIDGES ? RHM_RIDGE_FITS : 1,
+    };
+}
+
+static void end(rhm_search *s, bool short_of_target) {
+    s->phase = RHM_STEP_ENDED;
+    s->ended = short_of_target;
+    s->request = (rhm_search_request){.action = RHM_SEARCH_END};
+}
+
+/* The fit just seen becomes the best one. */
+static void keep(rhm_search *s, const rhm_search_seen *seen) {
+    s->best = seen->fit;
+    s->bandwidth = s->request.bandwidth;
+    s->ridge = s->request.ridge;
+    s->fitted = s->keep = true;
+}
+
+/* ---- rounds --------------------------------------------------------------------------------------------------------
+ */
+
+/* What a look costs with so many samples and that width, if its fit takes as many steps as the last one. */
+static double look_work(const rhm_search *s, const rhm_search_problem *p, double samples, double width) {
+    const double growth = rhm_task_distinct(p->task, p->level, samples) /
+                          fmax(1, rhm_task_distinct(p->task, p->level, (double)s->samples));
+    const double patches = fmin(p->draw.thinned ? (double)p->draw.thinned : samples, s->distinct * growth);
+    const rhm_fit_sizes sizes = {patches, patches, width, s->best.iterations};
+    return rhm_fit_work(p->task, p->options, p->level, s->best.route, &sizes) +
+           fmax(0, draw_work(s, p, samples) - draw_work(s, p, (double)s->samples));
+}
+
+/* Samples first; where they stopped helping, width does (cross-talk of the features, docs/training.md). False, and
+ * nothing changes, where that would take more work than is allowed. */
+static bool enlarge(rhm_search *s, const rhm_search_problem *p) {
+    const bool widen_next = !s->helped && !s->widen_next;
+    const bool draw = s->can_draw && (!widen_next || !s->can_widen);
+    uint64_t samples = s->samples;
+    if (draw) {
+        const uint64_t next = rhm_next_samples(s->samples, gap_of(&s->best), rhm_search_target(s, p), saturated(s, p));
+        samples = next > s->most ? s->most : next;
+    }
+    const uint32_t width = draw ? s->width : 2 * s->width;
+    if (s->work + look_work(s, p, (double)samples, width) > s->allowed)
+        return false;
+    s->widen_next = widen_next;
+    s->drew_more = s->drew_more || draw;
+    s->widened = s->widened || !draw;
+    s->samples = samples;
+    s->width = width;
+    return true;
+}
+
+static void end_round(rhm_search *s, const rhm_search_problem *p) {
+    if (enough(s, p)) {
+        end(s, false);
+        return;
+    }
+    const double now = gap_of(&s->best);
+    s->stalls = now > tuning->least_gain * s->widest ? 0 : s->stalls + 1;
+    if (now > s->widest) {
+        s->widest = now;
+        s->widest_samples = s->samples;
+    }
+    if (s->late || s->stalls == tuning->most_stalls || (!s->can_draw && !s->can_widen) || !enlarge(s, p))
+        end(s, true);
+    else
+        ask_draw(s, p);
+}
+
+/* ---- walks along an axis -------------------------------------------------------------------------------------------
+ */
+
+static void walk(rhm_search *s, const rhm_search_problem *p, rhm_search_step phase, bool better);
+
+static void begin_walk(rhm_search *s, const rhm_search_problem *p, rhm_search_step phase) {
+    s->direction = s->steps = 0;
+    walk(s, p, phase, true);
+}
+
+static void walk_ridges(rhm_search *s, const rhm_search_problem *p) {
+    if (!good(s, p) && p->options->ridge[p->level] == 0)
+        begin_walk(s, p, RHM_STEP_RIDGES);
+    else
+        end_round(s, p);
+}
+
+/* Go on along an axis, down first, in the direction in which the held-out loss falls, as long as it does. */
+static void walk(rhm_search *s, const rhm_search_problem *p, rhm_search_step phase, bool better) {
+    const bool bandwidths = phase == RHM_STEP_BANDWIDTHS;
+    const double ratio = bandwidths ? tuning->bandwidth_ratio : tuning->ridge_ratio;
+    const double least = bandwidths ? tuning->least_bandwidth : tuning->least_ridge / patches_of(p);
+    const double most = bandwidths ? tuning->most_bandwidth : tuning->most_ridge / patches_of(p);
+    for (; s->direction < 2; s->direction++, s->steps = 0, better = true) {
+        const double factor = s->direction ? ratio : 1 / ratio;
+        const double bandwidth = bandwidths ? s->bandwidth * factor : s->bandwidth;
+        const double ridge = bandwidths ? s->ridge : s->ridge * factor;
+        const double place = bandwidths ? bandwidth : ridge;
+        if (better && s->steps < tuning->most_steps && !good(s, p) && !s->late && !spent(s) && place >= least &&
+            place <= most) {
+            ask_fit(s, phase, bandwidth, ridge);
+            return;
+        }
+        if (s->steps > 0)
+            break; /* the other side was left behind */
+    }
+    if (bandwidths)
+        walk_ridges(s, p);
+    else
+        end_round(s, p);
+}
+
+static void walked(rhm_search *s, const rhm_search_problem *p, const rhm_search_seen *seen) {
+    const bool better = seen->fit.loss < s->best.loss;
+    if (better)
+        keep(s, seen);
+    s->steps += better;
+    walk(s, p, s->phase, better);
+}
+
+/* ---- a look at new samples or a new width --------------------------------------------------------------------------
+ */
+
+static void look(rhm_search *s, const rhm_search_problem *p, const rhm_search_seen *seen) {
+    const double drawn_work =
+        draw_work(s, p, (double)s->request.samples) + draw_work(s, p, (double)s->request.held_out);
+    s->work += fmax(0, drawn_work - s->drawn_work);
+    s->drawn_work = drawn_work;
+    s->drawn = seen->samples;
+    s->distinct = seen->distinct;
+    const bool free_to_choose = p->options->ridge[p->level] == 0;
+    if (free_to_choose && saturated(s, p))
+        s->ridge = fmin(s->ridge, free_ridge(s) / patches_of(p));
+    else if (free_to_choose && costly(s))
+        s->ridge = fmin(s->ridge, noise_ridge(s, p));
+    s->fitted = false;
+    ask_fit(s, RHM_STEP_LOOKING, s->bandwidth, s->ridge);
+}
+
+/* The fit at the starting point is there: search around it if that is the thing to do. */
+static void looked(rhm_search *s, const rhm_search_problem *p) {
+    const double gap = gap_of(&s->best);
+    s->helped = gap_helped(gap, s->widest, (double)s->samples / (double)s->widest_samples);
+    s->can_draw = p->options->samples[p->level] == 0 && s->samples < s->most && s->distinct < tuning->most_distinct;
+    s->can_widen = p->options->width == 0 && s->width * 2 <= p->options->max_width;
+    /* Far from the target, samples are what is missing; a search now would only be repeated with more of them. */
+    const bool near = !s->helped || gap > rhm_search_target(s, p) / 2;
+    if (good(s, p) || (s->can_draw && !(s->distinct <= tuning->most_refined && near)))
+        end_round(s, p);
+    else if (p->options->bandwidth[p->level] == 0)
+        begin_walk(s, p, RHM_STEP_BANDWIDTHS);
+    else
+        walk_ridges(s, p);
+}
+
+/* Whether the separation now measured suits another ridge; in s->ridge stays the one of the best fit. */
+static bool lower(rhm_search *s, const rhm_search_problem *p) {
+    if (p->options->ridge[p->level] != 0 || !costly(s) || saturated(s, p) || good(s, p) ||
+        gap_of(&s->best) < tuning->least_gap) /* the clusters may be wrong ones */
+        return false;
+    s->separation = s->best.clusters.separation;
+    const double ridge = noise_ridge(s, p);
+    if (ridge > tuning->ridge_worth_a_fit * s->ridge)
+        return false;
+    ask_fit(s, RHM_STEP_LOWERING, s->bandwidth, ridge);
+    return true;
+}
+
+void rhm_search_begin(rhm_search *state, const rhm_search_problem *problem) {
+    const rhm_train_options *o = problem->options;
+    const uint32_t level = problem->level;
+    const double patches = patches_of(problem), separation = problem->separation;
+    rhm_search s = {.width = o->width ? o->width : tuning->first_width};
+    if (s.width > o->max_width && !o->width)
+        s.width = o->max_width;
+    s.bandwidth = o->bandwidth[level] > 0               ? o->bandwidth[level]
+                  : level == problem->task->tree.levels ? tuning->bottom_bandwidth
+                  : separation > 0                      ? tuning->bandwidth_of_separation * separation
+                                                        : tuning->bottom_bandwidth;
+    s.ridge = o->ridge[level] > 0                  ? o->ridge[level]
+              : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
+                                                   : tuning->first_ridge / patches;
+    s.most = o->max_samples < problem->available ? o->max_samples : problem->available;
+    s.most = (uint64_t)((double)s.most * problem->draw.share);
+    s.samples = rhm_first_look(problem->task, o, level, separation);
+    if (s.samples > problem->available)
+        s.samples = problem->available;
+    s.widest_samples = s.samples;
+    s.separation = separation * sqrt(patches / problem->task->parents[level]); /* about sqrt(m) times that below */
+    s.foreseen = rhm_search_foreseen(problem->task, o, level, &problem->draw, (double)s.most, separation);
+    s.allowed = rhm_search_allowed(s.foreseen);
+    ask_draw(&s, problem);
+    *state = s;
+}
+
+void rhm_search_next(rhm_search *state, const rhm_search_problem *problem, const rhm_search_seen *seen) {
+    state->late = seen->late;
+    state->keep = false;
+    if (state->request.action == RHM_SEARCH_FIT) {
+        const rhm_fit_sizes sizes = {seen->distinct, seen->held_out_distinct, state->width, seen->fit.iterations};
+        state->last_fit = rhm_fit_work(problem->task, problem->options, problem->level, seen->fit.route, &sizes);
+        state->work += state->last_fit;
+    }
+    switch (state->phase) {
+    case RHM_STEP_DRAWING: look(state, problem, seen); break;
+    case RHM_STEP_LOOKING:
+        keep(state, seen);
+        if (!lower(state, problem))
+            looked(state, problem);
+        break;
+    case RHM_STEP_LOWERING:
+        if (gap_of(&seen->fit) > gap_of(&state->best))
+            keep(state, seen);
+        looked(state, problem);
+        break;
+    case RHM_STEP_BANDWIDTHS:
+    case RHM_STEP_RIDGES: walked(state, problem, seen); break;
+    default: break;
+    }
+}

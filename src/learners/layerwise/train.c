@@ -1,0 +1,196 @@
+/* The problem as the layerwise learner sees it: a task, and streams of samples of a grammar or of a data set. */
+#include <math.h>
+
+#include "core/fail.h"
+#include "core/intern.h"
+#include "core/memory.h"
+#include "core/sha256.h"
+#include "learners/layerwise/forecast.h"
+#include "learners/layerwise/sample_sizes.h"
+#include "learners/layerwise/trainer.h"
+#include "learners/learner.h"
+#include "sampling/source.h"
+
+static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                              const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const rhm_grammar *grammar = problem->grammar;
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_analysis analysis = {0};
+    rhm_sampler *sampler = NULL;
+    rhm_grammar_source training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1];
+    rhm_status status = rhm_analyse(&analysis, grammar, error);
+    if (status == RHM_OK)
+        status = rhm_sampler_create(&sampler, grammar, options->seed, error);
+    if (status != RHM_OK)
+        goto done;
+    rhm_lesson lesson = {
+        .task = {.tree = *rhm_grammar_tree(grammar),
+                 .classes = shape->vocab[0],
+                 .token_vocab = shape->vocab[shape->levels]},
+        .test_samples = problem->test_samples,
+        .grammar = grammar,
+        .analysis = &analysis,
+    };
+    for (uint32_t l = 1; l <= shape->levels; l++) {
+        lesson.task.parents[l] = shape->vocab[l - 1];
+        lesson.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
+        training[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_TRAINING, l)};
+        validation[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_VALIDATION, l)};
+        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
+        lesson.validation[l] =
+            (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX, &validation[l]};
+    }
+    status = rhm_train_lesson(out, report, engine, &lesson, options, error);
+done:
+    rhm_sampler_destroy(sampler);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
+
+/* Distinct level-L patches at the front of the sequences: with few samples a lower bound of |P_L|. */
+static rhm_status bottom_patches(const rhm_data *data, size_t *distinct, rhm_error *error) {
+    rhm_intern set;
+    const size_t tokens = data->tree.leaves[0], branching = data->tree.branching[data->tree.levels];
+    RHM_TRY(rhm_intern_init(&set, branching, 0, error));
+    rhm_status status = RHM_OK;
+    for (size_t i = 0; i < data->count && status == RHM_OK; i++) {
+        uint32_t tuple[RHM_MAX_BRANCHING], id;
+        for (size_t t = 0; t < branching; t++)
+            tuple[t] = data->tokens[i * tokens + t];
+        status = rhm_intern_add(&set, tuple, &id, NULL, error);
+    }
+    *distinct = set.count;
+    rhm_intern_destroy(&set);
+    return status;
+}
+
+/*
+ * Cut the rows into disjoint slices, in file order: per stage training and validation, then the test set at the end. A
+ * stage with a given N takes N and a quarter of that for validation; the others share what is left in proportion to
+ * c V m^l, their needs according to the scaling law.
+ */
+static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const rhm_data *data, uint64_t test,
+                        uint64_t *training, uint64_t *validation, rhm_error *error) {
+    const uint64_t usable = data->count - test;
+    uint64_t given = 0;
+    double wanted = 0;
+    for (uint32_t l = 1; l <= task->tree.levels; l++) {
+        if (o->samples[l])
+            given += o->samples[l] + (o->samples[l] + 3) / 4;
+        else
+            wanted += (double)rhm_first_samples(task, o, l);
+    }
+    if (given > usable)
+        return rhm_fail(error, RHM_INVALID,
+                        "the given sample sizes need %llu sequences (validation included), but the data set has %zu, "
+                        "of which %llu are kept for the test",
+                        (unsigned long long)given, data->count, (unsigned long long)test);
+    const uint64_t rest = usable - given;
+    for (uint32_t l = task->tree.levels; l >= 1; l--) {
+        if (o->samples[l]) {
+            training[l] = o->samples[l];
+            validation[l] = (o->samples[l] + 3) / 4;
+            continue;
+        }
+        const uint64_t share = (uint64_t)((double)rest * ((double)rhm_first_samples(task, o, l) / wanted));
+        validation[l] = share / 5;
+        training[l] = share - validation[l];
+        /* Fewer samples than patches leave symbols unseen: no choice of bandwidth or ridge can make up for that. */
+        if ((double)training[l] < task->patches[l] || validation[l] < 10)
+            return rhm_fail(error, RHM_INVALID,
+                            "too few samples for level %u: its share of the data set's %zu sequences is %llu for "
+                            "training and %llu for validation, but at least %.0f and 10 are needed",
+                            l, data->count, (unsigned long long)training[l], (unsigned long long)validation[l],
+                            task->patches[l]);
+    }
+    return RHM_OK;
+}
+
+/* Shape and contents, for checkpoints to know the data again. */
+static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
+    const size_t tokens = data->count * data->tree.leaves[0];
+    const uint64_t shape[] = {data->count, data->tree.levels, data->tree.branching[data->tree.levels],
+                              data->token_vocab, data->label_vocab};
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    sha256_update(&hash, sizeof shape, (const uint8_t *)shape);
+    sha256_update(&hash, sizeof *data->tokens * tokens, (const uint8_t *)data->tokens);
+    sha256_update(&hash, sizeof *data->labels * data->count, (const uint8_t *)data->labels);
+    rhm_sha256_text(&hash, text);
+}
+
+static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                           const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const rhm_data *data = problem->data;
+    rhm_lesson lesson = {
+        .task = {.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab},
+        .test_samples = problem->test_samples,
+        .grammar = data->grammar,
+    };
+    rhm_task *task = &lesson.task;
+    size_t distinct;
+    RHM_TRY(bottom_patches(data, &distinct, error));
+    for (uint32_t l = 1; l <= data->tree.levels; l++)
+        task->parents[l] = problem->parents[l];
+    for (uint32_t l = 1; l <= data->tree.levels; l++) {
+        /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
+        const double rules = fmax(1, (double)distinct / task->parents[data->tree.levels]);
+        task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
+    }
+
+    uint64_t training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], row = 0;
+    rhm_data_source source[2][RHM_MAX_LEVELS + 1];
+    RHM_TRY(slice(task, options, data, problem->test_samples, training, validation, error));
+    for (uint32_t l = data->tree.levels; l >= 1; l--) {
+        source[0][l] = (rhm_data_source){data, row};
+        source[1][l] = (rhm_data_source){data, row + training[l]};
+        row += training[l] + validation[l];
+        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
+        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
+    }
+    char data_sha256[RHM_SHA256_TEXT_NBYTES];
+    if (options->checkpoint.directory) {
+        hash_data(data, data_sha256);
+        lesson.data_sha256 = data_sha256;
+    }
+    rhm_analysis analysis = {0};
+    rhm_status status = RHM_OK;
+    if (data->grammar) {
+        status = rhm_analyse(&analysis, data->grammar, error);
+        lesson.analysis = &analysis;
+    }
+    if (status == RHM_OK)
+        status = rhm_train_lesson(out, report, engine, &lesson, options, error);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
+
+static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
+                      const rhm_train_options *options, rhm_error *error) {
+    return (problem->data ? fit_data : fit_grammar)(out, report, engine, problem, options, error);
+}
+
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+                       const rhm_train_options *options, rhm_error *error) {
+    rhm_analysis analysis;
+    RHM_TRY(rhm_analyse(&analysis, grammar, error));
+    const rhm_status status = rhm_forecast_training(out, test_seconds, engine, grammar, &analysis, options, error);
+    rhm_analysis_clear(&analysis);
+    return status;
+}
+
+static const char *const options_taken[] = {
+    "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",           "bandwidth",
+    "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds", "resume",
+    "backend", NULL};
+
+const struct rhm_learner rhm_layerwise = {
+    .info = {.name = "layerwise",
+             .summary = "random features and ridge regression of the label, level by level",
+             .source = "arXiv 2601.19756, Theorem 7",
+             .needs = "labelled samples",
+             .model_kind = "random-features",
+             .options = options_taken},
+    .fit = fit,
+    .plan = plan,
+};

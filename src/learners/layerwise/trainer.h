@@ -1,0 +1,22 @@
+/* The layerwise loop shared by training on a grammar and on a data set. */
+#ifndef RHM_LEARNERS_LAYERWISE_TRAINER_H
+#define RHM_LEARNERS_LAYERWISE_TRAINER_H
+
+#include "learners/layerwise/choose.h"
+#include "learners/layerwise/stage.h"
+
+/* Where samples come from: a function from stage to streams. */
+typedef struct rhm_lesson {
+    rhm_task task;
+    rhm_stream_of_samples training[RHM_MAX_LEVELS + 1];
+    rhm_stream_of_samples validation[RHM_MAX_LEVELS + 1];
+    uint64_t test_samples;        /* that will follow; checkpoints must know */
+    const rhm_grammar *grammar;   /* for diagnostics and for the model, or NULL */
+    const rhm_analysis *analysis; /* of that grammar, or NULL */
+    const char *data_sha256;      /* of a data set, where checkpoints must know it again, or NULL */
+} rhm_lesson;
+
+rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                            const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error);
+
+#endif

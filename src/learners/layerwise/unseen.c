@@ -1,0 +1,104 @@
+#include "learners/layerwise/unseen.h"
+
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/intern.h"
+#include "core/memory.h"
+
+/* Subtrees are parsed as far as they are asked for: mostly the first samples show all rules. */
+typedef struct parser {
+    const rhm_grammar *grammar;
+    const rhm_patches *patches;
+    uint32_t *symbol[RHM_MAX_LEVELS + 1]; /* [j], (distinct): 1 + the level-(j-1) symbol of a subtree; 0: not parsed */
+} parser;
+
+static void clear(parser *p) {
+    for (uint32_t j = 0; j <= RHM_MAX_LEVELS; j++)
+        rhm_free(p->symbol[j]);
+}
+
+static rhm_status parse(const parser *p, uint32_t j, size_t id, uint32_t *symbol, rhm_error *error);
+
+/* The level-j symbols that a level-j patch consists of. */
+static rhm_status children(const parser *p, uint32_t j, size_t id, uint32_t tuple[RHM_MAX_BRANCHING],
+                           rhm_error *error) {
+    const rhm_intern *set = &p->patches->subtree[j];
+    for (size_t t = 0; t < set->words; t++) {
+        tuple[t] = rhm_intern_tuple(set, id)[t];
+        if (j < p->patches->tree.levels)
+            RHM_TRY(parse(p, j + 1, tuple[t], &tuple[t], error));
+    }
+    return RHM_OK;
+}
+
+static rhm_status parse(const parser *p, uint32_t j, size_t id, uint32_t *symbol, rhm_error *error) {
+    uint32_t *known = &p->symbol[j][id], tuple[RHM_MAX_BRANCHING];
+    if (*known == 0) {
+        RHM_TRY(children(p, j, id, tuple, error));
+        const uint32_t parent = rhm_grammar_parent(p->grammar, j, tuple);
+        if (parent == UINT32_MAX)
+            return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces", j);
+        *known = parent + 1;
+    }
+    *symbol = *known - 1;
+    return RHM_OK;
+}
+
+/* The distinct patches of the collection as symbols of its level, until all that the grammar has are there. */
+static rhm_status see(const parser *p, rhm_intern *seen, rhm_error *error) {
+    const uint32_t level = p->patches->level;
+    const size_t all = rhm_grammar_patch_count(p->grammar, level);
+    for (size_t i = 0; i < rhm_patches_distinct(p->patches) && seen->count < all; i++) {
+        uint32_t tuple[RHM_MAX_BRANCHING], id;
+        RHM_TRY(children(p, level, i, tuple, error));
+        RHM_TRY(rhm_intern_add(seen, tuple, &id, NULL, error));
+    }
+    return RHM_OK;
+}
+
+/* share (V_{level-1}): of the level-(level-1) symbols at a random position. */
+static rhm_status shares(const rhm_grammar *grammar, uint32_t level, double **share, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    double *above = NULL, *here = RHM_NEW(double, shape->vocab[0], 1, 1, "shares of symbols", error);
+    for (uint32_t z = 0; here && z < shape->vocab[0]; z++)
+        here[z] = rhm_grammar_label_probability(grammar)[z];
+    for (uint32_t j = 1; here && j < level; j++) {
+        const size_t s = shape->branching[j], rules = shape->rules[j];
+        const uint32_t *patches = rhm_grammar_patches(grammar, j);
+        rhm_free(above);
+        above = here;
+        here = RHM_NEW(double, shape->vocab[j], 1, 1, "shares of symbols", error);
+        for (size_t i = 0; here && i < shape->vocab[j - 1] * rules * s; i++)
+            here[patches[i]] += above[i / s / rules] * rhm_grammar_probability(grammar, j)[i / s] / (double)s;
+    }
+    rhm_free(above);
+    *share = here;
+    return here ? RHM_OK : RHM_NO_MEMORY;
+}
+
+rhm_status rhm_unseen_mass(double *mass, const rhm_grammar *grammar, const rhm_patches *patches, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const uint32_t level = patches->level;
+    const size_t s = shape->branching[level], rules = shape->rules[level];
+    parser p = {.grammar = grammar, .patches = patches};
+    rhm_intern seen = {0};
+    double *share = NULL, unseen = 0;
+    rhm_status status = rhm_intern_init(&seen, s, 0, error);
+    for (uint32_t j = level + 1; j <= shape->levels && status == RHM_OK; j++)
+        if (!(p.symbol[j] = RHM_NEW(uint32_t, patches->subtree[j].count, 1, 1, "parsed symbols", error)))
+            status = RHM_NO_MEMORY;
+    if (status == RHM_OK)
+        status = see(&p, &seen, error);
+    if (status == RHM_OK)
+        status = shares(grammar, level, &share, error);
+    for (size_t row = 0; status == RHM_OK && row < shape->vocab[level - 1] * rules; row++)
+        if (rhm_intern_find(&seen, rhm_grammar_patches(grammar, level) + row * s) == UINT32_MAX)
+            unseen += share[row / rules] * rhm_grammar_probability(grammar, level)[row];
+    if (status == RHM_OK)
+        *mass = unseen;
+    rhm_free(share);
+    rhm_intern_destroy(&seen);
+    clear(&p);
+    return status;
+}
