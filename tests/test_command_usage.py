@@ -273,7 +273,7 @@ OPTIONS = {
     "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law",
                  "--ambiguity", "--token-noise", "--label-noise", "--grammar"],
     "budget": ["--samples", "--width", "--max-samples", "--max-width"],
-    "method": ["--bandwidth", "--ridge", "--solver", "--tolerance", "--test-samples", "--data-seed", "--max-seconds"],
+    "method": ["--bandwidth", "--ridge", "--solver", "--tolerance", "--learning-rate", "--test-samples", "--data-seed", "--max-seconds"],
     "draw": ["--draw", "--distinct"],
     "threads": ["--threads", "--placement", "--progress"],
     "kernels": ["--isa", "--backend", "--memory-limit"],
@@ -281,7 +281,7 @@ OPTIONS = {
 HELP = {
     "grammar": OPTIONS["instance"] + ["--output", "--require-identifiable"],
     "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output"],
-    "train": sum(OPTIONS.values(), []) + ["--learner", "--positions", "--data", "--parents", "--require-identifiable", "--output", "--report",
+    "train": sum(OPTIONS.values(), []) + ["--learner", "--positions", "--protocol", "--data", "--parents", "--require-identifiable", "--output", "--report",
                                             "--trace", "--checkpoint", "--checkpoint-seconds", "--resume"],
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
                                                                               "--json"],
@@ -291,7 +291,7 @@ HELP = {
                                                                                 "--report", "--json"],
     "inspect": ["--json", "--branching"],
     "plan": OPTIONS["instance"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + [
-        "--json", "--learner", "--positions"],
+        "--json", "--learner", "--positions", "--protocol"],
 }
 
 

@@ -107,6 +107,8 @@ typedef struct rhm_train_options {
     uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e15 */
     uint32_t max_width;    /* largest M that auto may choose; 0: 4096 */
     double max_seconds;    /* auto stops asking for more samples after this; 0: no limit */
+    const char *protocol;  /* which published variant of the learner; NULL: its own default */
+    double learning_rate;  /* size of a gradient step over the width; 0: the protocol's */
     uint64_t seed;         /* of samples and random frequencies */
     uint64_t test_samples; /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
     rhm_checkpoint_options checkpoint;

@@ -34,6 +34,14 @@ static const rhm_option own[] = {
      .place = offsetof(rhm_settings, training.positions),
      .help = "How many patches of a sequence each stage looks at, level L first: the first K, and all where there are "
              "fewer. auto: as many as it takes to tell symbols apart."},
+    {.name = "protocol",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "NAME",
+     .otherwise = "general",
+     .place = offsetof(rhm_settings, training.protocol),
+     .help = "Of one-step. general: any number of positions, the patches that occur, any --width (auto: 256) and "
+             "--learning-rate. published: as in the appendix of Phys. Rev. X 14, 031001: the first patch, all V^s "
+             "patches grouped whether they occur or not, width 256, learning rate 1000."},
     {0}};
 const rhm_option_group rhm_learner_options = {"Learner", own};
 
@@ -78,6 +86,8 @@ rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *
         RHM_TRY(find(&learner, settings->training.learner, error));
     RHM_TRY(refuse_others(learner, settings, error));
     options->learner = learner->name;
+    options->protocol = settings->training.protocol;
+    options->learning_rate = settings->training.learning_rate;
     RHM_TRY(rhm_settings_by_level(positions, settings, "positions", &settings->training.positions, levels, error));
     for (uint32_t level = 1; level <= levels; level++)
         options->positions[level] = (uint32_t)positions[level];

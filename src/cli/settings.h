@@ -26,11 +26,11 @@ typedef struct rhm_settings {
     } instance;
 
     struct {
-        const char *learner;
+        const char *learner, *protocol;
         rhm_list samples, bandwidth, ridge, parents, positions;
         uint64_t width, max_samples, max_width;
         int solver, draw, distinct;
-        double tolerance, max_seconds;
+        double tolerance, max_seconds, learning_rate;
     } training;
 
     struct {
@@ -79,7 +79,7 @@ typedef struct rhm_command {
 } rhm_command;
 
 extern const rhm_option_group rhm_instance_options;     /* --vocab ... --grammar */
-extern const rhm_option_group rhm_learner_options;      /* --learner, --positions (learner.c) */
+extern const rhm_option_group rhm_learner_options;      /* --learner, --positions, --protocol (learner.c) */
 extern const rhm_option_group rhm_budget_options;       /* --samples, --width and their limits */
 extern const rhm_option_group rhm_draw_options;         /* --draw, --distinct */
 extern const rhm_option_group rhm_method_options;       /* --bandwidth ... --max-seconds */
@@ -98,7 +98,7 @@ rhm_status rhm_settings_by_level(double *by_level, const rhm_settings *settings,
 rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                rhm_error *error);
 
-/* The learner of --learner and its positions; refuses typed options that it does not take. */
+/* The learner of --learner, its positions, protocol and learning rate; refuses typed options that it does not take. */
 rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                 rhm_error *error);
 

@@ -24,6 +24,8 @@ static const struct {
     {"max-samples", AT(max_samples)},
     {"max-width", AT(max_width)},
     {"max-seconds", AT(max_seconds)},
+    {"protocol", AT(protocol)},
+    {"learning-rate", AT(learning_rate)},
     {"checkpoint", AT(checkpoint.directory)},
 };
 
@@ -58,6 +60,10 @@ rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_opt
     if (!(o.max_seconds >= 0))
         return rhm_fail(error, RHM_INVALID, "max_seconds is %g: allowed are positive numbers, or 0 for no limit",
                         o.max_seconds);
+    if (!(o.learning_rate >= 0 && o.learning_rate <= 1e12))
+        return rhm_fail(error, RHM_INVALID,
+                        "learning_rate is %g: allowed are positive numbers up to 1e12, or 0 for the protocol's",
+                        o.learning_rate);
     if (!(o.checkpoint.seconds >= 0))
         return rhm_fail(error, RHM_INVALID,
                         "checkpoint.seconds is %g: allowed are positive numbers, or 0 for one a minute",
