@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
+#include "engine/planned.h"
 #include "engine/record.h"
 
 enum { PAGE = 4096, MEBIBYTE = 1 << 20 };
@@ -50,8 +51,8 @@ static void the_limit_refuses_with_numbers(void **state) {
     rhm_error error = {0};
     assert_int_equal(rhm_buffer_create(&second, engine, anywhere, MEBIBYTE, 2, 2, 1, "patch table", &error),
                      RHM_NO_MEMORY);
-    assert_string_equal(error.text,
-                        "patch table: 4.0 MiB needed, but of the memory limit of 10.0 MiB (option) only 3.0 MiB are left");
+    assert_string_equal(
+        error.text, "patch table: 4.0 MiB needed, but of the memory limit of 10.0 MiB (option) only 3.0 MiB are left");
     assert_null(second.data);
     assert_int_equal(rhm_memory_reserve(engine, 3 * MEBIBYTE, "ids", &error), RHM_OK);
     assert_int_equal(rhm_memory_reserve(engine, 1, "one more", &error), RHM_NO_MEMORY);

@@ -8,23 +8,6 @@
 enum { MIN_TRIALS = 5, MAX_TRIALS = 100 };
 static const double budget_seconds = 0.25;
 
-bool rhm_ceilings_has_isa(rhm_isa isa) {
-    return rhm_isa_includes(rhm_isa_here(), isa);
-}
-
-const char *rhm_ceilings_precision_name(rhm_ceilings_precision precision) {
-    return precision == CEILINGS_F32 ? "f32" : "f64";
-}
-
-const char *rhm_ceilings_memory_name(rhm_ceilings_memory where) {
-    static const char *const names[] = {"L1", "L2", "L3", "DRAM"};
-    return names[where];
-}
-
-const char *rhm_ceilings_stream_name(rhm_ceilings_stream stream) {
-    return stream == CEILINGS_LOAD ? "load" : "triad";
-}
-
 static rhm_ceilings_result unmeasured(void) {
     const double none = (double)NAN;
     return (rhm_ceilings_result){.rate = none, .traffic_gbs = none, .seconds = none};

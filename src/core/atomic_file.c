@@ -14,12 +14,7 @@
 #include "core/memory.h"
 #include "core/partial.h"
 
-enum { SHOWN_NBYTES = 160, BLOCK_NBYTES = 1 << 18, NAME_NBYTES = 40 };
-
-const char *rhm_path_shown(const char *path) {
-    const size_t length = strlen(path);
-    return length > SHOWN_NBYTES ? path + length - SHOWN_NBYTES : path;
-}
+enum { BLOCK_NBYTES = 1 << 18, NAME_NBYTES = 40 };
 
 static rhm_status refuse(const char *path, const char *what, rhm_error *error) {
     return rhm_fail(error, RHM_IO, "%s: cannot %s: %s", rhm_path_shown(path), what, strerror(errno));

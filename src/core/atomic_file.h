@@ -39,7 +39,4 @@ rhm_status rhm_atomic_write_text(const char *path, const char *text, size_t nbyt
 /* All of `bytes` to a descriptor, across interrupts and partial writes; `path` is for the sentence. */
 rhm_status rhm_write_all(int descriptor, const void *bytes, size_t nbytes, const char *path, rhm_error *error);
 
-/* `path`, or its tail where it is so long that a sentence around it would not fit an rhm_error. */
-const char *rhm_path_shown(const char *path);
-
 #endif

@@ -2,6 +2,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { PATH_SHOWN_NBYTES = 160 };
 
 #undef rhm_fail
 rhm_status rhm_fail(rhm_error *error, rhm_status status, const char *format, ...) {
@@ -31,4 +34,9 @@ const char *rhm_status_name(rhm_status status) {
 
 const char *rhm_version(void) {
     return RHM_VERSION;
+}
+
+const char *rhm_path_shown(const char *path) {
+    const size_t length = strlen(path);
+    return length > PATH_SHOWN_NBYTES ? path + length - PATH_SHOWN_NBYTES : path;
 }

@@ -12,6 +12,9 @@ rhm_status rhm_fail(rhm_error *error, rhm_status status, const char *format, ...
 #define rhm_fail(error, failure, ...) ((void)(rhm_fail)(error, failure, __VA_ARGS__), (failure))
 #endif
 
+/* `path`, or its tail where it is so long that a sentence around it would not fit an rhm_error. */
+const char *rhm_path_shown(const char *path);
+
 /* Return the status of a failing call unchanged. For functions that own nothing yet; others `goto done`. */
 #define RHM_TRY(call)                                                                                                  \
     do {                                                                                                               \

@@ -94,3 +94,13 @@ rhm_status rhm_h5_load(const char *path, rhm_h5_reader *reader, void *context, r
         RHM_TRY(try_apart(path, &header, reader, context, error));
     return read_here(path, &header, reader, context, error);
 }
+
+static rhm_status read_kind(void *context, const rhm_h5 *file, rhm_error *error) {
+    (void)error;
+    memcpy(context, file->kind, sizeof file->kind);
+    return RHM_OK;
+}
+
+rhm_status rhm_h5_load_kind(const char *path, char kind[RHM_FILE_KIND_NBYTES], rhm_error *error) {
+    return rhm_h5_load(path, read_kind, kind, error);
+}

@@ -1,6 +1,6 @@
 /*
  * Whether all of an array is there: libhdf5 reads parts of it that lie in other files as zeros where those are missing,
- * and says little where a filter or what a link leads to is.
+ * and says little where a filter is.
  */
 #include "core/h5internal.h"
 
@@ -157,28 +157,4 @@ rhm_status rhm_h5_check_sources(const rhm_h5 *file, const char *object, hid_t da
     for (size_t i = 0; i < count; i++)
         RHM_TRY(check_source(file, object, layout, i, error));
     return check_covered(file, object, layout, count, elements, error);
-}
-
-/* "/x of the file y.h5", or "/x" where it is to be in the same file. */
-static bool describe_target(const rhm_h5 *file, const char *object, const H5L_info_t *link, char text[NAME_NBYTES]) {
-    char value[NAME_NBYTES] = "";
-    if (link->u.val_size >= sizeof value || H5Lget_val(file->id, object, value, sizeof value, H5P_DEFAULT) < 0)
-        return false;
-    const char *other = NULL, *target = value;
-    if (link->type == H5L_TYPE_EXTERNAL && H5Lunpack_elink_val(value, link->u.val_size, NULL, &other, &target) < 0)
-        return false;
-    snprintf(text, NAME_NBYTES, "%.120s%s%.120s", target, other ? " of the file " : "", other ? other : "");
-    return true;
-}
-
-bool rhm_h5_broken_link(const rhm_h5 *file, const char *object) {
-    H5L_info_t link;
-    char target[NAME_NBYTES];
-    if (H5Lget_info(file->id, object, &link, H5P_DEFAULT) < 0 || link.type == H5L_TYPE_HARD ||
-        H5Oexists_by_name(file->id, object, H5P_DEFAULT) > 0 || !describe_target(file, object, &link, target))
-        return false;
-    if (file->damage->status == RHM_OK)
-        rhm_fail(file->damage, RHM_INVALID, "%s: %s is missing: it is a link to %s", rhm_path_shown(file->path), object,
-                 target);
-    return true;
 }

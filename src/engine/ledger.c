@@ -8,6 +8,7 @@
 
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/planned.h"
 
 enum { SAMPLED_PAGES = 512 };
 

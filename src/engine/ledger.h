@@ -53,7 +53,4 @@ void rhm_ledger_enter(rhm_ledger *ledger, const rhm_engine *engine, const rhm_bu
  */
 int rhm_locate_pages(size_t count, void *const *address, int *node_os);
 
-/* Node planned for the byte at `offset`, -1 where any will do. */
-int rhm_buffer_planned_node(const rhm_buffer *buffer, const rhm_engine *engine, size_t offset);
-
 #endif

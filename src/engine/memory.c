@@ -15,8 +15,7 @@
 #include "engine/engine.h"
 #include "engine/ledger.h"
 #include "engine/parallel.h"
-
-enum { HUGE_PAGE_NBYTES = 2 << 20 }; /* of x86-64 */
+#include "engine/planned.h"
 
 /*
  * Parts of a buffer with homes of their own meet on a page boundary, so up to half a page on either side is in the
@@ -75,36 +74,6 @@ static size_t round_up(size_t value, size_t unit) {
     return (value + unit - 1) / unit * unit;
 }
 
-static size_t page_nbytes(const rhm_buffer *buffer) {
-    return buffer->huge ? HUGE_PAGE_NBYTES : (size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Ends of the part of a buffer that belongs to the ranges of the threads before `thread`, on a page boundary. */
-static size_t part_begin(const rhm_buffer *buffer, const rhm_engine *engine, int thread) {
-    const size_t chunks = (buffer->nbytes + buffer->home.chunk_nbytes - 1) / buffer->home.chunk_nbytes;
-    const size_t chunk = rhm_chunk_begin(engine, chunks, thread);
-    if (chunk >= chunks)
-        return buffer->mapped_nbytes;
-    const size_t page = page_nbytes(buffer);
-    return chunk * buffer->home.chunk_nbytes / page * page;
-}
-
-int rhm_buffer_planned_node(const rhm_buffer *buffer, const rhm_engine *engine, size_t offset) {
-    if (buffer->home.kind == RHM_HOME_NODE)
-        return buffer->home.node;
-    if (buffer->home.kind != RHM_HOME_CHUNKS)
-        return -1;
-    int low = 0, high = engine->threads; /* part_begin(low) <= offset < part_begin(high) */
-    while (high - low > 1) {
-        const int middle = (low + high) / 2;
-        if (part_begin(buffer, engine, middle) <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    return engine->thread_node[low];
-}
-
 static int bind_part(const rhm_buffer *buffer, const rhm_engine *engine, size_t begin, size_t end, int node) {
     if (begin >= end || node < 0)
         return 0;
@@ -123,10 +92,10 @@ static int bind_part(const rhm_buffer *buffer, const rhm_engine *engine, size_t 
 static int bind_chunks(const rhm_buffer *buffer, const rhm_engine *engine) {
     for (int thread = 0; thread < engine->threads;) {
         const int node = engine->thread_node[thread];
-        const size_t begin = part_begin(buffer, engine, thread);
+        const size_t begin = rhm_buffer_part_begin(buffer, engine, thread);
         while (thread < engine->threads && engine->thread_node[thread] == node)
             thread++;
-        const int failure = bind_part(buffer, engine, begin, part_begin(buffer, engine, thread), node);
+        const int failure = bind_part(buffer, engine, begin, rhm_buffer_part_begin(buffer, engine, thread), node);
         if (failure)
             return failure;
     }
@@ -192,7 +161,7 @@ static void place(rhm_buffer *buffer, const rhm_engine *engine) {
  * huge pages and streaming out of the L3 cache is half as fast again; nothing got slower.
  */
 static bool huge_pages_pay(const rhm_buffer *buffer, const rhm_engine *engine) {
-    if (buffer->nbytes < HUGE_PAGE_NBYTES)
+    if (buffer->nbytes < RHM_HUGE_PAGE_NBYTES)
         return false;
     const int nodes = engine->topology.node_count;
     if (nodes == 1 || buffer->home.kind == RHM_HOME_TOUCH || buffer->home.kind == RHM_HOME_NODE)
@@ -221,7 +190,7 @@ rhm_status rhm_buffer_create(rhm_buffer *out, const rhm_engine *engine, rhm_home
     *out = (rhm_buffer){.home = home, .name = name};
     size_t nbytes = element_nbytes;
     if (!rhm_size_mul(&nbytes, n0) || !rhm_size_mul(&nbytes, n1) || !rhm_size_mul(&nbytes, n2) ||
-        nbytes > PTRDIFF_MAX - 2 * (size_t)HUGE_PAGE_NBYTES)
+        nbytes > PTRDIFF_MAX - 2 * (size_t)RHM_HUGE_PAGE_NBYTES)
         return rhm_fail(error, RHM_NO_MEMORY, "%s: %zu x %zu x %zu elements of %zu bytes exceed the address space",
                         name, n0, n1, n2, element_nbytes);
     if (home.kind == RHM_HOME_CHUNKS && home.chunk_nbytes == 0)
@@ -231,7 +200,7 @@ rhm_status rhm_buffer_create(rhm_buffer *out, const rhm_engine *engine, rhm_home
     made.huge = huge_pages_pay(&made, engine);
     made.mapped_nbytes = round_up(nbytes > 0 ? nbytes : 1, (size_t)sysconf(_SC_PAGESIZE));
     RHM_TRY(rhm_memory_reserve(engine, made.mapped_nbytes, name, error));
-    made.data = map_aligned(made.mapped_nbytes, page_nbytes(&made));
+    made.data = map_aligned(made.mapped_nbytes, rhm_buffer_page_nbytes(&made));
     if (!made.data) {
         const int refusal = errno;
         rhm_memory_release(engine, made.mapped_nbytes);
@@ -261,7 +230,7 @@ void rhm_buffer_destroy(rhm_buffer *buffer, const rhm_engine *engine) {
 rhm_status rhm_scratch_create(rhm_scratch *out, const rhm_engine *engine, size_t nbytes, const char *name,
                               rhm_error *error) {
     *out = (rhm_scratch){0};
-    const size_t page = nbytes >= HUGE_PART_NBYTES ? HUGE_PAGE_NBYTES : (size_t)sysconf(_SC_PAGESIZE);
+    const size_t page = nbytes >= HUGE_PART_NBYTES ? RHM_HUGE_PAGE_NBYTES : (size_t)sysconf(_SC_PAGESIZE);
     if (nbytes > PTRDIFF_MAX - page)
         return rhm_fail(error, RHM_NO_MEMORY, "%s: %zu bytes a thread exceed the address space", name, nbytes);
     const size_t stride = round_up(nbytes > 0 ? nbytes : 1, page);

@@ -50,6 +50,18 @@ rhm_status rhm_backend_of(rhm_backend **out, const rhm_engine *engine, rhm_error
     return RHM_OK;
 }
 
+/* ----------------------------------------------------------------------------------------------------- operators */
+
+rhm_status rhm_operator_init_onednn(rhm_operator *out, const rhm_engine *engine, const rhm_phase_map *map,
+                                    size_t classes, rhm_error *error) {
+    rhm_backend *backend;
+    *out = (rhm_operator){.engine = engine, .kernels = rhm_kernels_of(engine), .map = map, .classes = classes};
+    RHM_TRY(rhm_backend_of(&backend, engine, error));
+    if (!backend->onednn)
+        RHM_TRY(rhm_onednn_create(&backend->onednn, engine, error));
+    return rhm_onednn_operator(out, backend->onednn, error);
+}
+
 /* ------------------------------------------------------------------------------------------------- the measurement */
 
 /* Preemption by other processes does not count. */
@@ -192,6 +204,18 @@ rhm_status rhm_backend_choose(bool *onednn, rhm_backend *backend, rhm_work work,
         RHM_TRY(hold(choice, backend->engine, map, error));
     *onednn = choice->onednn;
     return RHM_OK;
+}
+
+rhm_status rhm_operator_init(rhm_operator *out, const rhm_engine *engine, rhm_work work, const rhm_phase_map *map,
+                             size_t classes, size_t count, rhm_error *error) {
+    bool onednn = engine->backend_kind == RHM_BACKEND_ONEDNN;
+    if (engine->backend_kind == RHM_BACKEND_AUTO && !rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa)) {
+        rhm_backend *backend;
+        RHM_TRY(rhm_backend_of(&backend, engine, error));
+        RHM_TRY(rhm_backend_choose(&onednn, backend, work, map, classes, count, error));
+    }
+    return onednn ? rhm_operator_init_onednn(out, engine, map, classes, error)
+                  : rhm_operator_init_native(out, engine, map, classes, error);
 }
 
 /* ------------------------------------------------------------------------------------------------------ the report */

@@ -52,6 +52,10 @@ struct rhm_passes {
 rhm_status rhm_passes_create(rhm_normal **out, const rhm_engine *engine, const rhm_linear_data *data,
                              size_t cache_nbytes, rhm_error *error);
 
+/* A pass: out = C w for the weights that were set, or B; and its multiply-adds per patch and frequency. */
+rhm_status rhm_passes_run(rhm_passes *p, rhm_pass_factor factor, double *out, rhm_error *error);
+double rhm_passes_terms(const rhm_passes *p, rhm_pass_factor factor);
+
 /* ---- for the kinds ---- */
 
 /* Features of all patches into `cached`. */
@@ -78,6 +82,11 @@ size_t rhm_passes_chunks(const rhm_passes *p);
 static inline rhm_patch_rows rhm_passes_rows(const rhm_passes *p, size_t first, size_t count) {
     const rhm_normal *n = &p->normal;
     return (rhm_patch_rows){n->rows.table, n->rows.ids + first * n->data.map->tokens, count};
+}
+
+/* Patches whose features are in the workspace at a time. */
+static inline size_t rhm_passes_space_rows(const rhm_passes *p) {
+    return p->kind->whole_chunks ? p->op.chunk : p->op.block;
 }
 
 /* r (count, classes): label frequencies; and outputs times p_mu. */

@@ -48,10 +48,13 @@ struct rhm_model_kind {
     /* A new JSON object with what there is to say of a level; NULL without memory. */
     json_t *(*describe)(const rhm_model *model, uint32_t level);
 
-    /* Into and from the group /model; `read` gets the common part from the attributes. */
+    /* A model with the common part (rhm_model_init) and no levels. */
+    rhm_status (*create)(rhm_model **out, const rhm_tree *tree, uint32_t classes, uint32_t token_vocab,
+                         rhm_error *error);
+
+    /* Into and from the group /model; `read` fills what `create` has made. */
     rhm_status (*write)(rhm_h5 *file, const rhm_model *model, rhm_error *error);
-    rhm_status (*read)(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
-                       uint32_t token_vocab, rhm_error *error);
+    rhm_status (*read)(rhm_model *model, const rhm_h5 *file, rhm_error *error);
 
     /* Adds to outputs->score. Results do not depend on the engine, nor on how sequences are cut into batches. */
     rhm_status (*forward)(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,

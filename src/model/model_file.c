@@ -79,7 +79,8 @@ static rhm_status read_model(rhm_model **out, const rhm_h5 *file, rhm_error *err
     RHM_TRY(read_kind(&kind, file, error));
     rhm_tree tree;
     RHM_TRY(rhm_tree_read(&tree, file, group, (uint32_t)found[0], error));
-    return kind->read(out, file, &tree, (uint32_t)found[1], (uint32_t)found[2], error);
+    RHM_TRY(rhm_h5_blame(file, kind->create(out, &tree, (uint32_t)found[1], (uint32_t)found[2], error), error));
+    return kind->read(*out, file, error);
 }
 
 static rhm_status check_hash(const rhm_model *model, const rhm_h5 *file, rhm_error *error) {

@@ -1,28 +1,12 @@
 #include "model/random_features.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "model/kinds.h"
 
 static struct rhm_random_features *network_of(const rhm_model *model) {
     return (struct rhm_random_features *)(uintptr_t)model;
-}
-
-rhm_status rhm_random_features_new(rhm_model **out, const rhm_tree *tree, uint32_t classes, uint32_t token_vocab,
-                                   rhm_error *error) {
-    struct rhm_random_features *network = RHM_NEW(struct rhm_random_features, 1, 1, 1, "model", error);
-    if (!network)
-        return RHM_NO_MEMORY;
-    const rhm_status status =
-        rhm_model_init(&network->model, &rhm_random_features_kind, tree, classes, token_vocab, error);
-    if (status == RHM_OK)
-        *out = &network->model;
-    else
-        rhm_free(network);
-    return status;
 }
 
 const struct rhm_layer *rhm_model_layers(const rhm_model *model) {
@@ -55,7 +39,7 @@ static rhm_status check_finite(const float *values, size_t rows, size_t columns,
     return RHM_OK;
 }
 
-static rhm_level_weights view(const struct rhm_layer *layer) {
+rhm_level_weights rhm_layer_view(const struct rhm_layer *layer) {
     return (rhm_level_weights){
         .tokens = layer->tokens,
         .embedding = layer->embedding,
@@ -68,8 +52,7 @@ static rhm_level_weights view(const struct rhm_layer *layer) {
     };
 }
 
-static rhm_status check_layer(const rhm_model *model, uint32_t level, const rhm_level_weights *layer,
-                              rhm_error *error) {
+rhm_status rhm_layer_check(const rhm_model *model, uint32_t level, const rhm_level_weights *layer, rhm_error *error) {
     if (level < 1 || level > model->tree.levels)
         return rhm_fail(error, RHM_INVALID, "the model has levels 1 to %u; there is no level %u", model->tree.levels,
                         level);
@@ -98,8 +81,8 @@ static rhm_status check_layer(const rhm_model *model, uint32_t level, const rhm_
 }
 
 rhm_status rhm_model_take_layer(rhm_model *model, uint32_t level, struct rhm_layer *layer, rhm_error *error) {
-    const rhm_level_weights checked = view(layer);
-    RHM_TRY(check_layer(model, level, &checked, error));
+    const rhm_level_weights checked = rhm_layer_view(layer);
+    RHM_TRY(rhm_layer_check(model, level, &checked, error));
     rhm_layer_clear(&network_of(model)->layer[level]);
     network_of(model)->layer[level] = *layer;
     layer->frequencies = NULL;
@@ -107,56 +90,12 @@ rhm_status rhm_model_take_layer(rhm_model *model, uint32_t level, struct rhm_lay
     return RHM_OK;
 }
 
-static rhm_status copy_level(rhm_model *model, uint32_t level, const rhm_level_weights *source, rhm_error *error) {
-    RHM_TRY(check_layer(model, level, source, error));
-    struct rhm_layer layer = {
-        .tokens = source->tokens,
-        .embedding = source->embedding,
-        .classes = source->classes,
-        .width = source->width,
-        .bandwidth = source->bandwidth,
-        .ridge = source->ridge,
-    };
-    RHM_TRY(rhm_layer_alloc(&layer, error));
-    memcpy(layer.frequencies, source->frequencies, sizeof(float) * layer.width * layer.tokens * layer.embedding);
-    memcpy(layer.weights, source->weights, sizeof(float) * layer.classes * 2 * layer.width);
-    network_of(model)->layer[level] = layer;
-    return RHM_OK;
-}
-
-rhm_status rhm_model_create(rhm_model **out, uint32_t levels, const rhm_level_weights *level,
-                            const rhm_grammar *grammar, rhm_error *error) {
-    RHM_TRY(rhm_model_check_range("number of levels", levels, 1, RHM_MAX_LEVELS, error));
-    uint32_t branching[RHM_MAX_LEVELS + 1] = {0};
-    for (uint32_t l = 1; l <= levels; l++)
-        branching[l] = level[l].tokens;
-    rhm_model *model = NULL;
-    rhm_tree tree;
-    RHM_TRY(rhm_tree_make(&tree, levels, branching, error));
-    RHM_TRY(rhm_random_features_new(&model, &tree, level[levels].classes, level[levels].embedding, error));
-    rhm_status status = RHM_OK;
-    for (uint32_t l = 1; l <= levels && status == RHM_OK; l++)
-        status = copy_level(model, l, &level[l], error);
-    if (status == RHM_OK)
-        status = rhm_model_keep_grammar(model, grammar, error);
-    if (status != RHM_OK) {
-        rhm_model_destroy(model);
-        return status;
-    }
-    *out = model;
-    return RHM_OK;
-}
-
-rhm_level_weights rhm_model_level(const rhm_model *model, uint32_t level) {
-    return model->kind == &rhm_random_features_kind ? view(&network_of(model)->layer[level]) : (rhm_level_weights){0};
-}
-
-static void clear(rhm_model *model) {
+void rhm_random_features_clear(rhm_model *model) {
     for (uint32_t level = 1; level <= model->tree.levels; level++)
         rhm_layer_clear(&network_of(model)->layer[level]);
 }
 
-static size_t nbytes(const rhm_model *model) {
+size_t rhm_random_features_nbytes(const rhm_model *model) {
     size_t sum = 0;
     for (uint32_t level = 1; level <= model->tree.levels; level++) {
         const struct rhm_layer *layer = &network_of(model)->layer[level];
@@ -165,7 +104,7 @@ static size_t nbytes(const rhm_model *model) {
     return sum;
 }
 
-static json_t *describe(const rhm_model *model, uint32_t level) {
+json_t *rhm_random_features_describe(const rhm_model *model, uint32_t level) {
     const struct rhm_layer *layer = &network_of(model)->layer[level];
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "level", (int)level, "tokens", (int)layer->tokens,
                      "embedding", (int)layer->embedding, "classes", (int)layer->classes, "width", (int)layer->width,
@@ -176,7 +115,7 @@ static void hash_array(struct sha256_ctx *hash, const float *values, size_t coun
     sha256_update(hash, count * sizeof *values, (const uint8_t *)values);
 }
 
-static void hash_levels(const rhm_model *model, struct sha256_ctx *hash) {
+void rhm_random_features_hash(const rhm_model *model, struct sha256_ctx *hash) {
     for (uint32_t level = model->tree.levels; level >= 1; level--) {
         const struct rhm_layer *layer = &network_of(model)->layer[level];
         const uint32_t shape[5] = {level, layer->tokens, layer->embedding, layer->classes, layer->width};
@@ -187,14 +126,3 @@ static void hash_levels(const rhm_model *model, struct sha256_ctx *hash) {
         hash_array(hash, layer->weights, (size_t)layer->classes * 2 * layer->width);
     }
 }
-
-const struct rhm_model_kind rhm_random_features_kind = {
-    .name = "random-features",
-    .clear = clear,
-    .hash = hash_levels,
-    .nbytes = nbytes,
-    .describe = describe,
-    .write = rhm_random_features_write,
-    .read = rhm_random_features_read,
-    .forward = rhm_random_features_forward,
-};

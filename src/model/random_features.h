@@ -41,10 +41,17 @@ rhm_status rhm_layer_alloc(struct rhm_layer *layer, rhm_error *error);
 /* Release the arrays; accepts a zeroed layer. */
 void rhm_layer_clear(struct rhm_layer *layer);
 
-/* The parts of the kind that have a file of their own. */
+/* A level as the public API shows it; whether it fits the model. */
+rhm_level_weights rhm_layer_view(const struct rhm_layer *layer);
+rhm_status rhm_layer_check(const rhm_model *model, uint32_t level, const rhm_level_weights *layer, rhm_error *error);
+
+/* The operations of the kind. */
+void rhm_random_features_clear(rhm_model *model);
+void rhm_random_features_hash(const rhm_model *model, struct sha256_ctx *hash);
+size_t rhm_random_features_nbytes(const rhm_model *model);
+json_t *rhm_random_features_describe(const rhm_model *model, uint32_t level);
 rhm_status rhm_random_features_write(rhm_h5 *file, const rhm_model *model, rhm_error *error);
-rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
-                                    uint32_t token_vocab, rhm_error *error);
+rhm_status rhm_random_features_read(rhm_model *model, const rhm_h5 *file, rhm_error *error);
 rhm_status rhm_random_features_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                                        rhm_outputs *outputs, rhm_error *error);
 

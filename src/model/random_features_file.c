@@ -1,9 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/fail.h"
-#include "core/memory.h"
 #include "model/random_features.h"
 
 static const char group[] = "/model";
@@ -121,25 +119,13 @@ static rhm_status check_numbers(const rhm_model *model, const rhm_h5 *file, rhm_
     return RHM_OK;
 }
 
-static rhm_status read_levels(rhm_model *model, const rhm_h5 *file, rhm_error *error) {
+rhm_status rhm_random_features_read(rhm_model *model, const rhm_h5 *file, rhm_error *error) {
     double bandwidth[RHM_MAX_LEVELS], ridge[RHM_MAX_LEVELS];
+    RHM_TRY(check_floor(file, error));
     RHM_TRY(check_numbers(model, file, error));
     RHM_TRY(read_numbers(file, "bandwidth", model->tree.levels, bandwidth, error));
     RHM_TRY(read_numbers(file, "ridge", model->tree.levels, ridge, error));
     for (uint32_t level = 1; level <= model->tree.levels; level++)
         RHM_TRY(read_level(model, file, level, bandwidth[level - 1], ridge[level - 1], error));
     return RHM_OK;
-}
-
-rhm_status rhm_random_features_read(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
-                                    uint32_t token_vocab, rhm_error *error) {
-    rhm_model *model = NULL;
-    RHM_TRY(check_floor(file, error));
-    RHM_TRY(rhm_h5_blame(file, rhm_random_features_new(&model, tree, classes, token_vocab, error), error));
-    const rhm_status status = read_levels(model, file, error);
-    if (status == RHM_OK)
-        *out = model;
-    else
-        rhm_model_destroy(model);
-    return status;
 }

@@ -42,8 +42,7 @@ const struct rhm_table *rhm_table_of(const rhm_model *model);
 
 /* The parts of the kind that have a file of their own. */
 rhm_status rhm_table_write(rhm_h5 *file, const rhm_model *model, rhm_error *error);
-rhm_status rhm_table_read(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
-                          uint32_t token_vocab, rhm_error *error);
+rhm_status rhm_table_read(rhm_model *model, const rhm_h5 *file, rhm_error *error);
 rhm_status rhm_table_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                              rhm_outputs *outputs, rhm_error *error);
 

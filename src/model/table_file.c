@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
@@ -79,7 +78,8 @@ static rhm_status read_level(struct rhm_table *table, const rhm_h5 *file, uint32
     return read_patches(level, file, l, table->model.tree.branching[l], error);
 }
 
-static rhm_status read_all(struct rhm_table *table, const rhm_h5 *file, rhm_error *error) {
+rhm_status rhm_table_read(rhm_model *model, const rhm_h5 *file, rhm_error *error) {
+    struct rhm_table *table = (struct rhm_table *)model;
     for (uint32_t l = table->model.tree.levels; l >= 1; l--)
         RHM_TRY(read_level(table, file, l, error));
     for (uint32_t l = table->model.tree.levels; l >= 1; l--)
@@ -91,16 +91,4 @@ static rhm_status read_all(struct rhm_table *table, const rhm_h5 *file, rhm_erro
     RHM_TRY(rhm_h5_read_floats(file, posteriors, &rows, RHM_H5_F32, table->posterior, error));
     RHM_TRY(rhm_h5_read_floats(file, prior, &row, RHM_H5_F32, table->posterior + count * classes, error));
     return rhm_h5_blame(file, rhm_table_finish(table, error), error);
-}
-
-rhm_status rhm_table_read(rhm_model **out, const rhm_h5 *file, const rhm_tree *tree, uint32_t classes,
-                          uint32_t token_vocab, rhm_error *error) {
-    struct rhm_table *table = NULL;
-    RHM_TRY(rhm_h5_blame(file, rhm_table_new(&table, tree, classes, token_vocab, error), error));
-    const rhm_status status = read_all(table, file, error);
-    if (status == RHM_OK)
-        *out = &table->model;
-    else
-        rhm_model_destroy(&table->model);
-    return status;
 }

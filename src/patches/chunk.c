@@ -5,7 +5,11 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-enum { AHEAD = 16 }; /* hash slots requested before the first is looked at */
+enum {
+    AHEAD = 16,             /* hash slots requested before the first is looked at */
+    CHUNK_LEAVES = 1 << 16, /* tokens drawn by a thread before it hands over: larger than a thread's overheads */
+    CHUNK_SAMPLES = 1 << 14,
+};
 
 rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches *patches, size_t samples, size_t leaves,
                                   rhm_error *error) {
@@ -202,4 +206,10 @@ rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scrat
     }
     count_cells(chunk, codes, patches->cell.count, scratch->own);
     return RHM_OK;
+}
+
+size_t rhm_patch_chunk_samples(uint64_t count, size_t leaves) {
+    const size_t most = CHUNK_LEAVES / leaves < 1 ? 1 : CHUNK_LEAVES / leaves;
+    const size_t samples = most < CHUNK_SAMPLES ? most : CHUNK_SAMPLES;
+    return count < samples ? (size_t)count : samples;
 }

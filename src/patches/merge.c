@@ -24,14 +24,6 @@ void rhm_merge_destroy(rhm_merge *merge) {
     rhm_free(merge->done);
 }
 
-rhm_status rhm_merge_run(rhm_merge *m, size_t count, bool alone, rhm_chunk_body *body, rhm_error *error) {
-    if (!alone)
-        return rhm_whole_run(m->engine, count, m->done, body, m, error);
-    for (size_t i = 0; i < count; i++)
-        RHM_TRY(body(m, i, 0, error));
-    return RHM_OK;
-}
-
 /* Samples that reading has not counted, and the caller's ids. */
 static rhm_status count_rest(void *context, size_t c, int thread, rhm_error *error) {
     (void)error;

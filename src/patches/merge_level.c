@@ -5,12 +5,21 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "patches/whole.h"
 
 enum {
     AHEAD = 16,     /* places requested before they are looked at */
     LONG_RUN = 128, /* tuples of a chunk in a part, to make requesting worth while */
     PARTS_PER_THREAD = 4,
 };
+
+rhm_status rhm_merge_run(rhm_merge *m, size_t count, bool alone, rhm_chunk_body *body, rhm_error *error) {
+    if (!alone)
+        return rhm_whole_run(m->engine, count, m->done, body, m, error);
+    for (size_t i = 0; i < count; i++)
+        RHM_TRY(body(m, i, 0, error));
+    return RHM_OK;
+}
 
 static rhm_intern *members(const rhm_merge *m) {
     return m->level < m->patches->level ? &m->patches->cell : &m->patches->subtree[m->level];

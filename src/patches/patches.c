@@ -10,8 +10,6 @@
 #include "patches/raw.h"
 
 enum {
-    CHUNK_LEAVES = 1 << 16, /* tokens drawn by a thread before it hands over: larger than a thread's overheads */
-    CHUNK_SAMPLES = 1 << 14,
     CHUNKS_PER_THREAD = 4,       /* in a round, so that a slow chunk does not idle the others */
     MOST_CHUNKS_PER_THREAD = 16, /* where there is next to nothing to do between rounds */
     FIRST_TUPLES = 32,
@@ -47,26 +45,6 @@ void rhm_patches_destroy(rhm_patches *patches) {
     if (patches->engine)
         rhm_memory_release(patches->engine, patches->reserved_nbytes);
     *patches = (rhm_patches){0};
-}
-
-static size_t taken_nbytes(const rhm_patches *patches) {
-    size_t nbytes = sizeof *patches->count * patches->cell.capacity;
-    for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++) {
-        const rhm_intern *set = rhm_patches_tuples(patches, j);
-        nbytes += sizeof *set->tuples * set->words * set->capacity + rhm_index_nbytes(&patches->index[j]);
-    }
-    return nbytes + (patches->drawing ? patches->drawing->nbytes : 0);
-}
-
-rhm_status rhm_patches_account(rhm_patches *patches, const rhm_engine *engine, rhm_error *error) {
-    const size_t nbytes = taken_nbytes(patches);
-    patches->engine = engine;
-    if (nbytes > patches->reserved_nbytes)
-        RHM_TRY(rhm_memory_reserve(engine, nbytes - patches->reserved_nbytes, "distinct patches", error));
-    else
-        rhm_memory_release(engine, patches->reserved_nbytes - nbytes);
-    patches->reserved_nbytes = nbytes;
-    return RHM_OK;
 }
 
 /* One round: chunks are read by all threads, and what they list is merged. */
@@ -108,12 +86,6 @@ static rhm_status merge_round(rhm_merge *merge, const rhm_engine *engine, size_t
     const rhm_status status = rhm_merge_round(merge, chunks, listed, error);
     rhm_trace_end(engine, span, (rhm_span_work){.items = (double)*listed});
     return status;
-}
-
-size_t rhm_patch_chunk_samples(uint64_t count, size_t leaves) {
-    const size_t most = CHUNK_LEAVES / leaves < 1 ? 1 : CHUNK_LEAVES / leaves;
-    const size_t samples = most < CHUNK_SAMPLES ? most : CHUNK_SAMPLES;
-    return count < samples ? (size_t)count : samples;
 }
 
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
