@@ -1,23 +1,5 @@
 /* Trainings that are interrupted and go on: to the same bits, or refused with what differs. */
-#include "interrupting.h"
-
-static const uint64_t SEED = 20260119;
-
-/* Small enough for hundreds of runs, large enough for several draws, widths and fits at a level. */
-static rhm_train_options quick(void) {
-    return (rhm_train_options){
-        .seed = 5, .draw = RHM_DRAW_SAMPLES, .max_width = 128, .max_samples = 20000, .test_samples = 500};
-}
-
-static void remove_directory(const char *name) {
-    nftw(name, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static int start_afresh(void **state) {
-    (void)state;
-    remove_directory("kept");
-    return 0;
-}
+#include "kept_training.h"
 
 /* The path of the file of a kind with the largest number, or the one before it. */
 static const char *newest(const char *stem, int back) {
@@ -140,136 +122,6 @@ static void data_sets_too(void **state) {
     assert_true(train_in_pieces(NULL, &data, quick(), 5, "data") > 3);
     free_rows(&data);
     rhm_grammar_destroy(grammar);
-}
-
-/* Leave a training of `grammar` interrupted in "kept", late enough for two checkpoints with samples. */
-static void leave_interrupted(const rhm_grammar *grammar, const rhm_data *data, rhm_train_options options) {
-    interrupting run = {.left = 30, .threads = 1};
-    rhm_error error = {0};
-    char hash[RHM_HASH_TEXT_NBYTES];
-    options.checkpoint.seconds = 1e-9;
-    assert_int_equal(run_training(&run, grammar, data, options, "kept", false, hash, &error), RHM_INTERRUPTED);
-    assert_true(run.report.checkpoint.written >= 2);
-}
-
-static rhm_status go_on(const rhm_grammar *grammar, const rhm_data *data, rhm_train_options options, bool resume,
-                        interrupting *run, char hash[RHM_HASH_TEXT_NBYTES], rhm_error *error) {
-    run->left = -1;
-    run->threads = 1;
-    return run_training(run, grammar, data, options, "kept", resume, hash, error);
-}
-
-static void other_trainings_are_refused(void **state) {
-    (void)state;
-    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), SEED);
-    rhm_grammar *other = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), rhm_grammar_seed(grammar) + 1);
-    rhm_grammar *deeper = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), SEED);
-    rhm_grammar *smaller = learnable_grammar(rhm_shape_uniform(8, 3, 2, 2), SEED);
-    const struct {
-        const rhm_grammar *grammar;
-        rhm_train_options options;
-        const char *words[3];
-    } cases[] = {
-        {other, quick(), {"seed is", "there", "here"}},
-        {deeper, quick(), {"levels is 2 there and 3 here"}},
-        {smaller, quick(), {"rules is 4 there and 3 here"}},
-        {grammar,
-         {.seed = 6, .draw = RHM_DRAW_SAMPLES, .max_width = 128, .max_samples = 20000, .test_samples = 500},
-         {"data-seed is 5 there and 6"}},
-        {grammar,
-         {.seed = 5, .draw = RHM_DRAW_SAMPLES, .max_width = 64, .max_samples = 20000, .test_samples = 500},
-         {"max-width is 128 there and 64"}},
-        {grammar,
-         {.seed = 5, .draw = RHM_DRAW_SAMPLES, .width = 64, .max_samples = 2000},
-         {"width is 0 there and 64", "max-samples is 20000 there", "test-samples is 500"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500,
-          .samples = {0, 0, 9}},
-         {"samples is auto there and 9,auto here"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500,
-          .ridge = {0, RHM_RIDGE_PAPER, 0.25}},
-         {"ridge is auto there and 0.25,paper here"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500,
-          .bandwidth = {0, 0.5, 0.5}},
-         {"bandwidth is auto there and 0.5 here"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500,
-          .solver = RHM_GD},
-         {"solver is cg there and gd here"}},
-        {grammar,
-         {.seed = 5, .max_width = 128, .max_samples = 20000, .test_samples = 500},
-         {"draw is samples there and auto here"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .raw = true,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500},
-         {"distinct is on there and off here"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500,
-          .tolerance = 0.125},
-         {"tolerance is", "0.125 here"}},
-        {grammar,
-         {.seed = 5,
-          .draw = RHM_DRAW_SAMPLES,
-          .max_width = 128,
-          .max_samples = 20000,
-          .test_samples = 500,
-          .max_seconds = 2},
-         {"max-seconds is 0 there and 2 here"}},
-        {grammar,
-         {.seed = 5, .draw = RHM_DRAW_SAMPLES, .max_width = 128, .max_samples = 20000},
-         {"test-samples is 500 there and 10000"}},
-    };
-    leave_interrupted(grammar, NULL, quick());
-    interrupting run = {0};
-    char hash[RHM_HASH_TEXT_NBYTES];
-    rhm_error error = {0};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (size_t w = 0; w < 3 && cases[i].words[w]; w++)
-            assert_refused(go_on(cases[i].grammar, NULL, cases[i].options, true, &run, hash, &error), RHM_INVALID,
-                           &error, cases[i].words[w]);
-    run.backend = "auto";
-    assert_refused(go_on(grammar, NULL, quick(), true, &run, hash, &error), RHM_INVALID, &error,
-                   "backend is native there and auto here");
-    run.backend = NULL;
-    rhm_data data = sample_rows(grammar, true, 6000, SEED);
-    assert_refused(go_on(NULL, &data, quick(), true, &run, hash, &error), RHM_INVALID, &error,
-                   "data (SHA-256) is none");
-    assert_refused(go_on(grammar, NULL, quick(), false, &run, hash, &error), RHM_INVALID, &error, "already");
-    /* None of that has harmed it. */
-    assert_ok(go_on(grammar, NULL, quick(), true, &run, hash, &error), &error);
-    remove_directory("kept");
-    leave_interrupted(NULL, &data, quick());
-    data.tokens[10000] ^= 1;
-    assert_refused(go_on(NULL, &data, quick(), true, &run, hash, &error), RHM_INVALID, &error, "data (SHA-256)");
-    remove_directory("kept");
-    free_rows(&data);
-    rhm_grammar_destroy(grammar), rhm_grammar_destroy(other), rhm_grammar_destroy(deeper), rhm_grammar_destroy(smaller);
 }
 
 static int entries_of(const char *directory) {
@@ -430,7 +282,6 @@ int main(void) {
         cmocka_unit_test_setup(interruptions_anywhere_change_nothing, start_afresh),
         cmocka_unit_test_setup(solvers_go_on_where_they_were, start_afresh),
         cmocka_unit_test_setup(data_sets_too, start_afresh),
-        cmocka_unit_test_setup(other_trainings_are_refused, start_afresh),
         cmocka_unit_test_setup(damage_costs_one_generation, start_afresh),
         cmocka_unit_test_setup(without_a_whole_one_nothing_is_guessed, start_afresh),
         cmocka_unit_test_setup(an_empty_directory_starts_from_the_beginning, start_afresh),
