@@ -303,7 +303,12 @@ static void misfits_are_refused(void **state) {
                        "does not fit");
         rhm_grammar_destroy(grammar);
     }
-    rhm_data data = {10, *rhm_model_tree(model), 8, 8, tokens, labels, NULL};
+    rhm_data data = {.count = 10,
+                     .tree = *rhm_model_tree(model),
+                     .token_vocab = 8,
+                     .label_vocab = 8,
+                     .tokens = tokens,
+                     .labels = labels};
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 0, 11, &error), RHM_INVALID, &error, "10");
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 11, 0, &error), RHM_INVALID, &error, "10");
     assert_refused(rhm_evaluate_data(&out, engine, model, &data, 5, SIZE_MAX - 2, &error), RHM_INVALID, &error, "10");

@@ -23,6 +23,11 @@ typedef struct rhm_data {
     uint16_t *tokens;     /* (N, d), owned */
     uint16_t *labels;     /* (N), owned; NULL where the file has none and the caller allowed that */
     rhm_grammar *grammar; /* owned; NULL where the file has none */
+
+    /* Hidden symbols, [l] of level l = 1..L-1, where the hints asked for them, else NULL: (N, nodes of level l), owned;
+     * every one is smaller than latent_vocab[l]. */
+    uint16_t *latents[RHM_MAX_LEVELS + 1];
+    uint32_t latent_vocab[RHM_MAX_LEVELS + 1];
 } rhm_data;
 
 /* What the caller knows about a file of others; 0 means "infer it": from /grammar, from attributes, from the data. */
@@ -31,6 +36,7 @@ typedef struct rhm_data_hints {
     uint32_t label_vocab;
     uint32_t branching[RHM_MAX_LEVELS + 1]; /* [0]: of every level; or, with [0] = 0, [l] of level l = 1..levels */
     uint32_t levels;
+    int latents;              /* nonzero: read the hidden symbols too, and refuse a file without */
     int allow_missing_labels; /* nonzero: a file without labels is accepted (prediction needs none) */
 
     /* What should be known of a file that was read all the same, as a sentence: symbols that never occur, ... May be

@@ -49,6 +49,7 @@ typedef struct rhm_learner_info {
     const char *source;         /* the paper */
     const char *needs;          /* samples, labels, latents */
     const char *model_kind;     /* of what it trains (rhm/model.h) */
+    bool latents;               /* it is shown the hidden symbols of its samples: an upper bound, not a competitor */
     const char *const *options; /* names of those that it takes, as the command has them; ends with NULL. All learners
                                    take seeds and the number of test samples */
 } rhm_learner_info;
@@ -172,6 +173,7 @@ typedef struct rhm_checkpoint_report {
 /* Seconds are those of the whole training, runs before an interruption included. */
 typedef struct rhm_train_report {
     const char *learner; /* static */
+    bool shown_latents;  /* rhm_learner_info.latents */
     uint32_t levels;
     uint32_t tuning;                            /* version of the constants that decide what is searched and how */
     rhm_level_report level[RHM_MAX_LEVELS + 1]; /* entries 1..levels */

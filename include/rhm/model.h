@@ -3,7 +3,7 @@
  * depends on its kind, which model files name. A model is immutable but for its report, and may be shared by threads.
  *
  * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains; "table", patches of ids looked
- * up level by level, which `table` and `one-step` train.
+ * up level by level, which `table`, `one-step` and `tensor` train.
  */
 #ifndef RHM_MODEL_H
 #define RHM_MODEL_H

@@ -99,7 +99,9 @@ static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *er
 static rhm_status choose_parents(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     const bool vocab_list = rhm_option_given(settings, "vocab") && settings->instance.vocab.count > 1;
     for (uint32_t level = 0; level <= t->levels; level++)
-        t->vocab[level] = level == 0 ? t->data.label_vocab : t->data.token_vocab;
+        t->vocab[level] = level == 0               ? t->data.label_vocab
+                          : t->data.latents[level] ? t->data.latent_vocab[level]
+                                                   : t->data.token_vocab;
     if (t->known)
         memcpy(t->vocab, rhm_grammar_shape(t->known)->vocab, sizeof t->vocab);
     if (vocab_list)
@@ -126,6 +128,9 @@ static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_e
     RHM_TRY(refuse_beside_data(settings, error));
     rhm_listener listener = {settings->command->name, NULL};
     rhm_data_hints hints = {.note = rhm_running_note, .user = &listener};
+    const rhm_learner_info *learner;
+    RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
+    hints.latents = learner->latents;
     const rhm_list *vocab = &settings->instance.vocab;
     if (rhm_option_given(settings, "vocab")) {
         hints.label_vocab = (uint32_t)vocab->value[0];

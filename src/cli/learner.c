@@ -78,12 +78,16 @@ static rhm_status find(const rhm_learner_info **learner, const char *name, rhm_e
     return rhm_fail(error, RHM_INVALID, "--learner %.64s is unknown: allowed are %s", name, names);
 }
 
+rhm_status rhm_settings_learner_info(const rhm_learner_info **out, const rhm_settings *settings, rhm_error *error) {
+    *out = rhm_learner_at(0);
+    return settings->training.learner ? find(out, settings->training.learner, error) : RHM_OK;
+}
+
 rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                 rhm_error *error) {
-    const rhm_learner_info *learner = rhm_learner_at(0);
+    const rhm_learner_info *learner;
     double positions[RHM_MAX_LEVELS + 1];
-    if (settings->training.learner)
-        RHM_TRY(find(&learner, settings->training.learner, error));
+    RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
     RHM_TRY(refuse_others(learner, settings, error));
     options->learner = learner->name;
     options->protocol = settings->training.protocol;

@@ -216,11 +216,12 @@ json_t *rhm_report_training(const rhm_settings *settings, json_t *instance, json
                                "kernel_seconds", rhm_json_number(kernels),
                                "share_of_seconds", rhm_json_number((sampling + kernels) / seconds));
     const bool predicted = comparison && comparison->predicted;
-    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                      "schema", "rhm-report/1",
                      "version", rhm_version(),
                      "command", rhm_report_command(settings),
                      "learner", train->learner,
+                     "shown_latents", (int)train->shown_latents,
                      "positions", positions,
                      "instance", instance,
                      "machine", machine,

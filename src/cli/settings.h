@@ -98,6 +98,9 @@ rhm_status rhm_settings_by_level(double *by_level, const rhm_settings *settings,
 rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                rhm_error *error);
 
+/* What there is to know of the learner of --learner. */
+rhm_status rhm_settings_learner_info(const rhm_learner_info **out, const rhm_settings *settings, rhm_error *error);
+
 /* The learner of --learner, its positions, protocol and learning rate; refuses typed options that it does not take. */
 rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                 rhm_error *error);

@@ -92,6 +92,8 @@ void rhm_training_print_results(rhm_training *t) {
     rhm_table_notes(words, &t->report, 1);
     fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
             t->report.test_samples, settings->data ? "held-out" : "fresh");
+    if (t->report.shown_latents)
+        fprintf(words, "              by a learner that was shown the hidden symbols: for comparison only\n");
     rhm_bayes_print(words, t->bayes);
     rhm_table_seconds(words, &t->report);
     if (settings->checkpoint.directory)

@@ -95,33 +95,44 @@ typedef struct scratch {
 } scratch;
 
 typedef struct counting {
-    const struct rhm_table *table;
+    const struct rhm_table *table; /* or latents */
     const rhm_batch *batch;
+    const rhm_latents *latents; /* or NULL */
+    const rhm_tree *tree;
+    uint64_t samples;
     uint32_t level, from; /* level of the first patches that are drawn */
     size_t positions, leaves, chunk;
+    size_t targets; /* what is counted by, of a sample: one label, or a parent for every position */
     scratch *of_thread;
     rhm_table_counts *counts; /* NULL in the first pass, which finds out what there is */
 } counting;
 
-/* The first patches of level `from` of some samples as ids of the wanted level, `leaves` apart becoming fewer. */
-static size_t draw_ids(const counting *c, scratch *mine, uint64_t first, size_t count) {
-    const rhm_tree *tree = &c->table->model.tree;
+/* The first patches of level `from` of some samples as ids of the wanted level, *apart becoming how many ids of a
+ * sample. */
+static rhm_status draw_ids(const counting *c, scratch *mine, uint64_t first, size_t count, size_t *apart,
+                           rhm_error *error) {
     size_t ids = count * c->leaves;
+    *apart = c->leaves;
+    if (c->latents)
+        return rhm_latents_read_patches(c->latents, c->level, c->positions, first, count, mine->tokens, mine->labels,
+                                        error);
     c->batch->source(c->batch->context, c->from, c->batch->first + first, count, mine->tokens, mine->labels);
-    for (uint32_t l = tree->levels; l > c->level; l--) {
-        ids /= tree->branching[l];
+    for (uint32_t l = c->tree->levels; l > c->level; l--) {
+        ids /= c->tree->branching[l];
         rhm_table_apply(c->table, l, mine->tokens, ids, mine->tokens);
     }
-    return ids / count;
+    *apart = ids / count;
+    return RHM_OK;
 }
 
 static rhm_status count_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
     const counting *c = context;
     scratch *mine = &c->of_thread[thread];
-    const size_t s = c->table->model.tree.branching[c->level];
-    const uint64_t first = chunk * c->chunk, left = c->batch->count - first;
+    const size_t s = c->tree->branching[c->level];
+    const uint64_t first = chunk * c->chunk, left = c->samples - first;
     const size_t count = left < c->chunk ? (size_t)left : c->chunk;
-    const size_t apart = draw_ids(c, mine, first, count);
+    size_t apart;
+    RHM_TRY(draw_ids(c, mine, first, count, &apart, error));
     for (size_t i = 0; i < count; i++)
         for (size_t p = 0; p < c->positions; p++) {
             uint32_t tuple[RHM_MAX_BRANCHING], id;
@@ -133,7 +144,8 @@ static rhm_status count_chunk(void *context, size_t chunk, int thread, rhm_error
                 continue;
             }
             id = rhm_intern_find(&c->counts->patch, tuple);
-            uint64_t *cell = &c->counts->count[(id * c->positions + p) * c->counts->classes + mine->labels[i]];
+            const uint16_t target = mine->labels[i * c->targets + p % c->targets];
+            uint64_t *cell = &c->counts->count[(id * c->positions + p) * c->counts->classes + target];
 #pragma omp atomic
             *cell += 1;
         }
@@ -141,12 +153,12 @@ static rhm_status count_chunk(void *context, size_t chunk, int thread, rhm_error
 }
 
 static rhm_status pass(counting *c, const rhm_engine *engine, rhm_error *error) {
-    return rhm_parallel(engine, (size_t)((c->batch->count + c->chunk - 1) / c->chunk), count_chunk, c, error);
+    return rhm_parallel(engine, (size_t)((c->samples + c->chunk - 1) / c->chunk), count_chunk, c, error);
 }
 
 static rhm_status merge_seen(rhm_intern *all, const counting *c, size_t threads, rhm_error *error) {
     uint32_t id;
-    RHM_TRY(rhm_intern_init(all, c->table->model.tree.branching[c->level], 0, error));
+    RHM_TRY(rhm_intern_init(all, c->tree->branching[c->level], 0, error));
     for (size_t t = 0; t < threads; t++)
         for (size_t i = 0; i < c->of_thread[t].seen.count; i++)
             RHM_TRY(rhm_intern_add(all, rhm_intern_tuple(&c->of_thread[t].seen, i), &id, NULL, error));
@@ -163,43 +175,69 @@ static rhm_status prepare(counting *c, size_t threads, rhm_error *error) {
     for (size_t t = 0; t < threads; t++) {
         scratch *mine = &c->of_thread[t];
         mine->tokens = RHM_NEW(uint16_t, c->chunk, c->leaves, 1, "samples of a thread", error);
-        mine->labels = RHM_NEW(uint16_t, c->chunk, 1, 1, "samples of a thread", error);
+        mine->labels = RHM_NEW(uint16_t, c->chunk, c->targets, 1, "samples of a thread", error);
         if (!mine->tokens || !mine->labels)
             return RHM_NO_MEMORY;
-        RHM_TRY(rhm_intern_init(&mine->seen, c->table->model.tree.branching[c->level], 0, error));
+        RHM_TRY(rhm_intern_init(&mine->seen, c->tree->branching[c->level], 0, error));
     }
     return RHM_OK;
+}
+
+static rhm_status count_all(rhm_table_counts *out, counting *c, const rhm_engine *engine, size_t classes,
+                            rhm_error *error) {
+    const size_t threads = (size_t)rhm_engine_threads(engine);
+    rhm_intern all = {0};
+    rhm_status status = prepare(c, threads, error);
+    if (status == RHM_OK)
+        status = pass(c, engine, error);
+    if (status == RHM_OK)
+        status = merge_seen(&all, c, threads, error);
+    if (status == RHM_OK)
+        status = rhm_table_counts_init(out, engine, &all, c->positions, classes, c->samples, error);
+    if (status == RHM_OK) {
+        c->counts = out;
+        status = pass(c, engine, error);
+        if (status != RHM_OK)
+            rhm_table_counts_clear(out);
+    }
+    for (size_t t = 0; c->of_thread && t < threads; t++) {
+        rhm_free(c->of_thread[t].tokens);
+        rhm_free(c->of_thread[t].labels);
+        rhm_intern_destroy(&c->of_thread[t].seen);
+    }
+    rhm_free(c->of_thread);
+    rhm_intern_destroy(&all);
+    return status;
 }
 
 rhm_status rhm_table_count_samples(rhm_table_counts *out, const rhm_engine *engine, const struct rhm_table *table,
                                    uint32_t level, size_t positions, const rhm_batch *batch, rhm_error *error) {
     const rhm_tree *tree = &table->model.tree;
-    const size_t threads = (size_t)rhm_engine_threads(engine);
-    counting c = {.table = table, .batch = batch, .level = level, .from = level, .positions = positions};
+    counting c = {.table = table,
+                  .batch = batch,
+                  .tree = tree,
+                  .samples = batch->count,
+                  .level = level,
+                  .from = level,
+                  .positions = positions,
+                  .targets = 1};
     while (rhm_tree_below(tree, c.from - 1, level - 1) < positions)
         c.from--;
     c.leaves = tree->leaves[c.from - 1];
     c.chunk = rhm_table_chunk(c.leaves);
-    rhm_intern all = {0};
-    rhm_status status = prepare(&c, threads, error);
-    if (status == RHM_OK)
-        status = pass(&c, engine, error);
-    if (status == RHM_OK)
-        status = merge_seen(&all, &c, threads, error);
-    if (status == RHM_OK)
-        status = rhm_table_counts_init(out, engine, &all, positions, table->model.classes, batch->count, error);
-    if (status == RHM_OK) {
-        c.counts = out;
-        status = pass(&c, engine, error);
-        if (status != RHM_OK)
-            rhm_table_counts_clear(out);
-    }
-    for (size_t t = 0; c.of_thread && t < threads; t++) {
-        rhm_free(c.of_thread[t].tokens);
-        rhm_free(c.of_thread[t].labels);
-        rhm_intern_destroy(&c.of_thread[t].seen);
-    }
-    rhm_free(c.of_thread);
-    rhm_intern_destroy(&all);
-    return status;
+    return count_all(out, &c, engine, table->model.classes, error);
+}
+
+rhm_status rhm_table_count_latents(rhm_table_counts *out, const rhm_engine *engine, const rhm_latents *latents,
+                                   uint32_t level, size_t positions, size_t parents, uint64_t samples,
+                                   rhm_error *error) {
+    counting c = {.latents = latents,
+                  .tree = latents->tree,
+                  .samples = samples,
+                  .level = level,
+                  .positions = positions,
+                  .leaves = positions * latents->tree->branching[level],
+                  .chunk = rhm_table_chunk(latents->tree->leaves[0]),
+                  .targets = positions};
+    return count_all(out, &c, engine, parents, error);
 }

@@ -6,6 +6,7 @@
 #define RHM_COUNTS_COUNTS_H
 
 #include "core/intern.h"
+#include "counts/latents.h"
 #include "model/table.h"
 
 /* Patches of a level that are told apart; what groups them takes time and memory in proportion to the square. */
@@ -39,5 +40,11 @@ rhm_status rhm_table_order(uint32_t **order, const rhm_intern *set, rhm_error *e
  */
 rhm_status rhm_table_count_samples(rhm_table_counts *out, const rhm_engine *engine, const struct rhm_table *table,
                                    uint32_t level, size_t positions, const rhm_batch *batch, rhm_error *error);
+
+/* Count samples 0..samples-1 whose patches are of true symbols, by the symbol above each, one of `parents`; at level 1
+ * that is the label. */
+rhm_status rhm_table_count_latents(rhm_table_counts *out, const rhm_engine *engine, const rhm_latents *latents,
+                                   uint32_t level, size_t positions, size_t parents, uint64_t samples,
+                                   rhm_error *error);
 
 #endif

@@ -2,7 +2,10 @@
 #ifndef RHM_COUNTS_GROUPS_H
 #define RHM_COUNTS_GROUPS_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "rhm/status.h"
 
 typedef struct rhm_groups {
     uint32_t count;    /* groups that have patches */
@@ -15,5 +18,9 @@ typedef struct rhm_groups {
 
 /* Separation over radius; infinite where groups have no radius. */
 double rhm_groups_gap(const rhm_groups *groups);
+
+/* Count, separation and radius of what ids and own say; points (count, width), centres (ids, width). */
+rhm_status rhm_groups_measure(rhm_groups *groups, const double *point, size_t count, const double *centre, size_t width,
+                              rhm_error *error);
 
 #endif

@@ -206,6 +206,19 @@ rhm_status rhm_position_law(double **out, const rhm_grammar *grammar, uint32_t l
     return RHM_OK;
 }
 
+rhm_status rhm_parent_law(double **out, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                          rhm_error *error) {
+    const size_t symbols = rhm_grammar_shape(grammar)->vocab[level], labels = rhm_grammar_shape(grammar)->vocab[0];
+    double *joint;
+    RHM_TRY(rhm_position_law(&joint, grammar, level, positions, error));
+    *out = RHM_NEW(double, positions, symbols, symbols, "law of positions", error);
+    for (size_t i = 0; *out && i < positions * symbols; i++)
+        for (size_t z = 0; z < labels; z++)
+            (*out)[i * symbols + i % symbols] += joint[i * labels + z];
+    rhm_free(joint);
+    return *out ? RHM_OK : RHM_NO_MEMORY;
+}
+
 /* ---- drawing --------------------------------------------------------------------------------------------- */
 
 typedef struct drawing {

@@ -48,6 +48,9 @@ rhm_status rhm_id_law_raise(rhm_id_law *out, const rhm_patch_law *patches, const
 rhm_status rhm_position_law(double **out, const rhm_grammar *grammar, uint32_t level, size_t positions,
                             rhm_error *error);
 
+/* P[symbol of `level` at position p] of each of them with itself as what is counted: (positions, symbols, symbols). */
+rhm_status rhm_parent_law(double **out, const rhm_grammar *grammar, uint32_t level, size_t positions, rhm_error *error);
+
 /*
  * Counts of `samples` <= 2^53 independent samples a position, drawn from their multinomial law: a pure function of law,
  * number, seed and stream. `position` is (positions, parents, classes).

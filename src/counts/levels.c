@@ -188,6 +188,10 @@ static rhm_status fit_level(rhm_table_learning *l, uint32_t level, rhm_error *er
     }
     if (status == RHM_OK)
         fill_report(l, &s, synonyms, begin);
+    if (status == RHM_OK && l->method->latents && raised.given) {
+        rhm_id_law_clear(&raised); /* what is shown above is true */
+        status = rhm_id_law_tokens(&raised, l->problem->parents[level], 0, error);
+    }
     rhm_id_law_clear(&l->ids);
     l->ids = raised;
     rhm_table_stage_clear(&s);

@@ -8,6 +8,7 @@
 
 #include "counts/counts.h"
 #include "counts/groups.h"
+#include "counts/latents.h"
 #include "counts/law.h"
 #include "rhm/plan.h"
 #include "rhm/sampling.h"
@@ -38,6 +39,9 @@ typedef struct rhm_table_stage {
 } rhm_table_stage;
 
 typedef struct rhm_table_method {
+    bool latents; /* samples show their hidden symbols: above level L patches are of true symbols, and above level 1
+                   * counts are by the symbol above a patch, not by the label */
+
     /* Ids for the patches of a level > 1. */
     rhm_status (*group)(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
                         rhm_error *error);

@@ -53,11 +53,12 @@ static rhm_status measure(rates *out, const rhm_table_learning *l, rhm_error *er
         rhm_id_law_tokens(&ids, shape->vocab[tree->levels], rhm_grammar_origin(grammar)->token_noise, error);
     if (status == RHM_OK)
         status = rhm_patch_law_make(&law, grammar, tree->levels, &ids, error);
+    const bool parents = l->method->latents && tree->levels > 1;
     if (status == RHM_OK)
-        status = rhm_position_law(&position, grammar, tree->levels - 1, positions, error);
+        status = (parents ? rhm_parent_law : rhm_position_law)(&position, grammar, tree->levels - 1, positions, error);
     *out = (rates){NAN, NAN};
     if (status == RHM_OK && law.patch.count)
-        status = measure_level(out, l, &law, position, positions, shape->vocab[0], error);
+        status = measure_level(out, l, &law, position, positions, parents ? law.parents : shape->vocab[0], error);
     rhm_id_law_clear(&ids);
     rhm_patch_law_clear(&law);
     rhm_free(position);
@@ -124,13 +125,27 @@ static double expected_gap(const double *position, size_t positions, size_t symb
     return symbols > 1 ? sqrt(closest * samples * rarest / rules / rank) : HUGE_VAL;
 }
 
+/* Where the symbols above patches are shown, all that matters is whether each occurs. */
+static double shown_gap(const double *position, size_t positions, size_t symbols) {
+    for (size_t nu = 0; nu < symbols; nu++) {
+        double sum = 0;
+        for (size_t p = 0; p < positions; p++)
+            sum += position[(p * symbols + nu) * symbols + nu];
+        if (!(sum > 0))
+            return 0;
+    }
+    return HUGE_VAL;
+}
+
 /* The search of search.c. */
 static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_table_learning *l, uint32_t level,
                              rhm_error *error) {
     const rhm_grammar *grammar = l->problem->grammar;
     const rhm_train_options *options = l->options;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const double patches = (double)rhm_grammar_patch_count(grammar, level), classes = shape->vocab[0];
+    const double patches = (double)rhm_grammar_patch_count(grammar, level);
+    const bool parents = l->method->latents && level > 1;
+    const double classes = shape->vocab[parents ? level - 1 : 0];
     const size_t all = rhm_grammar_tree(grammar)->nodes[level - 1];
     const size_t most = all < RHM_TABLE_POSITIONS ? all : RHM_TABLE_POSITIONS;
     const double samples = (double)(options->samples[level] ? options->samples[level] : options->max_samples);
@@ -147,8 +162,9 @@ static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_t
                                                                                     : 1;
     for (;; positions = 2 * positions < most ? 2 * positions : most) {
         double *position;
-        RHM_TRY(rhm_position_law(&position, grammar, level - 1, positions, error));
+        RHM_TRY((parents ? rhm_parent_law : rhm_position_law)(&position, grammar, level - 1, positions, error));
         out->gap = level == 1 ? HUGE_VAL
+                   : parents  ? shown_gap(position, positions, shape->vocab[level - 1])
                               : expected_gap(position, positions, shape->vocab[level - 1], shape->vocab[0],
                                              patches / shape->vocab[level - 1], samples);
         rhm_free(position);

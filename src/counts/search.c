@@ -17,19 +17,17 @@ enum {
 /* Tokens that a search among counted samples may draw for a level: a minute of one core. */
 #define MOST_TOKENS 0x1p34
 
-double rhm_groups_gap(const rhm_groups *groups) {
-    return groups->radius > 0 ? groups->separation / groups->radius : groups->separation > 0 ? HUGE_VAL : 0;
-}
-
 /* ---- counts ---------------------------------------------------------------------------------------------- */
 
 static rhm_status draw(const rhm_table_learning *l, rhm_table_stage *s, size_t positions, uint64_t samples,
                        rhm_table_counts *out, rhm_error *error) {
     double *position;
-    RHM_TRY(rhm_position_law(&position, l->problem->grammar, s->level - 1, positions, error));
-    const rhm_status status =
-        rhm_table_draw_counts(out, l->engine, &s->law, position, positions, l->table->model.classes, samples,
-                              l->options->seed, rhm_stream(RHM_TRAINING, s->level), error);
+    const bool parents = l->method->latents && s->level > 1;
+    RHM_TRY(
+        (parents ? rhm_parent_law : rhm_position_law)(&position, l->problem->grammar, s->level - 1, positions, error));
+    const rhm_status status = rhm_table_draw_counts(out, l->engine, &s->law, position, positions,
+                                                    parents ? s->law.parents : l->table->model.classes, samples,
+                                                    l->options->seed, rhm_stream(RHM_TRAINING, s->level), error);
     rhm_free(position);
     return status;
 }
@@ -47,7 +45,10 @@ static rhm_status count(const rhm_table_learning *l, rhm_table_stage *s, size_t 
     }
     snprintf(words, sizeof words, "level %u: counting", s->level);
     rhm_engine_progress(l->engine, words, 0, samples);
-    return rhm_table_count_samples(out, l->engine, l->table, s->level, positions, &batch, error);
+    const rhm_latents latents = {l->sampler, fresh.stream, &l->tree, l->problem->data};
+    return l->method->latents ? rhm_table_count_latents(out, l->engine, &latents, s->level, positions,
+                                                        l->problem->parents[s->level], samples, error)
+                              : rhm_table_count_samples(out, l->engine, l->table, s->level, positions, &batch, error);
 }
 
 /* Count and group; what comes out replaces what the stage had, if it is better. */

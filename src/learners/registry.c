@@ -4,7 +4,8 @@
 #include "core/fail.h"
 #include "learners/learner.h"
 
-static const struct rhm_learner *const learners[] = {&rhm_layerwise, &rhm_table_learner, &rhm_one_step_learner};
+static const struct rhm_learner *const learners[] = {&rhm_layerwise, &rhm_table_learner, &rhm_one_step_learner,
+                                                     &rhm_tensor_learner};
 
 enum { LEARNERS = sizeof learners / sizeof learners[0] };
 

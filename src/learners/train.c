@@ -12,7 +12,8 @@ static rhm_status train(rhm_model **out, rhm_train_report *report, const rhm_eng
     rhm_train_report own_report;
     if (!report)
         report = &own_report;
-    *report = (rhm_train_report){.learner = learner->info.name, .levels = levels, .test_accuracy = NAN};
+    *report = (rhm_train_report){
+        .learner = learner->info.name, .shown_latents = learner->info.latents, .levels = levels, .test_accuracy = NAN};
     rhm_model *model = NULL;
     const int span = rhm_trace_begin(engine, "train", 0);
     rhm_status status = learner->fit(&model, report, engine, problem, options, error);
@@ -46,6 +47,7 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     *out = NULL;
     RHM_TRY(rhm_problem_check_data(data, parents, error));
     RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
+    RHM_TRY(learner->info.latents ? rhm_problem_check_latents(data, parents, error) : RHM_OK);
     RHM_TRY(rhm_train_options_check(options, &learner->info, data->tree.levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, data->tree.levels, error));
     const rhm_problem problem = rhm_problem_of_data(data, parents, &resolved);

@@ -9,6 +9,7 @@
 #include "hierarchy/grammar_file.h"
 #include "hierarchy/tree_file.h"
 #include "rhm/data.h"
+#include "sampling/latents_file.h"
 #include "sampling/usage.h"
 
 /* Where the arrays are: in the group /data or, in files of others, at the top. */
@@ -239,7 +240,8 @@ static rhm_status read_data(rhm_data *data, const rhm_h5 *file, const rhm_data_h
         RHM_TRY(rhm_grammar_read_group(&data->grammar, file, error));
     RHM_TRY(read_shape(data, file, &place, hints, &tokens, error));
     RHM_TRY(read_symbols(file, place.tokens, "symbol", &tokens, &data->token_vocab, &data->tokens, error));
-    return read_labels(data, file, &place, hints->allow_missing_labels, error);
+    RHM_TRY(read_labels(data, file, &place, hints->allow_missing_labels, error));
+    return hints->latents ? rhm_latents_read(data, file, place.group, error) : RHM_OK;
 }
 
 struct request {
@@ -281,6 +283,8 @@ rhm_status rhm_data_load(rhm_data *out, const char *path, const rhm_data_hints *
 void rhm_data_clear(rhm_data *data) {
     rhm_free(data->tokens);
     rhm_free(data->labels);
+    for (uint32_t level = 0; level <= RHM_MAX_LEVELS; level++)
+        rhm_free(data->latents[level]);
     rhm_grammar_destroy(data->grammar);
     *data = (rhm_data){0};
 }

@@ -44,13 +44,34 @@ rhm_status rhm_problem_check_data(const rhm_data *data, const uint32_t *parents,
     return RHM_OK;
 }
 
+/* |V_{l-1}| as far as data themselves say. */
+static uint32_t parents_of(const rhm_data *data, uint32_t level) {
+    return level == 1                 ? data->label_vocab
+           : data->latents[level - 1] ? data->latent_vocab[level - 1]
+                                      : data->token_vocab;
+}
+
+rhm_status rhm_problem_check_latents(const rhm_data *data, const uint32_t *parents, rhm_error *error) {
+    for (uint32_t l = 1; l < data->tree.levels; l++) {
+        const uint32_t known = parents ? parents[l + 1] : parents_of(data, l + 1);
+        if (!data->latents[l])
+            return rhm_fail(error, RHM_INVALID,
+                            "the data set does not show its hidden symbols of level %u, which the learner needs", l);
+        for (size_t i = 0; i < data->count * data->tree.nodes[l]; i++)
+            if (data->latents[l][i] >= known)
+                return rhm_fail(error, RHM_INVALID, "a hidden symbol of level %u is %u, but there are %u", l,
+                                data->latents[l][i], known);
+    }
+    return RHM_OK;
+}
+
 rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, const rhm_train_options *options) {
     const uint64_t most = data->count / HELD_OUT;
     rhm_problem problem = {.grammar = data->grammar,
                            .data = data,
                            .test_samples = options->test_samples < most ? options->test_samples : most};
     for (uint32_t l = 1; l <= data->tree.levels; l++)
-        problem.parents[l] = parents ? parents[l] : l == 1 ? data->label_vocab : data->token_vocab;
+        problem.parents[l] = parents ? parents[l] : parents_of(data, l);
     return problem;
 }
 

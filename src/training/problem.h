@@ -20,6 +20,9 @@ rhm_problem rhm_problem_of_grammar(const rhm_grammar *grammar, const rhm_train_o
 
 /* Refuses data that contradicts itself; `parents` as rhm_train_data takes it. What is checked makes a problem. */
 rhm_status rhm_problem_check_data(const rhm_data *data, const uint32_t *parents, rhm_error *error);
+
+/* RHM_INVALID unless data that has been checked shows its hidden symbols, all of them below what `parents` says. */
+rhm_status rhm_problem_check_latents(const rhm_data *data, const uint32_t *parents, rhm_error *error);
 rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, const rhm_train_options *options);
 
 /* The accuracy on sequences that training has not seen, into the report; nothing without test samples. */

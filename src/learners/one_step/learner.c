@@ -1,6 +1,5 @@
 /* One gradient step and k-means a level, on the levels of ../../counts. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clustering/kmeans.h"
@@ -66,29 +65,6 @@ static void fill_columns(double *column, double *residual, const rhm_one_step *s
 
 /* ---- groups ---------------------------------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* How far apart the groups of `patches` patches are; destroys the distances. */
-static void measure(rhm_groups *out, rhm_kmeans *g, size_t patches) {
-    double closest = HUGE_VAL;
-    memset(g->members, 0, sizeof *g->members * g->k);
-    for (size_t i = 0; i < patches; i++)
-        g->members[g->owner[i]]++;
-    for (size_t a = 0; a < g->k; a++) {
-        out->count += g->members[a] > 0;
-        for (size_t b = 0; b < a; b++)
-            if (g->members[a] && g->members[b])
-                closest =
-                    fmin(closest, rhm_squared_distance(g->centre + a * g->width, g->centre + b * g->width, g->width));
-    }
-    out->separation = out->count > 1 ? sqrt(closest) : 0;
-    qsort(g->distance, patches, sizeof *g->distance, compare);
-    out->radius = patches ? sqrt(g->distance[(patches * 99 + 99) / 100 - 1]) : 0;
-}
-
 static rhm_status cluster(rhm_groups *out, rhm_kmeans *g, size_t patches, rhm_error *error) {
     RHM_TRY(rhm_kmeans_run(g, error));
     if (!(out->own = RHM_NEW(uint32_t, patches, 1, 1, "groups of patches", error)))
@@ -96,8 +72,7 @@ static rhm_status cluster(rhm_groups *out, rhm_kmeans *g, size_t patches, rhm_er
     memcpy(out->own, g->owner, sizeof *out->own * patches);
     out->ids = (uint32_t)g->k;
     out->other = g->count > patches ? g->owner[patches] : UINT32_MAX;
-    measure(out, g, patches);
-    return RHM_OK;
+    return rhm_groups_measure(out, g->point, patches, g->centre, g->width, error);
 }
 
 static rhm_status group(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
@@ -122,6 +97,10 @@ static rhm_status group(rhm_groups *out, const rhm_table_learning *l, uint32_t l
         g.swaps = 0;
         fill_columns(g.point, residual, &step, l, counts);
         status = cluster(out, &g, counts->patch.count, error);
+    }
+    if (status != RHM_OK) {
+        rhm_free(out->own);
+        *out = (rhm_groups){0};
     }
     rhm_free(residual);
     rhm_kmeans_clear(&g);

@@ -1,7 +1,6 @@
 #include "learners/table/group.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/fail.h"
@@ -140,25 +139,6 @@ static bool move(rhm_groups *out, const rhm_rows *rows, double *centre, double *
     return moved;
 }
 
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* `distance` (patches) is scratch. */
-static void measure(rhm_groups *out, const rhm_rows *rows, const double *centre, double *distance) {
-    const size_t width = rows->width;
-    double closest = HUGE_VAL;
-    for (size_t a = 0; a < out->count; a++)
-        for (size_t b = a + 1; b < out->count; b++)
-            closest = fmin(closest, squared(centre + a * width, centre + b * width, width));
-    for (size_t i = 0; i < rows->count; i++)
-        distance[i] = sqrt(squared(rows->value + i * width, centre + out->own[i] * width, width));
-    qsort(distance, rows->count, sizeof *distance, compare);
-    out->separation = out->count > 1 ? sqrt(closest) : 0;
-    out->radius = rows->count ? distance[(rows->count * 99 + 99) / 100 - 1] : 0;
-}
-
 static rhm_status allocate(merging *m, rhm_groups *out, size_t **members, const rhm_rows *rows, rhm_error *error) {
     const size_t count = rows->count;
     if (!(out->own = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
@@ -183,15 +163,16 @@ rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_
     *out = (rhm_groups){.other = UINT32_MAX};
     RHM_TRY(rhm_rows_make(&rows, engine, counts, most, error));
     merging m = {.rows = &rows, .groups = rows.count};
-    const rhm_status status = allocate(&m, out, &members, &rows, error);
+    rhm_status status = allocate(&m, out, &members, &rows, error);
     if (status == RHM_OK) {
         merge_all(&m, most);
         number(out, &m);
         for (int i = 0; i < MOST_MOVES && move(out, &rows, m.centre, m.weight, members); i++)
             ;
         out->ids = out->count;
-        measure(out, &rows, m.centre, m.apart);
-    } else {
+        status = rhm_groups_measure(out, rows.value, rows.count, m.centre, rows.width, error);
+    }
+    if (status != RHM_OK) {
         rhm_free(out->own);
         *out = (rhm_groups){0};
     }
