@@ -10,7 +10,7 @@ def here(tmp_path_factory):
     folder = tmp_path_factory.mktemp("command")
     run("grammar", *SMALL, "-o", "g.h5", cwd=folder)
     run("sample", "--grammar", "g.h5", "--data-seed", 7, "--samples", 30000, "--latents", "-o", "d.h5", cwd=folder)
-    done = run("train", *SMALL, "-o", "m.h5", "--report", "r.json", cwd=folder)
+    done = run("train", *SMALL, "-o", "m.h5", "--report", "r.json", "--ceilings", "on", cwd=folder)
     (folder / "train.txt").write_text(done.stdout + done.stderr)
     run("predict", "m.h5", "d.h5", "-o", "p.h5", cwd=folder)
     return folder

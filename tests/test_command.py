@@ -129,6 +129,12 @@ def test_report_inside_the_model_is_the_report(here):
     assert json.loads(inside) == json.loads((here / "r.json").read_text())
 
 
+def test_a_report_without_ceilings(tmp_path):
+    report = report_of(tmp_path, "--ceilings", "off")
+    assert report["machine"]["fma_peak_gflops"] is report["machine"]["bandwidth_gbs"] is report["predicted"] is None
+    assert all(level["fraction_of_peak"] is level["predicted"] is None and level["gflops"] > 0 for level in report["levels"])
+
+
 def numpy_posteriors(model_path, tokens):
     """The 20 lines that a reader of the README would write."""
     with h5py.File(model_path) as f:

@@ -39,7 +39,7 @@ def test_a_model_is_read_in_ten_lines(tmp_path, shape):
 
 
 def test_deep_hierarchies_are_learnt(tmp_path):
-    report = trained(tmp_path, "--levels", "12")
+    report = trained(tmp_path, "--levels", "12", "--ceilings", "on")
     assert report["learner"] == "table" and report["shown_latents"] is False and report["test"]["accuracy"] >= 0.999
     assert len(report["positions"]) == 12 and all(k >= 1 for k in report["positions"])
     for level in report["levels"]:

@@ -18,6 +18,8 @@
 /* At most one sequence in so many of a data set becomes the test set (learners/layerwise/train.c). */
 enum { HELD_OUT = 5 };
 
+static const rhm_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
+
 static const rhm_option own[] = {
     {.name = "data",
      .kind = RHM_OPTION_TEXT,
@@ -55,6 +57,14 @@ static const rhm_option own[] = {
      .place = offsetof(rhm_settings, report),
      .file = RHM_FILE_TEXT,
      .help = "Write a JSON report to this file."},
+    {.name = "ceilings",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "on|off",
+     .fallback = "on",
+     .words = on_off,
+     .place = offsetof(rhm_settings, ceilings),
+     .help = "Measure for --report what this machine can do at most, and what rhm plan would have said, which takes a "
+             "second or more. off: those keys are null."},
     {.name = "trace",
      .kind = RHM_OPTION_TEXT,
      .argument = "FILE",
@@ -210,6 +220,8 @@ static rhm_status prepare(rhm_training *t, rhm_train_options *options, notes *to
         t->levels = rhm_grammar_shape(t->grammar)->levels;
     }
     RHM_TRY(choose_options(options, settings, t->levels, error));
+    if (!settings->report)
+        RHM_TRY(rhm_option_refuse(settings, "ceilings", "has no effect without --report FILE", error));
     RHM_TRY(choose_checkpoints(options, settings, to, error));
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
 }
@@ -227,7 +239,7 @@ static rhm_status write_results(const rhm_training *t, const rhm_settings *setti
     const uint64_t peak_rss_nbytes = rhm_machine_peak_rss_nbytes();
     /* Ceilings and a prediction take a second or two to measure: only for those who will read them. */
     rhm_report_comparison measured, *comparison = NULL;
-    if (settings->report) {
+    if (settings->report && settings->ceilings) {
         measured.peaks = rhm_machine_measure_peaks(t->engine);
         comparison = &measured;
     }

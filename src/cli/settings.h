@@ -54,6 +54,7 @@ typedef struct rhm_settings {
     const char *data;   /* data set to read */
     const char *output; /* file to write */
     const char *report; /* JSON report to write */
+    int ceilings;       /* whether they are measured for the report: 0 or 1 */
     const char *trace;  /* trace-event JSON to write */
     uint64_t data_seed; /* use rhm_settings_data_seed */
     uint64_t samples;   /* sequences to draw */

@@ -12,9 +12,10 @@ import sys
 import tempfile
 
 SKIP = 77
-COMMON = ["train", "--seed", "1", "--test-samples", "200", "--progress", "off", "--vocab"]
-LARGE = [*COMMON, "8", "--rules", "3", "--levels", "3", "--samples", "4000", "--width", "128"]
-SMALL = [*COMMON, "4", "--rules", "2", "--levels", "3", "--samples", "1000", "--width", "32"]
+COMMON = ["train", "--seed", "1", "--test-samples", "200", "--progress", "off", "--ceilings", "off", "--vocab"]
+LARGE = [*COMMON, "8", "--rules", "3", "--levels", "3", "--samples", "300,300,3000", "--width", "96",
+         "--bandwidth", "0.5", "--ridge", "0.3"]
+SMALL = [*COMMON, "4", "--rules", "2", "--levels", "3", "--samples", "500", "--width", "32", "--bandwidth", "0.3", "--ridge", "0.03"]
 # What the large one must have on every node: copies of what all threads read, and what a solver keeps near its threads.
 STRUCTURES = {"weights", "frequencies", "phase offsets", "cached features", "partial sums of a solver pass",
               "solver workspace"}
