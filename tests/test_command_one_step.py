@@ -124,7 +124,7 @@ def test_hierarchies_are_learnt(tmp_path, shape):
 
 
 def test_the_report_has_the_keys_of_all(tmp_path):
-    run(*STEP, "--vocab", "8", "--levels", "3", "--report", "r.json", cwd=tmp_path)
+    run(*STEP, "--vocab", "8", "--levels", "3", "--report", "r.json", "--ceilings", "on", cwd=tmp_path)
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["learner"] == "one-step" and report["positions"] == [1, 1, 1]
     for level in report["levels"]:
