@@ -1,8 +1,9 @@
 /* Tables: groups, models, files, and what is learnt from grammars of all sorts. */
 #include "core/memory.h"
 #include "counts/parser.h"
-#include "learners/table/group.h"
-#include "learners/table/rows.h"
+#include "counts/eigen.h"
+#include "counts/group.h"
+#include "counts/rows.h"
 #include "learning.h"
 
 /* ---- eigenvectors and groups ----------------------------------------------------------------------------- */

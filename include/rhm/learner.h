@@ -137,7 +137,8 @@ typedef struct rhm_level_report {
     double residual;           /* ||(C + lambda I) W - B|| / ||B||, measured after the last step */
     double held_out_loss;      /* mean squared error of the normalised prediction on a validation stream */
     double held_out_accuracy;  /* share of validation samples whose label is the largest output */
-    double evidence;           /* standard errors by which the loss is below that of predicting the same for all */
+    double evidence;           /* standard errors by which the loss is below that of predicting the same for all; of the
+                                  learner latent: by which siblings depend on each other */
     bool converged;            /* residual <= 1.1 tolerance */
     uint32_t symbols;          /* |V_{l-1}|: clusters that the outputs should form */
     uint32_t clusters;         /* that they form; fewer where symbols have the same posterior or never come first */

@@ -32,7 +32,8 @@ static const rhm_option budget[] = {
      .greatest = MOST_SAMPLES,
      .words = automatic,
      .place = AT(training.samples),
-     .help = "Fresh samples of each stage, level L first. auto: until the outputs of the stage are well apart."},
+     .help = "Fresh samples of each stage, level L first. auto: until the outputs of the stage are well apart. "
+             "--learner latent: whole sequences, the same for all stages, so one number."},
     {.name = "width",
      .kind = RHM_OPTION_COUNT,
      .argument = "auto|M",

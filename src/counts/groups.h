@@ -14,6 +14,7 @@ typedef struct rhm_groups {
     uint32_t *own;     /* (patches): the id of each; released by rhm_free */
     double separation; /* smallest distance between two centres; units are the learner's */
     double radius;     /* 99th percentile of the distances to the own centre */
+    double certain;    /* share of the patches that surely belong to their group; 0 where a learner does not say */
 } rhm_groups;
 
 /* Separation over radius; infinite where groups have no radius. */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "core/fail.h"
@@ -113,19 +114,20 @@ static double synonym_accuracy(const rhm_table_learning *l, uint32_t level, cons
 }
 
 static void fill_report(const rhm_table_learning *l, const rhm_table_stage *s, double synonyms, double begin) {
-    const bool resolved = s->level == 1 || (s->groups.count == l->problem->parents[s->level] &&
-                                            rhm_groups_gap(&s->groups) >= RHM_TABLE_LEAST);
+    const bool resolved =
+        s->level == 1 || (s->groups.count == l->problem->parents[s->level] &&
+                          (rhm_groups_gap(&s->groups) >= RHM_TABLE_LEAST || s->groups.certain >= RHM_TABLE_CERTAIN));
     rhm_level_report *r = &l->report->level[s->level];
     *r = (rhm_level_report){
         .level = s->level,
-        .draw = s->law.patch.count ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
+        .draw = s->law.patch.count && !l->method->search ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
         .samples = s->counts.samples,
         .kept_share = 1,
         .positions = (uint32_t)s->counts.positions,
         .symbols = l->problem->parents[s->level],
         .clusters = s->level == 1 ? l->table->model.classes : s->groups.count,
         .converged = true,
-        .evidence = NAN,
+        .evidence = s->evidence,
         .unseen_mass = NAN,
         .work = NAN,
         .foreseen_work = NAN,
@@ -147,10 +149,12 @@ static void fill_report(const rhm_table_learning *l, const rhm_table_stage *s, d
         .attempts = s->attempts,
         .sample_seconds = s->count_seconds,
         .solve_seconds = s->group_seconds,
+        .embed_seconds = s->embed_seconds,
         .total_seconds = rhm_seconds() - begin,
         .resolved = resolved,
     };
-    if (s->level > 1 && s->groups.count < l->problem->parents[s->level])
+    memcpy(r->limit, s->limit, sizeof r->limit);
+    if (!*r->limit && s->level > 1 && s->groups.count < l->problem->parents[s->level])
         snprintf(r->limit, sizeof r->limit, "%u groups of patches are told apart, but there are %u symbols",
                  s->groups.count, l->problem->parents[s->level]);
 }
@@ -171,14 +175,14 @@ static rhm_status find_law(const rhm_table_learning *l, rhm_table_stage *s, rhm_
 }
 
 static rhm_status fit_level(rhm_table_learning *l, uint32_t level, rhm_error *error) {
-    rhm_table_stage s = {.level = level, .most_positions = l->tree.nodes[level - 1]};
+    rhm_table_stage s = {.level = level, .most_positions = l->tree.nodes[level - 1], .evidence = NAN};
     const double begin = rhm_seconds();
     const int span = rhm_trace_begin(l->engine, "level", level);
     double synonyms = NAN;
     rhm_id_law raised = {0};
     rhm_status status = find_law(l, &s, error);
     if (status == RHM_OK)
-        status = rhm_table_search(l, &s, error);
+        status = l->method->search ? l->method->search(l, &s, error) : rhm_table_search(l, &s, error);
     if (status == RHM_OK)
         status = make_level(l, &s, error);
     if (status == RHM_OK && s.law.patch.count) {

@@ -35,12 +35,18 @@ typedef struct rhm_table_stage {
     rhm_table_counts counts;
     rhm_groups groups;
     uint32_t attempts;
-    double count_seconds, group_seconds;
+    double evidence; /* for the report */
+    char limit[160]; /* for the report */
+    double count_seconds, embed_seconds, group_seconds;
 } rhm_table_stage;
 
 typedef struct rhm_table_method {
     bool latents; /* samples show their hidden symbols: above level L patches are of true symbols, and above level 1
                    * counts are by the symbol above a patch, not by the label */
+
+    /* Where counts come from and how many it takes: fills the stage's counts (above level 1 only their patches, samples
+     * and positions have to be there) and groups; NULL: rhm_table_search. */
+    rhm_status (*search)(rhm_table_learning *l, rhm_table_stage *s, rhm_error *error);
 
     /* Ids for the patches of a level > 1. */
     rhm_status (*group)(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
@@ -65,6 +71,9 @@ enum {
 #define RHM_TABLE_TARGET 3.0
 #define RHM_TABLE_LEAST  1.5
 
+/* Share of certain patches (groups.h) from which on groups are apart, however wide they are. */
+#define RHM_TABLE_CERTAIN 0.99
+
 /* As struct rhm_learner has it, by a method. */
 rhm_status rhm_table_fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                          const rhm_problem *problem, const rhm_train_options *options, const rhm_table_method *method,
@@ -72,6 +81,10 @@ rhm_status rhm_table_fit(rhm_model **out, rhm_train_report *report, const rhm_en
 rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
                           const rhm_grammar *grammar, const rhm_train_options *options, const rhm_table_method *method,
                           rhm_error *error);
+
+/* Seconds that the test of `count` sequences takes, measured with the table of the rules themselves. */
+rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t count,
+                                  rhm_error *error);
 
 /* Count and group until symbols come apart or nothing is left to try; the stage then has the best that came out. */
 rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error);

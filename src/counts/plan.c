@@ -65,8 +65,8 @@ static rhm_status measure(rates *out, const rhm_table_learning *l, rhm_error *er
     return status;
 }
 
-static rhm_status measure_test(double *seconds, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t count,
-                               rhm_error *error) {
+rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t count,
+                                  rhm_error *error) {
     const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
     struct rhm_table *table;
     rhm_sampler *sampler;
@@ -197,7 +197,7 @@ rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_e
     *test_seconds = NAN;
     if (engine) {
         RHM_TRY(measure(&cost, &l, error));
-        RHM_TRY(measure_test(test_seconds, engine, grammar, options->test_samples, error));
+        RHM_TRY(rhm_table_measure_test(test_seconds, engine, grammar, options->test_samples, error));
     }
     for (uint32_t level = 1; level <= l.tree.levels; level++)
         RHM_TRY(plan_level(&out[level], &cost, &l, level, error));

@@ -27,7 +27,8 @@ struct rhm_learner {
                        const rhm_train_options *options, rhm_error *error);
 };
 
-extern const struct rhm_learner rhm_layerwise, rhm_table_learner, rhm_one_step_learner, rhm_tensor_learner;
+extern const struct rhm_learner rhm_layerwise, rhm_table_learner, rhm_one_step_learner, rhm_tensor_learner,
+    rhm_latent_learner;
 
 /* By name, NULL being layerwise; RHM_INVALID, with the names that there are. */
 rhm_status rhm_learner_find(const struct rhm_learner **out, const char *name, rhm_error *error);

@@ -38,7 +38,7 @@ static const rhm_field fields[] = {
     {"held_out_accuracy", RHM_FIELD_F64, AT(held_out_accuracy),
      .meaning = "share of held-out samples whose label is the largest output"},
     {"evidence", RHM_FIELD_F64, AT(evidence), .unit = "standard errors",
-     .meaning = "by which the loss is below that of predicting the same for all"},
+     .meaning = "by which the loss is below that of predicting the same for all; latent: by which siblings depend"},
     {"converged", RHM_FIELD_BOOL, AT(converged), .meaning = "residual <= 1.1 tolerance", REGRESSION},
     {"symbols", RHM_FIELD_U32, AT(symbols), .meaning = "|V_{l-1}|: clusters that outputs should form"},
     {"clusters", RHM_FIELD_U32, AT(clusters), .meaning = "that they form"},

@@ -3,8 +3,8 @@
 
 #include "counts/levels.h"
 #include "learners/learner.h"
-#include "learners/table/group.h"
-#include "learners/table/rows.h"
+#include "counts/group.h"
+#include "counts/rows.h"
 
 static rhm_status group(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
                         rhm_error *error) {

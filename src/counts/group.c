@@ -1,11 +1,11 @@
-#include "learners/table/group.h"
+#include "counts/group.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "learners/table/rows.h"
+#include "counts/rows.h"
 
 enum { MOST_MOVES = 50 };
 
@@ -16,6 +16,8 @@ typedef struct merging {
     uint32_t *into;          /* (count): itself while it is a group */
     uint32_t *nearest;       /* (count): the group after this one that is the least apart, or itself */
     double *apart;           /* (count): by how much */
+    size_t *members;         /* (count) */
+    bool chosen;             /* see group.h */
     size_t groups;
 } merging;
 
@@ -53,6 +55,7 @@ static void merge(merging *m, size_t a, size_t b) {
     for (size_t j = 0; j < width; j++)
         m->centre[a * width + j] += share * (m->centre[b * width + j] - m->centre[a * width + j]);
     m->weight[a] += m->weight[b];
+    m->members[a] += m->members[b];
     m->into[b] = (uint32_t)a;
     m->groups--;
     find_nearest(m, a);
@@ -71,9 +74,14 @@ static void merge(merging *m, size_t a, size_t b) {
     }
 }
 
-/* What two groups of one symbol are apart, at most, but for one pair in a thousand: chi-square of so many numbers. */
-static double noise(size_t width) {
-    return (double)width + 4 * sqrt(2 * (double)width) + 6;
+/*
+ * What two groups of one symbol are apart, at most, but for one pair in a thousand: chi-square of so many numbers. Or,
+ * where columns are chosen, the largest eigenvalue of as many rows of noise (Johnstone, Ann. Statist. 29 (2001) 295).
+ */
+static double noise(const merging *m, size_t a) {
+    const double width = (double)m->rows->width, rows = (double)(m->members[a] + m->members[m->nearest[a]]);
+    const double edge = sqrt(rows) + sqrt(width);
+    return m->chosen ? edge * edge + 6 * edge : width + 4 * sqrt(2 * width) + 6;
 }
 
 static void merge_all(merging *m, size_t most) {
@@ -85,7 +93,7 @@ static void merge_all(merging *m, size_t most) {
         for (size_t i = 1; i < count; i++)
             if (m->into[i] == i && (m->into[least] != least || m->apart[i] < m->apart[least]))
                 least = i;
-        if (m->groups <= most && m->apart[least] > noise(m->rows->width))
+        if (m->groups <= most && m->apart[least] > noise(m, least))
             return;
         merge(m, least, m->nearest[least]);
     }
@@ -103,6 +111,21 @@ static void number(rhm_groups *out, merging *m) {
         memmove(m->centre + out->count * width, m->centre + i * width, sizeof(double) * width);
         out->count++;
     }
+}
+
+/* Means of the groups. */
+static void find_centres(const rhm_groups *groups, const rhm_rows *rows, double *centre, double *weight) {
+    const size_t width = rows->width;
+    memset(centre, 0, sizeof *centre * groups->count * width);
+    memset(weight, 0, sizeof *weight * groups->count);
+    for (size_t i = 0; i < rows->count; i++) {
+        weight[groups->own[i]] += rows->weight[i];
+        for (size_t j = 0; j < width; j++)
+            centre[groups->own[i] * width + j] += rows->weight[i] * rows->value[i * width + j];
+    }
+    for (size_t g = 0; g < groups->count; g++)
+        for (size_t j = 0; j < width; j++)
+            centre[g * width + j] /= weight[g];
 }
 
 /* Patches to the nearest centre, centres to their means; a group keeps its last patch. False when nothing moved. */
@@ -126,20 +149,11 @@ static bool move(rhm_groups *out, const rhm_rows *rows, double *centre, double *
         members[out->own[i]]--;
         members[out->own[i] = best]++;
     }
-    memset(centre, 0, sizeof *centre * out->count * width);
-    memset(weight, 0, sizeof *weight * out->count);
-    for (size_t i = 0; i < rows->count; i++) {
-        weight[out->own[i]] += rows->weight[i];
-        for (size_t j = 0; j < width; j++)
-            centre[out->own[i] * width + j] += rows->weight[i] * rows->value[i * width + j];
-    }
-    for (size_t g = 0; g < out->count; g++)
-        for (size_t j = 0; j < width; j++)
-            centre[g * width + j] /= weight[g];
+    find_centres(out, rows, centre, weight);
     return moved;
 }
 
-static rhm_status allocate(merging *m, rhm_groups *out, size_t **members, const rhm_rows *rows, rhm_error *error) {
+static rhm_status allocate(merging *m, rhm_groups *out, const rhm_rows *rows, rhm_error *error) {
     const size_t count = rows->count;
     if (!(out->own = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
         !(m->centre = RHM_NEW(double, count, rows->width, 1, "centres of groups", error)) ||
@@ -147,30 +161,57 @@ static rhm_status allocate(merging *m, rhm_groups *out, size_t **members, const 
         !(m->into = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
         !(m->nearest = RHM_NEW(uint32_t, count, 1, 1, "groups of patches", error)) ||
         !(m->apart = RHM_NEW(double, count, 1, 1, "groups of patches", error)) ||
-        !(*members = RHM_NEW(size_t, count, 1, 1, "groups of patches", error)))
+        !(m->members = RHM_NEW(size_t, count, 1, 1, "groups of patches", error)))
         return RHM_NO_MEMORY;
     memcpy(m->centre, rows->value, sizeof *m->centre * count * rows->width);
     memcpy(m->weight, rows->weight, sizeof *m->weight * count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         m->into[i] = (uint32_t)i;
+        m->members[i] = 1;
+    }
     return RHM_OK;
 }
 
-rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t most,
-                           rhm_error *error) {
-    rhm_rows rows;
-    size_t *members = NULL;
+static double certain(const rhm_groups *groups, const rhm_rows *rows, const double *centre) {
+    const size_t width = rows->width;
+    double sure = 0, all = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        const double *value = rows->value + i * width, own = squared(value, centre + groups->own[i] * width, width);
+        double next = HUGE_VAL;
+        for (size_t g = 0; g < groups->count; g++)
+            if (g != groups->own[i])
+                next = fmin(next, squared(value, centre + g * width, width));
+        all += rows->weight[i];
+        sure += rows->weight[i] * (next - own) >= 2 * RHM_SURE ? rows->weight[i] : 0;
+    }
+    return all > 0 ? sure / all : 0;
+}
+
+rhm_status rhm_rows_measure(rhm_groups *groups, const rhm_rows *rows, rhm_error *error) {
+    double *centre = RHM_NEW(double, groups->count, rows->width, 1, "centres of groups", error);
+    double *weight = centre ? RHM_NEW(double, groups->count, 1, 1, "centres of groups", error) : NULL;
+    rhm_status status = RHM_NO_MEMORY;
+    if (weight) {
+        find_centres(groups, rows, centre, weight);
+        groups->certain = certain(groups, rows, centre);
+        status = rhm_groups_measure(groups, rows->value, rows->count, centre, rows->width, error);
+    }
+    rhm_free(centre);
+    rhm_free(weight);
+    return status;
+}
+
+rhm_status rhm_rows_group(rhm_groups *out, const rhm_rows *rows, size_t most, bool chosen, rhm_error *error) {
     *out = (rhm_groups){.other = UINT32_MAX};
-    RHM_TRY(rhm_rows_make(&rows, engine, counts, most, error));
-    merging m = {.rows = &rows, .groups = rows.count};
-    rhm_status status = allocate(&m, out, &members, &rows, error);
+    merging m = {.rows = rows, .groups = rows->count, .chosen = chosen};
+    rhm_status status = allocate(&m, out, rows, error);
     if (status == RHM_OK) {
         merge_all(&m, most);
         number(out, &m);
-        for (int i = 0; i < MOST_MOVES && move(out, &rows, m.centre, m.weight, members); i++)
+        for (int i = 0; i < MOST_MOVES && move(out, rows, m.centre, m.weight, m.members); i++)
             ;
         out->ids = out->count;
-        status = rhm_groups_measure(out, rows.value, rows.count, m.centre, rows.width, error);
+        status = rhm_groups_measure(out, rows->value, rows->count, m.centre, rows->width, error);
     }
     if (status != RHM_OK) {
         rhm_free(out->own);
@@ -181,7 +222,16 @@ rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_
     rhm_free(m.into);
     rhm_free(m.nearest);
     rhm_free(m.apart);
-    rhm_free(members);
+    rhm_free(m.members);
+    return status;
+}
+
+rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t most,
+                           rhm_error *error) {
+    rhm_rows rows;
+    *out = (rhm_groups){0};
+    RHM_TRY(rhm_rows_make(&rows, engine, counts, most, error));
+    const rhm_status status = rhm_rows_group(out, &rows, most, false, error);
     rhm_rows_clear(&rows);
     return status;
 }

@@ -1,75 +1,12 @@
-#include "learners/table/rows.h"
+#include "counts/rows.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/memory.h"
+#include "counts/eigen.h"
 #include "engine/parallel.h"
-
-enum { SWEEPS = 30 };
-
-/* ---- eigenvectors ---------------------------------------------------------------------------------------- */
-
-static void rotate(double *a, double *b, double cosine, double sine, size_t n, size_t stride) {
-    for (size_t i = 0; i < n; i++) {
-        const double x = a[i * stride], y = b[i * stride];
-        a[i * stride] = cosine * x - sine * y;
-        b[i * stride] = sine * x + cosine * y;
-    }
-}
-
-/* Make (p, q) zero. */
-static void annihilate(double *matrix, double *vector, size_t n, size_t p, size_t q) {
-    const double off = matrix[p * n + q];
-    const double theta = (matrix[q * n + q] - matrix[p * n + p]) / (2 * off);
-    const double tangent = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1));
-    const double cosine = 1 / sqrt(tangent * tangent + 1), sine = tangent * cosine;
-    rotate(matrix + p, matrix + q, cosine, sine, n, n);
-    rotate(matrix + p * n, matrix + q * n, cosine, sine, n, 1);
-    rotate(vector + p, vector + q, cosine, sine, n, n);
-}
-
-static void swap_columns(double *vector, double *value, size_t n, size_t a, size_t b) {
-    const double kept = value[a];
-    value[a] = value[b];
-    value[b] = kept;
-    for (size_t i = 0; i < n; i++) {
-        const double x = vector[i * n + a];
-        vector[i * n + a] = vector[i * n + b];
-        vector[i * n + b] = x;
-    }
-}
-
-void rhm_eigen(double *matrix, double *vector, double *value, size_t n) {
-    memset(vector, 0, sizeof *vector * n * n);
-    double scale = 0;
-    for (size_t i = 0; i < n; i++) {
-        vector[i * n + i] = 1;
-        scale = fmax(scale, fabs(matrix[i * n + i]));
-    }
-    for (int sweep = 0, rotated = 1; sweep < SWEEPS && rotated; sweep++) {
-        rotated = 0;
-        for (size_t p = 0; p + 1 < n; p++)
-            for (size_t q = p + 1; q < n; q++)
-                if (fabs(matrix[p * n + q]) > 0x1p-50 * scale) {
-                    annihilate(matrix, vector, n, p, q);
-                    rotated = 1;
-                }
-    }
-    for (size_t i = 0; i < n; i++)
-        value[i] = matrix[i * n + i];
-    for (size_t i = 0; i + 1 < n; i++) {
-        size_t largest = i;
-        for (size_t j = i + 1; j < n; j++)
-            largest = value[j] > value[largest] ? j : largest;
-        if (largest != i)
-            swap_columns(vector, value, n, i, largest);
-    }
-}
-
-/* ---- rows ------------------------------------------------------------------------------------------------ */
 
 typedef struct filling {
     const rhm_table_counts *counts;
@@ -162,8 +99,8 @@ static rhm_status project(double **x, size_t count, size_t *width, size_t rank, 
     return status;
 }
 
-rhm_status rhm_rows_make(rhm_rows *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t rank,
-                         rhm_error *error) {
+rhm_status rhm_rows_residuals(rhm_rows *out, const rhm_engine *engine, const rhm_table_counts *counts,
+                              rhm_error *error) {
     const size_t count = counts->patch.count, row = counts->positions * counts->classes;
     rhm_rows rows = {.count = count, .width = row};
     rhm_status status = RHM_NO_MEMORY;
@@ -173,19 +110,36 @@ rhm_status rhm_rows_make(rhm_rows *out, const rhm_engine *engine, const rhm_tabl
         filling f = {counts, rows.value};
         status = rhm_parallel(engine, counts->positions, fill_position, &f, error);
     }
-    const size_t smaller = count < row ? count : row;
-    if (status == RHM_OK && 2 * rank < smaller && smaller <= RHM_MOST_EIGEN)
-        status = project(&rows.value, count, &rows.width, rank, engine, error);
     if (status != RHM_OK) {
         rhm_rows_clear(&rows);
         return status;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < row; j++)
             rows.weight[i] += (double)counts->count[i * row + j];
-        for (size_t j = 0; j < rows.width; j++)
-            rows.value[i * rows.width + j] /= sqrt(rows.weight[i]);
+    *out = rows;
+    return RHM_OK;
+}
+
+void rhm_rows_scale(rhm_rows *rows) {
+    for (size_t i = 0; i < rows->count; i++)
+        for (size_t j = 0; j < rows->width; j++)
+            rows->value[i * rows->width + j] /= sqrt(rows->weight[i]);
+}
+
+rhm_status rhm_rows_make(rhm_rows *out, const rhm_engine *engine, const rhm_table_counts *counts, size_t rank,
+                         rhm_error *error) {
+    rhm_rows rows;
+    RHM_TRY(rhm_rows_residuals(&rows, engine, counts, error));
+    const size_t smaller = rows.count < rows.width ? rows.count : rows.width;
+    if (2 * rank < smaller && smaller <= RHM_MOST_EIGEN) {
+        const rhm_status status = project(&rows.value, rows.count, &rows.width, rank, engine, error);
+        if (status != RHM_OK) {
+            rhm_rows_clear(&rows);
+            return status;
+        }
     }
+    rhm_rows_scale(&rows);
     *out = rows;
     return RHM_OK;
 }
