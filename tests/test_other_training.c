@@ -58,7 +58,7 @@ static void other_options_are_refused(void **state) {
     } cases[] = {
         {with_seed, {"data-seed is 5 there and 6"}},
         {with_max_width, {"max-width is 128 there and 64"}},
-        {with_several, {"width is 0 there and 64", "max-samples is 20000 there", "test-samples is 500"}},
+        {with_several, {"width is auto there and 64", "max-samples is 20000 there", "test-samples is 500"}},
         {with_samples, {"samples is auto there and 9,auto here"}},
         {with_ridges, {"ridge is auto there and 0.25,paper here"}},
         {with_bandwidths, {"bandwidth is auto there and 0.5 here"}},
@@ -66,7 +66,7 @@ static void other_options_are_refused(void **state) {
         {with_draw, {"draw is samples there and auto here"}},
         {with_raw, {"distinct is on there and off here"}},
         {with_tolerance, {"tolerance is", "0.125 here"}},
-        {with_max_seconds, {"max-seconds is 0 there and 2 here"}},
+        {with_max_seconds, {"max-seconds is no limit there and 2 here"}},
         {with_test_samples, {"test-samples is 500 there and 10000"}},
     };
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), SEED);

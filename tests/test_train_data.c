@@ -100,7 +100,7 @@ static void too_few_rows_are_refused(void **state) {
         {10000,
          {.samples = {0, 0, 0, 6399}},
          {"level", "10000", "needed"}}, /* 8000 are left, of which this takes 7999 */
-        {10000, {.samples = {0, UINT64_C(1) << 53, UINT64_C(1) << 53, 0}}, {"10000", "", ""}},
+        {10000, {.samples = {0, UINT64_C(1000000000000000), UINT64_C(1000000000000000), 0}}, {"10000", "", ""}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rhm_model *model = NULL;

@@ -59,6 +59,12 @@ RHM_API size_t rhm_learner_count(void);
 RHM_API const rhm_learner_info *rhm_learner_at(size_t index);
 RHM_API bool rhm_learner_takes(const rhm_learner_info *learner, const char *option);
 
+/*
+ * The numbers that an option of training may be, by its name in the command ("max-width"), beside 0, which stands for
+ * its default. *least is DBL_MIN where any positive number will do. False, and nothing is set, for other options.
+ */
+RHM_API bool rhm_train_option_bounds(const char *option, double *least, double *greatest);
+
 /* How a solver multiplies with the matrix C of the normal equations; chosen by the sizes of the problem. */
 typedef enum rhm_route {
     RHM_ROUTE_PASSES, /* a pass over the distinct patches each time */

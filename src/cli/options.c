@@ -71,10 +71,18 @@ static const char *read_real(const char *text, double *value) {
     return isfinite(*value) ? NULL : "too large";
 }
 
+rhm_option_bounds rhm_option_bounds_of(const rhm_option *option) {
+    rhm_option_bounds bounds = {option->least, option->greatest};
+    if (option->of_training)
+        rhm_train_option_bounds(option->name, &bounds.least, &bounds.greatest);
+    return bounds;
+}
+
 static const char *check_range(const rhm_option *option, double value) {
-    if (value < option->least)
+    const rhm_option_bounds allowed = rhm_option_bounds_of(option);
+    if (value < allowed.least)
         return "too small";
-    return value > option->greatest ? "too large" : NULL;
+    return value > allowed.greatest ? "too large" : NULL;
 }
 
 /* Whole numbers are compared as such: beyond 2^53 doubles lie apart. */
@@ -83,9 +91,10 @@ static uint64_t whole_bound(double bound) {
 }
 
 static const char *check_whole(const rhm_option *option, uint64_t value) {
-    if (value < whole_bound(option->least))
+    const rhm_option_bounds allowed = rhm_option_bounds_of(option);
+    if (value < whole_bound(allowed.least))
         return "too small";
-    return value > whole_bound(option->greatest) ? "too large" : NULL;
+    return value > whole_bound(allowed.greatest) ? "too large" : NULL;
 }
 
 /* Word `i` of an option; its text is NULL beyond the last. */
@@ -179,11 +188,12 @@ static const char *describe_bound(double bound, char text[NUMBER_NBYTES]) {
 
 static void describe_range(const rhm_option *option, const char *noun, char *text, size_t text_nbytes) {
     char least[NUMBER_NBYTES], greatest[NUMBER_NBYTES];
-    describe_bound(option->least, least);
-    describe_bound(option->greatest, greatest);
-    if (option->least == DBL_MIN && option->greatest == DBL_MAX)
+    const rhm_option_bounds allowed = rhm_option_bounds_of(option);
+    describe_bound(allowed.least, least);
+    describe_bound(allowed.greatest, greatest);
+    if (allowed.least == DBL_MIN && allowed.greatest == DBL_MAX)
         snprintf(text, text_nbytes, "%s greater than 0", noun);
-    else if (option->least == DBL_MIN)
+    else if (allowed.least == DBL_MIN)
         snprintf(text, text_nbytes, "%s greater than 0, up to %s", noun, greatest);
     else
         snprintf(text, text_nbytes, "%s from %s to %s", noun, least, greatest);

@@ -56,6 +56,7 @@ typedef struct rhm_option {
     const char *otherwise; /* what --help says instead of `fallback` when the default is not a plain value */
     double least;          /* smallest allowed value; DBL_MIN reads "greater than 0" */
     double greatest;       /* 2^63 stands for INT64_MAX */
+    bool of_training;      /* both are what the library says of the option (rhm_train_option_bounds) */
     const rhm_word *words; /* ends with a NULL text; NULL: none */
     const char *(*name_of)(int value); /* instead: the word for 0, 1, ...; NULL beyond the last */
     size_t place;                      /* offset in rhm_settings */
@@ -84,6 +85,13 @@ const char *rhm_option_given(const struct rhm_settings *settings, const char *na
 
 /* RHM_INVALID when the user gave the option; `why` completes the sentence "--name VALUE ...". */
 rhm_status rhm_option_refuse(const struct rhm_settings *settings, const char *name, const char *why, rhm_error *error);
+
+/* The smallest and the largest number that it allows. */
+typedef struct rhm_option_bounds {
+    double least, greatest;
+} rhm_option_bounds;
+
+rhm_option_bounds rhm_option_bounds_of(const rhm_option *option);
 
 /* What values the option allows, such as "a whole number from 1 to 32"; at most text_nbytes with the NUL. */
 void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes);

@@ -1,13 +1,11 @@
 #include "cli/settings.h"
 
-#include <float.h>
 #include <stddef.h>
 
 #include "core/fail.h"
 
-/* Largest sample size and memory size that make sense as numbers; what is affordable is decided later, with reasons. */
-#define MOST_SAMPLES 1e15
-#define MOST_NBYTES  0x1p62
+/* Largest memory size that makes sense as a number; what is affordable is decided later, with reasons. */
+#define MOST_NBYTES 0x1p62
 
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const rhm_word ridges[] = {{"auto", 0}, {"paper", RHM_RIDGE_PAPER}, {NULL, 0}};
@@ -28,8 +26,7 @@ static const rhm_option budget[] = {
      .argument = "auto|N|N_L,...,N_1",
      .unit = "samples per stage",
      .fallback = "auto",
-     .least = 1,
-     .greatest = MOST_SAMPLES,
+     .of_training = true,
      .words = automatic,
      .place = AT(training.samples),
      .help = "Fresh samples of each stage, level L first. auto: until the outputs of the stage are well apart. "
@@ -39,8 +36,7 @@ static const rhm_option budget[] = {
      .argument = "auto|M",
      .unit = "random frequencies",
      .fallback = "auto",
-     .least = 1,
-     .greatest = RHM_MAX_WIDTH,
+     .of_training = true,
      .words = automatic,
      .place = AT(training.width),
      .help = "Width M of every level, which has 2M features. auto: chosen per stage."},
@@ -49,8 +45,7 @@ static const rhm_option budget[] = {
      .argument = "N",
      .unit = "samples per stage",
      .fallback = "1e15",
-     .least = 1,
-     .greatest = MOST_SAMPLES,
+     .of_training = true,
      .place = AT(training.max_samples),
      .help = "Most samples that --samples auto may choose for a stage."},
     {.name = "max-width",
@@ -58,8 +53,7 @@ static const rhm_option budget[] = {
      .argument = "M",
      .unit = "random frequencies",
      .fallback = "4096",
-     .least = 1,
-     .greatest = RHM_MAX_WIDTH,
+     .of_training = true,
      .place = AT(training.max_width),
      .help = "Largest width that --width auto may choose."},
     {0}};
@@ -93,8 +87,7 @@ static const rhm_option method[] = {
      .argument = "auto|x|x_L,...,x_1",
      .unit = "distance between embeddings",
      .fallback = "auto",
-     .least = DBL_MIN,
-     .greatest = 1e6,
+     .of_training = true,
      .words = automatic,
      .place = AT(training.bandwidth),
      .help = "Kernel bandwidth sigma of each stage, level L first. auto: chosen from the data."},
@@ -102,8 +95,7 @@ static const rhm_option method[] = {
      .kind = RHM_OPTION_REALS,
      .argument = "auto|paper|x|x_L,...,x_1",
      .fallback = "auto",
-     .least = DBL_MIN,
-     .greatest = 1e6,
+     .of_training = true,
      .words = ridges,
      .place = AT(training.ridge),
      .help =
@@ -121,8 +113,7 @@ static const rhm_option method[] = {
      .argument = "x",
      .unit = "relative residual",
      .fallback = "1e-4",
-     .least = DBL_MIN,
-     .greatest = 0.9,
+     .of_training = true,
      .place = AT(training.tolerance),
      .help = "Residual at which the solver stops."},
     {.name = "learning-rate",
@@ -130,8 +121,7 @@ static const rhm_option method[] = {
      .argument = "x",
      .unit = "per unit of the width",
      .otherwise = "the protocol's; general: V^s times the number of patches, at least 1000",
-     .least = DBL_MIN,
-     .greatest = 1e12,
+     .of_training = true,
      .place = AT(training.learning_rate),
      .help = "Size of a gradient step."},
     {.name = "test-samples",
@@ -139,8 +129,7 @@ static const rhm_option method[] = {
      .argument = "N",
      .unit = "sequences",
      .otherwise = "10000",
-     .least = 1,
-     .greatest = 1e12,
+     .of_training = true,
      .place = AT(test_samples),
      .help = "Fresh sequences (with --data: held-out ones) on which the accuracy is measured."},
     {.name = "data-seed",
@@ -156,8 +145,7 @@ static const rhm_option method[] = {
      .argument = "x",
      .unit = "seconds",
      .otherwise = "no limit",
-     .least = DBL_MIN,
-     .greatest = DBL_MAX,
+     .of_training = true,
      .place = AT(training.max_seconds),
      .help =
          "Time after which --samples auto asks for no more samples. The model then depends on the machine's speed."},
@@ -240,8 +228,7 @@ static const rhm_option checkpoints[] = {
      .argument = "x",
      .unit = "seconds",
      .fallback = "60",
-     .least = DBL_MIN,
-     .greatest = 1e9,
+     .of_training = true,
      .place = AT(checkpoint.seconds),
      .help = "Time between checkpoints inside a level: what a crash can cost. Where writing one takes long, they are "
              "written less often, for at most a fifth of the time."},

@@ -17,13 +17,6 @@ const rhm_learner_info *rhm_learner_at(size_t index) {
     return index < LEARNERS ? &learners[index]->info : NULL;
 }
 
-bool rhm_learner_takes(const rhm_learner_info *learner, const char *option) {
-    for (const char *const *name = learner->options; *name; name++)
-        if (!strcmp(*name, option))
-            return true;
-    return false;
-}
-
 rhm_status rhm_learner_find(const struct rhm_learner **out, const char *name, rhm_error *error) {
     char names[256] = "";
     size_t used = 0;

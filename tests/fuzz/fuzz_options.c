@@ -39,7 +39,8 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
 
 /* One number that was typed, or the word for it. */
 static void check_number(const rhm_option *option, double value) {
-    if (value >= option->least && value <= option->greatest)
+    const rhm_option_bounds allowed = rhm_option_bounds_of(option);
+    if (value >= allowed.least && value <= allowed.greatest)
         return;
     for (const rhm_word *word = option->words; word && word->text; word++)
         if (word->value == value)

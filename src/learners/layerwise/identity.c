@@ -8,9 +8,7 @@
 #include "core/fail.h"
 #include "core/sha256.h"
 #include "kernels/operator.h"
-
-/* An option that is not among the facts would let a checkpoint go on as another training. */
-_Static_assert(sizeof(rhm_train_options) == 1072, "rhm_train_options has changed: so must the facts of identity.c");
+#include "training/options.h"
 
 enum { SHOWN = 4, SHOWN_NBYTES = 40 };
 
@@ -41,28 +39,21 @@ static void add_words(rhm_identity *identity, const char *name, const uint32_t *
         append(value, "%s%" PRIu32, l > first ? "," : "", values[l]);
 }
 
-/* A list of reals, level L first, exactly. Zero stands for a choice from the data. */
-static void add_reals(rhm_identity *identity, const char *name, const double *values, uint32_t levels) {
-    char *value = add(identity, name);
+/* Level L first where levels differ. */
+static void add_option(rhm_identity *identity, const rhm_train_option *option, const rhm_train_options *options,
+                       uint32_t levels) {
+    char *value = add(identity, option->name), first[RHM_FACT_NBYTES], text[RHM_FACT_NBYTES];
+    const uint32_t last = option->by_level ? levels : 1;
     bool same = true;
-    for (uint32_t l = 1; l <= levels; l++)
-        same = same && values[l] == values[1];
-    for (uint32_t l = levels; l >= (same ? levels : 1); l--) {
-        const char *comma = l < levels ? "," : "";
-        if (values[l] == 0)
-            append(value, "%sauto", comma);
-        else if (values[l] == RHM_RIDGE_PAPER)
-            append(value, "%spaper", comma);
-        else
-            append(value, "%s%.17g", comma, values[l]);
+    rhm_train_option_text(option, options, 1, first, sizeof first);
+    for (uint32_t l = 2; l <= last; l++) {
+        rhm_train_option_text(option, options, l, text, sizeof text);
+        same = same && !strcmp(text, first);
     }
-}
-
-static void add_counts(rhm_identity *identity, const char *name, const uint64_t *values, uint32_t levels) {
-    double reals[RHM_MAX_LEVELS + 1] = {0};
-    for (uint32_t l = 1; l <= levels; l++)
-        reals[l] = (double)values[l];
-    add_reals(identity, name, reals, levels);
+    for (uint32_t l = same ? 1 : last; l >= 1; l--) {
+        rhm_train_option_text(option, options, l, text, sizeof text);
+        append(value, "%s%s", *value ? "," : "", text);
+    }
 }
 
 /* Rules and probabilities as they are in memory. */
@@ -90,12 +81,9 @@ static void add_grammar(rhm_identity *identity, const rhm_grammar *grammar) {
 
 void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_lesson *lesson,
                        const rhm_train_options *options) {
-    static const char *const draws[] = {
-        [RHM_DRAW_AUTO] = "auto", [RHM_DRAW_SAMPLES] = "samples", [RHM_DRAW_COUNTS] = "counts"};
     const rhm_task *task = &lesson->task;
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
-    append(add(out, "learner"), "%s", options->learner ? options->learner : "layerwise");
     append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
     append(add(out, "tuning"), "%d", RHM_TUNING_VERSION);
     append(add(out, "levels"), "%" PRIu32, task->tree.levels);
@@ -105,19 +93,9 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     if (lesson->grammar)
         add_grammar(out, lesson->grammar);
     add_words(out, "parents", task->parents, 1, task->tree.levels);
-    append(add(out, "data-seed"), "%" PRIu64, options->seed);
-    add_counts(out, "samples", options->samples, task->tree.levels);
-    append(add(out, "width"), "%" PRIu32, options->width);
-    append(add(out, "max-samples"), "%" PRIu64, options->max_samples);
-    append(add(out, "max-width"), "%" PRIu32, options->max_width);
-    add_reals(out, "bandwidth", options->bandwidth, task->tree.levels);
-    add_reals(out, "ridge", options->ridge, task->tree.levels);
-    append(add(out, "solver"), "%s", rhm_solver_name(options->solver));
-    append(add(out, "draw"), "%s", draws[options->draw]);
-    append(add(out, "distinct"), "%s", options->raw ? "off" : "on");
-    append(add(out, "tolerance"), "%.17g", options->tolerance);
-    append(add(out, "max-seconds"), "%.17g", options->max_seconds);
-    append(add(out, "test-samples"), "%" PRIu64, lesson->test_samples);
+    for (size_t i = 0; i < RHM_TRAIN_OPTIONS; i++)
+        if (!rhm_train_option_table[i].without_effect)
+            add_option(out, &rhm_train_option_table[i], options, task->tree.levels);
     append(add(out, "backend"), "%s", rhm_engine_describe(engine).backend);
     /* Last, because what is above says more where it differs too. */
     char rules[RHM_SHA256_TEXT_NBYTES] = "none";

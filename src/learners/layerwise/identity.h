@@ -9,7 +9,7 @@
 #include "core/h5file.h"
 #include "learners/layerwise/trainer.h"
 
-enum { RHM_FACTS = 32, RHM_FACT_NBYTES = 1024 };
+enum { RHM_FACTS = 40, RHM_FACT_NBYTES = 1024 };
 
 typedef struct rhm_identity {
     size_t count;
