@@ -85,6 +85,11 @@ RHM_API void rhm_engine_destroy(rhm_engine *engine);
 
 RHM_API rhm_engine_info rhm_engine_describe(const rhm_engine *engine);
 
+enum { RHM_SENTENCE_NBYTES = 512 };
+
+/* Whether several threads have to share a CPU, and the sentence that says so. */
+RHM_API bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE_NBYTES]);
+
 /*
  * What an engine with `trace` has recorded, as trace-event JSON for Perfetto (ui.perfetto.dev) or chrome://tracing:
  * stages, draws, embeddings, fits and solver passes on one track, and on a track per thread, by NUMA node, its part in

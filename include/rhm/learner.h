@@ -90,6 +90,10 @@ typedef struct rhm_checkpoint_options {
     void *user;
 } rhm_checkpoint_options;
 
+/* Whether a file of this name, without its directory, is taken for one of a training's in such a directory: it may be
+ * replaced or removed. */
+RHM_API bool rhm_checkpoint_file_name(const char *name);
+
 /* How far a training is, for a display. Work is counted in multiply-adds, by the sizes of what is done. */
 typedef struct rhm_train_state {
     uint32_t level;                      /* in hand; 0: all levels are trained */

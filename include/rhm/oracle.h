@@ -7,6 +7,7 @@
 #ifndef RHM_ORACLE_H
 #define RHM_ORACLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,6 +72,45 @@ RHM_API rhm_status rhm_bayes_of_grammar(rhm_bayes *out, const rhm_engine *engine
                                         rhm_error *error);
 RHM_API rhm_status rhm_bayes_of_data(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar,
                                      const rhm_data *data, size_t first, size_t count, rhm_error *error);
+
+/* Which sequences: first..first+count-1 of `data`, or, where that is NULL, of a stream of the grammar under `seed`. */
+typedef struct rhm_bayes_of {
+    const rhm_grammar *grammar; /* NULL: not known */
+    const rhm_data *data;
+    uint64_t seed, first, count;
+    uint32_t stream;
+} rhm_bayes_of;
+
+/* The accuracy that no predictor can be expected to exceed on them: NAN where the grammar is not known; 1, at no cost,
+ * where every sequence gives its label away. */
+RHM_API rhm_status rhm_bayes_bound(double *accuracy, const rhm_engine *engine, const rhm_bayes_of *of,
+                                   rhm_error *error);
+
+/* Streaming writer of beliefs (layout: docs/data.md): nothing appears under `path` before rhm_beliefs_writer_commit. */
+typedef struct rhm_beliefs_writer rhm_beliefs_writer;
+
+typedef struct rhm_beliefs_contents {
+    bool marginals; /* of all symbols */
+    bool sequences; /* tokens and recorded labels */
+    bool masked;    /* which tokens were hidden */
+} rhm_beliefs_contents;
+
+/* Of `total` sequences of the grammar. */
+RHM_API rhm_status rhm_beliefs_writer_open(rhm_beliefs_writer **out, const char *path, const rhm_grammar *grammar,
+                                           uint64_t total, rhm_beliefs_contents contents, rhm_error *error);
+
+/*
+ * Append beliefs of `count` sequences: posteriors, log_likelihood and, with contents.marginals, all marginals. tokens
+ * and labels, and masked, as in rhm_oracle_infer, are read where the contents have them.
+ */
+RHM_API rhm_status rhm_beliefs_writer_append(rhm_beliefs_writer *writer, size_t count, const rhm_beliefs *beliefs,
+                                             const uint16_t *tokens, const uint16_t *labels, const uint8_t *masked,
+                                             rhm_error *error);
+
+/* Both release the writer and set it to NULL; abandon (which accepts NULL) removes what was written. `bayes`, or NULL,
+ * becomes attributes of the file. */
+RHM_API rhm_status rhm_beliefs_writer_commit(rhm_beliefs_writer **writer, const rhm_bayes *bayes, rhm_error *error);
+RHM_API void rhm_beliefs_writer_abandon(rhm_beliefs_writer **writer);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,8 @@ typedef struct rhm_plan_level {
 } rhm_plan_level;
 
 typedef struct rhm_training_plan {
+    const char *learner; /* static */
+    int threads;         /* for which times are */
     uint32_t levels;
     rhm_plan_level level[RHM_MAX_LEVELS + 1]; /* [1..levels] */
     double test_seconds;

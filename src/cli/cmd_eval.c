@@ -3,15 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/bayes.h"
 #include "cli/instance.h"
-#include "cli/report.h"
+#include "cli/results.h"
 #include "cli/running.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
-#include "core/memory.h"
 #include "rhm/data.h"
 #include "rhm/inference.h"
+#include "rhm/report.h"
 #include "rhm/sampling.h"
 
 /* Training tests on the level-0 stream of this purpose; eval has the next one for itself. */
@@ -117,47 +116,45 @@ static rhm_status compare(evaluation *e, const rhm_settings *settings, uint64_t 
         .stream = rhm_stream(RHM_TEST, EVAL_STREAM),
         .count = samples,
     };
-    return rhm_bayes_beside(&e->bayes, e->engine, &test, error);
+    return rhm_bayes_bound(&e->bayes, e->engine, &test, error);
 }
 
-static json_t *build_report(const evaluation *e, const rhm_settings *settings, double seconds, double test_seconds) {
-    char hash[RHM_HASH_TEXT_NBYTES];
-    rhm_model_hash(e->model, hash);
+static rhm_status build_report(char **text, const evaluation *e, const rhm_settings *settings, double seconds,
+                               double test_seconds, rhm_error *error) {
+    char command[RHM_COMMAND_LINE_NBYTES], *machine;
     uint32_t vocab[RHM_MAX_LEVELS + 1];
-    const uint32_t levels = rhm_model_levels(e->model);
-    for (uint32_t level = 0; level <= levels; level++)
+    for (uint32_t level = 0; level <= rhm_model_levels(e->model); level++)
         vocab[level] = level == 0 ? rhm_model_classes(e->model) : rhm_model_token_vocab(e->model);
-    json_t *instance = e->grammar ? rhm_report_instance(e->grammar, NULL)
-                                  : rhm_report_unknown_instance(vocab, rhm_model_tree(e->model));
-    json_t *test = json_pack("{s:o, s:o, s:o, s:o}", "samples", rhm_json_unsigned(e->accuracy.samples), "accuracy",
-                             rhm_json_number((double)e->accuracy.correct / (double)e->accuracy.samples), "clamped",
-                             rhm_json_unsigned(e->accuracy.clamped), "seconds", rhm_json_number(test_seconds));
-    json_t *report =
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "rhm-eval/1", "version", rhm_version(),
-                  "command", rhm_report_command(settings), "instance", instance, "machine",
-                  rhm_report_machine(e->engine, NULL), "test", test, "model_hash", hash, "seconds",
-                  rhm_json_number(seconds), "peak_rss_bytes", rhm_json_unsigned(rhm_machine_peak_rss_nbytes()));
-    rhm_bayes_report(&report, e->bayes);
-    return report;
+    rhm_results_command(command, settings);
+    RHM_TRY(rhm_machine_describe(&machine, e->engine, NULL, error));
+    const rhm_report_run run = {
+        .command = command,
+        .instance = {.grammar = e->grammar, .tree = rhm_model_tree(e->model), .vocab = vocab},
+        .machine = machine,
+        .seconds = seconds,
+        .peak_rss_nbytes = rhm_machine_peak_rss_nbytes(),
+    };
+    const rhm_report_evaluated evaluated = {e->model, e->accuracy, test_seconds, e->bayes};
+    const rhm_status status = rhm_report_evaluation(text, &run, &evaluated, error);
+    free(machine);
+    return status;
 }
 
 static rhm_status tell(const evaluation *e, const rhm_settings *settings, double seconds, double test_seconds,
                        rhm_error *error) {
     char *text;
-    RHM_TRY(rhm_report_text(&text, build_report(e, settings, seconds, test_seconds), error));
-    rhm_status status = RHM_OK;
-    if (settings->report)
-        status = rhm_report_write(settings->report, text, error);
-    if (status == RHM_OK && settings->json)
+    RHM_TRY(build_report(&text, e, settings, seconds, test_seconds, error));
+    const rhm_status status = rhm_results_write(settings, text, error);
+    if (status == RHM_OK && settings->json) {
         fputs(text, stdout);
-    else if (status == RHM_OK)
+    } else if (status == RHM_OK) {
         printf("accuracy %.4f on %" PRIu64 " %s sequences (%" PRIu64 " right, %" PRIu64
                " outputs at the floor, %.2f s)\n",
                (double)e->accuracy.correct / (double)e->accuracy.samples, e->accuracy.samples,
                settings->data ? "given" : "fresh", e->accuracy.correct, e->accuracy.clamped, test_seconds);
-    if (status == RHM_OK && !settings->json)
-        rhm_bayes_print(stdout, e->bayes);
-    rhm_free(text);
+        rhm_results_bayes(stdout, e->bayes);
+    }
+    free(text);
     return status;
 }
 

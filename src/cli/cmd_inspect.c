@@ -5,14 +5,17 @@
 #include <string.h>
 
 #include "cli/instance.h"
-#include "cli/report.h"
+#include "cli/results.h"
 #include "cli/running.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "core/fields.h"
 #include "core/h5file.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "rhm/data.h"
 #include "rhm/model.h"
+#include "rhm/report.h"
 
 enum { LEVEL_COLUMN = 11 };
 
@@ -36,15 +39,16 @@ static const rhm_option_group own_options = {"Inspection", own};
 /* The instance of a grammar, with its analysis: as *json, or as text where `json` is NULL. */
 static rhm_status show_instance(const rhm_grammar *grammar, json_t **json, rhm_error *error) {
     rhm_analysis analysis = {0};
-    RHM_TRY(rhm_analyse(&analysis, grammar, error));
-    if (json)
-        *json = rhm_report_instance(grammar, &analysis);
-    else
+    rhm_status status = rhm_analyse(&analysis, grammar, error);
+    char *text = NULL;
+    if (status == RHM_OK && json)
+        status = rhm_report_of_instance(&text, &(rhm_report_instance){grammar, &analysis, NULL, NULL}, error);
+    if (status == RHM_OK && json)
+        status = rhm_results_parse(json, text, error);
+    else if (status == RHM_OK)
         rhm_instance_print(stdout, grammar, &analysis);
     rhm_analysis_clear(&analysis);
-    if (json && !*json)
-        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the description of an instance");
-    return RHM_OK;
+    return status;
 }
 
 /* ---- grammars -------------------------------------------------------------------------------------------- */
@@ -59,7 +63,7 @@ static rhm_status show_grammar(const char *path, const rhm_settings *settings, r
         printf("grammar     %s\n", path);
     rhm_status status = show_instance(grammar, settings->json ? &instance : NULL, error);
     if (status == RHM_OK && settings->json)
-        status = rhm_report_print(
+        status = rhm_results_print(
             json_pack("{s:s, s:o, s:O}", "kind", "grammar", "instance", instance, "notes", listener.list), error);
     json_decref(listener.list);
     rhm_grammar_destroy(grammar);
@@ -118,7 +122,7 @@ static rhm_status show_data(const char *path, const rhm_settings *settings, rhm_
     if (status == RHM_OK && data.grammar)
         status = show_instance(data.grammar, settings->json ? &instance : NULL, error);
     if (status == RHM_OK && settings->json)
-        status = rhm_report_print(describe_data(&data, least, most, instance, listener.list), error);
+        status = rhm_results_print(describe_data(&data, least, most, instance, listener.list), error);
     json_decref(listener.list);
     rhm_data_clear(&data);
     return status;
@@ -150,9 +154,7 @@ static void print_levels(const json_t *levels) {
 static rhm_status describe_levels(json_t **levels, const rhm_model *model, rhm_error *error) {
     char *text;
     RHM_TRY(rhm_model_describe(model, &text, error));
-    *levels = json_loads(text, 0, NULL);
-    rhm_free(text);
-    return *levels ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the levels of a model");
+    return rhm_results_parse(levels, text, error);
 }
 
 /* The report inside the model, or NULL where there is none or it is not JSON. */
@@ -184,12 +186,12 @@ static rhm_status print_model_json(const rhm_model *model, json_t *levels, json_
     json_t *instance = NULL;
     if (rhm_model_grammar(model))
         RHM_TRY(show_instance(rhm_model_grammar(model), &instance, error));
-    return rhm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:O, s:o, s:O, s:O}", "kind", "model", "model_kind",
-                                      rhm_model_kind(model), "model_hash", hash, "parameter_bytes",
-                                      rhm_json_unsigned(rhm_model_nbytes(model)), "levels", levels, "instance",
-                                      instance ? instance : json_null(), "report", report ? report : json_null(),
-                                      "notes", notes),
-                            error);
+    return rhm_results_print(json_pack("{s:s, s:s, s:s, s:o, s:O, s:o, s:O, s:O}", "kind", "model", "model_kind",
+                                       rhm_model_kind(model), "model_hash", hash, "parameter_bytes",
+                                       rhm_json_unsigned(rhm_model_nbytes(model)), "levels", levels, "instance",
+                                       instance ? instance : json_null(), "report", report ? report : json_null(),
+                                       "notes", notes),
+                             error);
 }
 
 static rhm_status show_model(const char *path, const rhm_settings *settings, rhm_error *error) {
@@ -218,7 +220,7 @@ typedef struct prediction {
     char hash[RHM_HASH_TEXT_NBYTES];
     double accuracy; /* NaN where the data had no labels */
     bool marginals;
-    char *notes;     /* on the file, or NULL */
+    char *notes; /* on the file, or NULL */
 } prediction;
 
 static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *error) {
@@ -244,11 +246,11 @@ static rhm_status show_prediction(const char *path, const rhm_settings *settings
     rhm_running_notes(&listener, p.notes);
     rhm_free(p.notes);
     if (settings->json)
-        return rhm_report_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
-                                          rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
-                                          "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy),
-                                          "notes", listener.list),
-                                error);
+        return rhm_results_print(json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "kind", "prediction", "sequences",
+                                           rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
+                                           "model_hash", rhm_json_text(p.hash), "accuracy", rhm_json_number(p.accuracy),
+                                           "notes", listener.list),
+                                 error);
     json_decref(listener.list);
     printf("prediction  %s\nsequences   %" PRIu64 ", %" PRIu64 " labels\nmodel hash  %s\n", path, p.sequences,
            p.classes, p.hash);
@@ -279,10 +281,10 @@ static rhm_status show_beliefs(const char *path, const rhm_settings *settings, r
     prediction p = {0};
     RHM_TRY(rhm_h5_load(path, read_beliefs, &p, error));
     if (settings->json)
-        return rhm_report_print(json_pack("{s:s, s:o, s:o, s:b, s:o}", "kind", "oracle", "sequences",
-                                          rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
-                                          "marginals", (int)p.marginals, "accuracy", rhm_json_number(p.accuracy)),
-                                error);
+        return rhm_results_print(json_pack("{s:s, s:o, s:o, s:b, s:o}", "kind", "oracle", "sequences",
+                                           rhm_json_unsigned(p.sequences), "classes", rhm_json_unsigned(p.classes),
+                                           "marginals", (int)p.marginals, "accuracy", rhm_json_number(p.accuracy)),
+                                 error);
     printf("beliefs     %s\nsequences   %" PRIu64 ", %" PRIu64 " labels%s\n", path, p.sequences, p.classes,
            p.marginals ? ", with the marginals of all symbols" : "");
     if (!isnan(p.accuracy))

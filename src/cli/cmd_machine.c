@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/report.h"
+#include "cli/results.h"
 #include "cli/running.h"
 #include "core/fail.h"
 #include "core/json.h"
@@ -44,7 +44,7 @@ static rhm_status show(json_t *machine, json_t *ceilings, const rhm_engine *engi
         json_incref(record);
         rhm_json_set(&record, "kernels", json_incref(kernels));
         rhm_json_set(&record, "ceilings", json_incref(ceilings));
-        return rhm_report_print(record, error);
+        return rhm_results_print(record, error);
     }
     char *text;
     RHM_TRY(rhm_machine_text(&text, engine, error));
@@ -61,11 +61,11 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
     RHM_TRY(rhm_running_engine(engine, bar, settings, error));
     rhm_status status = rhm_machine_describe(&text, *engine, NULL, error);
     if (status == RHM_OK)
-        status = rhm_report_parse(&machine, text, error);
+        status = rhm_results_parse(&machine, text, error);
     if (status == RHM_OK)
         status = rhm_machine_measure_ceilings(&text, *engine, error);
     if (status == RHM_OK)
-        status = rhm_report_parse(&ceilings, text, error);
+        status = rhm_results_parse(&ceilings, text, error);
     if (status == RHM_OK)
         status = show(machine, ceilings, *engine, settings, error);
     json_decref(machine);

@@ -5,16 +5,16 @@
 
 #include "cli/files.h"
 #include "cli/instance.h"
-#include "cli/oracle_file.h"
-#include "cli/report.h"
+#include "cli/results.h"
 #include "cli/running.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/h5file.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
 #include "rhm/data.h"
+#include "rhm/machine.h"
 #include "rhm/oracle.h"
+#include "rhm/report.h"
 #include "rhm/sampling.h"
 
 /* Training and evaluation test on the streams 0 and 1 of this purpose. */
@@ -100,12 +100,14 @@ typedef struct consultation {
     rhm_progress_bar bar;
     rhm_sampler *sampler;
     rhm_oracle *oracle;
-    rhm_oracle_file file;
-    uint8_t *mask; /* of the file, or NULL */
+    rhm_beliefs_writer *writer; /* NULL without -o */
+    uint8_t *mask;              /* of the file, or NULL */
     uint64_t samples;
     size_t block;
     uint16_t *tokens, *labels; /* of a block of fresh ones */
     uint8_t *masked;           /* of a block, or NULL */
+    rhm_beliefs beliefs;       /* of a block */
+    double *marginals[RHM_MAX_LEVELS + 1];
     rhm_bayes bayes;
     double seconds;
 } consultation;
@@ -179,12 +181,33 @@ static rhm_status open_inputs(consultation *c, const rhm_settings *settings, rhm
 /* ---- inference -----------------------------------------------------------------------------------------------------
  */
 
+/* Numbers that a sequence's beliefs consist of. */
+static double numbers(const rhm_grammar *grammar, bool marginals) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    double sum = shape->vocab[0];
+    for (uint32_t level = 0; marginals && level <= shape->levels; level++)
+        sum += (double)rhm_grammar_tree(grammar)->nodes[level] * shape->vocab[level];
+    return sum;
+}
+
+static rhm_status allocate_beliefs(consultation *c, bool marginals, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(c->grammar);
+    for (uint32_t level = 0; marginals && level <= shape->levels; level++)
+        if (!(c->marginals[level] = RHM_NEW(double, c->block, rhm_grammar_tree(c->grammar)->nodes[level],
+                                            shape->vocab[level], "marginals", error)))
+            return RHM_NO_MEMORY;
+    c->beliefs.marginals = marginals ? c->marginals : NULL;
+    if (!(c->beliefs.posteriors = RHM_NEW(double, c->block, shape->vocab[0], 1, "posteriors", error)) ||
+        !(c->beliefs.log_likelihood = RHM_NEW(double, c->block, 1, 1, "likelihoods", error)))
+        return RHM_NO_MEMORY;
+    return RHM_OK;
+}
+
 static rhm_status allocate(consultation *c, const rhm_settings *settings, rhm_error *error) {
-    const rhm_tree *tree = rhm_grammar_tree(c->grammar);
-    const size_t tokens = tree->leaves[0];
-    const double numbers = rhm_oracle_file_numbers(c->grammar, settings->oracle.marginals);
+    const size_t tokens = rhm_grammar_tree(c->grammar)->leaves[0];
+    const double each = numbers(c->grammar, settings->oracle.marginals);
     c->block = BLOCK_TOKENS / tokens < MOST_SEQUENCES ? BLOCK_TOKENS / tokens : MOST_SEQUENCES;
-    c->block = (double)c->block * numbers > BLOCK_NUMBERS ? (size_t)(BLOCK_NUMBERS / numbers) : c->block;
+    c->block = (double)c->block * each > BLOCK_NUMBERS ? (size_t)(BLOCK_NUMBERS / each) : c->block;
     c->block = c->block < 16 ? 16 : c->block;
     c->block = c->samples < c->block ? (size_t)c->samples : c->block;
     if (!settings->data && (!(c->tokens = RHM_NEW(uint16_t, c->block, tokens, 1, "tokens", error)) ||
@@ -193,7 +216,7 @@ static rhm_status allocate(consultation *c, const rhm_settings *settings, rhm_er
     if ((c->mask || settings->oracle.mask > 0) &&
         !(c->masked = RHM_NEW(uint8_t, c->block, tokens, 1, "hidden tokens", error)))
         return RHM_NO_MEMORY;
-    return RHM_OK;
+    return allocate_beliefs(c, settings->oracle.marginals, error);
 }
 
 static rhm_status infer_block(consultation *c, const rhm_settings *settings, uint64_t first, size_t count,
@@ -209,11 +232,12 @@ static rhm_status infer_block(consultation *c, const rhm_settings *settings, uin
         rhm_oracle_mask(seed, stream, first, count, tokens, settings->oracle.mask, c->masked);
     for (size_t i = 0; c->mask && i < count * tokens; i++)
         c->masked[i] = c->mask[first * tokens + i] || (settings->oracle.mask > 0 && c->masked[i]);
-    RHM_TRY(rhm_oracle_infer(c->oracle, seen, c->masked, count, &c->file.beliefs, error));
+    RHM_TRY(rhm_oracle_infer(c->oracle, seen, c->masked, count, &c->beliefs, error));
     if (labels)
-        rhm_bayes_add(&c->bayes, c->file.beliefs.posteriors, labels, count, classes);
-    return rhm_oracle_file_append(&c->file, first, count, settings->data ? NULL : seen, settings->data ? NULL : labels,
-                                  c->masked, error);
+        rhm_bayes_add(&c->bayes, c->beliefs.posteriors, labels, count, classes);
+    if (!c->writer)
+        return RHM_OK;
+    return rhm_beliefs_writer_append(c->writer, count, &c->beliefs, seen, labels, c->masked, error);
 }
 
 static rhm_status check_labels(const consultation *c, rhm_error *error) {
@@ -228,30 +252,28 @@ static rhm_status check_labels(const consultation *c, rhm_error *error) {
 /* ---- results -------------------------------------------------------------------------------------------------------
  */
 
-static json_t *build_report(const consultation *c, const rhm_settings *settings) {
-    const rhm_bayes *b = &c->bayes;
-    json_t *bayes = json_null();
-    if (b->samples)
-        bayes = json_pack("{s:o, s:[o, o], s:o, s:o, s:o, s:o, s:o}", "accuracy", rhm_json_number(b->accuracy),
-                          "accuracy_interval", rhm_json_number(b->accuracy_low), rhm_json_number(b->accuracy_high),
-                          "expected_accuracy", rhm_json_number(b->expected_accuracy), "expected_accuracy_error",
-                          rhm_json_number(b->expected_accuracy_error), "cross_entropy",
-                          rhm_json_number(b->cross_entropy), "cross_entropy_error",
-                          rhm_json_number(b->cross_entropy_error), "impossible", rhm_json_unsigned(b->impossible));
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "rhm-oracle/1", "version",
-                     rhm_version(), "command", rhm_report_command(settings), "instance",
-                     rhm_report_instance(c->grammar, NULL), "machine", rhm_report_machine(c->engine, NULL), "samples",
-                     rhm_json_unsigned(c->samples), "bayes", bayes, "seconds", rhm_json_number(c->seconds),
-                     "sequences_per_second", rhm_json_number((double)c->samples / c->seconds), "peak_rss_bytes",
-                     rhm_json_unsigned(rhm_machine_peak_rss_nbytes()));
+static rhm_status build_report(char **text, const consultation *c, const rhm_settings *settings, rhm_error *error) {
+    char command[RHM_COMMAND_LINE_NBYTES], *machine;
+    rhm_results_command(command, settings);
+    RHM_TRY(rhm_machine_describe(&machine, c->engine, NULL, error));
+    const rhm_report_run run = {
+        .command = command,
+        .instance.grammar = c->grammar,
+        .machine = machine,
+        .seconds = c->seconds,
+        .peak_rss_nbytes = rhm_machine_peak_rss_nbytes(),
+    };
+    const rhm_status status = rhm_report_inference(text, &run, c->samples, &c->bayes, error);
+    free(machine);
+    return status;
 }
 
 static rhm_status tell(const consultation *c, const rhm_settings *settings, rhm_error *error) {
     const rhm_bayes *b = &c->bayes;
     FILE *words = rhm_files_words(settings);
     char *text;
-    RHM_TRY(rhm_report_text(&text, build_report(c, settings), error));
-    const rhm_status status = settings->report ? rhm_report_write(settings->report, text, error) : RHM_OK;
+    RHM_TRY(build_report(&text, c, settings, error));
+    const rhm_status status = rhm_results_write(settings, text, error);
     if (status == RHM_OK && settings->json) {
         fputs(text, words);
     } else if (status == RHM_OK) {
@@ -278,16 +300,19 @@ static rhm_status work(consultation *c, const rhm_settings *settings, rhm_error 
         RHM_TRY(rhm_sampler_create(&c->sampler, c->grammar, rhm_settings_data_seed(settings), error));
     RHM_TRY(rhm_oracle_create(&c->oracle, c->engine, c->grammar, (rhm_precision)settings->oracle.precision, error));
     RHM_TRY(allocate(c, settings, error));
-    RHM_TRY(rhm_oracle_file_open(&c->file, settings->output, c->grammar, c->samples, c->block,
-                                 settings->oracle.marginals, !settings->data, c->masked != NULL, error));
+    const rhm_beliefs_contents contents = {settings->oracle.marginals, !settings->data, c->masked != NULL};
+    if (settings->output)
+        RHM_TRY(rhm_beliefs_writer_open(&c->writer, settings->output, c->grammar, c->samples, contents, error));
     const double start = rhm_progress_seconds();
     for (uint64_t first = 0; first < c->samples; first += c->block) {
-        rhm_engine_progress(c->engine, "inferring", first, c->samples);
+        if (c->bar.on)
+            rhm_progress_show(&c->bar, &(rhm_progress){"inferring", first, c->samples});
         const uint64_t left = c->samples - first;
         RHM_TRY(infer_block(c, settings, first, left < c->block ? (size_t)left : c->block, error));
     }
     c->seconds = rhm_progress_seconds() - start;
-    RHM_TRY(rhm_oracle_file_commit(&c->file, c->bayes.samples ? &c->bayes : NULL, error));
+    if (c->writer)
+        RHM_TRY(rhm_beliefs_writer_commit(&c->writer, c->bayes.samples ? &c->bayes : NULL, error));
     rhm_progress_clear(&c->bar);
     return tell(c, settings, error);
 }
@@ -296,13 +321,17 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     consultation c = {0};
     const rhm_status status = work(&c, settings, error);
     rhm_progress_clear(&c.bar);
-    rhm_oracle_file_clear(&c.file);
+    rhm_beliefs_writer_abandon(&c.writer);
     rhm_oracle_destroy(c.oracle);
     rhm_sampler_destroy(c.sampler);
     rhm_engine_destroy(c.engine);
     rhm_free(c.tokens);
     rhm_free(c.labels);
     rhm_free(c.masked);
+    rhm_free(c.beliefs.posteriors);
+    rhm_free(c.beliefs.log_likelihood);
+    for (uint32_t level = 0; level <= RHM_MAX_LEVELS; level++)
+        rhm_free(c.marginals[level]);
     rhm_free(c.mask);
     rhm_data_clear(&c.data);
     rhm_grammar_destroy(c.drawn);

@@ -1,14 +1,15 @@
-#include <math.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/instance.h"
-#include "cli/report.h"
+#include "cli/results.h"
 #include "cli/running.h"
 #include "cli/table.h"
 #include "core/fail.h"
-#include "core/json.h"
 #include "rhm/machine.h"
 #include "rhm/plan.h"
+#include "rhm/report.h"
 #include "rhm/theory.h"
 
 static const rhm_option own[] = {{.name = "json",
@@ -109,81 +110,6 @@ static void print_practice(const planning *p) {
            p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 
-static json_t *describe_theory(const planning *p) {
-    json_t *levels = json_array();
-    for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_theory_level c = rhm_theory_constants(&p->problem, level);
-        /* clang-format off */
-        rhm_json_append(&levels, json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                                           "level", (int)level,
-                                           "rho", rhm_json_number(c.rho),
-                                           "accuracy", rhm_json_number(c.accuracy),
-                                           "off_diagonal", rhm_json_number(c.off_diagonal),
-                                           "synonym", rhm_json_number(c.synonym),
-                                           "ridge", rhm_json_number(c.ridge),
-                                           "gd_step", rhm_json_number(c.gd_step),
-                                           "gd_steps", rhm_json_number(c.gd_steps),
-                                           "samples_printed", rhm_json_number(c.samples_printed),
-                                           "samples_corrected", rhm_json_number(c.samples_corrected),
-                                           "bandwidth_printed", rhm_json_number(c.bandwidth_printed),
-                                           "bandwidth_corrected", rhm_json_number(c.bandwidth_corrected),
-                                           "width", rhm_json_number(c.width)));
-        /* clang-format on */
-    }
-    double printed, corrected;
-    theorem_samples(p, &printed, &corrected);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "constant", rhm_json_number(p->problem.constant), "delta",
-                     rhm_json_number(p->problem.delta), "kappa", rhm_json_number(p->problem.kappa), "k_rho",
-                     rhm_json_number(p->problem.k_rho), "levels", levels, "samples_printed", rhm_json_number(printed),
-                     "samples_corrected", rhm_json_number(corrected));
-}
-
-static json_t *describe_practice(const planning *p) {
-    json_t *levels = json_array();
-    for (uint32_t level = p->levels; level >= 1; level--) {
-        const rhm_plan_level s = p->practice.level[level];
-        /* clang-format off */
-        rhm_json_append(&levels, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
-                                           "level", (int)level,
-                                           "draw", s.draw == RHM_DRAW_COUNTS ? "counts" : "samples",
-                                           "kept_share", rhm_json_number(s.kept_share),
-                                           "first_samples", rhm_json_number(s.first_samples),
-                                           "wanted_samples", rhm_json_number(s.wanted_samples),
-                                           "samples", rhm_json_number(s.samples),
-                                           "capped", (int)s.capped,
-                                           "possible_patches", rhm_json_number(s.possible),
-                                           "distinct_patches", rhm_json_number(s.distinct),
-                                           "positions", (int)s.positions,
-                                           "width", s.width ? json_integer(s.width) : json_null(),
-                                           "gap", rhm_json_number(s.gap),
-                                           "fits", rhm_json_number(s.fits),
-                                           "route", s.width ? json_string(rhm_route_name(s.route)) : json_null(),
-                                           "ridge_route", s.width ? json_string(rhm_route_name(s.ridge_route)) : json_null(),
-                                           "memory_bytes", rhm_json_number(s.nbytes),
-                                           "seconds",
-                                           "draw", rhm_json_number(s.draw_seconds),
-                                           "embed", rhm_json_number(s.embed_seconds),
-                                           "fit", rhm_json_number(s.fit_seconds),
-                                           "at_most",
-                                           "multiply_adds", rhm_json_number(s.width ? s.allowed_work : (double)NAN),
-                                           "seconds", rhm_json_number(s.width ? s.allowed_seconds : (double)NAN)));
-        /* clang-format on */
-    }
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:i}", "levels", levels, "samples", rhm_json_number(rhm_plan_samples(&p->practice)),
-        "memory_bytes", rhm_json_number(rhm_plan_nbytes(&p->practice)), "seconds",
-        rhm_json_number(rhm_plan_seconds(&p->practice)), "threads", rhm_engine_describe(p->engine).threads);
-}
-
-static json_t *describe_instance(const planning *p) {
-    json_t *instance = rhm_report_instance(p->grammar, &p->analysis);
-    json_t *k_rho = json_array();
-    for (uint32_t level = 1; level <= p->levels; level++)
-        rhm_json_append(&k_rho, rhm_json_number(p->analysis.k_rho[level]));
-    rhm_json_set(&instance, "k_rho", k_rho);
-    return instance;
-}
-
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(rhm_instance_build(&p->grammar, &p->analysis, settings, error));
     p->levels = rhm_grammar_shape(p->grammar)->levels;
@@ -197,12 +123,13 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
                               error));
     rhm_progress_clear(&p->bar);
     p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
-    if (settings->json)
-        return rhm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "schema", "rhm-plan/1", "version",
-                                          rhm_version(), "learner", p->options.learner, "instance",
-                                          describe_instance(p), "theorem", describe_theory(p), "practice",
-                                          describe_practice(p)),
-                                error);
+    if (settings->json) {
+        char *text;
+        RHM_TRY(rhm_report_plan(&text, p->grammar, &p->analysis, &p->practice, error));
+        fputs(text, stdout);
+        free(text);
+        return RHM_OK;
+    }
     rhm_instance_print(stdout, p->grammar, &p->analysis);
     print_theory(p);
     print_practice(p);

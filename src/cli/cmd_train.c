@@ -3,16 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/bayes.h"
 #include "cli/files.h"
 #include "cli/instance.h"
-#include "cli/report.h"
+#include "cli/results.h"
 #include "cli/running.h"
 #include "cli/training.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "rhm/data.h"
 #include "rhm/learner.h"
+#include "rhm/machine.h"
+#include "rhm/report.h"
 #include "rhm/sampling.h"
 
 /* At most one sequence in so many of a data set becomes the test set (learners/layerwise/train.c). */
@@ -226,36 +227,50 @@ static rhm_status prepare(rhm_training *t, rhm_train_options *options, notes *to
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
 }
 
-/* A trained model is not lost to a prediction that fails. */
-static void predict(rhm_report_comparison *out, const rhm_training *t, const rhm_train_options *options) {
-    out->predicted = t->grammar && rhm_plan_training(&out->prediction, t->engine, t->grammar, options, t->base_nbytes,
-                                                     NULL) == RHM_OK;
+/* What is said of the run: ceilings and a prediction take a second or two to measure, only for those who will read. */
+static rhm_status build_report(char **text, const rhm_training *t, const rhm_settings *settings,
+                               const rhm_train_options *options, double seconds, rhm_error *error) {
+    char command[RHM_COMMAND_LINE_NBYTES], *machine;
+    rhm_machine_peaks peaks;
+    rhm_training_plan plan;
+    rhm_report_run run = {
+        .command = command,
+        .instance = {t->known, &t->analysis, &t->data.tree, t->vocab},
+        .seconds = seconds,
+        .peak_rss_nbytes = rhm_machine_peak_rss_nbytes(),
+    };
+    rhm_report_trained trained = {
+        .options = options,
+        .data = settings->data,
+        .train = &t->report,
+        .model = t->model,
+        .bayes_accuracy = t->bayes,
+    };
+    rhm_results_command(command, settings);
+    if (settings->report && settings->ceilings) {
+        peaks = rhm_machine_measure_peaks(t->engine);
+        trained.peaks = &peaks;
+    }
+    RHM_TRY(rhm_machine_describe(&machine, t->engine, trained.peaks, error));
+    run.machine = machine;
+    /* After the record of what the run had in memory. A trained model is not lost to a prediction that fails. */
+    if (trained.peaks && t->grammar &&
+        rhm_plan_training(&plan, t->engine, t->grammar, options, t->base_nbytes, NULL) == RHM_OK)
+        trained.plan = &plan;
+    const rhm_status status = rhm_report_training(text, &run, &trained, error);
+    free(machine);
+    return status;
 }
 
 static rhm_status write_results(const rhm_training *t, const rhm_settings *settings, const rhm_train_options *options,
                                 double seconds, rhm_error *error) {
-    json_t *instance =
-        t->known ? rhm_report_instance(t->known, &t->analysis) : rhm_report_unknown_instance(t->vocab, &t->data.tree);
-    const uint64_t peak_rss_nbytes = rhm_machine_peak_rss_nbytes();
-    /* Ceilings and a prediction take a second or two to measure: only for those who will read them. */
-    rhm_report_comparison measured, *comparison = NULL;
-    if (settings->report && settings->ceilings) {
-        measured.peaks = rhm_machine_measure_peaks(t->engine);
-        comparison = &measured;
-    }
-    json_t *machine = rhm_report_machine(t->engine, comparison ? &comparison->peaks : NULL);
-    if (comparison) /* after the record of what the run had in memory */
-        predict(&measured, t, options);
-    json_t *report =
-        rhm_report_training(settings, instance, machine, comparison, &t->report, t->model, seconds, peak_rss_nbytes);
-    rhm_bayes_report(&report, t->bayes);
     char *text;
-    RHM_TRY(rhm_report_text(&text, report, error));
+    RHM_TRY(build_report(&text, t, settings, options, seconds, error));
     rhm_status status = rhm_model_set_report(t->model, text, error);
     if (status == RHM_OK && settings->output)
         status = rhm_model_save(t->model, settings->output, error);
-    if (status == RHM_OK && settings->report)
-        status = rhm_report_write(settings->report, text, error);
+    if (status == RHM_OK)
+        status = rhm_results_write(settings, text, error);
     free(text);
     return status;
 }
@@ -269,7 +284,7 @@ static rhm_status find_bayes(rhm_training *t, const rhm_settings *settings, uint
         .first = settings->data ? t->data.count - t->report.test_samples : 0,
         .count = t->report.test_samples,
     };
-    const rhm_status status = rhm_bayes_beside(&t->bayes, t->engine, &test, error);
+    const rhm_status status = rhm_bayes_bound(&t->bayes, t->engine, &test, error);
     rhm_progress_clear(&t->bar);
     return status;
 }
@@ -303,10 +318,10 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_progress_clear(&t.bar);
     if (settings->trace && t.engine) {
         /* Of a failed run the failure is what is reported. */
-        json_t *command = rhm_report_command(settings);
-        const rhm_status traced = rhm_engine_write_trace(t.engine, settings->trace, json_string_value(command),
-                                                         status == RHM_OK ? error : NULL);
-        json_decref(command);
+        char command[RHM_COMMAND_LINE_NBYTES];
+        rhm_results_command(command, settings);
+        const rhm_status traced =
+            rhm_engine_write_trace(t.engine, settings->trace, command, status == RHM_OK ? error : NULL);
         status = status == RHM_OK ? traced : status;
     }
     rhm_model_destroy(t.model);

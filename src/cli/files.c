@@ -6,9 +6,9 @@
 
 #include "core/atomic_file.h"
 #include "core/fail.h"
-#include "learners/layerwise/generations.h"
+#include "rhm/learner.h"
 
-enum { MOST_FILES = RHM_MOST_OPERANDS + 16, NAME_NBYTES = 32 };
+enum { MOST_FILES = RHM_MOST_OPERANDS + 16, NAME_NBYTES = 32, PATH_NBYTES = 4096 };
 
 /* One file that the command line names. */
 struct named {
@@ -37,7 +37,7 @@ static rhm_status add(struct list *list, const char *name, size_t length, const 
     entry->path = path;
     entry->file = file;
     /* A directory may be named with a slash at its end, also one that is not there yet. */
-    char bare[RHM_GENERATION_PATH_NBYTES];
+    char bare[PATH_NBYTES];
     size_t kept = strlen(path);
     while (file == RHM_FILE_DIRECTORY && kept > 1 && path[kept - 1] == '/')
         kept--;
@@ -103,10 +103,10 @@ static rhm_status check_stream(const struct named *named, int descriptor, const 
 /* What is in the directory of the checkpoints under one of their names would be taken for one, or removed. */
 static rhm_status check_checkpoints(const struct named *directory, const struct named *named, rhm_error *error) {
     const char *slash = strrchr(named->place.path, '/');
-    if (!rhm_generation_name(slash ? slash + 1 : named->place.path))
+    if (!rhm_checkpoint_file_name(slash ? slash + 1 : named->place.path))
         return RHM_OK;
     rhm_destination around;
-    char path[RHM_GENERATION_PATH_NBYTES];
+    char path[PATH_NBYTES];
     snprintf(path, sizeof path, "%.*s", slash ? (int)(slash - named->place.path) + 1 : 1,
              slash ? named->place.path : ".");
     RHM_TRY(rhm_destination_find(&around, path, error));

@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "cli/interrupt.h"
-#include "cli/report.h"
 #include "core/fail.h"
 #include "core/json.h"
-#include "engine/record.h"
 
 enum { NOTE_NBYTES = 1024 };
 

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "cli/bayes.h"
 #include "cli/files.h"
 #include "cli/instance.h"
+#include "cli/results.h"
 #include "cli/table.h"
 #include "rhm/machine.h"
 
@@ -94,7 +94,7 @@ void rhm_training_print_results(rhm_training *t) {
             t->report.test_samples, settings->data ? "held-out" : "fresh");
     if (t->report.shown_latents)
         fprintf(words, "              by a learner that was shown the hidden symbols: for comparison only\n");
-    rhm_bayes_print(words, t->bayes);
+    rhm_results_bayes(words, t->bayes);
     rhm_table_seconds(words, &t->report);
     if (settings->checkpoint.directory)
         print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);

@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/fail.h"
@@ -22,4 +23,29 @@ rhm_status rhm_json_dump(char **text, const json_t *json, size_t flags, const ch
     memcpy(dumped + length, end, strlen(end) + 1);
     *text = dumped;
     return RHM_OK;
+}
+
+json_t *rhm_json_text(const char *text) {
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    const size_t length = strlen(text);
+    char *plain = RHM_NEW(char, length + 1, 1, 1, "a text for JSON", NULL);
+    for (size_t i = 0; plain && i < length; i++)
+        plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    json = plain ? json_string(plain) : NULL;
+    rhm_free(plain);
+    return json;
+}
+
+json_t *rhm_json_sizes(const uint32_t *values, uint32_t count) {
+    bool equal = true;
+    for (uint32_t i = 1; i < count; i++)
+        equal &= values[i] == values[0];
+    if (equal)
+        return json_integer(values[0]);
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        rhm_json_append(&list, json_integer(values[i]));
+    return list;
 }

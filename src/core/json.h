@@ -6,6 +6,7 @@
 #define RHM_CORE_JSON_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "rhm/status.h"
 
@@ -23,6 +24,13 @@ static inline void rhm_json_set(json_t **object, const char *key, json_t *value)
         *object = NULL;
     }
 }
+
+/* Text of others (environment, files, paths) need not be UTF-8, which JSON must be: other bytes become question marks.
+ */
+json_t *rhm_json_text(const char *text);
+
+/* One number where all are equal, else a list. */
+json_t *rhm_json_sizes(const uint32_t *values, uint32_t count);
 
 /*
  * The text of `json`, or RHM_NO_MEMORY, also where that is NULL; `flags` are json_dumps', `end` follows it, `what`

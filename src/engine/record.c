@@ -21,7 +21,7 @@ static void note(json_t **notes, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    rhm_json_append(notes, rhm_record_text(sentence));
+    rhm_json_append(notes, rhm_json_text(sentence));
 }
 
 static json_t *number_or_null(int value) {
@@ -158,7 +158,7 @@ static json_t *describe_allowed(const rhm_engine *engine) {
 static json_t *describe_quota(const rhm_cgroup *cgroup) {
     if (cgroup->quota_cpus <= 0)
         return json_pack("{s:n, s:n}", "cpus", "file");
-    return json_pack("{s:f, s:o}", "cpus", cgroup->quota_cpus, "file", rhm_record_text(cgroup->quota_file));
+    return json_pack("{s:f, s:o}", "cpus", cgroup->quota_cpus, "file", rhm_json_text(cgroup->quota_file));
 }
 
 static json_t *describe_throttling(const rhm_cgroup *cgroup, json_t **notes) {
@@ -250,7 +250,7 @@ rhm_status rhm_engine_record(const rhm_engine *engine, json_t **out, rhm_error *
     json_t *throttling = describe_throttling(&engine->cgroup, &notes);
     json_t *memory = describe_memory(engine, &notes);
     *out = json_pack("{s:o, s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "cpu", rhm_record_text(engine->cpu),
+                     "cpu", rhm_json_text(engine->cpu),
                      "isa",
                          "in_use", rhm_isa_name(engine->isa),
                          "available", rhm_isa_name(engine->isa_of_cpu),

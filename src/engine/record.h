@@ -3,7 +3,6 @@
 #define RHM_ENGINE_RECORD_H
 
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "rhm/engine.h"
 
@@ -17,11 +16,6 @@ rhm_status rhm_engine_record(const rhm_engine *engine, json_t **out, rhm_error *
 /* The same for people to read. *out is released with rhm_free. */
 rhm_status rhm_engine_record_text(const json_t *record, char **out, rhm_error *error);
 
-enum { RHM_SENTENCE_NBYTES = 512 };
-
-/* Whether several threads have to share a CPU, and the sentence that says so. */
-bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE_NBYTES]);
-
 /* Parts of the record that do not concern one engine only; NULL when memory is short. */
 json_t *rhm_record_topology(const rhm_engine *engine);
 json_t *rhm_record_system(const rhm_engine *engine);
@@ -29,8 +23,5 @@ json_t *rhm_record_environment(void);
 
 /* {"unavailable": reason}. */
 json_t *rhm_record_unavailable(const char *reason);
-
-/* Text of others (environment, files) need not be UTF-8, which JSON must be: other bytes become question marks. */
-json_t *rhm_record_text(const char *text);
 
 #endif

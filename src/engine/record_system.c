@@ -16,19 +16,6 @@ json_t *rhm_record_unavailable(const char *reason) {
     return json_pack("{s:s}", "unavailable", reason);
 }
 
-json_t *rhm_record_text(const char *text) {
-    json_t *json = json_string(text);
-    if (json)
-        return json;
-    const size_t length = strlen(text);
-    char *plain = RHM_NEW(char, length + 1, 1, 1, "text of a record", NULL);
-    for (size_t i = 0; plain && i < length; i++)
-        plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-    json = plain ? json_string(plain) : NULL;
-    rhm_free(plain);
-    return json;
-}
-
 static json_t *set_text(hwloc_const_bitmap_t set) {
     char text[512];
     hwloc_bitmap_list_snprintf(text, sizeof text, set);
@@ -87,9 +74,9 @@ static json_t *read_setting(const char *path) {
     const char *open = strchr(line, '[');
     char *close = open ? strchr(line, ']') : NULL;
     if (!close)
-        return rhm_record_text(line);
+        return rhm_json_text(line);
     *close = '\0';
-    return rhm_record_text(open + 1);
+    return rhm_json_text(open + 1);
 }
 
 /* The setting of the first allowed CPU, or "mixed" where others differ. */
@@ -155,7 +142,7 @@ json_t *rhm_record_environment(void) {
             if (length < sizeof key) {
                 memcpy(key, *entry, length);
                 key[length] = '\0';
-                rhm_json_set(&variables, key, rhm_record_text(equals + 1));
+                rhm_json_set(&variables, key, rhm_json_text(equals + 1));
             }
         }
     }

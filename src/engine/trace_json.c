@@ -124,7 +124,7 @@ static void put_total(FILE *file, const rhm_trace *trace, size_t i) {
 
 /* Text that others wrote, as JSON. */
 static void put_text(FILE *file, const char *key, const char *text) {
-    json_t *json = rhm_record_text(text);
+    json_t *json = rhm_json_text(text);
     char *quoted;
     rhm_json_dump(&quoted, json, JSON_ENCODE_ANY, "", key, NULL);
     fprintf(file, "\"%s\":%s,\n", key, quoted ? quoted : "null");

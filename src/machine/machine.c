@@ -40,15 +40,21 @@ rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm
     json_t *record;
     *json = NULL;
     RHM_TRY(rhm_engine_record(engine, &record, error));
-    /* clang-format off: keys stand one to a line */
+    /* clang-format off */
     return to_text(json,
-                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}", "cpu",
-                             rhm_record_text(info.cpu), "isa", info.isa, "kernels", rhm_kernels_of(engine).name,
-                             "backend", rhm_record_text(info.backend), "backend_details", rhm_backend_record(engine),
-                             "threads", info.threads, "placement", rhm_record_text(info.placement), "numa_nodes",
-                             info.numa_nodes, "memory_limit_bytes", rhm_json_unsigned(info.memory_limit_nbytes),
+                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}",
+                             "cpu", rhm_json_text(info.cpu),
+                             "isa", info.isa,
+                             "kernels", rhm_kernels_of(engine).name,
+                             "backend", rhm_json_text(info.backend),
+                             "backend_details", rhm_backend_record(engine),
+                             "threads", info.threads,
+                             "placement", rhm_json_text(info.placement),
+                             "numa_nodes", info.numa_nodes,
+                             "memory_limit_bytes", rhm_json_unsigned(info.memory_limit_nbytes),
                              "fma_peak_gflops", rhm_json_number(peaks ? peaks->fma_gflops : (double)NAN),
-                             "bandwidth_gbs", rhm_json_number(peaks ? peaks->load_gbs : (double)NAN), "record", record),
+                             "bandwidth_gbs", rhm_json_number(peaks ? peaks->load_gbs : (double)NAN),
+                             "record", record),
                    error);
     /* clang-format on */
 }
@@ -78,8 +84,11 @@ rhm_status rhm_machine_measure_ceilings(char **json, const rhm_engine *engine, r
         rhm_json_set(&triad, name, describe(rhm_ceilings_measure_bandwidth(engine, CEILINGS_TRIAD, where)));
     }
     return to_text(json,
-                   json_pack("{s:i, s:o, s:o, s:o}", "threads", rhm_engine_threads(engine), "fma_gflops", fma,
-                             "load_gbs", load, "triad_gbs", triad),
+                   json_pack("{s:i, s:o, s:o, s:o}",
+                             "threads", rhm_engine_threads(engine),
+                             "fma_gflops", fma,
+                             "load_gbs", load,
+                             "triad_gbs", triad),
                    error);
 }
 

@@ -145,3 +145,19 @@ rhm_status rhm_bayes_of_data(rhm_bayes *out, const rhm_engine *engine, const rhm
     const rhm_data_source source = {data, 0};
     return score(out, engine, grammar, rhm_draw_from_data, &source, first, count, error);
 }
+
+rhm_status rhm_bayes_bound(double *accuracy, const rhm_engine *engine, const rhm_bayes_of *of, rhm_error *error) {
+    rhm_bayes bayes = {0};
+    *accuracy = (double)NAN;
+    if (!of->grammar || of->count == 0)
+        return RHM_OK;
+    *accuracy = 1;
+    if (rhm_grammar_parses(of->grammar) && rhm_grammar_origin(of->grammar)->label_noise == 0)
+        return RHM_OK;
+    if (of->data)
+        RHM_TRY(rhm_bayes_of_data(&bayes, engine, of->grammar, of->data, (size_t)of->first, (size_t)of->count, error));
+    else
+        RHM_TRY(rhm_bayes_of_grammar(&bayes, engine, of->grammar, of->seed, of->stream, of->first, of->count, error));
+    *accuracy = bayes.accuracy;
+    return RHM_OK;
+}

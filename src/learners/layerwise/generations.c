@@ -18,6 +18,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/partial.h"
+#include "rhm/learner.h"
 
 enum { NAME_NBYTES = 64 };
 
@@ -36,7 +37,7 @@ static uint64_t number_in(const char *name, const char *stem) {
     return strcmp(name, expected) == 0 && number < UINT64_MAX ? number : 0;
 }
 
-bool rhm_generation_name(const char *name) {
+bool rhm_checkpoint_file_name(const char *name) {
     return number_in(name, "checkpoint") || number_in(name, "samples");
 }
 

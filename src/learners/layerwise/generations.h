@@ -41,9 +41,6 @@ void rhm_generations_close(rhm_generations *generations); /* accepts one that wa
 /* The newest is of no use: the one before it counts as the newest. */
 void rhm_generations_forget(rhm_generations *generations);
 
-/* Whether a file of this name, without its directory, is taken for one of these in such a directory. */
-bool rhm_generation_name(const char *name);
-
 enum { RHM_GENERATION_PATH_NBYTES = 4096 };
 
 /* DIRECTORY/checkpoint-NUMBER.h5, DIRECTORY/samples-NUMBER.h5; rhm_generations_open has seen that they fit. */

@@ -1,0 +1,75 @@
+/*
+ * Reports as JSON, as the command writes them: docs/report.md lists their keys. Texts are indented, end with a newline
+ * and are released with free(). What is not known is null in them: members below that are NULL, or NAN.
+ */
+#ifndef RHM_REPORT_H
+#define RHM_REPORT_H
+
+#include <stdint.h>
+
+#include "rhm/grammar.h"
+#include "rhm/inference.h"
+#include "rhm/learner.h"
+#include "rhm/machine.h"
+#include "rhm/model.h"
+#include "rhm/oracle.h"
+#include "rhm/plan.h"
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What sequences come from: a grammar, or data of which vocabularies and shape are known. */
+typedef struct rhm_report_instance {
+    const rhm_grammar *grammar;   /* NULL: tree and vocab speak */
+    const rhm_analysis *analysis; /* of the grammar */
+    const rhm_tree *tree;
+    const uint32_t *vocab; /* |V_0|..|V_L| */
+} rhm_report_instance;
+
+/* What reports of runs have in common. */
+typedef struct rhm_report_run {
+    const char *command; /* what was asked for, in the words of whoever asked */
+    rhm_report_instance instance;
+    const char *machine;      /* rhm_machine_describe, when memory was as it is to be reported */
+    double seconds;           /* of the run */
+    uint64_t peak_rss_nbytes; /* rhm_machine_peak_rss_nbytes */
+} rhm_report_run;
+
+typedef struct rhm_report_trained {
+    const rhm_train_options *options; /* as rhm_train took them; NULL: the defaults */
+    const char *data;                 /* the file that was trained on, or NULL */
+    const rhm_train_report *train;
+    const rhm_model *model;
+    double bayes_accuracy;          /* rhm_bayes_bound on the test sequences */
+    const rhm_machine_peaks *peaks; /* measured beside the run, or NULL */
+    const rhm_training_plan *plan;  /* what had been foreseen, or NULL */
+} rhm_report_trained;
+
+typedef struct rhm_report_evaluated {
+    const rhm_model *model;
+    rhm_accuracy accuracy;
+    double seconds;        /* of the evaluation alone */
+    double bayes_accuracy; /* rhm_bayes_bound on the same sequences */
+} rhm_report_evaluated;
+
+/* "rhm-report/1", "rhm-eval/1" and "rhm-oracle/1". `bayes` without samples: sequences had no labels. */
+RHM_API rhm_status rhm_report_training(char **json, const rhm_report_run *run, const rhm_report_trained *trained,
+                                       rhm_error *error);
+RHM_API rhm_status rhm_report_evaluation(char **json, const rhm_report_run *run, const rhm_report_evaluated *evaluated,
+                                         rhm_error *error);
+RHM_API rhm_status rhm_report_inference(char **json, const rhm_report_run *run, uint64_t samples,
+                                        const rhm_bayes *bayes, rhm_error *error);
+
+/* "rhm-plan/1": the instance, the constants of the theorem, and what training would take. */
+RHM_API rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, const rhm_analysis *analysis,
+                                   const rhm_training_plan *plan, rhm_error *error);
+
+/* The "instance" of a report by itself. */
+RHM_API rhm_status rhm_report_of_instance(char **json, const rhm_report_instance *instance, rhm_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,127 @@
+#include "rhm/plan.h"
+
+#include "core/fields.h"
+#include "reports/parts.h"
+#include "rhm/theory.h"
+
+#define AT(member) offsetof(rhm_plan_level, member)
+#define REGRESSION .only_with = AT(width) + 1
+
+static const char *draw_word(uint32_t draw) {
+    return draw == RHM_DRAW_COUNTS ? "counts" : "samples";
+}
+
+static const char *route_word(uint32_t route) {
+    return rhm_route_name((rhm_route)route);
+}
+
+static const rhm_field level_fields[] = {
+    {"level", RHM_FIELD_U32, AT(level), .meaning = "1..L, level L reads the tokens"},
+    {"draw", RHM_FIELD_U32, AT(draw), .meaning = "how counts come about: samples or counts", .word = draw_word},
+    {"kept_share", RHM_FIELD_F64, AT(kept_share), .meaning = "where the support is restricted, else 1"},
+    {"first_samples", RHM_FIELD_F64, AT(first_samples), .meaning = "with which the search begins"},
+    {"wanted_samples", RHM_FIELD_F64, AT(wanted_samples),
+     .meaning = "after which outputs should be far enough apart; null where rho = 0"},
+    {"samples", RHM_FIELD_F64, AT(samples), .meaning = "where the search is expected to end"},
+    {"capped", RHM_FIELD_BOOL, AT(capped), .meaning = "fewer than wanted are allowed"},
+    {"possible_patches", RHM_FIELD_F64, AT(possible), .meaning = "different first patches that exist"},
+    {"distinct_patches", RHM_FIELD_F64, AT(distinct), .meaning = "and that are expected among the samples"},
+    {"positions", RHM_FIELD_U32, AT(positions), .meaning = "patches of a sequence that are looked at"},
+    {"width", RHM_FIELD_U32, AT(width), .meaning = "M; null without a regression, as route and at_most", REGRESSION},
+    {"gap", RHM_FIELD_F64, AT(gap), .meaning = "separation / radius that is expected"},
+    {"fits", RHM_FIELD_F64, AT(fits), .meaning = "attempts"},
+    {"route", RHM_FIELD_U32, AT(route), .meaning = "of a fit at a bandwidth: passes or gram", .word = route_word,
+     REGRESSION},
+    {"ridge_route", RHM_FIELD_U32, AT(ridge_route), .meaning = "of the fits of a walk along ridges", .word = route_word,
+     REGRESSION},
+    {"memory_bytes", RHM_FIELD_F64, AT(nbytes), .meaning = "the largest that the level holds"},
+    {"seconds.draw", RHM_FIELD_F64, AT(draw_seconds), .meaning = "drawing"},
+    {"seconds.embed", RHM_FIELD_F64, AT(embed_seconds), .meaning = "pushing samples through the levels below"},
+    {"seconds.fit", RHM_FIELD_F64, AT(fit_seconds), .meaning = "fits, or groupings"},
+    {"at_most.multiply_adds", RHM_FIELD_F64, AT(allowed_work), .meaning = "after which the search ends in any case",
+     REGRESSION},
+    {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "that they take", REGRESSION},
+};
+static const rhm_fields level_table = {level_fields, sizeof level_fields / sizeof *level_fields,
+                                       sizeof(rhm_plan_level)};
+
+#undef AT
+#define AT(member) offsetof(rhm_theory_level, member)
+
+static const rhm_field theory_fields[] = {
+    {"level", RHM_FIELD_U32, AT(level), .meaning = "1..L"},
+    {"rho", RHM_FIELD_F64, AT(rho), .meaning = "K_rho m^(-l/2)"},
+    {"accuracy", RHM_FIELD_F64, AT(accuracy), .meaning = "eps*"},
+    {"off_diagonal", RHM_FIELD_F64, AT(off_diagonal),
+     .meaning = "eps_O, the allowed overlap of features of different patches"},
+    {"synonym", RHM_FIELD_F64, AT(synonym), .meaning = "eps_S, the allowed spread of features within a patch"},
+    {"ridge", RHM_FIELD_F64, AT(ridge), .meaning = "lambda = 1 / |P_l|"},
+    {"gd_step", RHM_FIELD_F64, AT(gd_step), .meaning = "of gradient descent"},
+    {"gd_steps", RHM_FIELD_F64, AT(gd_steps), .meaning = "T"},
+    {"samples_printed", RHM_FIELD_F64, AT(samples_printed), .meaning = "N of Lemma 11"},
+    {"samples_corrected", RHM_FIELD_F64, AT(samples_corrected), .meaning = "N as its proof needs it"},
+    {"bandwidth_printed", RHM_FIELD_F64, AT(bandwidth_printed), .meaning = "sigma of Lemma 10"},
+    {"bandwidth_corrected", RHM_FIELD_F64, AT(bandwidth_corrected), .meaning = "sigma as its proof needs it"},
+    {"width", RHM_FIELD_F64, AT(width), .meaning = "order of M"},
+};
+static const rhm_fields theory_table = {theory_fields, sizeof theory_fields / sizeof *theory_fields,
+                                        sizeof(rhm_theory_level)};
+
+/* Keys stand one to a line. */
+/* clang-format off */
+
+static json_t *theorem(const rhm_theory_problem *problem) {
+    json_t *levels = json_array();
+    double printed = 0, corrected = 0;
+    for (uint32_t level = problem->levels; level >= 1; level--) {
+        const rhm_theory_level constants = rhm_theory_constants(problem, level);
+        printed += constants.samples_printed;
+        corrected += constants.samples_corrected;
+        rhm_json_append(&levels, rhm_fields_json(&theory_table, &constants));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "constant", rhm_json_number(problem->constant),
+                     "delta", rhm_json_number(problem->delta),
+                     "kappa", rhm_json_number(problem->kappa),
+                     "k_rho", rhm_json_number(problem->k_rho),
+                     "levels", levels,
+                     "samples_printed", rhm_json_number(printed),
+                     "samples_corrected", rhm_json_number(corrected));
+}
+
+static json_t *practice(const rhm_training_plan *plan) {
+    json_t *levels = json_array();
+    for (uint32_t level = plan->levels; level >= 1; level--)
+        rhm_json_append(&levels, rhm_fields_json(&level_table, &plan->level[level]));
+    return json_pack("{s:o, s:o, s:o, s:o, s:i}",
+                     "levels", levels,
+                     "samples", rhm_json_number(rhm_plan_samples(plan)),
+                     "memory_bytes", rhm_json_number(rhm_plan_nbytes(plan)),
+                     "seconds", rhm_json_number(rhm_plan_seconds(plan)),
+                     "threads", plan->threads);
+}
+
+/* With K_rho of every level, which only the theorem asks for. */
+static json_t *instance(const rhm_grammar *grammar, const rhm_analysis *analysis) {
+    json_t *whole = rhm_report_part_instance(&(rhm_report_instance){.grammar = grammar, .analysis = analysis});
+    json_t *k_rho = json_array();
+    for (uint32_t level = 1; level <= rhm_grammar_shape(grammar)->levels; level++)
+        rhm_json_append(&k_rho, rhm_json_number(analysis->k_rho[level]));
+    rhm_json_set(&whole, "k_rho", k_rho);
+    return whole;
+}
+
+rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, const rhm_analysis *analysis,
+                           const rhm_training_plan *plan, rhm_error *error) {
+    const rhm_theory_problem problem = rhm_theory_of_grammar(grammar, analysis);
+    return rhm_report_finish(json, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}",
+                                             "schema", "rhm-plan/1",
+                                             "version", rhm_version(),
+                                             "learner", plan->learner,
+                                             "instance", instance(grammar, analysis),
+                                             "theorem", theorem(&problem),
+                                             "practice", practice(plan)),
+                             error);
+}
+
+/* clang-format on */
