@@ -247,4 +247,28 @@ static inline void eliminate(double *a, size_t n, double *b, size_t classes) {
         }
 }
 
+static inline double *random_matrix(size_t count, uint64_t seed) {
+    double *w = must_alloc(count, sizeof *w);
+    for (size_t i = 0; i < count; i++)
+        w[i] = rhm_gaussian(seed, 1u << 22, i);
+    return w;
+}
+
+/* B and C B, to the bits of an earlier operator where *first holds them already; a second product shows that nothing is
+ * left over from the one before. */
+static inline void expect_the_same_products(rhm_normal *r, double **first) {
+    const size_t size = rhm_normal_size(r);
+    double *out = must_alloc(2 * size, sizeof *out);
+    rhm_error error = {0};
+    assert_ok(rhm_normal_right_hand_side(r, out, &error), &error);
+    assert_ok(rhm_normal_apply(r, out, out + size, &error), &error);
+    assert_ok(rhm_normal_apply(r, out, out + size, &error), &error);
+    if (!*first) {
+        *first = out;
+        return;
+    }
+    assert_memory_equal(out, *first, sizeof *out * 2 * size);
+    free(out);
+}
+
 #endif

@@ -1,25 +1,7 @@
 /* The table of AVX-512 in portable C. */
 enum { WIDTH = 16, DWIDTH = 8 };
 #include "emulated_vector.h"
-
-/* The tiles of avx512.c. */
-enum {
-    PHASE_PATCHES = 6,
-    PHASE_VECTORS = 4,
-    PRODUCT_CLASSES = 4,
-    PRODUCT_PATCHES = 6,
-    PRODUCT_BLOCK = 12,
-    SLICE = 256,
-    PANELS = 2,
-    PANEL_PATCHES = 12,
-    GRADIENT_CLASSES = 4,
-    GRADIENT_VECTORS = 4,
-    ROTATED_PAIRS = 2,
-    GRAM_ROWS = 8,
-    GRAM_VECTORS = 3,
-    WIDE_ROWS = 8,
-    WIDE_VECTORS = 3
-};
+#include "kernels/vector/tiles_16.h"
 
 #define RHM_TABLE      rhm_kernels_emulated_16
 #define RHM_TABLE_NAME "emulated, 16 lanes"

@@ -13,13 +13,6 @@ static const problem_shape SHAPES[] = {
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
-static double *random_matrix(size_t count, uint64_t seed) {
-    double *w = must_alloc(count, sizeof *w);
-    for (size_t i = 0; i < count; i++)
-        w[i] = rhm_gaussian(seed, 1u << 22, i);
-    return w;
-}
-
 static void target_and_product_are_sums_over_samples(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(2);
@@ -80,18 +73,7 @@ static void bits_are_always_the_same(void **state) {
                 assert_int_equal(r->record.representation, ways[i].cache_nbytes > 0 ? RHM_CACHED : RHM_RECOMPUTED);
             assert_int_equal(r->record.cache_nbytes > 0, r->record.representation == RHM_CACHED);
             assert_true(r->type->nbytes(r) >= (double)r->record.cache_nbytes && r->type->flops(r) > 0);
-            const size_t size = rhm_normal_size(r);
-            double *out = must_alloc(2 * size, sizeof *out);
-            rhm_error error = {0};
-            assert_ok(rhm_normal_right_hand_side(r, out, &error), &error);
-            assert_ok(rhm_normal_apply(r, out, out + size, &error), &error);
-            assert_ok(rhm_normal_apply(r, out, out + size, &error), &error); /* nothing is left over */
-            if (!first)
-                first = out;
-            else {
-                assert_memory_equal(out, first, sizeof *out * 2 * size);
-                free(out);
-            }
+            expect_the_same_products(r, &first);
             rhm_normal_destroy(r);
             rhm_engine_destroy(engine);
         }

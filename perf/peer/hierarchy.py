@@ -74,6 +74,33 @@ def answer(library, accuracy, clock, levels, **more):
                       "peak_rss_bytes": peak_rss_bytes(), **more}))
 
 
+class Peer:
+    """What the learners have in common; they train and push levels forward in their library's way."""
+
+    def test(self):
+        correct, left = 0, self.job["test_samples"]
+        while left:
+            count = min(left, 10000)
+            labels, leaves = self.generator.first_patches(count, 1)
+            correct += int((self.forward(1, self.embed(leaves, 1)).argmax(1) == labels).sum())
+            left -= count
+        return correct / self.job["test_samples"]
+
+
+def learn(peer, library, job, options, clock):
+    """The whole job, timed, and the answer."""
+    learner, levels = peer(job, options), []
+    clock.lap("prepare")
+    for level in range(job["levels"], 0, -1):
+        before = clock.seconds.get("train", 0.0)
+        iterations = learner.train_level(level)
+        clock.lap("train")
+        levels.append({"level": level, "seconds": clock.seconds["train"] - before, "iterations": iterations})
+    accuracy = learner.test()
+    clock.lap("test")
+    answer(library, accuracy, clock, levels)
+
+
 def arguments(usage):
     if len(sys.argv) < 2:
         print(usage, file=sys.stderr)

@@ -4,7 +4,7 @@ usage: numpy_learner.py JOB.json [features=kept|recomputed] [chunk=N]
 
 The environment variables OPENBLAS_NUM_THREADS and its kin must be 1 (perf/peers.py sets them): NumPy's cosines run on one thread, so
 it is the chunks that are dealt to threads."""
-from hierarchy import Clock, answer, arguments, conjugate_gradients, read_job, stage
+from hierarchy import Clock, Peer, arguments, conjugate_gradients, learn, read_job, stage
 
 clock = Clock()
 import numpy as np  # noqa: E402  its import is part of what is measured
@@ -42,7 +42,7 @@ def normalise(y):
     return y / np.where(np.abs(total) < 1e-3, np.copysign(np.float32(1e-3), total), total)
 
 
-class Learner:
+class Learner(Peer):
     def __init__(self, job, options):
         self.job = job
         self.random = np.random.default_rng(job["data_seed"])
@@ -125,29 +125,10 @@ class Learner:
         self.layers[level] = (frequencies, (weights * width**-0.5).astype(np.float32))
         return iterations
 
-    def test(self):
-        correct, left = 0, self.job["test_samples"]
-        while left:
-            count = min(left, 10000)
-            labels, leaves = self.generator.first_patches(count, 1)
-            correct += int((self.forward(1, self.embed(leaves, 1)).argmax(1) == labels).sum())
-            left -= count
-        return correct / self.job["test_samples"]
-
 
 def main():
     path, options = arguments(__doc__)
-    job = read_job(path)
-    learner, levels = Learner(job, options), []
-    clock.lap("prepare")
-    for level in range(job["levels"], 0, -1):
-        before = clock.seconds.get("train", 0.0)
-        iterations = learner.train_level(level)
-        clock.lap("train")
-        levels.append({"level": level, "seconds": clock.seconds["train"] - before, "iterations": iterations})
-    accuracy = learner.test()
-    clock.lap("test")
-    answer(f"numpy {np.__version__}", accuracy, clock, levels)
+    learn(Learner, f"numpy {np.__version__}", read_job(path), options, clock)
 
 
 if __name__ == "__main__":

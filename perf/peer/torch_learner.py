@@ -5,7 +5,7 @@ usage: torch_learner.py JOB.json [compile=0|1] [solver=cg|cholesky] [features=ke
 No autograd; chunks that stay in the caches; results into memory that exists where that helps; sampling by table look-up of rule
 indices, level by level. Features of a stage are kept in memory and reused by every pass of the solver where they fit
 (features=kept), or recomputed chunk by chunk. compile=1 compiles what is done with a chunk (torch.compile, fixed shapes)."""
-from hierarchy import Clock, answer, arguments, conjugate_gradients, read_job, stage
+from hierarchy import Clock, Peer, arguments, conjugate_gradients, learn, read_job, stage
 
 clock = Clock()
 import torch  # noqa: E402  its import is part of what is measured
@@ -72,7 +72,7 @@ def forward_step(h, frequencies, weights):
     return normalise(torch.cat([z.cos(), z.sin()], 1) @ weights)
 
 
-class Learner:
+class Learner(Peer):
     def __init__(self, job, options):
         self.job, self.generator = job, Generator(job)
         self.compiled = options.get("compile") == "1"
@@ -80,20 +80,20 @@ class Learner:
         self.kept = options.get("features", "kept") == "kept"
         self.chunk = int(options.get("chunk", 1024))
         self.layers = {}
-        self.step, self.target, self.forward = chunk_step, chunk_target, forward_step
+        self.step, self.target, self.push = chunk_step, chunk_target, forward_step
         if self.compiled:
-            self.step, self.target, self.forward = (torch.compile(f, dynamic=False) for f in (chunk_step, chunk_target, forward_step))
+            self.step, self.target, self.push = (torch.compile(f, dynamic=False) for f in (chunk_step, chunk_target, forward_step))
 
-    def run_forward(self, layer, h):
+    def forward(self, level, h):
         """Chunks all of one length, the last one filled up, so that nothing is compiled twice."""
-        out = torch.empty(len(h), self.job["classes"])
+        layer, out = self.layers[level], torch.empty(len(h), self.job["classes"])
         for first in range(0, len(h), self.chunk):
             part = h[first : first + self.chunk]
             if not self.compiled:
                 out[first : first + len(part)] = layer.forward(part)
             else:
                 full = torch.nn.functional.pad(part, (0, 0, 0, self.chunk - len(part)))
-                out[first : first + len(part)] = self.forward(full, layer.frequencies, layer.weights)[: len(part)]
+                out[first : first + len(part)] = self.push(full, layer.frequencies, layer.weights)[: len(part)]
         return out
 
     def embed(self, leaves, level):
@@ -110,7 +110,7 @@ class Learner:
             part = leaves[first : first + block]
             h = eye[part.reshape(-1, leaves_of_patch)].view(-1, leaves_of_patch * self.job["tokens"])
             for l in range(self.job["levels"], level, -1):
-                y = self.run_forward(self.layers[l], h)
+                y = self.forward(l, h)
                 h = y.view(-1, branching * self.job["classes"])
             out[first : first + len(part)] = h.view(len(part), -1)
         return out
@@ -203,34 +203,14 @@ class Learner:
         factor = torch.linalg.cholesky(gram)
         return torch.cholesky_solve(target.double() * (width**-0.5 / count), factor), 1
 
-    def test(self):
-        correct, left = 0, self.job["test_samples"]
-        while left:
-            count = min(left, 10000)
-            labels, leaves = self.generator.first_patches(count, 1)
-            h = self.embed(leaves, 1)
-            correct += int((self.run_forward(self.layers[1], h).argmax(1) == labels).sum())
-            left -= count
-        return correct / self.job["test_samples"]
-
 
 def main():
     path, options = arguments(__doc__)
     job = read_job(path)
     torch.set_num_threads(job["threads"])
     torch.manual_seed(job["data_seed"])
-    levels = []
     with torch.inference_mode():
-        learner = Learner(job, options)
-        clock.lap("prepare")
-        for level in range(job["levels"], 0, -1):
-            before = clock.seconds.get("train", 0.0)
-            iterations = learner.train_level(level)
-            clock.lap("train")
-            levels.append({"level": level, "seconds": clock.seconds["train"] - before, "iterations": iterations})
-        accuracy = learner.test()
-        clock.lap("test")
-    answer(f"torch {torch.__version__}", accuracy, clock, levels)
+        learn(Learner, f"torch {torch.__version__}", job, options, clock)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "cli/instance.h"
 #include "cli/results.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "rhm/data.h"
@@ -17,40 +18,14 @@
 enum { EVAL_STREAM = 1, DEFAULT_SAMPLES = 10000 };
 
 static const rhm_option own[] = {
-    {.name = "data",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "draw fresh sequences from the instance given, else from the grammar inside the model",
-     .place = offsetof(rhm_settings, data),
-     .file = RHM_FILE_READ,
-     .help = "Measure on the labelled sequences of this HDF5 file."},
-    {.name = "test-samples",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "N",
-     .unit = "sequences",
-     .otherwise = "10000, with --data all of them",
-     .least = 1,
-     .greatest = 1e12,
-     .place = offsetof(rhm_settings, test_samples),
-     .help = "How many sequences to measure on: fresh ones, or the first of the file."},
-    {.name = "data-seed",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "S",
-     .otherwise = "the value of --seed",
-     .least = 0,
-     .greatest = RHM_MOST_SEED,
-     .place = offsetof(rhm_settings, data_seed),
-     .help = "Seed of the fresh sequences. Under any seed they differ from those that train drew and tested on."},
-    {.name = "report",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .place = offsetof(rhm_settings, report),
-     .file = RHM_FILE_TEXT,
-     .help = "Write the result as JSON to this file."},
-    {.name = "json",
-     .kind = RHM_OPTION_FLAG,
-     .place = offsetof(rhm_settings, json),
-     .help = "Print JSON instead of text."},
+    RHM_OPTION_DATA("draw fresh sequences from the instance given, else from the grammar inside the model",
+                    "Measure on the labelled sequences of this HDF5 file."),
+    RHM_OPTION_SEQUENCES("test-samples", test_samples, "10000, with --data all of them",
+                         "How many sequences to measure on: fresh ones, or the first of the file."),
+    RHM_OPTION_DATA_SEED(
+        "Seed of the fresh sequences. Under any seed they differ from those that train drew and tested on."),
+    RHM_OPTION_REPORT("Write the result as JSON to this file."),
+    RHM_OPTION_JSON,
     {0}};
 static const rhm_option_group own_options = {"Evaluation", own};
 

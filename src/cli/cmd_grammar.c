@@ -3,18 +3,12 @@
 #include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/fail.h"
 #include "rhm/grammar.h"
 
 static const rhm_option own[] = {
-    {.name = "output",
-     .letter = 'o',
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "only print",
-     .place = offsetof(rhm_settings, output),
-     .file = RHM_FILE_RESULT,
-     .help = "Write the grammar and its exact analysis to this HDF5 file."},
+    RHM_OPTION_OUTPUT("only print", "Write the grammar and its exact analysis to this HDF5 file."),
     {.name = "require-identifiable",
      .kind = RHM_OPTION_FLAG,
      .place = offsetof(rhm_settings, instance.identifiable),

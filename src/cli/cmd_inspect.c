@@ -7,6 +7,7 @@
 #include "cli/instance.h"
 #include "cli/results.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/fields.h"
@@ -20,10 +21,7 @@
 enum { LEVEL_COLUMN = 11 };
 
 static const rhm_option own[] = {
-    {.name = "json",
-     .kind = RHM_OPTION_FLAG,
-     .place = offsetof(rhm_settings, json),
-     .help = "Print JSON instead of text."},
+    RHM_OPTION_JSON,
     {.name = "branching",
      .kind = RHM_OPTION_COUNTS,
      .argument = "s|s_1,...,s_L",
@@ -223,9 +221,9 @@ typedef struct prediction {
     char *notes; /* on the file, or NULL */
 } prediction;
 
-static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *error) {
-    static const char group[] = "/prediction", posteriors[] = "/prediction/posteriors";
-    prediction *p = context;
+/* The posteriors and the accuracy of a group. */
+static rhm_status read_posteriors(prediction *p, const rhm_h5 *file, const char *group, const char *posteriors,
+                                  rhm_error *error) {
     rhm_h5_shape shape;
     RHM_TRY(rhm_h5_read_shape(file, posteriors, RHM_H5_FLOATS, &shape, error));
     if (shape.rank != 2)
@@ -235,7 +233,13 @@ static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *
     p->accuracy = (double)NAN;
     if (rhm_h5_has_attribute(file, group, "accuracy"))
         RHM_TRY(rhm_h5_read_float_attribute(file, group, "accuracy", &p->accuracy, error));
-    RHM_TRY(rhm_h5_read_text_attribute(file, group, "model_hash", p->hash, sizeof p->hash, error));
+    return RHM_OK;
+}
+
+static rhm_status read_prediction(void *context, const rhm_h5 *file, rhm_error *error) {
+    prediction *p = context;
+    RHM_TRY(read_posteriors(p, file, "/prediction", "/prediction/posteriors", error));
+    RHM_TRY(rhm_h5_read_text_attribute(file, "/prediction", "model_hash", p->hash, sizeof p->hash, error));
     return rhm_h5_notes(file, &p->notes, error);
 }
 
@@ -262,19 +266,9 @@ static rhm_status show_prediction(const char *path, const rhm_settings *settings
 /* ---- beliefs of an oracle -------------------------------------------------------------------------------- */
 
 static rhm_status read_beliefs(void *context, const rhm_h5 *file, rhm_error *error) {
-    static const char group[] = "/oracle", posteriors[] = "/oracle/posteriors";
     prediction *p = context;
-    rhm_h5_shape shape;
-    RHM_TRY(rhm_h5_read_shape(file, posteriors, RHM_H5_FLOATS, &shape, error));
-    if (shape.rank != 2)
-        return rhm_h5_refuse(file, posteriors, error, "has %u dimensions: two are wanted, N x |V_0|", shape.rank);
-    p->sequences = shape.extent[0];
-    p->classes = shape.extent[1];
     p->marginals = rhm_h5_has(file, "/oracle/marginals_0");
-    p->accuracy = (double)NAN;
-    if (rhm_h5_has_attribute(file, group, "accuracy"))
-        RHM_TRY(rhm_h5_read_float_attribute(file, group, "accuracy", &p->accuracy, error));
-    return RHM_OK;
+    return read_posteriors(p, file, "/oracle", "/oracle/posteriors", error);
 }
 
 static rhm_status show_beliefs(const char *path, const rhm_settings *settings, rhm_error *error) {

@@ -4,15 +4,12 @@
 
 #include "cli/results.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/fail.h"
 #include "core/json.h"
 #include "rhm/machine.h"
 
-static const rhm_option own[] = {{.name = "json",
-                                  .kind = RHM_OPTION_FLAG,
-                                  .place = offsetof(rhm_settings, json),
-                                  .help = "Print JSON instead of text."},
-                                 {0}};
+static const rhm_option own[] = {RHM_OPTION_JSON, {0}};
 static const rhm_option_group own_options = {"Output", own};
 
 static void print_row(const char *what, const char *name, const json_t *value, const char *unit) {

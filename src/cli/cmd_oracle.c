@@ -7,6 +7,7 @@
 #include "cli/instance.h"
 #include "cli/results.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
 #include "core/h5file.h"
@@ -27,40 +28,14 @@ static const rhm_word precisions[] = {
     {"auto", RHM_PRECISION_AUTO}, {"single", RHM_PRECISION_SINGLE}, {"double", RHM_PRECISION_DOUBLE}, {NULL, 0}};
 
 static const rhm_option own[] = {
-    {.name = "data",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "draw fresh sequences",
-     .place = offsetof(rhm_settings, data),
-     .file = RHM_FILE_READ,
-     .help = "Infer from the sequences of this HDF5 file, under its own grammar unless an instance is given. An array "
-             "`mask` beside its tokens, of the same shape, hides those where it is not 0."},
-    {.name = "samples",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "N",
-     .unit = "sequences",
-     .otherwise = "10000, with --data all of them",
-     .least = 1,
-     .greatest = 1e12,
-     .place = offsetof(rhm_settings, samples),
-     .help = "How many sequences: fresh ones, or the first of the file."},
-    {.name = "data-seed",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "S",
-     .otherwise = "the value of --seed",
-     .least = 0,
-     .greatest = RHM_MOST_SEED,
-     .place = offsetof(rhm_settings, data_seed),
-     .help = "Seed of the fresh sequences and of the tokens that --mask hides."},
-    {.name = "mask",
-     .kind = RHM_OPTION_REAL,
-     .argument = "F",
-     .unit = "share of the tokens",
-     .fallback = "0",
-     .least = 0,
-     .greatest = 1,
-     .place = offsetof(rhm_settings, oracle.mask),
-     .help = "Hide each token with this probability."},
+    RHM_OPTION_DATA(
+        "draw fresh sequences",
+        "Infer from the sequences of this HDF5 file, under its own grammar unless an instance is given. An array "
+        "`mask` beside its tokens, of the same shape, hides those where it is not 0."),
+    RHM_OPTION_SEQUENCES("samples", samples, "10000, with --data all of them",
+                         "How many sequences: fresh ones, or the first of the file."),
+    RHM_OPTION_DATA_SEED("Seed of the fresh sequences and of the tokens that --mask hides."),
+    RHM_OPTION_SHARE("mask", "F", "share of the tokens", oracle.mask, "Hide each token with this probability."),
     {.name = "precision",
      .kind = RHM_OPTION_CHOICE,
      .argument = "auto|single|double",
@@ -68,27 +43,14 @@ static const rhm_option own[] = {
      .words = precisions,
      .place = offsetof(rhm_settings, oracle.precision),
      .help = "Of messages. single: probabilities to about 1e-6. auto: single where no patch is longer than 8 symbols."},
-    {.name = "output",
-     .letter = 'o',
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .place = offsetof(rhm_settings, output),
-     .file = RHM_FILE_RESULT,
-     .help = "HDF5 file for the most probable labels and the posteriors; for fresh sequences also tokens and labels."},
+    RHM_OPTION_OUTPUT(
+        NULL, "HDF5 file for the most probable labels and the posteriors; for fresh sequences also tokens and labels."),
     {.name = "marginals",
      .kind = RHM_OPTION_FLAG,
      .place = offsetof(rhm_settings, oracle.marginals),
      .help = "Write the marginals of all symbols of all levels too, of the tokens before noise, hidden ones included."},
-    {.name = "report",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .place = offsetof(rhm_settings, report),
-     .file = RHM_FILE_TEXT,
-     .help = "Write the result as JSON to this file."},
-    {.name = "json",
-     .kind = RHM_OPTION_FLAG,
-     .place = offsetof(rhm_settings, json),
-     .help = "Print JSON instead of text."},
+    RHM_OPTION_REPORT("Write the result as JSON to this file."),
+    RHM_OPTION_JSON,
     {0}};
 static const rhm_option_group own_options = {"Inference", own};
 

@@ -5,6 +5,7 @@
 #include "cli/instance.h"
 #include "cli/results.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "cli/table.h"
 #include "core/fail.h"
 #include "rhm/machine.h"
@@ -12,11 +13,7 @@
 #include "rhm/report.h"
 #include "rhm/theory.h"
 
-static const rhm_option own[] = {{.name = "json",
-                                  .kind = RHM_OPTION_FLAG,
-                                  .place = offsetof(rhm_settings, json),
-                                  .help = "Print JSON instead of text."},
-                                 {0}};
+static const rhm_option own[] = {RHM_OPTION_JSON, {0}};
 static const rhm_option_group own_options = {"Output", own};
 
 /* What is planned, and for what. */

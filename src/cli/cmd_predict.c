@@ -3,6 +3,7 @@
 
 #include "cli/files.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/fail.h"
 #include "core/h5file.h"
 #include "core/memory.h"
@@ -14,15 +15,8 @@ enum { BLOCK_NUMBERS = 1 << 24, LEAST = 1 << 14 };
 
 static const char labels_object[] = "/prediction/labels", posteriors_object[] = "/prediction/posteriors";
 
-static const rhm_option own[] = {{.name = "output",
-                                  .letter = 'o',
-                                  .kind = RHM_OPTION_TEXT,
-                                  .argument = "FILE",
-                                  .otherwise = "must be given",
-                                  .place = offsetof(rhm_settings, output),
-                                  .file = RHM_FILE_RESULT,
-                                  .help = "HDF5 file for the predicted labels and the posteriors."},
-                                 {0}};
+static const rhm_option own[] = {
+    RHM_OPTION_OUTPUT("must be given", "HDF5 file for the predicted labels and the posteriors."), {0}};
 static const rhm_option_group own_options = {"Prediction", own};
 
 typedef struct prediction {

@@ -4,6 +4,7 @@
 #include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "rhm/data.h"
@@ -13,35 +14,13 @@
 enum { BLOCK_TOKENS = 1 << 22 };
 
 static const rhm_option own[] = {
-    {.name = "samples",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "N",
-     .unit = "sequences",
-     .otherwise = "must be given",
-     .least = 1,
-     .greatest = 1e12,
-     .place = offsetof(rhm_settings, samples),
-     .help = "How many labelled sequences to draw."},
+    RHM_OPTION_SEQUENCES("samples", samples, "must be given", "How many labelled sequences to draw."),
     {.name = "latents",
      .kind = RHM_OPTION_FLAG,
      .place = offsetof(rhm_settings, latents),
      .help = "Write the symbols of the levels 1 to L-1 as well."},
-    {.name = "data-seed",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "S",
-     .otherwise = "the value of --seed",
-     .least = 0,
-     .greatest = RHM_MOST_SEED,
-     .place = offsetof(rhm_settings, data_seed),
-     .help = "Seed of the sequences. They never coincide with those that train and eval draw themselves."},
-    {.name = "output",
-     .letter = 'o',
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "must be given",
-     .place = offsetof(rhm_settings, output),
-     .file = RHM_FILE_RESULT,
-     .help = "HDF5 file to write."},
+    RHM_OPTION_DATA_SEED("Seed of the sequences. They never coincide with those that train and eval draw themselves."),
+    RHM_OPTION_OUTPUT("must be given", "HDF5 file to write."),
     {0}};
 static const rhm_option_group own_options = {"Sampling", own};
 

@@ -7,6 +7,7 @@
 #include "cli/instance.h"
 #include "cli/results.h"
 #include "cli/running.h"
+#include "cli/shared_options.h"
 #include "cli/training.h"
 #include "core/atomic_file.h"
 #include "core/fail.h"
@@ -22,15 +23,11 @@ enum { HELD_OUT = 5 };
 static const rhm_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 
 static const rhm_option own[] = {
-    {.name = "data",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "draw samples from the grammar",
-     .place = offsetof(rhm_settings, data),
-     .file = RHM_FILE_READ,
-     .help = "Train and test on the sequences of this HDF5 file: stages take disjoint slices, the last ones are the "
-             "test set. "
-             "--vocab, --branching and --levels then say what the file itself leaves open."},
+    RHM_OPTION_DATA(
+        "draw samples from the grammar",
+        "Train and test on the sequences of this HDF5 file: stages take disjoint slices, the last ones are the "
+        "test set. "
+        "--vocab, --branching and --levels then say what the file itself leaves open."),
     {.name = "parents",
      .kind = RHM_OPTION_COUNTS,
      .argument = "V|V_{L-1},...,V_0",
@@ -44,20 +41,8 @@ static const rhm_option own[] = {
      .kind = RHM_OPTION_FLAG,
      .place = offsetof(rhm_settings, instance.identifiable),
      .help = "Try the seeds S, S + 1, ... until the grammar satisfies Assumption 6, and say which one does."},
-    {.name = "output",
-     .letter = 'o',
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "only print",
-     .place = offsetof(rhm_settings, output),
-     .file = RHM_FILE_RESULT,
-     .help = "Write the model to this HDF5 file."},
-    {.name = "report",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .place = offsetof(rhm_settings, report),
-     .file = RHM_FILE_TEXT,
-     .help = "Write a JSON report to this file."},
+    RHM_OPTION_OUTPUT("only print", "Write the model to this HDF5 file."),
+    RHM_OPTION_REPORT("Write a JSON report to this file."),
     {.name = "ceilings",
      .kind = RHM_OPTION_CHOICE,
      .argument = "on|off",

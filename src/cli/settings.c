@@ -1,4 +1,5 @@
 #include "cli/settings.h"
+#include "cli/shared_options.h"
 
 #include <stddef.h>
 
@@ -132,14 +133,7 @@ static const rhm_option method[] = {
      .of_training = true,
      .place = AT(test_samples),
      .help = "Fresh sequences (with --data: held-out ones) on which the accuracy is measured."},
-    {.name = "data-seed",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "S",
-     .otherwise = "the value of --seed",
-     .least = 0,
-     .greatest = RHM_MOST_SEED,
-     .place = AT(data_seed),
-     .help = "Seed of the samples and of the random frequencies."},
+    RHM_OPTION_DATA_SEED("Seed of the samples and of the random frequencies."),
     {.name = "max-seconds",
      .kind = RHM_OPTION_REAL,
      .argument = "x",
