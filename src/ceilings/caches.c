@@ -70,7 +70,10 @@ uint64_t rhm_ceilings_working_set(rhm_ceilings_memory where, unsigned arrays, in
     case CEILINGS_L3: return larger(c.l3 / (2 * c.cores_on_l3), 2 * c.l2);
     default: break;
     }
-    const uint64_t wish = larger(4 * c.last_level, 64 * MIB) * arrays;
+    /* Four times the caches hide what is left in them. Where that is much memory to take beside a run, twice they do as
+     * well but for a few percent. */
+    const uint64_t array = larger(smaller(4 * c.last_level, 512 * MIB), 2 * c.last_level);
+    const uint64_t wish = larger(array, 64 * MIB) * arrays;
     const uint64_t total = smaller(wish, smaller(4 * GIB, usable_memory_nbytes() / 4));
     if (total < 2 * c.last_level) {
         snprintf(reason, reason_nbytes, "%" PRIu64 " MiB may be used, less than twice the caches' %" PRIu64 " KiB",
