@@ -3,7 +3,8 @@
  * depends on its kind, which model files name. A model is immutable but for its report, and may be shared by threads.
  *
  * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains; "table", patches of ids looked
- * up level by level, which `table`, `one-step` and `tensor` train.
+ * up level by level, which `table`, `one-step`, `latent` and `tensor` train; "shallow", one map of random features for
+ * the whole sequence.
  */
 #ifndef RHM_MODEL_H
 #define RHM_MODEL_H
@@ -51,6 +52,8 @@ enum { RHM_HASH_TEXT_NBYTES = 65 };
  *
  * random-features: over the levels L, L-1, ..., 1; of each: level, s_l, d_e, |V_0|, M as little-endian uint32,
  * bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
+ *
+ * shallow: over the text "shallow", then as random-features, of level 1 with all tokens as s_1.
  *
  * table: over the text "table" and the levels L, ..., 1; of each: level, s, ids below, ids above, the id of patches
  * that are not listed and the number of those that are, then these and their ids, all as little-endian uint32; at the

@@ -67,6 +67,8 @@ static void print_counting(const planning *p) {
            "MiB", "seconds");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_level s = p->practice.level[level];
+        if (s.level == 0)
+            continue;
         printf("%5u %7s %11.4g %11.4g %9u %6.0f %9.3g %9.1f %8.2g\n", level,
                s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits, s.gap,
                s.nbytes / 0x1p20, rhm_plan_level_seconds(&p->practice, level));
@@ -87,6 +89,8 @@ static void print_practice(const planning *p) {
            "N", "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds", "at most");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_level s = p->practice.level[level];
+        if (s.level == 0)
+            continue;
         printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g%s\n", level,
                s.draw != RHM_DRAW_COUNTS ? "samples"
                : s.kept_share < 1        ? "thinned"

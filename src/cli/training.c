@@ -38,7 +38,7 @@ static void print_instance(FILE *words, const rhm_training *t, const rhm_setting
 static void print_rows(FILE *words, rhm_training *t, uint32_t last) {
     if (!t->shown)
         print_instance(words, t, t->settings);
-    const uint32_t first = t->shown ? t->shown - 1 : t->levels;
+    const uint32_t first = t->shown ? t->shown - 1 : t->report.levels;
     if (first >= last)
         rhm_table_rows(words, &t->report, t->known ? &t->analysis : NULL, first, last);
     t->shown = last;
@@ -48,13 +48,13 @@ static void print_rows(FILE *words, rhm_training *t, uint32_t last) {
 void rhm_training_watch(void *user, const rhm_train_state *state) {
     rhm_training *t = user;
     double done = 0, expected = 0;
-    for (uint32_t level = 1; level <= t->levels; level++) {
+    for (uint32_t level = 1; level <= t->report.levels; level++) {
         done += state->done[level];
         expected += state->expected[level];
     }
     rhm_progress_overall(&t->bar, done, state->level > 0 ? expected : 0);
     FILE *words = rhm_files_words(t->settings), *live = isatty(fileno(words)) ? words : t->bar.on ? stderr : NULL;
-    if (!live || state->finished > t->levels || state->finished == t->shown)
+    if (!live || state->finished > t->report.levels || state->finished == t->shown)
         return;
     rhm_progress_clear(&t->bar);
     print_rows(live, t, state->finished);
@@ -69,10 +69,10 @@ static FILE *begin_words(rhm_training *t) {
 }
 
 void rhm_training_print_finished(rhm_training *t) {
-    uint32_t last = t->levels + 1;
+    uint32_t last = t->report.levels + 1;
     while (last > 1 && t->report.level[last - 1].level == last - 1)
         last--;
-    if (last > t->levels)
+    if (last > t->report.levels)
         return;
     FILE *words = begin_words(t);
     if (t->shown != last)

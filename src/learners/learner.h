@@ -28,7 +28,7 @@ struct rhm_learner {
 };
 
 extern const struct rhm_learner rhm_layerwise, rhm_table_learner, rhm_one_step_learner, rhm_tensor_learner,
-    rhm_latent_learner;
+    rhm_latent_learner, rhm_shallow_learner;
 
 /* By name, NULL being layerwise; RHM_INVALID, with the names that there are. */
 rhm_status rhm_learner_find(const struct rhm_learner **out, const char *name, rhm_error *error);

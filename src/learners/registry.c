@@ -5,7 +5,8 @@
 #include "learners/learner.h"
 
 static const struct rhm_learner *const learners[] = {&rhm_layerwise, &rhm_table_learner, &rhm_one_step_learner,
-                                                     &rhm_tensor_learner, &rhm_latent_learner};
+                                                     &rhm_tensor_learner, &rhm_latent_learner,
+                                                     &rhm_shallow_learner};
 
 enum { LEARNERS = sizeof learners / sizeof learners[0] };
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "core/gaussian.h"
 #include "core/memory.h"
 #include "engine/memory.h"
 #include "engine/trace.h"
@@ -55,6 +56,20 @@ void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights) {
             for (int sine = 0; sine < 2; sine++)
                 ready->weights[c * stride + rhm_feature_index(k, sine)] =
                     (float)((double)weights[c * 2 * width + (sine ? width : 0) + k] * scale);
+}
+
+void rhm_layer_draw_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level) {
+    const size_t inputs = (size_t)layer->tokens * layer->embedding;
+    for (size_t i = 0; i < layer->width * inputs; i++)
+        layer->frequencies[i] = (float)(rhm_gaussian(seed, UINT32_C(1) << 16 | level, i) / layer->bandwidth);
+}
+
+void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride) {
+    const size_t m = layer->width;
+    for (size_t c = 0; c < layer->classes; c++)
+        for (size_t k = 0; k < m; k++)
+            for (int sine = 0; sine < 2; sine++)
+                layer->weights[c * 2 * m + (sine ? m : 0) + k] = (float)w[c * stride + rhm_feature_index(k, sine)];
 }
 
 rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error *error) {

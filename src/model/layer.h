@@ -29,6 +29,13 @@ void rhm_ready_layer_clear(rhm_ready_layer *ready); /* accepts a zeroed one */
 /* Reorder W (|V_0|, 2M as in files) into feature rows scaled by M^(-1/2). */
 void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights);
 
+/* The random frequencies of a layer whose sizes and bandwidth are set: the same directions for every bandwidth, a
+ * longer list for a larger width. */
+void rhm_layer_draw_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level);
+
+/* The weights of a layer as a solver has them: w (classes, stride) in feature order. */
+void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride);
+
 /* A growing table of centred embeddings: row i belongs to distinct patch i. */
 typedef struct rhm_embeddings {
     size_t count, capacity, width;

@@ -109,7 +109,7 @@ rhm_status rhm_model_set_report(rhm_model *model, const char *text, rhm_error *e
 
 rhm_status rhm_model_describe(const rhm_model *model, char **text, rhm_error *error) {
     json_t *levels = json_array();
-    for (uint32_t level = model->tree.levels; level >= 1; level--)
+    for (uint32_t level = model->kind->flat ? 1 : model->tree.levels; level >= 1; level--)
         rhm_json_append(&levels, model->kind->describe(model, level));
     const rhm_status status =
         rhm_json_dump(text, levels, JSON_REAL_PRECISION(17), "", "the description of a model", error);

@@ -7,6 +7,7 @@
 #define RHM_MODEL_MODEL_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "core/h5file.h"
 #include "core/sha256.h"
@@ -37,6 +38,7 @@ typedef struct rhm_outputs {
 
 struct rhm_model_kind {
     const char *name; /* in files */
+    bool flat;        /* there is one level, number 1, whatever the tree */
 
     /* Release what the kind added; the common part is the caller's. */
     void (*clear)(rhm_model *model);

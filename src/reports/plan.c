@@ -92,7 +92,8 @@ static json_t *theorem(const rhm_theory_problem *problem) {
 static json_t *practice(const rhm_training_plan *plan) {
     json_t *levels = json_array();
     for (uint32_t level = plan->levels; level >= 1; level--)
-        rhm_json_append(&levels, rhm_fields_json(&level_table, &plan->level[level]));
+        if (plan->level[level].level > 0)
+            rhm_json_append(&levels, rhm_fields_json(&level_table, &plan->level[level]));
     return json_pack("{s:o, s:o, s:o, s:o, s:i}",
                      "levels", levels,
                      "samples", rhm_json_number(rhm_plan_samples(plan)),

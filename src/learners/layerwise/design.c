@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-#include "core/gaussian.h"
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/trace.h"
@@ -27,18 +26,6 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
     };
 }
 
-void rhm_design_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level) {
-    const size_t inputs = (size_t)layer->tokens * layer->embedding;
-    for (size_t i = 0; i < layer->width * inputs; i++)
-        layer->frequencies[i] = (float)(rhm_gaussian(seed, UINT32_C(1) << 16 | level, i) / layer->bandwidth);
-}
-
-/* Features of all distinct patches are cached where they are small against the memory we may use. */
-static size_t cache_limit(const rhm_engine *engine) {
-    const uint64_t most = RHM_CACHE_MOST_NBYTES, share = engine->memory_limit_nbytes / 4;
-    return (size_t)(share && share < most ? share : most);
-}
-
 rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const rhm_design_key *key,
                            const struct rhm_layer *shape, bool one_hot, const rhm_embeddings *inputs,
                            const rhm_intern *patches, const rhm_patch_counts *counts, const char *label,
@@ -57,13 +44,14 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
     if (status != RHM_OK)
         return status;
     const int span = rhm_trace_begin(engine, "frequencies", 0);
-    rhm_design_frequencies(&d->layer, key->seed, key->level);
+    rhm_layer_draw_frequencies(&d->layer, key->seed, key->level);
     rhm_trace_end(engine, span,
                   (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
     if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
         goto fail;
     const rhm_linear_data data = rhm_design_data(&d->ready, inputs, patches, counts, key->samples);
-    if ((status = rhm_normal_create(&d->normal, engine, &data, key->plan.route, cache_limit(engine), error)) != RHM_OK)
+    if ((status = rhm_normal_create(&d->normal, engine, &data, key->plan.route, rhm_normal_cache_nbytes(engine),
+                                    error)) != RHM_OK)
         goto fail;
     d->normal->label = label;
     d->normal->watch = watch;

@@ -50,8 +50,4 @@ rhm_design_work rhm_design_take_work(rhm_design *design);
 rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddings *inputs, const rhm_intern *patches,
                                 const rhm_patch_counts *counts, uint64_t samples);
 
-/* The random frequencies of a layer whose sizes and bandwidth are set: the same directions for every bandwidth, a
- * longer list for a larger width. */
-void rhm_design_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level);
-
 #endif

@@ -171,14 +171,6 @@ rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
     return keep(stage, settle(stage, &stage->validation, error));
 }
 
-static void store_weights(struct rhm_layer *layer, size_t stride, const double *w) {
-    const size_t m = layer->width;
-    for (size_t c = 0; c < layer->classes; c++)
-        for (size_t k = 0; k < m; k++)
-            for (int sine = 0; sine < 2; sine++)
-                layer->weights[c * 2 * m + (sine ? m : 0) + k] = (float)w[c * stride + rhm_feature_index(k, sine)];
-}
-
 static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
     const rhm_sample_set *set = &stage->validation;
     const size_t classes = stage->task->classes, distinct = rhm_patches_distinct(&set->patches);
@@ -269,7 +261,7 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     rhm_trace_end(
         stage->engine, solving,
         (rhm_span_work){.items = (double)fit->solve.iterations, .classes = stage->task->classes, .width = width});
-    store_weights(&fit->layer, design->normal->stride, design->solution);
+    rhm_layer_store_weights(&fit->layer, design->solution, design->normal->stride);
     rhm_ready_layer_set_weights(&design->ready, fit->layer.weights);
     fit->seconds = rhm_seconds() - begin;
     status = measure(stage, &design->ready, fit, error);

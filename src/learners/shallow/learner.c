@@ -1,0 +1,115 @@
+/* What depth buys: one map of random features of the whole sequence, and one ridge regression of the label. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "engine/trace.h"
+#include "learners/learner.h"
+#include "learners/shallow/search.h"
+#include "model/shallow.h"
+#include "rhm/sampling.h"
+
+static void fill_report(rhm_level_report *r, const rhm_shallow_task *t, const rhm_shallow_fit *fit, double seconds) {
+    *r = (rhm_level_report){
+        .level = 1,
+        .draw = RHM_DRAW_SAMPLES,
+        .samples = t->training.patches.samples,
+        .kept_share = 1,
+        .validation_samples = t->held_out.patches.samples,
+        .distinct_patches = rhm_patches_distinct(&t->training.patches),
+        .positions = 1,
+        .width = t->width,
+        .bandwidth = fit->layer.bandwidth,
+        .ridge = fit->layer.ridge,
+        .solver = t->options->solver,
+        .route = fit->route,
+        .iterations = fit->solve.iterations,
+        .residual = fit->solve.residual,
+        .converged = fit->solve.converged,
+        .held_out_loss = fit->loss,
+        .held_out_accuracy = fit->accuracy,
+        .evidence = NAN,
+        .symbols = t->classes,
+        .clusters = t->classes,
+        .cluster_separation = NAN,
+        .cluster_radius = NAN,
+        .posterior_error_mean = NAN,
+        .posterior_error_max = NAN,
+        .posterior_error_floor = NAN,
+        .synonym_accuracy = NAN,
+        .separation = NAN,
+        .radius = NAN,
+        .unseen_mass = NAN,
+        .clamped = fit->clamped,
+        .attempts = fit->fits,
+        .sample_seconds = t->sample_seconds,
+        .solve_seconds = t->fit_seconds,
+        .kernel_seconds = fit->kernel_seconds,
+        .total_seconds = seconds,
+        .flops = fit->flops,
+        .work = NAN,
+        .foreseen_work = NAN,
+        .allowed_work = NAN,
+        .resolved = true,
+    };
+}
+
+static void show(const rhm_train_options *options, const rhm_train_report *report, bool done) {
+    const rhm_train_state state = {.level = done ? 0 : 1,
+                                   .finished = done ? 1 : 2,
+                                   .done = {0, done ? 1 : 0},
+                                   .expected = {0, 1},
+                                   .report = report};
+    if (options->watch)
+        options->watch(options->watcher, &state);
+}
+
+static rhm_status make_model(rhm_model **out, const rhm_problem *problem, const rhm_shallow_task *t,
+                             const rhm_tree *tree, rhm_shallow_fit *fit, rhm_error *error) {
+    rhm_model *model = NULL;
+    RHM_TRY(rhm_shallow_new(&model, tree, t->classes, t->token_vocab, error));
+    rhm_status status = rhm_shallow_take_layer(model, &fit->layer, error);
+    if (status == RHM_OK)
+        status = rhm_model_keep_grammar(model, problem->grammar, error);
+    if (status == RHM_OK)
+        *out = model;
+    else
+        rhm_model_destroy(model);
+    return status;
+}
+
+static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
+                      const rhm_train_options *options, rhm_error *error) {
+    const double begin = rhm_seconds();
+    rhm_shallow_task task;
+    rhm_shallow_fit best = {0};
+    report->levels = 1;
+    show(options, report, false);
+    rhm_status status = rhm_shallow_search(&best, &task, engine, problem, options, error);
+    const rhm_tree *tree = problem->data ? &problem->data->tree : rhm_grammar_tree(problem->grammar);
+    if (status == RHM_OK) {
+        fill_report(&report->level[1], &task, &best, rhm_seconds() - begin);
+        status = make_model(out, problem, &task, tree, &best, error);
+    }
+    rhm_layer_clear(&best.layer);
+    rhm_shallow_task_clear(&task);
+    report->seconds = rhm_seconds() - begin;
+    if (status == RHM_OK)
+        show(options, report, true);
+    return status;
+}
+
+static const char *const options_taken[] = {"samples", "max-samples", "width",   "bandwidth", "ridge",
+                                            "solver",  "tolerance",   "backend", NULL};
+
+const struct rhm_learner rhm_shallow_learner = {
+    .info = {.name = "shallow",
+             .summary = "one ridge regression on random features of whole sequences: what depth buys",
+             .source = "the layerwise learner, arXiv 2601.19756, with one level for all tokens",
+             .needs = "labelled samples",
+             .model_kind = "shallow",
+             .options = options_taken},
+    .fit = fit,
+    .plan = rhm_shallow_plan,
+};
