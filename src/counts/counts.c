@@ -96,6 +96,7 @@ typedef struct scratch {
 
 typedef struct counting {
     const struct rhm_table *table; /* or latents */
+    rhm_id_ops ops;
     const rhm_batch *batch;
     const rhm_latents *latents; /* or NULL */
     const rhm_tree *tree;
@@ -119,7 +120,7 @@ static rhm_status draw_ids(const counting *c, scratch *mine, uint64_t first, siz
     c->batch->source(c->batch->context, c->from, c->batch->first + first, count, mine->tokens, mine->labels);
     for (uint32_t l = c->tree->levels; l > c->level; l--) {
         ids /= c->tree->branching[l];
-        rhm_table_apply(c->table, l, mine->tokens, ids, mine->tokens);
+        rhm_table_apply(c->table, &c->ops, l, mine->tokens, ids, mine->tokens);
     }
     *apart = ids / count;
     return RHM_OK;
@@ -214,6 +215,7 @@ rhm_status rhm_table_count_samples(rhm_table_counts *out, const rhm_engine *engi
                                    uint32_t level, size_t positions, const rhm_batch *batch, rhm_error *error) {
     const rhm_tree *tree = &table->model.tree;
     counting c = {.table = table,
+                  .ops = rhm_id_ops_of(engine),
                   .batch = batch,
                   .tree = tree,
                   .samples = batch->count,

@@ -3,9 +3,6 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-/* Possible patches of a level up to which all have an entry: tables that stay in a cache. */
-enum { DENSE = 1 << 20 };
-
 const struct rhm_table *rhm_table_of(const rhm_model *model) {
     return (const struct rhm_table *)model;
 }
@@ -37,27 +34,38 @@ static rhm_status check_level(const struct rhm_table *table, uint32_t l, rhm_err
     return RHM_OK;
 }
 
-static rhm_status make_dense(struct rhm_table_level *level, bool top, rhm_error *error) {
-    size_t possible = 1;
+static size_t code_of(const struct rhm_table_level *level, size_t row) {
+    size_t code = 0;
     for (size_t t = 0; t < level->patch.words; t++)
-        if (!rhm_size_mul(&possible, level->inputs) || possible > DENSE)
-            return RHM_OK;
+        code = code * level->inputs + rhm_intern_tuple(&level->patch, row)[t];
+    return code;
+}
+
+static rhm_status make_look_up(struct rhm_table_level *level, rhm_error *error) {
+    RHM_TRY(rhm_id_table_init(&level->look_up, level->patch.words, level->inputs, error));
+    for (size_t i = 0; i < level->look_up.possible; i++)
+        level->look_up.entry[i] = (uint16_t)level->other;
+    for (size_t i = 0; i < level->patch.count; i++)
+        level->look_up.entry[code_of(level, i)] = (uint16_t)level->id[i];
+    rhm_id_table_seal(&level->look_up);
+    return RHM_OK;
+}
+
+static rhm_status make_dense(struct rhm_table_level *level, size_t possible, rhm_error *error) {
     if (!(level->dense = RHM_NEW(uint32_t, possible, 1, 1, "lookup table of a model", error)))
         return RHM_NO_MEMORY;
     for (size_t i = 0; i < possible; i++)
-        level->dense[i] = top ? (uint32_t)level->patch.count : level->other;
-    for (size_t i = 0; i < level->patch.count; i++) {
-        size_t code = 0;
-        for (size_t t = 0; t < level->patch.words; t++)
-            code = code * level->inputs + rhm_intern_tuple(&level->patch, i)[t];
-        level->dense[code] = top ? (uint32_t)i : level->id[i];
-    }
+        level->dense[i] = (uint32_t)level->patch.count;
+    for (size_t i = 0; i < level->patch.count; i++)
+        level->dense[code_of(level, i)] = (uint32_t)i;
     return RHM_OK;
 }
 
 rhm_status rhm_table_ready_level(struct rhm_table *table, uint32_t l, rhm_error *error) {
+    struct rhm_table_level *level = &table->level[l];
     RHM_TRY(check_level(table, l, error));
-    return make_dense(&table->level[l], l == 1, error);
+    const size_t possible = rhm_id_possible(level->patch.words, level->inputs);
+    return possible == 0 ? RHM_OK : l == 1 ? make_dense(level, possible, error) : make_look_up(level, error);
 }
 
 rhm_status rhm_table_finish(struct rhm_table *table, rhm_error *error) {

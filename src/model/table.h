@@ -6,6 +6,7 @@
 #define RHM_MODEL_TABLE_H
 
 #include "core/intern.h"
+#include "kernels/ids.h"
 #include "model/model.h"
 
 struct rhm_table_level {
@@ -16,8 +17,9 @@ struct rhm_table_level {
     rhm_intern patch;   /* the listed patches; owned */
     uint32_t *id;       /* (patch.count); owned. At level 1 the most probable label */
 
-    /* Made from these: where inputs^s is small, the answer for every possible patch, its first id the slowest. At
-     * level 1 the number of the patch, patch.count where it is not listed. Else NULL. */
+    /* Made from these: where inputs^s is small, the answer for every possible patch. Above level 1 its id; at level 1
+     * its number in `patch`, patch.count where it is not listed. Else without entries, and NULL. */
+    rhm_id_table look_up;
     uint32_t *dense;
 };
 
@@ -31,7 +33,8 @@ struct rhm_table {
 rhm_status rhm_table_new(struct rhm_table **out, const rhm_tree *tree, uint32_t classes, uint32_t token_vocab,
                          rhm_error *error);
 
-/* After a level has been filled in (all but `dense`), and all below it: check that it fits and make what lookups need.
+/* After a level has been filled in (all but `look_up` and `dense`), and all below it: check that it fits and make what
+ * lookups need.
  */
 rhm_status rhm_table_ready_level(struct rhm_table *table, uint32_t level, rhm_error *error);
 
@@ -50,12 +53,16 @@ rhm_status rhm_table_forward(const rhm_model *model, const rhm_engine *engine, c
  * are so long that they are drawn one by one. */
 size_t rhm_table_chunk(size_t tokens);
 
-/*
- * Ids of the level above for `patches` patches of `level` > 1 side by side; `ids` may be where `inputs` are. For level
- * 1, numbers of patches.
- */
-void rhm_table_apply(const struct rhm_table *table, uint32_t level, const uint16_t *inputs, size_t patches,
-                     uint16_t *ids);
+/* Ids of the level above for `patches` patches of `level` > 1 side by side; `ids` may be where `inputs` are. */
+void rhm_table_apply(const struct rhm_table *table, const rhm_id_ops *ops, uint32_t level, const uint16_t *inputs,
+                     size_t patches, uint16_t *ids);
+
+/* In place, whole sequences from ids of level `from` (of tokens: L) to ids of level `to`, 1 <= to <= from: (sequences,
+ * nodes of the level). Goes up through as many levels at a time as fit into a first-level cache. */
+void rhm_table_rise(const struct rhm_table *table, const rhm_id_ops *ops, uint32_t from, uint32_t to, size_t sequences,
+                    uint16_t *symbols);
+
+/* The number of a patch of level 1. */
 uint32_t rhm_table_row(const struct rhm_table *table, const uint16_t *patch);
 
 #endif

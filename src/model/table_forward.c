@@ -8,34 +8,59 @@
 #include "model/table.h"
 #include "sampling/tile_ops.h"
 
-enum { CHUNK_TOKENS = 1 << 15, LONG = 1 << 18 };
+enum {
+    CHUNK_TOKENS = 1 << 15,
+    LONG = 1 << 18,
+    BLOCK = 1 << 13, /* ids that go up together */
+};
 
 size_t rhm_table_chunk(size_t tokens) {
     return tokens > LONG ? 1 : tokens * RHM_TILE > CHUNK_TOKENS ? RHM_TILE : CHUNK_TOKENS / tokens;
 }
 
-void rhm_table_apply(const struct rhm_table *table, uint32_t l, const uint16_t *inputs, size_t patches, uint16_t *ids) {
+void rhm_table_apply(const struct rhm_table *table, const rhm_id_ops *ops, uint32_t l, const uint16_t *inputs,
+                     size_t patches, uint16_t *ids) {
     const struct rhm_table_level *level = &table->level[l];
     const size_t s = level->patch.words;
-    if (level->dense && s == 2) {
-        for (size_t i = 0; i < patches; i++)
-            ids[i] = (uint16_t)level->dense[inputs[2 * i] * (size_t)level->inputs + inputs[2 * i + 1]];
+    if (level->look_up.entry) {
+        ops->look_up(&level->look_up, inputs, patches, ids);
         return;
     }
     for (size_t i = 0; i < patches; i++) {
-        const uint16_t *patch = inputs + i * s;
-        if (level->dense) {
-            size_t code = 0;
-            for (size_t t = 0; t < s; t++)
-                code = code * level->inputs + patch[t];
-            ids[i] = (uint16_t)level->dense[code];
-        } else {
-            uint32_t tuple[RHM_MAX_BRANCHING];
-            for (size_t t = 0; t < s; t++)
-                tuple[t] = patch[t];
-            const uint32_t found = rhm_intern_find(&level->patch, tuple);
-            ids[i] = (uint16_t)(found == UINT32_MAX ? level->other : level->id[found]);
+        uint32_t tuple[RHM_MAX_BRANCHING];
+        for (size_t t = 0; t < s; t++)
+            tuple[t] = inputs[i * s + t];
+        const uint32_t found = rhm_intern_find(&level->patch, tuple);
+        ids[i] = (uint16_t)(found == UINT32_MAX ? level->other : level->id[found]);
+    }
+}
+
+/* Blocks of ids from one level to another: where a block ends up, its ids were read before. */
+static void rise_blocks(const struct rhm_table *table, const rhm_id_ops *ops, uint32_t from, uint32_t to, size_t ids,
+                        size_t below, uint16_t *symbols) {
+    uint16_t block[BLOCK];
+    const size_t most = below < BLOCK ? BLOCK / below : 1;
+    for (size_t done = 0; done < ids; done += most) {
+        size_t left = (ids - done < most ? ids - done : most) * below;
+        const uint16_t *source = symbols + done * below;
+        for (uint32_t l = from; l > to; l--) {
+            uint16_t *into = l == to + 1 ? symbols + done : block;
+            left /= table->model.tree.branching[l];
+            rhm_table_apply(table, ops, l, source, left, into);
+            source = into;
         }
+    }
+}
+
+void rhm_table_rise(const struct rhm_table *table, const rhm_id_ops *ops, uint32_t from, uint32_t to, size_t sequences,
+                    uint16_t *symbols) {
+    const rhm_tree *tree = &table->model.tree;
+    while (from > to) {
+        uint32_t next = from - 1;
+        while (next > to && rhm_tree_below(tree, next - 1, from) <= BLOCK)
+            next--;
+        rise_blocks(table, ops, from, next, sequences * tree->nodes[next], rhm_tree_below(tree, next, from), symbols);
+        from = next;
     }
 }
 
@@ -62,6 +87,7 @@ typedef struct scratch {
 
 typedef struct forward {
     const struct rhm_table *table;
+    rhm_id_ops ops;
     const rhm_batch *batch;
     rhm_outputs *outputs;
     size_t tokens; /* of a sequence */
@@ -82,11 +108,9 @@ static rhm_status forward_chunk(void *context, size_t chunk, int thread, rhm_err
     const double begin = rhm_seconds();
     f->batch->source(f->batch->context, 1, f->batch->first + first, count, mine->tokens, mine->labels);
     mine->sample_seconds += rhm_seconds() - begin;
+    rhm_table_rise(f->table, &f->ops, model->tree.levels, 1, count, mine->tokens);
     for (size_t i = 0; i < count; i++) {
-        uint16_t *ids = mine->tokens + i * f->tokens;
-        for (uint32_t l = model->tree.levels; l > 1; l--)
-            rhm_table_apply(f->table, l, ids, model->tree.nodes[l - 1], ids);
-        const uint32_t row = rhm_table_row(f->table, ids);
+        const uint32_t row = rhm_table_row(f->table, mine->tokens + i * model->tree.nodes[1]);
         const struct rhm_table_level *top = &f->table->level[1];
         const uint32_t label = row == top->patch.count ? top->other : top->id[row];
         mine->correct += label == mine->labels[i];
@@ -114,7 +138,11 @@ static rhm_status run(forward *f, const rhm_engine *engine, rhm_error *error) {
 rhm_status rhm_table_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                              rhm_outputs *outputs, rhm_error *error) {
     const size_t threads = (size_t)rhm_engine_threads(engine), tokens = model->tree.leaves[0];
-    forward f = {.table = rhm_table_of(model), .batch = batch, .outputs = outputs, .tokens = tokens};
+    forward f = {.table = rhm_table_of(model),
+                 .ops = rhm_id_ops_of(engine),
+                 .batch = batch,
+                 .outputs = outputs,
+                 .tokens = tokens};
     f.chunk = rhm_table_chunk(tokens);
     f.of_thread = RHM_NEW(scratch, threads, 1, 1, "sequences of a thread", error);
     rhm_status status = f.of_thread ? RHM_OK : RHM_NO_MEMORY;

@@ -32,6 +32,7 @@ static void clear(rhm_model *model) {
     for (uint32_t l = 1; l <= model->tree.levels; l++) {
         rhm_intern_destroy(&table->level[l].patch);
         rhm_free(table->level[l].id);
+        rhm_id_table_clear(&table->level[l].look_up);
         rhm_free(table->level[l].dense);
     }
     rhm_free(table->posterior);

@@ -11,7 +11,7 @@
 enum {
     BLOCK = 4096,      /* patches whose numbers are looked up at a time, or as many as a family has */
     PRIVATE = 1 << 20, /* cells up to which each thread counts by itself */
-    DENSE = 1 << 20,   /* possible patches up to which a table has an entry for each */
+    TWICE = 1 << 12,   /* cells up to which it has several copies of them, which a first-level cache holds */
     FLUSH = 1 << 30,   /* families after which a thread adds its counts to the common ones */
 };
 
@@ -44,8 +44,8 @@ void rhm_pairs_clear(rhm_pairs *pairs) {
 typedef struct worker {
     uint8_t *seen; /* (possible) */
     rhm_intern set;
-    uint32_t *number; /* (block) */
-    uint32_t *count;  /* as pairs.count, or NULL: counted in common at once */
+    uint16_t *number; /* (block) */
+    uint32_t *count;  /* (places, copies, patches, patches), or NULL: counted in common at once */
     uint64_t since;   /* families in `count` */
 } worker;
 
@@ -54,10 +54,11 @@ typedef struct counting {
     uint32_t inputs;
     size_t possible; /* patches, 0 where there are too many for a table */
     size_t most;     /* different patches */
-    size_t block;
-    rhm_pairs *pairs; /* where counts go */
-    uint32_t *number; /* (possible) of the patches that there are */
-    worker *worker;   /* (threads) */
+    size_t block, copies;
+    rhm_pairs *pairs;    /* where counts go */
+    rhm_id_table number; /* of the patches that there are, where they are few */
+    rhm_id_ops ops;
+    worker *worker; /* (threads) */
     size_t threads;
 } counting;
 
@@ -90,25 +91,25 @@ static rhm_status survey(void *context, int thread, size_t count, const uint16_t
     return RHM_OK;
 }
 
-static void look_up(const counting *c, const uint16_t *ids, size_t patches, uint32_t *number) {
+static void look_up(const counting *c, const uint16_t *ids, size_t patches, uint16_t *number) {
     uint32_t tuple[RHM_MAX_BRANCHING];
+    if (c->possible) {
+        c->ops.look_up(&c->number, ids, patches, number);
+        return;
+    }
     for (size_t i = 0; i < patches; i++) {
-        if (c->possible) {
-            number[i] = c->number[code_of(c, ids + i * c->words)];
-        } else {
-            tuple_of(c, ids + i * c->words, tuple);
-            number[i] = rhm_intern_find(&c->pairs->patch, tuple);
-        }
+        tuple_of(c, ids + i * c->words, tuple);
+        number[i] = (uint16_t)rhm_intern_find(&c->pairs->patch, tuple);
     }
 }
 
 static void flush(const counting *c, worker *mine) {
-    const size_t p = c->pairs->patch.count, cells = rhm_pairs_places(c->pairs->siblings) * p * p;
-    for (size_t i = 0; i < cells; i++) {
+    const size_t p = c->pairs->patch.count, cells = p * p;
+    for (size_t i = 0; i < rhm_pairs_places(c->pairs->siblings) * c->copies * cells; i++) {
         if (!mine->count[i])
             continue;
 #pragma omp atomic
-        c->pairs->count[i] += mine->count[i];
+        c->pairs->count[i / cells / c->copies * cells + i % cells] += mine->count[i];
         mine->count[i] = 0;
     }
     mine->since = 0;
@@ -116,16 +117,16 @@ static void flush(const counting *c, worker *mine) {
 
 /* Pairs of one pair of places, of `families` whose numbers are in `number`. */
 static void count_place(const counting *c, worker *mine, size_t place, size_t families) {
-    const size_t s = c->pairs->siblings, p = c->pairs->patch.count, before = place * p * p;
+    const size_t s = c->pairs->siblings, p = c->pairs->patch.count, cells = p * p;
     size_t one, other;
     rhm_pairs_place(s, place, &one, &other);
     if (mine->count) {
-        for (size_t f = 0; f < families; f++)
-            mine->count[before + mine->number[f * s + one] * p + mine->number[f * s + other]]++;
+        c->ops.count_pairs(mine->number, families, s, one, other, p, c->copies,
+                           mine->count + place * c->copies * cells);
         return;
     }
     for (size_t f = 0; f < families; f++) {
-        uint64_t *cell = &c->pairs->count[before + mine->number[f * s + one] * p + mine->number[f * s + other]];
+        uint64_t *cell = &c->pairs->count[place * cells + mine->number[f * s + one] * p + mine->number[f * s + other]];
 #pragma omp atomic
         *cell += 1;
     }
@@ -225,21 +226,29 @@ static rhm_status make_room(rhm_pairs *out, const rhm_engine *engine, const rhm_
     return RHM_OK;
 }
 
-static rhm_status count_begin(counting *c, rhm_error *error) {
-    const size_t p = c->pairs->patch.count, places = rhm_pairs_places(c->pairs->siblings);
-    if (c->possible && !(c->number = RHM_NEW(uint32_t, c->possible, 1, 1, "numbers of patches", error)))
-        return RHM_NO_MEMORY;
-    for (size_t i = 0; c->possible && i < p; i++) {
+static rhm_status number_patches(counting *c, rhm_error *error) {
+    RHM_TRY(rhm_id_table_init(&c->number, c->words, c->inputs, error));
+    for (size_t i = 0; i < c->pairs->patch.count; i++) {
         size_t code = 0;
         for (size_t w = 0; w < c->words; w++)
             code = code * c->inputs + rhm_intern_tuple(&c->pairs->patch, i)[w];
-        c->number[code] = (uint32_t)i;
+        c->number.entry[code] = (uint16_t)i;
     }
+    rhm_id_table_seal(&c->number);
+    return RHM_OK;
+}
+
+static rhm_status count_begin(counting *c, rhm_error *error) {
+    const size_t p = c->pairs->patch.count, places = rhm_pairs_places(c->pairs->siblings);
+    c->copies = places * p * p <= TWICE ? RHM_PAIR_COPIES : 1;
+    if (c->possible)
+        RHM_TRY(number_patches(c, error));
     for (size_t t = 0; t < c->threads; t++) {
         worker *mine = &c->worker[t];
-        if (!(mine->number = RHM_NEW(uint32_t, c->block, 1, 1, "numbers of patches", error)))
+        if (!(mine->number = RHM_NEW(uint16_t, c->block, 1, 1, "numbers of patches", error)))
             return RHM_NO_MEMORY;
-        if (places * p * p <= PRIVATE && !(mine->count = RHM_NEW(uint32_t, places, p, p, "counts of a thread", error)))
+        if (places * p * p <= PRIVATE &&
+            !(mine->count = RHM_NEW(uint32_t, places * c->copies, p, p, "counts of a thread", error)))
             return RHM_NO_MEMORY;
     }
     return RHM_OK;
@@ -266,14 +275,6 @@ static rhm_status add(counting *c, const rhm_pairs *old, rhm_sequences *s, uint6
     return RHM_OK;
 }
 
-static size_t possible_patches(size_t inputs, size_t words) {
-    size_t possible = 1;
-    for (size_t w = 0; w < words; w++)
-        if (!rhm_size_mul(&possible, inputs) || possible > DENSE)
-            return 0;
-    return possible;
-}
-
 rhm_status rhm_pairs_add(rhm_pairs *pairs, rhm_sequences *s, uint64_t first, uint64_t last, const char *stage,
                          rhm_error *error) {
     const struct rhm_table *table = s->table;
@@ -283,10 +284,11 @@ rhm_status rhm_pairs_add(rhm_pairs *pairs, rhm_sequences *s, uint64_t first, uin
     counting c = {.words = tree->branching[s->level],
                   .patches = tree->nodes[s->level - 1],
                   .inputs = s->level == tree->levels ? table->model.token_vocab : table->level[s->level + 1].outputs,
+                  .ops = s->ops,
                   .block = BLOCK / siblings * siblings,
                   .pairs = &next,
                   .threads = (size_t)rhm_engine_threads(s->engine)};
-    c.possible = possible_patches(c.inputs, c.words);
+    c.possible = rhm_id_possible(c.words, c.inputs);
     c.most = (size_t)sqrt((double)RHM_PAIRS_MOST_CELLS / (double)rhm_pairs_places(siblings));
     if (!(c.worker = RHM_NEW(worker, c.threads, 1, 1, "counts of a thread", error)))
         return RHM_NO_MEMORY;
@@ -298,7 +300,7 @@ rhm_status rhm_pairs_add(rhm_pairs *pairs, rhm_sequences *s, uint64_t first, uin
         rhm_free(c.worker[t].count);
     }
     rhm_free(c.worker);
-    rhm_free(c.number);
+    rhm_id_table_clear(&c.number);
     rhm_pairs_clear(status == RHM_OK ? pairs : &next);
     if (status == RHM_OK)
         *pairs = next;

@@ -41,6 +41,7 @@ rhm_status rhm_sequences_open(rhm_sequences *out, const rhm_engine *engine, cons
     const size_t tokens = table->model.tree.leaves[0];
     const uint64_t share = rhm_engine_describe(engine).memory_limit_nbytes / 4;
     *out = (rhm_sequences){.table = table,
+                           .ops = rhm_id_ops_of(engine),
                            .source = source,
                            .context = context,
                            .count = count,
@@ -102,8 +103,7 @@ static rhm_status visit_chunk(void *context, size_t chunk, int thread, rhm_error
     const double begin = rhm_seconds();
     s->source(s->context, 1, first, count, tokens, labels);
     const double drawn = rhm_seconds();
-    for (uint32_t l = tree->levels; l > s->level; l--)
-        rhm_table_apply(s->table, l, tokens, count * tree->nodes[l - 1], tokens);
+    rhm_table_rise(s->table, &s->ops, tree->levels, s->level, count, tokens);
     if (v->keep) {
         memcpy(s->ids + first * width, tokens, sizeof *s->ids * count * width);
         memcpy(s->labels + first, labels, sizeof *s->labels * count);
@@ -192,8 +192,8 @@ static rhm_status rise_chunk(void *context, size_t chunk, int thread, rhm_error 
     const rhm_tree *tree = &s->table->model.tree;
     const uint64_t first = chunk * (uint64_t)s->chunk, left = s->kept - first;
     const size_t count = left < s->chunk ? (size_t)left : s->chunk;
-    rhm_table_apply(s->table, s->level, s->ids + first * tree->nodes[s->level], count * tree->nodes[s->level - 1],
-                    r->out + first * tree->nodes[s->level - 1]);
+    rhm_table_apply(s->table, &s->ops, s->level, s->ids + first * tree->nodes[s->level],
+                    count * tree->nodes[s->level - 1], r->out + first * tree->nodes[s->level - 1]);
     return RHM_OK;
 }
 

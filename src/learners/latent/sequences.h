@@ -12,6 +12,7 @@
 typedef struct rhm_sequences {
     const rhm_engine *engine;
     const struct rhm_table *table; /* its levels above `level` - that is, of larger numbers - are ready */
+    rhm_id_ops ops;
     rhm_patch_source *source;
     const void *context;
     uint64_t count; /* that there are; numbers are below it */
