@@ -37,7 +37,7 @@ static void advance(void *context, size_t c) {
 rhm_status rhm_solve_cg(rhm_normal *n, const rhm_solve_options *o, const double *target, double *w,
                         rhm_solve_result *result, rhm_error *error) {
     const size_t size = rhm_normal_size(n), stride = n->stride;
-    const double goal = o->tolerance * o->tolerance * rhm_dot(target, target, size);
+    const double goal = o->tolerance * o->tolerance * rhm_normal_square(n, target);
     double *r = RHM_NEW(double, size, 3, 1, "conjugate gradient vectors", error);
     double *square = RHM_NEW(double, n->data.classes, 2, 1, "conjugate gradient norms", error);
     rhm_status status = r && square ? RHM_OK : RHM_NO_MEMORY;
@@ -58,7 +58,7 @@ rhm_status rhm_solve_cg(rhm_normal *n, const rhm_solve_options *o, const double 
         memcpy(direction, r, sizeof *r * size);
         for (size_t c = 0; c < n->data.classes; c++)
             square[c] = rhm_dot(r + c * stride, r + c * stride, stride);
-        total = rhm_dot(r, r, size);
+        total = rhm_normal_square(n, r);
     }
     while (total > goal && result->iterations < o->max_iterations) {
         state.iterations = result->iterations;

@@ -23,7 +23,7 @@ static void advance(void *context, size_t c) {
 static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, double length, const double *target,
                                    double *w, rhm_solve_result *result, rhm_error *error) {
     const size_t size = rhm_normal_size(n);
-    const double goal = o->tolerance * o->tolerance * rhm_dot(target, target, size);
+    const double goal = o->tolerance * o->tolerance * rhm_normal_square(n, target);
     double *r = RHM_NEW(double, size, 1, 1, "gradient", error);
     if (!r)
         return RHM_NO_MEMORY;
@@ -48,7 +48,7 @@ static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, do
             rhm_solve_show(n->watch, &state);
             break;
         }
-        const double total = rhm_dot(r, r, size);
+        const double total = rhm_normal_square(n, r);
         stalls = total < least ? 0 : stalls + 1;
         least = fmin(least, total);
         if (total <= goal || stalls == MOST_STALLS || result->iterations == o->max_iterations)
@@ -62,15 +62,24 @@ static rhm_status gradient_descent(rhm_normal *n, const rhm_solve_options *o, do
 }
 
 typedef struct power {
-    size_t stride;
-    double *v;
-    const double *image;
+    size_t stride, width;
+    double *v, *image;
     double *estimate; /* (classes) */
 } power;
+
+/* Every class iterates from its own start, so the largest of |V_0| independent estimates is returned. */
+static void start_row(void *context, size_t c) {
+    const power *p = context;
+    for (size_t k = 0; k < p->width; k++)
+        for (int sine = 0; sine < 2; sine++)
+            p->image[c * p->stride + rhm_feature_index(k, sine)] =
+                rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
+}
 
 static void normalise_row(void *context, size_t c) {
     const power *p = context;
     double *v = p->v + c * p->stride;
+    memcpy(v, p->image + c * p->stride, sizeof *v * p->stride);
     const double norm = sqrt(rhm_dot(v, v, p->stride));
     for (size_t f = 0; f < p->stride && norm > 0; f++)
         v[f] /= norm;
@@ -89,15 +98,10 @@ rhm_status rhm_top_eigenvalue(rhm_normal *n, double *top, rhm_error *error) {
     if (!v)
         return RHM_NO_MEMORY;
     double *image = v + size;
-    power all = {stride, v, image, v + 2 * size};
+    power all = {stride, n->data.width, v, image, v + 2 * size};
     rhm_solve_state state = {.phase = RHM_PHASE_POWER, .vector = {v}, .length = {size}};
     if (!rhm_solve_restore(n->watch, &state)) {
-        /* Every class iterates from its own start, so the largest of |V_0| independent estimates is returned. */
-        for (size_t c = 0; c < classes; c++)
-            for (size_t k = 0; k < n->data.width; k++)
-                for (int sine = 0; sine < 2; sine++)
-                    v[c * stride + rhm_feature_index(k, sine)] =
-                        rhm_gaussian(c, UINT32_C(1) << 17, 2 * k + (size_t)sine);
+        rhm_normal_each_class(n, start_row, &all);
         rhm_normal_each_class(n, normalise_row, &all);
     }
     rhm_status status = RHM_OK;
@@ -115,7 +119,6 @@ rhm_status rhm_top_eigenvalue(rhm_normal *n, double *top, rhm_error *error) {
             *top = fmax(*top, all.estimate[c]);
         if (fabs(*top - previous) <= 1e-4 * *top)
             break;
-        memcpy(v, image, sizeof *v * size);
         rhm_normal_each_class(n, normalise_row, &all);
         state.number[0] = *top;
         rhm_solve_progress(n, state.iterations + 1);

@@ -34,15 +34,49 @@ static bool is_zero(const double *w, size_t n) {
     return true;
 }
 
-void rhm_normal_each_class(const rhm_normal *normal, rhm_chunk_work *work, void *context) {
+/* All parts of a matrix with a row per class. */
+static void each(const rhm_normal *normal, size_t parts, rhm_chunk_work *work, void *context) {
     enum { LITTLE = 1 << 15 }; /* numbers: moving them between caches would take longer than the work */
-    const size_t classes = normal->data.classes;
     if (rhm_normal_size(normal) > LITTLE) {
-        rhm_parallel_whole(normal->engine, classes, work, context);
+        rhm_parallel_whole(normal->engine, parts, work, context);
         return;
     }
-    for (size_t c = 0; c < classes; c++)
-        work(context, c);
+    for (size_t part = 0; part < parts; part++)
+        work(context, part);
+}
+
+void rhm_normal_each_class(const rhm_normal *normal, rhm_chunk_work *work, void *context) {
+    each(normal, normal->data.classes, work, context);
+}
+
+enum { SQUARES = 128 };
+
+typedef struct squaring {
+    const double *v;
+    size_t stride, classes, parts;
+    double square[SQUARES];
+} squaring;
+
+static void square_part(void *context, size_t part) {
+    squaring *s = context;
+    double sum = 0;
+    for (size_t c = part * s->classes / s->parts; c < (part + 1) * s->classes / s->parts; c++) {
+        double of_class = 0;
+        for (size_t i = c * s->stride; i < (c + 1) * s->stride; i++)
+            of_class += s->v[i] * s->v[i];
+        sum += of_class;
+    }
+    s->square[part] = sum;
+}
+
+double rhm_normal_square(const rhm_normal *normal, const double *v) {
+    const size_t classes = normal->data.classes;
+    squaring s = {.v = v, .stride = normal->stride, .classes = classes, .parts = classes < SQUARES ? classes : SQUARES};
+    double sum = 0;
+    each(normal, s.parts, square_part, &s);
+    for (size_t part = 0; part < s.parts; part++)
+        sum += s.square[part];
+    return sum;
 }
 
 typedef struct subtraction {

@@ -75,6 +75,9 @@ rhm_status rhm_normal_residual(rhm_normal *normal, double lambda, const double *
  */
 void rhm_normal_each_class(const rhm_normal *normal, rhm_chunk_work *work, void *context);
 
+/* The sum of the squares of v (classes, stride), in an order that only the number of classes decides. */
+double rhm_normal_square(const rhm_normal *normal, const double *v);
+
 /* Floats in a matrix with a row per class. */
 static inline size_t rhm_normal_size(const rhm_normal *normal) {
     return normal->data.classes * normal->stride;

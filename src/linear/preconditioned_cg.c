@@ -46,7 +46,7 @@ static void advance(void *context, size_t c) {
 rhm_status rhm_solve_preconditioned_cg(rhm_normal *n, const rhm_solve_options *options, const double *target, double *w,
                                        rhm_solve_result *result, rhm_error *error) {
     const size_t size = rhm_normal_size(n), stride = n->stride;
-    const double norm = rhm_dot(target, target, size), goal = options->tolerance * options->tolerance * norm;
+    const double norm = rhm_normal_square(n, target), goal = options->tolerance * options->tolerance * norm;
     double *r = RHM_NEW(double, size, 5, 1, "conjugate gradient vectors", error);
     if (!r)
         return RHM_NO_MEMORY;
@@ -58,7 +58,7 @@ rhm_status rhm_solve_preconditioned_cg(rhm_normal *n, const rhm_solve_options *o
         result->iterations = state.iterations;
     else if ((status = rhm_normal_residual(n, options->lambda, target, w, r, error)) != RHM_OK)
         goto done;
-    while (status == RHM_OK && rhm_dot(r, r, size) > goal && result->iterations < options->max_iterations) {
+    while (status == RHM_OK && rhm_normal_square(n, r) > goal && result->iterations < options->max_iterations) {
         state.iterations = result->iterations;
         state.vector[2] = direction;
         rhm_solve_show(n->watch, &state);
@@ -78,7 +78,7 @@ rhm_status rhm_solve_preconditioned_cg(rhm_normal *n, const rhm_solve_options *o
     }
     if (status != RHM_OK)
         rhm_solve_show(n->watch, &state);
-    result->residual = norm > 0 ? sqrt(rhm_dot(r, r, size) / norm) : 0;
+    result->residual = norm > 0 ? sqrt(rhm_normal_square(n, r) / norm) : 0;
 done:
     rhm_free(r);
     return status;

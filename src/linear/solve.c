@@ -42,8 +42,8 @@ static rhm_status finish(rhm_normal *n, const rhm_solve_options *o, const double
         return RHM_NO_MEMORY;
     rhm_solve_show(n->watch, &state);
     const rhm_status status = rhm_normal_residual(n, o->lambda, target, w, r, error);
-    const double norm = sqrt(rhm_dot(target, target, size));
-    judge(result, norm > 0 ? sqrt(rhm_dot(r, r, size)) / norm : 0, o);
+    const double norm = sqrt(rhm_normal_square(n, target));
+    judge(result, norm > 0 ? sqrt(rhm_normal_square(n, r)) / norm : 0, o);
     if (status != RHM_OK)
         rhm_solve_show(n->watch, &state);
     rhm_free(r);
