@@ -16,7 +16,7 @@ typedef struct rhm_runs {
     size_t reserved_nbytes;
 } rhm_runs;
 
-/* Of patches whose tokens are below `rows`. RHM_NO_MEMORY, with the numbers. */
+/* Of patches whose tokens are below `rows`. RHM_NO_MEMORY, with the numbers, or RHM_INTERRUPTED. */
 rhm_status rhm_runs_make(rhm_runs *out, const rhm_engine *engine, const rhm_intern *patches, size_t rows,
                          rhm_error *error);
 void rhm_runs_clear(rhm_runs *runs); /* accepts zeroed ones */
