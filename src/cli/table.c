@@ -5,6 +5,9 @@
 
 enum { CELL_NBYTES = 32 };
 
+/* Of the best accuracy: below this share, what levels missed has cost something. */
+#define ENOUGH 0.95
+
 /* `value` with four digits, or "-" where it does not exist. */
 static const char *cell(double value, char text[CELL_NBYTES]) {
     if (isnan(value))
@@ -55,16 +58,25 @@ static void legend(FILE *stream, const rhm_train_report *report) {
         report->level[report->levels].width == 0 ? "" : "error: mean distance to the exact posterior; ");
 }
 
-void rhm_table_notes(FILE *stream, const rhm_train_report *report, uint32_t last) {
+/* What kept a level from its target: a warning where the level or, in the end, the accuracy suffers from it. */
+static void shortfall(FILE *stream, const rhm_level_report *one, double accuracy, double possible) {
+    if (!one->resolved) {
+        fprintf(stream, "WARNING: level %u is not resolved%s: %s\n", one->level,
+                one->level > 1 ? ", so the levels above it may fail" : "",
+                *one->limit ? one->limit : "the groups of its outputs overlap");
+    } else if (*one->limit && accuracy < ENOUGH * (isnan(possible) ? 1 : possible)) {
+        fprintf(stream, "WARNING: level %u: %s, and the test accuracy is %.4f", one->level, one->limit, accuracy);
+        fprintf(stream, isnan(possible) ? "\n" : " where %.4f is possible\n", possible);
+    } else if (*one->limit) {
+        fprintf(stream, "note: level %u: %s\n", one->level, one->limit);
+    }
+}
+
+void rhm_table_notes(FILE *stream, const rhm_train_report *report, uint32_t last, double accuracy, double possible) {
     legend(stream, report);
     for (uint32_t level = report->levels; level >= last; level--) {
         const rhm_level_report *one = &report->level[level];
-        if (!one->resolved)
-            fprintf(stream, "WARNING: level %u is not resolved%s: %s\n", level,
-                    level > 1 ? ", so the levels above it may fail" : "",
-                    *one->limit ? one->limit : "the groups of its outputs overlap");
-        else if (*one->limit)
-            fprintf(stream, "note: level %u: %s\n", level, one->limit);
+        shortfall(stream, one, accuracy, possible);
         if (!one->converged)
             fprintf(stream, "note: level %u: the solver ended at a residual of %.1e, which is above --tolerance\n",
                     level, one->residual);

@@ -1,6 +1,7 @@
 #include "cli/training.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "cli/files.h"
@@ -77,7 +78,7 @@ void rhm_training_print_finished(rhm_training *t) {
     FILE *words = begin_words(t);
     if (t->shown != last)
         print_rows(words, t, last);
-    rhm_table_notes(words, &t->report, last);
+    rhm_table_notes(words, &t->report, last, (double)NAN, (double)NAN);
 }
 
 void rhm_training_print_results(rhm_training *t) {
@@ -89,7 +90,7 @@ void rhm_training_print_results(rhm_training *t) {
     rhm_machine_backend(t->engine, backend);
     if (t->shown != 1)
         print_rows(words, t, 1);
-    rhm_table_notes(words, &t->report, 1);
+    rhm_table_notes(words, &t->report, 1, t->report.test_accuracy, t->bayes);
     fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
             t->report.test_samples, settings->data ? "held-out" : "fresh");
     if (t->report.shown_latents)
