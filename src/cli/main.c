@@ -11,9 +11,8 @@
 #include "rhm/status.h"
 
 static const rhm_command *const commands[] = {
-    &rhm_command_grammar, &rhm_command_sample,  &rhm_command_train, &rhm_command_eval,
-    &rhm_command_predict, &rhm_command_inspect, &rhm_command_plan,  &rhm_command_machine,
-    &rhm_command_oracle,
+    &rhm_command_grammar, &rhm_command_sample, &rhm_command_train,   &rhm_command_eval,   &rhm_command_predict,
+    &rhm_command_inspect, &rhm_command_plan,   &rhm_command_machine, &rhm_command_oracle,
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -55,10 +54,18 @@ static void overview(FILE *stream) {
           stream);
 }
 
-/* What was printed must have arrived: a full disk behind standard output is a failed run. */
+/*
+ * What was printed must have arrived: a full disk behind standard output is a failed run. A reader that has seen enough
+ * is no news, least of all after the sentence of a failure.
+ */
 static int finish(const char *command, int status) {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
+    if (rhm_interrupt_nobody_reads(STDOUT_FILENO)) {
+        if (status != DONE)
+            return status;
+        rhm_interrupt_by_reader();
+    }
     char sentence[128];
     snprintf(sentence, sizeof sentence, "cannot write to standard output: %s", strerror(errno));
     complain(command, sentence);
