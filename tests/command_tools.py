@@ -1,6 +1,7 @@
 """Running the command from tests. RHM_COMMAND names the binary."""
 import json
 import os
+import re
 import subprocess
 
 import h5py
@@ -37,6 +38,12 @@ def report_of(cwd, *arguments, command=QUICK):
     """The report of a training run."""
     run("train", *command, *arguments, "--report", "h.json", cwd=cwd)
     return json.loads((cwd / "h.json").read_text())
+
+
+def rows(text):
+    """Levels whose rows are there, in the order in which they came."""
+    lines = text.replace("\x1b[K", "").replace("\r", "\n").split("\n")
+    return [int(line.split()[0]) for line in lines if re.match(r" +\d+ +[\d.e+]+( +\S+){12}$", line)]
 
 
 def rules_of(path):

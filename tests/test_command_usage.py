@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from command_tools import RHM, SMALL, refused, run
+from command_tools import RHM, SMALL, refused, rows, run
 
 # ---- bad usage ---------------------------------------------------------------------------------------------------------
 
@@ -177,8 +177,8 @@ def test_interruption_is_clean(tmp_path, command, number):
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert time.monotonic() - begin < 5
-    # whatever levels a fast machine has finished by then are shown
-    assert stdout == "" or rows(stdout)
+    finished = rows(stdout)  # whatever levels a fast machine has finished by then
+    assert finished == [4, 3, 2, 1][:len(finished)] and (finished or stdout == "")
     assert stderr == f"rhm {command[0]}: interrupted by signal {int(number)}\n"
     assert os.listdir(tmp_path) == []
 
@@ -228,12 +228,6 @@ def test_progress_only_on_a_terminal(here, tmp_path):
 ENDLESS = ["train", "--vocab", 8, "--levels", 3, "--draw", "samples", "--samples", "4000,4000,1e9", "--width", 64]
 
 
-def rows(text):
-    """Levels whose rows are there, in the order in which they came."""
-    lines = text.replace("\x1b[K", "").replace("\r", "\n").split("\n")
-    return [int(line.split()[0]) for line in lines if re.match(r" +\d+ +[\d.e+]+( +\S+){12}$", line)]
-
-
 def test_rows_come_as_levels_are_done(tmp_path):
     short = ["train", *SMALL, "--samples", 2000, "--width", 64, "--test-samples", 500]
     seen = on_a_terminal(*short, cwd=tmp_path, results=None)
@@ -255,6 +249,16 @@ def test_an_interrupted_run_has_shown_what_it_knew(tmp_path):
     with open(tmp_path / "out.txt", "w") as out:
         seen = on_a_terminal(*ENDLESS, cwd=tmp_path, results=out, until=b"left  level 1: sampling")
     assert rows(seen) == rows((tmp_path / "out.txt").read_text()) == [3, 2]
+    # Nor is a terminal needed.
+    process = subprocess.Popen([RHM, *map(str, ENDLESS), "--progress", "on"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    said = b""
+    while b"level 1: sampling" not in said:
+        said += os.read(process.stderr.fileno(), 4096)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and rows(out.decode()) == [3, 2] and b"test accuracy" not in out
 
 
 def test_a_dumb_terminal_gets_no_escape_sequences(tmp_path):
