@@ -262,7 +262,7 @@ def test_levels_that_miss_symbols_are_said(tmp_path, samples):
         assert len(warned) == 1 and level["limit"] in warned[0]
         if level["resolved"]:
             groups = f"the outputs form {level['clusters']} groups, where {level['symbols']} symbols were expected"
-            assert groups in warned[0] and f"the test accuracy is {report['test']['accuracy']:.4f} where 1.0000 is possible" in warned[0]
+            assert groups in warned[0] and f"the accuracy is {report['test']['accuracy']:.4f} where 1.0000 is possible" in warned[0]
 
 
 # ---- Assumption 6 ------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ static void shortfall(FILE *stream, const rhm_level_report *one, double accuracy
                 one->level > 1 ? ", so the levels above it may fail" : "",
                 *one->limit ? one->limit : "the groups of its outputs overlap");
     } else if (*one->limit && accuracy < ENOUGH * (isnan(possible) ? 1 : possible)) {
-        fprintf(stream, "WARNING: level %u: %s, and the test accuracy is %.4f", one->level, one->limit, accuracy);
+        fprintf(stream, "WARNING: level %u: %s, and the accuracy is %.4f", one->level, one->limit, accuracy);
         fprintf(stream, isnan(possible) ? "\n" : " where %.4f is possible\n", possible);
     } else if (*one->limit) {
         fprintf(stream, "note: level %u: %s\n", one->level, one->limit);
