@@ -86,3 +86,11 @@ def test_the_plan_comes_before(tmp_path):
         assert planned["positions"] / 2 <= done["positions"] <= planned["positions"] * 2
         assert planned["width"] is None
     assert "positions" in run("plan", "--learner", "table", "--levels", "5", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("learner", ["table", "one-step", "latent", "layerwise"])
+def test_data_that_leave_nothing_for_the_test_are_refused(tmp_path, learner):
+    with h5py.File(tmp_path / "d.h5", "w") as f:
+        f["tokens"] = np.arange(16).reshape(4, 4) % 3
+        f["labels"] = np.arange(4) % 2
+    refused("train", "--learner", learner, "--data", "d.h5", "--branching", 2, cwd=tmp_path, says=["4 sequences", "at least 5"])

@@ -107,6 +107,7 @@ BAD_USAGE = [
     (["train", "--progress", "maybe"], ["--progress 'maybe'", "auto, on, off"]),
     (["train", "--report", "new.json", "--ceilings", "auto"], ["--ceilings 'auto'", "on, off"]),
     (["train", "--ceilings", "off"], ["--ceilings off", "--report"]),
+    (["oracle", "--data", "d.h5", "--data-seed", "5"], ["--data-seed 5", "--mask"]),
     (["train", "--parents", "8"], ["--parents 8", "--data"]),
     (["train", "--grammar", "g.h5", "--vocab", "8"], ["--vocab 8", "--grammar"]),
     (["train", "--grammar", "g.h5", "--rule-sampling", "uniform"], ["--rule-sampling uniform", "--grammar"]),

@@ -147,7 +147,7 @@ static rhm_status raise_flag(void *context, size_t chunk, int thread, rhm_error 
     (void)thread;
     (void)error;
     atomic_fetch_add((atomic_int *)context, 1);
-    raised = 15;
+    __atomic_store_n(&raised, 15, __ATOMIC_RELAXED);
     return RHM_OK;
 }
 

@@ -95,7 +95,7 @@ static void too_few_rows_are_refused(void **state) {
         const char *words[3]; /* the level, the rows there are, the rows that were asked for or are needed */
     } cases[] = {
         {60, {.seed = 1}, {"level", "60", "needed"}},
-        {0, {.seed = 1}, {"level", "0", "needed"}},
+        {0, {.seed = 1}, {"0 sequences", "at least 5", "needed"}},
         {10000, {.samples = {0, 0, 0, 7000}}, {"8750", "10000", "2000"}},
         {10000,
          {.samples = {0, 0, 0, 6399}},

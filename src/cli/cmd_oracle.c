@@ -127,6 +127,9 @@ static rhm_status open_data(consultation *c, const rhm_settings *settings, rhm_e
 static rhm_status open_inputs(consultation *c, const rhm_settings *settings, rhm_error *error) {
     if (settings->oracle.marginals && !settings->output)
         return rhm_option_refuse(settings, "marginals", "has nowhere to go: give -o too", error);
+    if (settings->data && settings->oracle.mask <= 0)
+        RHM_TRY(
+            rhm_option_refuse(settings, "data-seed", "has no effect with --data unless --mask hides tokens", error));
     if (!settings->data || rhm_instance_given(settings))
         RHM_TRY(rhm_instance_grammar(&c->drawn, settings, error));
     c->grammar = c->drawn;

@@ -11,7 +11,7 @@ static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static void list_learners(FILE *stream) {
     const rhm_learner_info *learner;
     for (size_t i = 0; (learner = rhm_learner_at(i)); i++)
-        fprintf(stream, "        %-10s %s\n        %-10s (%s); needs %s\n", learner->name, learner->summary, "",
+        fprintf(stream, "      %-10s %s\n      %-10s (%s); needs %s\n", learner->name, learner->summary, "",
                 learner->source, learner->needs);
 }
 

@@ -27,9 +27,15 @@ int rhm_engine_threads(const rhm_engine *engine) {
     return engine->threads;
 }
 
+/* The signal that came, or 0. It is a handler's to tell, or another thread's. */
+static int raised(const rhm_engine *engine) {
+    return engine->interrupt ? (int)__atomic_load_n(engine->interrupt, __ATOMIC_RELAXED) : 0;
+}
+
 rhm_status rhm_engine_check(const rhm_engine *engine, rhm_error *error) {
-    if (engine->interrupt && *engine->interrupt)
-        return rhm_fail(error, RHM_INTERRUPTED, "interrupted by signal %d", (int)*engine->interrupt);
+    const int signal_number = raised(engine);
+    if (signal_number)
+        return rhm_fail(error, RHM_INTERRUPTED, "interrupted by signal %d", signal_number);
     return RHM_OK;
 }
 
@@ -58,7 +64,7 @@ int rhm_chunk_home(const rhm_engine *engine, size_t chunk_count, size_t chunk) {
 static size_t run_range(loop *work, range *from, int thread) {
     const rhm_engine *engine = work->engine;
     for (size_t done = 0;; done++) {
-        if (engine->interrupt && *engine->interrupt)
+        if (raised(engine))
             return done;
         if (atomic_load_explicit(&from->next, memory_order_relaxed) >= from->end)
             return done;

@@ -51,5 +51,9 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     RHM_TRY(rhm_train_options_check(options, &learner->info, data->tree.levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, data->tree.levels, error));
     const rhm_problem problem = rhm_problem_of_data(data, parents, &resolved);
+    if (resolved.test_samples && !problem.test_samples)
+        return rhm_fail(error, RHM_INVALID,
+                        "the data set has %zu sequences: at least %d are needed, one of them to test", data->count,
+                        RHM_HELD_OUT);
     return train(out, report, engine, learner, &problem, data->tree.levels, &resolved, error);
 }

@@ -8,9 +8,6 @@
 #include "engine/trace.h"
 #include "rhm/sampling.h"
 
-/* At most one sequence in so many of a data set becomes the test set. */
-enum { HELD_OUT = 5 };
-
 rhm_problem rhm_problem_of_grammar(const rhm_grammar *grammar, const rhm_train_options *options) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_problem problem = {.grammar = grammar, .test_samples = options->test_samples};
@@ -66,7 +63,7 @@ rhm_status rhm_problem_check_latents(const rhm_data *data, const uint32_t *paren
 }
 
 rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, const rhm_train_options *options) {
-    const uint64_t most = data->count / HELD_OUT;
+    const uint64_t most = data->count / RHM_HELD_OUT;
     rhm_problem problem = {.grammar = data->grammar,
                            .data = data,
                            .test_samples = options->test_samples < most ? options->test_samples : most};
