@@ -1,4 +1,5 @@
 /* Trainings that are interrupted and go on: to the same bits, or refused with what differs. */
+#include "core/h5file.h"
 #include "kept_training.h"
 
 /* The path of the file of a kind with the largest number, or the one before it. */
@@ -121,6 +122,23 @@ static void data_sets_too(void **state) {
     rhm_data data = sample_rows(grammar, false, 6000, SEED);
     assert_true(train_in_pieces(NULL, &data, quick(), 5, "data") > 3);
     free_rows(&data);
+    rhm_grammar_destroy(grammar);
+}
+
+static rhm_status read_stream_version(void *context, const rhm_h5 *file, rhm_error *error) {
+    return rhm_h5_read_text_attribute(file, "/run", "stream-version", context, 16, error);
+}
+
+/* A fact of the training, and all facts are compared when it is resumed. */
+static void streams_are_of_a_version(void **state) {
+    (void)state;
+    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), SEED);
+    rhm_error error = {0};
+    char version[16], expected[16];
+    leave_interrupted(grammar, NULL, quick());
+    assert_ok(rhm_h5_load(newest("checkpoint", 0), read_stream_version, version, &error), &error);
+    snprintf(expected, sizeof expected, "%d", RHM_STREAM_VERSION);
+    assert_string_equal(version, expected);
     rhm_grammar_destroy(grammar);
 }
 
@@ -279,6 +297,7 @@ static void half_written_files_are_removed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(streams_are_of_a_version, start_afresh),
         cmocka_unit_test_setup(interruptions_anywhere_change_nothing, start_afresh),
         cmocka_unit_test_setup(solvers_go_on_where_they_were, start_afresh),
         cmocka_unit_test_setup(data_sets_too, start_afresh),

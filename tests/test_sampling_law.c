@@ -1,5 +1,6 @@
 /* The law of samples: exactly that of small grammars, from the documented layout of random words. */
 #include "samplers.h"
+#include "sampling/sampler.h"
 
 /* ------------------------------------------------------------------------------------------------------ exact laws */
 
@@ -115,37 +116,40 @@ static void sampling_has_the_exact_law(void **state) {
 
 /* ---------------------------------------------------------------------------------------------------------- layout */
 
-/* The layout of sampling/sampler.h, node by node and without tiles; symbols of level `level` at `position` of sample i.
- */
+/* The layout, symbol by symbol and from the root: symbols of level `level` at `position` of sample i. */
 typedef struct layout {
     const rhm_grammar *grammar;
+    const rhm_sampler *sampler;
     uint64_t seed, sample;
     uint32_t stream;
 } layout;
 
-static uint32_t layout_word(const layout *at, uint64_t word) {
-    return rhm_philox(at->seed, at->sample, at->stream, (uint32_t)(word / 4)).word[word % 4];
+static uint32_t choice_at(const layout *at, const rhm_choice *choice, const rhm_alias *columns, rhm_place place,
+                          const rhm_stratum *stratum, size_t subtree) {
+    const uint32_t sharing = stratum->top == 0 ? at->sampler->layout.sharing : 1;
+    const rhm_philox_block block =
+        rhm_philox(at->seed, at->sample / sharing, at->stream, stratum->block + (uint32_t)subtree);
+    return rhm_choose(choice, columns, place, block.word[at->sample % sharing * (4 / sharing) + rhm_word_of(place)]);
 }
 
-static uint64_t word_of_node(const rhm_shape *shape, uint32_t level, size_t position) {
-    if (position == 0)
-        return level + 1;
-    uint64_t word = shape->levels + 1;
-    for (uint32_t l = 1; l < level; l++)
-        word += nodes_of(shape, l) - 1;
-    return word + position - 1;
-}
-
-/* For grammars with uniform labels and rules. */
 static uint32_t symbol_at(const layout *at, uint32_t level, size_t position) {
     const rhm_shape *shape = rhm_grammar_shape(at->grammar);
+    const rhm_layout *made = &at->sampler->layout;
+    const rhm_stratum *stratum = made->stratum;
     if (level == 0)
-        return (uint32_t)((uint64_t)layout_word(at, 0) * shape->vocab[0] >> 32);
+        return choice_at(at, &made->label, at->sampler->labels, stratum->label, stratum, 0);
     const size_t above = position / shape->branching[level];
     const uint32_t parent = symbol_at(at, level - 1, above);
-    const uint64_t rule = (uint64_t)layout_word(at, word_of_node(shape, level - 1, above)) * shape->rules[level] >> 32;
-    const size_t row = (size_t)parent * shape->rules[level] + rule;
-    return rhm_grammar_patches(at->grammar, level)[row * shape->branching[level] + position % shape->branching[level]];
+    while (stratum->end < level)
+        stratum++;
+    const size_t below = nodes_between(shape, stratum->top, level - 1);
+    const rhm_place place = stratum->place[stratum->offset[level - 1 - stratum->top] + above % below];
+    const rhm_alias *columns = at->sampler->rewriting[level].columns;
+    const size_t row = (size_t)parent * shape->rules[level];
+    const uint32_t rule =
+        choice_at(at, &made->rule[level], columns ? columns + row : NULL, place, stratum, above / below);
+    return rhm_grammar_patches(at->grammar,
+                               level)[(row + rule) * shape->branching[level] + position % shape->branching[level]];
 }
 
 /* `count` samples of the first level-`level` patch, checked at `checks` places each (all of them where that is enough).
@@ -160,7 +164,8 @@ static void check_layout(rhm_shape shape, uint32_t level, uint64_t first, size_t
     uint64_t random = level;
     rhm_sample_first_patches(sampler, 300, level, first, count, leaves, labels, parents);
     for (size_t i = 0; i < count; i++) {
-        const layout at = {.grammar = grammar, .seed = 0xfedcba9876543210u, .stream = 300, .sample = first + i};
+        const layout at = {
+            .grammar = grammar, .sampler = sampler, .seed = 0xfedcba9876543210u, .stream = 300, .sample = first + i};
         assert_int_equal(labels[i], symbol_at(&at, 0, 0));
         assert_int_equal(parents[i], symbol_at(&at, level - 1, 0));
         for (size_t check = 0; check < checks && check < width; check++) {
@@ -194,7 +199,7 @@ static void words_are_laid_out_as_documented(void **state) {
             check_layout(mixed, level, 3, 70, SIZE_MAX);
         }
     check_layout(rhm_shape_uniform(65536, 2, 2, 2), 1, 0, 20, SIZE_MAX);
-    /* Sequences of 2^32 and 2^30 tokens: only what lies under the patch is drawn, and words past 2^31 exist. */
+    /* Sequences of 2^32 and 2^30 tokens: only what lies under the patch is drawn. */
     for (uint32_t level = 26; level <= 32; level++)
         check_layout(rhm_shape_uniform(16, 4, 2, 32), level, 5, 18, 16);
     for (uint32_t level = 3; level <= 5; level++)

@@ -14,57 +14,94 @@ static void words_are_philox(void **state) {
     uint64_t random = 1;
     for (size_t round = 0; round < 200; round++) {
         const uint64_t seed = random_bits(&random);
-        uint64_t first = round % 3 ? random_bits(&random) : round;
+        uint64_t index = round % 3 ? random_bits(&random) : round;
         if (round % 5 == 0)
-            first = (first | UINT32_MAX) - (RHM_WORD_TILE - 1); /* up to the last index of a high word */
-        else if ((uint32_t)first > UINT32_MAX - RHM_TILE)
-            first -= RHM_TILE;
-        const uint32_t stream = (uint32_t)random_bits(&random), block = (uint32_t)random_bits(&random);
-        const rhm_tile_stream tile = rhm_tile_stream_of(seed, first, stream);
+            index |= UINT32_MAX - test_random(&random, 64); /* across the carry into the high word */
+        const rhm_round_keys keys = rhm_round_keys_of(seed);
+        const uint32_t each = 1 + test_random(&random, RHM_TILE), lanes = 1 + test_random(&random, RHM_TILE);
+        const rhm_blocks blocks = {&keys, (uint32_t)random_bits(&random), index, (uint32_t)random_bits(&random) & ~63u,
+                                   each};
+        const size_t written = (lanes + RHM_WORD_LANES - 1) / RHM_WORD_LANES * RHM_WORD_LANES;
         for (size_t k = 0; k < available; k++) {
-            guarded g = guard(sizeof(uint32_t) * 4 * RHM_WORD_TILE);
+            guarded g = guard(sizeof(uint32_t) * (3 * RHM_TILE + written));
             const uint32_t *word = g.data;
-            table[k].words(&tile, block, g.data);
-            for (uint32_t i = 0; i < RHM_WORD_TILE; i++) {
-                const rhm_philox_block expected = rhm_philox(seed, first + i, stream, block);
+            table[k].words(&blocks, lanes, g.data);
+            for (uint32_t i = 0; i < lanes; i++) {
+                const rhm_philox_block expected =
+                    rhm_philox(seed, index + i / each, blocks.stream, blocks.block + i % each);
                 for (uint32_t w = 0; w < 4; w++)
-                    if (word[w * RHM_WORD_TILE + i] != expected.word[w])
-                        fail_msg("%s: round %zu, sample %u, word %u", table[k].name, round, i, w);
+                    if (word[w * RHM_TILE + i] != expected.word[w])
+                        fail_msg("%s: round %zu, lane %u, word %u", table[k].name, round, i, w);
             }
             release(&g);
         }
     }
 }
 
-static void choices_are_scaled_words(void **state) {
+static void fill_words(uint32_t word[RHM_TILE], uint64_t *random) {
+    for (size_t i = 0; i < RHM_TILE; i++)
+        word[i] = i == 7 ? 0 : i == 9 ? UINT32_MAX : (uint32_t)random_bits(random);
+}
+
+static void planes_are_bytes_and_digits(void **state) {
     (void)state;
     rhm_tile_ops table[TABLES];
     const size_t available = tables_here(table);
-    const uint32_t bounds[] = {1, 2, 3, 4, 5, 16, 100, 255, 256};
+    _Alignas(64) uint32_t word[RHM_TILE];
     uint64_t random = 2;
-    for (size_t round = 0; round < 60; round++) {
-        const uint64_t seed = random_bits(&random), index = random_bits(&random) << 16;
-        const uint64_t first = round % 2 ? index : (index | UINT32_MAX) - (RHM_TILE - 1);
-        const uint32_t stream = (uint32_t)random_bits(&random);
-        const uint32_t block = round % 4 ? test_random(&random, 1000) : UINT32_MAX - 4;
-        const size_t blocks = round % 6;
-        uint32_t bound[4 * 6];
-        for (size_t w = 0; w < 4 * blocks; w++)
-            bound[w] = bounds[test_random(&random, 9)];
-        const rhm_tile_stream tile = rhm_tile_stream_of(seed, first, stream);
-        for (size_t k = 0; k < available; k++) {
-            guarded g = guard(4 * blocks * RHM_TILE + 1);
-            const uint8_t *choice = (uint8_t *)g.data + 1; /* at any address */
-            table[k].choices(&tile, block, blocks, bound, (uint8_t *)g.data + 1);
-            for (size_t w = 0; w < 4 * blocks; w++)
-                for (uint32_t i = 0; i < RHM_TILE; i++) {
-                    const uint32_t word = rhm_philox(seed, first + i, stream, block + (uint32_t)(w / 4)).word[w % 4];
-                    if (choice[w * RHM_TILE + i] != (uint64_t)word * bound[w] >> 32)
-                        fail_msg("%s: round %zu, sample %u, word %zu of %u", table[k].name, round, i, w, bound[w]);
-                }
+    for (size_t k = 0; k < available; k++) {
+        fill_words(word, &random);
+        guarded g = guard(4 * RHM_TILE);
+        const uint8_t *plane = g.data;
+        table[k].bytes(word, g.data);
+        for (size_t i = 0; i < 4 * RHM_TILE; i++)
+            if (plane[i] != (word[i % RHM_TILE] >> 8 * (i / RHM_TILE) & 0xff))
+                fail_msg("%s: byte %zu of word %zu", table[k].name, i / RHM_TILE, i % RHM_TILE);
+        release(&g);
+        for (uint32_t count = 2; count <= 256; count++) {
+            const rhm_choice choice = rhm_choice_of(count == 256 ? 255 : count, true);
+            if (choice.kind != RHM_BY_DIGITS)
+                continue;
+            g = guard(choice.digits * RHM_TILE);
+            plane = g.data;
+            table[k].digits(word, choice.count, choice.bound, choice.digits, g.data);
+            for (size_t i = 0; i < RHM_TILE; i++)
+                for (size_t j = 0, number = (size_t)((uint64_t)word[i] * choice.bound >> 32); j < choice.digits;
+                     j++, number /= choice.count)
+                    if (plane[j * RHM_TILE + i] != number % choice.count)
+                        fail_msg("%s: digit %zu of word %zu in base %u", table[k].name, j, i, choice.count);
             release(&g);
         }
     }
+}
+
+static void choices_are_shifted_planes(void **state) {
+    (void)state;
+    rhm_tile_ops table[TABLES];
+    const size_t available = tables_here(table);
+    _Alignas(64) uint8_t plane[RHM_PLANES * RHM_TILE];
+    rhm_place place[40];
+    uint64_t random = 3;
+    for (size_t i = 0; i < sizeof plane; i++)
+        plane[i] = (uint8_t)test_random(&random, 256);
+    for (uint32_t bits = 0; bits <= 8; bits++)
+        for (size_t count = 1; count <= 40; count += 13) {
+            const uint8_t mask = (uint8_t)((1u << bits) - 1);
+            for (size_t n = 0; n < count; n++)
+                place[n] =
+                    (rhm_place){(uint8_t)test_random(&random, RHM_PLANES), (uint8_t)test_random(&random, 9 - bits)};
+            for (size_t k = 0; k < available; k++) {
+                guarded g = guard(count * RHM_TILE);
+                const uint8_t *choice = g.data;
+                table[k].choices(plane, place, count, mask, g.data);
+                for (size_t i = 0; i < count * RHM_TILE; i++) {
+                    const rhm_place at = place[i / RHM_TILE];
+                    if (choice[i] != (plane[at.plane * RHM_TILE + i % RHM_TILE] >> at.shift & mask))
+                        fail_msg("%s: choice %zu of lane %zu", table[k].name, i / RHM_TILE, i % RHM_TILE);
+                }
+                release(&g);
+            }
+        }
 }
 
 /* One level of a grammar, by the tables of a sampler and by the grammar itself. */
@@ -75,7 +112,7 @@ static void check_rewrite(const rhm_tile_ops *ops, uint32_t vocab, uint32_t rule
     rhm_sampler *sampler;
     assert_int_equal(rhm_grammar_draw(&grammar, &shape, RHM_UNIFORM, vocab * 1000 + rules, NULL), RHM_OK);
     assert_int_equal(rhm_sampler_create(&sampler, grammar, 1, NULL), RHM_OK);
-    assert_true(sampler->small);
+    assert_true(sampler->small[0]);
     uint64_t random = vocab * rules + first;
     const size_t nodes = (first + count - 1) * s + children;
     guarded symbols = guard(nodes * RHM_TILE), choices = guard(count * RHM_TILE);
@@ -156,9 +193,8 @@ static void rows_are_transposed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_philox),
-        cmocka_unit_test(choices_are_scaled_words),
-        cmocka_unit_test(rewriting_follows_the_rules),
+        cmocka_unit_test(words_are_philox),           cmocka_unit_test(planes_are_bytes_and_digits),
+        cmocka_unit_test(choices_are_shifted_planes), cmocka_unit_test(rewriting_follows_the_rules),
         cmocka_unit_test(rows_are_transposed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 /*
  * Samples of a grammar. Sample i of stream t is a pure function of (seed, t, i): the same whichever thread draws it, in
- * whatever chunks. Randomness is Philox4x32-10 (Random123); a choice among m rules is biased by less than 2^-32 m.
+ * whatever chunks. Randomness is Philox4x32-10 (Random123); docs/reproducibility.md says which bits decide what. A
+ * choice among m equally likely rules has no bias where m is a power of two; else its probabilities differ from 1/m by
+ * less than 2^-24 of that for m <= 256 and by less than 2^-32 m of that above, and those of other choices by at most
+ * 2^-32.
  */
 #ifndef RHM_SAMPLING_H
 #define RHM_SAMPLING_H
@@ -15,6 +18,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Which bits decide what. A change of it changes all samples, and with them what is trained on them: data sets, reports
+ * and checkpoints name the version. */
+enum { RHM_STREAM_VERSION = 2 };
 
 typedef struct rhm_sampler rhm_sampler;
 

@@ -1,6 +1,7 @@
 /* Reports of runs that train nothing. */
 #include "core/fields.h"
 #include "reports/parts.h"
+#include "rhm/sampling.h"
 
 /* Keys stand one to a line. */
 /* clang-format off */
@@ -16,9 +17,10 @@ rhm_status rhm_report_evaluation(char **json, const rhm_report_run *run, const r
                              "clamped", rhm_json_unsigned(counted->clamped),
                              "seconds", rhm_json_number(evaluated->seconds),
                              "bayes_accuracy", rhm_json_number(evaluated->bayes_accuracy));
-    return rhm_report_finish(json, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return rhm_report_finish(json, json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                                              "schema", "rhm-eval/1",
                                              "version", rhm_version(),
+                                             "stream_version", RHM_STREAM_VERSION,
                                              "command", rhm_report_part_command(run),
                                              "instance", rhm_report_part_instance(&run->instance),
                                              "machine", rhm_report_part_machine(run),
@@ -44,9 +46,10 @@ static json_t *describe(const rhm_bayes *b) {
 
 rhm_status rhm_report_inference(char **json, const rhm_report_run *run, uint64_t samples, const rhm_bayes *bayes,
                                 rhm_error *error) {
-    return rhm_report_finish(json, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return rhm_report_finish(json, json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                                              "schema", "rhm-oracle/1",
                                              "version", rhm_version(),
+                                             "stream_version", RHM_STREAM_VERSION,
                                              "command", rhm_report_part_command(run),
                                              "instance", rhm_report_part_instance(&run->instance),
                                              "machine", rhm_report_part_machine(run),

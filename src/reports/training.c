@@ -3,6 +3,7 @@
 #include "core/fail.h"
 #include "core/fields.h"
 #include "reports/parts.h"
+#include "rhm/sampling.h"
 #include "training/level_report.h"
 #include "training/options.h"
 
@@ -124,9 +125,10 @@ rhm_status rhm_report_training(char **json, const rhm_report_run *run, const rhm
     *json = NULL;
     RHM_TRY(rhm_train_options_resolve(&o, trained->options, train->levels, error));
     rhm_model_hash(trained->model, hash);
-    return rhm_report_finish(json, json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return rhm_report_finish(json, json_pack("{s:s, s:s, s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                                              "schema", "rhm-report/1",
                                              "version", rhm_version(),
+                                             "stream_version", RHM_STREAM_VERSION,
                                              "command", rhm_report_part_command(run),
                                              "learner", train->learner,
                                              "shown_latents", (int)train->shown_latents,

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "hierarchy/grammar_file.h"
 #include "rhm/oracle.h"
+#include "rhm/sampling.h"
 
 struct rhm_beliefs_writer {
     rhm_h5 *file;
@@ -53,11 +54,14 @@ rhm_status rhm_beliefs_writer_open(rhm_beliefs_writer **out, const char *path, c
     w->tree = *rhm_grammar_tree(grammar);
     for (uint32_t level = 0; level <= w->tree.levels; level++)
         w->vocab[level] = rhm_grammar_shape(grammar)->vocab[level];
+    const uint32_t version = RHM_STREAM_VERSION;
     rhm_status status = rhm_h5_create(&w->file, path, "oracle", error);
     if (status == RHM_OK)
         status = rhm_grammar_write_group(w->file, grammar, error);
     if (status == RHM_OK)
         status = rhm_h5_write_group(w->file, group, error);
+    if (status == RHM_OK && w->contents.sequences)
+        status = rhm_h5_write_attribute(w->file, group, "stream_version", RHM_H5_U32, 0, &version, error);
     if (status == RHM_OK)
         status = reserve(w, error);
     if (status != RHM_OK) {

@@ -7,6 +7,7 @@
 #include "hierarchy/grammar_file.h"
 #include "hierarchy/tree_file.h"
 #include "rhm/data.h"
+#include "rhm/sampling.h"
 
 struct rhm_data_writer {
     rhm_h5 *file;
@@ -30,11 +31,12 @@ static rhm_h5_type smallest_type(uint32_t vocab) {
 
 static rhm_status write_attributes(rhm_h5 *file, const rhm_grammar *grammar, uint64_t seed, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const uint32_t *token_vocab = &shape->vocab[shape->levels];
+    const uint32_t *token_vocab = &shape->vocab[shape->levels], version = RHM_STREAM_VERSION;
     RHM_TRY(rhm_tree_write_branching(file, "/data", rhm_grammar_tree(grammar), error));
     RHM_TRY(rhm_h5_write_attribute(file, "/data", "levels", RHM_H5_U32, 0, &shape->levels, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/data", "token_vocab", RHM_H5_U32, 0, token_vocab, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/data", "label_vocab", RHM_H5_U32, 0, &shape->vocab[0], error));
+    RHM_TRY(rhm_h5_write_attribute(file, "/data", "stream_version", RHM_H5_U32, 0, &version, error));
     return rhm_h5_write_attribute(file, "/data", "seed", RHM_H5_U64, 0, &seed, error);
 }
 

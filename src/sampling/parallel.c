@@ -1,4 +1,4 @@
-/* Samples by all threads of an engine. */
+/* Samples by all threads of an engine: many short ones, or parts of long ones. */
 #include "engine/parallel.h"
 #include "core/fail.h"
 #include "rhm/sampling.h"
@@ -12,6 +12,7 @@ typedef struct drawing {
     uint32_t stream;
     uint64_t first;
     size_t count, chunk; /* samples, in all and at a time */
+    uint32_t level;      /* 0, or where the parts begin that long samples are drawn in */
     uint16_t *tokens, *labels;
     uint16_t *const *latents;
 } drawing;
@@ -21,6 +22,12 @@ static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error 
     (void)error;
     const drawing *d = context;
     const rhm_tree *tree = &d->sampler->tree;
+    if (d->level > 0) {
+        const size_t parts = tree->nodes[d->level];
+        const rhm_part part = {d->stream, d->first + chunk / parts, 1, d->level, chunk % parts};
+        rhm_sample_tokens(d->sampler, &part, d->tokens + chunk * tree->leaves[d->level]);
+        return RHM_OK;
+    }
     const size_t from = chunk * d->chunk;
     const size_t count = d->count - from < d->chunk ? d->count - from : d->chunk;
     uint16_t *latents[RHM_MAX_LEVELS + 1] = {0};
@@ -34,7 +41,14 @@ static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error 
 rhm_status rhm_sample_with_engine(const rhm_engine *engine, const rhm_sampler *sampler, uint32_t stream, uint64_t first,
                                   size_t count, uint16_t *tokens, uint16_t *labels, uint16_t *const *latents,
                                   rhm_error *error) {
-    const size_t each = sampler->tree.leaves[0];
-    drawing d = {sampler, stream, first, count, each < CHUNK_TOKENS ? CHUNK_TOKENS / each : 1, tokens, labels, latents};
+    const rhm_tree *tree = &sampler->tree;
+    drawing d = {sampler, stream, first, count, 1, 0, tokens, labels, latents};
+    while (!latents && tree->leaves[d.level] > CHUNK_TOKENS)
+        d.level++;
+    if (d.level > 0) {
+        rhm_sample_labels(sampler, stream, first, count, labels);
+        return rhm_parallel(engine, count * tree->nodes[d.level], draw_chunk, &d, error);
+    }
+    d.chunk = tree->leaves[0] < CHUNK_TOKENS ? CHUNK_TOKENS / tree->leaves[0] : 1;
     return rhm_parallel(engine, (count + d.chunk - 1) / d.chunk, draw_chunk, &d, error);
 }

@@ -44,13 +44,15 @@ static rhm_status fill_small(rhm_small_rules *small, const rhm_rewriting *from, 
     while (small->chunks * RHM_LOOKUP < parents << small->shift)
         small->chunks *= 2;
     small->lookup = RHM_NEW(uint8_t, small->chunks, branching, RHM_LOOKUP, "small rules of a sampler", error);
-    if (!small->lookup)
+    small->plain = RHM_NEW(uint8_t, branching, RHM_SMALL_RULES, 1, "small rules of a sampler", error);
+    if (!small->lookup || !small->plain)
         return RHM_NO_MEMORY;
     for (size_t row = 0; row < parents * from->rules; row++) {
         const size_t number = row / from->rules << small->shift | row % from->rules;
         for (size_t c = 0; c < branching; c++)
-            small->lookup[(number / RHM_LOOKUP * branching + c) * RHM_LOOKUP + number % RHM_LOOKUP] =
-                (uint8_t)from->patches[row * branching + c];
+            small->plain[c * RHM_SMALL_RULES + number] =
+                small->lookup[(number / RHM_LOOKUP * branching + c) * RHM_LOOKUP + number % RHM_LOOKUP] =
+                    (uint8_t)from->patches[row * branching + c];
     }
     const size_t size = branching * RHM_LOOKUP;
     for (size_t k = small->chunks; k-- > 1;)
@@ -65,7 +67,7 @@ static bool fits_small(const rhm_shape *shape, uint32_t level) {
            shape->vocab[level - 1] <= most >> bits_below(shape->rules[level]);
 }
 
-static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *grammar, uint32_t level,
+static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *grammar, uint32_t level, bool even,
                                  rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const size_t parents = shape->vocab[level - 1];
@@ -78,7 +80,7 @@ static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *gr
         return RHM_NO_MEMORY;
     for (size_t i = 0; i < parents * rewriting->rules * shape->branching[level]; i++)
         rewriting->patches[i] = (uint16_t)patches[i];
-    if (!equally_likely(probability, parents, rewriting->rules)) {
+    if (!even) {
         rewriting->columns = build_columns(probability, parents, rewriting->rules, error);
         if (!rewriting->columns)
             return RHM_NO_MEMORY;
@@ -88,9 +90,30 @@ static rhm_status fill_rewriting(rhm_rewriting *rewriting, const rhm_grammar *gr
     return RHM_OK;
 }
 
+static rhm_status fill(rhm_sampler *sampler, rhm_error *error) {
+    const rhm_grammar *grammar = sampler->grammar;
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_layout *layout = &sampler->layout;
+    bool even = equally_likely(rhm_grammar_label_probability(grammar), 1, shape->vocab[0]);
+    layout->label = rhm_choice_of(shape->vocab[0], even);
+    if (!even && !(sampler->labels = build_columns(rhm_grammar_label_probability(grammar), 1, shape->vocab[0], error)))
+        return RHM_NO_MEMORY;
+    for (uint32_t level = 1; level <= shape->levels; level++) {
+        even = equally_likely(rhm_grammar_probability(grammar, level), shape->vocab[level - 1], shape->rules[level]);
+        layout->rule[level] = rhm_choice_of(shape->rules[level], even);
+        RHM_TRY(fill_rewriting(&sampler->rewriting[level], grammar, level, even, error));
+    }
+    rhm_layout_make(layout, &sampler->tree);
+    for (uint32_t k = 0; k < layout->count; k++) {
+        sampler->small[k] = true;
+        for (uint32_t level = layout->stratum[k].top; level < layout->stratum[k].end; level++)
+            sampler->small[k] = sampler->small[k] && sampler->rewriting[level + 1].small.lookup;
+    }
+    return RHM_OK;
+}
+
 rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uint64_t seed, rhm_error *error) {
     *out = NULL;
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_isa isa;
     RHM_TRY(rhm_isa_choose(&isa, NULL, getenv("RHM_ISA"), rhm_isa_here(), error));
     rhm_sampler *sampler = RHM_NEW(rhm_sampler, 1, 1, 1, "sampler", error);
@@ -98,29 +121,14 @@ rhm_status rhm_sampler_create(rhm_sampler **out, const rhm_grammar *grammar, uin
         return RHM_NO_MEMORY;
     sampler->grammar = grammar;
     sampler->seed = seed;
+    sampler->keys = rhm_round_keys_of(seed);
     sampler->tree = *rhm_grammar_tree(grammar);
-    sampler->label_count = shape->vocab[0];
-    uint64_t word = shape->levels + 1;
-    for (uint32_t level = 1; level < shape->levels; level++) {
-        sampler->first_word[level] = word;
-        word += sampler->tree.nodes[level] - 1;
-    }
-    rhm_status status = RHM_NO_MEMORY;
-    sampler->labels = build_columns(rhm_grammar_label_probability(grammar), 1, shape->vocab[0], error);
-    if (!sampler->labels)
-        goto fail;
-    sampler->small = equally_likely(rhm_grammar_label_probability(grammar), 1, shape->vocab[0]);
-    for (uint32_t level = 1; level <= shape->levels; level++) {
-        status = fill_rewriting(&sampler->rewriting[level], grammar, level, error);
-        if (status != RHM_OK)
-            goto fail;
-        sampler->small = sampler->small && sampler->rewriting[level].small.lookup;
-    }
     rhm_sampler_use(sampler, isa);
-    *out = sampler;
-    return RHM_OK;
-fail:
-    rhm_sampler_destroy(sampler);
+    const rhm_status status = fill(sampler, error);
+    if (status == RHM_OK)
+        *out = sampler;
+    else
+        rhm_sampler_destroy(sampler);
     return status;
 }
 
@@ -136,6 +144,7 @@ void rhm_sampler_destroy(rhm_sampler *sampler) {
         rhm_free(sampler->rewriting[level].patches);
         rhm_free(sampler->rewriting[level].columns);
         rhm_free(sampler->rewriting[level].small.lookup);
+        rhm_free(sampler->rewriting[level].small.plain);
     }
     rhm_free(sampler->labels);
     rhm_free(sampler);

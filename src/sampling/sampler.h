@@ -1,10 +1,6 @@
 /*
- * What a sampler holds, and which random word decides what.
- *
- * Sample i of stream t under a seed has the words 0, 1, 2, ...; word w is lane w % 4 of the Philox block (index i,
- * stream t, block w / 4; core/philox.h). Word 0 draws the label and word l = 1..L the rule of the leftmost level-(l-1)
- * symbol. The other symbols follow in level order: positions 1, 2, ... of level 1, then of level 2, up to level L-1. So
- * the first patch of level l needs words 0..L and those of its own subtree, which are contiguous in every level.
+ * What a sampler holds, and how samples are drawn: first patches, whole sequences and any part of them by the same
+ * descent, subtree by subtree of sampling/layout.h.
  *
  * Noise has streams of its own: word w of the stream with RHM_NOISE_STREAM added says whether token w is replaced, and
  * word 0 of block w of the stream with RHM_REPLACEMENT_STREAM added by what. The label's are in the blocks 2^32 - 1.
@@ -34,43 +30,54 @@ typedef struct rhm_rewriting {
 struct rhm_sampler {
     const rhm_grammar *grammar;
     uint64_t seed;
+    rhm_round_keys keys; /* of the seed */
     rhm_tree tree;
-    uint32_t label_count;                        /* V_0 */
-    rhm_alias *labels;                           /* (V_0) */
+    rhm_layout layout;
+    rhm_alias *labels;                           /* (V_0), or NULL where all are equally likely */
     rhm_rewriting rewriting[RHM_MAX_LEVELS + 1]; /* entries 1..L */
-    uint64_t first_word[RHM_MAX_LEVELS + 1];     /* word of position 1 of level l = 1..L-1 */
-    bool small;                                  /* all levels have `small`, and the labels are equally likely */
-    bool tiles;                                  /* draw with `ops`; else one sample after the other */
+    bool small[RHM_MAX_LEVELS];                  /* all levels of the stratum have `small` */
+    bool tiles;                                  /* draw those strata with `ops`; else one subtree after the other */
     rhm_tile_ops ops;
 };
 
 /*
- * Replace tokens and labels as the grammar's noise says. leaves is (count, width), the first `width` tokens of samples
- * first..first+count-1, and labels (count) or NULL.
+ * Replace tokens and labels as the grammar's noise says. leaves is (count, width), tokens begin..begin+width-1 of
+ * samples first..first+count-1, and labels (count) or NULL.
  */
-void rhm_sample_noise(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, size_t width,
-                      uint16_t *leaves, uint16_t *labels);
+void rhm_sample_noise(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, size_t begin,
+                      size_t width, uint16_t *leaves, uint16_t *labels);
 
 /*
- * Use the operations of `isa`, which the CPU must have, or one sample after the other where these are the reference;
+ * Use the operations of `isa`, which the CPU must have, or one subtree after the other where these are the reference;
  * the samples are the same. rhm_sampler_create has chosen the best set of the CPU that the variable RHM_ISA allows. Not
  * while others use the sampler.
  */
 void rhm_sampler_use(rhm_sampler *sampler, rhm_isa isa);
 
-/*
- * Tiles of samples, symbols in bytes, as rhm_sample_subtrees: false, with nothing done, where the sampler draws one
- * sample after the other or its rules or the subtree are too large for them.
- */
-bool rhm_sample_tiles(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
-                      uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);
+/* The part of samples first..first+count-1 that is below level-`level` symbol `node`, level 0..L-1. */
+typedef struct rhm_part {
+    uint32_t stream;
+    uint64_t first;
+    size_t count;
+    uint32_t level;
+    size_t node;
+} rhm_part;
 
-/*
- * Samples first..first+count-1 below the leftmost level-(level-1) symbol. leaves is (count, tree.leaves[level - 1]);
- * labels and parents (the level-(level-1) symbols) are (count) or NULL. latents, or NULL, is as in rhm_sample_sequences
- * and is meant for level 1.
- */
-void rhm_sample_subtrees(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first, size_t count,
-                         uint16_t *leaves, uint16_t *labels, uint16_t *parents, uint16_t *const *latents);
+/* Where it goes. What is NULL is not asked for. */
+typedef struct rhm_part_out {
+    uint16_t *leaves;         /* (count, tree.leaves[level]) */
+    uint16_t *labels, *roots; /* (count); the roots are the level-`level` symbols */
+    uint16_t *const *latents; /* [l], level < l < L: (count, level-l symbols below the node) */
+} rhm_part_out;
+
+/* Without noise. Takes the blocks of the part and those above it, and memory that does not depend on its size. */
+void rhm_sample_part(const rhm_sampler *sampler, const rhm_part *part, const rhm_part_out *out);
+
+/* The labels of samples, with noise, and nothing else. */
+void rhm_sample_labels(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, uint16_t *labels);
+
+/* With noise: tokens node * tree.leaves[level], ... of whole sequences. Learners that stream long sequences draw them
+ * in such pieces. */
+void rhm_sample_tokens(const rhm_sampler *sampler, const rhm_part *part, uint16_t *tokens);
 
 #endif

@@ -2,29 +2,37 @@
 #include "sampling/tile_ops.h"
 
 #if defined(__x86_64__)
-extern const rhm_tile_ops rhm_tile_ops_avx2, rhm_tile_ops_avx512;
+extern const rhm_tile_ops rhm_tile_ops_avx2, rhm_tile_ops_avx512, rhm_tile_ops_avx512vbmi;
 #endif
 
-static rhm_philox_block block_at(const rhm_tile_stream *stream, uint32_t i, uint32_t block) {
-    return rhm_philox(stream->key[0][1] << 32 | stream->key[0][0], stream->first + i, stream->stream, block);
-}
-
-static void words(const rhm_tile_stream *stream, uint32_t block, uint32_t *word) {
-    for (uint32_t i = 0; i < RHM_WORD_TILE; i++) {
-        const rhm_philox_block b = block_at(stream, i, block);
-        for (size_t w = 0; w < 4; w++)
-            word[w * RHM_WORD_TILE + i] = b.word[w];
+static void words(const rhm_blocks *blocks, size_t lanes, uint32_t *word) {
+    const uint64_t(*key)[2] = blocks->keys->key;
+    for (uint32_t i = 0; i < lanes; i++) {
+        const rhm_philox_block b = rhm_philox(key[0][1] << 32 | key[0][0], blocks->index + i / blocks->each,
+                                              blocks->stream, blocks->block + i % blocks->each);
+        for (size_t w = 0; w < RHM_BLOCK_WORDS; w++)
+            word[w * RHM_TILE + i] = b.word[w];
     }
 }
 
-static void choices(const rhm_tile_stream *stream, uint32_t block, size_t blocks, const uint32_t *bound,
-                    uint8_t *choice) {
-    for (uint32_t b = 0; b < blocks; b++)
-        for (uint32_t i = 0; i < RHM_TILE; i++) {
-            const rhm_philox_block random = block_at(stream, i, block + b);
-            for (size_t w = 0; w < 4; w++)
-                choice[(4 * b + w) * RHM_TILE + i] = (uint8_t)((uint64_t)random.word[w] * bound[4 * b + w] >> 32);
-        }
+static void bytes(const uint32_t *word, uint8_t *plane) {
+    for (size_t b = 0; b < 4; b++)
+        for (size_t i = 0; i < RHM_TILE; i++)
+            plane[b * RHM_TILE + i] = (uint8_t)(word[i] >> 8 * b);
+}
+
+static void digits(const uint32_t *word, uint32_t count, uint32_t bound, uint32_t digits, uint8_t *plane) {
+    for (size_t i = 0; i < RHM_TILE; i++) {
+        uint32_t number = rhm_uniform_choice(bound, word[i]);
+        for (size_t j = 0; j < digits; j++, number /= count)
+            plane[j * RHM_TILE + i] = (uint8_t)(number % count);
+    }
+}
+
+static void choices(const uint8_t *plane, const rhm_place *place, size_t count, uint8_t mask, uint8_t *choice) {
+    for (size_t n = 0; n < count; n++)
+        for (size_t i = 0; i < RHM_TILE; i++)
+            choice[n * RHM_TILE + i] = plane[place[n].plane * RHM_TILE + i] >> place[n].shift & mask;
 }
 
 /* Child c of the rule with this number: the chunks up to its own, back to each eighth, are differences. */
@@ -57,6 +65,8 @@ static const rhm_tile_ops reference = {
     .name = "reference",
     .isa = RHM_ISA_SCALAR,
     .words = words,
+    .bytes = bytes,
+    .digits = digits,
     .choices = choices,
     .rewrite = rewrite,
     .rows = rows,
@@ -75,5 +85,9 @@ rhm_tile_ops rhm_tile_ops_at(rhm_isa isa) {
     };
     rhm_tile_ops out;
     rhm_tables_resolve(&out, &tables, isa);
+#if defined(__x86_64__)
+    if (out.isa == RHM_ISA_AVX512 && __builtin_cpu_supports("avx512vbmi"))
+        return rhm_tile_ops_avx512vbmi;
+#endif
     return out;
 }

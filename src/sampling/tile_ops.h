@@ -1,8 +1,8 @@
 /*
  * The operations of sampling that vectors make faster, and the table through which they are called. They work on tiles:
- * RHM_TILE consecutive samples side by side, one byte or word for each, so that a random block is computed for all of
- * them at once and a small table of rules is looked up with byte shuffles. (Gather instructions are no alternative:
- * they cost a load per lane, and several times that on processors that guard against GDS, CVE-2022-40982.)
+ * RHM_TILE subtrees (sampling/layout.h) side by side, one byte or word for each, so that random blocks are computed for
+ * all of them at once and a small table of rules is looked up with byte shuffles. (Gather instructions are no
+ * alternative: they cost a load per lane, and several times that on processors that guard against GDS, CVE-2022-40982.)
  */
 #ifndef RHM_SAMPLING_TILE_OPS_H
 #define RHM_SAMPLING_TILE_OPS_H
@@ -12,45 +12,41 @@
 
 #include "core/philox.h"
 #include "engine/registry.h"
+#include "sampling/layout.h"
 
 enum {
     RHM_TILE = 64,         /* the bytes of an AVX-512 register */
-    RHM_WORD_TILE = 16,    /* samples of `words`: rows of 16-bit symbols take more cache */
+    RHM_WORD_LANES = 16,   /* 32-bit words of one */
     RHM_LOOKUP = 16,       /* entries that one byte shuffle reaches */
     RHM_SMALL_RULES = 256, /* a rule's number is one byte */
     RHM_LINKED_CHUNKS = 8, /* see rhm_small_rules */
 };
 
-/*
- * Where a tile draws its words: sample i is index first + i, block b is philox(seed, first + i, stream, b). All indices
- * of a tile have the same high word. It and the stream enter Philox in the same pair of counter words, so that the
- * first round and half of the next two are known for the whole tile.
- */
-typedef struct rhm_tile_stream {
-    uint64_t first;
-    uint32_t stream;
-    uint64_t key[RHM_PHILOX_ROUNDS][2]; /* added up; each fits 32 bits */
-    uint64_t c0_round2, c2_round2,
-        c2_round3; /* what known words and keys add to these words on the way into rounds 2, 3 */
-} rhm_tile_stream;
+/* What each round of Philox adds to the counter: the same for all blocks of a seed. */
+typedef struct rhm_round_keys {
+    uint64_t key[RHM_PHILOX_ROUNDS][2]; /* each fits 32 bits */
+} rhm_round_keys;
 
-static inline rhm_tile_stream rhm_tile_stream_of(uint64_t seed, uint64_t first, uint32_t stream) {
-    rhm_tile_stream s = {.first = first, .stream = stream};
+static inline rhm_round_keys rhm_round_keys_of(uint64_t seed) {
+    rhm_round_keys keys;
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < RHM_PHILOX_ROUNDS; round++) {
-        s.key[round][0] = k0;
-        s.key[round][1] = k1;
+        keys.key[round][0] = k0;
+        keys.key[round][1] = k1;
         k0 += RHM_PHILOX_W0;
         k1 += RHM_PHILOX_W1;
     }
-    const uint64_t product1 = (uint64_t)RHM_PHILOX_M1 * stream;
-    const uint64_t c0 = product1 >> 32 ^ first >> 32 ^ s.key[0][0];
-    const uint64_t product0 = RHM_PHILOX_M0 * c0;
-    s.c0_round2 = (uint32_t)product1 ^ s.key[1][0];
-    s.c2_round2 = product0 >> 32 ^ s.key[1][1];
-    s.c2_round3 = (uint32_t)product0 ^ s.key[2][1];
-    return s;
+    return keys;
 }
+
+/* Blocks side by side: lane i has block `block` + i % each of index `index` + i / each. */
+typedef struct rhm_blocks {
+    const rhm_round_keys *keys;
+    uint32_t stream;
+    uint64_t index;
+    uint32_t block;
+    uint32_t each; /* 1..RHM_TILE */
+} rhm_blocks;
 
 /*
  * Rules of one level, where both vocabularies are below 257 and a symbol and its rule fit one byte: rule r of symbol v
@@ -66,6 +62,7 @@ typedef struct rhm_small_rules {
     uint32_t shift;
     uint32_t chunks; /* 1, 2, 4, 8 or 16 */
     uint8_t *lookup;
+    uint8_t *plain; /* (s, RHM_SMALL_RULES): child c of each rule, for look-ups that need no chunks */
 } rhm_small_rules;
 
 /* From `words` on there are function pointers only; a table may leave some NULL. */
@@ -73,12 +70,18 @@ typedef struct rhm_tile_ops {
     const char *name;
     rhm_isa isa;
 
-    /* word (4, RHM_WORD_TILE): overwrites. */
-    void (*words)(const rhm_tile_stream *stream, uint32_t block, uint32_t *word);
+    /* word (RHM_BLOCK_WORDS, RHM_TILE): the first `lanes` blocks. Lanes up to the next multiple of RHM_WORD_LANES are
+     * written too. */
+    void (*words)(const rhm_blocks *blocks, size_t lanes, uint32_t *word);
 
-    /* choice (4 blocks, RHM_TILE): word w of blocks block, block+1, ... chooses among bound[w] <= 256: overwrites. */
-    void (*choices)(const rhm_tile_stream *stream, uint32_t block, size_t blocks, const uint32_t *bound,
-                    uint8_t *choice);
+    /* plane (4, RHM_TILE): the bytes of word (RHM_TILE), lowest first. */
+    void (*bytes)(const uint32_t *word, uint8_t *plane);
+
+    /* plane (digits, RHM_TILE): the lowest digits in base `count` of word (RHM_TILE) * bound >> 32; bound <= 256. */
+    void (*digits)(const uint32_t *word, uint32_t count, uint32_t bound, uint32_t digits, uint8_t *plane);
+
+    /* choice (count, RHM_TILE): row i is plane place[i].plane of (RHM_PLANES, RHM_TILE), shifted down and masked. */
+    void (*choices)(const uint8_t *plane, const rhm_place *place, size_t count, uint8_t mask, uint8_t *choice);
 
     /*
      * Rewrite nodes first..first+count-1 of symbols (nodes, RHM_TILE) by choice (count, RHM_TILE) into their children,

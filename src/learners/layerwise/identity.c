@@ -8,6 +8,7 @@
 #include "core/fail.h"
 #include "core/sha256.h"
 #include "kernels/operator.h"
+#include "rhm/sampling.h"
 #include "training/options.h"
 
 enum { SHOWN = 4, SHOWN_NBYTES = 40 };
@@ -84,6 +85,7 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     const rhm_task *task = &lesson->task;
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
+    append(add(out, "stream-version"), "%d", RHM_STREAM_VERSION);
     append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
     append(add(out, "tuning"), "%d", RHM_TUNING_VERSION);
     append(add(out, "levels"), "%" PRIu32, task->tree.levels);

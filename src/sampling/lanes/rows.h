@@ -39,6 +39,50 @@ INLINE void pack_rows(const uint8_t *symbols, size_t nodes, uint16_t *out) {
     }
 }
 
+/*
+ * Sixteen columns, transposed, on their way through the first-level cache, where loads take the place of shuffles
+ * between quarters: transposed[j] + q has the symbols of sample q + j.
+ */
+INLINE void transpose_sixteen(const uint8_t *symbols, uint8_t transposed[QUARTER][WIDTH]) {
+    vec row[QUARTER];
+    transpose(symbols, QUARTER, row);
+#pragma GCC unroll 16
+    for (size_t j = 0; j < QUARTER; j++)
+        vec_store(transposed[j], row[j]);
+}
+
+INLINE void sixteen_columns(const uint8_t *symbols, size_t count, uint16_t *out, size_t stride) {
+    _Alignas(64) uint8_t transposed[QUARTER][WIDTH];
+    for (size_t i = 0; i < count; i += WIDTH) {
+        transpose_sixteen(symbols + i, transposed);
+        for (size_t q = 0; q < WIDTH && i + q < count; q += QUARTER)
+            for (size_t j = 0; j < QUARTER && i + q + j < count; j++)
+                vec_store_widened(out + (i + q + j) * stride, transposed[j] + q);
+    }
+}
+
+INLINE void thirty_two_columns(const uint8_t *symbols, size_t count, uint16_t *out, size_t stride) {
+    _Alignas(64) uint8_t left[QUARTER][WIDTH], right[QUARTER][WIDTH];
+    for (size_t i = 0; i < count; i += WIDTH) {
+        transpose_sixteen(symbols + i, left);
+        transpose_sixteen(symbols + QUARTER * RHM_TILE + i, right);
+        for (size_t q = 0; q < WIDTH && i + q < count; q += QUARTER)
+            for (size_t j = 0; j < QUARTER && i + q + j < count; j++)
+                vec_store_widened2(out + (i + q + j) * stride, left[j] + q, right[j] + q);
+    }
+}
+
+/* Whole tiles of rows without gaps: two rows are as good as thirty-two columns. */
+INLINE void pack_sixteen(const uint8_t *symbols, uint16_t *out) {
+    _Alignas(64) uint8_t transposed[QUARTER][WIDTH];
+    for (size_t i = 0; i < RHM_TILE; i += WIDTH) {
+        transpose_sixteen(symbols + i, transposed);
+        for (size_t q = 0; q < WIDTH; q += QUARTER)
+            for (size_t j = 0; j < QUARTER; j += 2)
+                vec_store_widened2(out + (i + q + j) * QUARTER, transposed[j] + q, transposed[j + 1] + q);
+    }
+}
+
 static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride) {
     const bool whole = count == RHM_TILE && stride == nodes;
     if (whole && nodes == 2)
@@ -47,23 +91,22 @@ static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *o
         pack_rows(symbols, 4, out);
     else if (whole && nodes == 8)
         pack_rows(symbols, 8, out);
+    else if (whole && nodes == QUARTER)
+        pack_sixteen(symbols, out);
     else if (nodes < QUARTER)
         for (size_t i = 0; i < count; i++)
             for (size_t p = 0; p < nodes; p++)
                 out[i * stride + p] = symbols[p * RHM_TILE + i];
-    else
-        /* The last sixteen nodes may overlap those before: they write the same. */
-        for (size_t p = 0; p < nodes; p += QUARTER) {
+    else {
+        size_t p = 0;
+        for (; p + 2 * QUARTER <= nodes; p += 2 * QUARTER)
+            thirty_two_columns(symbols + p * RHM_TILE, count, out + p, stride);
+        /* The last sixteen columns may overlap those before: they write the same. */
+        for (; p < nodes; p += QUARTER) {
             const size_t column = p + QUARTER <= nodes ? p : nodes - QUARTER;
-            for (size_t i = 0; i < count; i += WIDTH) {
-                vec row[QUARTER];
-                transpose(symbols + column * RHM_TILE + i, QUARTER, row);
-#pragma GCC unroll 16
-                for (size_t j = 0; j < QUARTER; j++)
-                    vec_store_quarters(out + (i + j) * stride + column, QUARTER * stride, row[j],
-                                       (count + QUARTER - 1 - i - j) / QUARTER);
-            }
+            sixteen_columns(symbols + column * RHM_TILE, count, out + column, stride);
         }
+    }
 }
 
 #endif

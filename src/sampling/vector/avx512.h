@@ -21,6 +21,9 @@ static inline void vec_store(void *p, vec v) {
 static inline vec vec_set64(uint64_t v) {
     return _mm512_set1_epi64((long long)v);
 }
+static inline vec vec_set16(uint16_t v) {
+    return _mm512_set1_epi16((short)v);
+}
 static inline vec vec_set8(uint8_t v) {
     return _mm512_set1_epi8((char)v);
 }
@@ -40,6 +43,12 @@ static inline vec vec_xor3(vec a, vec b, vec c) {
 /* 64-bit lanes: low half times low half, high half moved down, pairs of halves as 32-bit lanes. */
 static inline vec vec_add64(vec a, vec b) {
     return _mm512_add_epi64(a, b);
+}
+static inline vec vec_subtract64(vec a, vec b) {
+    return _mm512_sub_epi64(a, b);
+}
+static inline vec vec_shift_right64(vec a, int bits) {
+    return _mm512_srl_epi64(a, _mm_cvtsi32_si128(bits));
 }
 static inline vec vec_mul(vec a, vec b) {
     return _mm512_mul_epu32(a, b);
@@ -79,8 +88,25 @@ static inline vec vec_unpack_high64(vec a, vec b) {
     return _mm512_unpackhi_epi64(a, b);
 }
 
+/* Quarters of unpacked or packed registers: fours of bytes into the order of the registers they came from. */
+static inline vec vec_in_order(vec v) {
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
+}
+
 static inline vec vec_shift_left16(vec a, int bits) {
     return _mm512_sll_epi16(a, _mm_cvtsi32_si128(bits));
+}
+static inline vec vec_shift_right16(vec a, int bits) {
+    return _mm512_srl_epi16(a, _mm_cvtsi32_si128(bits));
+}
+static inline vec vec_multiply_high16(vec a, vec b) {
+    return _mm512_mulhi_epu16(a, b);
+}
+static inline vec vec_multiply_low16(vec a, vec b) {
+    return _mm512_mullo_epi16(a, b);
+}
+static inline vec vec_subtract8(vec a, vec b) {
+    return _mm512_sub_epi8(a, b);
 }
 static inline vec vec_subtract_saturated(vec a, vec b) {
     return _mm512_subs_epi8(a, b);
@@ -90,6 +116,17 @@ static inline vec vec_shuffle(vec table, vec index) {
 }
 static inline vec vec_table(const uint8_t *p) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* Sixteen bytes, widened to 16 bits; and sixteen more. */
+static inline void vec_store_widened(uint16_t *out, const uint8_t *bytes) {
+    const __m128i narrow = _mm_load_si128((const __m128i *)(const void *)bytes);
+    _mm256_storeu_si256((__m256i *)(void *)out, _mm256_cvtepu8_epi16(narrow));
+}
+static inline void vec_store_widened2(uint16_t *out, const uint8_t *first, const uint8_t *second) {
+    const __m128i low = _mm_load_si128((const __m128i *)(const void *)first);
+    const __m128i high = _mm_load_si128((const __m128i *)(const void *)second);
+    vec_store(out, _mm512_cvtepu8_epi16(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)));
 }
 
 /* The first `count` quarters, widened to 16 bits, `stride` elements apart. */
