@@ -9,7 +9,7 @@
 #include "engine/parallel.h"
 #include "rhm/sampling.h"
 
-enum { TRIALS = 3, TRIAL_POSITIONS = 4, TRIAL_TOKENS = 1 << 22 };
+enum { TRIALS = 3, MOST_TRIAL_POSITIONS = 16, TRIAL_TOKENS = 1 << 22 };
 
 /* Seconds of all threads together. */
 typedef struct rates {
@@ -41,11 +41,10 @@ static rhm_status measure_level(rates *out, const rhm_table_learning *l, const r
 }
 
 /* On level L, whose ids are tokens. */
-static rhm_status measure(rates *out, const rhm_table_learning *l, rhm_error *error) {
+static rhm_status measure(rates *out, const rhm_table_learning *l, size_t positions, rhm_error *error) {
     const rhm_grammar *grammar = l->problem->grammar;
     const rhm_tree *tree = &l->tree;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const size_t all = tree->nodes[tree->levels - 1], positions = all < TRIAL_POSITIONS ? all : TRIAL_POSITIONS;
     rhm_id_law ids = {0};
     rhm_patch_law law = {0};
     double *position = NULL;
@@ -70,6 +69,7 @@ rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, con
     const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
     struct rhm_table *table;
     rhm_sampler *sampler;
+    *seconds = HUGE_VAL;
     RHM_TRY(rhm_table_parser(&table, grammar, error));
     rhm_status status = rhm_sampler_create(&sampler, grammar, 0, error);
     if (status == RHM_OK) {
@@ -78,9 +78,11 @@ rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, con
         const rhm_grammar_source source = {grammar, 0, sampler, rhm_stream(RHM_TEST, 0)};
         const rhm_batch batch = {rhm_draw_from_grammar, &source, 0, count < some ? count : some, "measuring"};
         rhm_outputs outputs = {0};
-        const double begin = rhm_seconds();
-        status = rhm_table_forward(&table->model, engine, &batch, &outputs, error);
-        *seconds = (rhm_seconds() - begin) * (double)count / (double)batch.count;
+        for (int i = 0; i < TRIALS && status == RHM_OK; i++) {
+            const double begin = rhm_seconds();
+            status = rhm_table_forward(&table->model, engine, &batch, &outputs, error);
+            *seconds = fmin(*seconds, (rhm_seconds() - begin) * (double)count / (double)batch.count);
+        }
         rhm_sampler_destroy(sampler);
     }
     rhm_model_destroy(&table->model);
@@ -137,7 +139,13 @@ static double shown_gap(const double *position, size_t positions, size_t symbols
     return HUGE_VAL;
 }
 
-/* The search of search.c. */
+/* Counts, their law, and the tree of splits of every thread that draws a position. */
+static double drawing_nbytes(const rhm_engine *engine, double patches, double positions, double classes) {
+    const double threads = fmin(positions, engine ? rhm_engine_threads(engine) : 1);
+    return 8 * patches * (positions * classes + classes) + threads * 32 * exp2(ceil(log2(fmax(patches * classes, 1))));
+}
+
+/* The search of search.c, whose attempts cost nothing where `cost` is not known yet. */
 static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_table_learning *l, uint32_t level,
                              rhm_error *error) {
     const rhm_grammar *grammar = l->problem->grammar;
@@ -178,8 +186,7 @@ static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_t
             break;
     }
     out->positions = (uint32_t)positions;
-    const double threads = l->engine ? rhm_engine_threads(l->engine) : 1;
-    out->nbytes = 8 * patches * (double)positions * classes + threads * 64 * patches * classes +
+    out->nbytes = drawing_nbytes(l->engine, patches, (double)positions, classes) +
                   l->method->nbytes(options, patches, (double)positions, classes);
     return RHM_OK;
 }
@@ -196,7 +203,11 @@ rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_e
     rates cost = {NAN, NAN};
     *test_seconds = NAN;
     if (engine) {
-        RHM_TRY(measure(&cost, &l, error));
+        /* At what the search will settle with: how the work grows with positions is known less well. */
+        rhm_plan_level lowest;
+        RHM_TRY(plan_level(&lowest, &cost, &l, l.tree.levels, error));
+        const size_t most = MOST_TRIAL_POSITIONS;
+        RHM_TRY(measure(&cost, &l, lowest.positions < most ? lowest.positions : most, error));
         RHM_TRY(rhm_table_measure_test(test_seconds, engine, grammar, options->test_samples, error));
     }
     for (uint32_t level = 1; level <= l.tree.levels; level++)

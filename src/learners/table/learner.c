@@ -1,10 +1,10 @@
 /* The table learner: the levels of ../../counts, patches grouped by how their labels are distributed. */
 #include <math.h>
 
-#include "counts/levels.h"
-#include "learners/learner.h"
 #include "counts/group.h"
+#include "counts/levels.h"
 #include "counts/rows.h"
+#include "learners/learner.h"
 
 static rhm_status group(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
                         rhm_error *error) {
@@ -23,7 +23,7 @@ static double work(const rhm_train_options *options, double patches, double posi
 
 static double nbytes(const rhm_train_options *options, double patches, double positions, double classes) {
     (void)options;
-    return 8 * (patches * positions * classes + 2 * patches * patches);
+    return 16 * patches * positions * classes;
 }
 
 static const rhm_table_method method = {.group = group, .work = work, .nbytes = nbytes};
