@@ -40,6 +40,12 @@ typedef enum rhm_draw {
     RHM_DRAW_COUNTS,  /* draw the multinomial counts: time independent of N; refused where the table is too large */
 } rhm_draw;
 
+/* What the layerwise learner hands from a level to the one above. */
+typedef enum rhm_between {
+    RHM_BETWEEN_EMBEDDINGS, /* outputs, as in the paper */
+    RHM_BETWEEN_IDS,        /* outputs are grouped, and the groups' numbers come one-hot: the model is a table */
+} rhm_between;
+
 enum { RHM_MAX_WIDTH = 1 << 20, RHM_MAX_POSITIONS = 1 << 16 };
 
 /* What there is to know of a learner; all strings are static. */
@@ -113,6 +119,7 @@ typedef struct rhm_train_options {
     uint32_t width;                         /* M, features are 2M; 0: auto */
     rhm_solver solver;
     rhm_draw draw;
+    rhm_between between;   /* what layerwise hands from level to level */
     bool raw;              /* every sample is a patch of its own: the paper's computation, for comparison */
     double tolerance;      /* relative residual to stop at; 0: 1e-4 */
     uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e15 */

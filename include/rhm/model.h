@@ -3,8 +3,8 @@
  * depends on its kind, which model files name. A model is immutable but for its report, and may be shared by threads.
  *
  * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains; "table", patches of ids looked
- * up level by level, which `table`, `one-step`, `latent` and `tensor` train; "shallow", one map of random features for
- * the whole sequence.
+ * up level by level, which `table`, `one-step`, `latent`, `tensor` and `layerwise` with ids between levels train;
+ * "shallow", one map of random features for the whole sequence.
  */
 #ifndef RHM_MODEL_H
 #define RHM_MODEL_H

@@ -8,6 +8,8 @@
 
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 
+static const rhm_word between[] = {{"embeddings", RHM_BETWEEN_EMBEDDINGS}, {"ids", RHM_BETWEEN_IDS}, {NULL, 0}};
+
 static void list_learners(FILE *stream) {
     const rhm_learner_info *learner;
     for (size_t i = 0; (learner = rhm_learner_at(i)); i++)
@@ -33,6 +35,16 @@ static const rhm_option own[] = {
      .place = offsetof(rhm_settings, training.positions),
      .help = "How many patches of a sequence each stage looks at, level L first: the first K, and all where there are "
              "fewer. auto: as many as it takes to tell symbols apart."},
+    {.name = "between",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "embeddings|ids",
+     .fallback = "embeddings",
+     .words = between,
+     .place = offsetof(rhm_settings, training.between),
+     .help =
+         "Of layerwise: what goes from a level to the one above. embeddings: its outputs, as in the paper. ids: its "
+         "outputs are grouped, and the groups' numbers come one-hot; then --width is 512, --bandwidth 0.35 and "
+         "--ridge 0.001/|P_l| unless given."},
     {.name = "protocol",
      .kind = RHM_OPTION_TEXT,
      .argument = "NAME",
@@ -89,6 +101,7 @@ rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *
     RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
     RHM_TRY(refuse_others(learner, settings, error));
     options->learner = learner->name;
+    options->between = (rhm_between)settings->training.between;
     options->protocol = settings->training.protocol;
     options->learning_rate = settings->training.learning_rate;
     RHM_TRY(rhm_settings_by_level(positions, settings, "positions", &settings->training.positions, levels, error));

@@ -29,7 +29,7 @@ typedef struct rhm_settings {
         const char *learner, *protocol;
         rhm_list samples, bandwidth, ridge, parents, positions;
         uint64_t width, max_samples, max_width;
-        int solver, draw, distinct;
+        int solver, draw, distinct, between;
         double tolerance, max_seconds, learning_rate;
     } training;
 
@@ -80,7 +80,7 @@ typedef struct rhm_command {
 } rhm_command;
 
 extern const rhm_option_group rhm_instance_options;     /* --vocab ... --grammar */
-extern const rhm_option_group rhm_learner_options;      /* --learner, --positions, --protocol (learner.c) */
+extern const rhm_option_group rhm_learner_options;      /* --learner, --positions, --between, --protocol (learner.c) */
 extern const rhm_option_group rhm_budget_options;       /* --samples, --width and their limits */
 extern const rhm_option_group rhm_draw_options;         /* --draw, --distinct */
 extern const rhm_option_group rhm_method_options;       /* --bandwidth ... --max-seconds */

@@ -22,6 +22,11 @@ static const char *draw_word(unsigned draw) {
     return draw < sizeof words / sizeof *words ? words[draw] : NULL;
 }
 
+static const char *between_word(unsigned between) {
+    static const char *const words[] = {"embeddings", "ids"};
+    return between < sizeof words / sizeof *words ? words[between] : NULL;
+}
+
 static const char *distinct_word(unsigned raw) {
     return raw ? "off" : "on";
 }
@@ -41,6 +46,7 @@ const rhm_train_option rhm_train_option_table[RHM_TRAIN_OPTIONS] = {
     {"ridge", RHM_TRAIN_REAL, true, AT(ridge), DBL_MIN, 1e6, .zero = "auto"},
     {"solver", RHM_TRAIN_CHOICE, .place = AT(solver), .word = solver_word},
     {"draw", RHM_TRAIN_CHOICE, .place = AT(draw), .word = draw_word},
+    {"between", RHM_TRAIN_CHOICE, .place = AT(between), .word = between_word},
     {"distinct", RHM_TRAIN_BOOL, .place = AT(raw), .word = distinct_word},
     {"tolerance", RHM_TRAIN_REAL, false, AT(tolerance), DBL_MIN, 0.9, .otherwise = 1e-4},
     {"max-seconds", RHM_TRAIN_REAL, false, AT(max_seconds), DBL_MIN, DBL_MAX, .zero = "no limit"},
@@ -61,7 +67,8 @@ size_t rhm_train_option_nbytes(const rhm_train_option *option) {
     return of_kind[option->kind] * (option->by_level ? RHM_MAX_LEVELS + 1 : 1);
 }
 
-_Static_assert(sizeof(rhm_draw) == sizeof(rhm_solver), "choices are of one size");
+_Static_assert(sizeof(rhm_draw) == sizeof(rhm_solver) && sizeof(rhm_between) == sizeof(rhm_solver),
+               "choices are of one size");
 
 /* A member read as its kind; of the others 0. */
 typedef struct value {

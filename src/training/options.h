@@ -30,7 +30,7 @@ typedef struct rhm_train_option {
     bool without_effect;                 /* on the model and its report */
 } rhm_train_option;
 
-enum { RHM_TRAIN_OPTIONS = 18 };
+enum { RHM_TRAIN_OPTIONS = 19 };
 extern const rhm_train_option rhm_train_option_table[RHM_TRAIN_OPTIONS];
 
 size_t rhm_train_option_nbytes(const rhm_train_option *option);

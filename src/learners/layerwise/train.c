@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/sha256.h"
 #include "learners/layerwise/forecast.h"
+#include "learners/layerwise/ids.h"
 #include "learners/layerwise/sample_sizes.h"
 #include "learners/layerwise/trainer.h"
 #include "learners/learner.h"
@@ -167,12 +168,16 @@ static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_
 
 static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                       const rhm_train_options *options, rhm_error *error) {
+    if (options->between == RHM_BETWEEN_IDS)
+        return rhm_ids_fit(out, report, engine, problem, options, error);
     return (problem->data ? fit_data : fit_grammar)(out, report, engine, problem, options, error);
 }
 
 static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
                        const rhm_train_options *options, rhm_error *error) {
     rhm_analysis analysis;
+    if (options->between == RHM_BETWEEN_IDS)
+        return rhm_ids_plan(out, test_seconds, engine, grammar, options, error);
     RHM_TRY(rhm_analyse(&analysis, grammar, error));
     const rhm_status status = rhm_forecast_training(out, test_seconds, engine, grammar, &analysis, options, error);
     rhm_analysis_clear(&analysis);
@@ -180,9 +185,9 @@ static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engi
 }
 
 static const char *const options_taken[] = {
-    "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",           "bandwidth",
-    "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds", "resume",
-    "backend", NULL};
+    "between",   "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",
+    "bandwidth", "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds",
+    "resume",    "backend", NULL};
 
 const struct rhm_learner rhm_layerwise = {
     .info = {.name = "layerwise",
