@@ -291,7 +291,7 @@ static void equal_hashes_are_told_apart(void **state) {
 static volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal) {
-    interrupted = signal;
+    __atomic_store_n(&interrupted, signal, __ATOMIC_RELAXED);
 }
 
 static void interrupts_leave_whole_rounds(void **state) {

@@ -116,7 +116,7 @@ static void an_interrupt_leaves_the_collection(void **state) {
 static volatile sig_atomic_t rung;
 
 static void ring(int signal) {
-    rung = signal;
+    __atomic_store_n(&rung, signal, __ATOMIC_RELAXED);
 }
 
 static double seconds(void) {

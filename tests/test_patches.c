@@ -23,7 +23,7 @@ static void draw_from_table(const void *context, uint32_t level, uint64_t first,
     assert_int_equal(level, t->level);
     assert_true(first + count <= t->samples);
     if (t->raise && first + count > t->raise_at)
-        *t->raise = SIGINT;
+        __atomic_store_n(t->raise, SIGINT, __ATOMIC_RELAXED);
     memcpy(leaves, t->leaf + first * t->leaves, sizeof *leaves * count * t->leaves);
     memcpy(labels, t->label + first, sizeof *labels * count);
 }

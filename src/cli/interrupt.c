@@ -11,7 +11,7 @@ volatile sig_atomic_t rhm_interrupt;
 static bool broken_pipes_end; /* this process; unless it was started so that they do not */
 
 static void raise_flag(int signal_number) {
-    rhm_interrupt = signal_number;
+    __atomic_store_n(&rhm_interrupt, signal_number, __ATOMIC_RELAXED); /* read by all threads */
 }
 
 void rhm_interrupt_install(void) {

@@ -22,8 +22,10 @@ size_t rhm_index_nbytes(const rhm_index *index) {
 
 /* Slots are at most half full. */
 rhm_status rhm_index_reserve(rhm_index_part *part, size_t more, rhm_error *error) {
+    if (more == 0) /* the part may be another thread's */
+        return RHM_OK;
     const size_t needed = (part->count + more) * 2;
-    if (more == 0 || (part->slots && needed <= part->mask + 1))
+    if (part->slots && needed <= part->mask + 1)
         return RHM_OK;
     size_t size = 16;
     while (size < needed)
