@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/parallel.h"
+#include "engine/sort.h"
 
 enum {
     STARTS = 4,
@@ -14,6 +15,7 @@ enum {
     MOST_STEPS = 60,
     AGREEMENTS = 2,
     CHUNK_WORK = 1 << 14, /* multiply-adds: about ten microseconds */
+    BLOCK = 1 << 12,      /* points that are added up one after the other */
 };
 
 static const double SAME = 1e-9; /* relative: costs of one optimum */
@@ -34,6 +36,7 @@ typedef struct sweep {
     size_t items, chunk;
     size_t offer;
     size_t pick[RHM_KMEANS_CANDIDATES];
+    const double *values; /* (count), to be added up or compared */
     atomic_bool changed;
 } sweep;
 
@@ -59,11 +62,31 @@ static double *centre_at(const rhm_kmeans *g, size_t c) {
     return g->centre + c * g->width;
 }
 
-static double sum_of(const double *values, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += values[i];
-    return sum;
+static size_t blocks_of(const rhm_kmeans *g) {
+    return (g->count + BLOCK - 1) / BLOCK;
+}
+
+static size_t end_of_block(const rhm_kmeans *g, size_t block) {
+    return g->count - block * BLOCK < BLOCK ? g->count : (block + 1) * BLOCK;
+}
+
+static void add_blocks(sweep *s, size_t first, size_t end) {
+    for (size_t b = first; b < end; b++) {
+        double sum = 0;
+        for (size_t i = b * BLOCK; i < end_of_block(s->g, b); i++)
+            sum += s->values[i];
+        s->g->block[b] = sum;
+    }
+}
+
+/* Of one value a point; those of the blocks are left in g->block. */
+static rhm_status add_up(rhm_kmeans *g, const double *values, double *sum, rhm_error *error) {
+    sweep s = {.g = g, .body = add_blocks, .values = values};
+    RHM_TRY(run_sweep(&s, blocks_of(g), BLOCK, error));
+    *sum = 0;
+    for (size_t b = 0; b < blocks_of(g); b++)
+        *sum += g->block[b];
+    return RHM_OK;
 }
 
 /* ---- seeding ----------------------------------------------------------------------------------------------------- */
@@ -78,10 +101,13 @@ static void offer_to(sweep *s, size_t first, size_t end) {
 }
 
 /* A point, drawn in proportion to its squared distance to what centres there are. */
-static size_t draw_point(rhm_kmeans *g) {
-    double left = sum_of(g->distance, g->count) * ((double)rhm_random_word(&g->random) * 0x1p-32);
-    size_t pick = 0;
-    while (pick + 1 < g->count && left >= g->distance[pick])
+static size_t draw_point(rhm_kmeans *g, double sum) {
+    double left = sum * ((double)rhm_random_word(&g->random) * 0x1p-32);
+    size_t block = 0;
+    while (block + 1 < blocks_of(g) && left >= g->block[block])
+        left -= g->block[block++];
+    size_t pick = block * BLOCK;
+    while (pick + 1 < end_of_block(g, block) && left >= g->distance[pick])
         left -= g->distance[pick++];
     return pick;
 }
@@ -97,17 +123,42 @@ static void offer_candidates(sweep *s, size_t first, size_t end) {
 /* Of some points drawn the one whose choice as a centre leaves the smallest sum of distances. */
 static rhm_status best_of_some(rhm_kmeans *g, size_t *best, rhm_error *error) {
     sweep s = {.g = g, .body = offer_candidates};
+    double sum;
+    RHM_TRY(add_up(g, g->distance, &sum, error));
     for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++)
-        s.pick[c] = draw_point(g);
+        s.pick[c] = draw_point(g, sum);
     RHM_TRY(run_sweep(&s, g->count, RHM_KMEANS_CANDIDATES * g->width, error));
     double least = INFINITY;
     for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++) {
-        const double cost = sum_of(g->offered + c * g->count, g->count);
+        double cost;
+        RHM_TRY(add_up(g, g->offered + c * g->count, &cost, error));
         if (cost < least) {
             least = cost;
             *best = s.pick[c];
         }
     }
+    return RHM_OK;
+}
+
+static void find_farthest(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    for (size_t b = first; b < end; b++) {
+        size_t pick = b * BLOCK;
+        for (size_t i = pick + 1; i < end_of_block(g, b); i++)
+            if (g->distance[i] > g->distance[pick])
+                pick = i;
+        g->sorted[b] = (uint32_t)pick;
+    }
+}
+
+/* The first of those that are farthest from their centre. */
+static rhm_status farthest_of(rhm_kmeans *g, size_t *pick, rhm_error *error) {
+    sweep s = {.g = g, .body = find_farthest};
+    RHM_TRY(run_sweep(&s, blocks_of(g), BLOCK, error));
+    *pick = 0;
+    for (size_t b = 0; b < blocks_of(g); b++)
+        if (g->distance[g->sorted[b]] > g->distance[*pick])
+            *pick = g->sorted[b];
     return RHM_OK;
 }
 
@@ -121,9 +172,7 @@ static rhm_status seed_centres(rhm_kmeans *g, int start, rhm_error *error) {
         if (c == 0) {
             pick = start == 0 ? 0 : rhm_random_below(&g->random, (uint32_t)g->count);
         } else if (start == 0) {
-            for (size_t i = 1; i < g->count; i++)
-                if (g->distance[i] > g->distance[pick])
-                    pick = i;
+            RHM_TRY(farthest_of(g, &pick, error));
         } else {
             RHM_TRY(best_of_some(g, &pick, error));
         }
@@ -162,12 +211,31 @@ static rhm_status assign(rhm_kmeans *g, bool *changed, double *cost, rhm_error *
     sweep s = {.g = g, .body = assign_points};
     RHM_TRY(run_sweep(&s, g->count, g->k * g->width, error));
     *changed = atomic_load(&s.changed);
-    *cost = sum_of(g->distance, g->count);
-    return RHM_OK;
+    return add_up(g, g->distance, cost, error);
 }
 
-/* Points in the order of their owners, then of their numbers. */
-static void sort_by_owner(rhm_kmeans *g) {
+static uint32_t owner_of(const void *context, uint32_t point) {
+    return ((const rhm_kmeans *)context)->owner[point];
+}
+
+static void number_points(sweep *s, size_t first, size_t end) {
+    for (size_t i = first; i < end; i++)
+        s->g->sorted[i] = (uint32_t)i;
+}
+
+/* Where the members of a centre begin and end among the sorted points. */
+static void find_ends(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    for (size_t i = first; i < end; i++) {
+        const uint32_t c = g->owner[g->sorted[i]];
+        if (i == 0 || g->owner[g->sorted[i - 1]] != c)
+            g->members[c] = i;
+        if (i + 1 == g->count || g->owner[g->sorted[i + 1]] != c)
+            g->end[c] = i + 1;
+    }
+}
+
+static void sort_few(rhm_kmeans *g) {
     memset(g->members, 0, sizeof *g->members * g->k);
     for (size_t i = 0; i < g->count; i++)
         g->members[g->owner[i]]++;
@@ -177,6 +245,23 @@ static void sort_by_owner(rhm_kmeans *g) {
         g->sorted[--g->end[g->owner[i]]] = (uint32_t)i;
     for (size_t c = 0; c < g->k; c++)
         g->end[c] += g->members[c];
+}
+
+/* Points in the order of their owners, then of their numbers. */
+static rhm_status sort_by_owner(rhm_kmeans *g, rhm_error *error) {
+    sweep number = {.g = g, .body = number_points}, ends = {.g = g, .body = find_ends};
+    if (g->count <= BLOCK) {
+        sort_few(g);
+        return RHM_OK;
+    }
+    RHM_TRY(run_sweep(&number, g->count, 1, error));
+    RHM_TRY(rhm_sort(g->engine, &g->sorted, &g->spare, g->count, owner_of, g, g->k, error));
+    memset(g->members, 0, sizeof *g->members * g->k);
+    memset(g->end, 0, sizeof *g->end * g->k);
+    RHM_TRY(run_sweep(&ends, g->count, 1, error));
+    for (size_t c = 0; c < g->k; c++)
+        g->members[c] = g->end[c] - g->members[c];
+    return RHM_OK;
 }
 
 /* A centre that lost all its points stays where it was. */
@@ -203,11 +288,20 @@ static rhm_status lloyd(rhm_kmeans *g, double *cost, rhm_error *error) {
         RHM_TRY(assign(g, &changed, cost, error));
         if (!changed)
             break;
-        sort_by_owner(g);
+        RHM_TRY(sort_by_owner(g, error));
         sweep s = {.g = g, .body = update_centres};
         RHM_TRY(run_sweep(&s, g->k, (g->count / g->k + 1) * g->width, error));
     }
     return RHM_OK;
+}
+
+static void find_nearest(sweep *s, size_t first, size_t end) {
+    const rhm_kmeans *g = s->g;
+    for (size_t a = first; a < end; a++) {
+        g->apart[a] = INFINITY;
+        for (size_t b = 0; b < a; b++)
+            g->apart[a] = fmin(g->apart[a], rhm_squared_distance(centre_at(g, a), centre_at(g, b), g->width));
+    }
 }
 
 /* The wrong optimum that is left most often has two centres in one cluster and one in the middle of two others: move a
@@ -216,13 +310,12 @@ static rhm_status move_one(rhm_kmeans *g, rhm_error *error) {
     size_t moved = 0, best = 0;
     double nearest = INFINITY, cost;
     bool changed;
+    sweep s = {.g = g, .body = find_nearest};
+    RHM_TRY(run_sweep(&s, g->k, g->k / 2 * g->width + 1, error));
     for (size_t a = 1; a < g->k; a++)
-        for (size_t b = 0; b < a; b++) {
-            const double d = rhm_squared_distance(centre_at(g, a), centre_at(g, b), g->width);
-            if (d < nearest) {
-                nearest = d;
-                moved = a;
-            }
+        if (g->apart[a] < nearest) {
+            nearest = g->apart[a];
+            moved = a;
         }
     RHM_TRY(assign(g, &changed, &cost, error));
     RHM_TRY(best_of_some(g, &best, error));
@@ -248,6 +341,9 @@ rhm_status rhm_kmeans_create(rhm_kmeans *out, const rhm_engine *engine, size_t c
         !(out->offered = RHM_NEW(double, RHM_KMEANS_CANDIDATES, count, 1, "cluster distances", error)) ||
         !(out->owner = RHM_NEW(uint32_t, count, 1, 1, "cluster owners", error)) ||
         !(out->sorted = RHM_NEW(uint32_t, count, 1, 1, "cluster owners", error)) ||
+        !(out->spare = RHM_NEW(uint32_t, count, 1, 1, "cluster owners", error)) ||
+        !(out->block = RHM_NEW(double, count / BLOCK + 1, 1, 1, "cluster distances", error)) ||
+        !(out->apart = RHM_NEW(double, k, 1, 1, "cluster centres", error)) ||
         !(out->members = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)) ||
         !(out->end = RHM_NEW(size_t, k, 1, 1, "cluster sizes", error)))
         return RHM_NO_MEMORY;
@@ -262,6 +358,9 @@ void rhm_kmeans_clear(rhm_kmeans *g) {
     rhm_free(g->offered);
     rhm_free(g->owner);
     rhm_free(g->sorted);
+    rhm_free(g->spare);
+    rhm_free(g->block);
+    rhm_free(g->apart);
     rhm_free(g->members);
     rhm_free(g->end);
     *g = (rhm_kmeans){0};

@@ -1,7 +1,7 @@
 /*
  * Lloyd's k-means in double precision from several deterministic starts, then with centres moved one at a time. Work on
- * points and on centres runs in parallel over fixed chunks; sums are taken in the order of the points, so that bits do
- * not depend on threads.
+ * points and on centres runs in parallel over fixed chunks; sums are taken in the order of the points in blocks of
+ * fixed size, and of these, so that bits do not depend on threads.
  */
 #ifndef RHM_CLUSTERING_KMEANS_H
 #define RHM_CLUSTERING_KMEANS_H
@@ -16,15 +16,17 @@
 typedef struct rhm_kmeans {
     const rhm_engine *engine;
     size_t count, width, k;
-    double *point;    /* (count, width) */
-    double *centre;   /* (k, width) */
-    double *best;     /* (k, width): centres of the cheapest start */
-    double *distance; /* (count): squared, to the own centre */
-    double *offered;  /* (RHM_KMEANS_CANDIDATES, count): what distances would become */
-    uint32_t *owner;  /* (count) */
-    uint32_t *sorted; /* (count): points by owner */
-    size_t *members;  /* (k) */
-    size_t *end;      /* (k): of the members in `sorted` */
+    double *point;            /* (count, width) */
+    double *centre;           /* (k, width) */
+    double *best;             /* (k, width): centres of the cheapest start */
+    double *distance;         /* (count): squared, to the own centre */
+    double *offered;          /* (RHM_KMEANS_CANDIDATES, count): what distances would become */
+    uint32_t *owner;          /* (count) */
+    uint32_t *sorted, *spare; /* (count): points by owner; scratch of the same size */
+    double *block;            /* (blocks of points): sums */
+    double *apart;            /* (k): squared, to the nearest centre before it */
+    size_t *members;          /* (k) */
+    size_t *end;              /* (k): of the members in `sorted` */
     rhm_random random;
     int starts,
         swaps; /* attempts from fresh centres, then with one centre of the best moved; the caller may change them */
