@@ -81,7 +81,7 @@ static void merge(merging *m, size_t a, size_t b) {
 static double noise(const merging *m, size_t a) {
     const double width = (double)m->rows->width, rows = (double)(m->members[a] + m->members[m->nearest[a]]);
     const double edge = sqrt(rows) + sqrt(width);
-    return m->chosen ? edge * edge + 6 * edge : width + 4 * sqrt(2 * width) + 6;
+    return m->chosen ? edge * edge + 2 * edge + 8 : width + 4 * sqrt(2 * width) + 6;
 }
 
 static void merge_all(merging *m, size_t most) {

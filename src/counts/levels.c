@@ -208,8 +208,8 @@ static void show(rhm_table_learning *l, uint32_t finished) {
     l->state.level = finished - 1;
     l->state.report = l->report;
     for (uint32_t level = 1; level <= l->tree.levels; level++) {
-        l->state.expected[level] = 1;
-        l->state.done[level] = level >= finished;
+        l->state.expected[level] = l->method->share ? l->method->share(l, level) : 1;
+        l->state.done[level] = level >= finished ? l->state.expected[level] : 0;
     }
     if (l->options->watch)
         l->options->watch(l->options->watcher, &l->state);

@@ -24,7 +24,7 @@ typedef struct rhm_table_learning {
     rhm_sampler *sampler; /* without data */
     rhm_id_law ids;       /* of the level above which we are; empty where it is not known */
     rhm_train_report *report;
-    rhm_train_state state; /* for a display: every level counts as one */
+    rhm_train_state state; /* for a display */
 } rhm_table_learning;
 
 /* A level in hand. */
@@ -47,6 +47,9 @@ typedef struct rhm_table_method {
     /* Where counts come from and how many it takes: fills the stage's counts (above level 1 only their patches, samples
      * and positions have to be there) and groups; NULL: rhm_table_search. */
     rhm_status (*search)(rhm_table_learning *l, rhm_table_stage *s, rhm_error *error);
+
+    /* What a level takes in proportion to the others, for a display; NULL: all the same. */
+    double (*share)(const rhm_table_learning *l, uint32_t level);
 
     /* Ids for the patches of a level > 1. */
     rhm_status (*group)(rhm_groups *out, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,

@@ -27,7 +27,7 @@ static rhm_status check(const rhm_problem *problem, const rhm_train_options *opt
 static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                       const rhm_train_options *options, rhm_error *error) {
     RHM_TRY(check(problem, options, report->levels, error));
-    rhm_latent latent = {.method = {.search = rhm_latent_search}};
+    rhm_latent latent = {.method = {.search = rhm_latent_search, .share = rhm_latent_share}};
     const rhm_status status = rhm_table_fit(out, report, engine, problem, options, &latent.method, error);
     rhm_sequences_close(&latent.sequences);
     return status;

@@ -36,6 +36,21 @@ double rhm_latent_most(const rhm_tree *tree, uint32_t level, double patches, dou
     return fmin(fmin(max_samples, tokens), level > 1 ? ceil(families / (double)tree->nodes[level - 2]) : HUGE_VAL);
 }
 
+/* Sequences that the learner is given; 0: as many as it takes. */
+static uint64_t given_samples(const rhm_table_learning *l) {
+    return l->problem->data && !l->options->samples[1] ? l->problem->data->count - l->problem->test_samples
+                                                       : l->options->samples[1];
+}
+
+static double foreseen(const rhm_table_learning *l, uint32_t level) {
+    const double given = (double)given_samples(l), first = rhm_latent_first(&l->tree, level > 1 ? level : 2);
+    return given > 0 && (level == 1 || given < first) ? given : first;
+}
+
+double rhm_latent_share(const rhm_table_learning *l, uint32_t level) {
+    return 1 + foreseen(l, level) - (level < l->tree.levels ? foreseen(l, level + 1) : 0);
+}
+
 /* A level as it stands. */
 typedef struct state {
     rhm_pairs pairs;
@@ -99,8 +114,7 @@ static void explain(const rhm_table_learning *l, rhm_table_stage *s, const state
     else if (now->dependence < RHM_LATENT_DEPENDENCE)
         refuse_to_guess(s, now);
     else if (s->groups.count == l->problem->parents[s->level] && doubt > RHM_LATENT_DOUBT)
-        snprintf(s->limit, sizeof s->limit,
-                 "%.2g of the patches might as well belong to another group: more sequences would tell",
+        snprintf(s->limit, sizeof s->limit, "%.2g of the patches might as well belong to another group",
                  1 - s->groups.certain);
 }
 
@@ -151,9 +165,7 @@ static rhm_status search_labels(rhm_table_learning *l, rhm_latent *own, rhm_tabl
 
 rhm_status rhm_latent_search(rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
     rhm_latent *own = (rhm_latent *)(uintptr_t)l->method;
-    const uint64_t given = l->problem->data && !l->options->samples[1]
-                               ? l->problem->data->count - l->problem->test_samples
-                               : l->options->samples[1];
+    const uint64_t given = given_samples(l);
     if (s->level == l->tree.levels) {
         own->fresh =
             (rhm_grammar_source){l->problem->grammar, l->options->seed, l->sampler, rhm_stream(RHM_TRAINING, 0)};

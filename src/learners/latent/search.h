@@ -24,6 +24,9 @@ typedef struct rhm_latent {
 double rhm_latent_first(const rhm_tree *tree, uint32_t level);
 double rhm_latent_most(const rhm_tree *tree, uint32_t level, double patches, double max_samples);
 
+/* rhm_table_method.share: sequences that are new at a level, and one for what does not depend on their number. */
+double rhm_latent_share(const rhm_table_learning *l, uint32_t level);
+
 /* rhm_table_method.search. */
 rhm_status rhm_latent_search(rhm_table_learning *l, rhm_table_stage *stage, rhm_error *error);
 
