@@ -147,7 +147,7 @@ def measure(arguments, bench, rows, generator, rules):
 
 def record(arguments, entry, found):
     return {"name": entry.row.name, "unit": "s", "reproduce": reproduce(arguments, entry.row.name), "kind": entry.row.kind,
-            "program": entry.row.program, "rooms": list(entry.row.rooms), "clock": entry.row.clock, "passes": entry.passes, "blocks": found,
+            "program": entry.row.program, "directories": list(entry.row.directories), "clock": entry.row.clock, "passes": entry.passes, "blocks": found,
             "work": {key: value for key, value in entry.facts.get("head", {}).get("counters", {}).items() if key in ("flops", "bytes")},
             "disturbed": {"samples": entry.samples, "off_plan": entry.off_plan, "preempted": entry.preempted},
             **({"reason": entry.reason} if entry.reason else {})}

@@ -10,7 +10,7 @@ itself, and shares are of what is left. On a quiet machine there is none."""
 from dataclasses import dataclass, field
 
 KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
-# Behind the names of those whose features are products of phasors, and of those that make none but turn weights: before the benchmarks'.
+# Behind the names of those whose features are products of phasors, and of those that make none but rotate weights: before the benchmarks'.
 PREFIXES = {" (phasors)": "shared_", " (turned)": "turned_"}
 DRAWS = ("read", "read raw", "merge", "draw counts", "draw", "draw held-out")
 WAYS = {"read": "empty", "read raw": "raw", "draw counts": "counts"}  # what bench_patches calls them
@@ -49,7 +49,7 @@ def kernel_of(name):
 
 def parts(total):
     """An operation of the trace as [((benchmark's operation, shape, patches of a thread or embeddings where these matter), flops)].
-    Turned sums of a target are taken to be as fast as those of a pass."""
+    Rotated sums of a target are taken to be as fast as those of a pass."""
     tokens, embedding, classes, width = shape_of(total)
     per_patch = 2.0 * total.get("items", 0) * width
     name, way = kernel_of(total["name"])

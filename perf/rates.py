@@ -46,7 +46,7 @@ def _draw(generator, chunks, count, factor):
 def trial(generator, runs, rules, slow):
     """Judgements of one made-up comparison; `slow` gives the factor of a row by its name."""
     run, other = generator.choice(runs), generator.choice(runs)
-    rows = [{"name": name, "kind": kind, "rooms": [],
+    rows = [{"name": name, "kind": kind, "directories": [],
              "blocks": _draw(generator, chunks, sum(map(len, chunks)), slow(name) if kind != "control" else 1.0)}
             for (name, kind), chunks in run.items()]
     for name in verdict.first_round(rows, rules):

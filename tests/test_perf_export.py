@@ -28,7 +28,7 @@ def document():
         for block in row["blocks"]:
             block["head"] *= factor
         row["confirmation"] = copy.deepcopy(row["blocks"])
-    rows.append({"name": "row with \"quotes\" & <brackets> | bar", "kind": "row", "rooms": [], "blocks": [], "reason": "it <failed>\x01"})
+    rows.append({"name": "row with \"quotes\" & <brackets> | bar", "kind": "row", "directories": [], "blocks": [], "reason": "it <failed>\x01"})
     judged = verdict.judge(rows, verdict.Rules())
     for row in rows:
         row.update(unit="s", program="bench_kernels", passes=3, reproduce=f"./dev perf compare a b --rows '{row['name'][:8]}'",

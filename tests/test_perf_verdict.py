@@ -25,7 +25,7 @@ def row(name="a", effect=0.0, spread=0.01, same=0.0, count=20, kind="row", **mor
     """Blocks whose head is off by `effect` and whose copy of base is off by `same`, spread evenly about them."""
     offsets = [spread * (2 * i / (count - 1) - 1) for i in range(count)]
     blocks = [{"base": 1.0, "again": math.exp(same + offsets[(7 * i) % count]), "head": math.exp(effect + offsets[i])} for i in range(count)]
-    return {"name": name, "kind": kind, "rooms": [], "blocks": blocks, **more}
+    return {"name": name, "kind": kind, "directories": [], "blocks": blocks, **more}
 
 
 def judge(*rows, **more):

@@ -30,12 +30,12 @@ typedef enum rhm_solver {
 
 /*
  * How the counts of (first patch, label) come about. The law is the same. Where the number of samples is left to auto,
- * the level above the highest one with an affordable table can have thinned counts: of N samples only those are kept
- * whose first patch is one of 65536 that are chosen at random before labels are seen (`kept_share`).
+ * the level above the highest one with an affordable table can have a restricted support: of N samples only those are
+ * kept whose first patch is one of 65536 that are chosen at random before labels are seen (`kept_share`).
  */
 typedef enum rhm_draw {
     RHM_DRAW_AUTO,    /* counts at the levels whose table of probabilities is affordable, or whose N may be large enough
-                         for thinned ones; samples at the others */
+                         for a restricted support; samples at the others */
     RHM_DRAW_SAMPLES, /* draw and count samples: time in proportion to N */
     RHM_DRAW_COUNTS,  /* draw the multinomial counts: time independent of N; refused where the table is too large */
 } rhm_draw;
@@ -141,7 +141,8 @@ typedef struct rhm_level_report {
     uint32_t level;
     rhm_draw draw;     /* RHM_DRAW_SAMPLES or RHM_DRAW_COUNTS */
     uint64_t samples;  /* the kept ones, of about samples / kept_share */
-    double kept_share; /* of all samples, those whose first patch is one of the chosen; 1 unless counts are thinned */
+    double kept_share; /* of all samples, those whose first patch is one of the chosen; 1 unless the support is
+                          restricted */
     uint64_t validation_samples;
     uint64_t distinct_patches;
     uint32_t positions; /* K_l, patches of a sequence that were looked at */

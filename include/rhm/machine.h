@@ -24,8 +24,8 @@ typedef struct rhm_machine_peaks {
 RHM_API rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine);
 
 /*
- * The "machine" of a report (docs/report.md): processor, kernels, backend, threads and placement, peaks (NULL: null), and under
- * "record" topology, limits, bindings and memory as they are now.
+ * The "machine" of a report (docs/report.md): processor, kernels, backend, threads and placement, peaks (NULL: null),
+ * and under "record" topology, limits, bindings and memory as they are now.
  */
 RHM_API rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm_machine_peaks *peaks,
                                         rhm_error *error);

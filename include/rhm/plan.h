@@ -13,11 +13,11 @@ extern "C" {
 
 /* What is expected of a level. Members that mean nothing to the learner are 0, numbers of them NAN. */
 typedef struct rhm_plan_level {
-    uint32_t level;        /* 0: the learner has no such level */
-    uint32_t positions;    /* patches of a sequence that are looked at */
-    rhm_draw draw;         /* RHM_DRAW_SAMPLES or RHM_DRAW_COUNTS */
-    double kept_share;     /* where counts are thinned, else 1: samples below are the kept ones (rhm/learner.h) */
-    double first_samples;  /* with which the search begins */
+    uint32_t level;       /* 0: the learner has no such level */
+    uint32_t positions;   /* patches of a sequence that are looked at */
+    rhm_draw draw;        /* RHM_DRAW_SAMPLES or RHM_DRAW_COUNTS */
+    double kept_share;    /* where the support is restricted, else 1: samples below are the kept ones (rhm/learner.h) */
+    double first_samples; /* with which the search begins */
     double wanted_samples; /* after which the outputs should be far enough apart; infinite where rho = 0 */
     double samples;        /* where the search is expected to end, or the given number */
     bool capped;           /* fewer than wanted are allowed */

@@ -31,7 +31,7 @@ class Row:
     kind: str
     program: str
     name: str
-    rooms: tuple
+    directories: tuple
     options: tuple = ()
 
     @property
@@ -51,9 +51,9 @@ def read_rows(path):
         if not words:
             continue
         if len(words) < 4 or words[0] not in ("row", "job", "control") or (words[0] == "job") != (len(words) > 4):
-            raise PerfError(f"{path}, line {number}: wanted is kind, program, name, rooms and, for a job, its options")
-        rooms = () if words[3] == "-" else tuple(words[3].split(","))
-        rows.append(Row(words[0], words[1], words[2], rooms, tuple(words[4:])))
+            raise PerfError(f"{path}, line {number}: wanted is kind, program, name, directories and, for a job, its options")
+        directories = () if words[3] == "-" else tuple(words[3].split(","))
+        rows.append(Row(words[0], words[1], words[2], directories, tuple(words[4:])))
     return rows
 
 
@@ -67,7 +67,7 @@ def expand(rows, values):
                 for name, value in zip(names, chosen):
                     text = text.replace("{" + name + "}", str(value))
                 return text
-            full = Row(row.kind, row.program, fill(row.name), row.rooms, tuple(map(fill, row.options)))
+            full = Row(row.kind, row.program, fill(row.name), row.directories, tuple(map(fill, row.options)))
             expanded.setdefault(full.name, full)
     return list(expanded.values())
 

@@ -30,7 +30,7 @@ static void print_ceilings(json_t *ceilings) {
         print_row("fma", name, value, "GFLOP/s, single precision");
     json_object_foreach(json_object_get(ceilings, "load_gbs"), name, value) {
         print_row("load", name, value, "GB/s");
-        print_row("triad", name, json_object_get(triad, name), "GB/s, three words an element");
+        print_row("triad", name, json_object_get(triad, name), "GB/s, 12 bytes per element");
     }
 }
 

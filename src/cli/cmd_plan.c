@@ -41,17 +41,21 @@ static void theorem_samples(const planning *p, double *printed, double *correcte
 static void print_theory(const planning *p) {
     printf("\nThe theorem, with C = %g, delta = %g, kappa = %.4g, K_rho = %.4g (not runnable; see rhm/theory.h)\n\n",
            p->problem.constant, p->problem.delta, p->problem.kappa, p->problem.k_rho);
-    printf("%5s %10s %10s %10s %11s %11s %10s %10s %10s %10s %10s\n", "level", "eps*", "eps_O", "eps_S", "N printed",
-           "N corrected", "sigma pr.", "sigma co.", "lambda", "GD steps", "width");
+    printf("%5s %10s %10s %10s %11s %11s %13s %15s %10s %10s %10s\n", "level", "eps*", "eps_O", "eps_S", "N printed",
+           "N corrected", "sigma printed", "sigma corrected", "lambda", "GD steps", "width");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_theory_level c = rhm_theory_constants(&p->problem, level);
-        printf("%5u %10.3g %10.3g %10.3g %11.3g %11.3g %10.3g %10.3g %10.3g %10.4g %10.3g\n", level, c.accuracy,
+        printf("%5u %10.3g %10.3g %10.3g %11.3g %11.3g %13.3g %15.3g %10.3g %10.4g %10.3g\n", level, c.accuracy,
                c.off_diagonal, c.synonym, c.samples_printed, c.samples_corrected, c.bandwidth_printed,
                c.bandwidth_corrected, c.ridge, c.gd_steps, c.width);
     }
     double printed, corrected;
     theorem_samples(p, &printed, &corrected);
     printf("  sum %44.3g %11.3g\n", printed, corrected);
+    printf(
+        "  eps*: accuracy that outputs need; eps_O: allowed overlap of features of different patches; eps_S: allowed "
+        "spread\n"
+        "  within a patch; N, sigma: samples and bandwidth as the paper prints them, and as its proofs need them\n");
 }
 
 static void print_total(const planning *p) {
@@ -85,30 +89,31 @@ static void print_practice(const planning *p) {
         print_counting(p);
         return;
     }
-    printf("%5s %7s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s %8s\n", "level", "draw", "first N", "wanted N",
+    printf("%5s %10s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s %8s\n", "level", "draw", "first N", "wanted N",
            "N", "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds", "at most");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_level s = p->practice.level[level];
         if (s.level == 0)
             continue;
-        printf("%5u %7s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g%s\n", level,
+        printf("%5u %10s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g%s\n", level,
                s.draw != RHM_DRAW_COUNTS ? "samples"
-               : s.kept_share < 1        ? "thinned"
+               : s.kept_share < 1        ? "restricted"
                                          : "counts",
                s.first_samples, s.wanted_samples, s.samples, s.possible, s.distinct, s.width, s.fits,
                rhm_route_name(s.route), rhm_route_name(s.ridge_route), s.nbytes / 0x1p20,
                rhm_plan_level_seconds(&p->practice, level), s.allowed_seconds, s.capped ? "  fewer than wanted" : "");
     }
     print_total(p);
-    printf("  thinned: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
-           "--help)\n"
-           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
-           "passes\n"
-           "  over the patches, or by forming it once (gram)\n"
-           "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
-           "the\n"
-           "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
-           p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
+    printf(
+        "  restricted: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
+        "--help)\n"
+        "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
+        "passes\n"
+        "  over the patches, or by forming it once (gram)\n"
+        "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
+        "the\n"
+        "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
+        p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {

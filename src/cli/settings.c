@@ -69,7 +69,8 @@ static const rhm_option draw[] = {
      .help = "Where the counts of (first patch, label) come from: samples, drawn and counted one by one; or their "
              "multinomial law, drawn directly at a cost that does not depend on the number of samples. auto: counts "
              "where the table of probabilities is small enough (the lowest levels), else samples. Where --samples is "
-             "auto too, the level above these has thinned counts if it takes many samples and --max-samples allows "
+             "auto too, the level above these has counts of a restricted support if it takes many samples and "
+             "--max-samples allows "
              "enough: only samples are kept whose first patch is one of 65536, chosen at random before labels are "
              "seen."},
     {.name = "distinct",

@@ -1,4 +1,4 @@
-/* What the engine handle holds. Rooms to the right use the functions of parallel.h and only read these fields. */
+/* What the engine handle holds. Other directories use the functions of parallel.h and only read these fields. */
 #ifndef RHM_ENGINE_ENGINE_H
 #define RHM_ENGINE_ENGINE_H
 
@@ -13,7 +13,7 @@
 #include "engine/trace.h"
 #include "rhm/engine.h"
 
-/* What a room to the right keeps with an engine: the engine destroys it and knows nothing else about it. */
+/* What another directory keeps with an engine: the engine destroys it and knows nothing else about it. */
 typedef struct rhm_slot {
     void *state; /* NULL: nothing yet */
     void (*destroy)(void *state);

@@ -89,8 +89,8 @@ static void print_limits(FILE *file, const json_t *record) {
             size_cell(a, json_object_get(memory, "limit_bytes")),
             size_cell(b, json_object_get(memory, "physical_bytes")),
             size_cell(c, json_object_get(memory, "cgroup_limit_bytes")));
-    fprintf(file, "             accounted %s, peak %s\n", size_cell(a, json_object_get(memory, "used_bytes")),
-            size_cell(b, json_object_get(memory, "peak_bytes")));
+    fprintf(file, "             large arrays %s, at most %s so far\n",
+            size_cell(a, json_object_get(memory, "used_bytes")), size_cell(b, json_object_get(memory, "peak_bytes")));
     fprintf(file, "             binding to nodes %s, location of pages %s\n",
             cell(a, json_object_get(memory, "binding")), cell(b, json_object_get(memory, "page_location")));
 }
@@ -140,15 +140,20 @@ static void print_buffers(FILE *file, const json_t *record) {
 }
 
 static void print_system(FILE *file, const json_t *record) {
+    enum { NUMA_BALANCING = 5 };
     static const char *const keys[] = {"kernel",        "governor", "turbo", "smt", "transparent_huge_pages",
                                        "numa_balancing"};
-    static const char *const titles[] = {"kernel", "governor", "turbo", "smt", "huge pages", "balancing"};
+    static const char *const titles[] = {"kernel", "governor", "turbo", "smt", "huge pages", "NUMA bal."};
     const json_t *isa = json_object_get(record, "isa"), *system = json_object_get(record, "system");
     fprintf(file, "cpu          %s\n", text_of(record, "cpu"));
     fprintf(file, "isa          %s in use, %s available\n", text_of(isa, "in_use"), text_of(isa, "available"));
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char text[CELL_NBYTES];
-        fprintf(file, "%-12s %s\n", titles[i], cell(text, json_object_get(system, keys[i])));
+        cell(text, json_object_get(system, keys[i]));
+        /* Whether the kernel moves pages between nodes: a digit, more than 0 for yes. */
+        if (i == NUMA_BALANCING && text[0] >= '0' && text[0] <= '9')
+            strcpy(text, text[0] == '0' ? "off" : "on");
+        fprintf(file, "%-12s %s\n", titles[i], text);
     }
 }
 

@@ -1,4 +1,4 @@
-/* What a grammar holds. Indexed arrays are indexed by level, 1..L; rooms to the right read them through rhm/grammar.h.
+/* What a grammar holds. Indexed arrays are indexed by level, 1..L; other directories read them through rhm/grammar.h.
  */
 #ifndef RHM_HIERARCHY_GRAMMAR_H
 #define RHM_HIERARCHY_GRAMMAR_H

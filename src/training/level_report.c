@@ -20,7 +20,7 @@ static const rhm_field fields[] = {
     {"draw", RHM_FIELD_U32, AT(draw), .meaning = "how counts came about: samples or counts", .word = draw_name},
     {"samples", RHM_FIELD_U64, AT(samples), .meaning = "the kept ones, of about samples / kept_share"},
     {"kept_share", RHM_FIELD_F64, AT(kept_share),
-     .meaning = "of all samples, those that are kept; 1 unless counts are thinned"},
+     .meaning = "of all samples, those that are kept; 1 unless the support is restricted"},
     {"validation_samples", RHM_FIELD_U64, AT(validation_samples), .meaning = "held out"},
     {"distinct_patches", RHM_FIELD_U64, AT(distinct_patches), .meaning = "that occurred"},
     {"unseen_mass", RHM_FIELD_F64, AT(unseen_mass),
