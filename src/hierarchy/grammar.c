@@ -1,5 +1,6 @@
 /* Grammars from explicit tables: validation, look-up of parents, parsing. */
 #include "hierarchy/grammar.h"
+#include "hierarchy/rule_law.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -122,7 +123,7 @@ static rhm_rule_law law_of(const rhm_rule_law *stated, const double *probability
     bool equal = true;
     for (size_t i = 1; i < count; i++)
         equal = equal && probability[i] == probability[0];
-    if (stated->kind == RHM_LAW_ZIPF || stated->kind == RHM_LAW_DIRICHLET)
+    if (rhm_rule_law_is_particular(stated))
         return *stated;
     return (rhm_rule_law){.kind = equal ? RHM_LAW_UNIFORM : RHM_LAW_GIVEN};
 }

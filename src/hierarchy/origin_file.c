@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "hierarchy/rule_law.h"
 
 /* Nothing is written where no law is drawn. */
 static rhm_status write_laws(rhm_h5 *file, const char *group, const char *name, const rhm_rule_law *laws,
@@ -10,7 +11,7 @@ static rhm_status write_laws(rhm_h5 *file, const char *group, const char *name, 
     char text[RHM_RULE_LAWS_TEXT_NBYTES];
     bool any = false;
     for (uint32_t i = 0; i < count; i++)
-        any = any || laws[i].kind == RHM_LAW_ZIPF || laws[i].kind == RHM_LAW_DIRICHLET;
+        any = any || rhm_rule_law_is_particular(&laws[i]);
     return any ? rhm_h5_write_text_attribute(file, group, name, rhm_rule_laws_text(text, laws, count), error) : RHM_OK;
 }
 

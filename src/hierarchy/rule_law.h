@@ -4,6 +4,9 @@
 
 #include "rhm/grammar.h"
 
+/* Whether it is one that has to be named: drawn, and not uniform. */
+bool rhm_rule_law_is_particular(const rhm_rule_law *law);
+
 /* Whether the law can be drawn. */
 rhm_status rhm_rule_law_check(const rhm_rule_law *law, rhm_error *error);
 

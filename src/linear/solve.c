@@ -7,20 +7,14 @@
 #include "core/memory.h"
 #include "linear/solvers.h"
 
-/* Conjugate gradients end after as many steps as there are distinct eigenvalues; descent needs about condition x
- * log(1/tolerance). */
 typedef struct method {
     const char *name;
     rhm_solver_run *run, *preconditioned; /* the latter with a preconditioner, where the solver can use one */
     uint32_t most_iterations;
 } method;
 
-static const method methods[RHM_SOLVERS] = {
-    [RHM_CG] = {"cg", rhm_solve_cg, rhm_solve_preconditioned_cg, 2000},
-    [RHM_GD] = {"gd", rhm_solve_gd, NULL, 200000},
-    [RHM_GD_PAPER] = {"gd-paper", rhm_solve_gd_paper, NULL, 200000},
-    [RHM_CHOLESKY] = {"cholesky", rhm_solve_cholesky, NULL, 1},
-};
+#define METHOD(solver, ...) [solver] = {__VA_ARGS__},
+static const method methods[RHM_SOLVERS] = {RHM_SOLVER_TABLE(METHOD)};
 
 const char *rhm_solver_name(rhm_solver solver) {
     return (unsigned)solver < RHM_SOLVERS ? methods[solver].name : "unknown";

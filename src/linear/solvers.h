@@ -1,6 +1,6 @@
 /*
- * The solvers, one file each, which know the equations through normal.h alone. A new one is a value in rhm/learner.h, a
- * declaration and its price here, and an entry in solve.c.
+ * The solvers, one file each, which know the equations through normal.h alone. A new one is a value in rhm/learner.h,
+ * and here a declaration, a row of the table, and a price if it multiplies with C.
  */
 #ifndef RHM_LINEAR_SOLVERS_H
 #define RHM_LINEAR_SOLVERS_H
@@ -20,6 +20,14 @@ rhm_solver_run rhm_solve_gd, rhm_solve_gd_paper;
 /* Dense solution in double precision with LAPACKE: in the patches when they are fewer than the features, else in the
  * features (where B is formed from the counts anew). Outside the promise of equal bits. */
 rhm_solver_run rhm_solve_cholesky;
+
+/* Value, name, the function, the one with a preconditioner (NULL: none), and after how many iterations it ends in any
+ * case: conjugate gradients after as many as there are distinct eigenvalues; descent needs about condition x
+ * log(1/tolerance). */
+#define RHM_SOLVER_TABLE(row)                                                                                          \
+    row(RHM_CG, "cg", rhm_solve_cg, rhm_solve_preconditioned_cg, 2000) row(RHM_GD, "gd", rhm_solve_gd, NULL, 200000)   \
+        row(RHM_GD_PAPER, "gd-paper", rhm_solve_gd_paper, NULL, 200000)                                                \
+            row(RHM_CHOLESKY, "cholesky", rhm_solve_cholesky, NULL, 1)
 
 /* Products with C that `solves` solutions to a residual of about 1e-4 take, at ridges between 1 / |P_l| and a hundredth
  * of it, and their final residuals; 0: the solver does not multiply with C. */
