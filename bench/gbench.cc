@@ -208,16 +208,8 @@ void gb_raw_use_manual_time(void *raw) {
     as_family(raw).UseManualTime();
 }
 
-bool gb_raw_keep_running(void *raw, int64_t count) {
-    return count == 1 ? as_state(raw).KeepRunning() : as_state(raw).KeepRunningBatch(count);
-}
-
-void gb_raw_pause(void *raw) {
-    as_state(raw).PauseTiming();
-}
-
-void gb_raw_resume(void *raw) {
-    as_state(raw).ResumeTiming();
+bool gb_raw_keep_running(void *raw) {
+    return as_state(raw).KeepRunning();
 }
 
 void gb_raw_set_iteration_time(void *raw, double seconds) {
@@ -241,9 +233,7 @@ bool gb_raw_counter(void *raw, const char *name, double value, unsigned flags) {
     using benchmark::Counter;
     Counter::Flags how = Counter::kDefaults;
     how = how | (flags & GB_RATE ? Counter::kIsRate : Counter::kDefaults);
-    how = how | (flags & GB_AVG_ITERATIONS ? Counter::kAvgIterations : Counter::kDefaults);
     how = how | (flags & GB_INVARIANT ? Counter::kIsIterationInvariant : Counter::kDefaults);
-    how = how | (flags & GB_INVERT ? Counter::kInvert : Counter::kDefaults);
     const Counter::OneK one_k = flags & GB_1024 ? Counter::kIs1024 : Counter::kIs1000;
     return succeeds([&] { as_state(raw).counters[name] = Counter(value, how, one_k); });
 }

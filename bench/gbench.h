@@ -102,7 +102,7 @@ rhm_status gb_run(const char *filter, const char *json_path, gb_result *result, 
 
 /* One run of a row by gb_run_row. Text is valid, and `pass` allocated, until the next gb_run_row or gb_shutdown. */
 typedef struct gb_sample {
-    const double *pass; /* (count): seconds of each pass of the loop, pauses left out; manual time where that is used */
+    const double *pass; /* (count): seconds of each pass of the loop; manual time where that is used */
     const double *cpu;  /* (count): processor time of all threads in the same passes, up to gb_set_iteration_time */
     size_t count;
     const char *label;  /* what gb_label said, or "" */
@@ -135,13 +135,6 @@ const char *gb_version(void);
 gb_bench *gb_register(const char *name, gb_function *body, void *user);
 
 /*
- * Called before and after every call of the body, outside the timed part, with the same state and user pointer. When
- * setup skips the row the body is not called, but teardown is.
- */
-void gb_setup(gb_bench *bench, gb_function *setup);
-void gb_teardown(gb_bench *bench, gb_function *teardown);
-
-/*
  * Arguments are integers; put anything else into the name. A benchmark has at most 4096 tuples of 1 to 16 arguments,
  * all different and of the same length.
  */
@@ -172,22 +165,17 @@ void gb_use_manual_time(gb_bench *bench);          /* what gb_set_iteration_time
 
 /*
  * True while another iteration is to be done. The body must go on until it is false; leaving earlier fails the row.
- * The call costs a few nanoseconds: for short work let one pass stand for `count` >= 1 iterations, always the same
- * number for a row. The last batch may overshoot. False at once after a skip, and ever after it was false.
+ * The call costs a few nanoseconds: put a loop into short work. False at once after a skip, and ever after it was
+ * false.
  */
 bool gb_keep_running(gb_state *state);
-bool gb_keep_running_batch(gb_state *state, int64_t count);
 
 /*
- * Manual time: the seconds of this pass (all iterations of the batch), finite and not negative, exactly once per pass.
+ * Manual time: the seconds of this pass, finite and not negative, exactly once per pass.
  * The library sets no wall limit to such a benchmark, so here one that reports less than a twentieth of the wall time
  * fails after 10 s.
  */
 void gb_set_iteration_time(gb_state *state, double seconds);
-
-/* Stop and restart the clock inside the loop. Some hundred nanoseconds a pair: not for short iterations. */
-void gb_pause(gb_state *state);
-void gb_resume(gb_state *state);
 
 /*
  * End the row with a reason: an error, or something this machine cannot do. The loop ends at its next test; return from
@@ -196,15 +184,12 @@ void gb_resume(gb_state *state);
  */
 void gb_skip_error(gb_state *state, const char *reason);
 void gb_skip_message(gb_state *state, const char *reason);
-bool gb_skipped(const gb_state *state);
 
 /* How a counter's value becomes the reported number; may be combined. */
 enum {
-    GB_RATE = 1,           /* divide by the seconds of the selected clock */
-    GB_AVG_ITERATIONS = 2, /* divide by the iterations */
-    GB_INVARIANT = 4,      /* the value of one iteration: multiply by the iterations (first) */
-    GB_INVERT = 8,         /* reciprocal of the result (last) */
-    GB_1024 = 16,          /* shown with binary prefixes on the terminal */
+    GB_RATE = 1,      /* divide by the seconds of the selected clock */
+    GB_INVARIANT = 2, /* the value of one iteration: multiply by the iterations (first) */
+    GB_1024 = 4,      /* shown with binary prefixes on the terminal */
 };
 
 /*

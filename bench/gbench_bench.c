@@ -115,16 +115,6 @@ gb_row *gb_find_row(gb_bench *bench, const int64_t *ranges) {
     return NULL;
 }
 
-void gb_setup(gb_bench *bench, gb_function *setup) {
-    if (bench)
-        bench->setup = setup;
-}
-
-void gb_teardown(gb_bench *bench, gb_function *teardown) {
-    if (bench)
-        bench->teardown = teardown;
-}
-
 /* Whether `count` arguments agree with what was said before; sets the number the first time. */
 static bool agree_on_ranges(gb_bench *bench, size_t count) {
     if (count < 1 || count > GB_MAX_RANGES) {

@@ -37,7 +37,6 @@ typedef struct gb_row {
     gb_outcome outcome;
     char reason[GB_TEXT_NBYTES];
     size_t runs;
-    int64_t batch;          /* iterations per pass; 0 before the first */
     int64_t max_iterations; /* asked for in the last complete run, */
     int64_t iterations;     /* and done there */
 } gb_row;
@@ -45,7 +44,7 @@ typedef struct gb_row {
 struct gb_bench {
     void *raw; /* the library's benchmark object */
     char *name;
-    gb_function *body, *setup, *teardown;
+    gb_function *body;
     void *user;
     gb_row *rows; /* (row_count, row_capacity allocated) */
     size_t row_count, row_capacity;
@@ -65,10 +64,10 @@ struct gb_state {
     gb_row *row;
     bool stopped; /* skipped or failed */
     bool ended;   /* the loop is over, or never to begin */
-    bool looping, paused;
+    bool looping;
     int64_t passes, times_set;
     double begin, manual_seconds;
-    double pass_begin, pass_paused, pause_begin, cpu_begin; /* only while passes are recorded */
+    double pass_begin, cpu_begin; /* only while passes are recorded */
     char label[GB_TEXT_NBYTES], omitted[GB_TEXT_NBYTES];
 };
 
@@ -172,9 +171,7 @@ void gb_raw_use_real_time(void *raw);
 void gb_raw_measure_process_cpu_time(void *raw);
 void gb_raw_use_manual_time(void *raw);
 
-bool gb_raw_keep_running(void *raw, int64_t count);
-void gb_raw_pause(void *raw);
-void gb_raw_resume(void *raw);
+bool gb_raw_keep_running(void *raw);
 void gb_raw_set_iteration_time(void *raw, double seconds);
 bool gb_raw_stop(void *raw, bool is_error, const char *reason);
 bool gb_raw_counter(void *raw, const char *name, double value, unsigned flags);

@@ -35,14 +35,13 @@ double gb_cpu_now(void) {
 static void stop_raw(gb_state *state) {
     const gb_row *row = state->row;
     if (row->max_iterations == gb_raw_max_iterations(state->raw)) {
-        const int64_t missing = row->iterations - gb_raw_iterations_done(state->raw);
-        if (missing > 0)
-            gb_raw_keep_running(state->raw, missing);
+        for (int64_t done = gb_raw_iterations_done(state->raw); done < row->iterations; done++)
+            gb_raw_keep_running(state->raw);
     }
     if (!gb_raw_stop(state->raw, row->outcome != GB_SKIPPED, row->reason))
         gb_raw_stop(state->raw, true, "");
     state->stopped = state->ended = true;
-    state->looping = state->paused = false;
+    state->looping = false;
 }
 
 __attribute__((format(printf, 3, 4))) static void stop(gb_state *state, gb_outcome outcome, const char *format, ...) {
@@ -70,23 +69,8 @@ void gb_skip_message(gb_state *state, const char *reason) {
     stop(state, GB_SKIPPED, "%s", reason ? reason : "no reason given");
 }
 
-bool gb_skipped(const gb_state *state) {
-    return state->stopped;
-}
-
-/* What must hold when the body comes back for another pass. */
-static void check_pass(gb_state *state, int64_t count) {
-    gb_row *row = state->row;
-    if (count < 1)
-        stop(state, GB_FAILED, "a batch of %" PRId64 " iterations: allowed are 1 or more", count);
-    else if (row->batch && row->batch != count)
-        stop(state, GB_FAILED, "a batch of %" PRId64 " iterations after one of %" PRId64 ": a row uses one size", count,
-             row->batch);
-    else if (state->paused)
-        stop(state, GB_FAILED, "the iteration ended between gb_pause and gb_resume");
-    row->batch = count;
-    if (!state->bench->has_manual_time || state->stopped)
-        return;
+/* What must hold of manual time when the body comes back for another pass. */
+static void check_pass(gb_state *state) {
     const double wall = state->passes ? gb_now() - state->begin : 0;
     if (state->passes == 0)
         state->begin = gb_now();
@@ -100,28 +84,15 @@ static void check_pass(gb_state *state, int64_t count) {
              state->manual_seconds, wall);
 }
 
-/* The pass that has just ended, unless its seconds are the benchmark's to say. */
-static void record_clock_pass(gb_state *state) {
-    if (state->passes > 0 && !state->bench->has_manual_time)
-        gb_record_pass(gb_now() - state->pass_begin - state->pass_paused, gb_cpu_now() - state->cpu_begin);
-    state->pass_paused = 0;
-}
-
 bool gb_keep_running(gb_state *state) {
-    return gb_keep_running_batch(state, 1);
-}
-
-bool gb_keep_running_batch(gb_state *state, int64_t count) {
+    if (!state->ended && state->bench->has_manual_time)
+        check_pass(state);
     if (state->ended)
         return false;
-    if (count < 1 || count != state->row->batch || state->paused || state->bench->has_manual_time) {
-        check_pass(state, count);
-        if (state->stopped)
-            return false;
-    }
-    if (gb_is_recording())
-        record_clock_pass(state);
-    state->looping = gb_raw_keep_running(state->raw, count);
+    /* The pass that has just ended, unless its seconds are the benchmark's to say. */
+    if (gb_is_recording() && state->passes > 0 && !state->bench->has_manual_time)
+        gb_record_pass(gb_now() - state->pass_begin, gb_cpu_now() - state->cpu_begin);
+    state->looping = gb_raw_keep_running(state->raw);
     state->ended = !state->looping;
     state->passes += state->looping;
     if (gb_is_recording()) {
@@ -145,28 +116,6 @@ void gb_set_iteration_time(gb_state *state, double seconds) {
     if (gb_is_recording())
         gb_record_pass(seconds, gb_cpu_now() - state->cpu_begin);
     gb_raw_set_iteration_time(state->raw, seconds);
-}
-
-void gb_pause(gb_state *state) {
-    if (!state->looping || state->paused) {
-        stop(state, GB_FAILED, "gb_pause outside the loop or while paused");
-        return;
-    }
-    state->paused = true;
-    if (gb_is_recording())
-        state->pause_begin = gb_now();
-    gb_raw_pause(state->raw);
-}
-
-void gb_resume(gb_state *state) {
-    if (!state->looping || !state->paused) {
-        stop(state, GB_FAILED, "gb_resume without gb_pause");
-        return;
-    }
-    state->paused = false;
-    gb_raw_resume(state->raw);
-    if (gb_is_recording())
-        state->pass_paused += gb_now() - state->pause_begin;
 }
 
 static void note_omitted(gb_state *state, const char *name, double value) {
@@ -255,10 +204,6 @@ static void set_label(gb_state *state) {
         stop_without_memory(state);
 }
 
-/*
- * The hooks are called here and not by the library, whose own cannot carry user data before 1.9.5. Its threads being 1,
- * it calls this function exactly once between them, and no clock runs outside the loop.
- */
 void gb_run_body(void *raw, gb_bench *bench) {
     int64_t ranges[GB_MAX_RANGES] = {0};
     const size_t count = bench->has_rows ? bench->range_count : 0;
@@ -271,14 +216,8 @@ void gb_run_body(void *raw, gb_bench *bench) {
             gb_record_row(&state);
         return;
     }
-    if (bench->setup)
-        bench->setup(&state, bench->user);
-    if (!state.stopped) {
-        bench->body(&state, bench->user);
-        check_complete(&state);
-    }
-    if (bench->teardown)
-        bench->teardown(&state, bench->user);
+    bench->body(&state, bench->user);
+    check_complete(&state);
     set_label(&state);
     if (!state.stopped) {
         state.row->outcome = GB_MEASURED;

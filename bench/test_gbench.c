@@ -19,10 +19,8 @@ static void counters(gb_state *state, void *user) {
         gb_set_iteration_time(state, 0.01);
     gb_counter(state, "plain", 5, 0);
     gb_counter(state, "rate", 50, GB_RATE);
-    gb_counter(state, "average", 200, GB_AVG_ITERATIONS);
     gb_counter(state, "invariant", 3, GB_INVARIANT | GB_1024);
     gb_counter(state, "invariant_rate", 3, GB_INVARIANT | GB_RATE);
-    gb_counter(state, "inverse", 4, GB_INVERT);
     gb_bytes_processed(state, 1 << 20);
     gb_items_processed(state, 700);
     gb_counter(state, "done", (double)gb_iterations_done(state), 0);
@@ -41,7 +39,6 @@ static void infinite_later(gb_state *state, void *user) {
     while (gb_keep_running(state))
         gb_set_iteration_time(state, 0);
     gb_counter(state, "per_second", 1, GB_RATE);
-    gb_counter(state, "reciprocal", 0, GB_INVERT);
     gb_bytes_processed(state, 0); /* 0/0 */
 }
 
@@ -53,23 +50,6 @@ static void zero_counter(gb_state *state, void *user) {
 static void text(gb_state *state, void *user) {
     plain(state, user);
     gb_label(state, user);
-}
-
-static void batch(gb_state *state, void *user) {
-    (void)user;
-    double passes = 0;
-    while (gb_keep_running_batch(state, 1000))
-        passes++;
-    gb_counter(state, "passes", passes, 0);
-}
-
-static void pauses(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running(state)) {
-        gb_pause(state);
-        usleep(200000);
-        gb_resume(state);
-    }
 }
 
 static void register_all(void) {
@@ -107,10 +87,6 @@ static void register_all(void) {
     memset(longest, 'x', sizeof longest - 1);
     gb_iterations(gb_register("text", text, nasty), 1);
     gb_iterations(gb_register("text_long", text, longest), 1);
-    gb_iterations(gb_register("batch", batch, NULL), 2500);
-    b = gb_register("pauses", pauses, NULL);
-    gb_iterations(b, 1);
-    gb_use_real_time(b);
 }
 
 /* --- tests ------------------------------------------------------------------------------------------------------ */
@@ -141,10 +117,8 @@ static void counters_follow_their_flags(void **unused) {
     assert_string_equal(string(row, "time_unit"), "ms");
     assert_true(number(row, "plain") == 5);
     assert_true(is_close(number(row, "rate"), 50));
-    assert_true(is_close(number(row, "average"), 2));
     assert_true(number(row, "invariant") == 300);
     assert_true(is_close(number(row, "invariant_rate"), 300));
-    assert_true(number(row, "inverse") == 0.25);
     assert_true(is_close(number(row, "bytes_per_second"), 1 << 20));
     assert_true(is_close(number(row, "items_per_second"), 700));
     assert_true(number(row, "done") == 100);
@@ -161,7 +135,6 @@ static void numbers_that_are_not_json_are_named(void **unused) {
     row = row_of("infinite_later");
     assert_null(json_object_get(row, "per_second"));
     assert_non_null(strstr(string(row, "label"), "per_second=inf"));
-    assert_non_null(strstr(string(row, "label"), "reciprocal=inf"));
     assert_non_null(strstr(string(row, "label"), "bytes_per_second="));
 }
 
@@ -179,12 +152,6 @@ static void text_is_made_fit(void **unused) {
     assert_int_equal(strlen(string(row_of("text_long"), "label")), 511);
 }
 
-static void batches_count_as_iterations(void **unused) {
-    (void)unused;
-    assert_true(number(row_of("batch"), "passes") == 3);
-    assert_true(number(row_of("batch"), "iterations") == 3000);
-}
-
 static void clocks_and_names_go_together(void **unused) {
     (void)unused;
     assert_string_equal(string(row_of("searching"), "name"), "searching/min_time:0.020/process_time/real_time");
@@ -192,15 +159,14 @@ static void clocks_and_names_go_together(void **unused) {
     assert_true(number(row_of("searching"), "iterations") > 1000);
     assert_true(number(row_of("searching"), "threads") == 1);
     assert_true(number(row_of("plain"), "iterations") == 10);
-    assert_true(number(row_of("pauses"), "real_time") < 150e6); /* of 200 ms asleep */
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(context_holds_our_keys),      cmocka_unit_test(arguments_reach_names_and_bodies),
-        cmocka_unit_test(counters_follow_their_flags), cmocka_unit_test(numbers_that_are_not_json_are_named),
-        cmocka_unit_test(repetitions_are_summarised),  cmocka_unit_test(text_is_made_fit),
-        cmocka_unit_test(batches_count_as_iterations), cmocka_unit_test(clocks_and_names_go_together),
+        cmocka_unit_test(context_holds_our_keys),       cmocka_unit_test(arguments_reach_names_and_bodies),
+        cmocka_unit_test(counters_follow_their_flags),  cmocka_unit_test(numbers_that_are_not_json_are_named),
+        cmocka_unit_test(repetitions_are_summarised),   cmocka_unit_test(text_is_made_fit),
+        cmocka_unit_test(clocks_and_names_go_together),
     };
     return cmocka_run_group_tests(tests, run_everything, clean_up);
 }

@@ -136,49 +136,9 @@ static void never_loops(gb_state *state, void *user) {
 }
 static void goes_on(gb_state *state, void *user) {
     plain(state, user);
-    if (gb_keep_running(state) || gb_keep_running_batch(state, 5))
+    if (gb_keep_running(state) || gb_keep_running(state))
         abort();
     gb_skip_error(state, "asked again, and it was false");
-}
-static void batch_of_none(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running_batch(state, 0))
-        abort();
-}
-static void batches_differ(gb_state *state, void *user) {
-    (void)user;
-    for (int64_t n = 2; gb_keep_running_batch(state, n); n++)
-        GB_CLOBBER();
-}
-static void pauses_before(gb_state *state, void *user) {
-    gb_pause(state);
-    plain(state, user);
-}
-static void pauses_after(gb_state *state, void *user) {
-    plain(state, user);
-    gb_pause(state);
-}
-static void pauses_twice(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running(state)) {
-        gb_pause(state);
-        gb_pause(state);
-    }
-}
-static void stays_paused(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running(state))
-        gb_pause(state);
-}
-static void returns_paused(gb_state *state, void *user) {
-    (void)user;
-    if (gb_keep_running(state))
-        gb_pause(state);
-}
-static void only_resumes(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running(state))
-        gb_resume(state);
 }
 static void asks_too_far(gb_state *state, void *user) {
     gb_range(state, 1);
@@ -261,14 +221,6 @@ static void breaches_fail_the_row(void **unused) {
         {leaves_early, "returned before gb_keep_running was false", NULL, false},
         {never_loops, "returned before gb_keep_running was false", NULL, false},
         {goes_on, "asked again, and it was false", NULL, false},
-        {batch_of_none, "a batch of 0 iterations", NULL, false},
-        {batches_differ, "a batch of 3 iterations after one of 2", NULL, false},
-        {pauses_before, "gb_pause outside the loop", NULL, false},
-        {pauses_after, "gb_pause outside the loop", NULL, false},
-        {pauses_twice, "gb_pause outside the loop or while paused", NULL, false},
-        {stays_paused, "the iteration ended between gb_pause and gb_resume", NULL, false},
-        {returns_paused, "returned before gb_keep_running was false", NULL, false},
-        {only_resumes, "gb_resume without gb_pause", NULL, false},
         {asks_too_far, "argument 1 is asked for where there are 1", NULL, false},
         {plain, "called 0 times in 1 passes", NULL, true},
         {sets_time_twice, "called 2 times in 1 passes", NULL, true},

@@ -1,4 +1,4 @@
-/* How rows end: measured, skipped, failed, in some repetition or by a hook; and how all that is counted. */
+/* How rows end: measured, skipped, failed, in some repetition; and how all that is counted. */
 #include "test_report.h"
 
 static void skip_message(gb_state *state, void *user) {
@@ -15,59 +15,23 @@ static void skip_error(gb_state *state, void *user) {
     gb_counter(state, "after", 1, 0);
 }
 
-typedef struct hooks {
-    int setups, bodies, teardowns;
-    bool in_order, skips;
-} hooks;
-
-static void hooks_setup(gb_state *state, void *user) {
-    hooks *h = user;
-    h->in_order &= h->setups == h->bodies + h->skips * h->teardowns && h->setups == h->teardowns;
-    h->setups++;
-    if (h->skips)
-        gb_skip_message(state, "setup says no");
-}
-
-static void hooks_body(gb_state *state, void *user) {
-    hooks *h = user;
-    h->in_order &= h->bodies == h->setups - 1 && gb_run_index(state) == (size_t)h->bodies;
-    h->bodies++;
-    plain(state, NULL);
-}
-
-static void hooks_teardown(gb_state *state, void *user) {
-    hooks *h = user;
-    h->in_order &= h->skips ? gb_skipped(state) && h->bodies == 0 : h->bodies == h->setups;
-    h->teardowns++;
-}
-
-/* Fails in the repetition that `user` points to, in the middle of its batches. */
+/* Fails in the repetition that `user` points to, in the middle of it. */
 static void fails_in_repetition(gb_state *state, void *user) {
     int *left = user;
     const bool now = --*left == 0;
     int passes = 0;
-    while (gb_keep_running_batch(state, 7))
+    while (gb_keep_running(state))
         if (now && ++passes == 2)
             gb_skip_error(state, "this time");
 }
 
-static hooks good_hooks = {.in_order = true}, skipping_hooks = {.in_order = true, .skips = true};
 static int third = 3, first = 1;
 
 static void register_all(void) {
     gb_iterations(gb_register("skip_message", skip_message, NULL), 1);
     gb_iterations(gb_register("skip_error", skip_error, NULL), 100);
 
-    gb_bench *b = gb_register("hooks", hooks_body, &good_hooks);
-    gb_setup(b, hooks_setup);
-    gb_teardown(b, hooks_teardown);
-    gb_min_time(b, 0.01);
-    b = gb_register("hooks_skipping", hooks_body, &skipping_hooks);
-    gb_setup(b, hooks_setup);
-    gb_teardown(b, hooks_teardown);
-    gb_repetitions(b, 2);
-
-    b = gb_register("fails_late", fails_in_repetition, &third);
+    gb_bench *b = gb_register("fails_late", fails_in_repetition, &third);
     gb_iterations(b, 20);
     gb_repetitions(b, 4);
     b = gb_register("fails_first", fails_in_repetition, &first);
@@ -79,7 +43,7 @@ static void outcomes_are_counted(void **unused) {
     (void)unused;
     assert_int_equal(run_status, RHM_FAILED);
     assert_int_equal(result.failed, 3);
-    assert_int_equal(result.skipped, 2);
+    assert_int_equal(result.skipped, 1);
     assert_int_equal(result.measured + result.skipped + result.failed, result.matched);
     assert_non_null(strstr(run_error.text, "3 of "));
     assert_non_null(strstr(run_error.text, "'skip_error': wrong result"));
@@ -101,16 +65,6 @@ static void skips_have_reasons(void **unused) {
     assert_null(json_object_get(row, "after"));
 }
 
-static void hooks_surround_every_call(void **unused) {
-    (void)unused;
-    assert_true(good_hooks.in_order);
-    assert_true(good_hooks.bodies >= 2);
-    assert_true(good_hooks.setups == good_hooks.bodies && good_hooks.teardowns == good_hooks.bodies);
-    assert_true(skipping_hooks.in_order);
-    assert_int_equal(skipping_hooks.bodies, 0);
-    assert_int_equal(skipping_hooks.teardowns, skipping_hooks.setups);
-}
-
 /* The library's own checks would end the process over repetitions of different length. */
 static void a_failing_repetition_fails_the_row(void **unused) {
     (void)unused;
@@ -126,7 +80,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outcomes_are_counted),
         cmocka_unit_test(skips_have_reasons),
-        cmocka_unit_test(hooks_surround_every_call),
         cmocka_unit_test(a_failing_repetition_fails_the_row),
     };
     return cmocka_run_group_tests(tests, run_everything, clean_up);

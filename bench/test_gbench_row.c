@@ -14,7 +14,7 @@
 #include "session_engine.h"
 #include "session_serve.h"
 
-enum { PAUSE_NS = 20000000, BATCH = 10 };
+enum { PAUSE_NS = 20000000 };
 
 static size_t first_calls, calls; /* of `counting` with run index 0, and in all */
 static int64_t argument_seen, rounds_done;
@@ -37,15 +37,6 @@ static void counting(gb_state *state, void *user) {
     gb_label(state, "a label");
 }
 
-static void pausing(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running(state)) {
-        gb_pause(state);
-        wait_ns(PAUSE_NS);
-        gb_resume(state);
-    }
-}
-
 static void sleeping(gb_state *state, void *user) {
     (void)user;
     while (gb_keep_running(state))
@@ -56,12 +47,6 @@ static void by_hand(gb_state *state, void *user) {
     (void)user;
     for (double seconds = 1; gb_keep_running(state); seconds++)
         gb_set_iteration_time(state, seconds);
-}
-
-static void in_batches(gb_state *state, void *user) {
-    (void)user;
-    while (gb_keep_running_batch(state, BATCH))
-        ;
 }
 
 static void skipping(gb_state *state, void *user) {
@@ -92,10 +77,8 @@ static int prepare(void **unused) {
     bench = gb_register("count", counting, NULL);
     gb_arg(bench, 5);
     gb_iterations(bench, 50);
-    gb_register("pausing", pausing, NULL);
     gb_register("sleeping", sleeping, NULL);
     gb_use_manual_time(gb_register("by_hand", by_hand, NULL));
-    gb_register("in_batches", in_batches, NULL);
     gb_register("skipping", skipping, NULL);
     gb_register("failing", failing, NULL);
     gb_min_time(gb_register("long", sleeping, NULL), 0.5);
@@ -169,16 +152,10 @@ static void passes_are_timed_one_by_one(void **unused) {
         assert_true(sample.pass[i] >= 1e-9 * PAUSE_NS);
         assert_true(sample.cpu[i] < 0.5 * 1e-9 * PAUSE_NS); /* sleep costs no processor */
     }
-    const double start = session_seconds();
-    sample = run("pausing", 3);
-    const double all = session_seconds() - start;
-    assert_int_equal(sample.count, 3);
-    assert_true(sample.pass[0] + sample.pass[1] + sample.pass[2] <= all - 3 * 1e-9 * PAUSE_NS);
     sample = run("by_hand", 4);
     assert_int_equal(sample.count, 4);
     for (size_t i = 0; i < 4; i++)
         assert_true(sample.pass[i] == (double)(i + 1));
-    assert_int_equal(run("in_batches", 5 * BATCH).count, 5);
 }
 
 static void reasons_are_told_every_time(void **unused) {
