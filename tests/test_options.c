@@ -9,7 +9,7 @@
 static void every_member_is_in_the_table(void **state) {
     (void)state;
     char seen[sizeof(rhm_train_options)] = {0};
-    for (size_t i = 0; i < RHM_TRAIN_OPTIONS; i++) {
+    for (size_t i = 0; i < rhm_train_option_count; i++) {
         const rhm_train_option *option = &rhm_train_option_table[i];
         for (size_t b = 0; b < rhm_train_option_nbytes(option); b++)
             assert_int_equal(seen[option->place + b]++, 0);
@@ -45,7 +45,7 @@ static rhm_status resolve(const rhm_train_option *option, double value, rhm_erro
 static void bounds_are_what_is_taken(void **state) {
     (void)state;
     size_t bounded = 0;
-    for (size_t i = 0; i < RHM_TRAIN_OPTIONS; i++) {
+    for (size_t i = 0; i < rhm_train_option_count; i++) {
         const rhm_train_option *option = &rhm_train_option_table[i];
         double least, greatest;
         rhm_error error = {0};

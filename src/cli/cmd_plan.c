@@ -119,6 +119,7 @@ static void print_practice(const planning *p) {
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(rhm_instance_build(&p->grammar, &p->analysis, settings, error));
     p->levels = rhm_grammar_shape(p->grammar)->levels;
+    p->options = settings->own;
     p->options.draw = (rhm_draw)settings->training.draw;
     p->options.raw = settings->training.distinct != 0;
     p->options.seed = settings->instance.seed;

@@ -63,15 +63,14 @@ static const rhm_option_group own_options = {"Data and results", own};
 
 static rhm_status choose_options(rhm_train_options *out, const rhm_settings *settings, uint32_t levels,
                                  rhm_error *error) {
-    *out = (rhm_train_options){
-        .solver = (rhm_solver)settings->training.solver,
-        .draw = (rhm_draw)settings->training.draw,
-        .raw = settings->training.distinct != 0,
-        .tolerance = settings->training.tolerance,
-        .max_seconds = settings->training.max_seconds,
-        .seed = rhm_settings_data_seed(settings),
-        .test_samples = rhm_option_given(settings, "test-samples") ? settings->test_samples : 0,
-    };
+    *out = settings->own;
+    out->solver = (rhm_solver)settings->training.solver;
+    out->draw = (rhm_draw)settings->training.draw;
+    out->raw = settings->training.distinct != 0;
+    out->tolerance = settings->training.tolerance;
+    out->max_seconds = settings->training.max_seconds;
+    out->seed = rhm_settings_data_seed(settings);
+    out->test_samples = rhm_option_given(settings, "test-samples") ? settings->test_samples : 0;
     if (out->raw && out->draw == RHM_DRAW_COUNTS)
         return rhm_option_refuse(settings, "distinct", "has nothing to compute on with --draw counts: leave one out",
                                  error);

@@ -49,7 +49,7 @@ static const rhm_option own[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "NAME",
      .otherwise = "general",
-     .place = offsetof(rhm_settings, training.protocol),
+     .place = offsetof(rhm_settings, own.protocol),
      .help = "Of one-step. general: any number of positions, the patches that occur, any --width (auto: 256) and "
              "--learning-rate. published: as in the appendix of Phys. Rev. X 14, 031001: the first patch, all V^s "
              "patches grouped whether they occur or not, width 256, learning rate 1000."},
@@ -102,8 +102,6 @@ rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *
     RHM_TRY(refuse_others(learner, settings, error));
     options->learner = learner->name;
     options->between = (rhm_between)settings->training.between;
-    options->protocol = settings->training.protocol;
-    options->learning_rate = settings->training.learning_rate;
     RHM_TRY(rhm_settings_by_level(positions, settings, "positions", &settings->training.positions, levels, error));
     for (uint32_t level = 1; level <= levels; level++)
         options->positions[level] = (uint32_t)positions[level];

@@ -26,12 +26,14 @@ typedef struct rhm_settings {
     } instance;
 
     struct {
-        const char *learner, *protocol;
+        const char *learner;
         rhm_list samples, bandwidth, ridge, parents, positions;
         uint64_t width, max_samples, max_width;
         int solver, draw, distinct, between;
-        double tolerance, max_seconds, learning_rate;
+        double tolerance, max_seconds;
     } training;
+
+    rhm_train_options own; /* options of few learners, where rhm_train reads them; zero elsewhere */
 
     struct {
         uint64_t threads, memory_limit_nbytes;
@@ -102,7 +104,7 @@ rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *s
 /* What there is to know of the learner of --learner. */
 rhm_status rhm_settings_learner_info(const rhm_learner_info **out, const rhm_settings *settings, rhm_error *error);
 
-/* The learner of --learner, its positions, protocol and learning rate; refuses typed options that it does not take. */
+/* The learner of --learner, its positions; refuses typed options that it does not take. */
 rhm_status rhm_settings_learner(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                 rhm_error *error);
 

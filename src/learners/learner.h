@@ -1,6 +1,6 @@
 /*
  * The seam between learners and everything else: what a learner is to those that do not know it. To add one, make a
- * directory with a `struct rhm_learner` and a line in registry.c; rhm_train, the command and the documentation of its
+ * directory with a `struct rhm_learner` that registry.c names; rhm_train, the command and the documentation of its
  * options find it there.
  */
 #ifndef RHM_LEARNERS_LEARNER_H
@@ -26,9 +26,6 @@ struct rhm_learner {
     rhm_status (*plan)(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
                        const rhm_train_options *options, rhm_error *error);
 };
-
-extern const struct rhm_learner rhm_layerwise, rhm_table_learner, rhm_one_step_learner, rhm_tensor_learner,
-    rhm_latent_learner, rhm_shallow_learner;
 
 /* By name, NULL being layerwise; RHM_INVALID, with the names that there are. */
 rhm_status rhm_learner_find(const struct rhm_learner **out, const char *name, rhm_error *error);

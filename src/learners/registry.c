@@ -4,9 +4,11 @@
 #include "core/fail.h"
 #include "learners/learner.h"
 
-static const struct rhm_learner *const learners[] = {&rhm_layerwise, &rhm_table_learner, &rhm_one_step_learner,
-                                                     &rhm_tensor_learner, &rhm_latent_learner,
-                                                     &rhm_shallow_learner};
+/* The default first. */
+extern const struct rhm_learner rhm_layerwise, rhm_table_learner, rhm_one_step_learner, rhm_tensor_learner,
+    rhm_latent_learner, rhm_shallow_learner;
+static const struct rhm_learner *const learners[] = {&rhm_layerwise,      &rhm_table_learner,  &rhm_one_step_learner,
+                                                     &rhm_tensor_learner, &rhm_latent_learner, &rhm_shallow_learner};
 
 enum { LEARNERS = sizeof learners / sizeof learners[0] };
 

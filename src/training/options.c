@@ -34,7 +34,7 @@ static const char *distinct_word(unsigned raw) {
 #define AT(member) offsetof(rhm_train_options, member)
 
 /* clang-format off */
-const rhm_train_option rhm_train_option_table[RHM_TRAIN_OPTIONS] = {
+const rhm_train_option rhm_train_option_table[] = {
     {"learner", RHM_TRAIN_TEXT, .place = AT(learner), .zero = "layerwise", .every_learner = true},
     {"data-seed", RHM_TRAIN_U64, .place = AT(seed), .greatest = 0x1p64, .every_learner = true},
     {"samples", RHM_TRAIN_U64, true, AT(samples), 1, MOST_SAMPLES, .zero = "auto"},
@@ -58,6 +58,9 @@ const rhm_train_option rhm_train_option_table[RHM_TRAIN_OPTIONS] = {
      .every_learner = true, .without_effect = true},
 };
 /* clang-format on */
+
+enum { OPTIONS = sizeof rhm_train_option_table / sizeof *rhm_train_option_table };
+const size_t rhm_train_option_count = OPTIONS;
 
 size_t rhm_train_option_nbytes(const rhm_train_option *option) {
     static const size_t of_kind[] = {
@@ -113,7 +116,7 @@ void rhm_train_option_text(const rhm_train_option *option, const rhm_train_optio
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 bool rhm_train_option_bounds(const char *option, double *least, double *greatest) {
-    for (size_t i = 0; i < RHM_TRAIN_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTIONS; i++) {
         const rhm_train_option *o = &rhm_train_option_table[i];
         if (o->greatest > 0 && !strcmp(o->name, option)) {
             *least = o->least;
@@ -169,7 +172,7 @@ static void put_default(const rhm_train_option *option, rhm_train_options *optio
 rhm_status rhm_train_options_resolve(rhm_train_options *out, const rhm_train_options *options, uint32_t levels,
                                      rhm_error *error) {
     rhm_train_options o = options ? *options : (rhm_train_options){0};
-    for (size_t i = 0; i < RHM_TRAIN_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTIONS; i++) {
         const rhm_train_option *option = &rhm_train_option_table[i];
         put_default(option, &o);
         for (uint32_t l = 1; l <= (option->by_level ? levels : 1); l++)
@@ -193,7 +196,7 @@ rhm_status rhm_train_options_check(const rhm_train_options *options, const rhm_l
     static const rhm_train_options none;
     rhm_train_options defaults;
     RHM_TRY(rhm_train_options_resolve(&defaults, NULL, levels, error));
-    for (size_t i = 0; options && i < RHM_TRAIN_OPTIONS; i++) {
+    for (size_t i = 0; options && i < OPTIONS; i++) {
         const rhm_train_option *option = &rhm_train_option_table[i];
         const size_t place = option->place, nbytes = rhm_train_option_nbytes(option);
         const char *given = (const char *)options + place;

@@ -30,8 +30,8 @@ typedef struct rhm_train_option {
     bool without_effect;                 /* on the model and its report */
 } rhm_train_option;
 
-enum { RHM_TRAIN_OPTIONS = 19 };
-extern const rhm_train_option rhm_train_option_table[RHM_TRAIN_OPTIONS];
+extern const rhm_train_option rhm_train_option_table[];
+extern const size_t rhm_train_option_count;
 
 size_t rhm_train_option_nbytes(const rhm_train_option *option);
 

@@ -95,7 +95,7 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     if (lesson->grammar)
         add_grammar(out, lesson->grammar);
     add_words(out, "parents", task->parents, 1, task->tree.levels);
-    for (size_t i = 0; i < RHM_TRAIN_OPTIONS; i++)
+    for (size_t i = 0; i < rhm_train_option_count; i++)
         if (!rhm_train_option_table[i].without_effect)
             add_option(out, &rhm_train_option_table[i], options, task->tree.levels);
     append(add(out, "backend"), "%s", rhm_engine_describe(engine).backend);
