@@ -1,15 +1,20 @@
 /*
  * Drawing samples at every instruction set and thread count, for the instances of shapes/sampling.txt (or
- * --shapes=FILE): sequences/instance/isa/t   whole sequences with their labels, items are tokens; first/instance/isa/t
- * the first patches of one level with their labels, items are samples; counted/instance/isa/t     the same, counted as
- * the learner does it, items are samples.
+ * --shapes=FILE):
+ *     sequences/instance/isa/t   whole sequences with their labels, items are tokens
+ *     written/instance/isa/t     so many of them that they go past the caches to memory
+ *     first/instance/isa/t       the first patches of one level with their labels, items are samples
+ *     counted/instance/isa/t     the same, counted as the learner does it, items are samples
  *
- * Threads draw into memory of their own that stays in the second-level cache. An iteration is a trial of a few
- * milliseconds; the best one counts, since neighbours on a shared machine only ever take time away.
+ * Threads draw into memory of their own, which but for `written` stays in the second-level cache. An iteration is a
+ * trial of a few milliseconds; the best one counts, since neighbours on a shared machine only ever take time away.
+ * Sequences are compared with writing alone to the same level of memory, measured in alternation.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "ceilings/ceilings.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/parallel.h"
@@ -19,13 +24,14 @@
 #include "sampling/sampler.h"
 
 enum {
-    CALL_TOKENS = 1 << 15,   /* drawn by one call: 64 KiB */
-    TRIAL_TOKENS = 1 << 21,  /* of a thread in one trial */
-    TRIAL_COUNTED = 1 << 18, /* samples of a thread in one trial */
-    SCALAR_FRACTION = 8,     /* of that for the scalar path, so that its trials are as short */
+    CALL_TOKENS = 1 << 15,    /* drawn by one call: 64 KiB */
+    WRITTEN_TOKENS = 1 << 22, /* by the one call of a trial: 8 MiB */
+    TRIAL_TOKENS = 1 << 21,   /* of a thread in one trial */
+    TRIAL_COUNTED = 1 << 18,  /* samples of a thread in one trial */
+    SCALAR_FRACTION = 8,      /* of that for the scalar path, so that its trials are as short */
 };
 
-typedef enum drawing { SEQUENCES, FIRST, COUNTED, DRAWING_COUNT } drawing;
+typedef enum drawing { SEQUENCES, WRITTEN, FIRST, COUNTED, DRAWING_COUNT } drawing;
 
 typedef struct problem {
     instance of;
@@ -44,20 +50,27 @@ typedef struct trial {
     const row *r;
     rhm_engine *engine;
     int threads;
-    uint64_t start;   /* the next sample */
-    size_t leaves;    /* tokens of a sample */
-    size_t call;      /* samples of one call */
-    size_t calls;     /* of one thread */
-    uint16_t *memory; /* per thread: leaves, labels, as drawn by one call */
-    size_t lane;      /* elements of it */
+    uint64_t start;              /* the next sample */
+    size_t leaves;               /* tokens of a sample */
+    size_t call;                 /* samples of one call */
+    size_t calls;                /* of one thread */
+    uint16_t *memory;            /* per thread: leaves, labels, as drawn by one call */
+    size_t lane;                 /* elements of it */
+    rhm_ceilings_trial *ceiling; /* of writing; NULL where there is none */
+    uint64_t rounds;             /* of it */
+    double best_write;           /* bytes per second */
 } trial;
 
+static bool whole(const row *r) {
+    return r->what == SEQUENCES || r->what == WRITTEN;
+}
+
 static uint32_t stream_of(const row *r) {
-    return r->what == SEQUENCES ? rhm_stream(RHM_TEST, 0) : rhm_stream(RHM_TRAINING, r->of->first);
+    return whole(r) ? rhm_stream(RHM_TEST, 0) : rhm_stream(RHM_TRAINING, r->of->first);
 }
 
 static void draw(const row *r, uint64_t first, size_t count, uint16_t *leaves, uint16_t *labels) {
-    if (r->what == SEQUENCES)
+    if (whole(r))
         rhm_sample_sequences(r->of->of.sampler, stream_of(r), first, count, leaves, labels, NULL);
     else
         rhm_sample_first_patches(r->of->of.sampler, stream_of(r), r->of->first, first, count, leaves, labels, NULL);
@@ -142,16 +155,30 @@ static rhm_status verify_draws(const trial *t, bool *same, rhm_error *error) {
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
 static size_t leaves_of(const row *r) {
-    return rhm_grammar_tree(r->of->of.grammar)->leaves[r->what == SEQUENCES ? 0 : r->of->first - 1];
+    return rhm_grammar_tree(r->of->of.grammar)->leaves[whole(r) ? 0 : r->of->first - 1];
 }
 
 static rhm_status trial_make(trial *t, rhm_error *error) {
     t->leaves = leaves_of(t->r);
-    t->call = t->leaves < CALL_TOKENS ? CALL_TOKENS / t->leaves : 1;
-    t->calls = TRIAL_TOKENS / CALL_TOKENS / (t->r->isa == RHM_ISA_SCALAR ? SCALAR_FRACTION : 1);
+    const size_t tokens = t->r->what == WRITTEN ? WRITTEN_TOKENS : CALL_TOKENS;
+    t->call = t->leaves < tokens ? tokens / t->leaves : 1;
+    const size_t trial_tokens = TRIAL_TOKENS / (t->r->isa == RHM_ISA_SCALAR ? SCALAR_FRACTION : 1);
+    t->calls = t->call * t->leaves < trial_tokens ? trial_tokens / (t->call * t->leaves) : 1;
     t->lane = (t->call * (t->leaves + 1) + 63) / 32 * 32;
     t->memory = RHM_NEW(uint16_t, (size_t)t->threads, t->lane, 1, "samples of a benchmark", error);
-    return t->memory ? RHM_OK : RHM_NO_MEMORY;
+    if (!t->memory)
+        return RHM_NO_MEMORY;
+    const rhm_ceilings_memory where = t->r->what == WRITTEN ? CEILINGS_DRAM : CEILINGS_L2;
+    if (whole(t->r) && rhm_ceilings_trial_bandwidth(&t->ceiling, t->engine, CEILINGS_WRITE, where, NULL) == RHM_OK)
+        t->rounds = rhm_ceilings_trial_rounds(t->ceiling);
+    return RHM_OK;
+}
+
+static void try_ceiling(const trial *t, double *best) {
+    if (!t->ceiling)
+        return;
+    const double seconds = rhm_ceilings_trial_run(t->ceiling, t->rounds);
+    *best = fmax(*best, rhm_ceilings_trial_work(t->ceiling) * (double)t->rounds / seconds);
 }
 
 /* Of a trial. */
@@ -173,18 +200,25 @@ static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
     const rhm_status status = rhm_parallel(t->engine, (size_t)t->threads, draw_lane, t, error);
     *seconds = session_seconds() - start;
     t->start += samples_of(t);
+    try_ceiling(t, &t->best_write);
     return status;
 }
 
 static void report(gb_state *state, const row *r, const trial *t) {
     const double samples = (double)samples_of(t);
-    const double items = r->what == SEQUENCES ? samples * (double)t->leaves : samples;
+    const double items = whole(r) ? samples * (double)t->leaves : samples;
     gb_items_processed(state, (int64_t)items * gb_iterations_done(state));
     gb_counter(state, "bytes", 2 * samples * (double)(t->leaves + 1), 0);
     gb_counter(state, "samples", samples, 0);
     gb_counter(state, "best_items_per_second", items / r->best, 0);
+    if (t->ceiling) {
+        const double written = 2 * samples * (double)t->leaves;
+        gb_counter(state, "best_bytes_per_second", written / r->best, 0);
+        gb_counter(state, "ceiling_bytes_per_second", t->best_write, 0);
+        gb_counter(state, "share", written / r->best / t->best_write, 0);
+    }
     session_report_placement(state);
-    gb_label(state, r->what == SEQUENCES ? "tokens" : "samples");
+    gb_label(state, whole(r) ? "tokens" : "samples");
 }
 
 static rhm_status verify(const trial *t, rhm_error *error) {
@@ -208,15 +242,16 @@ static void run(gb_state *state, void *user) {
         status = verify(&t, &error);
     if (program_measure(state, status, run_trial, &t, &r->best, false, &error) == RHM_OK)
         report(state, r, &t);
+    rhm_ceilings_trial_destroy(t.ceiling);
     rhm_free(t.memory);
 }
 
 static void register_problems(void *problems, size_t count) {
-    static const char *const kinds[] = {"sequences", "first", "counted"};
+    static const char *const kinds[] = {"sequences", "written", "first", "counted"};
     problem *p = problems;
     for (int what = 0; what < DRAWING_COUNT; what++)
         for (size_t i = 0; i < count; i++)
-            for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++) {
+            for (int isa = what == WRITTEN ? RHM_ISA_SCALAR + 1 : RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++) {
                 const row r = {&p[i], (drawing)what, (rhm_isa)isa, 0};
                 program_add(run, &r, sizeof r, "%s/%s/%s", kinds[what], p[i].of.source->name, rhm_isa_name(r.isa));
             }

@@ -234,6 +234,11 @@ static inline void vec_store_widened2(uint16_t *out, const uint8_t *first, const
     vec_store_widened(out, first);
     vec_store_widened(out + PART, second);
 }
+static inline void vec_stream_widened2(uint16_t *out, const uint8_t *first, const uint8_t *second) {
+    vec_store_widened2(out, first, second);
+}
+static inline void vec_settle(void) {
+}
 static inline void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_t count) {
     for (size_t q = 0; q < WIDTH / PART && q < count; q++)
         for (size_t i = 0; i < PART; i++)

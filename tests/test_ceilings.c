@@ -136,7 +136,8 @@ static void bandwidths_are_possible(void **unused) {
             }
             assert_true(r.rate > 0.01 && r.rate < absurd_gbs_per_thread);
             assert_true(r.working_set_nbytes > 0 && r.working_set_nbytes < 64 << 20);
-            const double factor = stream == CEILINGS_TRIAD && where != CEILINGS_L1 ? 4.0 / 3 : 1;
+            const double beyond = stream == CEILINGS_TRIAD ? 4.0 / 3 : stream == CEILINGS_WRITE ? 2 : 1;
+            const double factor = where == CEILINGS_L1 ? 1 : beyond;
             assert_true(fabs(r.traffic_gbs / r.rate - factor) < 1e-12);
         }
     }

@@ -27,13 +27,13 @@ static void check_parts(const rhm_shape *shape, const rhm_grammar_options *optio
     uint16_t *noisy = malloc(sizeof *noisy * SAMPLES * d);
     rhm_sampler_use(sampler, RHM_ISA_SCALAR);
     rhm_sample_part(sampler, &(rhm_part){5, first, SAMPLES, 0, 0},
-                    &(rhm_part_out){symbols[shape->levels], symbols[0], NULL, symbols});
+                    &(rhm_part_out){.leaves = symbols[shape->levels], .labels = symbols[0], .latents = symbols});
     rhm_sample_sequences(sampler, 5, first, SAMPLES, noisy, labels, NULL);
     rhm_sampler_use(sampler, isa);
     for (uint32_t level = 0; level < shape->levels; level++)
         for (size_t node = 0; node < tree->nodes[level]; node += 1 + tree->nodes[level] / 50) {
             const rhm_part which = {5, first, SAMPLES, level, node};
-            rhm_sample_part(sampler, &which, &(rhm_part_out){part[shape->levels], labels, roots, part});
+            rhm_sample_part(sampler, &which, &(rhm_part_out){part[shape->levels], labels, roots, part, false});
             for (size_t i = 0; i < SAMPLES; i++) {
                 assert_int_equal(labels[i], symbols[0][i]);
                 assert_int_equal(roots[i], symbols[level][i * tree->nodes[level] + node]);
@@ -71,6 +71,31 @@ static void parts_are_those_of_the_sequence(void **state) {
             check_parts(&shapes[i], &even, (rhm_isa)isa, 3);
             check_parts(&shapes[i], &uneven, (rhm_isa)isa, UINT32_MAX - 4);
         }
+}
+
+/* Whole cache lines or not. */
+static void stores_past_the_caches_write_the_same(void **state) {
+    (void)state;
+    enum { MOST = 1 << 16 };
+    const rhm_grammar_options options = {.seed = 3};
+    const rhm_shape shapes[] = {rhm_shape_uniform(16, 4, 2, 4), rhm_shape_uniform(16, 4, 2, 9),
+                                rhm_shape_uniform(6, 4, 3, 5)};
+    uint16_t *cached = aligned_alloc(64, sizeof *cached * MOST), *past = aligned_alloc(64, sizeof *past * MOST);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
+            for (size_t from = 0; from <= 1 && rhm_isa_includes(rhm_isa_here(), (rhm_isa)isa); from++) {
+                rhm_grammar *grammar = must_draw_with(&shapes[i], &options);
+                rhm_sampler *sampler = must_sample(grammar, 2);
+                const size_t count = (MOST - from) / sampler->tree.leaves[0];
+                const rhm_part whole = {5, 3, count, 0, 0};
+                rhm_sampler_use(sampler, (rhm_isa)isa);
+                rhm_sample_part(sampler, &whole, &(rhm_part_out){.leaves = cached + from});
+                rhm_sample_part(sampler, &whole, &(rhm_part_out){.leaves = past + from, .past = true});
+                assert_memory_equal(cached + from, past + from, sizeof *past * count * sampler->tree.leaves[0]);
+                rhm_sampler_destroy(sampler);
+                rhm_grammar_destroy(grammar);
+            }
+    free(cached), free(past);
 }
 
 /* Long sequences are split among threads, short ones shared out. */
@@ -124,6 +149,7 @@ static void long_sequences_are_drawn_in_parts(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_those_of_the_sequence),
+        cmocka_unit_test(stores_past_the_caches_write_the_same),
         cmocka_unit_test(engines_draw_the_same),
         cmocka_unit_test(long_sequences_are_drawn_in_parts),
     };

@@ -159,14 +159,15 @@ static void rewriting_follows_the_rules(void **state) {
             }
 }
 
-static void check_rows(const rhm_tile_ops *ops, size_t nodes, size_t count, size_t stride) {
+static void check_rows(const rhm_tile_ops *ops, size_t nodes, size_t count, size_t stride, bool past) {
     guarded symbols = guard(nodes * RHM_TILE), out = guard(((count - 1) * stride + nodes) * sizeof(uint16_t));
     uint64_t random = nodes * 100 + count;
     uint8_t *symbol = symbols.data;
     const uint16_t *row = out.data;
     for (size_t i = 0; i < nodes * RHM_TILE; i++)
         symbol[i] = (uint8_t)test_random(&random, 256);
-    ops->rows(symbol, nodes, count, out.data, stride);
+    ops->rows(symbol, nodes, count, out.data, stride, past);
+    ops->settle();
     for (size_t i = 0; i < count; i++)
         for (size_t p = 0; p < (i + 1 < count ? stride : nodes); p++)
             if (row[i * stride + p] != (p < nodes ? symbol[p * RHM_TILE + i] : 0xa5a5))
@@ -183,11 +184,14 @@ static void rows_are_transposed(void **state) {
     for (size_t k = 0; k < available; k++) {
         for (size_t nodes = 1; nodes <= 40; nodes++)
             for (size_t count = 1; count <= RHM_TILE; count += count % 16 == 15 || count % 16 == 0 ? 1 : 5) {
-                check_rows(&table[k], nodes, count, nodes);
-                check_rows(&table[k], nodes, count, nodes + 3);
+                check_rows(&table[k], nodes, count, nodes, false);
+                check_rows(&table[k], nodes, count, nodes + 3, true);
             }
+        for (size_t nodes = 16; nodes <= 256; nodes *= 2)
+            for (size_t count = 32; count <= RHM_TILE; count += 16)
+                check_rows(&table[k], nodes, count, nodes, true); /* whole cache lines */
         for (size_t nodes = 1; nodes <= 256; nodes = nodes * 2 + nodes % 3)
-            check_rows(&table[k], nodes, RHM_TILE, nodes);
+            check_rows(&table[k], nodes, RHM_TILE, nodes, nodes % 2);
     }
 }
 

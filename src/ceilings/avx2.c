@@ -10,6 +10,7 @@
 #define SET_F32    _mm256_set1_ps
 #define LOAD_F32   _mm256_loadu_ps
 #define STORE_F32  _mm256_storeu_ps
+#define STREAM_F32 _mm256_stream_ps
 #define FMA_F32    _mm256_fmadd_ps
 #define F64        __m256d
 #define SET_F64    _mm256_set1_pd

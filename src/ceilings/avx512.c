@@ -10,6 +10,7 @@
 #define SET_F32    _mm512_set1_ps
 #define LOAD_F32   _mm512_loadu_ps
 #define STORE_F32  _mm512_storeu_ps
+#define STREAM_F32 _mm512_stream_ps
 #define FMA_F32    _mm512_fmadd_ps
 #define F64        __m512d
 #define SET_F64    _mm512_set1_pd

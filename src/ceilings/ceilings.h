@@ -22,12 +22,17 @@ typedef enum rhm_ceilings_memory {
     CEILINGS_DRAM,
     CEILINGS_MEMORY_COUNT
 } rhm_ceilings_memory;
-typedef enum rhm_ceilings_stream { CEILINGS_LOAD, CEILINGS_TRIAD, CEILINGS_STREAM_COUNT } rhm_ceilings_stream;
+typedef enum rhm_ceilings_stream {
+    CEILINGS_LOAD,
+    CEILINGS_TRIAD,
+    CEILINGS_WRITE,
+    CEILINGS_STREAM_COUNT
+} rhm_ceilings_stream;
 
 /* Whether processor, operating system and this build allow it. Scalar always. */
 bool rhm_ceilings_has_isa(rhm_isa isa);
 
-/* "f32", "f64"; "L1", ..., "DRAM"; "load", "triad". */
+/* "f32", "f64"; "L1", ..., "DRAM"; "load", "triad", "write". */
 const char *rhm_ceilings_precision_name(rhm_ceilings_precision precision);
 const char *rhm_ceilings_memory_name(rhm_ceilings_memory where);
 const char *rhm_ceilings_stream_name(rhm_ceilings_stream stream);
@@ -53,7 +58,7 @@ rhm_ceilings_result rhm_ceilings_measure_fma(const rhm_engine *engine, rhm_isa i
  * Bytes, over all threads with the widest loads and stores, each thread on a working set of its own that fits the
  * given level and not the one before. `load` counts the bytes read. `triad` is a[i] = b[i] + x * c[i] and counts three
  * words per i, which is what the program names; beyond L1 the hardware also reads a's line before it is written, so
- * that four words move: see traffic_gbs.
+ * that four words move: see traffic_gbs. `write` is a[i] = x, by stores that go past the caches where `where` is DRAM.
  */
 rhm_ceilings_result rhm_ceilings_measure_bandwidth(const rhm_engine *engine, rhm_ceilings_stream stream,
                                                    rhm_ceilings_memory where);

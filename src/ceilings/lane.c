@@ -67,6 +67,13 @@ void rhm_ceilings_lane_run(rhm_ceilings_lane *lane, const rhm_ceilings_job *job,
             advance(lane, job);
         }
         break;
+    case CEILINGS_FILL:
+    case CEILINGS_FILL_PAST:
+        for (uint64_t round = 0; round < rounds; round++) {
+            (job->kind == CEILINGS_FILL ? k->write : k->write_past)(segment(lane, job, 0), 3, job->segment_nbytes);
+            advance(lane, job);
+        }
+        break;
     case CEILINGS_UPDATE:
         for (uint64_t round = 0; round < rounds; round++) {
             k->triad(segment(lane, job, 0), segment(lane, job, 1), segment(lane, job, 2), 3, job->segment_nbytes);
@@ -79,14 +86,16 @@ void rhm_ceilings_lane_run(rhm_ceilings_lane *lane, const rhm_ceilings_job *job,
 bool rhm_ceilings_lane_verify(const rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds) {
     if (job->kind == CEILINGS_READ)
         return lane->checksum == lane->wanted;
-    if (job->kind != CEILINGS_UPDATE || rounds == 0)
+    const bool fill = job->kind == CEILINGS_FILL || job->kind == CEILINGS_FILL_PAST;
+    if ((job->kind != CEILINGS_UPDATE && !fill) || rounds == 0)
         return true;
     rhm_ceilings_lane last = {.array = {lane->array[0], lane->array[1], lane->array[2]},
                               .cursor = (lane->cursor + job->segments - 1) % job->segments};
-    const float *a = segment(&last, job, 0), *b = segment(&last, job, 1), *c = segment(&last, job, 2);
+    const float *a = segment(&last, job, 0), *b = segment(&last, job, fill ? 0 : 1),
+                *c = segment(&last, job, fill ? 0 : 2);
     const uint64_t count = job->segment_nbytes / sizeof *a, stride = count / 256 + 1;
     for (uint64_t i = 0; i < count; i += stride)
-        if (a[i] != b[i] + 3 * c[i])
+        if (a[i] != (fill ? 3 : b[i] + 3 * c[i]))
             return false;
     return true;
 }

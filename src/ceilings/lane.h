@@ -14,7 +14,14 @@ enum {
     CEILINGS_MAX_SEGMENTS = 16,
 };
 
-typedef enum rhm_ceilings_kind { CEILINGS_FMA_F32, CEILINGS_FMA_F64, CEILINGS_READ, CEILINGS_UPDATE } rhm_ceilings_kind;
+typedef enum rhm_ceilings_kind {
+    CEILINGS_FMA_F32,
+    CEILINGS_FMA_F64,
+    CEILINGS_READ,
+    CEILINGS_UPDATE,
+    CEILINGS_FILL,
+    CEILINGS_FILL_PAST
+} rhm_ceilings_kind;
 
 /*
  * The same for all threads. A round of multiply-adds is CEILINGS_STEPS_PER_ROUND steps. A round of the others is one
@@ -24,7 +31,7 @@ typedef enum rhm_ceilings_kind { CEILINGS_FMA_F32, CEILINGS_FMA_F64, CEILINGS_RE
 typedef struct rhm_ceilings_job {
     const rhm_ceilings_kernels *kernels;
     rhm_ceilings_kind kind;
-    unsigned arrays;         /* 1 to read, 3 to update, 0 for multiply-adds */
+    unsigned arrays;         /* 1 to read or fill, 3 to update, 0 for multiply-adds */
     unsigned segments;       /* of an array */
     uint64_t segment_nbytes; /* whole blocks of CEILINGS_BLOCK_NBYTES */
 } rhm_ceilings_job;
@@ -50,7 +57,7 @@ void rhm_ceilings_lane_release(rhm_ceilings_lane *lane); /* accepts a zeroed one
 
 void rhm_ceilings_lane_run(rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds);
 
-/* Whether the last run did its work: exactly for reading, by samples of the last segment for updating. */
+/* Whether the last run did its work: exactly for reading, by samples of the last segment for updating and filling. */
 bool rhm_ceilings_lane_verify(const rhm_ceilings_lane *lane, const rhm_ceilings_job *job, uint64_t rounds);
 
 #endif

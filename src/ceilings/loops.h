@@ -30,6 +30,10 @@ typedef struct rhm_ceilings_kernels {
 
     /* a[i] = b[i] + x * c[i] for nbytes / 4 floats, ordinary (allocating) stores. */
     void (*triad)(float *a, const float *b, const float *c, float x, size_t nbytes);
+
+    /* a[i] = x for nbytes / 4 floats: ordinary stores, and those that go past the caches (where the ISA has them). */
+    void (*write)(float *a, float x, size_t nbytes);
+    void (*write_past)(float *a, float x, size_t nbytes);
 } rhm_ceilings_kernels;
 
 extern const rhm_ceilings_kernels rhm_ceilings_kernels_scalar;

@@ -14,5 +14,6 @@ const char *rhm_ceilings_memory_name(rhm_ceilings_memory where) {
 }
 
 const char *rhm_ceilings_stream_name(rhm_ceilings_stream stream) {
-    return stream == CEILINGS_LOAD ? "load" : "triad";
+    static const char *const names[] = {"load", "triad", "write"};
+    return names[stream];
 }

@@ -38,5 +38,16 @@ static void triad(float *restrict a, const float *restrict b, const float *restr
         a[i] = b[i] + x * c[i];
 }
 
-const rhm_ceilings_kernels rhm_ceilings_kernels_scalar = {
-    .lanes_f32 = 1, .lanes_f64 = 1, .fma_f32 = fma_f32, .fma_f64 = fma_f64, .load = load, .triad = triad};
+static void write_all(float *a, float x, size_t nbytes) {
+    for (size_t i = 0; i < nbytes / sizeof *a; i++)
+        a[i] = x;
+}
+
+const rhm_ceilings_kernels rhm_ceilings_kernels_scalar = {.lanes_f32 = 1,
+                                                          .lanes_f64 = 1,
+                                                          .fma_f32 = fma_f32,
+                                                          .fma_f64 = fma_f64,
+                                                          .load = load,
+                                                          .triad = triad,
+                                                          .write = write_all,
+                                                          .write_past = write_all};

@@ -107,7 +107,10 @@ rhm_status rhm_ceilings_trial_bandwidth(rhm_ceilings_trial **out, const rhm_engi
     *out = NULL;
     const int threads = rhm_engine_threads(engine);
     rhm_ceilings_job job = {.kernels = rhm_tables_nearest(&rhm_ceilings_loops, rhm_isa_here()),
-                            .kind = stream == CEILINGS_TRIAD ? CEILINGS_UPDATE : CEILINGS_READ,
+                            .kind = stream == CEILINGS_TRIAD  ? CEILINGS_UPDATE
+                                    : stream == CEILINGS_LOAD ? CEILINGS_READ
+                                    : where == CEILINGS_DRAM  ? CEILINGS_FILL_PAST
+                                                              : CEILINGS_FILL,
                             .arrays = stream == CEILINGS_TRIAD ? 3 : 1,
                             .segments = where == CEILINGS_DRAM ? CEILINGS_MAX_SEGMENTS : 1};
     char reason[128] = "";
@@ -199,7 +202,8 @@ double rhm_ceilings_trial_work(const rhm_ceilings_trial *trial) {
 
 double rhm_ceilings_trial_traffic(const rhm_ceilings_trial *trial) {
     const rhm_ceilings_job *job = &trial->job;
-    const unsigned allocated = job->kind == CEILINGS_UPDATE && trial->where != CEILINGS_L1 ? 1 : 0;
+    const bool allocates = job->kind == CEILINGS_UPDATE || job->kind == CEILINGS_FILL;
+    const unsigned allocated = allocates && trial->where != CEILINGS_L1 ? 1 : 0;
     return (double)trial->threads * (job->arrays + allocated) * (double)job->segment_nbytes;
 }
 

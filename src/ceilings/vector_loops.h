@@ -1,7 +1,7 @@
 /*
  * The loops in vector registers of any width. Before this file: TARGET, the function attribute of the instruction set;
- * LANES, floats of a register; types F32, F64, BITS; and SET, LOAD, STORE, FMA, each for F32 and F64, LOAD_BITS,
- * STORE_BITS, ZERO_BITS and XOR_BITS. LOOPS is the table.
+ * LANES, floats of a register; types F32, F64, BITS; and SET, LOAD, STORE, FMA, each for F32 and F64, STREAM_F32,
+ * LOAD_BITS, STORE_BITS, ZERO_BITS and XOR_BITS. LOOPS is the table.
  */
 TARGET static void fma_f32(float *values, float x, float y, uint64_t steps) {
     F32 v[CEILINGS_CHAINS];
@@ -59,5 +59,28 @@ TARGET static void triad(float *a, const float *b, const float *c, float x, size
             STORE_F32(a + k, FMA_F32(vx, LOAD_F32(c + k), LOAD_F32(b + k)));
 }
 
-const rhm_ceilings_kernels LOOPS = {
-    .lanes_f32 = LANES, .lanes_f64 = LANES / 2, .fma_f32 = fma_f32, .fma_f64 = fma_f64, .load = load, .triad = triad};
+TARGET static void write_all(float *a, float x, size_t nbytes) {
+    const F32 vx = SET_F32(x);
+    for (size_t i = 0; i < nbytes / sizeof *a; i += 4 * LANES)
+#pragma GCC unroll 4
+        for (size_t k = i; k < i + 4 * LANES; k += LANES)
+            STORE_F32(a + k, vx);
+}
+
+TARGET static void write_past(float *a, float x, size_t nbytes) {
+    const F32 vx = SET_F32(x);
+    for (size_t i = 0; i < nbytes / sizeof *a; i += 4 * LANES)
+#pragma GCC unroll 4
+        for (size_t k = i; k < i + 4 * LANES; k += LANES)
+            STREAM_F32(a + k, vx);
+    _mm_sfence();
+}
+
+const rhm_ceilings_kernels LOOPS = {.lanes_f32 = LANES,
+                                    .lanes_f64 = LANES / 2,
+                                    .fma_f32 = fma_f32,
+                                    .fma_f64 = fma_f64,
+                                    .load = load,
+                                    .triad = triad,
+                                    .write = write_all,
+                                    .write_past = write_past};

@@ -13,6 +13,7 @@ typedef struct drawing {
     uint64_t first;
     size_t count, chunk; /* samples, in all and at a time */
     uint32_t level;      /* 0, or where the parts begin that long samples are drawn in */
+    bool past;           /* the caches */
     uint16_t *tokens, *labels;
     uint16_t *const *latents;
 } drawing;
@@ -25,7 +26,10 @@ static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error 
     if (d->level > 0) {
         const size_t parts = tree->nodes[d->level];
         const rhm_part part = {d->stream, d->first + chunk / parts, 1, d->level, chunk % parts};
-        rhm_sample_tokens(d->sampler, &part, d->tokens + chunk * tree->leaves[d->level]);
+        const size_t width = tree->leaves[d->level];
+        const rhm_part_out out = {.leaves = d->tokens + chunk * width, .past = d->past};
+        rhm_sample_part(d->sampler, &part, &out);
+        rhm_sample_noise(d->sampler, d->stream, part.first, 1, part.node * width, width, out.leaves, NULL);
         return RHM_OK;
     }
     const size_t from = chunk * d->chunk;
@@ -33,8 +37,13 @@ static rhm_status draw_chunk(void *context, size_t chunk, int thread, rhm_error 
     uint16_t *latents[RHM_MAX_LEVELS + 1] = {0};
     for (uint32_t level = 1; d->latents && level < tree->levels; level++)
         latents[level] = d->latents[level] ? d->latents[level] + from * tree->nodes[level] : NULL;
-    rhm_sample_sequences(d->sampler, d->stream, d->first + from, count, d->tokens + from * tree->leaves[0],
-                         d->labels + from, d->latents ? latents : NULL);
+    const rhm_part part = {d->stream, d->first + from, count, 0, 0};
+    const rhm_part_out out = {.leaves = d->tokens + from * tree->leaves[0],
+                              .labels = d->labels + from,
+                              .latents = d->latents ? latents : NULL,
+                              .past = d->past};
+    rhm_sample_part(d->sampler, &part, &out);
+    rhm_sample_noise(d->sampler, d->stream, part.first, count, 0, tree->leaves[0], out.leaves, out.labels);
     return RHM_OK;
 }
 
@@ -42,7 +51,7 @@ rhm_status rhm_sample_with_engine(const rhm_engine *engine, const rhm_sampler *s
                                   size_t count, uint16_t *tokens, uint16_t *labels, uint16_t *const *latents,
                                   rhm_error *error) {
     const rhm_tree *tree = &sampler->tree;
-    drawing d = {sampler, stream, first, count, 1, 0, tokens, labels, latents};
+    drawing d = {sampler, stream, first, count, 1, 0, rhm_sample_past(sampler, count), tokens, labels, latents};
     while (!latents && tree->leaves[d.level] > CHUNK_TOKENS)
         d.level++;
     if (d.level > 0) {

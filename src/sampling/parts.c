@@ -8,8 +8,9 @@
 #include "sampling/subtrees.h"
 
 enum {
-    CHILDREN = 4096, /* roots of the next stratum that are kept at a time */
-    FEW = 4,         /* subtrees that are not worth a tile */
+    CHILDREN = 4096,  /* roots of the next stratum that are kept at a time */
+    FEW = 4,          /* subtrees that are not worth a tile */
+    CACHED = 1 << 23, /* bytes of leaves that caches may hold until they are read */
 };
 
 typedef struct descent {
@@ -165,6 +166,7 @@ void rhm_sample_part(const rhm_sampler *sampler, const rhm_part *part, const rhm
     d.sampler = d.subtrees.sampler = sampler;
     d.part = part;
     d.out = out;
+    d.subtrees.past = out->past;
     find_path(&d.path, sampler, part);
     for (uint32_t l = part->level; l <= sampler->tree.levels; l++)
         d.width[l] = rhm_tree_below(&sampler->tree, part->level, l);
@@ -179,6 +181,13 @@ void rhm_sample_part(const rhm_sampler *sampler, const rhm_part *part, const rhm
         now = part->count - row < now ? part->count - row : now;
         draw_rows(&d, row, now);
     }
+    if (out->past)
+        sampler->ops.settle();
+}
+
+bool rhm_sample_past(const rhm_sampler *sampler, size_t count) {
+    return rhm_grammar_origin(sampler->grammar)->token_noise == 0 &&
+           count >= CACHED / sizeof(uint16_t) / sampler->tree.leaves[0];
 }
 
 void rhm_sample_tokens(const rhm_sampler *sampler, const rhm_part *part, uint16_t *tokens) {
@@ -196,7 +205,9 @@ void rhm_sample_labels(const rhm_sampler *sampler, uint32_t stream, uint64_t fir
 void rhm_sample_sequences(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, uint16_t *tokens,
                           uint16_t *labels, uint16_t *const *latents) {
     const rhm_part whole = {stream, first, count, 0, 0};
-    rhm_sample_part(sampler, &whole, &(rhm_part_out){.leaves = tokens, .labels = labels, .latents = latents});
+    const bool past = rhm_sample_past(sampler, count);
+    rhm_sample_part(sampler, &whole,
+                    &(rhm_part_out){.leaves = tokens, .labels = labels, .latents = latents, .past = past});
     rhm_sample_noise(sampler, stream, first, count, 0, sampler->tree.leaves[0], tokens, labels);
 }
 

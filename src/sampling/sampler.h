@@ -68,10 +68,14 @@ typedef struct rhm_part_out {
     uint16_t *leaves;         /* (count, tree.leaves[level]) */
     uint16_t *labels, *roots; /* (count); the roots are the level-`level` symbols */
     uint16_t *const *latents; /* [l], level < l < L: (count, level-l symbols below the node) */
+    bool past;                /* write leaves past the caches: they are part of more than these hold */
 } rhm_part_out;
 
 /* Without noise. Takes the blocks of the part and those above it, and memory that does not depend on its size. */
 void rhm_sample_part(const rhm_sampler *sampler, const rhm_part *part, const rhm_part_out *out);
+
+/* Whether so many samples are better written past the caches. Not where noise comes back to them. */
+bool rhm_sample_past(const rhm_sampler *sampler, size_t count);
 
 /* The labels of samples, with noise, and nothing else. */
 void rhm_sample_labels(const rhm_sampler *sampler, uint32_t stream, uint64_t first, size_t count, uint16_t *labels);

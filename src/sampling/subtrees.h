@@ -11,6 +11,7 @@ typedef struct rhm_subtrees {
     const rhm_stratum *stratum;
     size_t count;                                          /* 1..RHM_TILE */
     bool tile;                                             /* rewrite in bytes, side by side */
+    bool past;                                             /* tokens are written past the caches */
     _Alignas(64) uint32_t word[RHM_BLOCK_WORDS][RHM_TILE]; /* their blocks' */
     /* Of a tile only. */
     uint32_t ready; /* words whose planes are there: a bit each */

@@ -55,10 +55,14 @@ static void rewrite(const rhm_small_rules *rules, uint32_t branching, uint32_t c
         }
 }
 
-static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride) {
+static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride, bool past) {
+    (void)past;
     for (size_t i = 0; i < count; i++)
         for (size_t p = 0; p < nodes; p++)
             out[i * stride + p] = symbols[p * RHM_TILE + i];
+}
+
+static void settle(void) {
 }
 
 static const rhm_tile_ops reference = {
@@ -70,6 +74,7 @@ static const rhm_tile_ops reference = {
     .choices = choices,
     .rewrite = rewrite,
     .rows = rows,
+    .settle = settle,
 };
 
 rhm_tile_ops rhm_tile_ops_at(rhm_isa isa) {

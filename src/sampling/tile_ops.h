@@ -91,8 +91,12 @@ typedef struct rhm_tile_ops {
     void (*rewrite)(const rhm_small_rules *rules, uint32_t branching, uint32_t children, size_t first, size_t count,
                     const uint8_t *choice, uint8_t *symbols);
 
-    /* rows (count, stride), columns 0..nodes-1: the symbols (nodes, RHM_TILE) of the first `count` samples. */
-    void (*rows)(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *rows, size_t stride);
+    /* rows (count, stride), columns 0..nodes-1: the symbols (nodes, RHM_TILE) of the first `count` samples; `past` the
+     * caches, where whole lines of `rows` allow that. */
+    void (*rows)(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *rows, size_t stride, bool past);
+
+    /* Before others may read rows that were written past the caches. */
+    void (*settle)(void);
 } rhm_tile_ops;
 
 /* The operations as an instruction set of this CPU does them, each from its own table or from the nearest set that it

@@ -82,6 +82,7 @@ void rhm_expand_tile(rhm_subtrees *t, uint32_t from, size_t position, const uint
         nodes *= s;
         position *= s;
         if (rows[level + 1])
-            sampler->ops.rows(t->symbol[0], nodes, t->count, rows[level + 1], nodes);
+            sampler->ops.rows(t->symbol[0], nodes, t->count, rows[level + 1], nodes,
+                              t->past && level + 1 == sampler->tree.levels);
     }
 }

@@ -61,29 +61,32 @@ INLINE void sixteen_columns(const uint8_t *symbols, size_t count, uint16_t *out,
     }
 }
 
-INLINE void thirty_two_columns(const uint8_t *symbols, size_t count, uint16_t *out, size_t stride) {
+INLINE void thirty_two_columns(const uint8_t *symbols, size_t count, uint16_t *out, size_t stride, bool past) {
     _Alignas(64) uint8_t left[QUARTER][WIDTH], right[QUARTER][WIDTH];
     for (size_t i = 0; i < count; i += WIDTH) {
         transpose_sixteen(symbols + i, left);
         transpose_sixteen(symbols + QUARTER * RHM_TILE + i, right);
         for (size_t q = 0; q < WIDTH && i + q < count; q += QUARTER)
             for (size_t j = 0; j < QUARTER && i + q + j < count; j++)
-                vec_store_widened2(out + (i + q + j) * stride, left[j] + q, right[j] + q);
+                (past ? vec_stream_widened2 : vec_store_widened2)(out + (i + q + j) * stride, left[j] + q,
+                                                                  right[j] + q);
     }
 }
 
 /* Whole tiles of rows without gaps: two rows are as good as thirty-two columns. */
-INLINE void pack_sixteen(const uint8_t *symbols, uint16_t *out) {
+INLINE void pack_sixteen(const uint8_t *symbols, uint16_t *out, bool past) {
     _Alignas(64) uint8_t transposed[QUARTER][WIDTH];
     for (size_t i = 0; i < RHM_TILE; i += WIDTH) {
         transpose_sixteen(symbols + i, transposed);
         for (size_t q = 0; q < WIDTH; q += QUARTER)
             for (size_t j = 0; j < QUARTER; j += 2)
-                vec_store_widened2(out + (i + q + j) * QUARTER, transposed[j] + q, transposed[j + 1] + q);
+                (past ? vec_stream_widened2 : vec_store_widened2)(out + (i + q + j) * QUARTER, transposed[j] + q,
+                                                                  transposed[j + 1] + q);
     }
 }
 
-static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride) {
+static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride, bool past) {
+    const bool lines = past && (uintptr_t)out % 64 == 0 && stride % 32 == 0;
     const bool whole = count == RHM_TILE && stride == nodes;
     if (whole && nodes == 2)
         pack_rows(symbols, 2, out);
@@ -92,7 +95,7 @@ static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *o
     else if (whole && nodes == 8)
         pack_rows(symbols, 8, out);
     else if (whole && nodes == QUARTER)
-        pack_sixteen(symbols, out);
+        pack_sixteen(symbols, out, past && (uintptr_t)out % 64 == 0);
     else if (nodes < QUARTER)
         for (size_t i = 0; i < count; i++)
             for (size_t p = 0; p < nodes; p++)
@@ -100,13 +103,17 @@ static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *o
     else {
         size_t p = 0;
         for (; p + 2 * QUARTER <= nodes; p += 2 * QUARTER)
-            thirty_two_columns(symbols + p * RHM_TILE, count, out + p, stride);
+            thirty_two_columns(symbols + p * RHM_TILE, count, out + p, stride, lines);
         /* The last sixteen columns may overlap those before: they write the same. */
         for (; p < nodes; p += QUARTER) {
             const size_t column = p + QUARTER <= nodes ? p : nodes - QUARTER;
             sixteen_columns(symbols + column * RHM_TILE, count, out + column, stride);
         }
     }
+}
+
+static void settle(void) {
+    vec_settle();
 }
 
 #endif

@@ -19,4 +19,5 @@ const rhm_tile_ops RHM_TABLE = {
     .choices = choices,
     .rewrite = rewrite,
     .rows = rows,
+    .settle = settle,
 };

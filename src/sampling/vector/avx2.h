@@ -132,6 +132,17 @@ static inline void vec_store_widened2(uint16_t *out, const uint8_t *first, const
     vec_store_widened(out + 16, second);
 }
 
+/* The same in whole cache lines that go past the caches: `out` is aligned to them. */
+static inline void vec_stream_widened2(uint16_t *out, const uint8_t *first, const uint8_t *second) {
+    const __m128i low = _mm_load_si128((const __m128i *)(const void *)first);
+    const __m128i high = _mm_load_si128((const __m128i *)(const void *)second);
+    _mm256_stream_si256((__m256i *)(void *)out, _mm256_cvtepu8_epi16(low));
+    _mm256_stream_si256((__m256i *)(void *)(out + 16), _mm256_cvtepu8_epi16(high));
+}
+static inline void vec_settle(void) {
+    _mm_sfence();
+}
+
 /* The first `count` quarters, widened to 16 bits, `stride` elements apart. */
 static inline void vec_store_quarters(uint16_t *out, size_t stride, vec v, size_t count) {
     if (count > 0)

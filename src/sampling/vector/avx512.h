@@ -123,10 +123,21 @@ static inline void vec_store_widened(uint16_t *out, const uint8_t *bytes) {
     const __m128i narrow = _mm_load_si128((const __m128i *)(const void *)bytes);
     _mm256_storeu_si256((__m256i *)(void *)out, _mm256_cvtepu8_epi16(narrow));
 }
-static inline void vec_store_widened2(uint16_t *out, const uint8_t *first, const uint8_t *second) {
+static inline vec vec_widened2(const uint8_t *first, const uint8_t *second) {
     const __m128i low = _mm_load_si128((const __m128i *)(const void *)first);
     const __m128i high = _mm_load_si128((const __m128i *)(const void *)second);
-    vec_store(out, _mm512_cvtepu8_epi16(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1)));
+    return _mm512_cvtepu8_epi16(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+}
+static inline void vec_store_widened2(uint16_t *out, const uint8_t *first, const uint8_t *second) {
+    vec_store(out, vec_widened2(first, second));
+}
+
+/* The same in whole cache lines that go past the caches: `out` is aligned to them. */
+static inline void vec_stream_widened2(uint16_t *out, const uint8_t *first, const uint8_t *second) {
+    _mm512_stream_si512((__m512i *)(void *)out, vec_widened2(first, second));
+}
+static inline void vec_settle(void) {
+    _mm_sfence();
 }
 
 /* The first `count` quarters, widened to 16 bits, `stride` elements apart. */
