@@ -162,7 +162,7 @@ static rhm_status make_level(void *problem, const shapes *all, const shape *line
     RHM_TRY(shape_value(all, line, "samples", 1, 1 << 26, &samples, error));
     l->first = (uint32_t)first;
     l->samples = (uint64_t)samples;
-    return rhm_patches_table_cells(&l->cells, l->of.grammar, l->first, error);
+    return rhm_patches_table_cells(&l->cells, l->of.grammar, l->first, 1, error);
 }
 
 static void clear_level(void *problem) {

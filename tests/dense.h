@@ -120,7 +120,7 @@ static inline dense_problem make_problem(problem_shape s, uint64_t seed) {
     rhm_error error = {0};
     make_inputs(&p, &random);
     make_samples(&p, &random);
-    p.layer = (struct rhm_layer){s.tokens, s.embedding, s.classes, s.width, s.bandwidth, 1, NULL, NULL};
+    p.layer = (struct rhm_layer){s.tokens, s.embedding, s.classes, s.width, s.bandwidth, 1, NULL, NULL, 1};
     assert_ok(rhm_layer_alloc(&p.layer, &error), &error);
     for (size_t i = 0; i < (size_t)s.width * s.tokens * s.embedding; i++)
         p.layer.frequencies[i] = (float)(rhm_gaussian(seed, 1u << 21, i) / s.bandwidth);

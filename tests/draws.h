@@ -38,7 +38,7 @@ static inline void must_draw(rhm_patches *patches, const rhm_engine *engine, con
 static inline double table_cells(const rhm_grammar *grammar, uint32_t level) {
     double cells = 0;
     rhm_error error = {0};
-    assert_ok(rhm_patches_table_cells(&cells, grammar, level, &error), &error);
+    assert_ok(rhm_patches_table_cells(&cells, grammar, level, 1, &error), &error);
     return cells;
 }
 

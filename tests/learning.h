@@ -95,27 +95,32 @@ static inline size_t tokens_of(uint32_t branching, uint32_t levels) {
     return tokens;
 }
 
-/* One level's map: x = M^(-1/2) [cos(w h), sin(w h)], y = W x, divided by its sum. h is (s d_e); returns the sum. */
+/* One level's map: x = M^(-1/2) [cos(w h), sin(w h)], y = W x, every block divided by its sum. h is (s d_e), y (K
+ * |V_0|); returns the last block's sum. */
 static inline double oracle_level(const rhm_level_weights *level, const double *h, double *y) {
     const size_t inputs = (size_t)level->tokens * level->embedding, m = level->width;
+    const size_t blocks = level->positions ? level->positions : 1, outputs = blocks * level->classes;
     const double scale = 1 / sqrt((double)m);
-    for (size_t c = 0; c < level->classes; c++)
+    for (size_t c = 0; c < outputs; c++)
         y[c] = 0;
     for (size_t k = 0; k < m; k++) {
         double phase = 0;
         for (size_t j = 0; j < inputs; j++)
             phase += (double)level->frequencies[k * inputs + j] * h[j];
         const double cosine = scale * cos(phase), sine = scale * sin(phase);
-        for (size_t c = 0; c < level->classes; c++)
+        for (size_t c = 0; c < outputs; c++)
             y[c] += (double)level->weights[c * 2 * m + k] * cosine + (double)level->weights[c * 2 * m + m + k] * sine;
     }
-    double sum = 0;
-    for (size_t c = 0; c < level->classes; c++)
-        sum += y[c];
     const double floor = (double)RHM_NORMALIZATION_FLOOR;
-    const double divisor = fabs(sum) >= floor ? sum : sum < 0 ? -floor : floor;
-    for (size_t c = 0; c < level->classes; c++)
-        y[c] /= divisor;
+    double sum = 0;
+    for (size_t b = 0; b < blocks; b++, y += level->classes) {
+        sum = 0;
+        for (size_t c = 0; c < level->classes; c++)
+            sum += y[c];
+        const double divisor = fabs(sum) >= floor ? sum : sum < 0 ? -floor : floor;
+        for (size_t c = 0; c < level->classes; c++)
+            y[c] /= divisor;
+    }
     return sum;
 }
 
@@ -165,23 +170,25 @@ static inline void free_rows(rhm_data *data) {
     free(data->labels);
 }
 
-/* Weights of no training. At `sharpness` 1 output sums stay away from the floor, because cosines of small phases are
- * near 1; the sharper, the more predictions differ. */
-static inline rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab,
-                                   uint32_t width, double sharpness) {
+/* Weights of no training, with blocks for `positions` above level 1. At `sharpness` 1 output sums stay away from the
+ * floor, because cosines of small phases are near 1; the sharper, the more predictions differ. */
+static inline rhm_model *untrained_blocks(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab,
+                                          uint32_t width, uint32_t positions, double sharpness) {
     rhm_level_weights level[RHM_MAX_LEVELS + 1] = {0};
     rhm_random random = {.seed = levels, .stream = 1u << 20};
     float *memory[RHM_MAX_LEVELS + 1];
     for (uint32_t l = 1; l <= levels; l++) {
-        const uint32_t embedding = l == levels ? vocab : classes, m = width + l;
-        const size_t frequencies = (size_t)m * branching * embedding, weights = (size_t)classes * 2 * m;
+        const uint32_t embedding = l == levels ? vocab : positions * classes, m = width + l;
+        const uint32_t blocks = l > 1 ? positions : 1;
+        const size_t frequencies = (size_t)m * branching * embedding, weights = (size_t)blocks * classes * 2 * m;
         memory[l] = calloc(frequencies + weights, sizeof **memory);
         assert_non_null(memory[l]);
         for (size_t i = 0; i < frequencies; i++)
             memory[l][i] = (float)(sharpness * ((double)rhm_random_word(&random) * 0x1p-32 - 0.5));
         for (size_t i = 0; i < weights; i++)
             memory[l][frequencies + i] = (float)((i / m % 2 ? 0.25 : 1) * (double)rhm_random_word(&random) * 0x1p-32);
-        level[l] = (rhm_level_weights){branching, embedding, classes, m, 1, 0, memory[l], memory[l] + frequencies};
+        level[l] =
+            (rhm_level_weights){branching, embedding, classes, m, 1, 0, memory[l], memory[l] + frequencies, blocks};
     }
     rhm_model *model;
     rhm_error error = {0};
@@ -189,6 +196,11 @@ static inline rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t
     for (uint32_t l = 1; l <= levels; l++)
         free(memory[l]);
     return model;
+}
+
+static inline rhm_model *untrained(uint32_t levels, uint32_t branching, uint32_t classes, uint32_t vocab,
+                                   uint32_t width, double sharpness) {
+    return untrained_blocks(levels, branching, classes, vocab, width, 1, sharpness);
 }
 
 #endif

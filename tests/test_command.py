@@ -136,7 +136,7 @@ def test_a_report_without_ceilings(tmp_path):
 
 
 def numpy_posteriors(model_path, tokens):
-    """The 20 lines that a reader of the README would write."""
+    """The 20 lines that a reader of docs/data.md would write."""
     with h5py.File(model_path) as f:
         m = f["model"]
         s, levels = int(m.attrs["branching"]), int(m.attrs["levels"])
@@ -146,9 +146,10 @@ def numpy_posteriors(model_path, tokens):
             z = h.reshape(len(h), h.shape[1] // s, -1) @ w.T
             x = np.concatenate([np.cos(z), np.sin(z)], axis=2) / np.sqrt(len(w))
             y = x @ W.T
-            total = y.sum(axis=2, keepdims=True)
+            y = y.reshape(*y.shape[:2], int(m[f"weights_{l}"].attrs["positions"]), -1)
+            total = y.sum(axis=3, keepdims=True)
             floor = float(m.attrs["normalization_floor"])
-            h = y / np.where(np.abs(total) < floor, np.where(total < 0, -floor, floor), total)
+            h = (y / np.where(np.abs(total) < floor, np.where(total < 0, -floor, floor), total)).reshape(*y.shape[:2], -1)
     return h[:, 0]
 
 

@@ -18,7 +18,9 @@ static void begin(study *s, const rhm_grammar *grammar, rhm_train_options option
     rhm_engine *engine = engine_of(1);
     rhm_error error = {0};
     *s = (study){.grammar = grammar};
-    options.draw = RHM_DRAW_SAMPLES; /* so that the recomputation can draw them too */
+    options.draw = RHM_DRAW_SAMPLES; /* so that the recomputation can draw them too, */
+    for (uint32_t l = 1; l <= rhm_grammar_shape(grammar)->levels; l++)
+        options.positions[l] = 1; /* from first patches */
     assert_ok(rhm_analyse(&s->analysis, grammar, &error), &error);
     assert_ok(rhm_train(&s->model, &s->report, engine, grammar, &options, &error), &error);
     rhm_engine_destroy(engine);

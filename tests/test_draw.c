@@ -295,7 +295,7 @@ static void ranges_of_places_agree(void **state) {
         const rhm_law_draw draw = {SEED, 77, 3};
         rhm_law law;
         rhm_error error = {0};
-        assert_ok(rhm_law_create(&law, grammar, level, NULL, &error), &error);
+        assert_ok(rhm_law_create(&law, grammar, level, 1, NULL, &error), &error);
         const size_t places = law.at[level].places;
         uint64_t by_symbol[3 * 5], *whole = calloc(places, sizeof *whole * law.classes);
         uint64_t *range = malloc(sizeof *range * law.classes * places);

@@ -79,13 +79,13 @@ static void compare_with_oracle(const rhm_model *model, const batch *b, double t
 static void posteriors_follow_the_documented_formula(void **state) {
     (void)state;
     const struct {
-        uint32_t levels, branching, classes, vocab, width;
-    } shapes[] = {{1, 2, 5, 7, 40}, {3, 2, 4, 9, 33}, {2, 3, 11, 3, 16},
-                  {2, 5, 3, 20, 1}, {5, 2, 2, 2, 7},  {1, 3, 1, 4, 8}};
+        uint32_t levels, branching, classes, vocab, width, positions;
+    } shapes[] = {{1, 2, 5, 7, 40, 1}, {3, 2, 4, 9, 33, 1}, {2, 3, 11, 3, 16, 1}, {2, 5, 3, 20, 1, 1},
+                  {5, 2, 2, 2, 7, 1},  {1, 3, 1, 4, 8, 1},  {3, 2, 4, 9, 33, 3},  {2, 3, 11, 3, 16, 2}};
     rhm_engine *engine = engine_of(2);
     for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
-        rhm_model *model =
-            untrained(shapes[n].levels, shapes[n].branching, shapes[n].classes, shapes[n].vocab, shapes[n].width, 1);
+        rhm_model *model = untrained_blocks(shapes[n].levels, shapes[n].branching, shapes[n].classes, shapes[n].vocab,
+                                            shapes[n].width, shapes[n].positions, 1);
         batch b = random_batch(model, 200);
         predict(engine, model, &b);
         compare_with_oracle(model, &b, 1e-5);
@@ -219,7 +219,7 @@ static void vanishing_outputs_are_clamped(void **state) {
     for (size_t i = 0; i < sizeof frequencies / sizeof *frequencies; i++)
         frequencies[i] = 1;
     const rhm_level_weights level[3] = {
-        {0}, {2, 3, 3, 8, 1, 0, frequencies, weights}, {2, 6, 3, 8, 1, 0, frequencies, weights}};
+        {0}, {2, 3, 3, 8, 1, 0, frequencies, weights, 1}, {2, 6, 3, 8, 1, 0, frequencies, weights, 1}};
     rhm_engine *engine = engine_of(1);
     rhm_model *model;
     assert_int_equal(rhm_model_create(&model, 2, level, NULL, NULL), RHM_OK);

@@ -6,7 +6,7 @@
 static const uint64_t SEED = 20260119;
 
 static rhm_route_sizes sizes(double patches, double width, double classes, double products) {
-    return (rhm_route_sizes){patches, width, classes, 2 * classes, products};
+    return (rhm_route_sizes){patches, width, classes, 2 * classes, products, 1};
 }
 
 static bool takes_gram(double patches, double width, double classes, double products) {
@@ -23,6 +23,9 @@ static void costs_are_multiply_adds(void **state) {
         passes += 1000.0 * 64 * (12 + 14) + 2 * 1000.0 * 128 * 5;
     gram += 1000.0 * 64 * (12 + 14) + 1000.0 * 128 * 128 / 2 + 7 * 3 * 128.0 * 128 * 8; /* 5 classes take 8 columns */
     assert_true(rhm_route_cost(RHM_ROUTE_PASSES, &s) == passes);
+    /* Two blocks of five classes: a matrix each. */
+    const rhm_route_sizes two = {.patches = 1000, .width = 64, .classes = 10, .inputs = 12, .products = 7, .blocks = 2};
+    assert_true(rhm_route_cost(RHM_ROUTE_GRAM, &two) == gram + 1000.0 * 128 * 128 / 2 + 7 * 3 * 128.0 * 128 * 8);
     assert_true(rhm_route_cost(RHM_ROUTE_GRAM, &s) == gram);
 }
 

@@ -66,7 +66,7 @@ static void clear(counted *c) {
 static rhm_embeddings fit(const rhm_engine *engine, const counted *c, const rhm_embeddings *inputs, bool one_hot,
                           double bandwidth, double ridge, bool gram) {
     rhm_error error = {0};
-    struct rhm_layer layer = {2, V, V, WIDTH, bandwidth, ridge, NULL, NULL};
+    struct rhm_layer layer = {2, V, V, WIDTH, bandwidth, ridge, NULL, NULL, 1};
     rhm_ready_layer ready;
     rhm_normal *problem;
     assert_ok(rhm_layer_alloc(&layer, &error), &error);

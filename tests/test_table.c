@@ -301,9 +301,9 @@ static void options_of_others_are_refused(void **state) {
     rhm_error error;
     const rhm_train_options cases[] = {{.learner = "table", .width = 64},
                                        {.learner = "table", .ridge = {0, 1, 1}},
-                                       {.positions = {0, 1, 1}},
+                                       {.learner = "table", .raw = true},
                                        {.learner = "nobody"}};
-    static const char *const words[] = {"width", "ridge", "positions", "layerwise, table"};
+    static const char *const words[] = {"width", "ridge", "distinct", "layerwise, table"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_refused(rhm_train(&model, NULL, engine, grammar, &cases[i], &error), RHM_INVALID, &error, words[i]);
         assert_null(model);

@@ -25,7 +25,7 @@ static rhm_law must_thin(const rhm_grammar *grammar, uint32_t level, size_t patc
     const rhm_law_choice choice = {patches, SEED, rhm_stream(RHM_TRAINING, level)};
     rhm_law law;
     rhm_error error = {0};
-    assert_ok(rhm_law_create(&law, grammar, level, &choice, &error), &error);
+    assert_ok(rhm_law_create(&law, grammar, level, 1, &choice, &error), &error);
     return law;
 }
 
@@ -137,7 +137,7 @@ static void patches_are_chosen_evenly(void **state) {
         assert_true(fabs(law.share - (double)each / (double)derivations) < 1e-12);
         const rhm_law_choice other = {wanted, SEED, rhm_stream(RHM_VALIDATION, 2)};
         rhm_law twin;
-        assert_int_equal(rhm_law_create(&twin, grammar, 2, &other, NULL), RHM_OK);
+        assert_int_equal(rhm_law_create(&twin, grammar, 2, 1, &other, NULL), RHM_OK);
         assert_int_equal(twin.at[2].places, law.at[2].places);
         assert_true(memcmp(law.chosen, twin.chosen, sizeof *law.chosen * 2 * law.at[2].places) != 0);
         rhm_law_destroy(&twin);
@@ -211,7 +211,7 @@ static void costly_stages_thin(void **state) {
         rhm_draw_choice choice;
         rhm_error error = {0};
         const rhm_status status =
-            rhm_draw_choose(&choice, grammar, &cases[i].options, cases[i].level, cases[i].first_look, &error);
+            rhm_draw_choose(&choice, grammar, &cases[i].options, cases[i].level, 1, cases[i].first_look, &error);
         if (cases[i].refused) {
             assert_refused(status, RHM_INVALID, &error, "level 5");
             continue;
@@ -222,7 +222,7 @@ static void costly_stages_thin(void **state) {
         assert_true((choice.share < 1) == (choice.thinned > 0));
     }
     rhm_draw_choice choice;
-    assert_int_equal(rhm_draw_choose(&choice, NULL, &cases[0].options, 5, 1e6, NULL), RHM_OK);
+    assert_int_equal(rhm_draw_choose(&choice, NULL, &cases[0].options, 5, 1, 1e6, NULL), RHM_OK);
     assert_false(choice.counted);
     rhm_grammar_destroy(grammar);
 }

@@ -1,7 +1,7 @@
 /*
  * Learners, and the options and reports that they share. `layerwise` is the paper's (sections 2.2-2.3): levels L, L-1,
  * ..., 1, each a random-feature map and a ridge regression of the label on the first patch of fresh samples, pushed
- * through the levels below.
+ * through the levels below; or on the first K patches, a block of outputs for each.
  */
 #ifndef RHM_LEARNER_H
 #define RHM_LEARNER_H

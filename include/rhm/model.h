@@ -50,7 +50,7 @@ enum { RHM_HASH_TEXT_NBYTES = 65 };
 /*
  * SHA-256, as hexadecimal text, over all that predictions depend on, whatever the report and the grammar say.
  *
- * random-features: over the levels L, L-1, ..., 1; of each: level, s_l, d_e, |V_0|, M as little-endian uint32,
+ * random-features: over the levels L, L-1, ..., 1; of each: level, s_l, d_e, K |V_0|, M as little-endian uint32,
  * bandwidth and ridge as IEEE binary64, frequencies and weights as IEEE binary32 in row-major order.
  *
  * shallow: over the text "shallow", then as random-features, of level 1 with all tokens as s_1.
@@ -73,14 +73,18 @@ RHM_API const char *rhm_model_notes(const rhm_model *model);
 /* One trained level as stored in a model file: row-major float32, owned by the model. */
 typedef struct rhm_level_weights {
     uint32_t tokens;    /* s_l */
-    uint32_t embedding; /* d_e: |V_L| at level L, |V_0| above */
+    uint32_t embedding; /* d_e: |V_L| at level L, K |V_0| of the level below above */
     uint32_t classes;   /* |V_0| */
     uint32_t width;     /* M */
     double bandwidth;
     double ridge;
     const float *frequencies; /* (M, s_l d_e): rows w_k, in radians */
-    const float *weights;     /* (|V_0|, 2M): M cosine columns, then M sine columns */
+    const float *weights; /* (K |V_0|, 2M): a block of |V_0| rows a position; M cosine columns, then M sine columns */
+    uint32_t positions;   /* K; 1 at level 1. 0 is taken as 1 */
 } rhm_level_weights;
+
+/* Most numbers that embed a patch, K |V_0|. */
+enum { RHM_MAX_OUTPUTS = 1 << 17 };
 
 /* Outputs whose coordinate sum is smaller than this in magnitude are divided by it instead (docs/mathematics.md,
  * section 3). */

@@ -104,16 +104,19 @@ static void print_practice(const planning *p) {
                rhm_plan_level_seconds(&p->practice, level), s.allowed_seconds, s.capped ? "  fewer than wanted" : "");
     }
     print_total(p);
-    printf(
-        "  restricted: N counts the samples that are kept, those with one of the distinct first patches (see rhm train "
-        "--help)\n"
-        "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
-        "passes\n"
-        "  over the patches, or by forming it once (gram)\n"
-        "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
-        "the\n"
-        "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
-        p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
+    printf("  positions (patches of a sequence that are looked at), level L first:");
+    for (uint32_t level = p->levels; level >= 1; level--)
+        printf(" %u", p->practice.level[level].positions);
+    printf("\n  restricted: N counts the samples that are kept, those with one of the distinct first patches (see rhm "
+           "train "
+           "--help)\n"
+           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
+           "passes\n"
+           "  over the patches, or by forming it once (gram)\n"
+           "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
+           "the\n"
+           "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished\n",
+           p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {

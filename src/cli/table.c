@@ -77,6 +77,9 @@ void rhm_table_notes(FILE *stream, const rhm_train_report *report, uint32_t last
     for (uint32_t level = report->levels; level >= last; level--) {
         const rhm_level_report *one = &report->level[level];
         shortfall(stream, one, accuracy, possible);
+        if (one->positions > 1 && one->width > 0)
+            fprintf(stream, "note: level %u: the first %u patches of a sequence were looked at\n", level,
+                    one->positions);
         if (!one->converged)
             fprintf(stream, "note: level %u: the solver ended at a residual of %.1e, which is above --tolerance\n",
                     level, one->residual);

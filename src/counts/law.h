@@ -12,6 +12,7 @@
 #define RHM_COUNTS_LAW_H
 
 #include "counts/counts.h"
+#include "hierarchy/position_law.h"
 #include "rhm/grammar.h"
 
 /* P[id | symbol] at a level, (symbols, ids). */
@@ -41,11 +42,6 @@ void rhm_patch_law_clear(rhm_patch_law *law); /* accepts a zeroed one */
 
 /* The law of ids of the level above, where patches have the ids that `table` gives them. */
 rhm_status rhm_id_law_raise(rhm_id_law *out, const rhm_patch_law *patches, const struct rhm_table_level *table,
-                            rhm_error *error);
-
-/* P[recorded label, symbol of `level` at position p], p = 0..positions-1: (positions, symbols, labels). Released by
- * rhm_free. */
-rhm_status rhm_position_law(double **out, const rhm_grammar *grammar, uint32_t level, size_t positions,
                             rhm_error *error);
 
 /* P[symbol of `level` at position p] of each of them with itself as what is counted: (positions, symbols, symbols). */

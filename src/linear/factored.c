@@ -13,14 +13,18 @@ rhm_status rhm_passes_sort(rhm_passes *p, rhm_error *error) {
 
 rhm_status rhm_passes_sort_shares(rhm_passes *p, rhm_error *error) {
     const rhm_normal *n = &p->normal;
-    const size_t count = n->rows.count;
-    RHM_TRY(rhm_memory_reserve(n->engine, sizeof(float) * count, "shares of patches", error));
-    if (!(p->share = RHM_NEW(float, count, 1, 1, "shares of patches", error))) {
-        rhm_memory_release(n->engine, sizeof(float) * count);
+    const size_t count = n->rows.count, blocks = n->data.blocks;
+    RHM_TRY(rhm_memory_reserve(n->engine, sizeof(float) * count * blocks, "shares of patches", error));
+    if (!(p->share = RHM_NEW(float, count, blocks, 1, "shares of patches", error))) {
+        rhm_memory_release(n->engine, sizeof(float) * count * blocks);
         return RHM_NO_MEMORY;
     }
-    for (size_t i = 0; i < count; i++)
-        p->share[i] = (float)rhm_normal_share(n, i);
+    for (size_t i = 0; i < count; i++) {
+        const size_t patch = rhm_normal_patch(n, i);
+        size_t cell = n->data.counts->offset[patch];
+        for (size_t b = 0; b < blocks; b++)
+            p->share[i * blocks + b] = (float)rhm_linear_next_share(&n->data, patch, b, &cell);
+    }
     return RHM_OK;
 }
 
@@ -30,7 +34,7 @@ void rhm_passes_unsort(rhm_passes *p) {
     n->order = NULL;
     rhm_runs_clear(&p->runs);
     if (p->share)
-        rhm_memory_release(n->engine, sizeof(float) * n->rows.count);
+        rhm_memory_release(n->engine, sizeof(float) * n->rows.count * n->data.blocks);
     rhm_free(p->share);
     p->share = NULL;
 }

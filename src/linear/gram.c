@@ -22,11 +22,12 @@ enum {
 typedef struct gram {
     rhm_normal normal;
     rhm_passes *passes;
-    rhm_buffer matrix; /* tiles of RHM_GRAM_SIDE x RHM_GRAM_SIDE blocks, (0, 0), (0, 1), (1, 1), (0, 2), ... */
-    size_t groups;     /* of RHM_LANES features */
-    size_t columns;    /* classes, rounded up to whole RHM_GRAM_CLASSES */
-    double *operand;   /* (16 groups, columns) */
-    double *product;   /* (16 groups, columns) */
+    rhm_buffer
+        matrix;      /* (blocks): tiles of RHM_GRAM_SIDE x RHM_GRAM_SIDE groups, (0, 0), (0, 1), (1, 1), (0, 2), ... */
+    size_t groups;   /* of RHM_LANES features */
+    size_t columns;  /* classes of a block, rounded up to whole RHM_GRAM_CLASSES */
+    double *operand; /* (blocks, 16 groups, columns) */
+    double *product; /* (blocks, 16 groups, columns) */
 } gram;
 
 static size_t tiles_of(size_t groups) {
@@ -37,9 +38,13 @@ static size_t tile_count(size_t groups) {
     return tiles_of(groups) * (tiles_of(groups) + 1) / 2;
 }
 
-/* Tile (row, column), row <= column. */
-static double *tile_at(const gram *g, size_t row, size_t column) {
-    return (double *)g->matrix.data + (column * (column + 1) / 2 + row) * TILE;
+static size_t all_tiles(const gram *g) {
+    return g->normal.data.blocks * tile_count(g->groups);
+}
+
+/* Tile (row, column), row <= column, of a block. */
+static double *tile_at(const gram *g, size_t block, size_t row, size_t column) {
+    return (double *)g->matrix.data + (block * tile_count(g->groups) + column * (column + 1) / 2 + row) * TILE;
 }
 
 static size_t smaller(size_t a, size_t b) {
@@ -62,9 +67,13 @@ static void take_over(gram *g) {
 
 typedef struct forming {
     gram *g;
-    size_t first, count; /* patches of the panel */
-    rhm_buffer panel;
+    size_t first, count; /* patches of the panels */
+    rhm_buffer panel;    /* (blocks): features times the root of their patch's share */
 } forming;
+
+static float *panel_of(const forming *work, size_t block) {
+    return (float *)work->panel.data + block * rhm_gram_panel_floats(work->g->normal.data.map->padded);
+}
 
 /* Padding has the cosine of zero, and must not count. */
 static void clear_padding(const rhm_normal *n, size_t count, float *x) {
@@ -73,23 +82,28 @@ static void clear_padding(const rhm_normal *n, size_t count, float *x) {
             x[i * n->stride + rhm_feature_index(k, 0)] = 0;
 }
 
-/* Features of one block of the panel, in the workspace of a pass first. */
-static rhm_status fill_block(void *context, size_t block, int thread, rhm_error *error) {
+/* Features of some patches of the panels, in the workspace of a pass first. */
+static rhm_status fill_panels(void *context, size_t stretch, int thread, rhm_error *error) {
     const forming *work = context;
     const rhm_passes *p = work->g->passes;
-    const size_t begin = block * p->op.block, count = smaller(p->op.block, work->count - begin);
+    const size_t begin = stretch * p->op.block, count = smaller(p->op.block, work->count - begin);
     const rhm_pass_space space = rhm_passes_space(p, thread);
     const rhm_patch_rows rows = rhm_passes_rows(p, work->first + begin, count);
     RHM_TRY(p->op.operations->features(&p->op, thread, &rows, space.x, error));
     clear_padding(&p->normal, count, space.x);
-    for (size_t i = 0; i < count; i++)
-        space.r[i] = (float)sqrt(rhm_normal_share(&p->normal, work->first + begin + i));
-    p->op.operations->gram_pack(&p->op, begin, count, space.r, space.x, work->panel.data);
+    for (size_t b = 0; b < p->normal.data.blocks; b++) {
+        for (size_t i = 0; i < count; i++)
+            space.r[i] = (float)sqrt(rhm_normal_share(&p->normal, work->first + begin + i, b));
+        p->op.operations->gram_pack(&p->op, begin, count, space.r, space.x, panel_of(work, b));
+    }
     return RHM_OK;
 }
 
-static void tile_index(size_t tile, size_t *row, size_t *column) {
+/* Of the tiles of all blocks. */
+static void tile_index(const gram *g, size_t tile, size_t *block, size_t *row, size_t *column) {
     size_t j = 0;
+    *block = tile / tile_count(g->groups);
+    tile %= tile_count(g->groups);
     for (; tile > j; j++)
         tile -= j + 1;
     *row = tile;
@@ -99,10 +113,10 @@ static void tile_index(size_t tile, size_t *row, size_t *column) {
 static rhm_status add_tile(void *context, size_t tile, int thread, rhm_error *error) {
     const forming *work = context;
     const rhm_operator *op = &work->g->passes->op;
-    size_t row, column;
-    tile_index(tile, &row, &column);
-    return op->operations->gram_tile(op, thread, work->count, work->panel.data, row, column,
-                                     tile_at(work->g, row, column), error);
+    size_t block, row, column;
+    tile_index(work->g, tile, &block, &row, &column);
+    return op->operations->gram_tile(op, thread, work->count, panel_of(work, block), row, column,
+                                     tile_at(work->g, block, row, column), error);
 }
 
 /* The factor 1/M of the features, and the lower half of what lies on the diagonal. */
@@ -110,9 +124,9 @@ static rhm_status finish_tile(void *context, size_t tile, int thread, rhm_error 
     (void)thread, (void)error;
     const gram *g = context;
     const double scale = 1 / (double)g->normal.data.width;
-    size_t row, column;
-    tile_index(tile, &row, &column);
-    double *c = tile_at(g, row, column);
+    size_t block, row, column;
+    tile_index(g, tile, &block, &row, &column);
+    double *c = tile_at(g, block, row, column);
     for (size_t i = 0; i < TILE; i++)
         c[i] *= scale;
     for (size_t i = 1; i < SIDE && row == column; i++)
@@ -128,12 +142,12 @@ static rhm_status allocate(gram *g, rhm_buffer *panel, rhm_error *error) {
     const size_t padded = n->data.map->padded;
     const rhm_home near_tiles = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * TILE};
     const rhm_home everywhere = {.kind = RHM_HOME_INTERLEAVE};
-    RHM_TRY(rhm_buffer_create(&g->matrix, n->engine, near_tiles, sizeof(double), tile_count(g->groups), TILE, 1,
-                              "Gram matrix", error));
-    RHM_TRY(rhm_buffer_create(panel, n->engine, everywhere, sizeof(float), rhm_gram_panel_floats(padded), 1, 1,
-                              "features of a Gram matrix", error));
-    g->operand = RHM_NEW(double, g->groups, RHM_LANES, g->columns, "operand of a Gram matrix", error);
-    g->product = RHM_NEW(double, g->groups, RHM_LANES, g->columns, "product of a Gram matrix", error);
+    RHM_TRY(rhm_buffer_create(&g->matrix, n->engine, near_tiles, sizeof(double), all_tiles(g), TILE, 1, "Gram matrix",
+                              error));
+    RHM_TRY(rhm_buffer_create(panel, n->engine, everywhere, sizeof(float), n->data.blocks,
+                              rhm_gram_panel_floats(padded), 1, "features of a Gram matrix", error));
+    g->operand = RHM_NEW(double, n->data.blocks * g->groups, RHM_LANES, g->columns, "operand of a Gram matrix", error);
+    g->product = RHM_NEW(double, n->data.blocks * g->groups, RHM_LANES, g->columns, "product of a Gram matrix", error);
     return g->operand && g->product ? RHM_OK : RHM_NO_MEMORY;
 }
 
@@ -162,7 +176,7 @@ static rhm_span_work work_of(const gram *g, double flops, double nbytes) {
 static rhm_status add_panels(forming *work, bool *done, rhm_error *error) {
     gram *g = work->g;
     const rhm_normal *n = &g->normal;
-    const size_t tiles = tile_count(g->groups), block = g->passes->op.block;
+    const size_t tiles = all_tiles(g), stretch = g->passes->op.block;
     rhm_solve_state state = {.phase = RHM_PHASE_GRAM, .vector = {g->matrix.data}, .length = {tiles * TILE}};
     if (rhm_solve_restore(n->watch, &state))
         work->first = (size_t)state.iterations * RHM_GRAM_PANEL;
@@ -170,7 +184,8 @@ static rhm_status add_panels(forming *work, bool *done, rhm_error *error) {
         state.iterations = (uint32_t)(work->first / RHM_GRAM_PANEL);
         rhm_solve_show(n->watch, &state);
         work->count = smaller(RHM_GRAM_PANEL, n->rows.count - work->first);
-        const rhm_status status = rhm_parallel(n->engine, (work->count + block - 1) / block, fill_block, work, error);
+        const rhm_status status =
+            rhm_parallel(n->engine, (work->count + stretch - 1) / stretch, fill_panels, work, error);
         if (status == RHM_INTERRUPTED)
             rhm_solve_show(n->watch, &state);
         RHM_TRY(status);
@@ -187,7 +202,7 @@ static rhm_status prepare(rhm_normal *normal, rhm_error *error) {
     const rhm_operator *op = &g->passes->op;
     const int span = rhm_trace_begin(normal->engine, op->phasor_rows ? "gram (phasors)" : "gram", 0);
     const int64_t begin = rhm_trace_now();
-    const size_t tiles = tile_count(g->groups);
+    const size_t tiles = all_tiles(g);
     rhm_status status = allocate(g, &work.panel, error);
     bool *done = status == RHM_OK ? RHM_NEW(bool, tiles, 1, 1, "tiles of a Gram matrix", error) : NULL;
     if (status == RHM_OK && !done)
@@ -200,9 +215,10 @@ static rhm_status prepare(rhm_normal *normal, rhm_error *error) {
     rhm_free(done);
     const double patches = (double)normal->rows.count, width = (double)normal->data.width;
     const double features = 2 * patches * width * rhm_operator_feature_terms(op);
-    const double update = 2 * patches * width * (2 * width + 1);
+    const double blocks = (double)normal->data.blocks, update = blocks * 2 * patches * width * (2 * width + 1);
     normal->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
-    rhm_trace_end(normal->engine, span, work_of(g, features + update, 2 * rhm_gram_nbytes(normal->data.width)));
+    rhm_trace_end(normal->engine, span,
+                  work_of(g, features + update, 2 * blocks * rhm_gram_nbytes(normal->data.width)));
     if (status != RHM_OK) {
         discard(g);
         return status;
@@ -218,29 +234,40 @@ typedef struct product_work {
     double *out;
 } product_work;
 
+static size_t slices_of(const gram *g) {
+    return (g->groups + SLICE - 1) / SLICE;
+}
+
+/* Floats of a block's operand, or product. */
+static size_t block_size(const gram *g) {
+    return g->groups * RHM_LANES * g->columns;
+}
+
 /* Rows of C w, summed over the columns of C in order, and transposed into a row per class. */
 static rhm_status product_slice(void *context, size_t slice, int thread, rhm_error *error) {
     (void)thread, (void)error;
     const product_work *work = context;
     const gram *g = work->g;
     const rhm_kernels *kernels = &g->passes->op.kernels;
+    const size_t block = slice / slices_of(g), classes = rhm_linear_block_classes(&g->normal.data);
+    slice %= slices_of(g);
     const size_t row = slice * SLICE / SIDE, begin = slice * SLICE, end = smaller(begin + SLICE, g->groups);
-    double *y = g->product + begin * RHM_LANES * g->columns;
+    double *y = g->product + block * block_size(g) + begin * RHM_LANES * g->columns;
     memset(y, 0, sizeof *y * (end - begin) * RHM_LANES * g->columns);
     for (size_t column = 0; column < tiles_of(g->groups); column++) {
-        const double *tile = row <= column ? tile_at(g, row, column) : tile_at(g, column, row);
+        const double *tile = row <= column ? tile_at(g, block, row, column) : tile_at(g, block, column, row);
         const size_t blocks = smaller(SIDE, g->groups - column * SIDE), down = (size_t)SIDE * RHM_GRAM_BLOCK;
         for (size_t group = begin; group < end; group++) {
             const size_t i = group % SIDE;
             kernels->gram_product(g->columns, blocks, tile + i * (row <= column ? down : RHM_GRAM_BLOCK),
                                   row <= column ? RHM_GRAM_BLOCK : down, row > column,
-                                  g->operand + column * SIDE * RHM_LANES * g->columns,
+                                  g->operand + block * block_size(g) + column * SIDE * RHM_LANES * g->columns,
                                   y + (group - begin) * RHM_LANES * g->columns);
         }
     }
     for (size_t f = begin * RHM_LANES; f < end * RHM_LANES; f++, y += g->columns)
-        for (size_t c = 0; c < g->normal.data.classes; c++)
-            work->out[c * g->normal.stride + f] = y[c];
+        for (size_t c = 0; c < classes; c++)
+            work->out[(block * classes + c) * g->normal.stride + f] = y[c];
     return RHM_OK;
 }
 
@@ -256,18 +283,20 @@ static rhm_status apply(rhm_normal *normal, const double *w, double *out, rhm_er
         return by_passes;
     }
     const size_t features = g->groups * RHM_LANES, stride = normal->stride;
+    const size_t classes = rhm_linear_block_classes(&normal->data);
     for (size_t c = 0; c < normal->data.classes; c++) {
+        double *operand = g->operand + c / classes * block_size(g) + c % classes;
         for (size_t f = 0; f < features; f++)
-            g->operand[f * g->columns + c] = w[c * stride + f];
+            operand[f * g->columns] = w[c * stride + f];
         memset(out + c * stride + features, 0, sizeof *out * (stride - features));
     }
     product_work work = {g, out};
     const int span = rhm_trace_begin(normal->engine, "gram product", 0);
     const int64_t begin = rhm_trace_now();
     const rhm_status status =
-        rhm_parallel(normal->engine, (g->groups + SLICE - 1) / SLICE, product_slice, &work, error);
+        rhm_parallel(normal->engine, normal->data.blocks * slices_of(g), product_slice, &work, error);
     normal->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
-    rhm_trace_end(normal->engine, span, work_of(g, flops(normal), rhm_gram_nbytes(normal->data.width)));
+    rhm_trace_end(normal->engine, span, work_of(g, flops(normal), (double)g->matrix.nbytes));
     normal->flops += flops(normal);
     return status;
 }
@@ -310,7 +339,7 @@ rhm_status rhm_gram_create(rhm_normal **out, const rhm_engine *engine, const rhm
     g->normal.type = &type;
     g->normal.record.representation = RHM_FORMED;
     g->groups = 2 * data->map->padded / RHM_LANES;
-    g->columns = (data->classes + RHM_GRAM_CLASSES - 1) / RHM_GRAM_CLASSES * RHM_GRAM_CLASSES;
+    g->columns = (rhm_linear_block_classes(data) + RHM_GRAM_CLASSES - 1) / RHM_GRAM_CLASSES * RHM_GRAM_CLASSES;
     *out = &g->normal;
     return RHM_OK;
 }

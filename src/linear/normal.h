@@ -2,7 +2,7 @@
  * The normal equations of a ridge regression on distinct patches (paper, eq. 3): minimise over W
  *     1/2 sum_mu p_mu ||q_mu - W x_mu||^2 + lambda/2 ||W||^2,   p_mu = n_mu / N,  q_mu = label frequencies of patch mu,
  * that is (C + lambda I) W = B with C = sum p_mu x_mu x_mu^T and B = sum p_mu q_mu x_mu^T. Exactly the regression on
- * the N samples.
+ * the N samples. Blocks of classes (data.h) have a C each; C w applies to each class that of its block.
  *
  * C is an operator: what it is represented by is decided in plan.h and known to one file each (recomputed.c, cached.c,
  * factored.c, gram.c). Solvers see this header only.
@@ -83,13 +83,13 @@ static inline size_t rhm_normal_size(const rhm_normal *normal) {
     return normal->data.classes * normal->stride;
 }
 
-/* The distinct patch that is visited at `place`, and its p_mu. */
+/* The distinct patch that is visited at `place`, and its p_mu in a block. */
 static inline size_t rhm_normal_patch(const rhm_normal *normal, size_t place) {
     return normal->order ? normal->order[place] : place;
 }
 
-static inline double rhm_normal_share(const rhm_normal *normal, size_t place) {
-    return rhm_linear_share(&normal->data, rhm_normal_patch(normal, place));
+static inline double rhm_normal_share(const rhm_normal *normal, size_t place, size_t block) {
+    return rhm_linear_share(&normal->data, rhm_normal_patch(normal, place), block);
 }
 
 /* The features of the patch at `place`, without the factor M^(-1/2): x (stride). By the table of frequencies, never by

@@ -24,21 +24,29 @@ rhm_pass_space rhm_passes_space(const rhm_passes *p, int thread) {
 
 void rhm_passes_labels(const rhm_passes *p, size_t first, size_t count, float *r) {
     const rhm_linear_data *data = &p->normal.data;
+    const size_t labels = rhm_linear_block_classes(data);
     memset(r, 0, sizeof *r * count * data->classes);
     for (size_t i = 0; i < count; i++) {
         const size_t patch = rhm_normal_patch(&p->normal, first + i);
         for (size_t cell = data->counts->offset[patch]; cell < data->counts->offset[patch + 1]; cell++)
             r[i * data->classes + data->counts->label[cell]] =
-                (float)((double)data->counts->count[cell] / (double)data->samples);
+                (float)((double)data->counts->count[cell] /
+                        rhm_linear_samples(data, data->counts->label[cell] / labels));
     }
 }
 
 void rhm_passes_weigh(const rhm_passes *p, size_t first, size_t count, float *r) {
-    const size_t classes = p->normal.data.classes;
+    const rhm_linear_data *data = &p->normal.data;
+    const size_t blocks = data->blocks, classes = rhm_linear_block_classes(data);
     for (size_t i = 0; i < count; i++) {
-        const float weight = p->share ? p->share[first + i] : (float)rhm_normal_share(&p->normal, first + i);
-        for (size_t c = 0; c < classes; c++)
-            r[i * classes + c] *= weight;
+        const size_t patch = rhm_normal_patch(&p->normal, first + i);
+        size_t cell = data->counts->offset[patch];
+        for (size_t b = 0; b < blocks; b++, r += classes) {
+            const float weight =
+                p->share ? p->share[(first + i) * blocks + b] : (float)rhm_linear_next_share(data, patch, b, &cell);
+            for (size_t c = 0; c < classes; c++)
+                r[c] *= weight;
+        }
     }
 }
 

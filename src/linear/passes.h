@@ -41,7 +41,7 @@ struct rhm_passes {
     rhm_operator op;
     rhm_buffer cached;     /* (count, stride): features, of cached.c */
     rhm_runs runs;         /* the order of visits, and */
-    float *share;          /* p_mu in that order, which is not theirs in memory: of factored.c */
+    float *share;          /* (count, blocks): p_mu in that order, which is not theirs in memory: of factored.c */
     size_t leaves;         /* fixed partial sums, a function of the problem's sizes alone */
     rhm_buffer partial;    /* doubles (leaves, classes, stride) */
     float *operand;        /* (classes, stride): what a pass multiplies with */

@@ -15,13 +15,14 @@ double rhm_route_cost(rhm_route route, const rhm_route_sizes *sizes) {
     const double units = sizes->patches * sizes->width, features = units * (sizes->inputs + TRIGONOMETRY);
     if (route == RHM_ROUTE_PASSES)
         return sizes->products * (features + 4 * units * sizes->classes);
-    const double columns = 8 * ceil(sizes->classes / 8); /* RHM_GRAM_CLASSES */
+    const double blocks = fmax(1, sizes->blocks);
+    const double columns = 8 * ceil(sizes->classes / blocks / 8); /* RHM_GRAM_CLASSES */
     const double product = DOUBLE_PRECISION * 4 * sizes->width * sizes->width * columns;
-    return features + 2 * units * sizes->width + sizes->products * product;
+    return features + blocks * (2 * units * sizes->width + sizes->products * product);
 }
 
 rhm_route rhm_route_choose(const rhm_route_sizes *sizes) {
-    return sizes->width <= RHM_GRAM_MOST_WIDTH &&
+    return sizes->width * sizes->width * fmax(1, sizes->blocks) <= (double)RHM_GRAM_MOST_WIDTH * RHM_GRAM_MOST_WIDTH &&
                    rhm_route_cost(RHM_ROUTE_GRAM, sizes) < rhm_route_cost(RHM_ROUTE_PASSES, sizes)
                ? RHM_ROUTE_GRAM
                : RHM_ROUTE_PASSES;

@@ -19,7 +19,8 @@
 
 /* ------------------------------------------------------------------------------------------------------- the route */
 
-/* Widest Gram matrix: 2M = 8192 features, 260 MiB. Beyond it the route is passes whatever the cost. */
+/* Widest Gram matrix: 2M = 8192 features, 260 MiB, which several smaller ones may take too. Beyond it the route is
+ * passes whatever the cost. */
 enum { RHM_GRAM_MOST_WIDTH = 4096 };
 
 /* Fits with one bandwidth that a walk along ridges takes, of about: what the search announces before it begins one. */
@@ -28,16 +29,17 @@ enum { RHM_RIDGE_FITS = 4 };
 typedef struct rhm_route_sizes {
     double patches;  /* n, distinct */
     double width;    /* M */
-    double classes;  /* |V_0| */
+    double classes;  /* K |V_0| */
     double inputs;   /* s d_e */
     double products; /* C w that will be asked for with the same patches, width and bandwidth */
+    double blocks;   /* K matrices C; 0: one */
 } rhm_route_sizes;
 
 /*
  * In multiply-adds of single precision as a pass does them. A pass makes the features, n M (s d_e + 14), cosine and
- * sine counted as 14, and two products, 4 n M |V_0|. The Gram matrix makes the features once and takes 2 n M^2; each
- * product with it 4 M^2 |V_0| in double precision, of which one costs as much as three: half as many to a register, and
- * the matrix comes from memory. bench_solvers measures these ratios.
+ * sine counted as 14, and two products, 4 n M K |V_0|. Gram matrices make the features once and take 2 n M^2 each; a
+ * product with them 4 M^2 K |V_0| in double precision, of which one costs as much as three: half as many to a register,
+ * and the matrix comes from memory. bench_solvers measures these ratios.
  */
 double rhm_route_cost(rhm_route route, const rhm_route_sizes *sizes);
 

@@ -15,6 +15,7 @@ rhm_status rhm_preconditioner_init(rhm_preconditioner *it, size_t size, const rh
                                    const rhm_linear_data *data, rhm_route route, rhm_error *error) {
     const rhm_intern *patches = data->patches;
     const rhm_patch_counts *counts = data->counts;
+    const size_t labels = rhm_linear_block_classes(data);
     *it = (rhm_preconditioner){.patches = {.words = patches->words, .count = size, .capacity = size}};
     size_t cells = 0;
     for (size_t i = 0; i < size; i++) {
@@ -26,6 +27,8 @@ rhm_status rhm_preconditioner_init(rhm_preconditioner *it, size_t size, const rh
     it->counts.label = RHM_NEW(uint32_t, cells, 1, 1, "sample of patches", error);
     it->counts.count = RHM_NEW(uint64_t, cells, 1, 1, "sample of patches", error);
     rhm_status status = RHM_NO_MEMORY;
+    if (data->blocks > 1 && !(it->counts.of_block = RHM_NEW(uint64_t, data->blocks, 1, 1, "sample of patches", error)))
+        goto fail;
     if (!it->patches.tuples || !it->counts.offset || !it->counts.label || !it->counts.count)
         goto fail;
     size_t cell = 0;
@@ -38,9 +41,13 @@ rhm_status rhm_preconditioner_init(rhm_preconditioner *it, size_t size, const rh
             it->counts.label[cell] = counts->label[from];
             it->counts.count[cell] = counts->count[from];
             it->samples += counts->count[from];
+            if (it->counts.of_block)
+                it->counts.of_block[counts->label[from] / labels] += counts->count[from];
         }
     }
     it->counts.offset[size] = cell;
+    for (size_t b = 0; it->counts.of_block && b < data->blocks; b++)
+        it->counts.of_block[b] += it->counts.of_block[b] == 0; /* a position of which the sample has nothing: C = 0 */
     rhm_linear_data sample = *data;
     sample.patches = &it->patches;
     sample.counts = &it->counts;

@@ -13,10 +13,11 @@ static const double PI = 0x1.921fb54442d18p+1;
 
 rhm_status rhm_ready_layer_make(rhm_ready_layer *ready, const struct rhm_layer *layer, bool one_hot, rhm_error *error) {
     const size_t inputs = (size_t)layer->tokens * layer->embedding, padded = rhm_padded_width(layer->width);
-    *ready = (rhm_ready_layer){.classes = layer->classes, .width = layer->width, .one_hot = one_hot};
+    *ready = (rhm_ready_layer){
+        .classes = layer->classes, .outputs = rhm_layer_outputs(layer), .width = layer->width, .one_hot = one_hot};
     if (!(ready->half_turns = RHM_NEW(float, padded, inputs, 1, "frequencies", error)) ||
         !(ready->offset = RHM_NEW(float, padded, 1, 1, "phase offsets", error)) ||
-        !(ready->weights = RHM_NEW(float, layer->classes, rhm_feature_stride(padded), 1, "weights", error))) {
+        !(ready->weights = RHM_NEW(float, ready->outputs, rhm_feature_stride(padded), 1, "weights", error))) {
         rhm_ready_layer_clear(ready);
         return RHM_NO_MEMORY;
     }
@@ -51,7 +52,7 @@ void rhm_ready_layer_clear(rhm_ready_layer *ready) {
 void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights) {
     const size_t stride = rhm_feature_stride(ready->map.padded), width = ready->width;
     const double scale = 1 / sqrt((double)width);
-    for (size_t c = 0; c < ready->classes; c++)
+    for (size_t c = 0; c < ready->outputs; c++)
         for (size_t k = 0; k < width; k++)
             for (int sine = 0; sine < 2; sine++)
                 ready->weights[c * stride + rhm_feature_index(k, sine)] =
@@ -66,7 +67,7 @@ void rhm_layer_draw_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t
 
 void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride) {
     const size_t m = layer->width;
-    for (size_t c = 0; c < layer->classes; c++)
+    for (size_t c = 0; c < rhm_layer_outputs(layer); c++)
         for (size_t k = 0; k < m; k++)
             for (int sine = 0; sine < 2; sine++)
                 layer->weights[c * 2 * m + (sine ? m : 0) + k] = (float)w[c * stride + rhm_feature_index(k, sine)];
@@ -96,6 +97,7 @@ typedef struct embed_work {
     const rhm_embeddings *inputs;
     rhm_embeddings *out;
     size_t first, last;
+    size_t classes; /* of a block */
     uint64_t clamped;
 } embed_work;
 
@@ -103,11 +105,12 @@ static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error
     embed_work *work = context;
     const size_t first = work->first + chunk * CHUNK_PATCHES;
     const size_t count = work->last - first < CHUNK_PATCHES ? work->last - first : CHUNK_PATCHES;
-    const size_t classes = work->op.classes;
+    const size_t outputs = work->op.classes, classes = work->classes;
     const rhm_patch_rows rows = {work->inputs->row, rhm_intern_tuple(work->patches, first), count};
-    float *y = work->out->row + first * classes;
+    float *y = work->out->row + first * outputs;
     RHM_TRY(work->op.operations->forward(&work->op, thread, &rows, y, error));
-    const uint64_t clamped = rhm_normalise(classes, count, RHM_NORMALIZATION_FLOOR, 1.0 / (double)classes, y);
+    const uint64_t clamped =
+        rhm_normalise(classes, count * (outputs / classes), RHM_NORMALIZATION_FLOOR, 1.0 / (double)classes, y);
 #pragma omp atomic
     work->clamped += clamped;
     return RHM_OK;
@@ -115,16 +118,16 @@ static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error
 
 static rhm_span_work forward_work(const rhm_ready_layer *layer, const rhm_operator *op, size_t count) {
     const size_t tokens = layer->map.tokens, embedding = layer->map.embedding;
-    const size_t of_patch = sizeof(uint32_t) * tokens + sizeof(float) * layer->classes;
-    const size_t of_level = sizeof(float) * layer->width * (tokens * embedding + 2 * layer->classes + 1);
+    const size_t of_patch = sizeof(uint32_t) * tokens + sizeof(float) * layer->outputs;
+    const size_t of_level = sizeof(float) * layer->width * (tokens * embedding + 2 * layer->outputs + 1);
     return (rhm_span_work){
         .flops =
-            2.0 * (double)count * (double)layer->width * (rhm_operator_feature_terms(op) + 2 * (double)layer->classes),
+            2.0 * (double)count * (double)layer->width * (rhm_operator_feature_terms(op) + 2 * (double)layer->outputs),
         .nbytes = (double)count * (double)of_patch + (double)of_level,
         .items = (double)count,
         .tokens = (uint32_t)tokens,
         .embedding = (uint32_t)embedding,
-        .classes = (uint32_t)layer->classes,
+        .classes = (uint32_t)layer->outputs,
         .width = (uint32_t)layer->width,
         .rows = (uint32_t)op->phasor_rows,
     };
@@ -136,16 +139,16 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
         return RHM_OK;
     if (patches->count > out->capacity) {
         const size_t capacity = patches->count < 2 * out->capacity ? 2 * out->capacity : patches->count;
-        const size_t nbytes = sizeof(float) * layer->classes * (capacity - out->capacity);
+        const size_t nbytes = sizeof(float) * layer->outputs * (capacity - out->capacity);
         RHM_TRY(rhm_memory_reserve(engine, nbytes, "embeddings of distinct patches", error));
         out->engine = engine;
         out->reserved_nbytes += nbytes;
         void *row = out->row;
-        RHM_TRY(rhm_grow(&row, sizeof(float) * layer->classes, out->count, capacity, "embeddings of distinct patches",
+        RHM_TRY(rhm_grow(&row, sizeof(float) * layer->outputs, out->count, capacity, "embeddings of distinct patches",
                          error));
         out->row = row;
         out->capacity = capacity;
-        out->width = layer->classes;
+        out->width = layer->outputs;
     }
     embed_work work = {
         .patches = patches,
@@ -153,9 +156,10 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
         .out = out,
         .first = out->count,
         .last = patches->count,
+        .classes = layer->classes,
     };
     const size_t count = work.last - work.first;
-    RHM_TRY(rhm_operator_init(&work.op, engine, RHM_WORK_FORWARD, &layer->map, layer->classes, count, error));
+    RHM_TRY(rhm_operator_init(&work.op, engine, RHM_WORK_FORWARD, &layer->map, layer->outputs, count, error));
     rhm_status status = rhm_operator_set_weights(&work.op, layer->weights, error);
     /* Tokens are always the same few. Of embeddings there are more with every draw: how their patches are computed must
      * not depend on how many there happen to be, since a training that is resumed embeds them all at once. */

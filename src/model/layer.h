@@ -14,19 +14,20 @@
 
 typedef struct rhm_ready_layer {
     rhm_phase_map map;
-    size_t classes;
+    size_t classes;    /* |V_0| */
+    size_t outputs;    /* K |V_0| */
     size_t width;      /* M */
     bool one_hot;      /* level L */
     float *half_turns; /* owned; what map points to */
     float *offset;     /* owned */
-    float *weights;    /* (classes, features): M^(-1/2) W in feature order; owned */
+    float *weights;    /* (outputs, features): M^(-1/2) W in feature order; owned */
 } rhm_ready_layer;
 
 /* One-hot inputs (level L) are not centred. Weights are set if layer->weights is not NULL. */
 rhm_status rhm_ready_layer_make(rhm_ready_layer *ready, const struct rhm_layer *layer, bool one_hot, rhm_error *error);
 void rhm_ready_layer_clear(rhm_ready_layer *ready); /* accepts a zeroed one */
 
-/* Reorder W (|V_0|, 2M as in files) into feature rows scaled by M^(-1/2). */
+/* Reorder W (K |V_0|, 2M as in files) into feature rows scaled by M^(-1/2). */
 void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights);
 
 /* The random frequencies of a layer whose sizes and bandwidth are set: the same directions for every bandwidth, a
@@ -51,8 +52,9 @@ rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error
 void rhm_embeddings_clear(rhm_embeddings *table);
 
 /*
- * Append to `out` the normalised, centred outputs of the distinct patches out->count, ..., patches->count - 1, whose
- * tuples name rows of `inputs`. *clamped (may be NULL) grows by the outputs that met the floor.
+ * Append to `out` the normalised, centred outputs, every block by itself, of the distinct patches out->count, ...,
+ * patches->count - 1, whose tuples name rows of `inputs`. *clamped (may be NULL) grows by the blocks that met the
+ * floor.
  */
 rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                      const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error);

@@ -13,8 +13,14 @@ struct rhm_layer {
     double bandwidth;
     double ridge;
     float *frequencies; /* (M, s_l d_e) */
-    float *weights;     /* (|V_0|, 2M) */
+    float *weights;     /* (K |V_0|, 2M) */
+    uint32_t positions; /* K: blocks of |V_0| outputs; 0 is taken as 1 */
 };
+
+/* K |V_0|: numbers that embed a patch. */
+static inline uint32_t rhm_layer_outputs(const struct rhm_layer *layer) {
+    return layer->classes * (layer->positions ? layer->positions : 1);
+}
 
 struct rhm_random_features {
     rhm_model model;
@@ -30,8 +36,8 @@ const struct rhm_layer *rhm_model_layers(const rhm_model *model);
 
 /*
  * Move the arrays of `layer` into the model and set its pointers to NULL; a level the model had is released. The shape
- * is checked against the model's, bandwidth and ridge must be sensible and every array element finite; on failure
- * `layer` keeps its arrays.
+ * is checked against the model's and that of the levels next to it, as far as they are there; bandwidth and ridge must
+ * be sensible and every array element finite. On failure `layer` keeps its arrays.
  */
 rhm_status rhm_model_take_layer(rhm_model *model, uint32_t level, struct rhm_layer *layer, rhm_error *error);
 
@@ -41,9 +47,11 @@ rhm_status rhm_layer_alloc(struct rhm_layer *layer, rhm_error *error);
 /* Release the arrays; accepts a zeroed layer. */
 void rhm_layer_clear(struct rhm_layer *layer);
 
-/* A level as the public API shows it; whether it fits the model. */
+/* A level as the public API shows it; whether it fits the model, `embedding` being the numbers that it reads of a
+ * token. */
 rhm_level_weights rhm_layer_view(const struct rhm_layer *layer);
-rhm_status rhm_layer_check(const rhm_model *model, uint32_t level, const rhm_level_weights *layer, rhm_error *error);
+rhm_status rhm_layer_check(const rhm_model *model, uint32_t level, const rhm_level_weights *layer, uint32_t embedding,
+                           rhm_error *error);
 
 /* The operations of the kind. */
 void rhm_random_features_clear(rhm_model *model);

@@ -17,10 +17,12 @@ static const char *object_of(char text[OBJECT_NBYTES], const char *name, uint32_
 static rhm_status write_level(rhm_h5 *file, const struct rhm_layer *layer, uint32_t level, rhm_error *error) {
     char object[OBJECT_NBYTES];
     const rhm_h5_shape frequencies = rhm_h5_shape2(layer->width, (uint64_t)layer->tokens * layer->embedding);
-    const rhm_h5_shape weights = rhm_h5_shape2(layer->classes, 2 * (uint64_t)layer->width);
+    const rhm_h5_shape weights = rhm_h5_shape2(rhm_layer_outputs(layer), 2 * (uint64_t)layer->width);
     RHM_TRY(rhm_h5_write(file, object_of(object, "frequencies", level), RHM_H5_F32, &frequencies, layer->frequencies,
                          error));
     RHM_TRY(rhm_h5_write(file, object_of(object, "weights", level), RHM_H5_F32, &weights, layer->weights, error));
+    const uint32_t positions = layer->positions ? layer->positions : 1;
+    RHM_TRY(rhm_h5_write_attribute(file, object, "positions", RHM_H5_U32, 0, &positions, error));
     RHM_TRY(rhm_h5_write_attribute(file, object, "bandwidth", RHM_H5_F64, 0, &layer->bandwidth, error));
     return rhm_h5_write_attribute(file, object, "ridge", RHM_H5_F64, 0, &layer->ridge, error);
 }
@@ -69,19 +71,35 @@ static rhm_status check_floor(const rhm_h5 *file, rhm_error *error) {
                         error);
 }
 
+/* Blocks of outputs; files without the attribute have one. */
+static rhm_status read_positions(const rhm_h5 *file, const char *object, uint32_t classes, uint32_t *positions,
+                                 rhm_error *error) {
+    uint64_t value = 1;
+    if (rhm_h5_has_attribute(file, object, "positions"))
+        RHM_TRY(
+            rhm_h5_read_integer_attribute(file, object, "positions", 1, 1, RHM_MAX_OUTPUTS / classes, &value, error));
+    *positions = (uint32_t)value;
+    return RHM_OK;
+}
+
 /* The width is whatever the file has; every other extent follows from the attributes. */
 static rhm_status read_level(rhm_model *model, const rhm_h5 *file, uint32_t level, double bandwidth, double ridge,
                              rhm_error *error) {
     char object[OBJECT_NBYTES];
     rhm_h5_shape frequencies, weights;
+    uint32_t positions, below = 1;
+    if (level < model->tree.levels)
+        RHM_TRY(read_positions(file, object_of(object, "weights", level + 1), model->classes, &below, error));
+    RHM_TRY(read_positions(file, object_of(object, "weights", level), model->classes, &positions, error));
     RHM_TRY(rhm_h5_read_shape(file, object_of(object, "weights", level), RHM_H5_FLOATS, &weights, error));
     RHM_TRY(rhm_h5_read_shape(file, object_of(object, "frequencies", level), RHM_H5_FLOATS, &frequencies, error));
     struct rhm_layer layer = {
         .tokens = model->tree.branching[level],
-        .embedding = level == model->tree.levels ? model->token_vocab : model->classes,
+        .embedding = level == model->tree.levels ? model->token_vocab : below * model->classes,
         .classes = model->classes,
         .bandwidth = bandwidth,
         .ridge = ridge,
+        .positions = positions,
     };
     const uint64_t inputs = (uint64_t)layer.tokens * layer.embedding;
     if (frequencies.rank != 2 || frequencies.extent[1] != inputs || frequencies.extent[0] < 1 ||
@@ -92,7 +110,7 @@ static rhm_status read_level(rhm_model *model, const rhm_h5 *file, uint32_t leve
                              frequencies.rank, frequencies.rank ? frequencies.extent[frequencies.rank - 1] : 0, inputs,
                              layer.tokens, layer.embedding);
     layer.width = (uint32_t)frequencies.extent[0];
-    weights = rhm_h5_shape2(layer.classes, 2 * (uint64_t)layer.width);
+    weights = rhm_h5_shape2(rhm_layer_outputs(&layer), 2 * (uint64_t)layer.width);
     RHM_TRY(rhm_layer_alloc(&layer, error));
     rhm_status status = rhm_h5_read_floats(file, object, &frequencies, RHM_H5_F32, layer.frequencies, error);
     if (status == RHM_OK)

@@ -20,8 +20,12 @@ rhm_status rhm_random_features_new(rhm_model **out, const rhm_tree *tree, uint32
     return status;
 }
 
-static rhm_status copy_level(rhm_model *model, uint32_t level, const rhm_level_weights *source, rhm_error *error) {
-    RHM_TRY(rhm_layer_check(model, level, source, error));
+/* `below` is the level below, or NULL. */
+static rhm_status copy_level(rhm_model *model, uint32_t level, const rhm_level_weights *source,
+                             const rhm_level_weights *below, rhm_error *error) {
+    const uint32_t blocks = below && below->positions ? below->positions : 1;
+    const uint32_t embedding = below ? blocks * model->classes : model->token_vocab;
+    RHM_TRY(rhm_layer_check(model, level, source, embedding, error));
     struct rhm_layer layer = {
         .tokens = source->tokens,
         .embedding = source->embedding,
@@ -29,10 +33,11 @@ static rhm_status copy_level(rhm_model *model, uint32_t level, const rhm_level_w
         .width = source->width,
         .bandwidth = source->bandwidth,
         .ridge = source->ridge,
+        .positions = source->positions ? source->positions : 1,
     };
     RHM_TRY(rhm_layer_alloc(&layer, error));
     memcpy(layer.frequencies, source->frequencies, sizeof(float) * layer.width * layer.tokens * layer.embedding);
-    memcpy(layer.weights, source->weights, sizeof(float) * layer.classes * 2 * layer.width);
+    memcpy(layer.weights, source->weights, sizeof(float) * rhm_layer_outputs(&layer) * 2 * layer.width);
     ((struct rhm_random_features *)model)->layer[level] = layer;
     return RHM_OK;
 }
@@ -49,7 +54,7 @@ rhm_status rhm_model_create(rhm_model **out, uint32_t levels, const rhm_level_we
     RHM_TRY(rhm_random_features_new(&model, &tree, level[levels].classes, level[levels].embedding, error));
     rhm_status status = RHM_OK;
     for (uint32_t l = 1; l <= levels && status == RHM_OK; l++)
-        status = copy_level(model, l, &level[l], error);
+        status = copy_level(model, l, &level[l], l < levels ? &level[l + 1] : NULL, error);
     if (status == RHM_OK)
         status = rhm_model_keep_grammar(model, grammar, error);
     if (status != RHM_OK) {

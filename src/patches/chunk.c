@@ -11,15 +11,23 @@ enum {
     CHUNK_SAMPLES = 1 << 14,
 };
 
-rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches *patches, size_t samples, size_t leaves,
-                                  rhm_error *error) {
+rhm_sample_rows rhm_sample_rows_of(const rhm_patches *patches) {
+    const rhm_tree *tree = &patches->tree;
+    uint32_t from = patches->level;
+    while (from > 1 && rhm_tree_below(tree, from - 1, patches->level - 1) < patches->positions)
+        from--;
+    return (rhm_sample_rows){from, tree->leaves[from - 1], patches->positions * tree->leaves[patches->level - 1]};
+}
+
+rhm_status rhm_patch_scratch_init(rhm_patch_scratch *scratch, const rhm_patches *patches, size_t samples,
+                                  const rhm_sample_rows *rows, rhm_error *error) {
     if (scratch->own)
         return RHM_OK;
     for (uint32_t j = patches->level - 1; j <= patches->tree.levels; j++)
         RHM_TRY(rhm_intern_init(&scratch->listed[j], rhm_patches_tuples(patches, j)->words, 0, error));
-    if (!(scratch->leaves = RHM_NEW(uint16_t, samples, leaves, 1, "leaves of a chunk", error)) ||
+    if (!(scratch->leaves = RHM_NEW(uint16_t, samples, rows->width, 1, "leaves of a chunk", error)) ||
         !(scratch->labels = RHM_NEW(uint16_t, samples, 1, 1, "labels of a chunk", error)) ||
-        !(scratch->codes = RHM_NEW(uint32_t, samples, leaves, 1, "codes of a chunk", error)) ||
+        !(scratch->codes = RHM_NEW(uint32_t, samples, rows->leaves, 1, "codes of a chunk", error)) ||
         !(scratch->own = RHM_NEW(uint32_t, RHM_OWN_CELLS, 1, 1, "counts of a thread", error)))
         return RHM_NO_MEMORY;
     return RHM_OK;
@@ -152,11 +160,26 @@ static rhm_status look_up(const reading *r, rhm_fresh *fresh) {
     return RHM_OK;
 }
 
+static void widen(uint32_t *out, const uint16_t *in, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = in[i];
+}
+
+/* Codes of patches, (samples, positions), become cells. */
+static void pair_with_labels(uint32_t *codes, const uint16_t *labels, size_t samples, size_t positions,
+                             uint32_t classes) {
+    for (size_t i = samples; i-- > 0;)
+        for (size_t p = positions; p-- > 0;) {
+            codes[2 * (i * positions + p) + 1] = (uint32_t)p * classes + labels[i];
+            codes[2 * (i * positions + p)] = codes[i * positions + p];
+        }
+}
+
 /* Cells that the thread has no counter for, or that are fresh, are left for later. */
 static void count_cells(rhm_patch_chunk *chunk, const uint32_t *codes, size_t known, uint32_t *own) {
     const size_t counted = known < RHM_OWN_CELLS ? known : RHM_OWN_CELLS;
     size_t left = 0;
-    for (size_t i = 0; i < chunk->samples; i++)
+    for (size_t i = 0; i < chunk->patches; i++)
         if (codes[i] < counted)
             own[codes[i]]++;
         else
@@ -166,28 +189,26 @@ static void count_cells(rhm_patch_chunk *chunk, const uint32_t *codes, size_t kn
 
 rhm_status rhm_patch_chunk_read(rhm_patch_chunk *chunk, rhm_patch_scratch *scratch, const rhm_patches *patches,
                                 rhm_patch_source *source, const void *context, uint64_t first, size_t count,
-                                size_t samples, size_t leaves, uint32_t *ids, rhm_error *error) {
+                                size_t samples, const rhm_sample_rows *rows, uint32_t *ids, rhm_error *error) {
     uint32_t *codes = scratch->codes;
-    chunk->samples = count;
+    const size_t positions = patches->positions, leaves = rows->leaves;
+    chunk->patches = count * positions;
     chunk->ids = ids;
-    if (!chunk->uncounted && !(chunk->uncounted = RHM_NEW(uint32_t, samples, 1, 1, "cells of a chunk", error)))
+    if (!chunk->uncounted && !(chunk->uncounted = RHM_NEW(uint32_t, samples, positions, 1, "cells of a chunk", error)))
         return RHM_NO_MEMORY;
-    source(context, patches->level, first, count, scratch->leaves, scratch->labels);
-    for (size_t i = 0; i < count * leaves; i++)
-        codes[i] = scratch->leaves[i];
+    source(context, rows->from, first, count, scratch->leaves, scratch->labels);
+    for (size_t i = 0; i < count; i++)
+        widen(codes + i * leaves, scratch->leaves + i * rows->width, leaves);
 
     bool blind = false;
     size_t units = count * leaves, found = SIZE_MAX;
     for (uint32_t j = patches->tree.levels + 1; j-- >= patches->level;) {
         const bool cells = j < patches->level;
-        units = cells ? count : units / patches->tree.branching[j];
+        units = cells ? chunk->patches : units / patches->tree.branching[j];
         if (cells) {
             if (ids)
-                memcpy(ids, codes, sizeof *ids * count);
-            for (size_t i = count; i-- > 0;) {
-                codes[2 * i + 1] = scratch->labels[i];
-                codes[2 * i] = codes[i];
-            }
+                memcpy(ids, codes, sizeof *ids * chunk->patches);
+            pair_with_labels(codes, scratch->labels, count, positions, patches->classes);
         }
         const reading r = {
             .members = rhm_patches_tuples(patches, j),

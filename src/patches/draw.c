@@ -11,12 +11,14 @@ enum {
     FEWEST_PLACES = 16,
 };
 
-rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
-    return rhm_law_cells(cells, grammar, level, error);
+rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                                   rhm_error *error) {
+    return rhm_law_cells(cells, grammar, level, positions, error);
 }
 
-rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
-    return rhm_law_patches(patches, grammar, level, error);
+rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                                rhm_error *error) {
+    return rhm_law_patches(patches, grammar, level, positions, error);
 }
 
 double rhm_patches_kept_share(const rhm_patches *patches) {
@@ -39,7 +41,7 @@ void rhm_drawing_destroy(rhm_drawing *drawing) {
 static rhm_status account_for(rhm_patches *patches, const rhm_engine *engine, double more_nbytes, rhm_error *error) {
     if (!(more_nbytes < (double)(SIZE_MAX / 4))) {
         double cells;
-        RHM_TRY(rhm_law_cells(&cells, patches->drawing->law.grammar, patches->level, error));
+        RHM_TRY(rhm_law_cells(&cells, patches->drawing->law.grammar, patches->level, patches->positions, error));
         return rhm_fail(error, RHM_NO_MEMORY,
                         "the table of level %u has %.3g patches with labels, too many to be numbered: draw samples "
                         "instead of counts",
@@ -56,10 +58,11 @@ static rhm_status fill_drawing(rhm_patches *patches, const rhm_engine *engine, c
     law->grammar = grammar;
     const rhm_law_choice some = {patches->thinned, seed, stream}, *choice = patches->thinned ? &some : NULL;
     double nbytes;
-    RHM_TRY(rhm_law_nbytes(&nbytes, grammar, patches->level, choice, error));
+    RHM_TRY(rhm_law_nbytes(&nbytes, grammar, patches->level, patches->positions, choice, error));
     RHM_TRY(account_for(patches, engine, nbytes, error));
-    RHM_TRY(rhm_law_create(law, grammar, patches->level, choice, error));
-    d->chunk_places = CHUNK_CELLS / law->classes < FEWEST_PLACES ? FEWEST_PLACES : CHUNK_CELLS / law->classes;
+    RHM_TRY(rhm_law_create(law, grammar, patches->level, patches->positions, choice, error));
+    const size_t labels = rhm_patches_labels(patches);
+    d->chunk_places = CHUNK_CELLS / labels < FEWEST_PLACES ? FEWEST_PLACES : CHUNK_CELLS / labels;
     d->chunks = (law->at[law->level].places + d->chunk_places - 1) / d->chunk_places;
     nbytes = (double)(d->chunks * (sizeof *d->first_cell + sizeof *d->chunk + sizeof *d->done));
     for (uint32_t j = law->level; j <= law->tree.levels; j++)
@@ -90,8 +93,8 @@ static rhm_status make_drawing(rhm_patches *patches, const rhm_engine *engine, c
 typedef struct drawing_call {
     const rhm_patches *patches;
     rhm_law_draw draw;
-    uint64_t *by_symbol; /* (V_0, V_{level-1}) */
-    uint64_t **counters; /* (threads): NULL or (chunk_places, V_0), zero between chunks */
+    uint64_t *by_symbol; /* (positions, V_0, V_{level-1}) */
+    uint64_t **counters; /* (threads): NULL or (chunk_places, positions, V_0), zero between chunks */
 } drawing_call;
 
 /* Keep what is not zero, and clear it. */
@@ -115,7 +118,7 @@ static rhm_status keep(rhm_drawn_chunk *chunk, uint64_t *counters, size_t begin,
 static rhm_status draw_chunk(void *context, size_t c, int thread, rhm_error *error) {
     const drawing_call *call = context;
     const rhm_drawing *d = call->patches->drawing;
-    const size_t classes = d->law.classes, places = d->law.at[d->law.level].places;
+    const size_t classes = rhm_patches_labels(call->patches), places = d->law.at[d->law.level].places;
     const size_t begin = c * d->chunk_places;
     const size_t end = begin + d->chunk_places < places ? begin + d->chunk_places : places;
     rhm_drawn_chunk *chunk = &d->chunk[c];
@@ -166,7 +169,8 @@ static rhm_status refuse(const rhm_patches *patches, const rhm_grammar *grammar,
  */
 static size_t most_nbytes(const rhm_patches *patches, uint64_t count) {
     const rhm_law *law = &patches->drawing->law;
-    const double cells = law->cells < (double)count ? law->cells : (double)count;
+    const double drawn = (double)count * (double)law->positions;
+    const double cells = law->cells < drawn ? law->cells : drawn;
     const double old = (double)patches->cell.count;
     const double all = old + cells < law->cells ? old + cells : law->cells;
     double nbytes = (double)sizeof(rhm_drawn_cell) * cells + (2 * sizeof(uint32_t) + sizeof(uint64_t)) * all;
@@ -189,8 +193,8 @@ rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, cons
     drawing_call call = {.patches = patches, .draw = {seed, stream, (uint32_t)round}};
     rhm_status status = RHM_NO_MEMORY;
     if (!(call.counters = RHM_NEW(uint64_t *, threads, 1, 1, "counters of a chunk", error)) ||
-        !(call.by_symbol =
-              RHM_NEW(uint64_t, d->law.classes, shape->vocab[d->law.level - 1], 1, "counts of first symbols", error)))
+        !(call.by_symbol = RHM_NEW(uint64_t, d->law.positions, d->law.classes, shape->vocab[d->law.level - 1],
+                                   "counts of symbols", error)))
         goto done;
     rhm_law_split_samples(&d->law, &call.draw, count, call.by_symbol);
     if ((status = rhm_parallel(engine, d->chunks, draw_chunk, &call, error)) == RHM_OK &&

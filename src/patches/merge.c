@@ -24,14 +24,14 @@ void rhm_merge_destroy(rhm_merge *merge) {
     rhm_free(merge->done);
 }
 
-/* Samples that reading has not counted, and the caller's ids. */
+/* Patches that reading has not counted, and the caller's ids. */
 static rhm_status count_rest(void *context, size_t c, int thread, rhm_error *error) {
     (void)error;
     rhm_merge *m = context;
     rhm_patches *patches = m->patches;
     rhm_patch_chunk *chunk = &m->chunk[c];
     uint32_t *own = m->scratch[thread].own;
-    for (size_t i = 0; chunk->ids && i < chunk->samples; i++)
+    for (size_t i = 0; chunk->ids && i < chunk->patches; i++)
         chunk->ids[i] = rhm_fresh_number(&chunk->fresh[patches->level], m->known[patches->level], chunk->ids[i]);
     for (size_t i = 0; i < chunk->uncounted_count; i++) {
         const uint32_t cell =
@@ -74,16 +74,16 @@ static void choose_reading(rhm_patches *patches, uint32_t level, size_t units, s
 
 rhm_status rhm_merge_round(rhm_merge *m, size_t chunks, size_t *listed, rhm_error *error) {
     rhm_patches *patches = m->patches;
-    size_t samples = 0, uncounted = 0;
+    size_t first = 0, uncounted = 0; /* patches of the level */
     m->chunks = chunks;
     *listed = 0;
     for (size_t c = 0; c < chunks; c++) {
-        samples += m->chunk[c].samples;
-        uncounted += m->chunk[c].uncounted_count + (m->chunk[c].ids ? m->chunk[c].samples : 0);
+        first += m->chunk[c].patches;
+        uncounted += m->chunk[c].uncounted_count + (m->chunk[c].ids ? m->chunk[c].patches : 0);
     }
     for (uint32_t j = patches->tree.levels + 1; j-- >= patches->level;) {
         const bool cells = j < patches->level;
-        const size_t units = cells ? samples : samples * rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
+        const size_t units = cells ? first : first * rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
         m->level = j;
         m->known[j] = rhm_patches_tuples(patches, j)->count;
         RHM_TRY(rhm_merge_level(m, error));
@@ -93,6 +93,6 @@ rhm_status rhm_merge_round(rhm_merge *m, size_t chunks, size_t *listed, rhm_erro
     RHM_TRY(rhm_merge_run(m, chunks, uncounted < RHM_MERGE_FEW, count_rest, error));
     const size_t blocks = (own_cells(patches) + FLUSH_CELLS - 1) / FLUSH_CELLS;
     RHM_TRY(rhm_merge_run(m, blocks, blocks < 2, flush_own, error));
-    patches->samples += samples;
+    patches->samples += first / patches->positions;
     return RHM_OK;
 }

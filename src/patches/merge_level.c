@@ -195,7 +195,7 @@ static rhm_status widen(const rhm_merge *m, rhm_error *error) {
     rhm_index *index = &patches->index[m->level];
     if (m->level < patches->level)
         return rhm_index_widen(index, &patches->cell, rhm_index_bits(patches->subtree[patches->level].count),
-                               rhm_index_bits(patches->classes), error);
+                               rhm_index_bits(rhm_patches_labels(patches)), error);
     uint32_t bits = 0;
     if (m->level < patches->tree.levels) {
         bits = rhm_index_bits(patches->subtree[m->level + 1].count);

@@ -23,7 +23,7 @@ static rhm_status make_list(rhm_intern *set, size_t words, rhm_error *error) {
 
 rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, const rhm_tree *tree, uint32_t classes,
                             rhm_error *error) {
-    *patches = (rhm_patches){.tree = *tree, .level = level, .classes = classes};
+    *patches = (rhm_patches){.tree = *tree, .level = level, .classes = classes, .positions = 1};
     rhm_status status = make_list(&patches->cell, 2, error);
     for (uint32_t j = level; j <= tree->levels && status == RHM_OK; j++)
         status = make_list(&patches->subtree[j], tree->branching[j], error);
@@ -58,7 +58,7 @@ typedef struct counting {
     uint64_t first;
     uint64_t count;
     size_t chunk_samples;
-    size_t leaves;
+    rhm_sample_rows rows;
 } counting;
 
 static rhm_status read_chunk(void *context, size_t index, int thread, rhm_error *error) {
@@ -66,17 +66,17 @@ static rhm_status read_chunk(void *context, size_t index, int thread, rhm_error 
     const uint64_t begin = index * r->chunk_samples;
     const uint64_t left = r->count - begin;
     rhm_patch_scratch *scratch = &r->scratch[thread];
-    RHM_TRY(rhm_patch_scratch_init(scratch, r->patches, r->chunk_samples, r->leaves, error));
+    RHM_TRY(rhm_patch_scratch_init(scratch, r->patches, r->chunk_samples, &r->rows, error));
     return rhm_patch_chunk_read(&r->chunk[index], scratch, r->patches, r->source, r->context, r->first + begin,
-                                left < r->chunk_samples ? (size_t)left : r->chunk_samples, r->chunk_samples, r->leaves,
-                                r->ids ? r->ids + begin : NULL, error);
+                                left < r->chunk_samples ? (size_t)left : r->chunk_samples, r->chunk_samples, &r->rows,
+                                r->ids ? r->ids + begin * r->patches->positions : NULL, error);
 }
 
 static rhm_status read_round(counting *r, const rhm_engine *engine, size_t chunks, rhm_error *error) {
     const int span = rhm_trace_begin(engine, "read", 0);
     const rhm_status status = rhm_parallel(engine, chunks, read_chunk, r, error);
     const double samples = (double)r->count;
-    rhm_trace_end(engine, span, (rhm_span_work){.items = samples, .nbytes = 2 * samples * (double)(r->leaves + 1)});
+    rhm_trace_end(engine, span, (rhm_span_work){.items = samples, .nbytes = 2 * samples * (double)(r->rows.width + 1)});
     return status;
 }
 
@@ -99,8 +99,8 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
         return rhm_raw_add(patches, engine, stage, source, context, first, count, ids, error);
     const size_t threads = (size_t)rhm_engine_threads(engine);
     counting r = {.patches = patches, .source = source, .context = context};
-    r.leaves = patches->tree.leaves[patches->level - 1];
-    r.chunk_samples = rhm_patch_chunk_samples(count, r.leaves);
+    r.rows = rhm_sample_rows_of(patches);
+    r.chunk_samples = rhm_patch_chunk_samples(count, r.rows.width);
     const uint64_t needed = (count + r.chunk_samples - 1) / r.chunk_samples;
     const size_t most = needed < threads * MOST_CHUNKS_PER_THREAD ? (size_t)needed : threads * MOST_CHUNKS_PER_THREAD;
     size_t chunks = threads * CHUNKS_PER_THREAD;
@@ -119,7 +119,7 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
         const uint64_t now = (uint64_t)chunks * r.chunk_samples;
         r.first = first + done;
         r.count = count - done < now ? count - done : now;
-        r.ids = ids ? ids + done : NULL;
+        r.ids = ids ? ids + done * patches->positions : NULL;
         const size_t used = (size_t)((r.count + r.chunk_samples - 1) / r.chunk_samples);
         size_t listed;
         if ((status = read_round(&r, engine, used, error)) != RHM_OK ||
@@ -128,7 +128,7 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
             break;
         if (stage)
             rhm_engine_progress(engine, stage, r.first + r.count, first + count);
-        chunks = listed < used * (r.chunk_samples / 64) ? chunks * 2 : threads * CHUNKS_PER_THREAD;
+        chunks = listed < used * (r.chunk_samples * patches->positions / 64) ? chunks * 2 : threads * CHUNKS_PER_THREAD;
     }
 done:
     rhm_merge_destroy(&merge);
@@ -144,7 +144,7 @@ done:
 rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, rhm_error *error) {
     const size_t distinct = rhm_patches_distinct(patches), cells = patches->cell.count;
     *counts = (rhm_patch_counts){0};
-    size_t *start = RHM_NEW(size_t, patches->classes + 1u, 1, 1, "cells by label", error);
+    size_t *start = RHM_NEW(size_t, rhm_patches_labels(patches) + 1u, 1, 1, "cells by label", error);
     uint32_t *by_label = RHM_NEW(uint32_t, cells, 1, 1, "cells by label", error);
     counts->offset = RHM_NEW(size_t, distinct + 2, 1, 1, "cells of a patch", error);
     counts->label = RHM_NEW(uint32_t, cells, 1, 1, "labels of cells", error);
@@ -161,7 +161,7 @@ rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *pa
         start[rhm_intern_tuple(&patches->cell, i)[1] + 1]++;
         counts->offset[rhm_intern_tuple(&patches->cell, i)[0] + 2]++;
     }
-    for (size_t c = 1; c <= patches->classes; c++)
+    for (size_t c = 1; c <= rhm_patches_labels(patches); c++)
         start[c] += start[c - 1];
     for (size_t i = 0; i < cells; i++)
         by_label[start[rhm_intern_tuple(&patches->cell, i)[1]]++] = (uint32_t)i;
@@ -184,5 +184,6 @@ void rhm_patch_counts_clear(rhm_patch_counts *counts) {
     rhm_free(counts->offset);
     rhm_free(counts->label);
     rhm_free(counts->count);
+    rhm_free(counts->of_block);
     *counts = (rhm_patch_counts){0};
 }

@@ -1,6 +1,7 @@
 /*
- * Distinct first patches with their multiplicities by label: all that the regression of a level needs from its samples
- * (docs/mathematics.md, section 5), whatever their number.
+ * Distinct patches at the first positions of a level with their multiplicities by position and label: all that the
+ * regression of a level needs from its samples (docs/mathematics.md, section 5), whatever their number. Usually there
+ * is one position.
  *
  * A level-j patch is a tuple of s_j ids of level-(j+1) patches (of tokens at j = L), so every distinct subtree is
  * stored, and later evaluated, once. Ids count up in the order in which a reader of samples 0, 1, 2, ... first meets a
@@ -21,9 +22,11 @@
 typedef struct rhm_patches {
     rhm_tree tree;
     uint32_t level, classes;
-    uint64_t samples;
+    uint32_t positions; /* 1; the caller may set it before the first sample, up to the level-(level-1) symbols of a
+                           sequence */
+    uint64_t samples;   /* each with a patch at every position */
     rhm_intern subtree[RHM_MAX_LEVELS + 1]; /* [j], j = level..levels: the distinct level-j patches */
-    rhm_intern cell;                        /* (first patch, label) pairs that occurred */
+    rhm_intern cell;                        /* (patch, position x classes + label) pairs that occurred */
     uint64_t *count;                        /* (cell.capacity): samples of each pair */
 
     /* The sets above are lists only, without hash slots of their own: these find members, by level; cells at level - 1.
@@ -51,6 +54,11 @@ static inline const rhm_intern *rhm_patches_tuples(const rhm_patches *patches, u
     return j < patches->level ? &patches->cell : &patches->subtree[j];
 }
 
+/* Second words of cells are below it. */
+static inline uint32_t rhm_patches_labels(const rhm_patches *patches) {
+    return patches->positions * patches->classes;
+}
+
 /* An empty collection of first patches of `level`. */
 rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, const rhm_tree *tree, uint32_t classes,
                             rhm_error *error);
@@ -61,18 +69,19 @@ void rhm_patches_destroy(rhm_patches *patches);
 /*
  * Count samples first..first+count-1. After RHM_INTERRUPTED the collection has the first of them, as far as
  * patches->samples says; after any other failure it can only be destroyed. `stage` names the work for the progress
- * display, which shows `first` as done already; NULL shows nothing. ids is NULL or (count) and receives the distinct
- * patch of every sample.
+ * display, which shows `first` as done already; NULL shows nothing. ids is NULL or (count, positions) and receives the
+ * distinct patches of every sample.
  */
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);
 
 /*
- * Pairs of a first patch of `level` and a label that have a positive probability: what drawing counts costs, whatever
+ * Pairs of a patch of `level` and a label that have a positive probability: what drawing counts costs, whatever
  * the number of samples, in time and memory. Infinite where they overflow. RHM_NO_MEMORY where none can be had to
  * count.
  */
-rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
+rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                                   rhm_error *error);
 
 /*
  * Up to here drawing counts costs little: 3 s of one core and 0.8 GiB while it runs. Measured on a 2-core EPYC guest, a
@@ -81,19 +90,20 @@ rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, ui
  */
 #define RHM_AFFORDABLE_CELLS 0x1p24
 
-/* First patches of `level` that can occur; as above. */
-rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error);
+/* Patches of `level` that can occur at one of the positions; as above. */
+rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                                rhm_error *error);
 
 /* Of all samples, those that a collection with thinned counts keeps; 1 for others and before the first draw. */
 double rhm_patches_kept_share(const rhm_patches *patches);
 
 /*
  * Add `count` further samples of a grammar, kept ones where counts are thinned, without drawing them: how often each
- * (first patch, label) pair occurs among them is drawn directly, with exactly the law of counting samples. The samples
- * of all calls are independent if `round` differs; so are those of other streams, and those that rhm_patches_add counts
- * of any stream. Results do not depend on threads. `samples` may reach 2^53; `round` is below 2^16. The grammar must
- * live as long as the collection, and be the same in all calls, as seed and stream where counts are thinned; a
- * collection cannot have both drawn counts and counted samples.
+ * (patch, label) pair occurs among them is drawn directly, with exactly the law of counting samples of their own at
+ * each position. The samples of all calls are independent if `round` differs; so are those of other streams, and those
+ * that rhm_patches_add counts of any stream. Results do not depend on threads. `samples` may reach 2^53; `round` is
+ * below 2^16. The grammar must live as long as the collection, and be the same in all calls, as seed and stream where
+ * counts are thinned; a collection cannot have both drawn counts and counted samples.
  *
  * Ids follow the order of the rules (sampling/law.h) among patches that first occur in the same call. After RHM_INVALID
  * and RHM_INTERRUPTED the collection is what it was; after any other failure it can only be destroyed.
@@ -101,16 +111,19 @@ double rhm_patches_kept_share(const rhm_patches *patches);
 rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t seed,
                             uint32_t stream, uint64_t round, uint64_t count, rhm_error *error);
 
-/* Distinct first patches so far. */
+/* Distinct patches so far. */
 static inline size_t rhm_patches_distinct(const rhm_patches *patches) {
     return patches->subtree[patches->level].count;
 }
 
-/* The counts by patch: cells offset[i]..offset[i+1]-1 belong to patch i, in increasing order of label. */
+/* The counts by patch: cells offset[i]..offset[i+1]-1 belong to patch i, in increasing order of position and label. */
 typedef struct rhm_patch_counts {
     size_t *offset;  /* (distinct + 1) */
-    uint32_t *label; /* (cells) */
+    uint32_t *label; /* (cells): position x classes + label */
     uint64_t *count; /* (cells) */
+
+    /* NULL, or (positions): samples of each that the counts add up to, where it is not the collection's number. */
+    uint64_t *of_block;
 } rhm_patch_counts;
 
 rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, rhm_error *error);

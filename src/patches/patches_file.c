@@ -72,13 +72,13 @@ static rhm_status read_list(rhm_intern *list, uint32_t limit, const rhm_h5 *file
 static rhm_status read_cells(rhm_patches *patches, const rhm_h5 *file, const char *group, rhm_error *error) {
     char object[OBJECT_NBYTES];
     const size_t distinct = rhm_patches_distinct(patches);
-    const uint32_t limit = distinct > patches->classes ? (uint32_t)distinct : patches->classes;
+    const uint32_t limit = distinct > rhm_patches_labels(patches) ? (uint32_t)distinct : rhm_patches_labels(patches);
     RHM_TRY(read_list(&patches->cell, limit, file, object_of(object, group, patches, patches->level - 1), error));
     for (size_t i = 0; i < patches->cell.count; i++) {
         const uint32_t *pair = rhm_intern_tuple(&patches->cell, i);
-        if (pair[0] >= distinct || pair[1] >= patches->classes)
+        if (pair[0] >= distinct || pair[1] >= rhm_patches_labels(patches))
             return rhm_h5_refuse(file, object, error, "names patch %u and label %u, of %zu and %u", pair[0], pair[1],
-                                 distinct, patches->classes);
+                                 distinct, rhm_patches_labels(patches));
     }
     rhm_free(patches->count);
     patches->count = RHM_NEW(uint64_t, patches->cell.capacity, 1, 1, "counts of patches", error);
@@ -89,8 +89,10 @@ static rhm_status read_cells(rhm_patches *patches, const rhm_h5 *file, const cha
     uint64_t sum = 0;
     for (size_t i = 0; i < patches->cell.count; i++)
         sum += patches->count[i];
-    if (sum != patches->samples)
-        return rhm_h5_refuse(file, object, error, "add up to %" PRIu64 " samples, not %" PRIu64, sum, patches->samples);
+    if (sum / patches->positions != patches->samples || sum % patches->positions)
+        return rhm_h5_refuse(file, object, error,
+                             "add up to %" PRIu64 " patches, not to %" PRIu32 " of %" PRIu64 " samples", sum,
+                             patches->positions, patches->samples);
     return RHM_OK;
 }
 

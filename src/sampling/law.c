@@ -9,25 +9,27 @@
 #include "core/philox.h"
 #include "sampling/law_survey.h"
 
-rhm_status rhm_law_cells(double *cells, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+rhm_status rhm_law_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                         rhm_error *error) {
     rhm_survey s;
     if (!rhm_grammar_parses(grammar)) {
         *cells = HUGE_VAL;
         return RHM_OK;
     }
-    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
+    RHM_TRY(rhm_survey_make(&s, grammar, level, positions, error));
     *cells = s.cells;
     rhm_survey_clear(&s);
     return RHM_OK;
 }
 
-rhm_status rhm_law_patches(double *patches, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+rhm_status rhm_law_patches(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                           rhm_error *error) {
     rhm_survey s;
     if (!rhm_grammar_parses(grammar)) {
         *patches = HUGE_VAL;
         return RHM_OK;
     }
-    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
+    RHM_TRY(rhm_survey_make(&s, grammar, level, positions, error));
     *patches = rhm_survey_places(&s, rhm_grammar_shape(grammar), level);
     rhm_survey_clear(&s);
     return RHM_OK;
@@ -58,12 +60,12 @@ static double all_places(const rhm_survey *s, const rhm_grammar *grammar, uint32
     return places;
 }
 
-rhm_status rhm_law_nbytes(double *nbytes, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
-                          rhm_error *error) {
+rhm_status rhm_law_nbytes(double *nbytes, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                          const rhm_law_choice *choice, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_survey s;
-    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
-    double coins = (double)shape->vocab[0] * (1.0 + shape->vocab[level - 1]);
+    RHM_TRY(rhm_survey_make(&s, grammar, level, positions, error));
+    double coins = (double)positions * shape->vocab[0] * (1.0 + shape->vocab[level - 1]);
     coins += (double)shape->vocab[level - 1] * shape->rules[level];
     double words = 0;
     const size_t most = most_places(&s, grammar, level, choice);
@@ -238,50 +240,56 @@ done:
     return status;
 }
 
-/* Weights become those of kept samples: `rule` (rules) on entry what is kept of a rule's samples, `label` (V_0) of the
- * labels. `symbol`, (symbols), receives what is kept of a symbol's. */
-static void weigh_kept(const rhm_law *law, rhm_survey *s, double *rule, double *symbol, double *label) {
+/* What is kept of a rule's samples, `rule` (rules) on entry, becomes what its symbol keeps by it, and `symbol`,
+ * (symbols), receives what is kept of a symbol's. */
+static void weigh_kept(const rhm_law *law, double *rule, double *symbol) {
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     const size_t symbols = shape->vocab[law->level - 1], rules = shape->rules[law->level];
     for (size_t row = 0; row < symbols * rules; row++) {
         rule[row] *= rhm_grammar_probability(law->grammar, law->level)[row];
         symbol[row / rules] += rule[row];
     }
+}
+
+/* Labels and symbols of one position. `symbol` is what is kept of each symbol's samples, or NULL: all; `label` (V_0) is
+ * scratch. */
+static void toss_position(rhm_law *law, rhm_survey *s, size_t position, const double *symbol, double *label) {
+    const size_t symbols = rhm_grammar_shape(law->grammar)->vocab[law->level - 1];
+    const double noise = rhm_grammar_origin(law->grammar)->label_noise;
+    for (size_t c = 0; c < law->classes; c++)
+        label[c] = noise > 0 ? (1 - noise) * rhm_grammar_label_probability(law->grammar)[c] + noise / law->classes
+                             : rhm_grammar_label_probability(law->grammar)[c];
     for (size_t c = 0; c < law->classes; c++) {
-        rhm_survey_reach(s, law->grammar, law->level, c);
-        for (size_t v = 0; v < symbols; v++)
-            label[c] += s->reached[v] * symbol[v];
+        rhm_survey_reach(s, law->grammar, law->level, position, c);
+        if (symbol)
+            label[c] = 0;
+        for (size_t v = 0; v < symbols && symbol; v++)
+            label[c] += s->reached[v] *= symbol[v];
+        fill_coins(law->symbol + (position * law->classes + c) * symbols, s->reached, 0, symbols);
     }
+    const double share = fill_coins(law->label + position * law->classes, label, 0, law->classes);
+    law->share += symbol ? share / (double)law->positions : 0;
 }
 
 static rhm_status toss(rhm_law *law, rhm_survey *s, rhm_error *error) {
     static const char what[] = "probabilities of kept samples";
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     const size_t symbols = shape->vocab[law->level - 1], rules = shape->rules[law->level];
-    const double noise = rhm_grammar_origin(law->grammar)->label_noise;
     double *rule = NULL, *symbol = NULL, *label = NULL;
     rhm_status status = RHM_NO_MEMORY;
-    if (!(law->label = RHM_NEW(rhm_coin, law->classes, 1, 1, "probabilities of labels", error)) ||
-        !(law->symbol = RHM_NEW(rhm_coin, law->classes, symbols, 1, "probabilities of first symbols", error)) ||
+    if (!(law->label = RHM_NEW(rhm_coin, law->positions, law->classes, 1, "probabilities of labels", error)) ||
+        !(law->symbol = RHM_NEW(rhm_coin, law->positions, law->classes, symbols, "probabilities of symbols", error)) ||
         !(law->rule = RHM_NEW(rhm_coin, symbols, rules, 1, "probabilities of rules", error)) ||
         (law->chosen && (!(rule = RHM_NEW(double, symbols, rules, 1, what, error)) ||
                          !(symbol = RHM_NEW(double, symbols, 1, 1, what, error)))) ||
-        ((law->chosen || noise > 0) && !(label = RHM_NEW(double, law->classes, 1, 1, what, error))) ||
+        !(label = RHM_NEW(double, law->classes, 1, 1, what, error)) ||
         (law->level < law->tree.levels && (status = toss_children(law, rule, error)) != RHM_OK))
         goto done;
     if (law->chosen)
-        weigh_kept(law, s, rule, symbol, label);
-    for (size_t c = 0; c < law->classes && label && !law->chosen; c++)
-        label[c] = (1 - noise) * rhm_grammar_label_probability(law->grammar)[c] + noise / law->classes;
-    const double share =
-        fill_coins(law->label, label ? label : rhm_grammar_label_probability(law->grammar), 0, law->classes);
-    law->share = law->chosen ? share : 1;
-    for (size_t c = 0; c < law->classes; c++) {
-        rhm_survey_reach(s, law->grammar, law->level, c);
-        for (size_t v = 0; v < symbols && symbol; v++)
-            s->reached[v] *= symbol[v];
-        fill_coins(law->symbol + c * symbols, s->reached, 0, symbols);
-    }
+        weigh_kept(law, rule, symbol);
+    law->share = law->chosen ? 0 : 1;
+    for (size_t p = 0; p < law->positions; p++)
+        toss_position(law, s, p, symbol, label);
     for (size_t v = 0; v < symbols; v++)
         fill_coins(law->rule, rule ? rule : rhm_grammar_probability(law->grammar, law->level), v * rules,
                    (v + 1) * rules);
@@ -297,16 +305,16 @@ done:
 static double cells_of(const rhm_law *law, rhm_survey *s) {
     const uint32_t *of_symbol = law->at[law->level].of_symbol;
     double cells = 0;
-    for (size_t label = 0; label < law->classes; label++) {
-        rhm_survey_reach(s, law->grammar, law->level, label);
+    for (size_t i = 0; i < law->positions * law->classes; i++) {
+        rhm_survey_reach(s, law->grammar, law->level, i / law->classes, i % law->classes);
         for (size_t v = 0; v < rhm_grammar_shape(law->grammar)->vocab[law->level - 1]; v++)
             cells += s->reached[v] > 0 ? of_symbol[v + 1] - of_symbol[v] : 0;
     }
     return cells;
 }
 
-rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, const rhm_law_choice *choice,
-                          rhm_error *error) {
+rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                          const rhm_law_choice *choice, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_survey s;
     *out = (rhm_law){0};
@@ -314,12 +322,13 @@ rhm_status rhm_law_create(rhm_law *out, const rhm_grammar *grammar, uint32_t lev
         return rhm_fail(error, RHM_INVALID,
                         "counts cannot be drawn where tokens are noisy or rules ambiguous: a patch has several "
                         "derivations there; draw samples instead");
-    RHM_TRY(rhm_survey_make(&s, grammar, level, error));
+    RHM_TRY(rhm_survey_make(&s, grammar, level, positions, error));
     *out = (rhm_law){
         .grammar = grammar,
         .level = level,
         .tree = *rhm_grammar_tree(grammar),
         .classes = shape->vocab[0],
+        .positions = positions,
         .share = 1,
     };
     const size_t most = most_places(&s, grammar, level, choice);

@@ -1,4 +1,4 @@
-/* Splitting N samples by the law of the first patch. */
+/* Splitting N samples a position by the law of its patch. */
 #include "sampling/law.h"
 
 typedef struct splitting {
@@ -6,7 +6,7 @@ typedef struct splitting {
     uint64_t seed;
     uint32_t stream;
     uint64_t first_index; /* of the round */
-    size_t label;
+    size_t position, label;
     size_t begin, end; /* places asked for */
     uint64_t *counts;
 } splitting;
@@ -15,11 +15,15 @@ static uint64_t below(const splitting *s, const rhm_coin *coin, uint64_t n, size
     return rhm_binomial(coin, n, s->seed, s->stream, s->first_index + boundary * s->law->classes + s->label);
 }
 
-static splitting make_splitting(const rhm_law *law, const rhm_law_draw *draw) {
+/* Purposes and levels are in the bits below. */
+enum { POSITION_SHIFT = 12 };
+
+static splitting make_splitting(const rhm_law *law, const rhm_law_draw *draw, size_t position) {
     return (splitting){
+        .position = position,
         .law = law,
         .seed = draw->seed,
-        .stream = draw->stream | RHM_DRAW_STREAM,
+        .stream = (draw->stream | RHM_DRAW_STREAM) + ((uint32_t)position << POSITION_SHIFT),
         .first_index = (uint64_t)draw->round << 48,
     };
 }
@@ -38,7 +42,8 @@ static void split_symbols(const splitting *s, size_t begin, size_t end, uint64_t
         return;
     }
     const size_t mid = middle(begin, end);
-    const uint64_t lower = below(s, &s->law->symbol[s->label * symbols + mid], n, at->of_symbol[mid]);
+    const uint64_t lower =
+        below(s, &s->law->symbol[(s->position * s->law->classes + s->label) * symbols + mid], n, at->of_symbol[mid]);
     split_symbols(s, begin, mid, lower, by_symbol);
     split_symbols(s, mid, end, n - lower, by_symbol);
 }
@@ -54,17 +59,24 @@ static void split_labels(splitting *s, size_t begin, size_t end, uint64_t n, uin
     }
     const size_t mid = middle(begin, end);
     s->label = mid;
-    const uint64_t lower = below(s, &s->law->label[mid], n, 0);
+    const uint64_t lower = below(s, &s->law->label[s->position * s->law->classes + mid], n, 0);
     split_labels(s, begin, mid, lower, by_symbol);
     split_labels(s, mid, end, n - lower, by_symbol);
 }
 
 void rhm_law_split_samples(const rhm_law *law, const rhm_law_draw *draw, uint64_t samples, uint64_t *by_symbol) {
-    splitting s = make_splitting(law, draw);
     const size_t symbols = rhm_grammar_shape(law->grammar)->vocab[law->level - 1];
-    for (size_t i = 0; i < law->classes * symbols; i++)
+    for (size_t i = 0; i < law->positions * law->classes * symbols; i++)
         by_symbol[i] = 0;
-    split_labels(&s, 0, law->classes, samples, by_symbol);
+    for (size_t p = 0; p < law->positions; p++) {
+        splitting s = make_splitting(law, draw, p);
+        split_labels(&s, 0, law->classes, samples, by_symbol + p * law->classes * symbols);
+    }
+}
+
+/* Of a place and the label in hand. */
+static uint64_t *count_at(const splitting *s, size_t place) {
+    return s->counts + ((place - s->begin) * s->law->positions + s->position) * s->law->classes + s->label;
 }
 
 static bool outside(const splitting *s, size_t begin, size_t end) {
@@ -90,7 +102,7 @@ static void split_child(const splitting *s, const child *children, uint32_t t, s
     } else if (t + 1 < s->law->tree.branching[s->law->level]) {
         split_child(s, children, t + 1, place + begin * c->stride, 0, children[t + 1].derivations, n);
     } else {
-        s->counts[(place + begin - s->begin) * s->law->classes + s->label] = n;
+        *count_at(s, place + begin) = n;
     }
 }
 
@@ -98,7 +110,7 @@ static void split_chosen(const splitting *s, size_t begin, size_t end, uint64_t 
     if (n == 0 || outside(s, begin, end))
         return;
     if (end - begin == 1) {
-        s->counts[(begin - s->begin) * s->law->classes + s->label] = n;
+        *count_at(s, begin) = n;
         return;
     }
     const size_t mid = middle(begin, end);
@@ -115,7 +127,7 @@ static void split_rule(const splitting *s, size_t rule, uint64_t n) {
         return;
     }
     if (law->level == law->tree.levels) {
-        s->counts[(place - s->begin) * law->classes + s->label] = n;
+        *count_at(s, place) = n;
         return;
     }
     const uint32_t branching = law->tree.branching[law->level];
@@ -151,14 +163,16 @@ void rhm_law_split_places(const rhm_law *law, const rhm_law_draw *draw, const ui
     const rhm_shape *shape = rhm_grammar_shape(law->grammar);
     const size_t symbols = shape->vocab[law->level - 1], rules = shape->rules[law->level];
     const uint32_t *of_symbol = law->at[law->level].of_symbol;
-    splitting s = make_splitting(law, draw);
-    s.begin = begin;
-    s.end = end;
-    s.counts = counts;
-    for (size_t symbol = 0; symbol < symbols; symbol++) {
-        if (outside(&s, of_symbol[symbol], of_symbol[symbol + 1]))
-            continue;
-        for (s.label = 0; s.label < law->classes; s.label++)
-            split_rules(&s, symbol * rules, (symbol + 1) * rules, by_symbol[s.label * symbols + symbol]);
+    for (size_t p = 0; p < law->positions; p++, by_symbol += law->classes * symbols) {
+        splitting s = make_splitting(law, draw, p);
+        s.begin = begin;
+        s.end = end;
+        s.counts = counts;
+        for (size_t symbol = 0; symbol < symbols; symbol++) {
+            if (outside(&s, of_symbol[symbol], of_symbol[symbol + 1]))
+                continue;
+            for (s.label = 0; s.label < law->classes; s.label++)
+                split_rules(&s, symbol * rules, (symbol + 1) * rules, by_symbol[s.label * symbols + symbol]);
+        }
     }
 }

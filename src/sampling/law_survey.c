@@ -15,8 +15,9 @@ void rhm_survey_clear(rhm_survey *s) {
     }
 }
 
-void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t level, size_t label) {
+void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t level, size_t position, size_t label) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const rhm_tree *tree = rhm_grammar_tree(grammar);
     double *reached = survey->reached, *next = survey->next;
     const double noise = rhm_grammar_origin(grammar)->label_noise;
     for (size_t z = 0; z < shape->vocab[0]; z++)
@@ -25,9 +26,10 @@ void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t l
     for (uint32_t j = 1; j < level; j++) {
         const uint32_t *patches = rhm_grammar_patches(grammar, j);
         const double *probability = rhm_grammar_probability(grammar, j);
+        const size_t place = position / rhm_tree_below(tree, j, level - 1) % shape->branching[j]; /* on the way down */
         memset(next, 0, sizeof *next * shape->vocab[j]);
         for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
-            next[patches[row * shape->branching[j]]] += reached[row / shape->rules[j]] * probability[row];
+            next[patches[row * shape->branching[j] + place]] += reached[row / shape->rules[j]] * probability[row];
         memcpy(reached, next, sizeof *reached * shape->vocab[j]);
     }
 }
@@ -54,13 +56,14 @@ double rhm_survey_derivations(const rhm_grammar *grammar, uint32_t j, size_t row
     return product;
 }
 
-rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t level, rhm_error *error) {
+rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t level, size_t positions,
+                           rhm_error *error) {
     static const char what[] = "derivations of a grammar";
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     size_t widest = 0;
     for (uint32_t j = 0; j <= shape->levels; j++)
         widest = shape->vocab[j] > widest ? shape->vocab[j] : widest;
-    *out = (rhm_survey){0};
+    *out = (rhm_survey){.positions = positions};
     if (!(out->reached = RHM_NEW(double, widest, 1, 1, what, error)) ||
         !(out->next = RHM_NEW(double, widest, 1, 1, what, error)))
         goto fail;
@@ -70,8 +73,8 @@ rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t
             goto fail;
 
     const size_t symbols = shape->vocab[level - 1];
-    for (size_t label = 0; label < shape->vocab[0]; label++) {
-        rhm_survey_reach(out, grammar, level, label);
+    for (size_t i = 0; i < positions * shape->vocab[0]; i++) {
+        rhm_survey_reach(out, grammar, level, i / shape->vocab[0], i % shape->vocab[0]);
         for (size_t symbol = 0; symbol < symbols; symbol++)
             out->possible[level - 1][symbol] |= out->reached[symbol] > 0;
     }
@@ -84,8 +87,8 @@ rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t
             if (out->possible[j - 1][row / shape->rules[j]])
                 out->derivations[j][row / shape->rules[j]] +=
                     rhm_survey_derivations(grammar, j, row, out->derivations[j + 1]);
-    for (size_t label = 0; label < shape->vocab[0]; label++) {
-        rhm_survey_reach(out, grammar, level, label);
+    for (size_t i = 0; i < positions * shape->vocab[0]; i++) {
+        rhm_survey_reach(out, grammar, level, i / shape->vocab[0], i % shape->vocab[0]);
         for (size_t symbol = 0; symbol < symbols; symbol++)
             out->cells += out->reached[symbol] > 0 ? out->derivations[level][symbol] : 0;
     }

@@ -13,7 +13,7 @@ static const double TRIGONOMETRY = 14; /* linear/plan.h */
 static const double SETTING_UP = 2;    /* products: the right-hand side and the final residual */
 
 static double inputs_of(const rhm_task *task, uint32_t level) {
-    return task->tree.branching[level] * (double)(level == task->tree.levels ? task->token_vocab : task->classes);
+    return task->tree.branching[level] * (double)rhm_task_embedding(task, level);
 }
 
 double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
@@ -21,9 +21,10 @@ double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint
     const rhm_route_sizes all = {
         .patches = sizes->patches,
         .width = sizes->width,
-        .classes = task->classes,
+        .classes = rhm_task_outputs(task, level),
         .inputs = inputs_of(task, level),
         .products = sizes->iterations + SETTING_UP,
+        .blocks = rhm_task_positions(task, level),
     };
     double work = rhm_route_cost(route, &all);
     const double sample = options->solver == RHM_CG && route == RHM_ROUTE_PASSES
@@ -51,13 +52,15 @@ double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples) {
 }
 
 double rhm_draw_work(const rhm_task *task, uint32_t level, bool counted, double samples, double width) {
-    const double tokens = (double)task->tree.leaves[level - 1];
+    const double tokens = (double)task->tree.leaves[level - 1], outputs = rhm_task_outputs(task, level);
     double work = 0;
+    samples *= rhm_task_positions(task, level);
     for (uint32_t l = level + 1; l <= task->tree.levels; l++) {
         const double patches = samples * (double)rhm_tree_below(&task->tree, level - 1, l - 1);
-        work += rhm_task_distinct(task, l, patches) * width * (inputs_of(task, l) + TRIGONOMETRY + 2 * task->classes);
+        work += rhm_task_distinct(task, l, patches) * width *
+                (inputs_of(task, l) + TRIGONOMETRY + 2 * rhm_task_outputs(task, l));
     }
-    return work + (counted ? fmin(samples, rhm_task_distinct(task, level, samples) * task->classes) * tuning->cell_work
+    return work + (counted ? fmin(samples, rhm_task_distinct(task, level, samples) * outputs) * tuning->cell_work
                            : samples * tokens * tuning->token_work);
 }
 
@@ -69,15 +72,17 @@ double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *option
     if (!options->samples[level])
         samples *= tuning->foreseen_growth;
     samples = fmin(samples, most_samples);
-    double patches = options->raw    ? samples
-                     : draw->thinned ? rhm_theory_expected_distinct((double)draw->thinned, samples)
-                                     : rhm_task_distinct(task, level, samples);
-    patches = fmin(patches, samples);
+    const double first = samples * rhm_task_positions(task, level);
+    double patches = options->raw    ? first
+                     : draw->thinned ? rhm_theory_expected_distinct((double)draw->thinned, first)
+                                     : rhm_task_distinct(task, level, first);
+    patches = fmin(patches, first);
     const rhm_route_sizes sizes = {
         .patches = patches,
         .width = width,
-        .classes = task->classes,
+        .classes = rhm_task_outputs(task, level),
         .inputs = inputs_of(task, level),
+        .blocks = rhm_task_positions(task, level),
     };
     const rhm_linear_plan plan = rhm_linear_plan_choose(&sizes, options->solver, 1);
     const double iterations = plan.sample ? rhm_sample_passes(1) : fmax(1, rhm_solver_products(options->solver, 1));

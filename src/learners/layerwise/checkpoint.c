@@ -26,6 +26,7 @@ struct rhm_checkpoint {
     double begin;     /* of the training */
     double fit_begin; /* of the fit in hand */
     rhm_stage *stage; /* in hand, or NULL */
+    uint32_t entered; /* level of the last one */
     rhm_stage *read;  /* owned: what was read of the stage in hand, until it is entered; or NULL */
 
     double last;         /* end of the last attempt to write, on rhm_seconds' clock */
@@ -213,7 +214,7 @@ static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
     return RHM_OK;
 }
 
-rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, const rhm_lesson *lesson,
+rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_lesson *lesson,
                                const rhm_train_options *options, rhm_model *model, rhm_train_report *report,
                                rhm_error *error) {
     *out = NULL;
@@ -267,6 +268,10 @@ bool rhm_checkpoint_has(const rhm_checkpoint *cp, uint32_t level) {
     return cp && level > cp->kept.level;
 }
 
+bool rhm_checkpoint_begun(const rhm_checkpoint *cp) {
+    return cp && cp->read;
+}
+
 /* ---- the stage in hand ----------------------------------------------------------------------------------- */
 
 static void take_patches(rhm_patches *to, rhm_patches *from) {
@@ -308,8 +313,12 @@ void rhm_checkpoint_enter(rhm_checkpoint *cp, rhm_stage *stage) {
     cp->stage = stage;
     stage->keeper = (rhm_keeper){cp, offer, fitting, fitted};
     stage->begin = cp->begin;
+    const bool anew = cp->entered == stage->level; /* with more positions */
+    cp->entered = stage->level;
     if (!cp->read) {
-        cp->kept.level_begin = stage->clock = rhm_seconds() - cp->begin;
+        stage->clock = rhm_seconds() - cp->begin;
+        if (!anew)
+            cp->kept.level_begin = stage->clock;
         return;
     }
     stage->clock = cp->kept.level_begin;
@@ -322,7 +331,8 @@ void rhm_checkpoint_enter(rhm_checkpoint *cp, rhm_stage *stage) {
 void rhm_checkpoint_leave(rhm_checkpoint *cp, bool finished) {
     if (!cp)
         return;
-    cp->stage->keeper = (rhm_keeper){0};
+    if (cp->stage)
+        cp->stage->keeper = (rhm_keeper){0};
     cp->stage = NULL;
     rhm_kept_clear(&cp->kept);
     cp->kept.samples = 0;

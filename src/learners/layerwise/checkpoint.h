@@ -14,9 +14,10 @@ typedef struct rhm_checkpoint rhm_checkpoint;
 
 /*
  * *out is NULL where `options` ask for no checkpoints. With options->checkpoint.resume, what the directory holds is
- * read: finished levels go to `model` and `report`, the rest waits for rhm_checkpoint_enter. Everything is borrowed.
+ * read: finished levels go to `model` and `report`, positions of these and of the level in hand to the task, and the
+ * rest waits for rhm_checkpoint_enter. Everything is borrowed.
  */
-rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, const rhm_lesson *lesson,
+rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_lesson *lesson,
                                const rhm_train_options *options, rhm_model *model, rhm_train_report *report,
                                rhm_error *error);
 void rhm_checkpoint_close(rhm_checkpoint *checkpoint);
@@ -26,6 +27,9 @@ double rhm_checkpoint_begin(const rhm_checkpoint *checkpoint);
 
 /* Whether the level was finished before. */
 bool rhm_checkpoint_has(const rhm_checkpoint *checkpoint, uint32_t level);
+
+/* Whether a level in hand was read, which rhm_checkpoint_enter will go on with. */
+bool rhm_checkpoint_begun(const rhm_checkpoint *checkpoint);
 
 /* The stage in hand from here on, as it was if it was interrupted; sets its begin and clock. */
 void rhm_checkpoint_enter(rhm_checkpoint *checkpoint, rhm_stage *stage);

@@ -48,7 +48,7 @@ static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *er
                              kept->task->tree.levels - kept->level, error));
     for (uint32_t l = first; l <= kept->task->tree.levels; l++) {
         const struct rhm_layer *layer = &rhm_model_layers(kept->model)[l];
-        const rhm_h5_shape shape = rhm_h5_shape2(layer->classes, 2 * (uint64_t)layer->width);
+        const rhm_h5_shape shape = rhm_h5_shape2(rhm_layer_outputs(layer), 2 * (uint64_t)layer->width);
         object_of(object, "/levels/weights", l);
         RHM_TRY(rhm_h5_write(file, object, RHM_H5_F32, &shape, layer->weights, error));
         RHM_TRY(rhm_h5_write_text_attribute(file, object, "limit", kept->report->level[l].limit, error));
@@ -57,21 +57,26 @@ static rhm_status write_levels(rhm_h5 *file, const rhm_kept *kept, rhm_error *er
 }
 
 static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm_error *error) {
-    const rhm_task *task = kept->task;
+    rhm_task *task = kept->task;
     rhm_level_report *row = &kept->report->level[l];
     char object[OBJECT_NBYTES];
     object_of(object, "/levels/weights", l);
     if (row->level != l || row->width < 1 || row->width > RHM_MAX_WIDTH)
         return rhm_h5_refuse(file, object, error, "are of level %u and width %u", row->level, row->width);
+    if (row->positions < 1 || row->positions > rhm_task_most_positions(task, l))
+        return rhm_h5_refuse(file, object, error, "are of %u positions, and the level has %u at most", row->positions,
+                             rhm_task_most_positions(task, l));
+    task->positions[l] = row->positions;
     struct rhm_layer layer = {
         .tokens = task->tree.branching[l],
-        .embedding = l == task->tree.levels ? task->token_vocab : task->classes,
+        .embedding = rhm_task_embedding(task, l),
         .classes = task->classes,
         .width = row->width,
         .bandwidth = row->bandwidth,
         .ridge = row->ridge,
+        .positions = row->positions,
     };
-    const rhm_h5_shape shape = rhm_h5_shape2(layer.classes, 2 * (uint64_t)layer.width);
+    const rhm_h5_shape shape = rhm_h5_shape2(rhm_layer_outputs(&layer), 2 * (uint64_t)layer.width);
     RHM_TRY(rhm_layer_alloc(&layer, error));
     rhm_layer_draw_frequencies(&layer, kept->seed, l);
     rhm_status status = rhm_h5_read_floats(file, object, &shape, RHM_H5_F32, layer.weights, error);
@@ -90,7 +95,7 @@ static rhm_status read_levels(rhm_kept *kept, const rhm_h5 *file, rhm_error *err
         return rhm_h5_refuse(file, "/levels/rows", error, "has %zu rows with level %u in hand", rows, kept->level);
     RHM_TRY(rhm_fields_read(file, "/levels/rows", &rhm_level_report_fields, &kept->report->level[first_finished(kept)],
                             rows, error));
-    for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
+    for (uint32_t l = kept->task->tree.levels; l >= first_finished(kept); l--)
         RHM_TRY(read_level(kept, l, file, error));
     return RHM_OK;
 }
@@ -220,7 +225,8 @@ uint64_t rhm_kept_nbytes(const rhm_kept *kept, const rhm_stage *stage) {
     enum { TABLES_NBYTES = 1 << 16 };
     uint64_t nbytes = TABLES_NBYTES + (stage ? rhm_stage_nbytes(stage) : 0);
     for (uint32_t l = first_finished(kept); l <= kept->task->tree.levels; l++)
-        nbytes += sizeof(float) * rhm_model_layers(kept->model)[l].classes * 2 * rhm_model_layers(kept->model)[l].width;
+        nbytes += sizeof(float) * (uint64_t)rhm_layer_outputs(&rhm_model_layers(kept->model)[l]) * 2 *
+                  rhm_model_layers(kept->model)[l].width;
     for (size_t v = 0; v < RHM_STATE_VECTORS; v++)
         nbytes += sizeof(double) * state_of(kept)->length[v];
     return nbytes;

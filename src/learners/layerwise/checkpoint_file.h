@@ -21,8 +21,8 @@
 
 typedef struct rhm_kept {
     const rhm_engine *engine;
-    const rhm_task *task;
-    uint64_t seed; /* of the frequencies */
+    rhm_task *task; /* whose positions are those of finished levels and of the one in hand */
+    uint64_t seed;  /* of the frequencies */
     rhm_identity identity;
 
     uint32_t level;     /* in hand; 0: all are finished */

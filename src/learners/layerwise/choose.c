@@ -70,13 +70,14 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
     stage->searching = true;
     while (search->request.action != RHM_SEARCH_END) {
         RHM_TRY(step(stage, &problem, deadline, error));
-        rhm_watch_work(stage->watch, search->work);
+        rhm_watch_work(stage->watch, stage->earlier_work + search->work);
         rhm_stage_offer(stage);
     }
     out->resolved = rhm_search_resolved(search, &problem);
-    out->work = search->work;
-    out->foreseen = search->foreseen;
-    out->allowed = search->allowed;
+    out->apart = rhm_search_apart(search, &problem);
+    out->work = stage->earlier_work + search->work;
+    out->foreseen = stage->earlier_foreseen + search->foreseen;
+    out->allowed = stage->earlier_allowed + search->allowed;
     rhm_search_limit(search, &problem, out->limit);
     return RHM_OK;
 }

@@ -6,7 +6,7 @@
 #include "learners/layerwise/stage.h"
 
 typedef struct rhm_choice {
-    bool resolved;
+    bool resolved, apart;           /* of search.h */
     double work, foreseen, allowed; /* multiply-adds that the search took, was foreseen and allowed to take */
     char limit[RHM_LIMIT_NBYTES];   /* "" or what kept the search from its target */
 } rhm_choice;

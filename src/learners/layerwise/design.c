@@ -17,7 +17,8 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
     return (rhm_linear_data){
         .map = &layer->map,
         .width = layer->width,
-        .classes = layer->classes,
+        .classes = layer->outputs,
+        .blocks = layer->outputs / layer->classes,
         .table = inputs->row,
         .rows = inputs->count,
         .patches = patches,

@@ -15,20 +15,20 @@ static rhm_status thins(bool *out, const rhm_grammar *grammar, const rhm_train_o
         (double)options->max_samples * share < rhm_tuning_default.most_distinct)
         return RHM_OK;
     double below;
-    RHM_TRY(rhm_patches_table_cells(&below, grammar, level + 1, error));
+    RHM_TRY(rhm_patches_table_cells(&below, grammar, level + 1, 1, error));
     *out = below <= RHM_AFFORDABLE_CELLS;
     return RHM_OK;
 }
 
 rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, const rhm_train_options *options,
-                           uint32_t level, double first_look, rhm_error *error) {
+                           uint32_t level, uint32_t positions, double first_look, rhm_error *error) {
     double cells = HUGE_VAL, possible = HUGE_VAL;
     bool thinned = false;
     const bool counts = options->draw != RHM_DRAW_SAMPLES && !options->raw;
     *out = (rhm_draw_choice){.share = 1};
     if (grammar) {
-        RHM_TRY(rhm_patches_table_cells(&cells, grammar, level, error));
-        RHM_TRY(rhm_patches_possible(&possible, grammar, level, error));
+        RHM_TRY(rhm_patches_table_cells(&cells, grammar, level, positions, error));
+        RHM_TRY(rhm_patches_possible(&possible, grammar, level, positions, error));
     }
     const double share = fmin(1, RHM_THINNED_PATCHES / possible);
     if (counts && cells <= RHM_AFFORDABLE_CELLS) {
@@ -45,7 +45,7 @@ rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, con
                         "leave the choice to auto");
     } else if (options->draw == RHM_DRAW_COUNTS) {
         return rhm_fail(error, RHM_INVALID,
-                        "the counts of level %u cannot be drawn directly: its table has %.3g cells (first patch, "
+                        "the counts of level %u cannot be drawn directly: its table has %.3g cells (patch, position, "
                         "label) and allowed are %.3g; draw samples there, or leave the choice to auto",
                         level, cells, (double)RHM_AFFORDABLE_CELLS);
     }

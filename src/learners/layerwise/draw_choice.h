@@ -1,7 +1,7 @@
 /*
  * How the counts of a stage come about. A rule of the problem and its options alone, since the model depends on it.
  *
- * Where the table of (first patch, label) probabilities is affordable, counts are drawn. The level above the highest
+ * Where the table of (patch, label) probabilities is affordable, counts are drawn. The level above the highest
  * such level has too many patches for that, and noise there is what all levels above inherit (docs/large-instances.md,
  * What stops depth). If it takes many samples, and N may be so large that each patch would occur many times, counts are
  * thinned: of all samples only those are kept whose first patch is one of RHM_THINNED_PATCHES that are chosen at
@@ -25,9 +25,9 @@ typedef struct rhm_draw_choice {
     double share;   /* of all samples that are kept, on average over the choice of patches */
 } rhm_draw_choice;
 
-/* `grammar`: of samples that can be drawn from one, else NULL. `first_look`: samples with which the search begins
- * (sample_sizes.h). RHM_INVALID where the options ask for counts that cannot be drawn. */
+/* `grammar`: of samples that can be drawn from one, else NULL. `positions`: patches of a sample. `first_look`: samples
+ * with which the search begins (sample_sizes.h). RHM_INVALID where the options ask for counts that cannot be drawn. */
 rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, const rhm_train_options *options,
-                           uint32_t level, double first_look, rhm_error *error);
+                           uint32_t level, uint32_t positions, double first_look, rhm_error *error);
 
 #endif

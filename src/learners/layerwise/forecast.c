@@ -3,6 +3,8 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "learners/layerwise/distances.h"
+#include "learners/layerwise/positions.h"
 #include "learners/layerwise/prices.h"
 #include "learners/layerwise/sample_sizes.h"
 #include "learners/layerwise/search.h"
@@ -61,7 +63,7 @@ static void imagine_draw(const rhm_forecasting *f, rhm_forecast *s, outlook *r, 
     r->samples = (double)ask->samples;
     r->held_out = (double)ask->held_out;
     s->samples = r->samples;
-    s->distinct = f->options->raw ? r->samples : rhm_price_distinct(f, s->level, s->level, r->samples);
+    s->distinct = f->options->raw ? r->samples * s->positions : rhm_price_distinct(f, s->level, s->level, r->samples);
 }
 
 static void imagine_fit(const rhm_forecasting *f, rhm_forecast *s, outlook *r, const rhm_search_request *ask,
@@ -105,34 +107,34 @@ static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_pro
     s->allowed_seconds = search.work > 0 ? s->fit_seconds * (search.allowed / search.work) : 0;
 }
 
-/* Smallest distance between two posteriors of a level that are not the same. */
-static double distinct_rho(const rhm_analysis *analysis, uint32_t level) {
-    static const double SAME = 1e-9;
-    const size_t classes = analysis->vocab[0];
-    const double *posterior = analysis->posterior[level];
-    double least = INFINITY;
-    for (size_t a = 1; a < analysis->vocab[level - 1]; a++)
-        for (size_t b = 0; b < a; b++) {
-            double square = 0; /* NaN where one of them never comes first */
-            for (size_t c = 0; c < classes; c++)
-                square += (posterior[a * classes + c] - posterior[b * classes + c]) *
-                          (posterior[a * classes + c] - posterior[b * classes + c]);
-            if (square > SAME * SAME && square < least * least)
-                least = sqrt(square);
-        }
-    return isfinite(least) ? least : 0;
+/* The smallest number of positions at which exact posteriors are apart, in the order of the search; or the given one.
+ */
+static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_error *error) {
+    uint32_t *positions = &f->task.positions[level];
+    rhm_distances distances;
+    *positions = rhm_positions_first(&f->task, f->options, level);
+    for (;;) {
+        RHM_TRY(rhm_distances_at(&distances, f->grammar, f->analysis, level, *positions, error));
+        f->rho[level] = distances.rho;
+        const uint32_t more = rhm_positions_more(&f->task, f->options, level, *positions);
+        if (distances.apart || more == 0)
+            return RHM_OK;
+        *positions = more;
+    }
 }
 
 static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *error) {
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
-    const double rho = f->analysis->rho[level];
     rhm_draw_choice draw;
+    RHM_TRY(find_positions(f, level, error));
+    const double rho = f->rho[level];
     const double below = level < f->shape->levels ? f->rho[level + 1] : 0;
     const double first = (double)rhm_first_look(&f->task, o, level, below);
-    RHM_TRY(rhm_draw_choose(&draw, f->grammar, o, level, first, error));
+    RHM_TRY(rhm_draw_choose(&draw, f->grammar, o, level, f->task.positions[level], first, error));
     *s = (rhm_forecast){
         .level = level,
+        .positions = f->task.positions[level],
         .draw = draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
         .kept_share = draw.share,
         .first_samples = first,
@@ -190,7 +192,6 @@ rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const 
     for (uint32_t level = 1; level <= shape->levels; level++) {
         f.task.parents[level] = shape->vocab[level - 1];
         f.task.patches[level] = (double)rhm_grammar_patch_count(grammar, level);
-        f.rho[level] = analysis->rho[level] > 0 ? analysis->rho[level] : distinct_rho(analysis, level);
     }
     RHM_TRY(measure_rates(&f, error));
     for (uint32_t level = shape->levels; level >= 1; level--)

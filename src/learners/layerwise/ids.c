@@ -97,6 +97,7 @@ static rhm_status make(regression *r, const rhm_table_learning *l, uint32_t leve
         .map = &r->ready.map,
         .width = o->width,
         .classes = counts->classes,
+        .blocks = 1,
         .table = r->inputs.row,
         .rows = r->inputs.count,
         .patches = &counts->patch,

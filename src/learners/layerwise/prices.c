@@ -21,19 +21,34 @@ static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
 static const double RETAINED_SHARE = 0.3, RETAINED_NBYTES = 0x1p25;
 static const double GROWTH = 1.5; /* of lists that grow by doubling: on average, with the copy */
 
-static const rhm_rates *rates_of(const rhm_forecasting *f, uint32_t level) {
-    return level == f->shape->levels ? &f->bottom : &f->upper;
+static double outputs_of(const rhm_forecasting *f, uint32_t level) {
+    return rhm_task_outputs(&f->task, level);
 }
 
 static double inputs_of(const rhm_forecasting *f, uint32_t level) {
-    return f->shape->branching[level] *
-           (double)(level == f->shape->levels ? f->shape->vocab[level] : f->shape->vocab[0]);
+    return f->shape->branching[level] * (double)rhm_task_embedding(&f->task, level);
+}
+
+/* What was measured with one position, by the multiply-adds of a patch and frequency with those of the level. */
+static rhm_rates rates_of(const rhm_forecasting *f, uint32_t level) {
+    static const double TRIGONOMETRY = 14; /* linear/plan.h */
+    const bool bottom = level == f->shape->levels;
+    const double labels = f->shape->vocab[0], outputs = outputs_of(f, level);
+    const double features = inputs_of(f, level) + TRIGONOMETRY;
+    const double usual = f->shape->branching[level] * (bottom ? (double)f->shape->vocab[level] : labels) + TRIGONOMETRY;
+    rhm_rates rates = bottom ? f->bottom : f->upper;
+    rates.forward *= (features + 2 * outputs) / (usual + 2 * labels);
+    rates.pass *= (features + 4 * outputs) / (usual + 4 * labels);
+    rates.kept_pass *= outputs / labels;
+    rates.gram *= outputs / labels;
+    return rates;
 }
 
 double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, double samples) {
     if (level > 0 && f->stage[level].kept_share < 1)
         samples = rhm_theory_expected_distinct(RHM_THINNED_PATCHES, samples);
     samples *= (double)rhm_tree_below(&f->task.tree, level > 0 ? level - 1 : 0, j - 1);
+    samples *= level > 0 ? rhm_task_positions(&f->task, level) : 1;
     return rhm_theory_expected_distinct(rhm_theory_possible_patches(f->shape, j), samples);
 }
 
@@ -42,14 +57,14 @@ double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, 
 double rhm_price_embedding(const rhm_forecasting *f, uint32_t level, double samples) {
     double seconds = 0;
     for (uint32_t j = level + 1; j <= f->shape->levels; j++)
-        seconds += rhm_price_distinct(f, level, j, samples) * f->stage[j].width * rates_of(f, j)->forward;
+        seconds += rhm_price_distinct(f, level, j, samples) * f->stage[j].width * rates_of(f, j).forward;
     return seconds;
 }
 
 /* Embeddings that the patches are made of. */
 static size_t rows_of(const rhm_forecasting *f, const rhm_forecast *s) {
     const double rows = s->level == f->shape->levels ? f->shape->vocab[s->level]
-                        : f->options->raw            ? s->samples * f->shape->branching[s->level]
+                        : f->options->raw            ? s->samples * s->positions * f->shape->branching[s->level]
                                                      : rhm_price_distinct(f, s->level, s->level + 1, s->samples);
     return (size_t)fmin(rows, 1e15);
 }
@@ -67,9 +82,9 @@ static rhm_linear_record passes_of(const rhm_forecasting *f, const rhm_forecast 
         .patches = (size_t)fmin(distinct, MOST),
         .rows = rows,
         .tokens = tokens,
-        .embedding = shape->vocab[s->level == shape->levels ? s->level : 0],
+        .embedding = rhm_task_embedding(&f->task, s->level),
         .width = s->width,
-        .classes = shape->vocab[0],
+        .classes = rhm_task_outputs(&f->task, s->level),
         .runs = (size_t)fmin(fmin(rules * pow(forms, (double)tokens - 1), distinct), MOST),
         .cache_nbytes = SIZE_MAX,
     };
@@ -78,7 +93,7 @@ static rhm_linear_record passes_of(const rhm_forecasting *f, const rhm_forecast 
 
 /* Seconds of a pass per patch and frequency. */
 static double pass_seconds(const rhm_forecasting *f, const rhm_forecast *s, double distinct) {
-    const rhm_rates *r = rates_of(f, s->level);
+    const rhm_rates rates = rates_of(f, s->level), *r = &rates;
     const rhm_linear_record how = passes_of(f, s, distinct);
     return how.representation == RHM_FACTORED ? r->kept_pass
            : how.phasors                      ? fmin(r->pass, SHARED_PASS * r->kept_pass)
@@ -87,8 +102,9 @@ static double pass_seconds(const rhm_forecasting *f, const rhm_forecast *s, doub
 
 double rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
                      double solves) {
-    const rhm_rates *r = rates_of(f, s->level);
-    const double units = distinct * s->width, classes = f->shape->vocab[0], parents = f->shape->vocab[s->level - 1];
+    const rhm_rates rates = rates_of(f, s->level), *r = &rates;
+    const double units = distinct * s->width, classes = outputs_of(f, s->level),
+                 parents = f->shape->vocab[s->level - 1];
     const double measuring = fmin(rhm_price_distinct(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
                              fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
     const double pass = pass_seconds(f, s, distinct);
@@ -111,8 +127,9 @@ rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, doubl
     const rhm_route_sizes sizes = {
         .patches = distinct,
         .width = s->width,
-        .classes = f->shape->vocab[0],
+        .classes = outputs_of(f, s->level),
         .inputs = inputs_of(f, s->level),
+        .blocks = s->positions,
     };
     return rhm_linear_plan_choose(&sizes, f->options->solver, solves).route;
 }
@@ -128,17 +145,19 @@ rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samp
     const rhm_grammar_source source = {f->grammar, f->options->seed, sampler, rhm_stream(RHM_TRAINING, s->level)};
     const double begin = rhm_seconds();
     if (status == RHM_OK) {
+        patches.positions = s->positions;
         patches.raw = f->options->raw;
         patches.thinned = s->kept_share < 1 ? RHM_THINNED_PATCHES : 0;
         status =
             s->draw == RHM_DRAW_COUNTS
                 ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
                 : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
-        double all = (double)RHM_THINNED_PATCHES * f->shape->vocab[0];
+        double all = (double)RHM_THINNED_PATCHES * outputs_of(f, s->level);
         if (status == RHM_OK && !patches.thinned)
-            status = rhm_patches_table_cells(&all, f->grammar, s->level, error);
-        const double cells = fmin(all, samples);
-        const double units = s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial) : samples / (double)trial;
+            status = rhm_patches_table_cells(&all, f->grammar, s->level, s->positions, error);
+        const double cells = fmin(all, samples * s->positions);
+        const double units =
+            s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial * s->positions) : samples / (double)trial;
         *seconds += (rhm_seconds() - begin) * units;
         rhm_patches_destroy(&patches);
     }
@@ -155,19 +174,19 @@ static double index_nbytes(double count, double first, double others, uint32_t w
 }
 
 static double set_nbytes(const rhm_forecasting *f, const rhm_forecast *s, double samples) {
-    const double classes = f->shape->vocab[0], growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
+    const double classes = outputs_of(f, s->level), growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
     double nbytes = 0;
     for (uint32_t j = s->level; j <= f->shape->levels; j++) {
         const double distinct = rhm_price_distinct(f, s->level, j, samples);
         nbytes += distinct * 4 * f->shape->branching[j] * growth;
-        nbytes += j > s->level ? distinct * 4 * classes : 0;
+        nbytes += j > s->level ? distinct * 4 * outputs_of(f, j) : 0;
         const double below =
             j < f->shape->levels ? rhm_price_distinct(f, s->level, j + 1, samples) : f->shape->vocab[j];
         if (s->draw == RHM_DRAW_SAMPLES)
             nbytes += index_nbytes(distinct, below, below, f->shape->branching[j]);
     }
     const double distinct = rhm_price_distinct(f, s->level, s->level, samples),
-                 cells = fmin(samples, distinct * classes);
+                 cells = fmin(samples * s->positions, distinct * classes);
     if (s->draw == RHM_DRAW_SAMPLES)
         nbytes += index_nbytes(cells, distinct, classes, 2);
     return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
@@ -182,10 +201,10 @@ static double phasors_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
 }
 
 static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
-    const double classes = f->shape->vocab[0], matrix = classes * 2.0 * s->width;
+    const double classes = outputs_of(f, s->level), matrix = classes * 2.0 * s->width;
     const double leaves = (double)rhm_pass_leaves((size_t)fmin(s->distinct / 96 + 1, 1e15), (size_t)matrix);
     const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
-    const double gram = rhm_gram_nbytes(s->width),
+    const double gram = s->positions * rhm_gram_nbytes(s->width),
                  passes = fmin((double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes,
                                (double)RHM_CACHE_MOST_NBYTES);
     const double largest = s->route == RHM_ROUTE_GRAM         ? gram
@@ -196,6 +215,6 @@ static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
 
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out) {
     const double nbytes = set_nbytes(f, s, samples) + set_nbytes(f, s, held_out) + solver_nbytes(f, s) +
-                          rhm_price_distinct(f, s->level, s->level, held_out) * 4 * f->shape->vocab[0];
+                          rhm_price_distinct(f, s->level, s->level, held_out) * 4 * outputs_of(f, s->level);
     return nbytes + phasors_nbytes(f, s) + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
 }

@@ -47,6 +47,7 @@ static rhm_status read_samples(void *context, const rhm_h5 *file, rhm_error *err
         if (!rhm_h5_has(file, samples_groups[g].name))
             continue;
         RHM_TRY(rhm_patches_init(&set->patches, r->kept->level, &task->tree, task->classes, error));
+        set->patches.positions = rhm_task_positions(task, r->kept->level);
         RHM_TRY(rhm_patches_read(&set->patches, r->kept->engine, file, samples_groups[g].name, error));
     }
     return RHM_OK;

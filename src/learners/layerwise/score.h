@@ -4,8 +4,8 @@
 
 #include "learners/layerwise/stage.h"
 
-/* Loss, accuracy and evidence of `fit`, from its centred outputs (distinct patches of the set, classes). */
-rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_sample_set *set, const float *outputs, size_t classes,
-                             rhm_error *error);
+/* Loss, accuracy and evidence of `fit`, from its centred outputs (distinct patches of the set, positions, classes):
+ * means over the positions. */
+rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_sample_set *set, const float *outputs, rhm_error *error);
 
 #endif

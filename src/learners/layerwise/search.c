@@ -16,8 +16,7 @@ static double patches_of(const rhm_search_problem *p) {
     return p->task->patches[p->level];
 }
 
-/* Every patch of the level has occurred and counts are drawn: more samples cost nothing. */
-static bool saturated(const rhm_search *s, const rhm_search_problem *p) {
+bool rhm_search_saturated(const rhm_search *s, const rhm_search_problem *p) {
     return p->draw.counted && s->drawn >= tuning->saturation * s->distinct;
 }
 
@@ -36,7 +35,8 @@ static double free_ridge(const rhm_search *s) {
  * the plateaus on which synonyms would meet; a smaller one adds noise of its own.
  */
 static double noise_ridge(const rhm_search *s, const rhm_search_problem *p) {
-    const double ridge = tuning->noise_ridge / ((double)s->samples * s->separation * s->separation); /* or infinite */
+    const double square = s->separation * s->separation / rhm_task_positions(p->task, p->level); /* in each block */
+    const double ridge = tuning->noise_ridge / ((double)s->samples * square);                    /* or infinite */
     return fmin(tuning->first_ridge / patches_of(p), fmax(tuning->least_noise_ridge / patches_of(p), ridge));
 }
 
@@ -49,9 +49,9 @@ static double costly_gap(double gap, uint32_t level) {
 }
 
 double rhm_search_target(const rhm_search *s, const rhm_search_problem *p) {
-    return saturated(s, p) ? tuning->saturated_gap
-           : costly(s)     ? costly_gap(tuning->costly_gap, p->level)
-                           : tuning->target_gap;
+    return rhm_search_saturated(s, p) ? tuning->saturated_gap
+           : costly(s)                ? costly_gap(tuning->costly_gap, p->level)
+                                      : tuning->target_gap;
 }
 
 /* Good enough for the level above; at the top the label itself says so, on held-out samples. */
@@ -63,9 +63,9 @@ static bool good(const rhm_search *s, const rhm_search_problem *p) {
 /* The targets of free and of costly samples are worth trying for; where that stopped helping, or costs too much, less
  * will do. */
 static bool enough(const rhm_search *s, const rhm_search_problem *p) {
-    const double least = saturated(s, p) ? tuning->target_gap
-                         : costly(s)     ? costly_gap(tuning->costly_least, p->level)
-                                         : HUGE_VAL;
+    const double least = rhm_search_saturated(s, p) ? tuning->target_gap
+                         : costly(s)                ? costly_gap(tuning->costly_least, p->level)
+                                                    : HUGE_VAL;
     const bool dear = s->distinct * s->width > tuning->dear;
     return good(s, p) || ((!s->helped || dear) && gap_of(&s->best) >= least);
 }
@@ -126,9 +126,10 @@ static void keep(rhm_search *s, const rhm_search_seen *seen) {
 
 /* What a look costs with so many samples and that width, if its fit takes as many steps as the last one. */
 static double look_work(const rhm_search *s, const rhm_search_problem *p, double samples, double width) {
-    const double growth = rhm_task_distinct(p->task, p->level, samples) /
-                          fmax(1, rhm_task_distinct(p->task, p->level, (double)s->samples));
-    const double patches = fmin(p->draw.thinned ? (double)p->draw.thinned : samples, s->distinct * growth);
+    const double positions = rhm_task_positions(p->task, p->level);
+    const double growth = rhm_task_distinct(p->task, p->level, samples * positions) /
+                          fmax(1, rhm_task_distinct(p->task, p->level, (double)s->samples * positions));
+    const double patches = fmin(p->draw.thinned ? (double)p->draw.thinned : samples * positions, s->distinct * growth);
     const rhm_fit_sizes sizes = {patches, patches, width, s->best.iterations};
     return rhm_fit_work(p->task, p->options, p->level, s->best.route, &sizes) +
            fmax(0, draw_work(s, p, samples) - draw_work(s, p, (double)s->samples));
@@ -141,7 +142,8 @@ static bool enlarge(rhm_search *s, const rhm_search_problem *p) {
     const bool draw = s->can_draw && (!widen_next || !s->can_widen);
     uint64_t samples = s->samples;
     if (draw) {
-        const uint64_t next = rhm_next_samples(s->samples, gap_of(&s->best), rhm_search_target(s, p), saturated(s, p));
+        const uint64_t next =
+            rhm_next_samples(s->samples, gap_of(&s->best), rhm_search_target(s, p), rhm_search_saturated(s, p));
         samples = next > s->most ? s->most : next;
     }
     const uint32_t width = draw ? s->width : 2 * s->width;
@@ -233,7 +235,7 @@ static void look(rhm_search *s, const rhm_search_problem *p, const rhm_search_se
     s->drawn = seen->samples;
     s->distinct = seen->distinct;
     const bool free_to_choose = p->options->ridge[p->level] == 0;
-    if (free_to_choose && saturated(s, p))
+    if (free_to_choose && rhm_search_saturated(s, p))
         s->ridge = fmin(s->ridge, free_ridge(s) / patches_of(p));
     else if (free_to_choose && costly(s))
         s->ridge = fmin(s->ridge, noise_ridge(s, p));
@@ -259,7 +261,7 @@ static void looked(rhm_search *s, const rhm_search_problem *p) {
 
 /* Whether the separation now measured suits another ridge; in s->ridge stays the one of the best fit. */
 static bool lower(rhm_search *s, const rhm_search_problem *p) {
-    if (p->options->ridge[p->level] != 0 || !costly(s) || saturated(s, p) || good(s, p) ||
+    if (p->options->ridge[p->level] != 0 || !costly(s) || rhm_search_saturated(s, p) || good(s, p) ||
         gap_of(&s->best) < tuning->least_gap) /* the clusters may be wrong ones */
         return false;
     s->separation = s->best.clusters.separation;

@@ -99,7 +99,13 @@ void rhm_search_next(rhm_search *state, const rhm_search_problem *problem, const
  * its target, or "". */
 enum { RHM_LIMIT_NBYTES = 160 };
 bool rhm_search_resolved(const rhm_search *state, const rhm_search_problem *problem);
+
+/* As many clusters as there are symbols, clearly apart: more positions are not needed. */
+bool rhm_search_apart(const rhm_search *state, const rhm_search_problem *problem);
 void rhm_search_limit(const rhm_search *state, const rhm_search_problem *problem, char *limit);
+
+/* Every patch of the level has occurred and counts are drawn: more samples cost nothing. */
+bool rhm_search_saturated(const rhm_search *state, const rhm_search_problem *problem);
 
 /* Separation / radius at which the search ends. */
 double rhm_search_target(const rhm_search *state, const rhm_search_problem *problem);

@@ -34,6 +34,13 @@ bool rhm_search_resolved(const rhm_search *state, const rhm_search_problem *prob
            (informed(state, problem, &formed) && rhm_clusters_gap(&formed) >= tuning->least_gap);
 }
 
+bool rhm_search_apart(const rhm_search *state, const rhm_search_problem *problem) {
+    const rhm_clusters formed = rhm_clusters_formed(&state->best.clusters);
+    const double least = rhm_search_saturated(state, problem) ? tuning->target_gap : tuning->least_gap;
+    return rhm_search_resolved(state, problem) && formed.count == state->best.clusters.count &&
+           rhm_clusters_gap(&formed) >= least;
+}
+
 void rhm_search_limit(const rhm_search *state, const rhm_search_problem *problem, char *limit) {
     const rhm_clusters formed = rhm_clusters_formed(&state->best.clusters);
     const char *why = reason(state, problem);

@@ -8,14 +8,17 @@
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/trace.h"
+#include "learners/layerwise/absent.h"
 #include "learners/layerwise/score.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            uint64_t first_look, rhm_stream_of_samples stream, rhm_error *error) {
+    const uint32_t positions = rhm_task_positions(task, level);
     set->stream = stream;
-    RHM_TRY(rhm_draw_choose(&set->draw, stream.grammar ? stream.grammar->grammar : NULL, options, level,
+    RHM_TRY(rhm_draw_choose(&set->draw, stream.grammar ? stream.grammar->grammar : NULL, options, level, positions,
                             (double)first_look, error));
     RHM_TRY(rhm_patches_init(&set->patches, level, &task->tree, task->classes, error));
+    set->patches.positions = positions;
     set->patches.raw = options->raw;
     set->patches.thinned = set->draw.thinned;
     return rhm_embeddings_one_hot(&set->table[task->tree.levels + 1], task->token_vocab, error);
@@ -33,6 +36,7 @@ rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_
                           uint64_t first_look, rhm_stream_of_samples training, rhm_stream_of_samples validation,
                           rhm_error *error) {
     *stage = (rhm_stage){.engine = engine, .task = task, .options = options, .ready = ready, .level = level};
+    stage->positions = rhm_task_positions(task, level);
     rhm_status status = set_init(&stage->training, task, options, level, first_look, training, error);
     if (status == RHM_OK)
         status = set_init(&stage->validation, task, options, level, first_look, validation, error);
@@ -52,7 +56,8 @@ void rhm_stage_clear(rhm_stage *stage) {
 enum { SLICE_LEAVES = 1 << 26 }; /* tokens drawn between two looks at the clock: about a second */
 
 static uint64_t slice_of(const rhm_stage *stage) {
-    const uint64_t samples = SLICE_LEAVES / stage->task->tree.leaves[stage->level - 1];
+    const uint64_t leaves = stage->task->tree.leaves[stage->level - 1];
+    const uint64_t samples = SLICE_LEAVES / (leaves * rhm_task_positions(stage->task, stage->level));
     return samples ? samples : 1;
 }
 
@@ -110,6 +115,8 @@ static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error
     int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
+    if (set == &stage->training)
+        RHM_TRY(rhm_absent_fill(&set->counts, &set->patches, error));
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->sample_seconds += rhm_seconds() - begin;
 
@@ -173,7 +180,7 @@ rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
 
 static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
     const rhm_sample_set *set = &stage->validation;
-    const size_t classes = stage->task->classes, distinct = rhm_patches_distinct(&set->patches);
+    const size_t outputs = rhm_task_outputs(stage->task, stage->level), distinct = rhm_patches_distinct(&set->patches);
     rhm_embeddings out = {0};
     rhm_status status = rhm_embed(&out, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], &fit->clamped, error);
@@ -181,12 +188,12 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     if (status == RHM_OK) {
         stage->flops += out.flops;
         const int span = rhm_trace_begin(stage->engine, "score", 0);
-        status = rhm_score_outputs(fit, set, out.row, classes, error);
+        status = rhm_score_outputs(fit, set, out.row, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
     if (status == RHM_OK) {
         const int span = rhm_trace_begin(stage->engine, "cluster", 0);
-        status = rhm_cluster(&fit->clusters, stage->engine, out.row, distinct, classes,
+        status = rhm_cluster(&fit->clusters, stage->engine, out.row, distinct, outputs,
                              stage->task->parents[stage->level], stage->options->seed, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
@@ -205,7 +212,8 @@ static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, co
     const rhm_route_sizes sizes = {
         .patches = (double)patches->count,
         .width = width,
-        .classes = task->classes,
+        .classes = rhm_task_outputs(task, stage->level),
+        .blocks = rhm_task_positions(task, stage->level),
         .inputs = (double)layer->tokens * layer->embedding,
     };
     rhm_design_key key = {
@@ -226,11 +234,12 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     const rhm_task *task = stage->task;
     *fit = (rhm_fit){.layer = {
                          .tokens = task->tree.branching[stage->level],
-                         .embedding = stage->level == task->tree.levels ? task->token_vocab : task->classes,
+                         .embedding = rhm_task_embedding(task, stage->level),
                          .classes = task->classes,
                          .width = width,
                          .bandwidth = bandwidth,
                          .ridge = ridge,
+                         .positions = rhm_task_positions(task, stage->level),
                      }};
     const rhm_solve_watch watch =
         stage->keeper.fitting ? stage->keeper.fitting(stage->keeper.context) : (rhm_solve_watch){0};
@@ -258,9 +267,10 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     const int solving = rhm_trace_begin(stage->engine, "solve", 0);
     if ((status = rhm_solve(design->normal, &solve, design->target, design->solution, &fit->solve, error)) != RHM_OK)
         goto done;
-    rhm_trace_end(
-        stage->engine, solving,
-        (rhm_span_work){.items = (double)fit->solve.iterations, .classes = stage->task->classes, .width = width});
+    rhm_trace_end(stage->engine, solving,
+                  (rhm_span_work){.items = (double)fit->solve.iterations,
+                                  .classes = rhm_task_outputs(task, stage->level),
+                                  .width = width});
     rhm_layer_store_weights(&fit->layer, design->solution, design->normal->stride);
     rhm_ready_layer_set_weights(&design->ready, fit->layer.weights);
     fit->seconds = rhm_seconds() - begin;

@@ -67,13 +67,14 @@ typedef struct rhm_stage {
     const rhm_task *task;
     const rhm_train_options *options;
     const rhm_ready_layer *ready; /* [j], j = level+1..L: the levels below */
-    uint32_t level;
+    uint32_t level, positions;
     rhm_sample_set training, validation;
     double sample_seconds, embed_seconds, fit_seconds;
     double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
     double flops;
     uint32_t fits;
-    rhm_search search; /* of choose.h, once it has begun */
+    double earlier_work, earlier_foreseen, earlier_allowed; /* of searches with fewer positions; so are costs above */
+    rhm_search search;                                      /* of choose.h, once it has begun */
     bool searching;
     rhm_fit best;                    /* its best fit so far; owned */
     rhm_drawn drawn[RHM_MOST_DRAWS]; /* what the draws were asked for, in their order */

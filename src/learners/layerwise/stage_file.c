@@ -18,6 +18,10 @@ static const rhm_field cost_columns[] = {
     {"kernel_seconds", RHM_FIELD_F64, COST(kernel_seconds), .count = 0},
     {"flops", RHM_FIELD_F64, COST(flops), .count = 0},
     {"fits", RHM_FIELD_U32, COST(fits), .count = 0},
+    {"positions", RHM_FIELD_U32, COST(positions), .count = 0},
+    {"earlier_work", RHM_FIELD_F64, COST(earlier_work), .count = 0},
+    {"earlier_foreseen", RHM_FIELD_F64, COST(earlier_foreseen), .count = 0},
+    {"earlier_allowed", RHM_FIELD_F64, COST(earlier_allowed), .count = 0},
 };
 
 static const rhm_field search_columns[] = {
@@ -105,11 +109,11 @@ static const rhm_fields cost_fields = FIELDS(cost_columns, rhm_stage),
 
 /* A member without a column above would be lost by an interruption. */
 _Static_assert(sizeof(rhm_search) == 296, "rhm_search has changed: so must its columns in checkpoints");
-_Static_assert(sizeof(rhm_fit) == 168, "rhm_fit has changed: so must its columns in checkpoints");
+_Static_assert(sizeof(rhm_fit) == 176, "rhm_fit has changed: so must its columns in checkpoints");
 _Static_assert(sizeof(rhm_drawn) == 16, "rhm_drawn has changed: so must its columns in checkpoints");
 
-static rhm_h5_shape weights_shape(const rhm_task *task, uint32_t width) {
-    return rhm_h5_shape2(task->classes, 2 * (uint64_t)width);
+static rhm_h5_shape weights_shape(const struct rhm_layer *layer) {
+    return rhm_h5_shape2(rhm_layer_outputs(layer), 2 * (uint64_t)layer->width);
 }
 
 rhm_status rhm_stage_write(rhm_h5 *file, const rhm_stage *stage, rhm_error *error) {
@@ -120,13 +124,13 @@ rhm_status rhm_stage_write(rhm_h5 *file, const rhm_stage *stage, rhm_error *erro
     RHM_TRY(rhm_fields_write(file, "/stage/draws", &draw_fields, stage->drawn, stage->draws, error));
     if (!best->layer.weights)
         return RHM_OK;
-    const rhm_h5_shape shape = weights_shape(stage->task, best->layer.width);
+    const rhm_h5_shape shape = weights_shape(&best->layer);
     RHM_TRY(rhm_fields_write(file, "/stage/best", &fit_fields, best, 1, error));
     return rhm_h5_write(file, "/stage/best_weights", RHM_H5_F32, &shape, best->layer.weights, error);
 }
 
 uint64_t rhm_stage_nbytes(const rhm_stage *stage) {
-    return sizeof(float) * stage->task->classes * 2 * (uint64_t)stage->best.layer.width;
+    return sizeof(float) * (uint64_t)rhm_layer_outputs(&stage->best.layer) * 2 * stage->best.layer.width;
 }
 
 static rhm_status read_row(const rhm_h5 *file, const char *object, const rhm_fields *fields, void *row,
@@ -154,17 +158,21 @@ static rhm_status read_best(rhm_fit *best, const rhm_h5 *file, const rhm_task *t
     if (layer->width < 1 || layer->width > RHM_MAX_WIDTH)
         return rhm_h5_refuse(file, "/stage/best", error, "is of width %u", layer->width);
     layer->tokens = task->tree.branching[level];
-    layer->embedding = level == task->tree.levels ? task->token_vocab : task->classes;
+    layer->embedding = rhm_task_embedding(task, level);
     layer->classes = task->classes;
+    layer->positions = rhm_task_positions(task, level);
     RHM_TRY(rhm_layer_alloc(layer, error));
-    const rhm_h5_shape shape = weights_shape(task, layer->width);
+    const rhm_h5_shape shape = weights_shape(layer);
     return rhm_h5_read_floats(file, "/stage/best_weights", &shape, RHM_H5_F32, layer->weights, error);
 }
 
-rhm_status rhm_stage_read(rhm_stage *stage, const rhm_h5 *file, const rhm_task *task, uint32_t level,
-                          rhm_error *error) {
+rhm_status rhm_stage_read(rhm_stage *stage, const rhm_h5 *file, rhm_task *task, uint32_t level, rhm_error *error) {
     const rhm_search *search = &stage->search;
     RHM_TRY(read_row(file, "/stage/costs", &cost_fields, stage, error));
+    if (stage->positions < 1 || stage->positions > rhm_task_most_positions(task, level))
+        return rhm_h5_refuse(file, "/stage/costs", error, "have %u positions, and the level %u at most",
+                             stage->positions, rhm_task_most_positions(task, level));
+    task->positions[level] = stage->positions;
     RHM_TRY(read_row(file, "/stage/search", &search_fields, &stage->search, error));
     RHM_TRY(read_draws(stage, file, error));
     const bool fits = search->request.action == RHM_SEARCH_FIT;

@@ -187,7 +187,7 @@ static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engi
 static const char *const options_taken[] = {
     "between",   "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",
     "bandwidth", "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds",
-    "resume",    "backend", NULL};
+    "resume",    "backend", "positions", NULL};
 
 const struct rhm_learner rhm_layerwise = {
     .info = {.name = "layerwise",

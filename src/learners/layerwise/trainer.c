@@ -8,6 +8,7 @@
 #include "engine/trace.h"
 #include "learners/layerwise/checkpoint.h"
 #include "learners/layerwise/diagnose.h"
+#include "learners/layerwise/positions.h"
 #include "learners/layerwise/sample_sizes.h"
 #include "learners/layerwise/unseen.h"
 #include "learners/layerwise/watch.h"
@@ -25,7 +26,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
         .kept_share = rhm_patches_kept_share(&stage->training.patches),
         .validation_samples = stage->validation.patches.samples,
         .distinct_patches = rhm_patches_distinct(&stage->training.patches),
-        .positions = 1,
+        .positions = stage->positions,
         .width = fit->layer.width,
         .bandwidth = fit->layer.bandwidth,
         .ridge = fit->layer.ridge,
@@ -75,8 +76,7 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     rhm_status status = rhm_embed(&outputs, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], NULL, error);
     if (status == RHM_OK)
-        status = rhm_diagnose(report, lesson->grammar, lesson->analysis, &set->patches, &set->counts, &outputs,
-                              report->samples, error);
+        status = rhm_diagnose(report, lesson->grammar, &set->patches, &set->counts, &outputs, report->samples, error);
     if (status == RHM_OK)
         status = rhm_unseen_mass(&report->unseen_mass, lesson->grammar, &stage->training.patches, error);
     report->kernel_seconds += outputs.kernel_seconds;
@@ -85,83 +85,135 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     return status;
 }
 
-/* One level: choose, diagnose, and hand the fitted layer to the model and, ready to run, to the levels above. */
-static rhm_status train_level(rhm_model *model, rhm_ready_layer *ready, rhm_train_report *report, double *separation,
-                              const rhm_engine *engine, const rhm_lesson *lesson, const rhm_train_options *options,
-                              rhm_checkpoint *checkpoint, rhm_watch *watch, uint32_t level, double deadline,
+/* What does not change from level to level. */
+typedef struct training {
+    const rhm_engine *engine;
+    rhm_lesson lesson; /* whose task gets to know the positions of each level */
+    const rhm_train_options *options;
+    rhm_model *model;
+    rhm_train_report *report;
+    rhm_checkpoint *checkpoint;
+    rhm_watch watch;
+    rhm_ready_layer ready[RHM_MAX_LEVELS + 1];
+    double separation; /* of neighbouring outputs of the level below, or 0 */
+    double deadline;
+} training;
+
+static rhm_status begin_stage(training *t, rhm_stage *stage, uint32_t level, rhm_error *error) {
+    RHM_TRY(rhm_stage_init(stage, t->engine, &t->lesson.task, t->options, t->ready, level,
+                           rhm_first_look(&t->lesson.task, t->options, level, t->separation), t->lesson.training[level],
+                           t->lesson.validation[level], error));
+    stage->clock = rhm_seconds();
+    stage->watch = &t->watch;
+    return RHM_OK;
+}
+
+/* The same level with more positions; costs go on. */
+static rhm_status begin_again(training *t, rhm_stage *stage, const rhm_choice *choice, uint32_t positions,
                               rhm_error *error) {
-    const int span = rhm_trace_begin(engine, "level", level);
+    const rhm_stage before = *stage;
+    rhm_checkpoint_leave(t->checkpoint, false);
+    rhm_stage_clear(stage);
+    t->lesson.task.positions[before.level] = positions;
+    RHM_TRY(begin_stage(t, stage, before.level, error));
+    stage->sample_seconds = before.sample_seconds;
+    stage->embed_seconds = before.embed_seconds;
+    stage->fit_seconds = before.fit_seconds;
+    stage->kernel_seconds = before.kernel_seconds;
+    stage->flops = before.flops;
+    stage->fits = before.fits;
+    stage->earlier_work = choice->work;
+    stage->earlier_foreseen = choice->foreseen;
+    stage->earlier_allowed = choice->allowed;
+    rhm_checkpoint_enter(t->checkpoint, stage);
+    return RHM_OK;
+}
+
+/* Search with as many positions as it takes. */
+static rhm_status choose(training *t, rhm_stage *stage, rhm_choice *choice, rhm_error *error) {
+    for (;;) {
+        RHM_TRY(rhm_choose(choice, stage, t->separation, t->deadline, error));
+        const uint32_t more = rhm_positions_more(stage->task, t->options, stage->level, stage->positions);
+        if (choice->apart || more == 0 || rhm_stage_seconds(stage) > t->deadline)
+            return rhm_stage_settle(stage, error);
+        RHM_TRY(begin_again(t, stage, choice, more, error));
+    }
+}
+
+/* One level: choose, diagnose, and hand the fitted layer to the model and, ready to run, to the levels above. */
+static rhm_status train_level(training *t, uint32_t level, rhm_error *error) {
+    const int span = rhm_trace_begin(t->engine, "level", level);
+    rhm_level_report *report = &t->report->level[level];
     rhm_stage stage;
     rhm_choice choice = {0};
-    RHM_TRY(rhm_stage_init(&stage, engine, &lesson->task, options, ready, level,
-                           rhm_first_look(&lesson->task, options, level, *separation), lesson->training[level],
-                           lesson->validation[level], error));
-    stage.clock = rhm_seconds();
-    stage.watch = watch;
-    rhm_watch_enter(watch, level, *separation);
-    rhm_checkpoint_enter(checkpoint, &stage);
+    if (!rhm_checkpoint_begun(t->checkpoint))
+        t->lesson.task.positions[level] = rhm_positions_first(&t->lesson.task, t->options, level);
+    RHM_TRY(begin_stage(t, &stage, level, error));
+    rhm_watch_enter(&t->watch, level, t->separation);
+    rhm_checkpoint_enter(t->checkpoint, &stage);
     const double begin = rhm_stage_seconds(&stage);
-    rhm_status status = rhm_choose(&choice, &stage, *separation, deadline, error);
-    if (status == RHM_OK)
-        status = rhm_stage_settle(&stage, error);
+    rhm_status status = choose(t, &stage, &choice, error);
     if (status != RHM_OK)
         goto done;
-    *separation = rhm_clusters_formed(&stage.best.clusters).separation;
-    if ((status = rhm_ready_layer_make(&ready[level], &stage.best.layer, level == lesson->task.tree.levels, error)) !=
-        RHM_OK)
+    t->separation = rhm_clusters_formed(&stage.best.clusters).separation;
+    if ((status = rhm_ready_layer_make(&t->ready[level], &stage.best.layer, level == t->lesson.task.tree.levels,
+                                       error)) != RHM_OK)
         goto done;
-    fill_report(&report->level[level], &stage, &choice, begin);
-    if ((status = diagnose(&report->level[level], &stage, lesson, &ready[level], error)) != RHM_OK)
+    fill_report(report, &stage, &choice, begin);
+    if ((status = diagnose(report, &stage, &t->lesson, &t->ready[level], error)) != RHM_OK)
         goto done;
-    report->level[level].total_seconds = rhm_seconds() - begin;
-    status = rhm_model_take_layer(model, level, &stage.best.layer, error);
+    report->total_seconds = rhm_seconds() - begin;
+    status = rhm_model_take_layer(t->model, level, &stage.best.layer, error);
     if (status == RHM_OK)
-        rhm_watch_finished(watch, level);
+        rhm_watch_finished(&t->watch, level);
 done:
     if (status == RHM_INTERRUPTED)
-        rhm_checkpoint_offer(checkpoint);
-    rhm_checkpoint_leave(checkpoint, status == RHM_OK);
+        rhm_checkpoint_offer(t->checkpoint);
+    rhm_checkpoint_leave(t->checkpoint, status == RHM_OK);
     rhm_stage_clear(&stage);
-    rhm_trace_end(engine, span, (rhm_span_work){0});
+    rhm_trace_end(t->engine, span, (rhm_span_work){0});
     return status;
+}
+
+static rhm_status train_levels(training *t, rhm_error *error) {
+    const rhm_task *task = &t->lesson.task;
+    for (uint32_t level = task->tree.levels; level >= 1; level--) {
+        if (!rhm_checkpoint_has(t->checkpoint, level)) {
+            RHM_TRY(train_level(t, level, error));
+            continue;
+        }
+        t->separation = t->report->level[level].cluster_separation;
+        RHM_TRY(rhm_ready_layer_make(&t->ready[level], &rhm_model_layers(t->model)[level], level == task->tree.levels,
+                                     error));
+        rhm_watch_finished(&t->watch, level);
+    }
+    return RHM_OK;
 }
 
 rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                             const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error) {
-    const rhm_task *task = &lesson->task;
+    training t = {.engine = engine, .lesson = *lesson, .options = options, .report = report};
+    const rhm_task *task = &t.lesson.task;
     RHM_TRY(rhm_tuning_check(&rhm_tuning_default, error));
+    RHM_TRY(rhm_positions_check(task, options, error));
     report->tuning = RHM_TUNING_VERSION;
-    rhm_ready_layer ready[RHM_MAX_LEVELS + 1] = {0};
-    rhm_model *model = NULL;
-    rhm_status status = rhm_random_features_new(&model, &task->tree, task->classes, task->token_vocab, error);
+    rhm_status status = rhm_random_features_new(&t.model, &task->tree, task->classes, task->token_vocab, error);
     if (status == RHM_OK && lesson->grammar)
-        status = rhm_model_keep_grammar(model, lesson->grammar, error);
-    rhm_checkpoint *checkpoint = NULL;
+        status = rhm_model_keep_grammar(t.model, lesson->grammar, error);
     if (status == RHM_OK)
-        status = rhm_checkpoint_open(&checkpoint, engine, lesson, options, model, report, error);
-    const double begin = rhm_checkpoint_begin(checkpoint);
-    const double deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
-    double separation = 0;
-    rhm_watch watch;
-    rhm_watch_begin(&watch, lesson, options, report);
-    for (uint32_t level = task->tree.levels; level >= 1 && status == RHM_OK; level--) {
-        if (!rhm_checkpoint_has(checkpoint, level)) {
-            status = train_level(model, ready, report, &separation, engine, lesson, options, checkpoint, &watch, level,
-                                 deadline, error);
-            continue;
-        }
-        separation = report->level[level].cluster_separation;
-        status =
-            rhm_ready_layer_make(&ready[level], &rhm_model_layers(model)[level], level == task->tree.levels, error);
-        rhm_watch_finished(&watch, level);
-    }
+        status = rhm_checkpoint_open(&t.checkpoint, engine, &t.lesson, options, t.model, report, error);
+    const double begin = rhm_checkpoint_begin(t.checkpoint);
+    t.deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
+    rhm_watch_begin(&t.watch, &t.lesson, options, report);
+    if (status == RHM_OK)
+        status = train_levels(&t, error);
     report->seconds = rhm_seconds() - begin;
     if (status == RHM_OK) {
-        *out = model;
-        model = NULL;
+        *out = t.model;
+        t.model = NULL;
     }
-    rhm_checkpoint_close(checkpoint);
-    rhm_ready_model_clear(ready);
-    rhm_model_destroy(model);
+    rhm_checkpoint_close(t.checkpoint);
+    rhm_ready_model_clear(t.ready);
+    rhm_model_destroy(t.model);
     return status;
 }

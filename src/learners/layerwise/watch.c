@@ -12,8 +12,8 @@ static double foreseen(const rhm_watch *watch, uint32_t level, double separation
     const rhm_task *task = &watch->lesson->task;
     const double first = (double)rhm_first_look(task, watch->options, level, separation);
     rhm_draw_choice draw = {.share = 1};
-    if (rhm_draw_choose(&draw, stream->grammar ? stream->grammar->grammar : NULL, watch->options, level, first, NULL) !=
-        RHM_OK)
+    if (rhm_draw_choose(&draw, stream->grammar ? stream->grammar->grammar : NULL, watch->options, level,
+                        rhm_task_positions(task, level), first, NULL) != RHM_OK)
         draw = (rhm_draw_choice){.share = 1}; /* the stage will refuse it */
     const double most = fmin((double)watch->options->max_samples, (double)stream->available) * draw.share;
     return rhm_search_foreseen(task, watch->options, level, &draw, most, separation);

@@ -47,7 +47,7 @@ rhm_status rhm_shallow_draw(rhm_shallow_task *task, rhm_shallow_set *set, rhm_pa
 }
 
 rhm_route_sizes rhm_shallow_sizes(double sequences, double inputs, double width, double classes, double ridges) {
-    return (rhm_route_sizes){sequences, width, classes, inputs, ridges * PRODUCTS};
+    return (rhm_route_sizes){sequences, width, classes, inputs, ridges * PRODUCTS, 1};
 }
 
 /* ---- fits ------------------------------------------------------------------------------------------------ */
@@ -85,6 +85,7 @@ static rhm_status make(equations *e, const rhm_shallow_task *t, double bandwidth
     const rhm_linear_data data = {.map = &e->ready.map,
                                   .width = t->width,
                                   .classes = t->classes,
+                                  .blocks = 1,
                                   .table = t->tokens.row,
                                   .rows = t->tokens.count,
                                   .patches = sequences,

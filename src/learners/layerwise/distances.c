@@ -1,0 +1,76 @@
+#include "learners/layerwise/distances.h"
+
+#include <math.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "hierarchy/position_law.h"
+
+/* Posteriors this close are the same. */
+static const double SAME = 1e-9;
+
+typedef struct posteriors {
+    size_t symbols, classes, positions;
+    double *row;     /* (positions, symbols, classes): joint on entry */
+    bool *somewhere; /* (symbols) */
+} posteriors;
+
+/* Where a symbol never occurs its posterior is that of all samples. */
+static void condition(posteriors *q, const double *label) {
+    for (size_t i = 0; i < q->positions * q->symbols; i++) {
+        double *row = q->row + i * q->classes, sum = 0;
+        for (size_t z = 0; z < q->classes; z++)
+            sum += row[z];
+        for (size_t z = 0; z < q->classes; z++)
+            row[z] = sum > 0 ? row[z] / sum : label[z];
+        q->somewhere[i % q->symbols] |= sum > 0;
+    }
+}
+
+static double squared_distance(const posteriors *q, size_t a, size_t b) {
+    double square = 0;
+    for (size_t p = 0; p < q->positions; p++)
+        for (size_t z = 0; z < q->classes; z++) {
+            const double off =
+                q->row[(p * q->symbols + a) * q->classes + z] - q->row[(p * q->symbols + b) * q->classes + z];
+            square += off * off;
+        }
+    return square;
+}
+
+static rhm_distances compare(const posteriors *q, const bool *occurs) {
+    rhm_distances out = {.apart = true, .rho = INFINITY};
+    for (size_t a = 0; a < q->symbols; a++) {
+        out.apart = out.apart && (q->somewhere[a] || !occurs[a]);
+        for (size_t b = 0; b < a; b++) {
+            if (!q->somewhere[a] || !q->somewhere[b])
+                continue;
+            const double distance = sqrt(squared_distance(q, a, b));
+            if (distance > SAME)
+                out.rho = fmin(out.rho, distance);
+            else
+                out.apart = false;
+        }
+    }
+    out.rho = isfinite(out.rho) ? out.rho : 0;
+    return out;
+}
+
+rhm_status rhm_distances_at(rhm_distances *out, const rhm_grammar *grammar, const rhm_analysis *analysis,
+                            uint32_t level, size_t positions, rhm_error *error) {
+    posteriors q = {.symbols = analysis->vocab[level - 1], .classes = analysis->vocab[0], .positions = positions};
+    RHM_TRY(rhm_position_law(&q.row, grammar, level - 1, positions, error));
+    q.somewhere = RHM_NEW(bool, q.symbols, 1, 1, "symbols at some positions", error);
+    double *label = RHM_NEW(double, q.classes, 1, 1, "label frequencies", error);
+    const bool made = q.somewhere && label;
+    if (made) {
+        for (size_t i = 0; i < q.symbols * q.classes; i++)
+            label[i % q.classes] += q.row[i];
+        condition(&q, label);
+        *out = compare(&q, analysis->occurs[level]);
+    }
+    rhm_free(q.row);
+    rhm_free(q.somewhere);
+    rhm_free(label);
+    return made ? RHM_OK : RHM_NO_MEMORY;
+}
