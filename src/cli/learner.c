@@ -43,7 +43,8 @@ static const rhm_option own[] = {
      .place = offsetof(rhm_settings, training.between),
      .help =
          "Of layerwise: what goes from a level to the one above. embeddings: its outputs, as in the paper. ids: its "
-         "outputs are grouped, and the groups' numbers come one-hot; then --width is 512, --bandwidth 0.35 and "
+         "outputs are grouped, and the groups' numbers come one-hot; then --width is 512 or the number of patches, "
+         "--bandwidth 0.35 and "
          "--ridge 0.001/|P_l| unless given."},
     {.name = "protocol",
      .kind = RHM_OPTION_TEXT,

@@ -11,7 +11,10 @@
 #include "model/layer.h"
 
 /* Inputs are one-hot at every level, and samples are many: what level L takes where samples are free. */
-enum { WIDTH = 512 };
+enum {
+    WIDTH = 512,
+    ITERATIONS = 60, /* at which single precision of the features ends what more could do */
+};
 static const double BANDWIDTH = 0.35, RIDGE = 0.001; /* the latter over the number of patches */
 
 /* Symbols deep down differ by little beside what they have in common. */
@@ -74,6 +77,14 @@ static uint32_t inputs_of(const rhm_table_learning *l, uint32_t level) {
                             : rhm_grammar_shape(l->problem->grammar)->vocab[l->tree.levels];
 }
 
+/* At least twice as many features as patches, or the regression mixes their outputs. */
+static uint32_t width_of(const rhm_train_options *options, double patches) {
+    uint32_t width = WIDTH;
+    while (width < patches && 2 * width <= options->max_width)
+        width *= 2;
+    return options->width ? options->width : width;
+}
+
 static rhm_status make(regression *r, const rhm_table_learning *l, uint32_t level, const rhm_table_counts *counts,
                        size_t position, rhm_error *error) {
     const rhm_train_options *o = l->options;
@@ -82,7 +93,7 @@ static rhm_status make(regression *r, const rhm_table_learning *l, uint32_t leve
         .tokens = l->tree.branching[level],
         .embedding = inputs_of(l, level),
         .classes = (uint32_t)counts->classes,
-        .width = o->width,
+        .width = width_of(o, patches),
         .bandwidth = o->bandwidth[level] > 0 ? o->bandwidth[level] : BANDWIDTH,
         .ridge = o->ridge[level] > 0                  ? o->ridge[level]
                  : o->ridge[level] == RHM_RIDGE_PAPER ? 1 / patches
@@ -95,7 +106,7 @@ static rhm_status make(regression *r, const rhm_table_learning *l, uint32_t leve
     RHM_TRY(list_cells(&r->counts, counts, position, error));
     const rhm_linear_data data = {
         .map = &r->ready.map,
-        .width = o->width,
+        .width = r->layer.width,
         .classes = counts->classes,
         .blocks = 1,
         .table = r->inputs.row,
@@ -136,6 +147,7 @@ static rhm_status regress(regression *r, const rhm_table_learning *l, uint32_t l
     const rhm_solve_options options = {.solver = l->options->solver,
                                        .lambda = r->layer.ridge,
                                        .tolerance = TOLERANCE,
+                                       .max_iterations = l->options->solver == RHM_CG ? ITERATIONS : 0,
                                        .patch_count = (double)counts->patch.count};
     RHM_TRY(rhm_solve(r->normal, &options, r->target, r->solution, &result, error));
     rhm_layer_store_weights(&r->layer, r->solution, r->normal->stride);
@@ -215,15 +227,17 @@ static rhm_status answer(float *posterior, uint32_t *label, const rhm_table_lear
 /* ---- the learner ----------------------------------------------------------------------------------------- */
 
 /* Passes of the solver over the patches, and assignments of k-means. */
-#define PASSES      40.0
+#define PASSES      60.0
 #define ASSIGNMENTS 40.0
 
 static double work(const rhm_train_options *options, double patches, double positions, double classes, double symbols) {
-    return patches * positions * (PASSES * options->width * (4 * classes + 40) + ASSIGNMENTS * symbols * classes);
+    return patches * positions *
+           (PASSES * width_of(options, patches) * (4 * classes + 40) + ASSIGNMENTS * symbols * classes);
 }
 
 static double nbytes(const rhm_train_options *options, double patches, double positions, double classes) {
-    return patches * (8 * options->width + 24 * positions * classes) + 96 * classes * options->width;
+    return patches * (8 * width_of(options, patches) + 24 * positions * classes) +
+           96 * classes * width_of(options, patches);
 }
 
 static const rhm_table_method method = {.group = group, .answer = answer, .work = work, .nbytes = nbytes};
@@ -235,7 +249,6 @@ static rhm_status resolve(rhm_train_options *out, const rhm_train_options *o, rh
                           : o->tolerance != DEFAULT_TOLERANCE ? "tolerance"
                                                               : NULL;
     *out = *o;
-    out->width = o->width ? o->width : WIDTH;
     return useless ? rhm_fail(error, RHM_INVALID, "%s has no effect with ids between levels: leave it out", useless)
                    : RHM_OK;
 }
