@@ -1,8 +1,8 @@
 /* Tables: groups, models, files, and what is learnt from grammars of all sorts. */
 #include "core/memory.h"
-#include "counts/parser.h"
 #include "counts/eigen.h"
 #include "counts/group.h"
+#include "counts/parser.h"
 #include "counts/rows.h"
 #include "learning.h"
 
@@ -130,6 +130,48 @@ static void parsers_predict_and_are_stored(void **state) {
             assert_int_equal(accuracy[threads - 1].correct, 3001);
         }
         rhm_model_destroy(again);
+        rhm_model_destroy(&table->model);
+        rhm_grammar_destroy(grammar);
+    }
+}
+
+/* More tokens than a thread has at a time, drawn and given. */
+static void long_sequences_come_in_pieces(void **state) {
+    (void)state;
+    enum { COUNT = 3 };
+    rhm_shape shapes[] = {
+        {.levels = 19}, {.levels = 4, .branching = {0, 64, 64, 64, 2}}, {.levels = 4, .branching = {0, 3, 64, 64, 64}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        rhm_shape *shape = &shapes[i];
+        rhm_grammar *grammar;
+        struct rhm_table *table;
+        rhm_accuracy accuracy;
+        rhm_error error;
+        uint16_t labels[COUNT];
+        for (uint32_t l = 0; l <= shape->levels; l++) {
+            shape->vocab[l] = 4;
+            shape->rules[l] = l ? 2 : 0;
+            shape->branching[l] = l && !shape->branching[l] ? 2 : shape->branching[l];
+        }
+        assert_ok(rhm_grammar_draw(&grammar, shape, RHM_UNIFORM, 5, &error), &error);
+        assert_true(rhm_grammar_tree(grammar)->leaves[0] > 1 << 18);
+        assert_ok(rhm_table_parser(&table, grammar, &error), &error);
+        rhm_data rows = sample_rows(grammar, false, COUNT, 8);
+        for (int threads = 1; threads <= 2; threads++) {
+            rhm_engine *engine = engine_of(threads);
+            assert_ok(
+                rhm_evaluate(&accuracy, engine, &table->model, grammar, 9, rhm_stream(RHM_TEST, 0), 7, COUNT, &error),
+                &error);
+            assert_int_equal(accuracy.correct, COUNT);
+            assert_ok(rhm_predict(engine, &table->model, rows.tokens, COUNT, labels, NULL, NULL, &error), &error);
+            assert_memory_equal(labels, rows.labels, sizeof labels);
+            rows.labels[1] = (uint16_t)((rows.labels[1] + 1) % 4);
+            assert_ok(rhm_evaluate_data(&accuracy, engine, &table->model, &rows, 1, COUNT - 1, &error), &error);
+            assert_int_equal(accuracy.correct, COUNT - 2);
+            rows.labels[1] = (uint16_t)((rows.labels[1] + 3) % 4);
+            rhm_engine_destroy(engine);
+        }
+        free_rows(&rows);
         rhm_model_destroy(&table->model);
         rhm_grammar_destroy(grammar);
     }
@@ -318,6 +360,7 @@ int main(void) {
         cmocka_unit_test(groups_are_the_symbols),
         cmocka_unit_test(no_more_groups_than_symbols),
         cmocka_unit_test(parsers_predict_and_are_stored),
+        cmocka_unit_test(long_sequences_come_in_pieces),
         cmocka_unit_test(a_patch_that_is_not_listed_is_answered_by_the_prior),
         cmocka_unit_test(all_sorts_of_grammars_are_learnt),
         cmocka_unit_test(what_is_the_same_is_one_group),

@@ -10,6 +10,11 @@
 typedef void rhm_patch_source(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
                               uint16_t *labels);
 
+/* Of the same samples the tokens below level-`level` symbol `node`, level 0..L-1: (count, tokens below one).
+ * Thread-safe. */
+typedef void rhm_piece_source(const void *context, uint32_t level, size_t node, uint64_t first, size_t count,
+                              uint16_t *tokens);
+
 typedef struct rhm_grammar_source {
     const rhm_grammar *grammar;
     uint64_t seed;
@@ -27,5 +32,8 @@ void rhm_draw_from_grammar(const void *context, uint32_t level, uint64_t first, 
                            uint16_t *labels);
 void rhm_draw_from_data(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
                         uint16_t *labels);
+
+/* The piece source of a patch source, with the same context; NULL where there is none. */
+rhm_piece_source *rhm_pieces_of(rhm_patch_source *source);
 
 #endif
