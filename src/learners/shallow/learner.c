@@ -106,7 +106,7 @@ static const char *const options_taken[] = {"samples", "max-samples", "width",  
 const struct rhm_learner rhm_shallow_learner = {
     .info = {.name = "shallow",
              .summary = "one ridge regression on random features of whole sequences: what depth buys",
-             .source = "the layerwise learner, arXiv 2601.19756, with one level for all tokens",
+             .source = "arXiv 2601.19756, with one level for all tokens",
              .needs = "labelled samples",
              .model_kind = "shallow",
              .options = options_taken},
