@@ -61,6 +61,7 @@ INLINE void sixteen_columns(const uint8_t *symbols, size_t count, uint16_t *out,
     }
 }
 
+/* Inlined with a constant `past` and, for whole tiles, a constant `count`. */
 INLINE void thirty_two_columns(const uint8_t *symbols, size_t count, uint16_t *out, size_t stride, bool past) {
     _Alignas(64) uint8_t left[QUARTER][WIDTH], right[QUARTER][WIDTH];
     for (size_t i = 0; i < count; i += WIDTH) {
@@ -68,8 +69,10 @@ INLINE void thirty_two_columns(const uint8_t *symbols, size_t count, uint16_t *o
         transpose_sixteen(symbols + QUARTER * RHM_TILE + i, right);
         for (size_t q = 0; q < WIDTH && i + q < count; q += QUARTER)
             for (size_t j = 0; j < QUARTER && i + q + j < count; j++)
-                (past ? vec_stream_widened2 : vec_store_widened2)(out + (i + q + j) * stride, left[j] + q,
-                                                                  right[j] + q);
+                if (past)
+                    vec_stream_widened2(out + (i + q + j) * stride, left[j] + q, right[j] + q);
+                else
+                    vec_store_widened2(out + (i + q + j) * stride, left[j] + q, right[j] + q);
     }
 }
 
@@ -80,13 +83,31 @@ INLINE void pack_sixteen(const uint8_t *symbols, uint16_t *out, bool past) {
         transpose_sixteen(symbols + i, transposed);
         for (size_t q = 0; q < WIDTH; q += QUARTER)
             for (size_t j = 0; j < QUARTER; j += 2)
-                (past ? vec_stream_widened2 : vec_store_widened2)(out + (i + q + j) * QUARTER, transposed[j] + q,
-                                                                  transposed[j + 1] + q);
+                if (past)
+                    vec_stream_widened2(out + (i + q + j) * QUARTER, transposed[j] + q, transposed[j + 1] + q);
+                else
+                    vec_store_widened2(out + (i + q + j) * QUARTER, transposed[j] + q, transposed[j + 1] + q);
+    }
+}
+
+static void wide_rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride, bool past) {
+    const bool lines = past && (uintptr_t)out % 64 == 0 && stride % (2 * QUARTER) == 0;
+    size_t p = 0;
+    for (; p + 2 * QUARTER <= nodes; p += 2 * QUARTER)
+        if (lines)
+            thirty_two_columns(symbols + p * RHM_TILE, count, out + p, stride, true);
+        else if (count == RHM_TILE)
+            thirty_two_columns(symbols + p * RHM_TILE, RHM_TILE, out + p, stride, false);
+        else
+            thirty_two_columns(symbols + p * RHM_TILE, count, out + p, stride, false);
+    /* The last sixteen columns may overlap those before: they write the same. */
+    for (; p < nodes; p += QUARTER) {
+        const size_t column = p + QUARTER <= nodes ? p : nodes - QUARTER;
+        sixteen_columns(symbols + column * RHM_TILE, count, out + column, stride);
     }
 }
 
 static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *out, size_t stride, bool past) {
-    const bool lines = past && (uintptr_t)out % 64 == 0 && stride % 32 == 0;
     const bool whole = count == RHM_TILE && stride == nodes;
     if (whole && nodes == 2)
         pack_rows(symbols, 2, out);
@@ -94,22 +115,16 @@ static void rows(const uint8_t *symbols, size_t nodes, size_t count, uint16_t *o
         pack_rows(symbols, 4, out);
     else if (whole && nodes == 8)
         pack_rows(symbols, 8, out);
+    else if (whole && nodes == QUARTER && past && (uintptr_t)out % 64 == 0)
+        pack_sixteen(symbols, out, true);
     else if (whole && nodes == QUARTER)
-        pack_sixteen(symbols, out, past && (uintptr_t)out % 64 == 0);
+        pack_sixteen(symbols, out, false);
     else if (nodes < QUARTER)
         for (size_t i = 0; i < count; i++)
             for (size_t p = 0; p < nodes; p++)
                 out[i * stride + p] = symbols[p * RHM_TILE + i];
-    else {
-        size_t p = 0;
-        for (; p + 2 * QUARTER <= nodes; p += 2 * QUARTER)
-            thirty_two_columns(symbols + p * RHM_TILE, count, out + p, stride, lines);
-        /* The last sixteen columns may overlap those before: they write the same. */
-        for (; p < nodes; p += QUARTER) {
-            const size_t column = p + QUARTER <= nodes ? p : nodes - QUARTER;
-            sixteen_columns(symbols + column * RHM_TILE, count, out + column, stride);
-        }
-    }
+    else
+        wide_rows(symbols, nodes, count, out, stride, past);
 }
 
 static void settle(void) {
