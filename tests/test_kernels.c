@@ -114,27 +114,41 @@ static void same_floats(const float *a, const float *b, size_t count, const char
                 (unsigned long long)source.seed);
 }
 
-static void compare(const rhm_kernels *k, const problem *p) {
-    outputs want = compute(&rhm_kernels_reference, p), have = compute(k, p);
-    same_floats(have.x.data, want.x.data, x_floats(p), "features", k->name, p);
-    same_floats(have.y.data, want.y.data, p->count * p->classes, "product", k->name, p);
-    same_floats(have.fused.data, want.y.data, p->count * p->classes, "forward", k->name, p);
-    same_floats(have.shared.data, want.shared.data, x_floats(p), "features by phasors", k->name, p);
-    same_floats(have.shared_y.data, want.shared_y.data, p->count * p->classes, "forward by phasors", k->name, p);
-    same_doubles(doubles(&have.rotated_g), doubles(&want.rotated_g), p->tokens > 1 ? row_floats(p, p->classes) : 0,
+static void compare(const rhm_kernels *k, const problem *p, const outputs *want) {
+    outputs have = compute(k, p);
+    same_floats(have.x.data, want->x.data, x_floats(p), "features", k->name, p);
+    same_floats(have.y.data, want->y.data, p->count * p->classes, "product", k->name, p);
+    same_floats(have.fused.data, want->y.data, p->count * p->classes, "forward", k->name, p);
+    same_floats(have.shared.data, want->shared.data, x_floats(p), "features by phasors", k->name, p);
+    same_floats(have.shared_y.data, want->shared_y.data, p->count * p->classes, "forward by phasors", k->name, p);
+    same_doubles(doubles(&have.rotated_g), doubles(&want->rotated_g), p->tokens > 1 ? row_floats(p, p->classes) : 0,
                  "rotated gradient", k->name);
-    same_floats(have.rotated_y.data, want.rotated_y.data, p->tokens > 1 ? p->count * p->classes : 0, "rotated forward",
+    same_floats(have.rotated_y.data, want->rotated_y.data, p->tokens > 1 ? p->count * p->classes : 0, "rotated forward",
                 k->name, p);
-    same_doubles(doubles(&have.g), doubles(&want.g), row_floats(p, p->classes), "gradient", k->name);
-    drop_outputs(&want);
+    same_doubles(doubles(&have.g), doubles(&want->g), row_floats(p, p->classes), "gradient", k->name);
     drop_outputs(&have);
 }
 
+/* Where checks make kernels ten times slower, some problems must do; other builds have them all. */
+#ifdef __SANITIZE_ADDRESS__
+enum { EVERY = 16 };
+#else
+enum { EVERY = 1 };
+#endif
+
 static void all_tables(problem p) {
+    static size_t problems;
     rhm_kernels list[TABLES];
+    if (problems++ % EVERY != 0) {
+        drop_problem(&p);
+        return;
+    }
     const size_t n = tables(list);
+    outputs want = compute(&rhm_kernels_reference, &p);
     for (size_t i = 0; i < n; i++)
-        compare(&list[i], &p);
+        if (list[i].forward != rhm_kernels_reference.forward)
+            compare(&list[i], &p, &want);
+    drop_outputs(&want);
     drop_problem(&p);
 }
 
