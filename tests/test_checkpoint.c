@@ -149,7 +149,7 @@ static int entries_of(const char *directory) {
     return count;
 }
 
-static void damage_costs_one_generation(void **state) {
+static void damage_costs_one_checkpoint(void **state) {
     (void)state;
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), SEED);
     char expected[RHM_HASH_TEXT_NBYTES], hash[RHM_HASH_TEXT_NBYTES];
@@ -188,7 +188,7 @@ static void without_a_whole_one_nothing_is_guessed(void **state) {
     assert_refused(go_on(grammar, NULL, quick(), true, &run, hash, &error), RHM_CORRUPT, &error, "start anew");
     remove_directory("kept");
     leave_interrupted(grammar, NULL, quick());
-    flip_a_byte(newest("samples", 0)); /* of both generations, for an interruption soon after another checkpoint */
+    flip_a_byte(newest("samples", 0)); /* of both checkpoints, for an interruption soon after another checkpoint */
     const rhm_status status = go_on(grammar, NULL, quick(), true, &run, hash, &error);
     if (status != RHM_OK)
         assert_refused(status, RHM_CORRUPT, &error, "samples");
@@ -301,7 +301,7 @@ int main(void) {
         cmocka_unit_test_setup(interruptions_anywhere_change_nothing, start_afresh),
         cmocka_unit_test_setup(solvers_go_on_where_they_were, start_afresh),
         cmocka_unit_test_setup(data_sets_too, start_afresh),
-        cmocka_unit_test_setup(damage_costs_one_generation, start_afresh),
+        cmocka_unit_test_setup(damage_costs_one_checkpoint, start_afresh),
         cmocka_unit_test_setup(without_a_whole_one_nothing_is_guessed, start_afresh),
         cmocka_unit_test_setup(an_empty_directory_starts_from_the_beginning, start_afresh),
         cmocka_unit_test_setup(failing_writes_are_survived, start_afresh),

@@ -34,7 +34,7 @@ static rhm_status find_place(const rhm_h5 *file, struct place *place, rhm_error 
  * One number that may be told by the caller, by the file's grammar and by an attribute; 0 in *value when by none. The
  * caller's word may widen a vocabulary that an attribute names; anything else that disagrees is refused.
  */
-static rhm_status settle(const rhm_h5 *file, const char *group, const char *name, uint32_t hint, uint32_t of_grammar,
+static rhm_status decide(const rhm_h5 *file, const char *group, const char *name, uint32_t hint, uint32_t of_grammar,
                          uint32_t low, uint32_t high, bool may_differ, uint32_t *value, rhm_error *error) {
     uint64_t attribute = 0;
     if (hint && (hint < low || hint > high))
@@ -68,7 +68,7 @@ static rhm_status hinted_branching(rhm_branching *out, const rhm_data_hints *hin
     return RHM_OK;
 }
 
-/* As settle(), for the branching: one number or a list. */
+/* As decide(), for the branching: one number or a list. */
 static rhm_status settle_branching(rhm_branching *value, const rhm_h5 *file, const char *group,
                                    const rhm_data_hints *hints, const rhm_grammar *grammar, rhm_error *error) {
     rhm_branching hint, attribute = {0}, of_grammar = {0};
@@ -182,12 +182,12 @@ static rhm_status read_shape(rhm_data *data, const rhm_h5 *file, const struct pl
     rhm_branching branching = {0};
     uint32_t levels = 0;
     RHM_TRY(settle_branching(&branching, file, place->group, hints, data->grammar, error));
-    RHM_TRY(settle(file, place->group, "levels", hints->levels, known ? known->levels : 0, 1, RHM_MAX_LEVELS, false,
+    RHM_TRY(decide(file, place->group, "levels", hints->levels, known ? known->levels : 0, 1, RHM_MAX_LEVELS, false,
                    &levels, error));
     RHM_TRY(find_tree(&data->tree, file, place->tokens, tokens->extent[1], &branching, levels, error));
-    RHM_TRY(settle(file, place->group, "token_vocab", hints->token_vocab, known ? known->vocab[known->levels] : 0, 1,
+    RHM_TRY(decide(file, place->group, "token_vocab", hints->token_vocab, known ? known->vocab[known->levels] : 0, 1,
                    RHM_MAX_VOCAB, true, &data->token_vocab, error));
-    RHM_TRY(settle(file, place->group, "label_vocab", hints->label_vocab, known ? known->vocab[0] : 0, 1, RHM_MAX_VOCAB,
+    RHM_TRY(decide(file, place->group, "label_vocab", hints->label_vocab, known ? known->vocab[0] : 0, 1, RHM_MAX_VOCAB,
                    true, &data->label_vocab, error));
     data->count = tokens->extent[0];
     return RHM_OK;

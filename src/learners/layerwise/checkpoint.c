@@ -10,7 +10,7 @@
 #include "core/memory.h"
 #include "engine/parallel.h"
 #include "learners/layerwise/checkpoint_file.h"
-#include "learners/layerwise/generations.h"
+#include "learners/layerwise/rotation.h"
 #include "learners/layerwise/samples_file.h"
 #include "learners/layerwise/stage_file.h"
 #include "patches/patches_file.h"
@@ -21,7 +21,7 @@ static const double LEAST_PAUSE = 4; /* times what writing took: a slow disk mus
 struct rhm_checkpoint {
     rhm_checkpoint_options options;
     rhm_checkpoint_report *report;
-    rhm_generations generations;
+    rhm_rotation rotation;
     rhm_kept kept;
     double begin;     /* of the training */
     double fit_begin; /* of the fit in hand */
@@ -75,13 +75,13 @@ static uint64_t samples_nbytes(const rhm_stage *stage) {
 }
 
 /* Samples first: a checkpoint names them. */
-static rhm_status write_generation(rhm_checkpoint *cp, uint64_t *nbytes, rhm_error *error) {
-    rhm_generations *g = &cp->generations;
-    char path[RHM_GENERATION_PATH_NBYTES], samples[RHM_GENERATION_PATH_NBYTES];
+static rhm_status write_newest(rhm_checkpoint *cp, uint64_t *nbytes, rhm_error *error) {
+    rhm_rotation *g = &cp->rotation;
+    char path[RHM_CHECKPOINT_PATH_NBYTES], samples[RHM_CHECKPOINT_PATH_NBYTES];
     const bool fresh = samples_changed(cp);
     const uint64_t before = cp->kept.samples;
-    RHM_TRY(rhm_generations_room(g, rhm_kept_nbytes(&cp->kept, cp->stage) + (fresh ? samples_nbytes(cp->stage) : 0),
-                                 error));
+    RHM_TRY(
+        rhm_rotation_room(g, rhm_kept_nbytes(&cp->kept, cp->stage) + (fresh ? samples_nbytes(cp->stage) : 0), error));
     *nbytes = 0;
     if (fresh) {
         cp->kept.samples = g->next++;
@@ -93,8 +93,8 @@ static rhm_status write_generation(rhm_checkpoint *cp, uint64_t *nbytes, rhm_err
         }
         *nbytes = nbytes_of(samples);
     }
-    const rhm_generation generation = {g->next++, cp->kept.samples};
-    rhm_checkpoint_path(g, generation.number, path);
+    const rhm_kept_files files = {g->next++, cp->kept.samples};
+    rhm_checkpoint_path(g, files.number, path);
     const rhm_status status = rhm_kept_write(&cp->kept, cp->stage, path, error);
     if (status != RHM_OK && fresh) {
         unlink(samples);
@@ -106,7 +106,7 @@ static rhm_status write_generation(rhm_checkpoint *cp, uint64_t *nbytes, rhm_err
         cp->validation = cp->stage->validation.patches.samples;
     }
     *nbytes += nbytes_of(path);
-    return rhm_generations_add(g, generation, error);
+    return rhm_rotation_add(g, files, error);
 }
 
 static void write_now(rhm_checkpoint *cp) {
@@ -114,7 +114,7 @@ static void write_now(rhm_checkpoint *cp) {
     rhm_error error;
     uint64_t nbytes;
     cp->kept.seconds = start - cp->begin;
-    if (write_generation(cp, &nbytes, &error) == RHM_OK) {
+    if (write_newest(cp, &nbytes, &error) == RHM_OK) {
         cp->report->written++;
         cp->report->nbytes = nbytes > cp->report->nbytes ? nbytes : cp->report->nbytes;
         if (cp->last_failed)
@@ -125,7 +125,7 @@ static void write_now(rhm_checkpoint *cp) {
         memcpy(cp->report->failure, error.text, sizeof cp->report->failure);
         if (!cp->last_failed)
             note(cp, "no checkpoint could be written; %s, and training goes on: %s",
-                 cp->generations.count ? "those before are intact" : "there is none yet", error.text);
+                 cp->rotation.count ? "those before are intact" : "there is none yet", error.text);
         cp->last_failed = true;
     }
     cp->last = rhm_seconds();
@@ -161,14 +161,14 @@ static void drop_read(rhm_checkpoint *cp) {
 }
 
 static rhm_status read_newest(rhm_checkpoint *cp, rhm_error *error) {
-    char path[RHM_GENERATION_PATH_NBYTES];
-    rhm_generation *newest = &cp->generations.found[0];
+    char path[RHM_CHECKPOINT_PATH_NBYTES];
+    rhm_kept_files *newest = &cp->rotation.found[0];
     if (!(cp->read = RHM_NEW(rhm_stage, 1, 1, 1, "stage of a checkpoint", error)))
         return RHM_NO_MEMORY;
-    rhm_checkpoint_path(&cp->generations, newest->number, path);
+    rhm_checkpoint_path(&cp->rotation, newest->number, path);
     rhm_status status = rhm_kept_read(&cp->kept, cp->read, path, error);
     if (status == RHM_OK && cp->kept.samples) {
-        rhm_samples_path(&cp->generations, cp->kept.samples, path);
+        rhm_samples_path(&cp->rotation, cp->kept.samples, path);
         status = rhm_samples_read(cp->read, &cp->kept, path, error);
     }
     if (status == RHM_OK && cp->kept.samples) {
@@ -186,7 +186,7 @@ static rhm_status read_newest(rhm_checkpoint *cp, rhm_error *error) {
 /* The newest checkpoint that is whole. What differs from this training or this build is refused, not skipped. */
 static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
     const uint32_t levels = cp->kept.task->tree.levels;
-    if (cp->generations.count == 0) {
+    if (cp->rotation.count == 0) {
         note(cp, "%s holds no checkpoint: training starts from the beginning", cp->options.directory);
         return RHM_OK;
     }
@@ -196,11 +196,11 @@ static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
         if (status == RHM_OK)
             break;
         const bool damaged = status == RHM_CORRUPT || status == RHM_IO;
-        if (!damaged || cp->generations.count == 1)
+        if (!damaged || cp->rotation.count == 1)
             return rhm_fail(error, status, "%s%s", reason.text,
                             damaged ? "; there is no other checkpoint: empty the directory to start anew" : "");
         note(cp, "the newest checkpoint is of no use, the one before it is taken: %s", reason.text);
-        rhm_generations_forget(&cp->generations);
+        rhm_rotation_forget(&cp->rotation);
     }
     cp->begin = rhm_seconds() - cp->kept.seconds;
     cp->report->resumed = true;
@@ -214,7 +214,7 @@ static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
     return RHM_OK;
 }
 
-rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_lesson *lesson,
+rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_training_setup *setup,
                                const rhm_train_options *options, rhm_model *model, rhm_train_report *report,
                                rhm_error *error) {
     *out = NULL;
@@ -229,16 +229,16 @@ rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, r
     cp->report = &report->checkpoint;
     cp->begin = cp->last = rhm_seconds();
     cp->kept.engine = engine;
-    cp->kept.task = &lesson->task;
+    cp->kept.task = &setup->task;
     cp->kept.seed = options->seed;
-    cp->kept.level = lesson->task.tree.levels;
+    cp->kept.level = setup->task.tree.levels;
     cp->kept.model = model;
     cp->kept.report = report;
-    rhm_identity_make(&cp->kept.identity, engine, lesson, options);
-    rhm_status status = rhm_generations_open(&cp->generations, cp->options.directory, error);
+    rhm_fingerprint_make(&cp->kept.fingerprint, engine, setup, options);
+    rhm_status status = rhm_rotation_open(&cp->rotation, cp->options.directory, error);
     if (status == RHM_OK && cp->options.resume)
         status = resume(cp, error);
-    else if (status == RHM_OK && cp->generations.count)
+    else if (status == RHM_OK && cp->rotation.count)
         status = rhm_fail(error, RHM_INVALID,
                           "%s: there is a checkpoint in this directory already: resume it, or empty the directory or "
                           "name another one to start anew",
@@ -256,7 +256,7 @@ void rhm_checkpoint_close(rhm_checkpoint *cp) {
         return;
     drop_read(cp);
     rhm_kept_clear(&cp->kept);
-    rhm_generations_close(&cp->generations);
+    rhm_rotation_close(&cp->rotation);
     rhm_free(cp);
 }
 

@@ -17,7 +17,7 @@ typedef struct rhm_checkpoint rhm_checkpoint;
  * read: finished levels go to `model` and `report`, positions of these and of the level in hand to the task, and the
  * rest waits for rhm_checkpoint_enter. Everything is borrowed.
  */
-rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_lesson *lesson,
+rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_training_setup *setup,
                                const rhm_train_options *options, rhm_model *model, rhm_train_report *report,
                                rhm_error *error);
 void rhm_checkpoint_close(rhm_checkpoint *checkpoint);

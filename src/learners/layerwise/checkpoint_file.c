@@ -198,7 +198,7 @@ static rhm_status read_choices(const rhm_h5 *file, const rhm_engine *engine, rhm
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
 static rhm_status write_all(rhm_h5 *file, const rhm_kept *kept, const rhm_stage *stage, rhm_error *error) {
-    RHM_TRY(rhm_identity_write(file, "/run", &kept->identity, error));
+    RHM_TRY(rhm_fingerprint_write(file, "/run", &kept->fingerprint, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/run", "level", RHM_H5_U32, 0, &kept->level, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/run", "seconds", RHM_H5_F64, 0, &kept->seconds, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/run", "level_begin", RHM_H5_F64, 0, &kept->level_begin, error));
@@ -248,7 +248,7 @@ static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) 
     rhm_kept *kept = r->kept;
     uint64_t level;
     RHM_TRY(rhm_kept_check_kind(file, "checkpoint", error));
-    RHM_TRY(rhm_identity_check(file, "/run", &kept->identity, error));
+    RHM_TRY(rhm_fingerprint_check(file, "/run", &kept->fingerprint, error));
     RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "level", 1, 0, kept->task->tree.levels, &level, error));
     kept->level = (uint32_t)level;
     RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "seconds", &kept->seconds, error));

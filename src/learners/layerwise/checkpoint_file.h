@@ -2,28 +2,25 @@
  * What a checkpoint holds, and where in the file:
  *
  *     checkpoint-N.h5
- *       /run        attributes: the identity of the training; level (in hand, or 0), seconds, level_begin, samples_file
- *                   (its number)
- *       /levels     rows: a table of the finished levels' reports; weights_l with the attribute limit
- *       /stage      of the level in hand (stage_file.h)
- *       /solver     attributes phase, iterations, seconds; numbers, vector_i: of the fit in hand
- *       /backend    choices: a table of what --backend auto has chosen
- *     samples-N.h5
- *       /training, /validation (patches/patches_file.h)
+ *       /run        attributes: the fingerprint of the training; level (in hand, or 0), seconds, level_begin,
+ * samples_file (its number) /levels     rows: a table of the finished levels' reports; weights_l with the attribute
+ * limit /stage      of the level in hand (stage_file.h) /solver     attributes phase, iterations, seconds; numbers,
+ * vector_i: of the fit in hand /backend    choices: a table of what --backend auto has chosen samples-N.h5 /training,
+ * /validation (patches/patches_file.h)
  *
  * Frequencies, indexes, counts by patch and embeddings follow from these and are computed again.
  */
 #ifndef RHM_LEARNERS_LAYERWISE_CHECKPOINT_FILE_H
 #define RHM_LEARNERS_LAYERWISE_CHECKPOINT_FILE_H
 
-#include "learners/layerwise/identity.h"
+#include "learners/layerwise/fingerprint.h"
 #include "learners/layerwise/trainer.h"
 
 typedef struct rhm_kept {
     const rhm_engine *engine;
     rhm_task *task; /* whose positions are those of finished levels and of the one in hand */
     uint64_t seed;  /* of the frequencies */
-    rhm_identity identity;
+    rhm_fingerprint fingerprint;
 
     uint32_t level;     /* in hand; 0: all are finished */
     double seconds;     /* of training so far */
@@ -46,8 +43,9 @@ rhm_status rhm_kept_write(const rhm_kept *kept, const rhm_stage *stage, const ch
 uint64_t rhm_kept_nbytes(const rhm_kept *kept, const rhm_stage *stage);
 
 /*
- * Into a `kept` with engine, task, seed, identity, an empty model and report; `stage` receives the kept members.
- * RHM_INVALID where the identity differs. Finally, and on failure: rhm_kept_clear; the model may then have some levels.
+ * Into a `kept` with engine, task, seed, fingerprint, an empty model and report; `stage` receives the kept members.
+ * RHM_INVALID where the fingerprint differs. Finally, and on failure: rhm_kept_clear; the model may then have some
+ * levels.
  */
 rhm_status rhm_kept_read(rhm_kept *kept, rhm_stage *stage, const char *path, rhm_error *error);
 

@@ -71,8 +71,8 @@ static bool enough(const rhm_search *s, const rhm_search_problem *p) {
 }
 
 /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */
-static bool gap_helped(double gap, double widest, double enlargement) {
-    return gap > widest * fmax(tuning->least_gain, sqrt(sqrt(enlargement)));
+static bool gap_helped(double gap, double best_gap, double enlargement) {
+    return gap > best_gap * fmax(tuning->least_gain, sqrt(sqrt(enlargement)));
 }
 
 /* No work is left for another fit like the last one. */
@@ -163,10 +163,10 @@ static void end_round(rhm_search *s, const rhm_search_problem *p) {
         return;
     }
     const double now = gap_of(&s->best);
-    s->stalls = now > tuning->least_gain * s->widest ? 0 : s->stalls + 1;
-    if (now > s->widest) {
-        s->widest = now;
-        s->widest_samples = s->samples;
+    s->stalls = now > tuning->least_gain * s->best_gap ? 0 : s->stalls + 1;
+    if (now > s->best_gap) {
+        s->best_gap = now;
+        s->best_samples = s->samples;
     }
     if (s->late || s->stalls == tuning->most_stalls || (!s->can_draw && !s->can_widen) || !enlarge(s, p))
         end(s, true);
@@ -246,7 +246,7 @@ static void look(rhm_search *s, const rhm_search_problem *p, const rhm_search_se
 /* The fit at the starting point is there: search around it if that is the thing to do. */
 static void looked(rhm_search *s, const rhm_search_problem *p) {
     const double gap = gap_of(&s->best);
-    s->helped = gap_helped(gap, s->widest, (double)s->samples / (double)s->widest_samples);
+    s->helped = gap_helped(gap, s->best_gap, (double)s->samples / (double)s->best_samples);
     s->can_draw = p->options->samples[p->level] == 0 && s->samples < s->most && s->distinct < tuning->most_distinct;
     s->can_widen = p->options->width == 0 && s->width * 2 <= p->options->max_width;
     /* Far from the target, samples are what is missing; a search now would only be repeated with more of them. */
@@ -291,7 +291,7 @@ void rhm_search_begin(rhm_search *state, const rhm_search_problem *problem) {
     s.samples = rhm_first_look(problem->task, o, level, separation);
     if (s.samples > problem->available)
         s.samples = problem->available;
-    s.widest_samples = s.samples;
+    s.best_samples = s.samples;
     s.separation = separation * sqrt(patches / problem->task->parents[level]); /* about sqrt(m) times that below */
     s.foreseen = rhm_search_foreseen(problem->task, o, level, &problem->draw, (double)s.most, separation);
     s.allowed = rhm_search_allowed(s.foreseen);

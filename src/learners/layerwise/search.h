@@ -79,8 +79,8 @@ typedef struct rhm_search {
     double drawn, distinct; /* of the training set */
 
     uint32_t direction, steps; /* of a walk along an axis */
-    double widest;             /* gap of earlier rounds */
-    uint64_t widest_samples;   /* that gave it */
+    double best_gap;           /* gap of earlier rounds */
+    uint64_t best_samples;     /* that gave it */
     uint32_t stalls;           /* rounds in a row that did not widen it */
     bool helped, can_draw, can_widen, widen_next, drew_more, widened;
     bool late, ended; /* ended: short of the target */

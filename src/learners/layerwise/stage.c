@@ -108,7 +108,7 @@ static rhm_status add(rhm_stage *stage, rhm_sample_set *set, const char *what, u
 }
 
 /* Counts by patch; and distinct patches that were not there before are pushed up to the inputs of the stage's level. */
-static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
+static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
     if (!set->stale)
         return RHM_OK;
     double begin = rhm_seconds();
@@ -165,9 +165,9 @@ rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out,
                         RHM_MOST_DRAWS);
     rhm_status status = draw_both(stage, samples, held_out, error);
     if (status == RHM_OK)
-        status = settle(stage, &stage->training, error);
+        status = refresh(stage, &stage->training, error);
     if (status == RHM_OK)
-        status = settle(stage, &stage->validation, error);
+        status = refresh(stage, &stage->validation, error);
     stage->clock = rhm_seconds() - stage->begin;
     if (status == RHM_OK)
         stage->drawn[stage->draws++] = (rhm_drawn){samples, held_out};
@@ -175,7 +175,7 @@ rhm_status rhm_stage_draw(rhm_stage *stage, uint64_t samples, uint64_t held_out,
 }
 
 rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
-    return keep(stage, settle(stage, &stage->validation, error));
+    return keep(stage, refresh(stage, &stage->validation, error));
 }
 
 static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
@@ -206,8 +206,8 @@ static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, co
                              const char *label, rhm_error *error) {
     const rhm_task *task = stage->task;
     const uint32_t width = layer->width;
-    RHM_TRY(settle(stage, &stage->training, error));
-    RHM_TRY(settle(stage, &stage->validation, error));
+    RHM_TRY(refresh(stage, &stage->training, error));
+    RHM_TRY(refresh(stage, &stage->validation, error));
     const rhm_intern *patches = &stage->training.patches.subtree[stage->level];
     const rhm_route_sizes sizes = {
         .patches = (double)patches->count,

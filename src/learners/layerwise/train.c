@@ -24,7 +24,7 @@ static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const r
         status = rhm_sampler_create(&sampler, grammar, options->seed, error);
     if (status != RHM_OK)
         goto done;
-    rhm_lesson lesson = {
+    rhm_training_setup setup = {
         .task = {.tree = *rhm_grammar_tree(grammar),
                  .classes = shape->vocab[0],
                  .token_vocab = shape->vocab[shape->levels]},
@@ -33,15 +33,15 @@ static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const r
         .analysis = &analysis,
     };
     for (uint32_t l = 1; l <= shape->levels; l++) {
-        lesson.task.parents[l] = shape->vocab[l - 1];
-        lesson.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
+        setup.task.parents[l] = shape->vocab[l - 1];
+        setup.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
         training[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_TRAINING, l)};
         validation[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_VALIDATION, l)};
-        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
-        lesson.validation[l] =
+        setup.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
+        setup.validation[l] =
             (rhm_stream_of_samples){rhm_draw_from_grammar, &validation[l], UINT64_MAX, &validation[l]};
     }
-    status = rhm_train_lesson(out, report, engine, &lesson, options, error);
+    status = rhm_train_levels(out, report, engine, &setup, options, error);
 done:
     rhm_sampler_destroy(sampler);
     rhm_analysis_clear(&analysis);
@@ -123,12 +123,12 @@ static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
 static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
     const rhm_data *data = problem->data;
-    rhm_lesson lesson = {
+    rhm_training_setup setup = {
         .task = {.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab},
         .test_samples = problem->test_samples,
         .grammar = data->grammar,
     };
-    rhm_task *task = &lesson.task;
+    rhm_task *task = &setup.task;
     size_t distinct;
     RHM_TRY(bottom_patches(data, &distinct, error));
     for (uint32_t l = 1; l <= data->tree.levels; l++)
@@ -146,22 +146,22 @@ static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_
         source[0][l] = (rhm_data_source){data, row};
         source[1][l] = (rhm_data_source){data, row + training[l]};
         row += training[l] + validation[l];
-        lesson.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
-        lesson.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
+        setup.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
+        setup.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
     }
     char data_sha256[RHM_SHA256_TEXT_NBYTES];
     if (options->checkpoint.directory) {
         hash_data(data, data_sha256);
-        lesson.data_sha256 = data_sha256;
+        setup.data_sha256 = data_sha256;
     }
     rhm_analysis analysis = {0};
     rhm_status status = RHM_OK;
     if (data->grammar) {
         status = rhm_analyse(&analysis, data->grammar, error);
-        lesson.analysis = &analysis;
+        setup.analysis = &analysis;
     }
     if (status == RHM_OK)
-        status = rhm_train_lesson(out, report, engine, &lesson, options, error);
+        status = rhm_train_levels(out, report, engine, &setup, options, error);
     rhm_analysis_clear(&analysis);
     return status;
 }
@@ -185,8 +185,8 @@ static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engi
 }
 
 static const char *const options_taken[] = {
-    "between",   "samples", "width",  "max-samples", "max-width",  "draw",        "distinct",
-    "bandwidth", "ridge",   "solver", "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds",
+    "between",   "samples", "width",     "max-samples", "max-width",  "draw",        "distinct",
+    "bandwidth", "ridge",   "solver",    "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds",
     "resume",    "backend", "positions", NULL};
 
 const struct rhm_learner rhm_layerwise = {

@@ -66,9 +66,9 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
     memcpy(r->limit, choice->limit, sizeof r->limit);
 }
 
-static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, const rhm_lesson *lesson,
+static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, const rhm_training_setup *setup,
                            const rhm_ready_layer *ready, rhm_error *error) {
-    if (!lesson->analysis || !rhm_grammar_parses(lesson->grammar))
+    if (!setup->analysis || !rhm_grammar_parses(setup->grammar))
         return RHM_OK;
     const rhm_sample_set *set = &stage->validation;
     const int span = rhm_trace_begin(stage->engine, "diagnose", 0);
@@ -76,9 +76,9 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     rhm_status status = rhm_embed(&outputs, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], NULL, error);
     if (status == RHM_OK)
-        status = rhm_diagnose(report, lesson->grammar, &set->patches, &set->counts, &outputs, report->samples, error);
+        status = rhm_diagnose(report, setup->grammar, &set->patches, &set->counts, &outputs, report->samples, error);
     if (status == RHM_OK)
-        status = rhm_unseen_mass(&report->unseen_mass, lesson->grammar, &stage->training.patches, error);
+        status = rhm_unseen_mass(&report->unseen_mass, setup->grammar, &stage->training.patches, error);
     report->kernel_seconds += outputs.kernel_seconds;
     rhm_embeddings_clear(&outputs);
     rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)rhm_patches_distinct(&set->patches)});
@@ -88,7 +88,7 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
 /* What does not change from level to level. */
 typedef struct training {
     const rhm_engine *engine;
-    rhm_lesson lesson; /* whose task gets to know the positions of each level */
+    rhm_training_setup setup; /* whose task gets to know the positions of each level */
     const rhm_train_options *options;
     rhm_model *model;
     rhm_train_report *report;
@@ -100,9 +100,9 @@ typedef struct training {
 } training;
 
 static rhm_status begin_stage(training *t, rhm_stage *stage, uint32_t level, rhm_error *error) {
-    RHM_TRY(rhm_stage_init(stage, t->engine, &t->lesson.task, t->options, t->ready, level,
-                           rhm_first_look(&t->lesson.task, t->options, level, t->separation), t->lesson.training[level],
-                           t->lesson.validation[level], error));
+    RHM_TRY(rhm_stage_init(stage, t->engine, &t->setup.task, t->options, t->ready, level,
+                           rhm_first_look(&t->setup.task, t->options, level, t->separation), t->setup.training[level],
+                           t->setup.validation[level], error));
     stage->clock = rhm_seconds();
     stage->watch = &t->watch;
     return RHM_OK;
@@ -114,7 +114,7 @@ static rhm_status begin_again(training *t, rhm_stage *stage, const rhm_choice *c
     const rhm_stage before = *stage;
     rhm_checkpoint_leave(t->checkpoint, false);
     rhm_stage_clear(stage);
-    t->lesson.task.positions[before.level] = positions;
+    t->setup.task.positions[before.level] = positions;
     RHM_TRY(begin_stage(t, stage, before.level, error));
     stage->sample_seconds = before.sample_seconds;
     stage->embed_seconds = before.embed_seconds;
@@ -147,7 +147,7 @@ static rhm_status train_level(training *t, uint32_t level, rhm_error *error) {
     rhm_stage stage;
     rhm_choice choice = {0};
     if (!rhm_checkpoint_begun(t->checkpoint))
-        t->lesson.task.positions[level] = rhm_positions_first(&t->lesson.task, t->options, level);
+        t->setup.task.positions[level] = rhm_positions_first(&t->setup.task, t->options, level);
     RHM_TRY(begin_stage(t, &stage, level, error));
     rhm_watch_enter(&t->watch, level, t->separation);
     rhm_checkpoint_enter(t->checkpoint, &stage);
@@ -156,11 +156,11 @@ static rhm_status train_level(training *t, uint32_t level, rhm_error *error) {
     if (status != RHM_OK)
         goto done;
     t->separation = rhm_clusters_formed(&stage.best.clusters).separation;
-    if ((status = rhm_ready_layer_make(&t->ready[level], &stage.best.layer, level == t->lesson.task.tree.levels,
+    if ((status = rhm_ready_layer_make(&t->ready[level], &stage.best.layer, level == t->setup.task.tree.levels,
                                        error)) != RHM_OK)
         goto done;
     fill_report(report, &stage, &choice, begin);
-    if ((status = diagnose(report, &stage, &t->lesson, &t->ready[level], error)) != RHM_OK)
+    if ((status = diagnose(report, &stage, &t->setup, &t->ready[level], error)) != RHM_OK)
         goto done;
     report->total_seconds = rhm_seconds() - begin;
     status = rhm_model_take_layer(t->model, level, &stage.best.layer, error);
@@ -176,7 +176,7 @@ done:
 }
 
 static rhm_status train_levels(training *t, rhm_error *error) {
-    const rhm_task *task = &t->lesson.task;
+    const rhm_task *task = &t->setup.task;
     for (uint32_t level = task->tree.levels; level >= 1; level--) {
         if (!rhm_checkpoint_has(t->checkpoint, level)) {
             RHM_TRY(train_level(t, level, error));
@@ -190,21 +190,21 @@ static rhm_status train_levels(training *t, rhm_error *error) {
     return RHM_OK;
 }
 
-rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
-                            const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error) {
-    training t = {.engine = engine, .lesson = *lesson, .options = options, .report = report};
-    const rhm_task *task = &t.lesson.task;
+rhm_status rhm_train_levels(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                            const rhm_training_setup *setup, const rhm_train_options *options, rhm_error *error) {
+    training t = {.engine = engine, .setup = *setup, .options = options, .report = report};
+    const rhm_task *task = &t.setup.task;
     RHM_TRY(rhm_tuning_check(&rhm_tuning_default, error));
     RHM_TRY(rhm_positions_check(task, options, error));
     report->tuning = RHM_TUNING_VERSION;
     rhm_status status = rhm_random_features_new(&t.model, &task->tree, task->classes, task->token_vocab, error);
-    if (status == RHM_OK && lesson->grammar)
-        status = rhm_model_keep_grammar(t.model, lesson->grammar, error);
+    if (status == RHM_OK && setup->grammar)
+        status = rhm_model_keep_grammar(t.model, setup->grammar, error);
     if (status == RHM_OK)
-        status = rhm_checkpoint_open(&t.checkpoint, engine, &t.lesson, options, t.model, report, error);
+        status = rhm_checkpoint_open(&t.checkpoint, engine, &t.setup, options, t.model, report, error);
     const double begin = rhm_checkpoint_begin(t.checkpoint);
     t.deadline = options->max_seconds > 0 ? begin + options->max_seconds : HUGE_VAL;
-    rhm_watch_begin(&t.watch, &t.lesson, options, report);
+    rhm_watch_begin(&t.watch, &t.setup, options, report);
     if (status == RHM_OK)
         status = train_levels(&t, error);
     report->seconds = rhm_seconds() - begin;

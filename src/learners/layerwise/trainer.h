@@ -6,7 +6,7 @@
 #include "learners/layerwise/stage.h"
 
 /* Where samples come from: a function from stage to streams. */
-typedef struct rhm_lesson {
+typedef struct rhm_training_setup {
     rhm_task task;
     rhm_stream_of_samples training[RHM_MAX_LEVELS + 1];
     rhm_stream_of_samples validation[RHM_MAX_LEVELS + 1];
@@ -14,9 +14,9 @@ typedef struct rhm_lesson {
     const rhm_grammar *grammar;   /* for diagnostics and for the model, or NULL */
     const rhm_analysis *analysis; /* of that grammar, or NULL */
     const char *data_sha256;      /* of a data set, where checkpoints must know it again, or NULL */
-} rhm_lesson;
+} rhm_training_setup;
 
-rhm_status rhm_train_lesson(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
-                            const rhm_lesson *lesson, const rhm_train_options *options, rhm_error *error);
+rhm_status rhm_train_levels(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
+                            const rhm_training_setup *setup, const rhm_train_options *options, rhm_error *error);
 
 #endif

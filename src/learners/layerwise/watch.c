@@ -8,8 +8,8 @@
 static const double MORE_TO_COME = 1.05; /* of a search that has done all that was foreseen, and goes on */
 
 static double foreseen(const rhm_watch *watch, uint32_t level, double separation) {
-    const rhm_stream_of_samples *stream = &watch->lesson->training[level];
-    const rhm_task *task = &watch->lesson->task;
+    const rhm_stream_of_samples *stream = &watch->setup->training[level];
+    const rhm_task *task = &watch->setup->task;
     const double first = (double)rhm_first_look(task, watch->options, level, separation);
     rhm_draw_choice draw = {.share = 1};
     if (rhm_draw_choose(&draw, stream->grammar ? stream->grammar->grammar : NULL, watch->options, level,
@@ -24,10 +24,10 @@ static void show(rhm_watch *watch) {
         watch->options->watch(watch->options->watcher, &watch->state);
 }
 
-void rhm_watch_begin(rhm_watch *watch, const rhm_lesson *lesson, const rhm_train_options *options,
+void rhm_watch_begin(rhm_watch *watch, const rhm_training_setup *setup, const rhm_train_options *options,
                      const rhm_train_report *report) {
-    const uint32_t levels = lesson->task.tree.levels;
-    *watch = (rhm_watch){.lesson = lesson, .options = options, .state = {.level = levels, .finished = levels + 1}};
+    const uint32_t levels = setup->task.tree.levels;
+    *watch = (rhm_watch){.setup = setup, .options = options, .state = {.level = levels, .finished = levels + 1}};
     watch->state.report = report;
     for (uint32_t level = 1; level <= levels && options->watch; level++)
         watch->state.expected[level] = foreseen(watch, level, 0);

@@ -5,13 +5,13 @@
 #include "learners/layerwise/trainer.h"
 
 typedef struct rhm_watch {
-    const rhm_lesson *lesson;
+    const rhm_training_setup *setup;
     const rhm_train_options *options;
     rhm_train_state state;
 } rhm_watch;
 
 /* Nothing is shown where the options name no watcher. `report` fills up as levels are finished. */
-void rhm_watch_begin(rhm_watch *watch, const rhm_lesson *lesson, const rhm_train_options *options,
+void rhm_watch_begin(rhm_watch *watch, const rhm_training_setup *setup, const rhm_train_options *options,
                      const rhm_train_report *report);
 
 /* `level` is in hand; the one below came out with neighbouring outputs `separation` apart, or 0. */

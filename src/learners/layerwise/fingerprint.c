@@ -1,4 +1,4 @@
-#include "learners/layerwise/identity.h"
+#include "learners/layerwise/fingerprint.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,9 +13,9 @@
 
 enum { SHOWN = 4, SHOWN_NBYTES = 40 };
 
-static char *add(rhm_identity *identity, const char *name) {
-    char *value = identity->fact[identity->count].value;
-    identity->fact[identity->count++].name = name;
+static char *add(rhm_fingerprint *fingerprint, const char *name) {
+    char *value = fingerprint->fact[fingerprint->count].value;
+    fingerprint->fact[fingerprint->count++].name = name;
     value[0] = '\0';
     return value;
 }
@@ -31,8 +31,9 @@ static void append(char *value, const char *format, ...) {
 }
 
 /* "16", or "16,8,8" where they differ, level `first` first and `last` at the end. */
-static void add_words(rhm_identity *identity, const char *name, const uint32_t *values, uint32_t first, uint32_t last) {
-    char *value = add(identity, name);
+static void add_words(rhm_fingerprint *fingerprint, const char *name, const uint32_t *values, uint32_t first,
+                      uint32_t last) {
+    char *value = add(fingerprint, name);
     bool same = true;
     for (uint32_t l = first; l <= last; l++)
         same = same && values[l] == values[first];
@@ -41,9 +42,9 @@ static void add_words(rhm_identity *identity, const char *name, const uint32_t *
 }
 
 /* Level L first where levels differ. */
-static void add_option(rhm_identity *identity, const rhm_train_option *option, const rhm_train_options *options,
+static void add_option(rhm_fingerprint *fingerprint, const rhm_train_option *option, const rhm_train_options *options,
                        uint32_t levels) {
-    char *value = add(identity, option->name), first[RHM_FACT_NBYTES], text[RHM_FACT_NBYTES];
+    char *value = add(fingerprint, option->name), first[RHM_FACT_NBYTES], text[RHM_FACT_NBYTES];
     const uint32_t last = option->by_level ? levels : 1;
     bool same = true;
     rhm_train_option_text(option, options, 1, first, sizeof first);
@@ -72,17 +73,17 @@ static void hash_rules(const rhm_grammar *grammar, char text[RHM_SHA256_TEXT_NBY
     rhm_sha256_text(&hash, text);
 }
 
-static void add_grammar(rhm_identity *identity, const rhm_grammar *grammar) {
+static void add_grammar(rhm_fingerprint *fingerprint, const rhm_grammar *grammar) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    add_words(identity, "vocab", shape->vocab, 0, shape->levels);
-    add_words(identity, "rules", shape->rules, 1, shape->levels);
-    append(add(identity, "rule-sampling"), "%s", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)));
-    append(add(identity, "seed"), "%" PRIu64, rhm_grammar_seed(grammar));
+    add_words(fingerprint, "vocab", shape->vocab, 0, shape->levels);
+    add_words(fingerprint, "rules", shape->rules, 1, shape->levels);
+    append(add(fingerprint, "rule-sampling"), "%s", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)));
+    append(add(fingerprint, "seed"), "%" PRIu64, rhm_grammar_seed(grammar));
 }
 
-void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_lesson *lesson,
-                       const rhm_train_options *options) {
-    const rhm_task *task = &lesson->task;
+void rhm_fingerprint_make(rhm_fingerprint *out, const rhm_engine *engine, const rhm_training_setup *setup,
+                          const rhm_train_options *options) {
+    const rhm_task *task = &setup->task;
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
     append(add(out, "stream-version"), "%d", RHM_STREAM_VERSION);
@@ -92,8 +93,8 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     add_words(out, "branching", task->tree.branching, 1, task->tree.levels);
     append(add(out, "labels"), "%" PRIu32, task->classes);
     append(add(out, "tokens"), "%" PRIu32, task->token_vocab);
-    if (lesson->grammar)
-        add_grammar(out, lesson->grammar);
+    if (setup->grammar)
+        add_grammar(out, setup->grammar);
     add_words(out, "parents", task->parents, 1, task->tree.levels);
     for (size_t i = 0; i < rhm_train_option_count; i++)
         if (!rhm_train_option_table[i].without_effect)
@@ -101,25 +102,27 @@ void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_le
     append(add(out, "backend"), "%s", rhm_engine_describe(engine).backend);
     /* Last, because what is above says more where it differs too. */
     char rules[RHM_SHA256_TEXT_NBYTES] = "none";
-    if (lesson->grammar)
-        hash_rules(lesson->grammar, rules);
+    if (setup->grammar)
+        hash_rules(setup->grammar, rules);
     append(add(out, "grammar (SHA-256)"), "%s", rules);
-    append(add(out, "data (SHA-256)"), "%s", lesson->data_sha256 ? lesson->data_sha256 : "none");
+    append(add(out, "data (SHA-256)"), "%s", setup->data_sha256 ? setup->data_sha256 : "none");
 }
 
-rhm_status rhm_identity_write(rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error) {
+rhm_status rhm_fingerprint_write(rhm_h5 *file, const char *group, const rhm_fingerprint *fingerprint,
+                                 rhm_error *error) {
     RHM_TRY(rhm_h5_write_group(file, group, error));
-    for (size_t i = 0; i < identity->count; i++)
-        RHM_TRY(rhm_h5_write_text_attribute(file, group, identity->fact[i].name, identity->fact[i].value, error));
+    for (size_t i = 0; i < fingerprint->count; i++)
+        RHM_TRY(rhm_h5_write_text_attribute(file, group, fingerprint->fact[i].name, fingerprint->fact[i].value, error));
     return RHM_OK;
 }
 
-rhm_status rhm_identity_check(const rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error) {
+rhm_status rhm_fingerprint_check(const rhm_h5 *file, const char *group, const rhm_fingerprint *fingerprint,
+                                 rhm_error *error) {
     char words[RHM_ERROR_TEXT_NBYTES] = "";
     size_t different = 0;
-    for (size_t i = 0; i < identity->count; i++) {
+    for (size_t i = 0; i < fingerprint->count; i++) {
         char there[RHM_FACT_NBYTES] = "unknown";
-        const char *name = identity->fact[i].name, *here = identity->fact[i].value;
+        const char *name = fingerprint->fact[i].name, *here = fingerprint->fact[i].value;
         if (rhm_h5_has_attribute(file, group, name))
             RHM_TRY(rhm_h5_read_text_attribute(file, group, name, there, sizeof there, error));
         if (strcmp(there, here) == 0)

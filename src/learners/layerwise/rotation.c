@@ -1,4 +1,4 @@
-#include "learners/layerwise/generations.h"
+#include "learners/layerwise/rotation.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,9 +41,9 @@ bool rhm_checkpoint_file_name(const char *name) {
     return number_in(name, "checkpoint") || number_in(name, "samples");
 }
 
-typedef void visitor(rhm_generations *g, const char *name, const void *context);
+typedef void visitor(rhm_rotation *g, const char *name, const void *context);
 
-static rhm_status visit(rhm_generations *g, visitor *see, const void *context, rhm_error *error) {
+static rhm_status visit(rhm_rotation *g, visitor *see, const void *context, rhm_error *error) {
     const int copy = openat(g->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = copy < 0 ? NULL : fdopendir(copy);
     if (!entries) {
@@ -58,7 +58,7 @@ static rhm_status visit(rhm_generations *g, visitor *see, const void *context, r
     return RHM_OK;
 }
 
-static void count_entry(rhm_generations *g, const char *name, const void *context) {
+static void count_entry(rhm_rotation *g, const char *name, const void *context) {
     (void)context;
     const uint64_t checkpoint = number_in(name, "checkpoint"), samples = number_in(name, "samples");
     const uint64_t number = checkpoint > samples ? checkpoint : samples;
@@ -66,7 +66,7 @@ static void count_entry(rhm_generations *g, const char *name, const void *contex
     g->next = number >= g->next ? number + 1 : g->next;
 }
 
-static void take_entry(rhm_generations *g, const char *name, const void *context) {
+static void take_entry(rhm_rotation *g, const char *name, const void *context) {
     const size_t *capacity = context;
     const uint64_t number = number_in(name, "checkpoint");
     if (number && g->count < *capacity)
@@ -74,7 +74,7 @@ static void take_entry(rhm_generations *g, const char *name, const void *context
 }
 
 static int newest_first(const void *a, const void *b) {
-    const uint64_t x = ((const rhm_generation *)a)->number, y = ((const rhm_generation *)b)->number;
+    const uint64_t x = ((const rhm_kept_files *)a)->number, y = ((const rhm_kept_files *)b)->number;
     return (x < y) - (x > y);
 }
 
@@ -82,7 +82,7 @@ static int newest_first(const void *a, const void *b) {
  * No two processes at once. One that was killed may take a while to give its memory back and, only then, its lock. File
  * systems without locks are used without.
  */
-static rhm_status lock(const rhm_generations *g, rhm_error *error) {
+static rhm_status lock(const rhm_rotation *g, rhm_error *error) {
     static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     enum { PAUSES = 100 };
     bool taken = true;
@@ -106,8 +106,8 @@ static rhm_status make_directory(const char *directory, rhm_error *error) {
     return there ? RHM_OK : refuse(directory, "make this directory", error);
 }
 
-static rhm_status open_directory(rhm_generations *g, rhm_error *error) {
-    if (strlen(g->directory) + NAME_NBYTES > RHM_GENERATION_PATH_NBYTES)
+static rhm_status open_directory(rhm_rotation *g, rhm_error *error) {
+    if (strlen(g->directory) + NAME_NBYTES > RHM_CHECKPOINT_PATH_NBYTES)
         return rhm_fail(error, RHM_INVALID, "%s: the name of this directory is too long", rhm_path_shown(g->directory));
     RHM_TRY(make_directory(g->directory, error));
     g->descriptor = open(g->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -118,8 +118,8 @@ static rhm_status open_directory(rhm_generations *g, rhm_error *error) {
     return lock(g, error);
 }
 
-rhm_status rhm_generations_open(rhm_generations *out, const char *directory, rhm_error *error) {
-    *out = (rhm_generations){.descriptor = -1, .next = 1};
+rhm_status rhm_rotation_open(rhm_rotation *out, const char *directory, rhm_error *error) {
+    *out = (rhm_rotation){.descriptor = -1, .next = 1};
     size_t length = strlen(directory);
     while (length > 1 && directory[length - 1] == '/')
         length--;
@@ -135,39 +135,39 @@ rhm_status rhm_generations_open(rhm_generations *out, const char *directory, rhm
     const size_t capacity = out->count;
     out->count = 0;
     if (status == RHM_OK &&
-        !(out->found = RHM_NEW(rhm_generation, capacity + RHM_GENERATIONS, 1, 1, "list of checkpoints", error)))
+        !(out->found = RHM_NEW(rhm_kept_files, capacity + RHM_CHECKPOINTS_KEPT, 1, 1, "list of checkpoints", error)))
         status = RHM_NO_MEMORY;
     if (status == RHM_OK)
         status = visit(out, take_entry, &capacity, error);
     if (status != RHM_OK) {
-        rhm_generations_close(out);
+        rhm_rotation_close(out);
         return status;
     }
     qsort(out->found, out->count, sizeof *out->found, newest_first);
     return RHM_OK;
 }
 
-void rhm_generations_forget(rhm_generations *g) {
+void rhm_rotation_forget(rhm_rotation *g) {
     memmove(g->found, g->found + 1, sizeof *g->found * --g->count);
 }
 
-void rhm_generations_close(rhm_generations *g) {
+void rhm_rotation_close(rhm_rotation *g) {
     if (g->directory && g->descriptor >= 0)
         close(g->descriptor);
     rhm_free(g->directory);
     rhm_free(g->found);
-    *g = (rhm_generations){.descriptor = -1};
+    *g = (rhm_rotation){.descriptor = -1};
 }
 
-void rhm_checkpoint_path(const rhm_generations *g, uint64_t number, char path[RHM_GENERATION_PATH_NBYTES]) {
-    snprintf(path, RHM_GENERATION_PATH_NBYTES, "%s/checkpoint-%" PRIu64 ".h5", g->directory, number);
+void rhm_checkpoint_path(const rhm_rotation *g, uint64_t number, char path[RHM_CHECKPOINT_PATH_NBYTES]) {
+    snprintf(path, RHM_CHECKPOINT_PATH_NBYTES, "%s/checkpoint-%" PRIu64 ".h5", g->directory, number);
 }
 
-void rhm_samples_path(const rhm_generations *g, uint64_t number, char path[RHM_GENERATION_PATH_NBYTES]) {
-    snprintf(path, RHM_GENERATION_PATH_NBYTES, "%s/samples-%" PRIu64 ".h5", g->directory, number);
+void rhm_samples_path(const rhm_rotation *g, uint64_t number, char path[RHM_CHECKPOINT_PATH_NBYTES]) {
+    snprintf(path, RHM_CHECKPOINT_PATH_NBYTES, "%s/samples-%" PRIu64 ".h5", g->directory, number);
 }
 
-rhm_status rhm_generations_room(const rhm_generations *g, uint64_t nbytes, rhm_error *error) {
+rhm_status rhm_rotation_room(const rhm_rotation *g, uint64_t nbytes, rhm_error *error) {
     struct statvfs system;
     if (fstatvfs(g->descriptor, &system) != 0)
         return RHM_OK; /* writing will tell */
@@ -178,19 +178,19 @@ rhm_status rhm_generations_room(const rhm_generations *g, uint64_t nbytes, rhm_e
     return RHM_OK;
 }
 
-static void remove_entry(rhm_generations *g, const char *name, const void *context) {
+static void remove_entry(rhm_rotation *g, const char *name, const void *context) {
     (void)context;
     const uint64_t checkpoint = number_in(name, "checkpoint"), samples = number_in(name, "samples");
     bool needed = checkpoint == 0 && samples == 0;
-    for (size_t i = 0; i < g->count && i < RHM_GENERATIONS; i++)
+    for (size_t i = 0; i < g->count && i < RHM_CHECKPOINTS_KEPT; i++)
         needed =
             needed || (checkpoint && checkpoint == g->found[i].number) || (samples && samples == g->found[i].samples);
     if (!needed)
         unlinkat(g->descriptor, name, 0);
 }
 
-rhm_status rhm_generations_add(rhm_generations *g, rhm_generation fresh, rhm_error *error) {
-    const size_t kept = g->count < RHM_GENERATIONS - 1 ? g->count : RHM_GENERATIONS - 1;
+rhm_status rhm_rotation_add(rhm_rotation *g, rhm_kept_files fresh, rhm_error *error) {
+    const size_t kept = g->count < RHM_CHECKPOINTS_KEPT - 1 ? g->count : RHM_CHECKPOINTS_KEPT - 1;
     memmove(g->found + 1, g->found, sizeof *g->found * kept);
     g->found[0] = fresh;
     g->count = kept + 1;

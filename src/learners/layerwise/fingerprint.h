@@ -3,30 +3,31 @@
  * Names are those of the command's options where there is one. Threads, placement and instruction set do not belong
  * here, because results do not depend on them.
  */
-#ifndef RHM_LEARNERS_LAYERWISE_IDENTITY_H
-#define RHM_LEARNERS_LAYERWISE_IDENTITY_H
+#ifndef RHM_LEARNERS_LAYERWISE_FINGERPRINT_H
+#define RHM_LEARNERS_LAYERWISE_FINGERPRINT_H
 
 #include "core/h5file.h"
 #include "learners/layerwise/trainer.h"
 
 enum { RHM_FACTS = 40, RHM_FACT_NBYTES = 1024 };
 
-typedef struct rhm_identity {
+typedef struct rhm_fingerprint {
     size_t count;
     struct {
         const char *name;
         char value[RHM_FACT_NBYTES];
     } fact[RHM_FACTS];
-} rhm_identity;
+} rhm_fingerprint;
 
 /* `options` as rhm_train_options_resolve leaves them. */
-void rhm_identity_make(rhm_identity *out, const rhm_engine *engine, const rhm_lesson *lesson,
-                       const rhm_train_options *options);
+void rhm_fingerprint_make(rhm_fingerprint *out, const rhm_engine *engine, const rhm_training_setup *setup,
+                          const rhm_train_options *options);
 
 /* As attributes of a new group. */
-rhm_status rhm_identity_write(rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error);
+rhm_status rhm_fingerprint_write(rhm_h5 *file, const char *group, const rhm_fingerprint *fingerprint, rhm_error *error);
 
 /* RHM_INVALID, with every name that differs and both values, unless the group says the same. */
-rhm_status rhm_identity_check(const rhm_h5 *file, const char *group, const rhm_identity *identity, rhm_error *error);
+rhm_status rhm_fingerprint_check(const rhm_h5 *file, const char *group, const rhm_fingerprint *fingerprint,
+                                 rhm_error *error);
 
 #endif
