@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,8 +74,11 @@ static void print_counting(const planning *p) {
         const rhm_plan_level s = p->practice.level[level];
         if (s.level == 0)
             continue;
-        printf("%5u %7s %11.4g %11.4g %9u %6.0f %9.3g %9.1f %8.2g\n", level,
-               s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits, s.gap,
+        char gap[16] = "-";
+        if (!isnan(s.gap))
+            snprintf(gap, sizeof gap, "%.3g", s.gap);
+        printf("%5u %7s %11.4g %11.4g %9u %6.0f %9s %9.1f %8.2g\n", level,
+               s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits, gap,
                s.nbytes / 0x1p20, rhm_plan_level_seconds(&p->practice, level));
     }
     print_total(p);

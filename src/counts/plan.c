@@ -9,7 +9,7 @@
 #include "engine/parallel.h"
 #include "rhm/sampling.h"
 
-enum { TRIALS = 3, MOST_TRIAL_POSITIONS = 16, TRIAL_TOKENS = 1 << 22 };
+enum { TRIALS = 3, MOST_TRIAL_POSITIONS = 16, TRIAL_TOKENS = 1 << 22, CHUNKS = 4 };
 
 /* Seconds of all threads together. */
 typedef struct rates {
@@ -73,7 +73,7 @@ rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, con
     RHM_TRY(rhm_table_parser(&table, grammar, error));
     rhm_status status = rhm_sampler_create(&sampler, grammar, 0, error);
     if (status == RHM_OK) {
-        const uint64_t least = (uint64_t)rhm_engine_threads(engine) * rhm_table_chunk(tokens);
+        const uint64_t least = (uint64_t)(CHUNKS * rhm_engine_threads(engine)) * rhm_table_chunk(tokens);
         const uint64_t some = TRIAL_TOKENS / tokens > least ? TRIAL_TOKENS / tokens : least;
         const rhm_grammar_source source = {grammar, 0, sampler, rhm_stream(RHM_TEST, 0)};
         const rhm_batch batch = {rhm_draw_from_grammar, &source, 0, count < some ? count : some, "measuring"};

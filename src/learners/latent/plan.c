@@ -10,7 +10,7 @@
 #include "learners/latent/search.h"
 #include "learners/latent/synonyms.h"
 
-enum { TRIAL_TOKENS = 1 << 24, TRIAL_PATCHES = 128 };
+enum { TRIALS = 3, TRIAL_TOKENS = 1 << 22 };
 
 /* Seconds of all threads together. */
 typedef struct rates {
@@ -55,33 +55,56 @@ static rhm_status look(void *context, int thread, size_t count, const uint16_t *
     return RHM_OK;
 }
 
-static rhm_status measure_open(rates *out, rhm_sequences *s, const rhm_shape *shape, rhm_error *error) {
+/* The mean of a few trials, as busy as the machine is: sequences drawn and pushed up to level 1, where next to nothing
+ * is kept of them. */
+static rhm_status measure_draw(rates *out, rhm_sequences *s, uint64_t count, rhm_error *error) {
     const rhm_tree *tree = &s->table->model.tree;
-    const uint32_t levels = tree->levels;
-    const double threads = rhm_engine_threads(s->engine);
-    const double least = fmax((double)s->chunk * threads, TRIAL_TOKENS / (double)tree->leaves[0]);
-    const uint64_t count = (uint64_t)fmin(least, (double)s->count);
-    double begin = rhm_seconds();
-    RHM_TRY(rhm_sequences_visit(s, 0, count, "measuring", look, NULL, error));
-    out->draw = (rhm_seconds() - begin) / ((double)count * (double)tree->leaves[0]);
+    const size_t kept_nbytes = s->most_kept_nbytes;
+    s->level = 1;
+    s->most_kept_nbytes = 0;
+    out->draw = 0;
+    for (int i = 0; i < TRIALS; i++) {
+        const double begin = rhm_seconds();
+        RHM_TRY(rhm_sequences_visit(s, 0, count, "measuring", look, NULL, error));
+        out->draw += (rhm_seconds() - begin) / ((double)count * (double)tree->leaves[0]) / TRIALS;
+    }
+    s->level = tree->levels;
+    s->most_kept_nbytes = kept_nbytes;
+    return RHM_OK;
+}
+
+/* Of the siblings of some sequences that are kept, and of the groups that they make. */
+static rhm_status measure_groups(rates *out, rhm_sequences *s, const rhm_shape *shape, uint64_t count,
+                                 rhm_error *error) {
+    const uint32_t levels = shape->levels;
     out->count = out->group = 0;
-    if (levels < 2)
-        return RHM_OK;
-    rhm_pairs pairs = {0};
-    rhm_groups groups = {0};
-    begin = rhm_seconds();
-    rhm_status status = rhm_pairs_add(&pairs, s, 0, count, "measuring", error);
-    out->count = (rhm_seconds() - begin) / ((double)count * (double)tree->nodes[levels - 1]);
-    /* Of many patches a part does. */
-    begin = rhm_seconds();
-    if (status == RHM_OK)
-        status = rhm_synonyms_find(&groups, s->engine, &pairs, shape->vocab[levels - 1], error);
-    out->group =
-        (rhm_seconds() - begin) /
-        grouping((double)pairs.patch.count, 2 * (double)rhm_pairs_places(pairs.siblings), shape->vocab[levels - 1]);
-    rhm_pairs_clear(&pairs);
-    rhm_free(groups.own);
-    return status;
+    RHM_TRY(rhm_sequences_visit(s, 0, count, "measuring", look, NULL, error));
+    for (int i = 0; i < TRIALS; i++) {
+        rhm_pairs pairs = {0};
+        rhm_groups groups = {0};
+        const double begin = rhm_seconds();
+        RHM_TRY(rhm_pairs_add(&pairs, s, 0, count, "measuring", error));
+        const double middle = rhm_seconds(), patches = (double)pairs.patch.count;
+        const double blocks = 2 * (double)rhm_pairs_places(pairs.siblings);
+        const rhm_status status = rhm_synonyms_find(&groups, s->engine, &pairs, shape->vocab[levels - 1], error);
+        const double end = rhm_seconds();
+        rhm_pairs_clear(&pairs);
+        rhm_free(groups.own);
+        if (status != RHM_OK)
+            return status;
+        const size_t nodes = s->table->model.tree.nodes[levels - 1];
+        out->count += (middle - begin) / ((double)count * (double)nodes) / TRIALS;
+        out->group += (end - middle) / grouping(patches, blocks, shape->vocab[levels - 1]) / TRIALS;
+    }
+    return RHM_OK;
+}
+
+static rhm_status measure_open(rates *out, rhm_sequences *s, const rhm_shape *shape, rhm_error *error) {
+    const double tokens = (double)s->table->model.tree.leaves[0], threads = rhm_engine_threads(s->engine);
+    const uint64_t count = (uint64_t)fmax((double)s->chunk * threads, TRIAL_TOKENS / tokens);
+    RHM_TRY(measure_draw(out, s, count, error));
+    out->count = out->group = 0;
+    return shape->levels > 1 ? measure_groups(out, s, shape, count, error) : RHM_OK;
 }
 
 static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_grammar *grammar, rhm_error *error) {
