@@ -1,4 +1,9 @@
-/* What the engine handle holds. Other directories use the functions of parallel.h and only read these fields. */
+/*
+ * What the engine handle holds. Others use the functions of parallel.h and only read these fields. To them the handle
+ * is const, for what it says of the machine and of itself stays as it was made. What does change (the account of
+ * memory, the trace, the work of the pool, what the kernels keep) lies behind pointers, and belongs to the one caller
+ * whom an engine serves at a time.
+ */
 #ifndef RHM_ENGINE_ENGINE_H
 #define RHM_ENGINE_ENGINE_H
 
