@@ -16,10 +16,10 @@ HASHES = {
     "--vocab 12 --rules 3 --branching 3 --levels 3": "6d71c92a6ae3d1f81640960caf73f6f2666db1d93ce067c363056ec72437a6c9",
 }
 
-# Symbols with one posterior, symbols that never come first, and both at several levels.
-OUTSIDE = ["--vocab 8 --levels 3 --seed 28",
-           "--vocab 8 --rules 2 --levels 4 --rule-sampling uniform --seed 5",
-           "--vocab 12 --rules 5 --levels 3 --rule-sampling uniform --seed 299992"]
+# Symbols with one posterior at the first position, symbols that never come first, and both at several levels.
+OUTSIDE = ["--vocab 8 --levels 3 --seed 28 --positions 1",
+           "--vocab 8 --rules 2 --levels 4 --rule-sampling uniform --seed 5 --positions 1",
+           "--vocab 12 --rules 5 --levels 3 --rule-sampling uniform --seed 299992 --positions 1"]
 
 
 GAIN = "held-out samples show no gain over the label frequencies"
