@@ -152,6 +152,23 @@ static void threads_and_instructions_do_not_matter(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
+/* However many sequences a level would like to begin with. */
+static void no_more_sequences_than_allowed(void **state) {
+    (void)state;
+    rhm_grammar *grammar = drawn_grammar(4, 2, 2, 3);
+    rhm_engine *engine = engine_of(2);
+    const rhm_train_options options = {.learner = "latent", .seed = 1, .max_samples = 100, .test_samples = 10};
+    rhm_model *model;
+    rhm_train_report report;
+    rhm_error error;
+    assert_ok(rhm_train(&model, &report, engine, grammar, &options, &error), &error);
+    for (uint32_t l = 1; l <= 3; l++)
+        assert_int_equal(report.level[l].samples, 100);
+    rhm_model_destroy(model);
+    rhm_engine_destroy(engine);
+    rhm_grammar_destroy(grammar);
+}
+
 static void options_without_meaning_are_refused(void **state) {
     (void)state;
     rhm_grammar *grammar = drawn_grammar(4, 2, 2, 2);
@@ -176,7 +193,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_sorts_of_grammars_are_learnt),       cmocka_unit_test(independent_siblings_are_said),
         cmocka_unit_test(what_is_the_same_is_one_group),          cmocka_unit_test(hard_grammars_come_to_an_end),
-        cmocka_unit_test(threads_and_instructions_do_not_matter), cmocka_unit_test(options_without_meaning_are_refused),
+        cmocka_unit_test(threads_and_instructions_do_not_matter), cmocka_unit_test(no_more_sequences_than_allowed),
+        cmocka_unit_test(options_without_meaning_are_refused),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

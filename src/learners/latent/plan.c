@@ -138,7 +138,7 @@ static double play(const playing *p, uint32_t level, double patches, double *att
     const rhm_tree *tree = rhm_grammar_tree(p->grammar);
     const double first = fmax(rhm_latent_first(tree, level), p->used), given = (double)p->options->samples[level];
     const double most =
-        given > 0 ? given : fmax(first, rhm_latent_most(tree, level, patches, (double)p->options->max_samples));
+        given > 0 ? given : fmin((double)p->options->max_samples, fmax(first, rhm_latent_most(tree, level, patches)));
     *attempts = 1;
     if (level == 1)
         return given > 0 ? given : fmin(first, most);

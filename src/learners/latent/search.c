@@ -4,7 +4,8 @@
  * RHM_LATENT_DOUBT patches of a sequence are in doubt; or until all sequences are counted. Where the number is left to
  * auto, at most MOST_TOKENS tokens are drawn, and no level takes more families than CELL_FAMILIES for every pair of its
  * patches (at least MANY_FAMILIES) nor, above a level that has come out incomplete, more sequences than that.
- * Labels are counted on all sequences of a given number; else until each patch has RHM_LATENT_LEAD more of one label.
+ * Labels are counted on all sequences of a given number; else until each patch has LEAD more of one label than of any
+ * other.
  */
 #include "learners/latent/search.h"
 
@@ -30,10 +31,10 @@ double rhm_latent_first(const rhm_tree *tree, uint32_t level) {
     return fmax((double)rhm_sequences_least(tree->leaves[0]), ceil(FIRST_FAMILIES / families));
 }
 
-double rhm_latent_most(const rhm_tree *tree, uint32_t level, double patches, double max_samples) {
+double rhm_latent_most(const rhm_tree *tree, uint32_t level, double patches) {
     const double families = fmax(MANY_FAMILIES, CELL_FAMILIES * patches * patches);
     const double tokens = fmax(1, floor(MOST_TOKENS / (double)tree->leaves[0]));
-    return fmin(fmin(max_samples, tokens), level > 1 ? ceil(families / (double)tree->nodes[level - 2]) : HUGE_VAL);
+    return fmin(tokens, level > 1 ? ceil(families / (double)tree->nodes[level - 2]) : HUGE_VAL);
 }
 
 /* Sequences that the learner is given; 0: as many as it takes. */
@@ -83,6 +84,7 @@ static rhm_status attempt(const rhm_table_learning *l, rhm_latent *own, rhm_tabl
     rhm_engine_progress(l->engine, "grouping", 0, 0);
     span = rhm_trace_begin(l->engine, "group", 0);
     rhm_free(s->groups.own);
+    s->groups = (rhm_groups){0};
     now->samples = samples;
     RHM_TRY(rhm_pairs_dependence(&now->dependence, &now->pairs, error));
     RHM_TRY(rhm_synonyms_find(&s->groups, l->engine, &now->pairs, l->problem->parents[s->level], error));
@@ -125,8 +127,7 @@ static rhm_status search_level(rhm_table_learning *l, rhm_latent *own, rhm_table
     for (double samples = first;; samples *= 2) {
         if (!given)
             most = own->unresolved ? first
-                                   : fmax(first, rhm_latent_most(&l->tree, s->level, (double)now->pairs.patch.count,
-                                                                 (double)l->options->max_samples));
+                                   : fmax(first, rhm_latent_most(&l->tree, s->level, (double)now->pairs.patch.count));
         most = fmin(most, (double)own->sequences.count);
         RHM_TRY(attempt(l, own, s, now, (uint64_t)fmin(samples, most), error));
         if (samples >= most || sure(l, s, now))
@@ -147,10 +148,7 @@ static rhm_status search_level(rhm_table_learning *l, rhm_latent *own, rhm_table
 static rhm_status search_labels(rhm_table_learning *l, rhm_latent *own, rhm_table_stage *s, uint64_t given,
                                 rhm_error *error) {
     const double begin = rhm_seconds(), first = fmax(rhm_latent_first(&l->tree, 1), (double)own->used);
-    const double most = given ? (double)given
-                        : own->unresolved
-                            ? first
-                            : fmax(first, rhm_latent_most(&l->tree, 1, 0, (double)l->options->max_samples));
+    const double most = given ? (double)given : own->unresolved ? first : fmax(first, rhm_latent_most(&l->tree, 1, 0));
     for (double samples = given ? most : first;; samples *= 2) {
         rhm_table_counts_clear(&s->counts);
         RHM_TRY(rhm_labels_count(&s->counts, &own->sequences,
@@ -172,7 +170,7 @@ rhm_status rhm_latent_search(rhm_table_learning *l, rhm_table_stage *s, rhm_erro
         own->rows = (rhm_data_source){l->problem->data, 0};
         RHM_TRY(rhm_sequences_open(
             &own->sequences, l->engine, l->table, l->problem->data ? rhm_draw_from_data : rhm_draw_from_grammar,
-            l->problem->data ? (const void *)&own->rows : &own->fresh, given ? given : UINT64_C(1) << 53, error));
+            l->problem->data ? (const void *)&own->rows : &own->fresh, given ? given : l->options->max_samples, error));
     } else {
         RHM_TRY(rhm_sequences_rise(&own->sequences, error));
     }

@@ -22,7 +22,7 @@ typedef struct rhm_latent {
 
 /* With how many sequences a level begins, and the most that it takes where no number is given. */
 double rhm_latent_first(const rhm_tree *tree, uint32_t level);
-double rhm_latent_most(const rhm_tree *tree, uint32_t level, double patches, double max_samples);
+double rhm_latent_most(const rhm_tree *tree, uint32_t level, double patches);
 
 /* rhm_table_method.share: sequences that are new at a level, and one for what does not depend on their number. */
 double rhm_latent_share(const rhm_table_learning *l, uint32_t level);
