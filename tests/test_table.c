@@ -335,6 +335,20 @@ static void threads_and_instructions_do_not_matter(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
+/* Sizes can be foreseen without a machine to measure, whoever learns. */
+static void every_learner_plans_without_an_engine(void **state) {
+    (void)state;
+    rhm_grammar *grammar = drawn_grammar(6, 3, 2, 3);
+    for (size_t i = 0; i < rhm_learner_count(); i++) {
+        rhm_training_plan plan;
+        rhm_error error;
+        const rhm_train_options options = {.learner = rhm_learner_at(i)->name};
+        assert_ok(rhm_plan_training(&plan, NULL, grammar, &options, 0, &error), &error);
+        assert_true(rhm_plan_nbytes(&plan) > 0 && rhm_plan_samples(&plan) > 0);
+    }
+    rhm_grammar_destroy(grammar);
+}
+
 static void options_of_others_are_refused(void **state) {
     (void)state;
     rhm_grammar *grammar = drawn_grammar(4, 2, 2, 2);
@@ -366,6 +380,7 @@ int main(void) {
         cmocka_unit_test(what_is_the_same_is_one_group),
         cmocka_unit_test(more_positions_see_more),
         cmocka_unit_test(threads_and_instructions_do_not_matter),
+        cmocka_unit_test(every_learner_plans_without_an_engine),
         cmocka_unit_test(options_of_others_are_refused),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);

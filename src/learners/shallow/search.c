@@ -143,14 +143,28 @@ rhm_status rhm_shallow_search(rhm_shallow_fit *best, rhm_shallow_task *task, con
 /* ---- plan ------------------------------------------------------------------------------------------------ */
 
 /* Bytes of sequences, of what products with the matrix of the normal equations take, and of the weights. */
-static double nbytes(const rhm_engine *engine, double samples, double tokens, double inputs, double width,
+static double nbytes(const rhm_engine *engine, double sequences, double tokens, double inputs, double width,
                      double classes) {
-    const rhm_route_sizes sizes = rhm_shallow_sizes(samples, inputs, width, classes, RIDGES);
-    const double features = samples * 8 * width, cached = (double)rhm_normal_cache_nbytes(engine);
+    const rhm_route_sizes sizes = rhm_shallow_sizes(sequences, inputs, width, classes, RIDGES);
+    const double features = sequences * 8 * width,
+                 cached = engine ? (double)rhm_normal_cache_nbytes(engine) : (double)RHM_CACHE_MOST_NBYTES;
     const double matrix = rhm_route_choose(&sizes) == RHM_ROUTE_GRAM ? 32 * width * width
                           : features <= cached                       ? features
                                                                      : 0;
-    return samples * 1.2 * (8 * tokens + 48) + matrix + 12 * width * inputs + 96 * width * classes;
+    return sequences * 1.2 * (8 * tokens + 48) + matrix + 12 * width * inputs + 96 * width * classes;
+}
+
+/* Different sequences that there are, if no rule has probability 0, and those that so many samples show. */
+static double possible_sequences(const rhm_grammar *grammar) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    double sequences = shape->vocab[0];
+    for (uint32_t l = 1; l <= shape->levels; l++)
+        sequences *= pow(shape->rules[l], (double)rhm_grammar_tree(grammar)->nodes[l - 1]);
+    return sequences;
+}
+
+static double distinct_of(double possible, double samples) {
+    return isfinite(possible) ? -possible * expm1(-samples / possible) : samples;
 }
 
 /* The first samples are really fitted: whether the search ends with them is what matters most. */
@@ -167,7 +181,7 @@ static rhm_status try_first(rhm_plan_level *out, double *test_seconds, const rhm
     if (status == RHM_OK) {
         const bool ends = best.accuracy >= ENOUGH && !options->samples[1];
         const double had = (double)task.training.patches.samples, walks = options->bandwidth[1] > 0 ? 1 : BANDWIDTHS;
-        out->distinct = (double)rhm_patches_distinct(&task.training.patches) / had;
+        const double seen = distinct_of(out->possible, had);
         out->samples = ends ? had : (double)most;
         out->fits = 0;
         for (double n = options->samples[1] ? (double)most : had;; n = fmin(n * GROWTH, (double)most)) {
@@ -175,12 +189,17 @@ static rhm_status try_first(rhm_plan_level *out, double *test_seconds, const rhm
             out->fits += (opening ? walks : 1) * (options->ridge[1] == 0 ? RIDGES : 1);
             /* A formed matrix is iterated with at a cost that does not depend on the sequences. */
             const double fixed = best.route == RHM_ROUTE_GRAM ? task.iterate_seconds : 0;
-            out->fit_seconds += (fixed + (task.fit_seconds - fixed) * n / had) / (opening ? 1 : walks);
+            const double more = distinct_of(out->possible, n) / seen;
+            out->fit_seconds += (fixed + (task.fit_seconds - fixed) * more) / (opening ? 1 : walks);
             out->draw_seconds = task.sample_seconds * n / had;
-            if (n >= out->samples)
+            /* Where every sequence has been seen several times nothing is left to learn. */
+            if (n >= out->samples || (!options->samples[1] && n >= 8 * out->possible)) {
+                out->samples = n;
                 break;
+            }
         }
-        out->distinct *= out->samples;
+        out->distinct =
+            ends ? (double)rhm_patches_distinct(&task.training.patches) : distinct_of(out->possible, out->samples);
         *test_seconds =
             task.embed_seconds / (double)(task.held_out.patches.samples * best.fits) * (double)options->test_samples;
         out->route = best.route;
@@ -205,8 +224,8 @@ rhm_status rhm_shallow_plan(rhm_plan_level *out, double *test_seconds, const rhm
                               .first_samples = options->samples[1] ? most : fmin(FIRST_SAMPLES, most),
                               .wanted_samples = NAN,
                               .samples = most,
-                              .possible = NAN,
-                              .distinct = most,
+                              .possible = possible_sequences(grammar),
+                              .distinct = distinct_of(possible_sequences(grammar), most),
                               .width = options->width ? options->width : WIDTH,
                               .gap = NAN,
                               .draw_seconds = NAN,
@@ -218,6 +237,6 @@ rhm_status rhm_shallow_plan(rhm_plan_level *out, double *test_seconds, const rhm
         RHM_TRY(try_first(&out[1], test_seconds, engine, &problem, options, error));
     }
     out[1].nbytes =
-        nbytes(engine, out[1].samples, tokens, tokens * shape->vocab[shape->levels], out[1].width, shape->vocab[0]);
+        nbytes(engine, out[1].distinct, tokens, tokens * shape->vocab[shape->levels], out[1].width, shape->vocab[0]);
     return RHM_OK;
 }
