@@ -70,8 +70,8 @@ static void imagine_fit(const rhm_forecasting *f, rhm_forecast *s, outlook *r, c
                         rhm_search_seen *seen) {
     s->width = ask->width;
     if (r->bandwidth == 0) {
-        r->bandwidth = ask->bandwidth * (f->options->bandwidth[s->level] ? 1 : rhm_tuning_default.bandwidth_ratio);
-        r->ridge = ask->ridge * (f->options->ridge[s->level] ? 1 : rhm_tuning_default.ridge_ratio);
+        r->bandwidth = ask->bandwidth * (f->options->bandwidth[s->level] != 0 ? 1 : rhm_tuning_default.bandwidth_ratio);
+        r->ridge = ask->ridge * (f->options->ridge[s->level] != 0 ? 1 : rhm_tuning_default.ridge_ratio);
     }
     seen->fit = imagine(f, s, r, ask);
     s->route = rhm_price_route(f, s, s->distinct, 1);
