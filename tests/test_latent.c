@@ -164,6 +164,7 @@ static void no_more_sequences_than_allowed(void **state) {
     assert_ok(rhm_train(&model, &report, engine, grammar, &options, &error), &error);
     for (uint32_t l = 1; l <= 3; l++)
         assert_int_equal(report.level[l].samples, 100);
+    assert_int_equal(report.level[1].attempts, 1);
     rhm_model_destroy(model);
     rhm_engine_destroy(engine);
     rhm_grammar_destroy(grammar);

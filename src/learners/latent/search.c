@@ -148,11 +148,11 @@ static rhm_status search_level(rhm_table_learning *l, rhm_latent *own, rhm_table
 static rhm_status search_labels(rhm_table_learning *l, rhm_latent *own, rhm_table_stage *s, uint64_t given,
                                 rhm_error *error) {
     const double begin = rhm_seconds(), first = fmax(rhm_latent_first(&l->tree, 1), (double)own->used);
-    const double most = given ? (double)given : own->unresolved ? first : fmax(first, rhm_latent_most(&l->tree, 1, 0));
+    const double wanted = own->unresolved ? first : fmax(first, rhm_latent_most(&l->tree, 1, 0));
+    const double most = fmin(given ? (double)given : wanted, (double)own->sequences.count);
     for (double samples = given ? most : first;; samples *= 2) {
         rhm_table_counts_clear(&s->counts);
-        RHM_TRY(rhm_labels_count(&s->counts, &own->sequences,
-                                 (uint64_t)fmin(samples, fmin(most, (double)own->sequences.count)), error));
+        RHM_TRY(rhm_labels_count(&s->counts, &own->sequences, (uint64_t)fmin(samples, most), error));
         s->attempts++;
         if (samples >= most || rhm_labels_doubt(&s->counts, LEAD) <= RHM_LATENT_DOUBT)
             break;
