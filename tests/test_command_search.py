@@ -17,9 +17,9 @@ HASHES = {
 }
 
 # Symbols with one posterior at the first position, symbols that never come first, and both at several levels.
-OUTSIDE = ["--vocab 8 --levels 3 --seed 28 --positions 1",
-           "--vocab 8 --rules 2 --levels 4 --rule-sampling uniform --seed 5 --positions 1",
-           "--vocab 12 --rules 5 --levels 3 --rule-sampling uniform --seed 299992 --positions 1"]
+OUTSIDE = ["--vocab 8 --levels 3 --seed 28",
+           "--vocab 8 --rules 2 --levels 4 --rule-sampling uniform --seed 5",
+           "--vocab 12 --rules 5 --levels 3 --rule-sampling uniform --seed 299992"]
 
 
 GAIN = "held-out samples show no gain over the label frequencies"
