@@ -27,7 +27,7 @@ BAD_USAGE = [
     (["train", "--levels", "4", "--draw", "counts"], ["level 1", "table"]),
     (["train", "stray"], ["stray"]),
     (["train", "--learner", "nobody"], ["--learner nobody", "layerwise"]),
-    (["train", "--positions", "0"], ["--positions 0"]),
+    (["train", "--positions", "0"], ["--positions", "1 to 65536"]),
     (["train", "--", "--stray"], ["--stray"]),
     (["inspect"], ["FILE"]),
     (["inspect", "a", "b"], ["b"]),
