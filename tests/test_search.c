@@ -12,6 +12,8 @@ typedef struct world {
     double bandwidth, ridge; /* at which the loss is smallest */
     double noise;            /* the gap is 1 / sqrt(noise / N) */
     bool blind;              /* nothing ever comes apart */
+    bool merged;             /* two of the clusters are one */
+    double forms;            /* distinct patches that there are */
 } world;
 
 static world make_world(uint32_t level, bool counted) {
@@ -19,7 +21,8 @@ static world make_world(uint32_t level, bool counted) {
                .options = {.max_samples = UINT64_C(1000000000000000), .max_width = 4096, .tolerance = 1e-4},
                .bandwidth = 0.35,
                .ridge = 0.1 / 32,
-               .noise = 1e5};
+               .noise = 1e5,
+               .forms = 512};
     assert_int_equal(rhm_tree_uniform(&w.task.tree, 3, 2, NULL), RHM_OK);
     for (uint32_t l = 1; l <= 3; l++) {
         w.task.parents[l] = 8;
@@ -38,15 +41,21 @@ static rhm_search_seen answer(const world *w, const rhm_search *s, double *sampl
     const rhm_search_request *ask = &s->request;
     if (ask->action == RHM_SEARCH_DRAW)
         *samples = (double)ask->samples;
-    rhm_search_seen seen = {.samples = *samples, .distinct = fmin(*samples, 512), .held_out_distinct = 512};
+    const double distinct = fmin(*samples, w->forms);
+    rhm_search_seen seen = {.samples = *samples, .distinct = distinct, .held_out_distinct = fmin(distinct, 512)};
     if (ask->action == RHM_SEARCH_FIT)
         seen.fit = (rhm_outcome){
             .iterations = 14,
             .loss = fabs(log(ask->bandwidth / w->bandwidth)) + fabs(log(ask->ridge / w->ridge)),
             .accuracy = 0.5,
             .evidence = 10,
-            .clusters = {.count = 8, .separation = w->blind ? 1 : sqrt(*samples / w->noise), .radius = 1, .fewer = 8},
+            .clusters = {.count = 8, .separation = w->blind ? 0.9 : sqrt(*samples / w->noise), .radius = 1, .fewer = 8},
         };
+    if (w->merged && ask->action == RHM_SEARCH_FIT) {
+        seen.fit.clusters.fewer = 7;
+        seen.fit.clusters.fewer_separation = 10;
+        seen.fit.clusters.fewer_radius = 1;
+    }
     return seen;
 }
 
@@ -175,6 +184,29 @@ static void hopeless_searches_end(void **state) {
         }
 }
 
+/* Where two symbols come out as one, little is spent on them when more positions can be tried; where clusters only
+ * touch, as much as ever: more samples part them. */
+static void positions_that_are_left_end_searches_of_merged_symbols(void **state) {
+    (void)state;
+    static rhm_search_request few[MOST], many[MOST];
+    for (int merged = 0; merged < 2; merged++) {
+        rhm_search early, late;
+        world w = make_world(1, false);
+        w.forms = 1e6;
+        w.blind = true;
+        w.merged = merged;
+        const size_t count = play(&w, MOST, &late, many, MOST);
+        w.problem.positions_left = true;
+        const size_t fewer = play(&w, MOST, &early, few, MOST);
+        const double trial = fmax(0x1p35, early.foreseen / 4);
+        assert_true(early.ended && early.allowed == late.allowed && late.allowed > 2 * trial);
+        assert_true(late.work > trial + late.last_fit);
+        assert_true(merged ? fewer < count && early.work <= trial + early.last_fit : fewer == count);
+        for (size_t i = 0; i < fewer; i++)
+            assert_true(same_request(&few[i], &many[i]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuse_nonsense),
@@ -182,6 +214,7 @@ int main(void) {
         cmocka_unit_test(walks_end_next_to_the_best),
         cmocka_unit_test(what_is_given_stays),
         cmocka_unit_test(hopeless_searches_end),
+        cmocka_unit_test(positions_that_are_left_end_searches_of_merged_symbols),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,3 +96,7 @@ double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *option
 double rhm_search_allowed(double foreseen) {
     return fmax(tuning->budget_least, tuning->budget_multiple * foreseen);
 }
+
+double rhm_search_trial(double foreseen) {
+    return fmax(tuning->budget_least, tuning->trial_multiple * foreseen);
+}

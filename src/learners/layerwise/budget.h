@@ -30,7 +30,10 @@ double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples);
 double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            const rhm_draw_choice *draw, double most_samples, double separation);
 
-/* What it may take. */
+/* What it may take, */
 double rhm_search_allowed(double foreseen);
+
+/* and no more than this, as long as its outputs form fewer groups than asked for and more positions can be tried. */
+double rhm_search_trial(double foreseen);
 
 #endif

@@ -1,6 +1,7 @@
 #include "learners/layerwise/choose.h"
 
 #include "core/fail.h"
+#include "learners/layerwise/positions.h"
 #include "learners/layerwise/watch.h"
 
 static rhm_outcome outcome_of(const rhm_fit *fit) {
@@ -60,6 +61,7 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
         .available = stage->training.stream.available,
         .held_out_available = stage->validation.stream.available,
         .separation = separation,
+        .positions_left = rhm_positions_more(stage->task, stage->options, stage->level, stage->positions) > 0,
     };
     rhm_search *search = &stage->search;
     *out = (rhm_choice){0};

@@ -101,24 +101,48 @@ static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_pro
     }
     s->gap = rhm_clusters_gap(&search.best.clusters);
     s->width = search.width;
-    s->allowed_work = search.allowed;
+    s->allowed_work += search.allowed;
     s->allowed_multiple = rhm_tuning_default.budget_multiple;
     s->allowed_least = rhm_tuning_default.budget_least;
-    s->allowed_seconds = search.work > 0 ? s->fit_seconds * (search.allowed / search.work) : 0;
+    s->allowed_seconds = search.work > 0 ? s->fit_seconds * (s->allowed_work / search.work) : 0;
+}
+
+/* The search of a level at f->task.positions. */
+static rhm_status pose(rhm_search_problem *out, const rhm_forecasting *f, uint32_t level, rhm_error *error) {
+    const rhm_train_options *o = f->options;
+    const double below = level < f->shape->levels ? f->rho[level + 1] : 0;
+    const uint32_t positions = f->task.positions[level];
+    *out = (rhm_search_problem){
+        .task = &f->task,
+        .options = o,
+        .level = level,
+        .available = UINT64_MAX,
+        .held_out_available = UINT64_MAX,
+        .separation = below,
+        .positions_left = rhm_positions_more(&f->task, o, level, positions) > 0,
+    };
+    return rhm_draw_choose(&out->draw, f->grammar, o, level, positions,
+                           (double)rhm_first_look(&f->task, o, level, below), error);
 }
 
 /* The smallest number of positions at which exact posteriors are apart, in the order of the search; or the given one.
- */
-static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_error *error) {
+ * Into *problem the search with that many, and into *earlier the multiply-adds that those before it may take. */
+static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_search_problem *problem, double *earlier,
+                                 rhm_error *error) {
     uint32_t *positions = &f->task.positions[level];
     rhm_distances distances;
     *positions = rhm_positions_first(&f->task, f->options, level);
+    *earlier = 0;
     for (;;) {
         RHM_TRY(rhm_distances_at(&distances, f->grammar, f->analysis, level, *positions, error));
         f->rho[level] = distances.rho;
+        RHM_TRY(pose(problem, f, level, error));
         const uint32_t more = rhm_positions_more(&f->task, f->options, level, *positions);
         if (distances.apart || more == 0)
             return RHM_OK;
+        rhm_search search;
+        rhm_search_begin(&search, problem);
+        *earlier += search.allowed;
         *positions = more;
     }
 }
@@ -126,24 +150,22 @@ static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_error *
 static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *error) {
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
-    rhm_draw_choice draw;
-    RHM_TRY(find_positions(f, level, error));
+    rhm_search_problem problem;
+    double earlier;
+    RHM_TRY(find_positions(f, level, &problem, &earlier, error));
     const double rho = f->rho[level];
-    const double below = level < f->shape->levels ? f->rho[level + 1] : 0;
-    const double first = (double)rhm_first_look(&f->task, o, level, below);
-    RHM_TRY(rhm_draw_choose(&draw, f->grammar, o, level, f->task.positions[level], first, error));
     *s = (rhm_forecast){
         .level = level,
         .positions = f->task.positions[level],
-        .draw = draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
-        .kept_share = draw.share,
-        .first_samples = first,
+        .draw = problem.draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
+        .kept_share = problem.draw.share,
+        .first_samples = (double)rhm_first_look(&f->task, o, level, problem.separation),
         .possible = rhm_theory_possible_patches(f->shape, level),
+        .allowed_work = earlier,
         .width = o->width                                        ? o->width
                  : rhm_tuning_default.first_width < o->max_width ? rhm_tuning_default.first_width
                                                                  : o->max_width,
     };
-    const rhm_search_problem problem = {&f->task, o, level, draw, UINT64_MAX, UINT64_MAX, below};
     play(f, s, &problem);
     s->wanted_samples = fmax(s->first_samples, ceil(rhm_tuning_default.target_gap * rhm_tuning_default.target_gap *
                                                     OWN * f->task.patches[level] / (rho * rho)));

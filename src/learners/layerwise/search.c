@@ -75,9 +75,14 @@ static bool gap_helped(double gap, double best_gap, double enlargement) {
     return gap > best_gap * fmax(tuning->least_gain, sqrt(sqrt(enlargement)));
 }
 
+/* Symbols that come out as one group seldom come apart with more samples, and often with more positions. */
+static double allowance(const rhm_search *s, const rhm_search_problem *p) {
+    return p->positions_left && rhm_clusters_are_fewer(&s->best.clusters) ? rhm_search_trial(s->foreseen) : s->allowed;
+}
+
 /* No work is left for another fit like the last one. */
-static bool spent(const rhm_search *s) {
-    return s->work + s->last_fit > s->allowed;
+static bool spent(const rhm_search *s, const rhm_search_problem *p) {
+    return s->work + s->last_fit > allowance(s, p);
 }
 
 static double draw_work(const rhm_search *s, const rhm_search_problem *p, double samples) {
@@ -147,7 +152,7 @@ static bool enlarge(rhm_search *s, const rhm_search_problem *p) {
         samples = next > s->most ? s->most : next;
     }
     const uint32_t width = draw ? s->width : 2 * s->width;
-    if (s->work + look_work(s, p, (double)samples, width) > s->allowed)
+    if (s->work + look_work(s, p, (double)samples, width) > allowance(s, p))
         return false;
     s->widen_next = widen_next;
     s->drew_more = s->drew_more || draw;
@@ -202,7 +207,7 @@ static void walk(rhm_search *s, const rhm_search_problem *p, rhm_search_step pha
         const double bandwidth = bandwidths ? s->bandwidth * factor : s->bandwidth;
         const double ridge = bandwidths ? s->ridge : s->ridge * factor;
         const double place = bandwidths ? bandwidth : ridge;
-        if (better && s->steps < tuning->most_steps && !good(s, p) && !s->late && !spent(s) && place >= least &&
+        if (better && s->steps < tuning->most_steps && !good(s, p) && !s->late && !spent(s, p) && place >= least &&
             place <= most) {
             ask_fit(s, phase, bandwidth, ridge);
             return;

@@ -24,6 +24,7 @@ typedef struct rhm_search_problem {
     rhm_draw_choice draw;
     uint64_t available, held_out_available; /* samples; UINT64_MAX: no end */
     double separation;                      /* of neighbouring outputs of the level below, or 0 */
+    bool positions_left;                    /* another search, with more positions, can follow */
 } rhm_search_problem;
 
 typedef enum rhm_search_action {

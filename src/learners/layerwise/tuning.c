@@ -55,6 +55,7 @@ const rhm_tuning rhm_tuning_default = {
     .cell_work = 1000,
     .budget_multiple = 12,
     .budget_least = 0x1p35,
+    .trial_multiple = 0.25,
 };
 
 typedef struct bound {
@@ -110,6 +111,7 @@ static const bound bounds[] = {
     BETWEEN(cell_work, 0, 1e9),
     BETWEEN(budget_multiple, 1, 1e6),
     BETWEEN(budget_least, 0, 1e18),
+    BETWEEN(trial_multiple, 0, 1e6),
 };
 
 static rhm_status check_count(const char *name, double value, double least, double most, rhm_error *error) {

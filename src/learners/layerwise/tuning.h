@@ -11,7 +11,7 @@
 #include "rhm/status.h"
 
 /* Counts up with every change of a value or of what is done with it; in reports, models and checkpoints. */
-enum { RHM_TUNING_VERSION = 2 };
+enum { RHM_TUNING_VERSION = 3 };
 
 typedef struct rhm_tuning {
     /* ---- samples */
@@ -64,6 +64,7 @@ typedef struct rhm_tuning {
     double token_work, cell_work; /* multiply-adds that take as long as drawing a token, or the count of a cell */
     double budget_multiple;       /* of what was foreseen that a search may do, */
     double budget_least;          /* and multiply-adds in any case: a second or two of one core */
+    double trial_multiple;        /* of what was foreseen, where groups are fewer and positions are left */
 } rhm_tuning;
 
 extern const rhm_tuning rhm_tuning_default;
