@@ -1,38 +1,11 @@
 /* Tables: groups, models, files, and what is learnt from grammars of all sorts. */
 #include "core/memory.h"
-#include "counts/eigen.h"
 #include "counts/group.h"
 #include "counts/parser.h"
 #include "counts/rows.h"
 #include "learning.h"
 
-/* ---- eigenvectors and groups ----------------------------------------------------------------------------- */
-
-static void eigenvectors_take_a_matrix_apart(void **state) {
-    (void)state;
-    enum { MOST = 40 };
-    for (size_t n = 1; n <= MOST; n += 13) {
-        double matrix[MOST * MOST], kept[MOST * MOST], vector[MOST * MOST], value[MOST];
-        rhm_random random = {.seed = n, .stream = 1u << 20};
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j <= i; j++)
-                matrix[i * n + j] = matrix[j * n + i] = (double)rhm_random_word(&random) * 0x1p-31 - 1;
-        memcpy(kept, matrix, sizeof kept);
-        rhm_eigen(matrix, vector, value, n);
-        for (size_t a = 0; a < n; a++) {
-            assert_true(a == 0 || value[a - 1] >= value[a]);
-            for (size_t b = 0; b < n; b++) {
-                double product = 0, image = 0;
-                for (size_t i = 0; i < n; i++) {
-                    product += vector[i * n + a] * vector[i * n + b];
-                    image += kept[b * n + i] * vector[i * n + a];
-                }
-                assert_true(fabs(product - (a == b)) < 1e-12);
-                assert_true(fabs(image - value[a] * vector[b * n + a]) < 1e-11);
-            }
-        }
-    }
-}
+/* ---- groups ---------------------------------------------------------------------------------------------- */
 
 /* Patches of `symbols` symbols in turn, `patches` in all, the i-th about i + 1 times as frequent where `uneven`; the
  * two last symbols have the same law where `alike`. Expected counts, rounded: no noise but that. */
@@ -368,9 +341,24 @@ static void options_of_others_are_refused(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
+/* 19 200 patches by 1200 labels: hours of comparing all pairs. */
+static void what_would_not_end_is_refused(void **state) {
+    (void)state;
+    rhm_grammar *grammar = drawn_grammar(1200, 16, 2, 2);
+    rhm_engine *engine = engine_of(1);
+    rhm_model *model = NULL;
+    rhm_training_plan plan;
+    rhm_error error;
+    const rhm_train_options options = {.learner = "table"};
+    assert_refused(rhm_train(&model, NULL, engine, grammar, &options, &error), RHM_INVALID, &error, "multiply-adds");
+    assert_null(model);
+    assert_refused(rhm_plan_training(&plan, NULL, grammar, &options, 0, &error), RHM_INVALID, &error, "level 2");
+    rhm_engine_destroy(engine);
+    rhm_grammar_destroy(grammar);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(eigenvectors_take_a_matrix_apart),
         cmocka_unit_test(groups_are_the_symbols),
         cmocka_unit_test(no_more_groups_than_symbols),
         cmocka_unit_test(parsers_predict_and_are_stored),
@@ -382,6 +370,7 @@ int main(void) {
         cmocka_unit_test(threads_and_instructions_do_not_matter),
         cmocka_unit_test(every_learner_plans_without_an_engine),
         cmocka_unit_test(options_of_others_are_refused),
+        cmocka_unit_test(what_would_not_end_is_refused),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

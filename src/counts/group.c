@@ -6,11 +6,13 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "counts/rows.h"
+#include "engine/parallel.h"
 
 enum { MOST_MOVES = 50 };
 
 /* Groups as they are merged: group i is where patch i began. */
 typedef struct merging {
+    const rhm_engine *engine;
     const rhm_rows *rows;
     double *centre, *weight; /* (count, width), (count) */
     uint32_t *into;          /* (count): itself while it is a group */
@@ -46,6 +48,12 @@ static void find_nearest(merging *m, size_t i) {
             m->nearest[i] = (uint32_t)j;
         }
     }
+}
+
+static rhm_status find_first_nearest(void *context, size_t i, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    find_nearest(context, i);
+    return RHM_OK;
 }
 
 /* Group b into group a < b. */
@@ -84,19 +92,20 @@ static double noise(const merging *m, size_t a) {
     return m->chosen ? edge * edge + 2 * edge + 8 : width + 4 * sqrt(2 * width) + 6;
 }
 
-static void merge_all(merging *m, size_t most) {
+static rhm_status merge_all(merging *m, size_t most, rhm_error *error) {
     const size_t count = m->rows->count;
-    for (size_t i = 0; i < count; i++)
-        find_nearest(m, i);
+    RHM_TRY(rhm_parallel(m->engine, count, find_first_nearest, m, error));
     while (m->groups > 1) {
+        RHM_TRY(rhm_engine_check(m->engine, error));
         size_t least = 0;
         for (size_t i = 1; i < count; i++)
             if (m->into[i] == i && (m->into[least] != least || m->apart[i] < m->apart[least]))
                 least = i;
         if (m->groups <= most && m->apart[least] > noise(m, least))
-            return;
+            break;
         merge(m, least, m->nearest[least]);
     }
+    return RHM_OK;
 }
 
 /* Groups numbered by their first patch; merged groups lead to ones of smaller numbers. */
@@ -201,12 +210,14 @@ rhm_status rhm_rows_measure(rhm_groups *groups, const rhm_rows *rows, rhm_error 
     return status;
 }
 
-rhm_status rhm_rows_group(rhm_groups *out, const rhm_rows *rows, size_t most, bool chosen, rhm_error *error) {
+rhm_status rhm_rows_group(rhm_groups *out, const rhm_engine *engine, const rhm_rows *rows, size_t most, bool chosen,
+                          rhm_error *error) {
     *out = (rhm_groups){.other = UINT32_MAX};
-    merging m = {.rows = rows, .groups = rows->count, .chosen = chosen};
+    merging m = {.engine = engine, .rows = rows, .groups = rows->count, .chosen = chosen};
     rhm_status status = allocate(&m, out, rows, error);
+    if (status == RHM_OK)
+        status = merge_all(&m, most, error);
     if (status == RHM_OK) {
-        merge_all(&m, most);
         number(out, &m);
         for (int i = 0; i < MOST_MOVES && move(out, rows, m.centre, m.weight, m.members); i++)
             ;
@@ -231,7 +242,7 @@ rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_
     rhm_rows rows;
     *out = (rhm_groups){0};
     RHM_TRY(rhm_rows_make(&rows, engine, counts, most, error));
-    const rhm_status status = rhm_rows_group(out, &rows, most, false, error);
+    const rhm_status status = rhm_rows_group(out, engine, &rows, most, false, error);
     rhm_rows_clear(&rows);
     return status;
 }

@@ -23,7 +23,8 @@ rhm_status rhm_table_group(rhm_groups *out, const rhm_engine *engine, const rhm_
 /* The groups of rows, which any learner may have made: their noise has the variance 1 / weight in every coordinate.
  * `chosen`: columns were chosen by the same counts, so that halves of one group may be as far apart as noise can push
  * them. */
-rhm_status rhm_rows_group(rhm_groups *out, const rhm_rows *rows, size_t most, bool chosen, rhm_error *error);
+rhm_status rhm_rows_group(rhm_groups *out, const rhm_engine *engine, const rhm_rows *rows, size_t most, bool chosen,
+                          rhm_error *error);
 
 /*
  * Separation and radius of given groups in other rows of the same patches, and what is certain: the share of the weight

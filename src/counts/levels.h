@@ -74,6 +74,10 @@ enum {
 #define RHM_TABLE_TARGET 3.0
 #define RHM_TABLE_LEAST  1.5
 
+/* Multiply-adds of one grouping, most of it pairs of patches: a minute or two. What would take more is refused, or not
+ * tried. */
+#define RHM_TABLE_WORK 0x1p37
+
 /* Share of certain patches (groups.h) from which on groups are apart, however wide they are. */
 #define RHM_TABLE_CERTAIN 0.99
 
@@ -91,6 +95,10 @@ rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, con
 
 /* Count and group until symbols come apart or nothing is left to try; the stage then has the best that came out. */
 rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error);
+
+/* RHM_INVALID where grouping the patches of a level would take more than RHM_TABLE_WORK; also for plans. */
+rhm_status rhm_table_check_work(const rhm_table_learning *l, uint32_t level, double patches, double positions,
+                                double classes, rhm_error *error);
 
 void rhm_table_stage_clear(rhm_table_stage *stage); /* accepts a zeroed one */
 

@@ -89,42 +89,61 @@ rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, con
     return status;
 }
 
+/* What one position adds to the rows of all symbols: residuals of its labels, as counts/group.h has them. */
+static void standardise(double *row, size_t stride, const double *position, const double *all, size_t symbols,
+                        size_t classes) {
+    for (size_t z = 0; z < classes; z++) {
+        double label = 0;
+        for (size_t nu = 0; nu < symbols; nu++)
+            label += position[nu * classes + z];
+        for (size_t nu = 0; nu < symbols; nu++)
+            row[nu * stride + z] = label;
+    }
+    for (size_t nu = 0; nu < symbols; nu++) {
+        double here = 0;
+        for (size_t z = 0; z < classes; z++)
+            here += position[nu * classes + z];
+        for (size_t z = 0; z < classes; z++) {
+            const double label = row[nu * stride + z];
+            row[nu * stride + z] =
+                here > 0 && label > 0 ? (position[nu * classes + z] / here - label) * sqrt(here / all[nu] / label) : 0;
+        }
+    }
+}
+
 /*
  * Separation over radius that exact posteriors let one expect of `samples` samples a position, in the rows of group.h:
  * patches of one symbol of `level` - 1 are off by the root of `rank` / n.
  */
-static double expected_gap(const double *position, size_t positions, size_t symbols, size_t classes, double rules,
-                           double samples) {
+static rhm_status expected_gap(double *gap, const double *position, size_t positions, size_t symbols, size_t classes,
+                               double rules, double samples, rhm_error *error) {
+    const size_t width = positions * classes;
+    double *row = RHM_NEW(double, symbols, width, 1, "rows of symbols", error);
+    double *all = row ? RHM_NEW(double, symbols, 1, 1, "rows of symbols", error) : NULL;
     double closest = HUGE_VAL, rarest = HUGE_VAL;
-    const double rank = fmin((double)symbols, (double)(positions * classes));
-    for (size_t a = 0; a < symbols; a++) {
-        for (size_t b = a; b < symbols; b++) {
-            double all[2] = {0}, sum = 0;
-            for (size_t i = 0; i < positions * classes; i++) {
-                all[0] += position[(i / classes * symbols + a) * classes + i % classes];
-                all[1] += position[(i / classes * symbols + b) * classes + i % classes];
-            }
-            rarest = b == a ? fmin(rarest, all[0]) : rarest;
-            for (size_t p = 0; p < positions && b > a; p++) {
-                double here[2] = {0};
-                const double *x = position + (p * symbols + a) * classes, *y = position + (p * symbols + b) * classes;
-                for (size_t z = 0; z < classes; z++) {
-                    here[0] += x[z];
-                    here[1] += y[z];
-                }
-                for (size_t z = 0; z < classes; z++) {
-                    double label = 0;
-                    for (size_t nu = 0; nu < symbols; nu++)
-                        label += position[(p * symbols + nu) * classes + z];
-                    const double u = here[0] > 0 ? (x[z] / here[0] - label) * sqrt(here[0] / all[0] / label) : 0;
-                    const double v = here[1] > 0 ? (y[z] / here[1] - label) * sqrt(here[1] / all[1] / label) : 0;
-                    sum += label > 0 ? (u - v) * (u - v) : 0;
-                }
-            }
-            closest = b > a ? fmin(closest, sum) : closest;
-        }
+    if (!all) {
+        rhm_free(row);
+        return RHM_NO_MEMORY;
     }
-    return symbols > 1 ? sqrt(closest * samples * rarest / rules / rank) : HUGE_VAL;
+    for (size_t a = 0; a < symbols; a++) {
+        for (size_t i = 0; i < width; i++)
+            all[a] += position[(i / classes * symbols + a) * classes + i % classes];
+        rarest = fmin(rarest, all[a]);
+    }
+    for (size_t p = 0; p < positions; p++)
+        standardise(row + p * classes, width, position + p * symbols * classes, all, symbols, classes);
+    for (size_t a = 0; a < symbols; a++)
+        for (size_t b = a + 1; b < symbols; b++) {
+            double sum = 0;
+            for (size_t i = 0; i < width; i++)
+                sum += (row[a * width + i] - row[b * width + i]) * (row[a * width + i] - row[b * width + i]);
+            closest = fmin(closest, sum);
+        }
+    const double rank = fmin((double)symbols, (double)width);
+    *gap = symbols > 1 ? sqrt(closest * samples * rarest / rules / rank) : HUGE_VAL;
+    rhm_free(row);
+    rhm_free(all);
+    return RHM_OK;
 }
 
 /* Where the symbols above patches are shown, all that matters is whether each occurs. */
@@ -168,21 +187,28 @@ static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_t
     size_t positions = options->positions[level] && options->positions[level] < all ? options->positions[level]
                        : options->positions[level]                                  ? all
                                                                                     : 1;
+    RHM_TRY(rhm_table_check_work(l, level, patches, (double)positions, classes, error));
     for (;; positions = 2 * positions < most ? 2 * positions : most) {
         double *position;
         RHM_TRY((parents ? rhm_parent_law : rhm_position_law)(&position, grammar, level - 1, positions, error));
-        out->gap = level == 1 ? HUGE_VAL
-                   : parents  ? shown_gap(position, positions, shape->vocab[level - 1])
-                              : expected_gap(position, positions, shape->vocab[level - 1], shape->vocab[0],
-                                             patches / shape->vocab[level - 1], samples);
+        rhm_status status = RHM_OK;
+        out->gap = HUGE_VAL;
+        if (level > 1 && parents)
+            out->gap = shown_gap(position, positions, shape->vocab[level - 1]);
+        else if (level > 1)
+            status = expected_gap(&out->gap, position, positions, shape->vocab[level - 1], shape->vocab[0],
+                                  patches / shape->vocab[level - 1], samples, error);
         rhm_free(position);
+        RHM_TRY(status);
         out->fits++;
         out->draw_seconds += cost->draw * patches * (double)positions * classes;
         out->fit_seconds += level == 1 ? 0
                                        : cost->group * l->method->work(options, patches, (double)positions, classes,
                                                                        shape->vocab[level - 1]);
+        const double next = 2 * (double)positions;
         if (options->positions[level] || out->gap >= RHM_TABLE_TARGET || positions >= most ||
-            2 * (double)positions * patches * classes > RHM_TABLE_CELLS)
+            next * patches * classes > RHM_TABLE_CELLS ||
+            rhm_table_check_work(l, level, patches, next, classes, NULL) != RHM_OK)
             break;
     }
     out->positions = (uint32_t)positions;

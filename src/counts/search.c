@@ -51,18 +51,36 @@ static rhm_status count(const rhm_table_learning *l, rhm_table_stage *s, size_t 
                               : rhm_table_count_samples(out, l->engine, l->table, s->level, positions, &batch, error);
 }
 
+rhm_status rhm_table_check_work(const rhm_table_learning *l, uint32_t level, double patches, double positions,
+                                double classes, rhm_error *error) {
+    const double work = l->method->work(l->options, patches, positions, classes, l->problem->parents[level]);
+    if (level == 1 || work <= RHM_TABLE_WORK)
+        return RHM_OK;
+    return rhm_fail(error, RHM_INVALID,
+                    "level %u: to group %.0f patches by %.0f numbers each takes %.1e multiply-adds, of which %.1e are "
+                    "allowed: look at fewer positions or samples, or take the layerwise learner",
+                    level, patches, positions * classes, work, RHM_TABLE_WORK);
+}
+
 /* Count and group; what comes out replaces what the stage had, if it is better. */
 static rhm_status attempt(const rhm_table_learning *l, rhm_table_stage *s, size_t positions, uint64_t samples,
                           rhm_error *error) {
     rhm_table_counts counts = {0};
     rhm_groups groups = {0};
     const double begin = rhm_seconds();
+    if (s->law.patch.count) /* known before memory is asked for */
+        RHM_TRY(rhm_table_check_work(l, s->level, (double)s->law.patch.count, (double)positions,
+                                     l->method->latents && s->level > 1 ? s->law.parents : l->table->model.classes,
+                                     error));
     int span = rhm_trace_begin(l->engine, "draw", 0);
     RHM_TRY((s->law.patch.count ? draw : count)(l, s, positions, samples, &counts, error));
     rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)samples});
     const double middle = rhm_seconds();
     span = rhm_trace_begin(l->engine, "group", 0);
-    const rhm_status status = s->level > 1 ? l->method->group(&groups, l, s->level, &counts, error) : RHM_OK;
+    rhm_status status = rhm_table_check_work(l, s->level, (double)counts.patch.count, (double)counts.positions,
+                                             (double)counts.classes, error);
+    if (status == RHM_OK && s->level > 1)
+        status = l->method->group(&groups, l, s->level, &counts, error);
     rhm_trace_end(l->engine, span, (rhm_span_work){.items = (double)counts.patch.count});
     s->count_seconds += middle - begin;
     s->group_seconds += rhm_seconds() - middle;
@@ -98,7 +116,10 @@ static rhm_status search_positions(const rhm_table_learning *l, rhm_table_stage 
         return attempt(l, s, given < s->most_positions ? given : s->most_positions, samples, error);
     for (size_t positions = 1; positions <= last; positions *= 2) {
         RHM_TRY(attempt(l, s, positions, samples, error));
-        if (apart(l, s) || 2 * positions * s->counts.patch.count * s->counts.classes > RHM_TABLE_CELLS)
+        const double patches = (double)s->counts.patch.count, classes = (double)s->counts.classes;
+        const double next = 2 * (double)positions;
+        if (apart(l, s) || next * patches * classes > RHM_TABLE_CELLS ||
+            rhm_table_check_work(l, s->level, patches, next, classes, NULL) != RHM_OK)
             return RHM_OK;
         if (positions < last && 2 * positions > last)
             positions = (last + 1) / 2; /* so that all of them come last */

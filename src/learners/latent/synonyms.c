@@ -246,7 +246,7 @@ static rhm_status regroup(rhm_groups *out, const rhm_engine *engine, const rhm_p
                           size_t most, rhm_error *error) {
     rhm_rows rows;
     RHM_TRY(collapsed_rows(&rows, engine, pairs, groups, error));
-    rhm_status status = rhm_rows_group(out, &rows, most, true, error);
+    rhm_status status = rhm_rows_group(out, engine, &rows, most, true, error);
     rhm_rows_clear(&rows);
     if (status == RHM_OK)
         status = settle(out, engine, pairs, error);
@@ -294,7 +294,7 @@ rhm_status rhm_synonyms_find(rhm_groups *out, const rhm_engine *engine, const rh
     rhm_rows rows;
     *out = (rhm_groups){0};
     RHM_TRY(spectral_rows(&rows, engine, pairs, rank, error));
-    rhm_status status = rhm_rows_group(out, &rows, most, true, error);
+    rhm_status status = rhm_rows_group(out, engine, &rows, most, true, error);
     rhm_rows_clear(&rows);
     if (status == RHM_OK)
         status = refine(out, engine, pairs, most, error);
