@@ -8,6 +8,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/trace.h"
+#include "training/level_report.h"
 
 /* ---- tables ---------------------------------------------------------------------------------------------- */
 
@@ -118,41 +119,28 @@ static void fill_report(const rhm_table_learning *l, const rhm_table_stage *s, d
         s->level == 1 || (s->groups.count == l->problem->parents[s->level] &&
                           (rhm_groups_gap(&s->groups) >= RHM_TABLE_LEAST || s->groups.certain >= RHM_TABLE_CERTAIN));
     rhm_level_report *r = &l->report->level[s->level];
-    *r = (rhm_level_report){
-        .level = s->level,
-        .draw = s->law.patch.count && !l->method->search ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
-        .samples = s->counts.samples,
-        .kept_share = 1,
-        .positions = (uint32_t)s->counts.positions,
-        .symbols = l->problem->parents[s->level],
-        .clusters = s->level == 1 ? l->table->model.classes : s->groups.count,
-        .converged = true,
-        .evidence = s->evidence,
-        .unseen_mass = NAN,
-        .work = NAN,
-        .foreseen_work = NAN,
-        .allowed_work = NAN,
-        .distinct_patches = l->table->level[s->level].patch.count,
-        .bandwidth = NAN,
-        .ridge = NAN,
-        .residual = NAN,
-        .held_out_loss = NAN,
-        .held_out_accuracy = NAN,
-        .cluster_separation = s->level == 1 ? (double)NAN : s->groups.separation,
-        .cluster_radius = s->level == 1 ? (double)NAN : s->groups.radius,
-        .posterior_error_mean = NAN,
-        .posterior_error_max = NAN,
-        .posterior_error_floor = NAN,
-        .synonym_accuracy = synonyms,
-        .separation = NAN,
-        .radius = NAN,
-        .attempts = s->attempts,
-        .sample_seconds = s->count_seconds,
-        .solve_seconds = s->group_seconds,
-        .embed_seconds = s->embed_seconds,
-        .total_seconds = rhm_seconds() - begin,
-        .resolved = resolved,
-    };
+    *r = rhm_level_report_unknown();
+    r->level = s->level;
+    r->draw = s->law.patch.count && !l->method->search ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES;
+    r->samples = s->counts.samples;
+    r->kept_share = 1;
+    r->positions = (uint32_t)s->counts.positions;
+    r->symbols = l->problem->parents[s->level];
+    r->clusters = s->level == 1 ? l->table->model.classes : s->groups.count;
+    r->converged = true;
+    r->evidence = s->evidence;
+    r->distinct_patches = l->table->level[s->level].patch.count;
+    if (s->level > 1) {
+        r->cluster_separation = s->groups.separation;
+        r->cluster_radius = s->groups.radius;
+    }
+    r->synonym_accuracy = synonyms;
+    r->attempts = s->attempts;
+    r->sample_seconds = s->count_seconds;
+    r->solve_seconds = s->group_seconds;
+    r->embed_seconds = s->embed_seconds;
+    r->total_seconds = rhm_seconds() - begin;
+    r->resolved = resolved;
     memcpy(r->limit, s->limit, sizeof r->limit);
     if (!*r->limit && s->level > 1 && s->groups.count < l->problem->parents[s->level])
         snprintf(r->limit, sizeof r->limit, "%u groups of patches are told apart, but there are %u symbols",

@@ -1,5 +1,7 @@
 #include "training/level_report.h"
 
+#include <math.h>
+
 #define AT(member) offsetof(rhm_level_report, member)
 #define REGRESSION .only_with = AT(width) + 1
 
@@ -76,3 +78,26 @@ static const rhm_field fields[] = {
 };
 
 const rhm_fields rhm_level_report_fields = {fields, sizeof fields / sizeof *fields, sizeof(rhm_level_report)};
+
+rhm_level_report rhm_level_report_unknown(void) {
+    return (rhm_level_report){
+        .unseen_mass = NAN,
+        .bandwidth = NAN,
+        .ridge = NAN,
+        .residual = NAN,
+        .held_out_loss = NAN,
+        .held_out_accuracy = NAN,
+        .evidence = NAN,
+        .cluster_separation = NAN,
+        .cluster_radius = NAN,
+        .posterior_error_mean = NAN,
+        .posterior_error_max = NAN,
+        .posterior_error_floor = NAN,
+        .synonym_accuracy = NAN,
+        .separation = NAN,
+        .radius = NAN,
+        .work = NAN,
+        .foreseen_work = NAN,
+        .allowed_work = NAN,
+    };
+}

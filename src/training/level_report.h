@@ -7,4 +7,7 @@
 
 extern const rhm_fields rhm_level_report_fields;
 
+/* Of a level of which nothing is known yet: NaN wherever a learner may have nothing to say. */
+rhm_level_report rhm_level_report_unknown(void);
+
 #endif

@@ -13,56 +13,49 @@
 #include "learners/layerwise/unseen.h"
 #include "learners/layerwise/watch.h"
 #include "model/forward.h"
+#include "training/level_report.h"
 
 /* Seconds as the report has them; whatever is left of the total went into bookkeeping. */
 static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_choice *choice, double begin) {
     static const double TOLERATED = 1.1; /* rounding W to float moves the residual */
     const rhm_fit *fit = &stage->best;
     const rhm_clusters formed = rhm_clusters_formed(&fit->clusters);
-    *r = (rhm_level_report){
-        .level = stage->level,
-        .draw = stage->training.draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
-        .samples = stage->training.patches.samples,
-        .kept_share = rhm_patches_kept_share(&stage->training.patches),
-        .validation_samples = stage->validation.patches.samples,
-        .distinct_patches = rhm_patches_distinct(&stage->training.patches),
-        .positions = stage->positions,
-        .width = fit->layer.width,
-        .bandwidth = fit->layer.bandwidth,
-        .ridge = fit->layer.ridge,
-        .solver = stage->options->solver,
-        .route = fit->route,
-        .iterations = fit->solve.iterations,
-        .residual = fit->solve.residual,
-        .held_out_loss = fit->loss,
-        .held_out_accuracy = fit->accuracy,
-        .evidence = fit->evidence,
-        .converged = fit->solve.residual <= TOLERATED * stage->options->tolerance,
-        .symbols = stage->task->parents[stage->level],
-        .clusters = formed.count,
-        .cluster_separation = formed.separation,
-        .cluster_radius = formed.radius,
-        .posterior_error_mean = NAN,
-        .posterior_error_max = NAN,
-        .posterior_error_floor = NAN,
-        .synonym_accuracy = NAN,
-        .separation = NAN,
-        .radius = NAN,
-        .unseen_mass = NAN,
-        .clamped = fit->clamped,
-        .attempts = stage->fits,
-        .sample_seconds = stage->sample_seconds,
-        .embed_seconds = stage->embed_seconds,
-        .bandwidth_seconds = stage->fit_seconds - fit->seconds,
-        .solve_seconds = fit->seconds,
-        .kernel_seconds = stage->kernel_seconds,
-        .total_seconds = rhm_seconds() - begin,
-        .flops = stage->flops,
-        .work = choice->work,
-        .foreseen_work = choice->foreseen,
-        .allowed_work = choice->allowed,
-        .resolved = choice->resolved,
-    };
+    *r = rhm_level_report_unknown();
+    r->level = stage->level;
+    r->draw = stage->training.draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES;
+    r->samples = stage->training.patches.samples;
+    r->kept_share = rhm_patches_kept_share(&stage->training.patches);
+    r->validation_samples = stage->validation.patches.samples;
+    r->distinct_patches = rhm_patches_distinct(&stage->training.patches);
+    r->positions = stage->positions;
+    r->width = fit->layer.width;
+    r->bandwidth = fit->layer.bandwidth;
+    r->ridge = fit->layer.ridge;
+    r->solver = stage->options->solver;
+    r->route = fit->route;
+    r->iterations = fit->solve.iterations;
+    r->residual = fit->solve.residual;
+    r->held_out_loss = fit->loss;
+    r->held_out_accuracy = fit->accuracy;
+    r->evidence = fit->evidence;
+    r->converged = fit->solve.residual <= TOLERATED * stage->options->tolerance;
+    r->symbols = stage->task->parents[stage->level];
+    r->clusters = formed.count;
+    r->cluster_separation = formed.separation;
+    r->cluster_radius = formed.radius;
+    r->clamped = fit->clamped;
+    r->attempts = stage->fits;
+    r->sample_seconds = stage->sample_seconds;
+    r->embed_seconds = stage->embed_seconds;
+    r->bandwidth_seconds = stage->fit_seconds - fit->seconds;
+    r->solve_seconds = fit->seconds;
+    r->kernel_seconds = stage->kernel_seconds;
+    r->total_seconds = rhm_seconds() - begin;
+    r->flops = stage->flops;
+    r->work = choice->work;
+    r->foreseen_work = choice->foreseen;
+    r->allowed_work = choice->allowed;
+    r->resolved = choice->resolved;
     memcpy(r->limit, choice->limit, sizeof r->limit);
 }
 

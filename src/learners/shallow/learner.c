@@ -9,50 +9,37 @@
 #include "learners/shallow/search.h"
 #include "model/shallow.h"
 #include "rhm/sampling.h"
+#include "training/level_report.h"
 
 static void fill_report(rhm_level_report *r, const rhm_shallow_task *t, const rhm_shallow_fit *fit, double seconds) {
-    *r = (rhm_level_report){
-        .level = 1,
-        .draw = RHM_DRAW_SAMPLES,
-        .samples = t->training.patches.samples,
-        .kept_share = 1,
-        .validation_samples = t->held_out.patches.samples,
-        .distinct_patches = rhm_patches_distinct(&t->training.patches),
-        .positions = 1,
-        .width = t->width,
-        .bandwidth = fit->layer.bandwidth,
-        .ridge = fit->layer.ridge,
-        .solver = t->options->solver,
-        .route = fit->route,
-        .iterations = fit->solve.iterations,
-        .residual = fit->solve.residual,
-        .converged = fit->solve.converged,
-        .held_out_loss = fit->loss,
-        .held_out_accuracy = fit->accuracy,
-        .evidence = NAN,
-        .symbols = t->classes,
-        .clusters = t->classes,
-        .cluster_separation = NAN,
-        .cluster_radius = NAN,
-        .posterior_error_mean = NAN,
-        .posterior_error_max = NAN,
-        .posterior_error_floor = NAN,
-        .synonym_accuracy = NAN,
-        .separation = NAN,
-        .radius = NAN,
-        .unseen_mass = NAN,
-        .clamped = fit->clamped,
-        .attempts = fit->fits,
-        .sample_seconds = t->sample_seconds,
-        .solve_seconds = t->fit_seconds,
-        .kernel_seconds = fit->kernel_seconds,
-        .total_seconds = seconds,
-        .flops = fit->flops,
-        .work = NAN,
-        .foreseen_work = NAN,
-        .allowed_work = NAN,
-        .resolved = true,
-    };
+    *r = rhm_level_report_unknown();
+    r->level = 1;
+    r->draw = RHM_DRAW_SAMPLES;
+    r->samples = t->training.patches.samples;
+    r->kept_share = 1;
+    r->validation_samples = t->held_out.patches.samples;
+    r->distinct_patches = rhm_patches_distinct(&t->training.patches);
+    r->positions = 1;
+    r->width = t->width;
+    r->bandwidth = fit->layer.bandwidth;
+    r->ridge = fit->layer.ridge;
+    r->solver = t->options->solver;
+    r->route = fit->route;
+    r->iterations = fit->solve.iterations;
+    r->residual = fit->solve.residual;
+    r->converged = fit->solve.converged;
+    r->held_out_loss = fit->loss;
+    r->held_out_accuracy = fit->accuracy;
+    r->symbols = t->classes;
+    r->clusters = t->classes;
+    r->clamped = fit->clamped;
+    r->attempts = fit->fits;
+    r->sample_seconds = t->sample_seconds;
+    r->solve_seconds = t->fit_seconds;
+    r->kernel_seconds = fit->kernel_seconds;
+    r->total_seconds = seconds;
+    r->flops = fit->flops;
+    r->resolved = true;
 }
 
 static void show(const rhm_train_options *options, const rhm_train_report *report, bool done) {
