@@ -8,6 +8,19 @@
 #include "engine/trace.h"
 #include "rhm/sampling.h"
 
+const rhm_tree *rhm_problem_tree(const rhm_problem *problem) {
+    return problem->data ? &problem->data->tree : rhm_grammar_tree(problem->grammar);
+}
+
+uint32_t rhm_problem_classes(const rhm_problem *problem) {
+    return problem->data ? problem->data->label_vocab : rhm_grammar_shape(problem->grammar)->vocab[0];
+}
+
+uint32_t rhm_problem_token_vocab(const rhm_problem *problem) {
+    const rhm_shape *shape = problem->data ? NULL : rhm_grammar_shape(problem->grammar);
+    return shape ? shape->vocab[shape->levels] : problem->data->token_vocab;
+}
+
 rhm_problem rhm_problem_of_grammar(const rhm_grammar *grammar, const rhm_train_options *options) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     rhm_problem problem = {.grammar = grammar, .test_samples = options->test_samples};

@@ -19,6 +19,11 @@ typedef struct rhm_problem {
     uint64_t test_samples;                /* fresh ones, or the last sequences of the data: not for training */
 } rhm_problem;
 
+/* Of the sequences. */
+const rhm_tree *rhm_problem_tree(const rhm_problem *problem);
+uint32_t rhm_problem_classes(const rhm_problem *problem); /* |V_0| */
+uint32_t rhm_problem_token_vocab(const rhm_problem *problem);
+
 rhm_problem rhm_problem_of_grammar(const rhm_grammar *grammar, const rhm_train_options *options);
 
 /* Refuses data that contradicts itself; `parents` as rhm_train_data takes it. What is checked makes a problem. */

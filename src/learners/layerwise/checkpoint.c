@@ -1,54 +1,29 @@
 #include "learners/layerwise/checkpoint.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
+#include "kernels/operator.h"
 #include "learners/layerwise/checkpoint_file.h"
-#include "learners/layerwise/rotation.h"
 #include "learners/layerwise/samples_file.h"
 #include "learners/layerwise/stage_file.h"
 #include "patches/patches_file.h"
-
-static const double DEFAULT_SECONDS = 60;
-static const double LEAST_PAUSE = 4; /* times what writing took: a slow disk must not become the training's pace */
+#include "training/checkpoints.h"
 
 struct rhm_checkpoint {
-    rhm_checkpoint_options options;
-    rhm_checkpoint_report *report;
-    rhm_rotation rotation;
+    rhm_checkpoints files;
     rhm_kept kept;
-    double begin;     /* of the training */
     double fit_begin; /* of the fit in hand */
     rhm_stage *stage; /* in hand, or NULL */
     uint32_t entered; /* level of the last one */
     rhm_stage *read;  /* owned: what was read of the stage in hand, until it is entered; or NULL */
 
-    double last;         /* end of the last attempt to write, on rhm_seconds' clock */
-    double last_seconds; /* that it took */
-    bool last_failed;
-    bool interrupted; /* the last checkpoint of an interrupted training was attempted */
-
     /* The sets in the samples file kept.samples. */
     uint64_t training, validation;
 };
-
-static void note(const rhm_checkpoint *cp, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void note(const rhm_checkpoint *cp, const char *format, ...) {
-    char sentence[RHM_ERROR_TEXT_NBYTES + 160];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    if (cp->options.note)
-        cp->options.note(cp->options.user, sentence);
-}
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
@@ -75,14 +50,14 @@ static uint64_t samples_nbytes(const rhm_stage *stage) {
 }
 
 /* Samples first: a checkpoint names them. */
-static rhm_status write_newest(rhm_checkpoint *cp, uint64_t *nbytes, rhm_error *error) {
-    rhm_rotation *g = &cp->rotation;
+static rhm_status write_newest(void *context, rhm_rotation *g, double seconds, uint64_t *nbytes, rhm_error *error) {
+    rhm_checkpoint *cp = context;
     char path[RHM_CHECKPOINT_PATH_NBYTES], samples[RHM_CHECKPOINT_PATH_NBYTES];
     const bool fresh = samples_changed(cp);
     const uint64_t before = cp->kept.samples;
     RHM_TRY(
         rhm_rotation_room(g, rhm_kept_nbytes(&cp->kept, cp->stage) + (fresh ? samples_nbytes(cp->stage) : 0), error));
-    *nbytes = 0;
+    cp->kept.seconds = seconds;
     if (fresh) {
         cp->kept.samples = g->next++;
         rhm_samples_path(g, cp->kept.samples, samples);
@@ -109,43 +84,9 @@ static rhm_status write_newest(rhm_checkpoint *cp, uint64_t *nbytes, rhm_error *
     return rhm_rotation_add(g, files, error);
 }
 
-static void write_now(rhm_checkpoint *cp) {
-    const double start = rhm_seconds();
-    rhm_error error;
-    uint64_t nbytes;
-    cp->kept.seconds = start - cp->begin;
-    if (write_newest(cp, &nbytes, &error) == RHM_OK) {
-        cp->report->written++;
-        cp->report->nbytes = nbytes > cp->report->nbytes ? nbytes : cp->report->nbytes;
-        if (cp->last_failed)
-            note(cp, "checkpoints are written again");
-        cp->last_failed = false;
-    } else {
-        cp->report->failed++;
-        memcpy(cp->report->failure, error.text, sizeof cp->report->failure);
-        if (!cp->last_failed)
-            note(cp, "no checkpoint could be written; %s, and training goes on: %s",
-                 cp->rotation.count ? "those before are intact" : "there is none yet", error.text);
-        cp->last_failed = true;
-    }
-    cp->last = rhm_seconds();
-    cp->last_seconds = cp->last - start;
-    cp->report->seconds += cp->last_seconds;
-}
-
 void rhm_checkpoint_offer(rhm_checkpoint *cp) {
-    if (!cp)
-        return;
-    if (rhm_engine_check(cp->kept.engine, NULL) != RHM_OK) {
-        if (cp->interrupted)
-            return;
-        cp->interrupted = true;
-    } else {
-        const double pause = LEAST_PAUSE * cp->last_seconds;
-        if (rhm_seconds() - cp->last < (pause > cp->options.seconds ? pause : cp->options.seconds))
-            return;
-    }
-    write_now(cp);
+    if (cp)
+        rhm_checkpoints_offer(&cp->files);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
@@ -160,15 +101,16 @@ static void drop_read(rhm_checkpoint *cp) {
     cp->read = NULL;
 }
 
-static rhm_status read_newest(rhm_checkpoint *cp, rhm_error *error) {
+static rhm_status read_newest(void *context, rhm_rotation *g, double *seconds, rhm_error *error) {
+    rhm_checkpoint *cp = context;
     char path[RHM_CHECKPOINT_PATH_NBYTES];
-    rhm_kept_files *newest = &cp->rotation.found[0];
+    rhm_kept_files *newest = &g->found[0];
     if (!(cp->read = RHM_NEW(rhm_stage, 1, 1, 1, "stage of a checkpoint", error)))
         return RHM_NO_MEMORY;
-    rhm_checkpoint_path(&cp->rotation, newest->number, path);
+    rhm_checkpoint_path(g, newest->number, path);
     rhm_status status = rhm_kept_read(&cp->kept, cp->read, path, error);
     if (status == RHM_OK && cp->kept.samples) {
-        rhm_samples_path(&cp->rotation, cp->kept.samples, path);
+        rhm_samples_path(g, cp->kept.samples, path);
         status = rhm_samples_read(cp->read, &cp->kept, path, error);
     }
     if (status == RHM_OK && cp->kept.samples) {
@@ -180,38 +122,21 @@ static rhm_status read_newest(rhm_checkpoint *cp, rhm_error *error) {
         drop_read(cp);
     if (status != RHM_OK)
         rhm_kept_clear(&cp->kept);
+    *seconds = cp->kept.seconds;
     return status;
 }
 
-/* The newest checkpoint that is whole. What differs from this training or this build is refused, not skipped. */
-static rhm_status resume(rhm_checkpoint *cp, rhm_error *error) {
+static void note_resumed(const rhm_checkpoint *cp) {
     const uint32_t levels = cp->kept.task->tree.levels;
-    if (cp->rotation.count == 0) {
-        note(cp, "%s holds no checkpoint: training starts from the beginning", cp->options.directory);
-        return RHM_OK;
-    }
-    for (;;) {
-        rhm_error reason;
-        const rhm_status status = read_newest(cp, &reason);
-        if (status == RHM_OK)
-            break;
-        const bool damaged = status == RHM_CORRUPT || status == RHM_IO;
-        if (!damaged || cp->rotation.count == 1)
-            return rhm_fail(error, status, "%s%s", reason.text,
-                            damaged ? "; there is no other checkpoint: empty the directory to start anew" : "");
-        note(cp, "the newest checkpoint is of no use, the one before it is taken: %s", reason.text);
-        rhm_rotation_forget(&cp->rotation);
-    }
-    cp->begin = rhm_seconds() - cp->kept.seconds;
-    cp->report->resumed = true;
-    cp->report->resumed_seconds = cp->kept.seconds;
+    const char *directory = cp->files.options.directory;
+    if (!cp->files.report->resumed)
+        return;
     if (cp->kept.level)
-        note(cp, "resumed from %s at level %u of %u, after %.1f seconds of training", cp->options.directory,
-             cp->kept.level, levels, cp->kept.seconds);
+        rhm_checkpoints_note(&cp->files, "resumed from %s at level %u of %u, after %.1f seconds of training", directory,
+                             cp->kept.level, levels, cp->kept.seconds);
     else
-        note(cp, "resumed from %s with all %u levels trained, after %.1f seconds", cp->options.directory, levels,
-             cp->kept.seconds);
-    return RHM_OK;
+        rhm_checkpoints_note(&cp->files, "resumed from %s with all %u levels trained, after %.1f seconds", directory,
+                             levels, cp->kept.seconds);
 }
 
 rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, rhm_training_setup *setup,
@@ -223,30 +148,22 @@ rhm_status rhm_checkpoint_open(rhm_checkpoint **out, const rhm_engine *engine, r
     rhm_checkpoint *cp = RHM_NEW(rhm_checkpoint, 1, 1, 1, "checkpoint", error);
     if (!cp)
         return RHM_NO_MEMORY;
-    cp->options = options->checkpoint;
-    if (cp->options.seconds == 0)
-        cp->options.seconds = DEFAULT_SECONDS;
-    cp->report = &report->checkpoint;
-    cp->begin = cp->last = rhm_seconds();
     cp->kept.engine = engine;
     cp->kept.task = &setup->task;
     cp->kept.seed = options->seed;
     cp->kept.level = setup->task.tree.levels;
     cp->kept.model = model;
     cp->kept.report = report;
-    rhm_fingerprint_make(&cp->kept.fingerprint, engine, setup, options);
-    rhm_status status = rhm_rotation_open(&cp->rotation, cp->options.directory, error);
-    if (status == RHM_OK && cp->options.resume)
-        status = resume(cp, error);
-    else if (status == RHM_OK && cp->rotation.count)
-        status = rhm_fail(error, RHM_INVALID,
-                          "%s: there is a checkpoint in this directory already: resume it, or empty the directory or "
-                          "name another one to start anew",
-                          cp->options.directory);
+    rhm_fingerprint_make(&cp->kept.fingerprint, engine, setup->problem,
+                         (rhm_fingerprint_versions){RHM_ORDER_VERSION, RHM_TUNING_VERSION}, options);
+    const rhm_checkpoint_content content = {write_newest, read_newest, cp};
+    const rhm_status status =
+        rhm_checkpoints_open(&cp->files, engine, &options->checkpoint, &report->checkpoint, content, error);
     if (status != RHM_OK) {
         rhm_checkpoint_close(cp);
         return status;
     }
+    note_resumed(cp);
     *out = cp;
     return RHM_OK;
 }
@@ -256,12 +173,12 @@ void rhm_checkpoint_close(rhm_checkpoint *cp) {
         return;
     drop_read(cp);
     rhm_kept_clear(&cp->kept);
-    rhm_rotation_close(&cp->rotation);
+    rhm_checkpoints_close(&cp->files);
     rhm_free(cp);
 }
 
 double rhm_checkpoint_begin(const rhm_checkpoint *cp) {
-    return cp ? cp->begin : rhm_seconds();
+    return cp ? cp->files.begin : rhm_seconds();
 }
 
 bool rhm_checkpoint_has(const rhm_checkpoint *cp, uint32_t level) {
@@ -312,11 +229,11 @@ void rhm_checkpoint_enter(rhm_checkpoint *cp, rhm_stage *stage) {
         return;
     cp->stage = stage;
     stage->keeper = (rhm_keeper){cp, offer, fitting, fitted};
-    stage->begin = cp->begin;
+    stage->begin = cp->files.begin;
     const bool anew = cp->entered == stage->level; /* with more positions */
     cp->entered = stage->level;
     if (!cp->read) {
-        stage->clock = rhm_seconds() - cp->begin;
+        stage->clock = rhm_seconds() - cp->files.begin;
         if (!anew)
             cp->kept.level_begin = stage->clock;
         return;
@@ -339,5 +256,5 @@ void rhm_checkpoint_leave(rhm_checkpoint *cp, bool finished) {
     if (!finished)
         return;
     cp->kept.level--;
-    write_now(cp);
+    rhm_checkpoints_write(&cp->files);
 }

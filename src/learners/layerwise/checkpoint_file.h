@@ -13,8 +13,8 @@
 #ifndef RHM_LEARNERS_LAYERWISE_CHECKPOINT_FILE_H
 #define RHM_LEARNERS_LAYERWISE_CHECKPOINT_FILE_H
 
-#include "learners/layerwise/fingerprint.h"
 #include "learners/layerwise/trainer.h"
+#include "training/fingerprint.h"
 
 typedef struct rhm_kept {
     const rhm_engine *engine;

@@ -4,7 +4,6 @@
 #include "core/fail.h"
 #include "core/intern.h"
 #include "core/memory.h"
-#include "core/sha256.h"
 #include "learners/layerwise/forecast.h"
 #include "learners/layerwise/ids.h"
 #include "learners/layerwise/sample_sizes.h"
@@ -28,7 +27,7 @@ static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const r
         .task = {.tree = *rhm_grammar_tree(grammar),
                  .classes = shape->vocab[0],
                  .token_vocab = shape->vocab[shape->levels]},
-        .test_samples = problem->test_samples,
+        .problem = problem,
         .grammar = grammar,
         .analysis = &analysis,
     };
@@ -107,25 +106,12 @@ static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const 
     return RHM_OK;
 }
 
-/* Shape and contents, for checkpoints to know the data again. */
-static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
-    const size_t tokens = data->count * data->tree.leaves[0];
-    const uint64_t shape[] = {data->count, data->tree.levels, data->tree.branching[data->tree.levels],
-                              data->token_vocab, data->label_vocab};
-    struct sha256_ctx hash;
-    sha256_init(&hash);
-    sha256_update(&hash, sizeof shape, (const uint8_t *)shape);
-    sha256_update(&hash, sizeof *data->tokens * tokens, (const uint8_t *)data->tokens);
-    sha256_update(&hash, sizeof *data->labels * data->count, (const uint8_t *)data->labels);
-    rhm_sha256_text(&hash, text);
-}
-
 static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
     const rhm_data *data = problem->data;
     rhm_training_setup setup = {
         .task = {.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab},
-        .test_samples = problem->test_samples,
+        .problem = problem,
         .grammar = data->grammar,
     };
     rhm_task *task = &setup.task;
@@ -148,11 +134,6 @@ static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_
         row += training[l] + validation[l];
         setup.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
         setup.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
-    }
-    char data_sha256[RHM_SHA256_TEXT_NBYTES];
-    if (options->checkpoint.directory) {
-        hash_data(data, data_sha256);
-        setup.data_sha256 = data_sha256;
     }
     rhm_analysis analysis = {0};
     rhm_status status = RHM_OK;

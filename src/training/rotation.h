@@ -1,14 +1,14 @@
 /*
  * The directory of a training's checkpoints. Files are numbered in the order in which they were written:
  *
- *     checkpoint-7.h5   the state of the training (checkpoint_file.h)
+ *     checkpoint-7.h5   the state of the training
  *     samples-5.h5      the sample sets of the stage in hand, which change less often
  *
  * Two checkpoints are there at any time once there have been two, and the samples that they name. One process at a time
  * uses the directory.
  */
-#ifndef RHM_LEARNERS_LAYERWISE_ROTATION_H
-#define RHM_LEARNERS_LAYERWISE_ROTATION_H
+#ifndef RHM_TRAINING_ROTATION_H
+#define RHM_TRAINING_ROTATION_H
 
 #include <stdbool.h>
 #include <stddef.h>

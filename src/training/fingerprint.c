@@ -1,4 +1,4 @@
-#include "learners/layerwise/fingerprint.h"
+#include "training/fingerprint.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -7,7 +7,6 @@
 
 #include "core/fail.h"
 #include "core/sha256.h"
-#include "kernels/operator.h"
 #include "rhm/sampling.h"
 #include "training/options.h"
 
@@ -81,31 +80,46 @@ static void add_grammar(rhm_fingerprint *fingerprint, const rhm_grammar *grammar
     append(add(fingerprint, "seed"), "%" PRIu64, rhm_grammar_seed(grammar));
 }
 
-void rhm_fingerprint_make(rhm_fingerprint *out, const rhm_engine *engine, const rhm_training_setup *setup,
-                          const rhm_train_options *options) {
-    const rhm_task *task = &setup->task;
+/* Shape and contents. */
+static void hash_data(const rhm_data *data, char text[RHM_SHA256_TEXT_NBYTES]) {
+    const size_t tokens = data->count * data->tree.leaves[0];
+    const uint64_t shape[] = {data->count, data->tree.levels, data->tree.branching[data->tree.levels],
+                              data->token_vocab, data->label_vocab};
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    sha256_update(&hash, sizeof shape, (const uint8_t *)shape);
+    sha256_update(&hash, sizeof *data->tokens * tokens, (const uint8_t *)data->tokens);
+    sha256_update(&hash, sizeof *data->labels * data->count, (const uint8_t *)data->labels);
+    rhm_sha256_text(&hash, text);
+}
+
+void rhm_fingerprint_make(rhm_fingerprint *out, const rhm_engine *engine, const rhm_problem *problem,
+                          rhm_fingerprint_versions versions, const rhm_train_options *options) {
+    const rhm_tree *tree = rhm_problem_tree(problem);
+    char rules[RHM_SHA256_TEXT_NBYTES] = "none", data[RHM_SHA256_TEXT_NBYTES] = "none";
     out->count = 0;
     append(add(out, "version"), "%s", rhm_version());
     append(add(out, "stream-version"), "%d", RHM_STREAM_VERSION);
-    append(add(out, "order-of-sums"), "%d", RHM_ORDER_VERSION);
-    append(add(out, "tuning"), "%d", RHM_TUNING_VERSION);
-    append(add(out, "levels"), "%" PRIu32, task->tree.levels);
-    add_words(out, "branching", task->tree.branching, 1, task->tree.levels);
-    append(add(out, "labels"), "%" PRIu32, task->classes);
-    append(add(out, "tokens"), "%" PRIu32, task->token_vocab);
-    if (setup->grammar)
-        add_grammar(out, setup->grammar);
-    add_words(out, "parents", task->parents, 1, task->tree.levels);
+    append(add(out, "order-of-sums"), "%d", versions.sums);
+    append(add(out, "tuning"), "%d", versions.tuning);
+    append(add(out, "levels"), "%" PRIu32, tree->levels);
+    add_words(out, "branching", tree->branching, 1, tree->levels);
+    append(add(out, "labels"), "%" PRIu32, rhm_problem_classes(problem));
+    append(add(out, "tokens"), "%" PRIu32, rhm_problem_token_vocab(problem));
+    if (problem->grammar)
+        add_grammar(out, problem->grammar);
+    add_words(out, "parents", problem->parents, 1, tree->levels);
     for (size_t i = 0; i < rhm_train_option_count; i++)
         if (!rhm_train_option_table[i].without_effect)
-            add_option(out, &rhm_train_option_table[i], options, task->tree.levels);
+            add_option(out, &rhm_train_option_table[i], options, tree->levels);
     append(add(out, "backend"), "%s", rhm_engine_describe(engine).backend);
     /* Last, because what is above says more where it differs too. */
-    char rules[RHM_SHA256_TEXT_NBYTES] = "none";
-    if (setup->grammar)
-        hash_rules(setup->grammar, rules);
+    if (problem->grammar)
+        hash_rules(problem->grammar, rules);
     append(add(out, "grammar (SHA-256)"), "%s", rules);
-    append(add(out, "data (SHA-256)"), "%s", setup->data_sha256 ? setup->data_sha256 : "none");
+    if (problem->data)
+        hash_data(problem->data, data);
+    append(add(out, "data (SHA-256)"), "%s", data);
 }
 
 rhm_status rhm_fingerprint_write(rhm_h5 *file, const char *group, const rhm_fingerprint *fingerprint,

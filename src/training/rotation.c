@@ -1,4 +1,4 @@
-#include "learners/layerwise/rotation.h"
+#include "training/rotation.h"
 
 #include <dirent.h>
 #include <errno.h>
