@@ -63,7 +63,7 @@ static rhm_status verify(const row *r, const rhm_engine *engine, rhm_error *erro
     if (status == RHM_OK)
         status = add(&patches, r, engine, 0, error);
     if (status == RHM_OK)
-        status = rhm_patch_counts_make(&counts, &patches, error);
+        status = rhm_patch_counts_make(&counts, &patches, engine, error);
     if (status != RHM_OK)
         goto done;
     const double wanted = r->how == COUNTS ? COUNTED : (double)r->of->samples, share = 1.0 / classes;

@@ -126,7 +126,7 @@ static rhm_status verify_counts(const row *r, const rhm_engine *engine, uint64_t
         rhm_sampler_use(r->of->of.sampler, i ? RHM_ISA_SCALAR : r->isa);
         status = count_samples(&patches[i], r, engine, samples, &seconds, error);
         if (status == RHM_OK)
-            status = rhm_patch_counts_make(&counts[i], &patches[i], error);
+            status = rhm_patch_counts_make(&counts[i], &patches[i], engine, error);
     }
     rhm_sampler_use(r->of->of.sampler, r->isa);
     if (status == RHM_OK) {

@@ -154,7 +154,7 @@ static void expand(const rhm_patches *patches, uint32_t level, size_t id, uint16
             expand(patches, level + 1, tuple[t], leaves + t * (width / s), width / s);
 }
 
-static void check(const expectation *e, const rhm_patches *patches, const uint32_t *ids) {
+static void check(const expectation *e, const rhm_engine *engine, const rhm_patches *patches, const uint32_t *ids) {
     const sample_table *t = e->table;
     uint16_t *leaves = must_alloc(t->leaves, sizeof *leaves);
     assert_int_equal(patches->samples, t->samples);
@@ -172,7 +172,7 @@ static void check(const expectation *e, const rhm_patches *patches, const uint32
         assert_int_equal(ids[i], e->rank[t->level].rank[i]);
 
     rhm_patch_counts counts;
-    assert_int_equal(rhm_patch_counts_make(&counts, patches, NULL), RHM_OK);
+    assert_int_equal(rhm_patch_counts_make(&counts, patches, engine, NULL), RHM_OK);
     size_t cell = 0;
     assert_int_equal(counts.offset[0], 0);
     for (size_t patch = 0; patch < e->rank[t->level].distinct; patch++) {
@@ -242,7 +242,7 @@ static void counts_equal_sorted_samples(void **state) {
             rhm_error error = {0};
             memset(ids, 0xff, sizeof *ids * t.samples);
             assert_ok(count_table(&patches, engine[i], &t, cuts[(i + c) % 4], i == 3 ? NULL : ids, &error), &error);
-            check(&e, &patches, i == 3 ? NULL : ids);
+            check(&e, engine[i], &patches, i == 3 ? NULL : ids);
             rhm_patches_destroy(&patches);
         }
         free(ids);
@@ -263,7 +263,7 @@ static void nothing_added_is_nothing(void **state) {
     assert_int_equal(rhm_patches_init(&patches, 2, &t.tree, 4, NULL), RHM_OK);
     assert_int_equal(rhm_patches_add(&patches, engine, "", draw_from_table, &t, 0, 0, NULL, NULL), RHM_OK);
     assert_int_equal(rhm_patches_distinct(&patches), 0);
-    assert_int_equal(rhm_patch_counts_make(&counts, &patches, NULL), RHM_OK);
+    assert_int_equal(rhm_patch_counts_make(&counts, &patches, engine, NULL), RHM_OK);
     assert_int_equal(counts.offset[0], 0);
     rhm_patch_counts_clear(&counts);
     rhm_patches_destroy(&patches);
@@ -286,7 +286,7 @@ static void first_sample_may_be_any(void **state) {
     rhm_error error = {0};
     assert_int_equal(rhm_patches_init(&patches, 1, &t.tree, 3, NULL), RHM_OK);
     assert_ok(rhm_patches_add(&patches, engine, "", draw_from_table, &t, first, half.samples, NULL, &error), &error);
-    check(&e, &patches, NULL);
+    check(&e, engine, &patches, NULL);
     rhm_patches_destroy(&patches);
     free_expectation(&e);
     free_table(&t);

@@ -64,7 +64,7 @@ static void every_sample_is_its_own_patch(void **state) {
         assert_int_equal(patches.samples, SAMPLES);
         assert_int_equal(rhm_patches_distinct(&patches), SAMPLES);
         rhm_patch_counts counts;
-        assert_ok(rhm_patch_counts_make(&counts, &patches, &error), &error);
+        assert_ok(rhm_patch_counts_make(&counts, &patches, engine, &error), &error);
         for (size_t i = 0; i < SAMPLES; i++) {
             uint16_t found[16];
             assert_int_equal(ids[i], i);

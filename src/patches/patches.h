@@ -126,7 +126,9 @@ typedef struct rhm_patch_counts {
     uint64_t *of_block;
 } rhm_patch_counts;
 
-rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, rhm_error *error);
+/* On the engine's threads, the same on any number of them. On failure *counts holds nothing. */
+rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, const rhm_engine *engine,
+                                 rhm_error *error);
 void rhm_patch_counts_clear(rhm_patch_counts *counts);
 
 #endif

@@ -4,36 +4,56 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/parallel.h"
+#include "engine/reduce.h"
 #include "hierarchy/position_law.h"
 
+enum {
+    CHUNK = 1 << 12, /* subtrees that are parsed at a time */
+    LEAST_RUN = 1 << 12,
+    MOST_RUNS = 128, /* of patches that are added up: their number alone decides */
+};
+
+typedef struct parsing {
+    const rhm_grammar *grammar;
+    const rhm_intern *set;
+    const uint32_t *below; /* symbols of the level below, or NULL at the leaves */
+    uint32_t *symbol;
+    uint32_t level;
+} parsing;
+
+static rhm_status parse_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
+    (void)thread;
+    const parsing *p = context;
+    const size_t end = (chunk + 1) * CHUNK < p->set->count ? (chunk + 1) * CHUNK : p->set->count;
+    uint32_t tuple[RHM_MAX_BRANCHING];
+    for (size_t i = chunk * CHUNK; i < end; i++) {
+        const uint32_t *ids = rhm_intern_tuple(p->set, i);
+        for (size_t t = 0; t < p->set->words; t++)
+            tuple[t] = p->below ? p->below[ids[t]] : ids[t];
+        p->symbol[i] = rhm_grammar_parent(p->grammar, p->level, tuple);
+        if (p->symbol[i] == UINT32_MAX)
+            return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces",
+                            p->level);
+    }
+    return RHM_OK;
+}
+
 /* The level-(l-1) symbol of every distinct patch, by bottom-up parsing of the interned subtrees. */
-static rhm_status parse_parents(const rhm_grammar *grammar, const rhm_patches *patches, uint32_t **out,
-                                rhm_error *error) {
-    uint32_t *below = NULL, *symbol = NULL;
-    for (uint32_t j = patches->tree.levels; j >= patches->level; j--) {
+static rhm_status parse_parents(const rhm_engine *engine, const rhm_grammar *grammar, const rhm_patches *patches,
+                                uint32_t **out, rhm_error *error) {
+    uint32_t *below = NULL;
+    rhm_status status = RHM_OK;
+    for (uint32_t j = patches->tree.levels; j >= patches->level && status == RHM_OK; j--) {
         const rhm_intern *set = &patches->subtree[j];
-        uint32_t tuple[RHM_MAX_BRANCHING];
-        if (!(symbol = RHM_NEW(uint32_t, set->count, 1, 1, "parsed symbols", error))) {
-            rhm_free(below);
-            return RHM_NO_MEMORY;
-        }
-        for (size_t i = 0; i < set->count; i++) {
-            const uint32_t *ids = rhm_intern_tuple(set, i);
-            for (size_t t = 0; t < set->words; t++)
-                tuple[t] = below ? below[ids[t]] : ids[t];
-            symbol[i] = rhm_grammar_parent(grammar, j, tuple);
-            if (symbol[i] == UINT32_MAX) {
-                rhm_free(symbol);
-                rhm_free(below);
-                return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces",
-                                j);
-            }
-        }
+        parsing p = {grammar, set, below, RHM_NEW(uint32_t, set->count, 1, 1, "parsed symbols", error), j};
+        status =
+            p.symbol ? rhm_parallel(engine, (set->count + CHUNK - 1) / CHUNK, parse_chunk, &p, error) : RHM_NO_MEMORY;
         rhm_free(below);
-        below = symbol;
+        below = p.symbol;
     }
     *out = below;
-    return RHM_OK;
+    return status;
 }
 
 static double distance(const double *a, const double *b, size_t width) {
@@ -43,35 +63,69 @@ static double distance(const double *a, const double *b, size_t width) {
     return sqrt(sum);
 }
 
+/* Of a run of patches, against their parents. */
+typedef struct comparison {
+    double mean, most, radius;
+    uint64_t nearest_own, samples;
+} comparison;
+
 typedef struct diagnosis {
-    size_t parents, classes, positions, outputs, distinct;
+    size_t parents, classes, positions, outputs, distinct, runs;
+    double samples; /* of the collection */
+    const rhm_patch_counts *counts;
+    const float *y;         /* (distinct, outputs), centred */
     const uint32_t *parent; /* (distinct) */
-    uint64_t *samples;      /* (distinct): of each patch, at all positions */
-    double *weight;         /* (distinct): share of the samples */
     double *output;         /* (distinct, outputs), not centred */
-    double *mean;           /* (parents, outputs) */
-    double *share;          /* (parents) */
+    double *sum;            /* (runs, parents, 1 + outputs): share of the samples, and outputs weighted with it */
+    comparison *compared;   /* (runs) */
     double *posterior;      /* (parents, outputs): exact, label frequencies where a symbol never occurs */
     double *occurs;         /* (parents, positions): probability of a symbol */
 } diagnosis;
 
-static void fill(diagnosis *d, const rhm_patches *patches, const rhm_patch_counts *counts, const float *y) {
-    for (size_t i = 0; i < d->distinct; i++) {
-        uint64_t n = 0;
-        for (size_t cell = counts->offset[i]; cell < counts->offset[i + 1]; cell++)
-            n += counts->count[cell];
-        d->samples[i] = n;
-        d->weight[i] = (double)n / ((double)patches->samples * (double)d->positions);
-        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): parents are NULL where there is no level to parse */
-        d->share[d->parent[i]] += d->weight[i];
+/* Of all patches, once sums are reduced and divided. */
+static double share_of(const diagnosis *d, size_t parent) {
+    return d->sum[parent * (1 + d->outputs)];
+}
+
+static double *mean_of(const diagnosis *d, size_t parent) {
+    return d->sum + parent * (1 + d->outputs) + 1;
+}
+
+/* Of a patch, at all positions. */
+static uint64_t samples_of(const diagnosis *d, size_t patch) {
+    uint64_t n = 0;
+    for (size_t cell = d->counts->offset[patch]; cell < d->counts->offset[patch + 1]; cell++)
+        n += d->counts->count[cell];
+    return n;
+}
+
+static double weight_of(const diagnosis *d, uint64_t samples) {
+    return (double)samples / (d->samples * (double)d->positions);
+}
+
+static rhm_status add_run(void *context, size_t run, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const diagnosis *d = context;
+    for (size_t i = run * d->distinct / d->runs; i < (run + 1) * d->distinct / d->runs; i++) {
+        const double weight = weight_of(d, samples_of(d, i));
+        double *sum = d->sum + (run * d->parents + d->parent[i]) * (1 + d->outputs);
+        *sum++ += weight;
         for (size_t c = 0; c < d->outputs; c++) {
-            d->output[i * d->outputs + c] = (double)y[i * d->outputs + c] + 1.0 / (double)d->classes;
-            d->mean[d->parent[i] * d->outputs + c] += d->weight[i] * d->output[i * d->outputs + c];
+            d->output[i * d->outputs + c] = (double)d->y[i * d->outputs + c] + 1.0 / (double)d->classes;
+            sum[c] += weight * d->output[i * d->outputs + c];
         }
     }
+    return RHM_OK;
+}
+
+static rhm_status find_means(diagnosis *d, const rhm_engine *engine, rhm_error *error) {
+    const size_t row = d->parents * (1 + d->outputs);
+    RHM_TRY(rhm_parallel(engine, d->runs, add_run, d, error));
+    RHM_TRY(rhm_reduce(engine, d->sum, d->runs, row, row, error));
     for (size_t p = 0; p < d->parents; p++)
-        for (size_t c = 0; c < d->outputs && d->share[p] > 0; c++)
-            d->mean[p * d->outputs + c] /= d->share[p];
+        for (size_t c = 0; c < d->outputs && share_of(d, p) > 0; c++)
+            mean_of(d, p)[c] /= share_of(d, p);
+    return RHM_OK;
 }
 
 /* Of all positions side by side. `label` (classes) is scratch. */
@@ -112,46 +166,62 @@ static double smallest_distance(const diagnosis *d) {
     double separation = INFINITY;
     for (size_t p = 0; p < d->parents; p++)
         for (size_t q = 0; q < p; q++)
-            if (d->share[p] > 0 && d->share[q] > 0)
-                separation = fmin(separation, distance(d->mean + p * d->outputs, d->mean + q * d->outputs, d->outputs));
+            if (share_of(d, p) > 0 && share_of(d, q) > 0)
+                separation = fmin(separation, distance(mean_of(d, p), mean_of(d, q), d->outputs));
     return isfinite(separation) ? separation : (double)NAN;
 }
 
-static void compare(const diagnosis *d, const rhm_grammar *grammar, uint64_t samples, rhm_level_report *report) {
-    const double *rule = rhm_grammar_probability(grammar, report->level);
-    const size_t rules = rhm_grammar_shape(grammar)->rules[report->level];
-    double mean = 0, most = 0, radius = 0, floor = 0;
-    uint64_t nearest_own = 0, total = 0;
-    for (size_t i = 0; i < d->distinct; i++) {
+static rhm_status compare_run(void *context, size_t run, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const diagnosis *d = context;
+    comparison *of = &d->compared[run];
+    for (size_t i = run * d->distinct / d->runs; i < (run + 1) * d->distinct / d->runs; i++) {
         const double *y = d->output + i * d->outputs;
         const size_t own = d->parent[i];
+        const uint64_t samples = samples_of(d, i);
         const double off = distance(y, d->posterior + own * d->outputs, d->outputs);
-        mean += d->weight[i] * off;
-        most = fmax(most, off);
-        const double to_own = distance(y, d->mean + own * d->outputs, d->outputs);
-        radius = fmax(radius, to_own);
+        const double to_own = distance(y, mean_of(d, own), d->outputs);
+        of->mean += weight_of(d, samples) * off;
+        of->most = fmax(of->most, off);
+        of->radius = fmax(of->radius, to_own);
         bool nearest = true;
         for (size_t p = 0; p < d->parents && nearest; p++)
-            nearest = p == own || d->share[p] == 0 || distance(y, d->mean + p * d->outputs, d->outputs) > to_own;
-        nearest_own += nearest ? d->samples[i] : 0;
-        total += d->samples[i];
+            nearest = p == own || share_of(d, p) == 0 || distance(y, mean_of(d, p), d->outputs) > to_own;
+        of->nearest_own += nearest ? samples : 0;
+        of->samples += samples;
+    }
+    return RHM_OK;
+}
+
+static rhm_status compare(diagnosis *d, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t samples,
+                          rhm_level_report *report, rhm_error *error) {
+    const double *rule = rhm_grammar_probability(grammar, report->level);
+    const size_t rules = rhm_grammar_shape(grammar)->rules[report->level];
+    comparison all = {0};
+    double floor = 0;
+    RHM_TRY(rhm_parallel(engine, d->runs, compare_run, d, error));
+    for (size_t run = 0; run < d->runs; run++) {
+        all.mean += d->compared[run].mean;
+        all.most = fmax(all.most, d->compared[run].most);
+        all.radius = fmax(all.radius, d->compared[run].radius);
+        all.nearest_own += d->compared[run].nearest_own;
+        all.samples += d->compared[run].samples;
     }
     for (size_t i = 0; i < d->parents * rules; i++)
-        floor += d->share[i / rules] * rule[i] * inevitable(d, i / rules, rule[i], (double)samples);
-    report->posterior_error_mean = mean;
-    report->posterior_error_max = most;
+        floor += share_of(d, i / rules) * rule[i] * inevitable(d, i / rules, rule[i], (double)samples);
+    report->posterior_error_mean = all.mean;
+    report->posterior_error_max = all.most;
     report->posterior_error_floor = floor;
-    report->synonym_accuracy = (double)nearest_own / (double)total;
+    report->synonym_accuracy = (double)all.nearest_own / (double)all.samples;
     report->separation = smallest_distance(d);
-    report->radius = radius;
+    report->radius = all.radius;
+    return RHM_OK;
 }
 
 static rhm_status allocate(diagnosis *d, double **label, rhm_error *error) {
-    return (d->samples = RHM_NEW(uint64_t, d->distinct, 1, 1, "patch counts", error)) &&
-                   (d->weight = RHM_NEW(double, d->distinct, 1, 1, "patch frequencies", error)) &&
-                   (d->output = RHM_NEW(double, d->distinct, d->outputs, 1, "outputs", error)) &&
-                   (d->mean = RHM_NEW(double, d->parents, d->outputs, 1, "mean outputs", error)) &&
-                   (d->share = RHM_NEW(double, d->parents, 1, 1, "symbol frequencies", error)) &&
+    return (d->output = RHM_NEW(double, d->distinct, d->outputs, 1, "outputs", error)) &&
+                   (d->sum = RHM_NEW(double, d->runs, d->parents, 1 + d->outputs, "mean outputs", error)) &&
+                   (d->compared = RHM_NEW(comparison, d->runs, 1, 1, "mean outputs", error)) &&
                    (d->posterior = RHM_NEW(double, d->parents, d->outputs, 1, "exact posteriors", error)) &&
                    (d->occurs = RHM_NEW(double, d->parents, d->positions, 1, "exact posteriors", error)) &&
                    (*label = RHM_NEW(double, d->classes, 1, 1, "exact posteriors", error))
@@ -159,35 +229,39 @@ static rhm_status allocate(diagnosis *d, double **label, rhm_error *error) {
                : RHM_NO_MEMORY;
 }
 
-rhm_status rhm_diagnose(rhm_level_report *report, const rhm_grammar *grammar, const rhm_patches *patches,
-                        const rhm_patch_counts *counts, const rhm_embeddings *outputs, uint64_t samples,
-                        rhm_error *error) {
+rhm_status rhm_diagnose(rhm_level_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
+                        const rhm_patches *patches, const rhm_patch_counts *counts, const rhm_embeddings *outputs,
+                        uint64_t samples, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const size_t distinct = rhm_patches_distinct(patches), full = (distinct + LEAST_RUN - 1) / LEAST_RUN;
     diagnosis d = {
         .parents = shape->vocab[report->level - 1],
         .classes = shape->vocab[0],
         .positions = patches->positions,
         .outputs = (size_t)patches->positions * shape->vocab[0],
-        .distinct = rhm_patches_distinct(patches),
+        .distinct = distinct,
+        .runs = full < MOST_RUNS ? full : MOST_RUNS,
+        .samples = (double)patches->samples,
+        .counts = counts,
+        .y = outputs->row,
     };
     uint32_t *parent = NULL;
     double *label = NULL;
-    RHM_TRY(parse_parents(grammar, patches, &parent, error));
+    rhm_status status = parse_parents(engine, grammar, patches, &parent, error);
     d.parent = parent;
-    rhm_status status = allocate(&d, &label, error);
+    if (status == RHM_OK)
+        status = allocate(&d, &label, error);
     if (status == RHM_OK)
         status = find_posteriors(&d, grammar, report->level, label, error);
-    if (status == RHM_OK) {
-        fill(&d, patches, counts, outputs->row);
-        compare(&d, grammar, samples, report);
-    }
+    if (status == RHM_OK)
+        status = find_means(&d, engine, error);
+    if (status == RHM_OK)
+        status = compare(&d, engine, grammar, samples, report, error);
     rhm_free(parent);
     rhm_free(label);
-    rhm_free(d.samples);
-    rhm_free(d.weight);
     rhm_free(d.output);
-    rhm_free(d.mean);
-    rhm_free(d.share);
+    rhm_free(d.sum);
+    rhm_free(d.compared);
     rhm_free(d.posterior);
     rhm_free(d.occurs);
     return status;

@@ -11,8 +11,8 @@
  * Fill the oracle diagnostics of `report` from the outputs (one row per distinct patch of `patches`, centred) and
  * the exact posteriors. `samples` is the training N^(l), for the statistical floor sqrt((1 - ||q||^2) / (N p)).
  */
-rhm_status rhm_diagnose(rhm_level_report *report, const rhm_grammar *grammar, const rhm_patches *patches,
-                        const rhm_patch_counts *counts, const rhm_embeddings *outputs, uint64_t samples,
-                        rhm_error *error);
+rhm_status rhm_diagnose(rhm_level_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
+                        const rhm_patches *patches, const rhm_patch_counts *counts, const rhm_embeddings *outputs,
+                        uint64_t samples, rhm_error *error);
 
 #endif

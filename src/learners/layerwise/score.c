@@ -1,36 +1,50 @@
 #include "learners/layerwise/score.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/parallel.h"
+#include "engine/reduce.h"
 
-/* Sums over the samples of one position. */
-typedef struct position {
-    double *frequency; /* (classes): of labels */
-    double *mean;      /* (classes): output */
-    double loss, spread;
-} position;
+/*
+ * Patches are added up in runs that their number alone decides, so that the threads do not: at least LEAST_RUN, and no
+ * more than MOST_RUNS of them.
+ */
+enum { LEAST_RUN = 1 << 12, MOST_RUNS = 128 };
+
+/* Sums over the samples of one position: a row of `width` doubles, in this order. */
+typedef struct sums {
+    double *loss, *spread, *correct; /* one each; `correct` counts samples, exactly up to 2^53 */
+    double *frequency;               /* (classes): of labels */
+    double *mean;                    /* (classes): output */
+} sums;
 
 typedef struct scoring {
     const rhm_sample_set *set;
     const float *y; /* (distinct, positions, classes) */
-    size_t classes, positions;
+    size_t distinct, classes, positions, width;
+    size_t runs;
     double samples, uniform; /* embeddings are centred */
-    uint64_t correct;
-    position *of; /* (positions) */
+    double *sum;             /* (runs, positions, width); the first run's are those of all once they are reduced */
 } scoring;
+
+static sums sums_of(const scoring *s, size_t run, size_t position) {
+    double *at = s->sum + (run * s->positions + position) * s->width;
+    return (sums){at, at + 1, at + 2, at + 3, at + 3 + s->classes};
+}
 
 /*
  * Held-out loss: mean over samples of ||e_label - y||^2 = 1 - 2 y_label + ||y||^2, patch by patch. An output that the
  * normalisation threw far away is as useless at any distance, so no sample counts for more than LOSS_CAP. `cell` is the
  * patch's first one at the position; returns that of the next.
  */
-static size_t add(scoring *s, size_t patch, size_t p, const float *y, size_t cell) {
+static size_t add(const scoring *s, const sums *of, size_t patch, size_t p, size_t cell) {
     static const double LOSS_CAP = 4;
     const rhm_patch_counts *counts = &s->set->counts;
+    const float *y = s->y + (patch * s->positions + p) * s->classes;
     const size_t first = p * s->classes, end = counts->offset[patch + 1];
-    position *of = &s->of[p];
     double square = 1, weight = 0;
     size_t largest = 0;
     for (size_t c = 0; c < s->classes; c++) {
@@ -39,29 +53,52 @@ static size_t add(scoring *s, size_t patch, size_t p, const float *y, size_t cel
     }
     for (; cell < end && counts->label[cell] < first + s->classes; cell++) {
         const size_t label = counts->label[cell] - first;
-        const double one = square - 2 * ((double)y[label] + s->uniform);
-        of->loss += (double)counts->count[cell] * (one < LOSS_CAP ? one : LOSS_CAP);
-        s->correct += label == largest ? counts->count[cell] : 0;
-        weight += (double)counts->count[cell];
-        of->frequency[label] += (double)counts->count[cell] / s->samples;
+        const double one = square - 2 * ((double)y[label] + s->uniform), count = (double)counts->count[cell];
+        *of->loss += count * (one < LOSS_CAP ? one : LOSS_CAP);
+        *of->correct += label == largest ? count : 0;
+        weight += count;
+        of->frequency[label] += count / s->samples;
     }
     for (size_t c = 0; c < s->classes; c++)
         of->mean[c] += weight / s->samples * ((double)y[c] + s->uniform);
     return cell;
 }
 
-/* Of the distance to the mean output. */
-static size_t add_spread(const scoring *s, size_t patch, size_t p, const float *y, size_t cell) {
+/* Of the distance to the mean output of all patches. */
+static size_t add_spread(const scoring *s, const sums *of, size_t patch, size_t p, size_t cell) {
     const rhm_patch_counts *counts = &s->set->counts;
+    const float *y = s->y + (patch * s->positions + p) * s->classes;
+    const double *mean = sums_of(s, 0, p).mean;
     const size_t classes = (p + 1) * s->classes, end = counts->offset[patch + 1];
-    position *of = &s->of[p];
     double square = 0, weight = 0;
     for (size_t c = 0; c < s->classes; c++)
-        square += ((double)y[c] + s->uniform - of->mean[c]) * ((double)y[c] + s->uniform - of->mean[c]);
+        square += ((double)y[c] + s->uniform - mean[c]) * ((double)y[c] + s->uniform - mean[c]);
     for (; cell < end && counts->label[cell] < classes; cell++)
         weight += (double)counts->count[cell];
-    of->spread += weight / s->samples * fmin(square, 1);
+    *of->spread += weight / s->samples * fmin(square, 1);
     return cell;
+}
+
+typedef size_t addition(const scoring *s, const sums *of, size_t patch, size_t p, size_t cell);
+
+static void add_run(const scoring *s, size_t run, addition *one) {
+    for (size_t i = run * s->distinct / s->runs; i < (run + 1) * s->distinct / s->runs; i++)
+        for (size_t p = 0, cell = s->set->counts.offset[i]; p < s->positions; p++) {
+            const sums of = sums_of(s, run, p);
+            cell = one(s, &of, i, p, cell);
+        }
+}
+
+static rhm_status add_losses(void *context, size_t run, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    add_run(context, run, add);
+    return RHM_OK;
+}
+
+static rhm_status add_spreads(void *context, size_t run, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    add_run(context, run, add_spread);
+    return RHM_OK;
 }
 
 /*
@@ -72,51 +109,54 @@ static size_t add_spread(const scoring *s, size_t patch, size_t p, const float *
 static double evidence_of(const scoring *s) {
     double gain = 0, error = 0;
     for (size_t p = 0; p < s->positions; p++) {
+        const sums of = sums_of(s, 0, p);
         double constant = 1;
         for (size_t c = 0; c < s->classes; c++)
-            constant -= s->of[p].frequency[c] * s->of[p].frequency[c];
-        gain += constant - s->of[p].loss / s->samples;
-        error += 2 * sqrt(s->of[p].spread / s->samples);
+            constant -= of.frequency[c] * of.frequency[c];
+        gain += constant - *of.loss / s->samples;
+        error += 2 * sqrt(*of.spread / s->samples);
     }
     return error > 0 ? gain / error : 0;
 }
 
-static void sum_up(rhm_fit *fit, scoring *s) {
-    const rhm_patch_counts *counts = &s->set->counts;
-    const size_t distinct = rhm_patches_distinct(&s->set->patches), outputs = s->positions * s->classes;
-    double loss = 0;
-    for (size_t i = 0; i < distinct; i++)
-        for (size_t p = 0, cell = counts->offset[i]; p < s->positions; p++)
-            cell = add(s, i, p, s->y + i * outputs + p * s->classes, cell);
-    for (size_t i = 0; i < distinct; i++)
-        for (size_t p = 0, cell = counts->offset[i]; p < s->positions; p++)
-            cell = add_spread(s, i, p, s->y + i * outputs + p * s->classes, cell);
-    for (size_t p = 0; p < s->positions; p++)
-        loss += s->of[p].loss;
-    fit->loss = loss / (s->samples * (double)s->positions);
-    fit->accuracy = (double)s->correct / (s->samples * (double)s->positions);
-    fit->evidence = evidence_of(s);
+/* The spreads need the means of all runs, which are in the first one by then; the others' spreads are still nothing. */
+static rhm_status sum_up(scoring *s, const rhm_engine *engine, rhm_error *error) {
+    const size_t row = s->positions * s->width;
+    RHM_TRY(rhm_parallel(engine, s->runs, add_losses, s, error));
+    RHM_TRY(rhm_reduce(engine, s->sum, s->runs, row, row, error));
+    for (size_t run = 1; run < s->runs; run++)
+        memset(s->sum + run * row, 0, sizeof *s->sum * row);
+    RHM_TRY(rhm_parallel(engine, s->runs, add_spreads, s, error));
+    return rhm_reduce(engine, s->sum, s->runs, row, row, error);
 }
 
-rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_sample_set *set, const float *outputs, rhm_error *error) {
-    const size_t classes = set->patches.classes, positions = set->patches.positions;
+rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_engine *engine, const rhm_sample_set *set, const float *outputs,
+                             rhm_error *error) {
+    const size_t classes = set->patches.classes, distinct = rhm_patches_distinct(&set->patches);
+    const size_t full = (distinct + LEAST_RUN - 1) / LEAST_RUN, runs = full < MOST_RUNS ? full : MOST_RUNS;
     scoring s = {
         .set = set,
         .y = outputs,
+        .distinct = distinct,
         .classes = classes,
-        .positions = positions,
+        .positions = set->patches.positions,
+        .width = 3 + 2 * classes,
+        .runs = runs ? runs : 1,
         .samples = (double)set->patches.samples,
         .uniform = 1.0 / (double)classes,
-        .of = RHM_NEW(position, positions, 1, 1, "scores of positions", error),
     };
-    double *memory = s.of ? RHM_NEW(double, positions, 2, classes, "label frequencies", error) : NULL;
-    for (size_t p = 0; memory && p < positions; p++) {
-        s.of[p].frequency = memory + 2 * p * classes;
-        s.of[p].mean = memory + (2 * p + 1) * classes;
+    s.sum = RHM_NEW(double, s.runs *s.positions, s.width, 1, "scores of positions", error);
+    rhm_status status = s.sum ? sum_up(&s, engine, error) : RHM_NO_MEMORY;
+    double loss = 0, correct = 0;
+    for (size_t p = 0; p < s.positions && status == RHM_OK; p++) {
+        loss += *sums_of(&s, 0, p).loss;
+        correct += *sums_of(&s, 0, p).correct;
     }
-    if (memory)
-        sum_up(fit, &s);
-    rhm_free(s.of);
-    rhm_free(memory);
-    return memory ? RHM_OK : RHM_NO_MEMORY;
+    if (status == RHM_OK) {
+        fit->loss = loss / (s.samples * (double)s.positions);
+        fit->accuracy = correct / (s.samples * (double)s.positions);
+        fit->evidence = evidence_of(&s);
+    }
+    rhm_free(s.sum);
+    return status;
 }

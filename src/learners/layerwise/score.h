@@ -6,6 +6,7 @@
 
 /* Loss, accuracy and evidence of `fit`, from its centred outputs (distinct patches of the set, positions, classes):
  * means over the positions. */
-rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_sample_set *set, const float *outputs, rhm_error *error);
+rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_engine *engine, const rhm_sample_set *set, const float *outputs,
+                             rhm_error *error);
 
 #endif

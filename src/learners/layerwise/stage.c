@@ -114,7 +114,7 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
     double begin = rhm_seconds();
     int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     rhm_patch_counts_clear(&set->counts);
-    RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, error));
+    RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, stage->engine, error));
     if (set == &stage->training)
         RHM_TRY(rhm_absent_fill(&set->counts, &set->patches, error));
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
@@ -188,7 +188,7 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     if (status == RHM_OK) {
         stage->flops += out.flops;
         const int span = rhm_trace_begin(stage->engine, "score", 0);
-        status = rhm_score_outputs(fit, set, out.row, error);
+        status = rhm_score_outputs(fit, stage->engine, set, out.row, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
     if (status == RHM_OK) {

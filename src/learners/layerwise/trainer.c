@@ -69,7 +69,8 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     rhm_status status = rhm_embed(&outputs, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], NULL, error);
     if (status == RHM_OK)
-        status = rhm_diagnose(report, setup->grammar, &set->patches, &set->counts, &outputs, report->samples, error);
+        status = rhm_diagnose(report, stage->engine, setup->grammar, &set->patches, &set->counts, &outputs,
+                              report->samples, error);
     if (status == RHM_OK)
         status = rhm_unseen_mass(&report->unseen_mass, setup->grammar, &stage->training.patches, error);
     report->kernel_seconds += outputs.kernel_seconds;

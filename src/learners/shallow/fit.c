@@ -43,7 +43,7 @@ rhm_status rhm_shallow_draw(rhm_shallow_task *task, rhm_shallow_set *set, rhm_pa
         RHM_TRY(
             rhm_patches_add(&set->patches, task->engine, words, source, context, have, samples - have, NULL, error));
     rhm_patch_counts_clear(&set->counts);
-    return rhm_patch_counts_make(&set->counts, &set->patches, error);
+    return rhm_patch_counts_make(&set->counts, &set->patches, task->engine, error);
 }
 
 rhm_route_sizes rhm_shallow_sizes(double sequences, double inputs, double width, double classes, double ridges) {
