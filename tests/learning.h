@@ -26,6 +26,28 @@ static inline rhm_engine *engine_of(int threads) {
     return engine_at(threads, NULL);
 }
 
+/* The same model, to the bit, with every instruction set of this CPU on one thread and on three. */
+static inline void assert_same_on_any_engine(const rhm_grammar *grammar, const rhm_train_options *options) {
+    static const char *const isas[] = {"scalar", "avx2", "avx512"};
+    char first[RHM_HASH_TEXT_NBYTES] = "", hash[RHM_HASH_TEXT_NBYTES];
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            rhm_engine *engine = engine_at(threads, isas[i]);
+            rhm_train_report report;
+            rhm_model *model;
+            rhm_error error = {0};
+            if (!engine)
+                continue;
+            assert_ok(rhm_train(&model, &report, engine, grammar, options, &error), &error);
+            rhm_model_hash(model, hash);
+            if (!first[0])
+                memcpy(first, hash, sizeof first);
+            assert_string_equal(hash, first);
+            rhm_model_destroy(model);
+            rhm_engine_destroy(engine);
+        }
+}
+
 /* The first grammar from `seed` on that the first patch can learn (Assumption 6). */
 static inline rhm_grammar *learnable_grammar(rhm_shape shape, uint64_t seed) {
     for (;; seed++) {
