@@ -14,7 +14,7 @@ enum {
 const char *operation_name(operation what) {
     static const char *const names[WORK_COUNT] = {
         "forward", "pass",           "kept",        "features",        "product",        "gradient",
-        "gram",    "shared_forward", "shared_pass", "shared_features", "turned_forward", "turned_pass"};
+        "gram",    "shared_forward", "shared_pass", "shared_features", "rotated_forward", "rotated_pass"};
     return names[what];
 }
 

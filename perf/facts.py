@@ -166,7 +166,7 @@ def model_flops(name, shape, patches):
     phasors = 2 * shape["width"] * 3 * (shape["branching"] - 1)
     each = {"forward": project + product, "pass": project + 2 * product, "features": project, "product": product, "gradient": product,
             "shared_forward": phasors + product, "shared_pass": phasors + 2 * product, "shared_features": phasors,
-            "turned_forward": product, "turned_pass": 2 * product}
+            "rotated_forward": product, "rotated_pass": 2 * product}
     operation = name.split("/")[0]
     return each[operation] * patches if operation in each else None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 KERNELS = ("forward", "features", "pass", "target", "pass (features kept)", "target (features kept)", "gram", "gram product")
 # Behind the names of those whose features are products of phasors, and of those that make none but rotate weights: before the benchmarks'.
-PREFIXES = {" (phasors)": "shared_", " (turned)": "turned_"}
+PREFIXES = {" (phasors)": "shared_", " (rotated)": "rotated_"}
 DRAWS = ("read", "read raw", "merge", "draw counts", "draw", "draw held-out")
 WAYS = {"read": "empty", "read raw": "raw", "draw counts": "counts"}  # what bench_patches calls them
 
@@ -54,8 +54,8 @@ def parts(total):
     per_patch = 2.0 * total.get("items", 0) * width
     name, way = kernel_of(total["name"])
     project, product = per_patch * (3 * (tokens - 1) if way == "shared_" else tokens * embedding), per_patch * 2 * classes
-    if way == "turned_":
-        return [(("turned_pass", shape_of(total), (total.get("rows", 0), total.get("run", 0))), {"pass": 2, "target": 1}[name] * product)]
+    if way == "rotated_":
+        return [(("rotated_pass", shape_of(total), (total.get("rows", 0), total.get("run", 0))), {"pass": 2, "target": 1}[name] * product)]
     listed = {
         "forward": [(f"{way}forward", project + product)],
         "features": [(f"{way}features", project)],

@@ -36,7 +36,7 @@ def test_parts_of_an_operation_have_the_flops_that_rhm_counts():
     # 2 x items x M x (s d_e + 2 classes) for the two products of `forward`, and so on, as the trace has them.
     counted = {"forward": 32 + 32, "features": 32, "pass": 32 + 64, "target": 32 + 32, "pass (features kept)": 64,
                "target (features kept)": 32, "forward (phasors)": 3 + 32, "pass (phasors)": 3 + 64, "target (phasors)": 3 + 32,
-               "pass (turned)": 64, "target (turned)": 32}
+               "pass (rotated)": 64, "target (rotated)": 32}
     for name, terms in counted.items():
         listed = model.parts(total(name, items=10, **SHAPE))
         assert sum(flops for _, flops in listed) == 2 * 10 * 1000 * terms, name

@@ -36,7 +36,7 @@ def test_agrees_with_the_report(tmp_path):
         assert sum(t["items"] for t in draws) == level["samples"] + level["validation_samples"]
         assert close(seconds(total(trace, "embed", level["level"])), spent["embed"])
         assert close(seconds(total(trace, "fit", level["level"])), spent["bandwidth"] + spent["solve"])
-        names = ("pass", "pass (phasors)", "pass (turned)", "pass (features kept)", "gram product")
+        names = ("pass", "pass (phasors)", "pass (rotated)", "pass (features kept)", "gram product")
         products = sum((total(trace, name, level["level"]) for name in names), [])
         # The last fit's steps, and for every fit the residual of the rounded solution.
         assert sum(t["spans"] for t in products) >= level["iterations"] + level["attempts"]
@@ -44,7 +44,7 @@ def test_agrees_with_the_report(tmp_path):
     kernels = report["kernels_and_sampling"]
     assert kernels["kernel_seconds"] > 0 and kernels["sampling_seconds"] > 0
     names = ("pass", "target", "features", "forward", "gram")
-    ways = ("", " (phasors)", " (turned)", " (features kept)", " product")
+    ways = ("", " (phasors)", " (rotated)", " (features kept)", " product")
     of_trace = sum(seconds(total(trace, name + way)) for name in names for way in ways)
     assert abs(kernels["kernel_seconds"] - of_trace) < 0.1 + 0.1 * of_trace
     share = (kernels["kernel_seconds"] + kernels["sampling_seconds"]) / report["seconds"]

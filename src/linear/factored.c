@@ -53,6 +53,6 @@ static rhm_status add(const rhm_passes *p, rhm_pass_factor factor, size_t first,
 }
 
 const rhm_pass_kind rhm_pass_factored = {
-    .name = {{"target (turned)", "target (turned)"}, {"pass (turned)", "pass (turned)"}},
+    .name = {{"target (rotated)", "target (rotated)"}, {"pass (rotated)", "pass (rotated)"}},
     .add = add,
 };
