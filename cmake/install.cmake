@@ -5,6 +5,9 @@ set(package ${CMAKE_INSTALL_LIBDIR}/cmake/rhm)
 
 install(TARGETS rhm_shared rhm_static EXPORT rhm-targets INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS rhm_command)
+if(NOT CMAKE_CROSSCOMPILING)
+  include(cmake/pages.cmake)
+endif()
 install(DIRECTORY include/rhm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 # find_package(rhm), with -Drhm_DIR=BUILD_DIRECTORY without installation. Interfaces may change with minor versions up to 1.0.

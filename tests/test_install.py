@@ -103,7 +103,9 @@ def test_destdir(tmp_path):
     call("cmake", "--install", BUILD, "--prefix", "/opt/some where", env={"DESTDIR": str(tmp_path)})
     pc = tmp_path / "opt/some where" / LIBDIR / "pkgconfig/rhm.pc"
     assert "prefix=/opt/some where\n" in pc.read_text() and str(tmp_path) not in pc.read_text()
-    for path in (f"{LIBDIR}/librhm.so", f"{LIBDIR}/librhm.a", "include/rhm/rhm.h", "bin/rhm", f"{LIBDIR}/cmake/rhm/rhm-config.cmake"):
+    for path in (f"{LIBDIR}/librhm.so", f"{LIBDIR}/librhm.a", "include/rhm/rhm.h", "bin/rhm", f"{LIBDIR}/cmake/rhm/rhm-config.cmake",
+                 "share/man/man1/rhm.1", "share/man/man1/rhm-train.1", "share/bash-completion/completions/rhm", "share/zsh/site-functions/_rhm",
+                 "share/fish/vendor_completions.d/rhm.fish"):
         assert (tmp_path / "opt/some where" / path).exists(), path
     for path in tmp_path.rglob("*.cmake"):
         assert str(BUILD) not in path.read_text() and str(ROOT) not in path.read_text(), path

@@ -176,6 +176,8 @@ const rhm_command rhm_command_eval = {
     .operand_count = 1,
     .summary = "accuracy of a model on fresh or given sequences",
     .description = "Measure the accuracy of a trained model on fresh sequences or on those of a file.",
+    .examples = "rhm eval model.h5\n"
+                "rhm eval model.h5 --data data.h5 --json",
     .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options},
     .run = run,
 };

@@ -41,6 +41,8 @@ const rhm_command rhm_command_grammar = {
     .description =
         "Draw a grammar (or read one), check it, and say what can be learned from it: the exact kappa and rho of "
         "Assumption 6, and the symbols that violate it.",
+    .examples = "rhm grammar --vocab 8 --levels 3 -o grammar.h5\n"
+                "rhm grammar --vocab 8,16,32 --rules 4,2 --require-identifiable",
     .groups = {&rhm_instance_options, &own_options},
     .run = run,
 };

@@ -322,6 +322,8 @@ const rhm_command rhm_command_inspect = {
     .operand_count = 1,
     .summary = "what a grammar, data, model or prediction file holds",
     .description = "Check a file and say what it holds.",
+    .examples = "rhm inspect data.h5\n"
+                "rhm inspect model.h5 --json",
     .groups = {&own_options},
     .run = run,
 };

@@ -86,6 +86,7 @@ const rhm_command rhm_command_machine = {
         "Show what this process may use of the machine (hwloc topology, affinity, cgroup), where the threads of a run "
         "would be and are, which kernels it would take, and how fast the machine is at most: multiply-adds "
         "and bytes per second, measured with the threads of the run.",
+    .examples = "rhm machine",
     .groups = {&rhm_thread_options, &rhm_kernel_options, &own_options},
     .run = run,
 };

@@ -311,6 +311,8 @@ const rhm_command rhm_command_oracle = {
         "Infer labels and latent symbols exactly, by belief propagation under the known grammar, its laws and "
         "its noise: the accuracy and cross-entropy that no predictor can beat, on fresh sequences or on those "
         "of a file.",
+    .examples = "rhm oracle --vocab 8 --levels 3 --token-noise 0.1\n"
+                "rhm oracle --data data.h5 -o beliefs.h5",
     .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options},
     .run = run,
 };

@@ -170,6 +170,8 @@ const rhm_command rhm_command_plan = {
                    "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
                    "and time of "
                    "a practical run on this machine, from rates measured now.",
+    .examples = "rhm plan\n"
+                "rhm plan --vocab 8 --levels 8",
     .groups = {&rhm_instance_options, &rhm_learner_options, &rhm_budget_options, &rhm_draw_options, &rhm_thread_options,
                &rhm_kernel_options, &own_options},
     .run = run,

@@ -127,6 +127,7 @@ const rhm_command rhm_command_predict = {
         "Predict the label of every sequence of a file. The output holds /prediction/labels (N) and "
         "/prediction/posteriors (N x |V_0|, float32: they sum to 1 but may be negative); the accuracy is printed "
         "where the file has labels.",
+    .examples = "rhm predict model.h5 data.h5 -o predicted.h5",
     .groups = {&own_options, &rhm_thread_options, &rhm_kernel_options},
     .run = run,
 };

@@ -122,6 +122,8 @@ const rhm_command rhm_command_sample = {
     .description =
         "Draw labelled sequences from a grammar and write them, with the grammar, to an HDF5 file. The first "
         "sequences of a longer file are those of a shorter one.",
+    .examples = "rhm sample --vocab 8 --levels 3 --samples 1e5 -o data.h5\n"
+                "rhm sample --grammar grammar.h5 --samples 1000 --latents -o latents.h5",
     .groups = {&rhm_instance_options, &own_options, &rhm_thread_options},
     .run = run,
 };

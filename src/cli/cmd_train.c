@@ -323,6 +323,10 @@ const rhm_command rhm_command_train = {
     .description =
         "Train the layerwise learner of arXiv 2601.19756, level L first, on fresh samples of a grammar or on the "
         "sequences of a file, and measure its accuracy on sequences it has not seen.",
+    .examples = "rhm train\n"
+                "rhm train --vocab 8 --levels 3 -o model.h5 --report report.json\n"
+                "rhm train --data data.h5 -o model.h5\n"
+                "rhm train --learner table --vocab 8 --levels 16 --test-samples 1000",
     .groups = {&rhm_instance_options, &own_options, &rhm_learner_options, &rhm_budget_options, &rhm_draw_options,
                &rhm_method_options, &rhm_thread_options, &rhm_kernel_options, &rhm_interruption_options},
     .run = run,

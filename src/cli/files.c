@@ -50,7 +50,7 @@ static rhm_status add(struct list *list, const char *name, size_t length, const 
 /* Operands are inputs, called as in the usage line: "MODEL DATA ". */
 static rhm_status collect(struct list *list, const rhm_settings *settings, rhm_error *error) {
     const char *name = settings->command->operands;
-    for (size_t i = 0; i < settings->command->operand_count; i++) {
+    for (size_t i = 0; i < settings->command->operand_count && !settings->command->operand_name_of; i++) {
         const size_t length = strcspn(name, " ");
         RHM_TRY(add(list, name, length, settings->operands[i], RHM_FILE_READ, error));
         name += length + (name[length] == ' ');

@@ -3,7 +3,7 @@
 #include "cli/options.h"
 #include "cli/settings.h"
 
-enum { LINE = 100, INDENT = 6 };
+enum { LINE = 100, INDENT = 6, NAME = 11, FACTS_NBYTES = 640 };
 
 /* Print words with line breaks at column LINE; `column` is where the cursor stands and is kept up to date. */
 static void wrap(FILE *stream, const char *text, int indent, int *column) {
@@ -27,8 +27,24 @@ static void wrap(FILE *stream, const char *text, int indent, int *column) {
     }
 }
 
+void rhm_option_facts(const rhm_option *option, char *text, size_t text_nbytes) {
+    char allowed[256] = "", unit[128] = "";
+    *text = '\0';
+    if (option->kind == RHM_OPTION_FLAG)
+        return;
+    if (option->kind != RHM_OPTION_TEXT) {
+        rhm_option_allowed(option, allowed, sizeof allowed);
+        snprintf(text, text_nbytes, "Allowed: %s. ", allowed);
+    }
+    if (option->unit)
+        snprintf(unit, sizeof unit, "Unit: %s. ", option->unit);
+    const char *fallback = option->otherwise ? option->otherwise : option->fallback;
+    const size_t used = strlen(text);
+    snprintf(text + used, text_nbytes - used, "%sDefault: %s.", unit, fallback ? fallback : "none");
+}
+
 static void describe(FILE *stream, const rhm_option *option) {
-    char text[512];
+    char text[FACTS_NBYTES];
     fprintf(stream, "  ");
     if (option->letter)
         fprintf(stream, "-%c, ", option->letter);
@@ -36,24 +52,24 @@ static void describe(FILE *stream, const rhm_option *option) {
             option->kind == RHM_OPTION_FLAG ? "" : option->argument, INDENT, "");
     int column = INDENT;
     wrap(stream, option->help, INDENT, &column);
-    if (option->kind != RHM_OPTION_FLAG) {
-        if (option->kind != RHM_OPTION_TEXT) {
-            char allowed[256];
-            rhm_option_allowed(option, allowed, sizeof allowed);
-            snprintf(text, sizeof text, "Allowed: %s.", allowed);
-            wrap(stream, text, INDENT, &column);
-        }
-        if (option->unit) {
-            snprintf(text, sizeof text, "Unit: %s.", option->unit);
-            wrap(stream, text, INDENT, &column);
-        }
-        const char *fallback = option->otherwise ? option->otherwise : option->fallback;
-        snprintf(text, sizeof text, "Default: %s.", fallback ? fallback : "none");
-        wrap(stream, text, INDENT, &column);
-    }
+    rhm_option_facts(option, text, sizeof text);
+    wrap(stream, text, INDENT, &column);
     fputc('\n', stream);
-    if (option->list)
-        option->list(stream);
+    rhm_word word;
+    for (int i = 0; option->about && (word = rhm_option_word(option, i)).text; i++) {
+        option->about(i, text, sizeof text);
+        fprintf(stream, "%*s%-*s", INDENT, "", NAME, word.text);
+        wrap(stream, text, INDENT + NAME, &(int){INDENT + NAME});
+        fputc('\n', stream);
+    }
+}
+
+static void show_examples(FILE *stream, const char *examples) {
+    fputs("\nExamples:\n", stream);
+    for (size_t length; *examples; examples += length + (examples[length] == '\n')) {
+        length = strcspn(examples, "\n");
+        fprintf(stream, "  %.*s\n", (int)length, examples);
+    }
 }
 
 void rhm_options_help(FILE *stream, const rhm_command *command) {
@@ -67,4 +83,6 @@ void rhm_options_help(FILE *stream, const rhm_command *command) {
             describe(stream, option);
     }
     fputs("\nOther:\n  -h, --help\n      Print this text and exit.\n", stream);
+    if (command->examples)
+        show_examples(stream, command->examples);
 }

@@ -10,11 +10,16 @@ static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 
 static const rhm_word between[] = {{"embeddings", RHM_BETWEEN_EMBEDDINGS}, {"ids", RHM_BETWEEN_IDS}, {NULL, 0}};
 
-static void list_learners(FILE *stream) {
-    const rhm_learner_info *learner;
-    for (size_t i = 0; (learner = rhm_learner_at(i)); i++)
-        fprintf(stream, "      %-10s %s\n      %-10s (%s); needs %s\n", learner->name, learner->summary, "",
-                learner->source, learner->needs);
+static const rhm_word protocols[] = {{"general", 0}, {"published", 1}, {NULL, 0}};
+
+static const char *learner_name(int index) {
+    const rhm_learner_info *learner = rhm_learner_at((size_t)index);
+    return learner ? learner->name : NULL;
+}
+
+static void about_learner(int index, char *text, size_t text_nbytes) {
+    const rhm_learner_info *learner = rhm_learner_at((size_t)index);
+    snprintf(text, text_nbytes, "%s\n(%s); needs %s", learner->summary, learner->source, learner->needs);
 }
 
 static const rhm_option own[] = {
@@ -23,8 +28,9 @@ static const rhm_option own[] = {
      .argument = "NAME",
      .otherwise = "layerwise",
      .place = offsetof(rhm_settings, training.learner),
-     .help = "Who learns. An option that the learner does not take is refused.",
-     .list = list_learners},
+     .name_of = learner_name,
+     .about = about_learner,
+     .help = "Who learns. An option that the learner does not take is refused."},
     {.name = "positions",
      .kind = RHM_OPTION_COUNTS,
      .argument = "auto|K|K_L,...,K_1",
@@ -50,6 +56,7 @@ static const rhm_option own[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "NAME",
      .otherwise = "general",
+     .words = protocols,
      .place = offsetof(rhm_settings, own.protocol),
      .help = "Of one-step. general: any number of positions, the patches that occur, any --width (auto: 256) and "
              "--learning-rate. published: as in the appendix of Phys. Rev. X 14, 031001: the first patch, all V^s "

@@ -10,13 +10,6 @@
 #include "cli/settings.h"
 #include "rhm/status.h"
 
-static const rhm_command *const commands[] = {
-    &rhm_command_grammar, &rhm_command_sample, &rhm_command_train,   &rhm_command_eval,   &rhm_command_predict,
-    &rhm_command_inspect, &rhm_command_plan,   &rhm_command_machine, &rhm_command_oracle,
-};
-
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
 /* What scripts rely on. */
 enum { DONE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };
 
@@ -40,18 +33,6 @@ static void complain(const char *command, const char *sentence) {
     for (; *sentence; sentence++)
         fputc((unsigned char)*sentence < ' ' || *sentence == '\177' ? '?' : *sentence, stderr);
     fputc('\n', stderr);
-}
-
-static void overview(FILE *stream) {
-    fputs("usage: rhm COMMAND [options]\n\n"
-          "Random Hierarchy Models and their layerwise learner on multicore CPUs.\n\nCommands:\n",
-          stream);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(stream, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\nOptions:\n  -h, --help   Print this text, or after a command the options of that command.\n"
-          "  --version    Print the version.\n\n"
-          "Exit status: 0 done, 1 the run failed, 2 bad usage or bad input, 130 interrupted.\n",
-          stream);
 }
 
 /*
@@ -111,21 +92,21 @@ static void occupy_standard_streams(void) {
 int main(int count, char **arguments) {
     occupy_standard_streams();
     if (count < 2) {
-        overview(stderr);
+        rhm_command_overview(stderr);
         return USAGE;
     }
     const char *first = arguments[1];
     if (!strcmp(first, "--help") || !strcmp(first, "-h")) {
-        overview(stdout);
+        rhm_command_overview(stdout);
         return finish("", DONE);
     }
     if (!strcmp(first, "--version")) {
         printf("rhm %s\n", rhm_version());
         return finish("", DONE);
     }
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (!strcmp(first, commands[i]->name))
-            return run(commands[i], count - 2, arguments + 2);
+    const rhm_command *command = rhm_command_named(first);
+    if (command)
+        return run(command, count - 2, arguments + 2);
     char sentence[256];
     snprintf(sentence, sizeof sentence, "unknown command '%.80s': the commands are listed by rhm --help", first);
     complain("", sentence);

@@ -97,8 +97,7 @@ static const char *check_whole(const rhm_option *option, uint64_t value) {
     return value > whole_bound(allowed.greatest) ? "too large" : NULL;
 }
 
-/* Word `i` of an option; its text is NULL beyond the last. */
-static rhm_word word_at(const rhm_option *option, int i) {
+rhm_word rhm_option_word(const rhm_option *option, int i) {
     if (option->name_of)
         return (rhm_word){option->name_of(i), i};
     return option->words ? option->words[i] : (rhm_word){NULL, 0};
@@ -106,7 +105,7 @@ static rhm_word word_at(const rhm_option *option, int i) {
 
 static bool find_word(const rhm_option *option, const char *text, double *value) {
     rhm_word word;
-    for (int i = 0; (word = word_at(option, i)).text; i++)
+    for (int i = 0; (word = rhm_option_word(option, i)).text; i++)
         if (!strcmp(word.text, text)) {
             *value = word.value;
             return true;
@@ -202,7 +201,7 @@ static void describe_range(const rhm_option *option, const char *noun, char *tex
 void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes) {
     char words[ALLOWED_NBYTES / 2] = "", range[ALLOWED_NBYTES / 2];
     rhm_word word;
-    for (int i = 0; (word = word_at(option, i)).text; i++) {
+    for (int i = 0; (word = rhm_option_word(option, i)).text; i++) {
         const size_t used = strlen(words);
         snprintf(words + used, sizeof words - used, "%s%s", used ? ", " : "", word.text);
     }
@@ -319,10 +318,12 @@ rhm_status rhm_options_parse(rhm_settings *settings, const rhm_command *command,
             settings->operands[operands++] = argument;
         }
     }
-    if (operands < command->operand_count)
+    if (operands < command->operand_count && !command->operands_optional)
         return rhm_fail(error, RHM_INVALID, "%s missing: usage is rhm %s %s[options]",
-                        command->operand_count - operands == 1 ? "a file name is" : "file names are", command->name,
-                        command->operands);
+                        command->operand_name_of                 ? "a word is"
+                        : command->operand_count - operands == 1 ? "a file name is"
+                                                                 : "file names are",
+                        command->name, command->operands);
     return RHM_OK;
 }
 

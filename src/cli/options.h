@@ -57,12 +57,12 @@ typedef struct rhm_option {
     double least;          /* smallest allowed value; DBL_MIN reads "greater than 0" */
     double greatest;       /* 2^63 stands for INT64_MAX */
     bool of_training;      /* both are what the library says of the option (rhm_train_option_bounds) */
-    const rhm_word *words; /* ends with a NULL text; NULL: none */
+    const rhm_word *words; /* ends with a NULL text; NULL: none. Of RHM_OPTION_TEXT: what completion offers */
     const char *(*name_of)(int value); /* instead: the word for 0, 1, ...; NULL beyond the last */
-    size_t place;                      /* offset in rhm_settings */
-    rhm_option_file file;              /* checked before work begins (files.h) */
-    const char *help;                  /* one or two sentences */
-    void (*list)(FILE *);              /* what --help prints below them, or NULL */
+    void (*about)(int value, char *text, size_t text_nbytes); /* what --help says of each of those, or NULL */
+    size_t place;                                             /* offset in rhm_settings */
+    rhm_option_file file;                                     /* checked before work begins (files.h) */
+    const char *help;                                         /* one or two sentences */
 } rhm_option;
 
 typedef struct rhm_option_group {
@@ -95,6 +95,12 @@ rhm_option_bounds rhm_option_bounds_of(const rhm_option *option);
 
 /* What values the option allows, such as "a whole number from 1 to 32"; at most text_nbytes with the NUL. */
 void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes);
+
+/* Word `i` of an option; its text is NULL beyond the last. */
+rhm_word rhm_option_word(const rhm_option *option, int i);
+
+/* What is allowed, in which unit, and the default, in sentences; "" of a flag. */
+void rhm_option_facts(const rhm_option *option, char *text, size_t text_nbytes);
 
 /* The --help text of a subcommand. */
 void rhm_options_help(FILE *stream, const struct rhm_command *command);

@@ -15,6 +15,10 @@ static const rhm_word draws[] = {
 static const rhm_word on_off[] = {{"on", 0}, {"off", 1}, {NULL, 0}};
 static const rhm_word progress_modes[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
 
+static const rhm_word placements[] = {{"compact", 0}, {"scatter", 1}, {"none", 2}, {NULL, 0}};
+static const rhm_word instruction_sets[] = {{"auto", 0}, {"scalar", 1}, {"avx2", 2}, {"avx512", 3}, {NULL, 0}};
+static const rhm_word backends[] = {{"native", 0}, {"onednn", 1}, {"auto", 2}, {NULL, 0}};
+
 static const char *solver_name(int solver) {
     return solver < RHM_SOLVERS ? rhm_solver_name((rhm_solver)solver) : NULL;
 }
@@ -159,6 +163,7 @@ static const rhm_option threads[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "compact|scatter|none|LIST",
      .otherwise = "compact, off cores in use",
+     .words = placements,
      .place = AT(running.placement),
      .help =
          "Where threads run: close together, spread out, wherever the system puts them, or on the listed processors, "
@@ -179,12 +184,14 @@ static const rhm_option kernels[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "auto|scalar|avx2|avx512",
      .otherwise = "auto",
+     .words = instruction_sets,
      .place = AT(running.isa),
      .help = "Instruction set of the kernels; results do not depend on it."},
     {.name = "backend",
      .kind = RHM_OPTION_TEXT,
      .argument = "native|onednn|auto",
      .otherwise = "native",
+     .words = backends,
      .place = AT(running.backend),
      .help = "Who computes the products of a level: the project's own kernels, whose "
              "results are the same everywhere; oneDNN, equal within rounding; or, "

@@ -63,6 +63,7 @@ typedef struct rhm_settings {
     uint64_t test_samples;
     bool latents;
     bool json;
+    bool manual; /* a manual page instead of the text of --help */
 
     struct {
         const rhm_option *option;
@@ -73,10 +74,13 @@ typedef struct rhm_settings {
 
 typedef struct rhm_command {
     const char *name;
-    const char *operands;    /* as shown in the usage line; "" for none */
-    size_t operand_count;    /* exactly so many */
-    const char *summary;     /* one line in `rhm --help` */
-    const char *description; /* first paragraphs of the subcommand's own --help */
+    const char *operands;                      /* as shown in the usage line; "" for none */
+    size_t operand_count;                      /* exactly so many */
+    bool operands_optional;                    /* or none */
+    const char *(*operand_name_of)(int value); /* what they may be: the word for 0, 1, ...; NULL: names of files */
+    const char *summary;                       /* one line in `rhm --help` */
+    const char *description;                   /* first paragraphs of the subcommand's own --help */
+    const char *examples;                      /* command lines, one a line; NULL: none */
     const rhm_option_group *groups[RHM_MOST_GROUPS];
     rhm_status (*run)(const rhm_settings *settings, rhm_error *error);
 } rhm_command;
@@ -117,5 +121,16 @@ extern const rhm_command rhm_command_inspect;
 extern const rhm_command rhm_command_plan;
 extern const rhm_command rhm_command_machine;
 extern const rhm_command rhm_command_oracle;
+extern const rhm_command rhm_command_help;
+extern const rhm_command rhm_command_completion;
+
+/* All subcommands in the order of `rhm --help`; NULL beyond the last. */
+const rhm_command *rhm_command_at(size_t index);
+
+/* NULL where there is none of this name. */
+const rhm_command *rhm_command_named(const char *name);
+
+/* The text of `rhm --help`. */
+void rhm_command_overview(FILE *stream);
 
 #endif

@@ -9,6 +9,8 @@ static const rhm_word rule_samplings[] = {{"first-token-uniform", RHM_FIRST_TOKE
                                           {"independent", RHM_INDEPENDENT},
                                           {NULL, 0}};
 
+static const rhm_word laws[] = {{"uniform", 0}, {"zipf:", 1}, {"dirichlet:", 2}, {NULL, 0}};
+
 #define AT(member) offsetof(rhm_settings, member)
 
 static const rhm_option instance[] = {
@@ -68,6 +70,7 @@ static const rhm_option instance[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "LAW|LAW_1,...,LAW_L",
      .fallback = "uniform",
+     .words = laws,
      .place = AT(instance.rule_law),
      .help = "How probable the rules of a symbol are, at every level or at levels 1 to L: uniform; zipf:A, the r-th in "
              "proportion to r^-A, which is the r-th being drawn for each symbol; or dirichlet:A, drawn from the "
@@ -76,6 +79,7 @@ static const rhm_option instance[] = {
      .kind = RHM_OPTION_TEXT,
      .argument = "LAW",
      .fallback = "uniform",
+     .words = laws,
      .place = AT(instance.label_law),
      .help = "How probable the labels are: uniform, zipf:A or dirichlet:A."},
     RHM_OPTION_SHARE("ambiguity", "F", "share of the rules", instance.ambiguity,
