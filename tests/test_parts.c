@@ -33,7 +33,9 @@ static void check_parts(const rhm_shape *shape, const rhm_grammar_options *optio
     for (uint32_t level = 0; level < shape->levels; level++)
         for (size_t node = 0; node < tree->nodes[level]; node += 1 + tree->nodes[level] / 50) {
             const rhm_part which = {5, first, SAMPLES, level, node};
-            rhm_sample_part(sampler, &which, &(rhm_part_out){part[shape->levels], labels, roots, part, false});
+            rhm_sample_part(
+                sampler, &which,
+                &(rhm_part_out){.leaves = part[shape->levels], .labels = labels, .roots = roots, .latents = part});
             for (size_t i = 0; i < SAMPLES; i++) {
                 assert_int_equal(labels[i], symbols[0][i]);
                 assert_int_equal(roots[i], symbols[level][i * tree->nodes[level] + node]);

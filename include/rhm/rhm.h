@@ -3,6 +3,7 @@
 #define RHM_RHM_H
 
 #include "rhm/data.h"
+#include "rhm/encoding.h"
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
 #include "rhm/inference.h"

@@ -56,12 +56,53 @@ RHM_API rhm_status rhm_sample_with_engine(const rhm_engine *engine, const rhm_sa
                                           uint16_t *const *latents, rhm_error *error);
 
 /*
+ * Whole sequences of a stream below labels that the caller gives, (count) and each smaller than V_0: the rules that
+ * these samples would have chosen, from other roots. RHM_INVALID for a label out of range.
+ */
+RHM_API rhm_status rhm_sample_below(const rhm_engine *engine, const rhm_sampler *sampler, uint32_t stream,
+                                    uint64_t first, size_t count, const uint16_t *labels, uint16_t *tokens,
+                                    uint16_t *const *latents, rhm_error *error);
+
+/*
  * The leaves under the first level-`level` patch of the same samples, and only those: leaves is (count, tokens),
  * equal to the first columns of the tokens that rhm_sample_sequences draws; parents is NULL or (count) and receives the
  * level-(level-1) symbol above the patch.
  */
 RHM_API void rhm_sample_first_patches(const rhm_sampler *sampler, uint32_t stream, uint32_t level, uint64_t first,
                                       size_t count, uint16_t *leaves, uint16_t *labels, uint16_t *parents);
+
+/* ---- without replacement ----------------------------------------------------------------------------------------- */
+
+/* A number below 2^128. */
+typedef struct rhm_number {
+    uint64_t low, high;
+} rhm_number;
+
+/*
+ * How many different sequences the grammar writes: V_0 m_1^(nodes of level 0) ... m_L^(nodes of level L-1).
+ * RHM_UNSUPPORTED where they are more than 2^127, not equally probable or noisy, or where two derivations may read the
+ * same because some patch has several parents.
+ */
+RHM_API rhm_status rhm_sequence_count(rhm_number *out, const rhm_sampler *sampler, rhm_error *error);
+
+/*
+ * All sequences have numbers 0, 1, ...: the label is the most significant digit, then come the rules of level 1, of
+ * level 2, ..., those of a level from the first position to the last. These are sequences first..first+count-1 in that
+ * order, by all threads of an engine; arrays as in rhm_sample_sequences. RHM_INVALID beyond the last one.
+ */
+RHM_API rhm_status rhm_sample_numbered(const rhm_engine *engine, const rhm_sampler *sampler, rhm_number first,
+                                       size_t count, uint16_t *tokens, uint16_t *labels, uint16_t *const *latents,
+                                       rhm_error *error);
+
+/*
+ * The same in an order that the sampler's seed shuffles: a sample without replacement is a range of it, and disjoint
+ * ranges (a training and a test set) are disjoint samples. Nothing is kept: entry i is a pure function of (seed, i), a
+ * Feistel network of ten rounds of Philox4x32-10 on as many bits as the largest number has, repeated until the result
+ * is in range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+ */
+RHM_API rhm_status rhm_sample_distinct(const rhm_engine *engine, const rhm_sampler *sampler, rhm_number first,
+                                       size_t count, uint16_t *tokens, uint16_t *labels, uint16_t *const *latents,
+                                       rhm_error *error);
 
 #ifdef __cplusplus
 }

@@ -132,7 +132,10 @@ static void draw_rows(descent *d, size_t row, size_t count) {
     uint32_t k = 0;
     begin(t, 0, count);
     draw_first_blocks(t, part->stream, part->first + row);
-    (t->tile && rhm_has_planes(&d->sampler->layout.label) ? rhm_draw_labels_tile : rhm_draw_labels)(t, symbols);
+    if (d->out->given)
+        memcpy(symbols, d->out->given + row, sizeof *symbols * count);
+    else
+        (t->tile && rhm_has_planes(&d->sampler->layout.label) ? rhm_draw_labels_tile : rhm_draw_labels)(t, symbols);
     if (d->out->labels)
         memcpy(d->out->labels + row, symbols, sizeof *symbols * count);
     while (t->stratum->end <= part->level) {

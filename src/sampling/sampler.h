@@ -68,6 +68,7 @@ typedef struct rhm_part_out {
     uint16_t *leaves;         /* (count, tree.leaves[level]) */
     uint16_t *labels, *roots; /* (count); the roots are the level-`level` symbols */
     uint16_t *const *latents; /* [l], level < l < L: (count, level-l symbols below the node) */
+    const uint16_t *given;    /* (count): labels that are there already, in place of drawn ones; or NULL */
     bool past;                /* write leaves past the caches: they are part of more than these hold */
 } rhm_part_out;
 

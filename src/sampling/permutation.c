@@ -1,0 +1,91 @@
+#include "sampling/permutation.h"
+
+#include "core/philox.h"
+
+enum {
+    ROUNDS = 10, /* even: halves of different widths are back in their places */
+    LEAST_BITS = 2,
+    LANES = 16, /* numbers side by side, so that their random blocks overlap */
+};
+
+rhm_permutation rhm_permutation_make(uint64_t seed, uint32_t stream, rhm_u128 size) {
+    uint32_t bits = LEAST_BITS;
+    while ((size - 1) >> bits > 0)
+        bits++;
+    return (rhm_permutation){seed, stream, bits, size};
+}
+
+/* The first two words of the blocks of LANES indices. */
+static void scramble(const rhm_permutation *p, const uint64_t *index, uint32_t round, uint64_t *out) {
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    uint32_t k0 = (uint32_t)p->seed, k1 = (uint32_t)(p->seed >> 32);
+    for (int i = 0; i < LANES; i++) {
+        c0[i] = (uint32_t)index[i];
+        c1[i] = (uint32_t)(index[i] >> 32);
+        c2[i] = p->stream;
+        c3[i] = round;
+    }
+    for (int r = 0; r < RHM_PHILOX_ROUNDS; r++) {
+        for (int i = 0; i < LANES; i++) {
+            const uint64_t product0 = (uint64_t)RHM_PHILOX_M0 * c0[i];
+            const uint64_t product1 = (uint64_t)RHM_PHILOX_M1 * c2[i];
+            c0[i] = (uint32_t)(product1 >> 32) ^ c1[i] ^ k0;
+            c1[i] = (uint32_t)product1;
+            c2[i] = (uint32_t)(product0 >> 32) ^ c3[i] ^ k1;
+            c3[i] = (uint32_t)product0;
+        }
+        k0 += RHM_PHILOX_W0;
+        k1 += RHM_PHILOX_W1;
+    }
+    for (int i = 0; i < LANES; i++)
+        out[i] = (uint64_t)c1[i] << 32 | c0[i];
+}
+
+/* Each round replaces the left half, of which it becomes the right: (L, R) -> (R, L ^ F(R)). */
+static void pass(const rhm_permutation *p, rhm_u128 *number) {
+    uint32_t left_bits = p->bits / 2, right_bits = p->bits - left_bits;
+    uint64_t left[LANES], right[LANES], word[LANES];
+    for (int i = 0; i < LANES; i++) {
+        left[i] = (uint64_t)(number[i] >> right_bits);
+        right[i] = (uint64_t)number[i] & UINT64_MAX >> (64 - right_bits);
+    }
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        const uint64_t mask = UINT64_MAX >> (64 - left_bits);
+        scramble(p, right, round, word);
+        for (int i = 0; i < LANES; i++) {
+            const uint64_t mixed = (left[i] ^ word[i]) & mask;
+            left[i] = right[i];
+            right[i] = mixed;
+        }
+        const uint32_t width = left_bits;
+        left_bits = right_bits;
+        right_bits = width;
+    }
+    for (int i = 0; i < LANES; i++)
+        number[i] = (rhm_u128)left[i] << right_bits | right[i];
+}
+
+/* Lanes are filled with the next numbers as those in them arrive. */
+void rhm_permute(const rhm_permutation *permutation, rhm_u128 first, size_t count, rhm_u128 *out) {
+    rhm_u128 number[LANES] = {0};
+    size_t place[LANES], next = 0, arrived = 0;
+    for (int i = 0; i < LANES; i++) {
+        place[i] = next;
+        number[i] = next < count ? first + next : 0;
+        next++;
+    }
+    while (arrived < count) {
+        pass(permutation, number);
+        for (int i = 0; i < LANES; i++) {
+            if (number[i] >= permutation->size)
+                continue;
+            if (place[i] < count) {
+                out[place[i]] = number[i];
+                arrived++;
+            }
+            place[i] = next;
+            number[i] = next < count ? first + next : 0;
+            next++;
+        }
+    }
+}
