@@ -130,7 +130,7 @@ rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_
 
 typedef struct whole {
     const rhm_engine *engine;
-    rhm_chunk_work *work;
+    rhm_lane_work *work;
     void *context;
     size_t count;
     atomic_size_t next;
@@ -141,16 +141,31 @@ static void run_whole(void *context, int thread) {
     size_t done = 0;
     rhm_trace_enter(w->engine->trace, thread);
     for (size_t chunk; (chunk = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed)) < w->count; done++)
-        w->work(w->context, chunk);
+        w->work(w->context, chunk, thread);
     rhm_trace_leave(w->engine->trace, thread, done, 0);
 }
 
-void rhm_parallel_whole(const rhm_engine *engine, size_t chunk_count, rhm_chunk_work *work, void *context) {
+void rhm_parallel_lanes(const rhm_engine *engine, size_t chunk_count, rhm_lane_work *work, void *context) {
     whole w = {.engine = engine, .work = work, .context = context, .count = chunk_count};
     const size_t threads = (size_t)engine->threads;
     rhm_trace_loop_begin(engine->trace);
     rhm_team_run(&engine->team, run_whole, &w, (int)(chunk_count < threads ? chunk_count : threads));
     rhm_trace_loop_end(engine->trace);
+}
+
+typedef struct unnumbered {
+    rhm_chunk_work *work;
+    void *context;
+} unnumbered;
+
+static void run_unnumbered(void *context, size_t chunk, int thread) {
+    (void)thread;
+    const unnumbered *u = context;
+    u->work(u->context, chunk);
+}
+
+void rhm_parallel_whole(const rhm_engine *engine, size_t chunk_count, rhm_chunk_work *work, void *context) {
+    rhm_parallel_lanes(engine, chunk_count, run_unnumbered, &(unnumbered){work, context});
 }
 
 void rhm_on_every_thread(const rhm_engine *engine, rhm_pool_part *part, void *context) {

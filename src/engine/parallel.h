@@ -29,6 +29,10 @@ rhm_status rhm_parallel(const rhm_engine *engine, size_t chunk_count, rhm_chunk_
 typedef void rhm_chunk_work(void *context, size_t chunk);
 void rhm_parallel_whole(const rhm_engine *engine, size_t chunk_count, rhm_chunk_work *work, void *context);
 
+/* The same for work that needs memory of the thread's own: thread 0..threads-1. */
+typedef void rhm_lane_work(void *context, size_t chunk, int thread);
+void rhm_parallel_lanes(const rhm_engine *engine, size_t chunk_count, rhm_lane_work *work, void *context);
+
 /*
  * Call part(context, thread) once for every thread of the team that there is, for work that only the thread itself can
  * do. Waits for all of them, however busy their processors are: loops are for everything else.

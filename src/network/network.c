@@ -1,0 +1,233 @@
+/* A network's memory, and its parameters on the way in and out. */
+#include "network/network.h"
+
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "network/parts.h"
+
+/* ---------------------------------------------------------------------------------------------------------- memory */
+
+/* Arrays one behind the other in a buffer; with `base` NULL they are only counted. */
+typedef struct arena {
+    float *base;
+    size_t used;
+    bool overflows;
+} arena;
+
+static float *carve(arena *a, size_t n0, size_t n1, size_t n2) {
+    const size_t at = a->used;
+    a->overflows = a->overflows || !rhm_size_mul(&n0, n1) || !rhm_size_mul(&n0, n2) || !rhm_size_mul(&n0, RHM_LANES) ||
+                   __builtin_add_overflow(a->used, n0, &a->used) || a->used > SIZE_MAX / (2 * sizeof(float));
+    return a->base && !a->overflows ? a->base + at : NULL;
+}
+
+typedef struct arenas {
+    arena weights, momenta, activations;
+} arenas;
+
+static void carve_level(rhm_network *n, uint32_t l, arenas *a) {
+    const rhm_network_layout *layout = &n->layout;
+    const bool bottom = l == n->shape.levels, bias = l > 0 && n->shape.bias;
+    rhm_network_level *v = &n->level[l];
+    *v = (rhm_network_level){.taps = l ? n->shape.branching[l] : 1,
+                             .inputs = layout->inputs[l],
+                             .outputs = layout->outputs[l],
+                             .positions = layout->positions[l],
+                             .in_panels = rhm_panels(layout->inputs[l]),
+                             .out_panels = rhm_panels(layout->outputs[l]),
+                             .scale = l ? n->shape.weight_scale[l] : n->shape.readout_scale};
+    const size_t rows = v->taps * v->in_panels * RHM_LANES;
+    v->w = carve(&a->weights, v->out_panels, rows, 1);
+    v->v = carve(&a->momenta, v->out_panels, rows, 1);
+    if (!bottom)
+        v->turned = carve(&a->weights, v->taps, v->in_panels, v->out_panels * RHM_LANES);
+    if (bias) {
+        v->b = carve(&a->weights, v->out_panels, v->positions, 1);
+        v->bv = carve(&a->momenta, v->out_panels, v->positions, 1);
+    }
+    if (bias || bottom)
+        v->added = carve(&a->weights, v->out_panels, v->positions, 1);
+    v->y = carve(&a->activations, v->out_panels, n->batch, v->positions);
+    v->dy = carve(&a->activations, v->out_panels, n->batch, v->positions);
+    v->panel = n->batch * v->positions * RHM_LANES;
+}
+
+static void carve_all(rhm_network *n, arenas *a) {
+    for (uint32_t l = 0; l <= n->shape.levels; l++)
+        carve_level(n, l, a);
+    if (n->shape.positions > 1) {
+        n->mean = carve(&a->activations, n->level[1].out_panels, n->batch, 1);
+        n->dmean = carve(&a->activations, n->level[1].out_panels, n->batch, 1);
+    }
+}
+
+/* Of a thread: sums of two panels of one level's gradient. */
+static size_t scratch_nbytes(const rhm_network *n) {
+    size_t most = 0;
+    for (uint32_t l = 0; l <= n->shape.levels; l++) {
+        const size_t rows = n->level[l].taps * n->level[l].in_panels * RHM_LANES;
+        most = rows > most ? rows : most;
+        most = n->level[l].positions > most ? n->level[l].positions : most;
+    }
+    return 2 * most * RHM_LANES * sizeof(float);
+}
+
+static rhm_status count_all(rhm_network *n, arenas *a, rhm_error *error) {
+    RHM_TRY(rhm_network_layout_init(&n->layout, &n->shape, error));
+    if (n->batch < 1)
+        return rhm_fail(error, RHM_INVALID, "a batch has at least 1 sequence");
+    *a = (arenas){0};
+    carve_all(n, a);
+    size_t index = n->batch;
+    if (a->weights.overflows || a->activations.overflows || !rhm_size_mul(&index, n->layout.tokens) ||
+        n->layout.tokens > SIZE_MAX / sizeof(uint32_t) / n->batch)
+        return rhm_fail(error, RHM_NO_MEMORY,
+                        "a network with up to %zu channels and %zu sequences of %zu tokens at a "
+                        "time: its size overflows",
+                        rhm_network_widest(&n->shape), n->batch, n->layout.tokens);
+    if ((size_t)n->shape.branching[n->shape.levels] * rhm_panels(n->shape.vocab) * RHM_LANES > UINT32_MAX)
+        return rhm_fail(error, RHM_NO_MEMORY, "a network of %zu tokens: its first table is too large", n->shape.vocab);
+    return RHM_OK;
+}
+
+rhm_status rhm_network_nbytes(size_t *out, const rhm_network_shape *shape, size_t batch, rhm_error *error) {
+    rhm_network *n = RHM_NEW(rhm_network, 1, 1, 1, "network", error);
+    if (!n)
+        return RHM_NO_MEMORY;
+    n->shape = *shape;
+    n->batch = batch;
+    arenas a;
+    const rhm_status status = count_all(n, &a, error);
+    if (status == RHM_OK)
+        *out = sizeof(float) * (a.weights.used + a.momenta.used + a.activations.used) + scratch_nbytes(n) +
+               batch * (n->layout.tokens * sizeof *n->index + sizeof *n->label + sizeof *n->loss + sizeof *n->correct);
+    rhm_free(n);
+    return status;
+}
+
+static rhm_status make_arena(arena *a, rhm_buffer *buffer, const rhm_engine *engine, const char *name,
+                             rhm_error *error) {
+    RHM_TRY(rhm_buffer_create(buffer, engine, (rhm_home){.kind = RHM_HOME_INTERLEAVE}, sizeof(float), a->used, 1, 1,
+                              name, error));
+    *a = (arena){.base = buffer->data};
+    return RHM_OK;
+}
+
+static rhm_status make_parts(rhm_network *n, rhm_error *error) {
+    arenas a;
+    RHM_TRY(count_all(n, &a, error));
+    RHM_TRY(make_arena(&a.weights, &n->weights, n->engine, "weights of the network", error));
+    RHM_TRY(make_arena(&a.momenta, &n->momenta, n->engine, "momenta of the network", error));
+    RHM_TRY(make_arena(&a.activations, &n->activations, n->engine, "activations of the network", error));
+    carve_all(n, &a);
+    RHM_TRY(rhm_scratch_create(&n->scratch, n->engine, scratch_nbytes(n), "gradients of the network", error));
+    n->index = RHM_NEW(uint32_t, n->batch, n->layout.tokens, 1, "tokens of a batch", error);
+    n->label = RHM_NEW(uint16_t, n->batch, 1, 1, "labels of a batch", error);
+    n->loss = RHM_NEW(double, n->batch, 1, 1, "losses of a batch", error);
+    n->correct = RHM_NEW(bool, n->batch, 1, 1, "predictions of a batch", error);
+    return n->index && n->label && n->loss && n->correct ? RHM_OK : RHM_NO_MEMORY;
+}
+
+rhm_status rhm_network_make(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape, size_t batch,
+                            rhm_error *error) {
+    *out = NULL;
+    rhm_network *n = RHM_NEW(rhm_network, 1, 1, 1, "network", error);
+    if (!n)
+        return RHM_NO_MEMORY;
+    n->engine = engine;
+    n->ops = rhm_dense_ops_of(engine);
+    n->shape = *shape;
+    n->batch = batch;
+    const rhm_status status = make_parts(n, error);
+    if (status != RHM_OK) {
+        rhm_network_free(n);
+        return status;
+    }
+    for (uint32_t l = 0; l <= shape->levels; l++)
+        rhm_network_prepare(n, l);
+    *out = n;
+    return RHM_OK;
+}
+
+void rhm_network_free(rhm_network *n) {
+    if (!n)
+        return;
+    rhm_buffer_destroy(&n->weights, n->engine);
+    rhm_buffer_destroy(&n->momenta, n->engine);
+    rhm_buffer_destroy(&n->activations, n->engine);
+    rhm_scratch_destroy(&n->scratch, n->engine);
+    rhm_free(n->index);
+    rhm_free(n->label);
+    rhm_free(n->loss);
+    rhm_free(n->correct);
+    rhm_free(n);
+}
+
+const rhm_network_layout *rhm_network_layout_of(const rhm_network *network) {
+    return &network->layout;
+}
+
+size_t rhm_network_batch(const rhm_network *network) {
+    return network->batch;
+}
+
+/* ------------------------------------------------------------------------------------------------------ parameters */
+
+/* `rows` rows of all outputs between the array of parameters and panels; row r is row_of(r) of each panel. */
+static void move_weights(const rhm_network_level *v, float *packed, float *plain, bool in) {
+    for (size_t t = 0; t < v->taps; t++)
+        for (size_t k = 0; k < v->inputs; k++)
+            for (size_t c = 0; c < v->outputs; c++) {
+                float *p = packed + rhm_weight_at(v, c / RHM_LANES, t, k) + c % RHM_LANES;
+                float *q = plain + (t * v->inputs + k) * v->outputs + c;
+                if (in)
+                    *p = *q;
+                else
+                    *q = *p;
+            }
+}
+
+static void move_bias(const rhm_network_level *v, float *packed, float *plain, bool in) {
+    for (size_t i = 0; i < v->positions; i++)
+        for (size_t c = 0; c < v->outputs; c++) {
+            float *p = packed + (c / RHM_LANES * v->positions + i) * RHM_LANES + c % RHM_LANES;
+            float *q = plain + i * v->outputs + c;
+            if (in)
+                *p = *q;
+            else
+                *q = *p;
+        }
+}
+
+/* One array, parameters or momenta, in or out. */
+static void move(const rhm_network *n, float *plain, bool momenta, bool in) {
+    for (uint32_t l = 0; l <= n->shape.levels; l++) {
+        const rhm_network_level *v = &n->level[l];
+        move_weights(v, momenta ? v->v : v->w, plain + n->layout.weights[l], in);
+        if (v->b)
+            move_bias(v, momenta ? v->bv : v->b, plain + n->layout.bias[l], in);
+    }
+}
+
+rhm_status rhm_network_load(rhm_network *network, const float *parameters, const float *momenta, rhm_error *error) {
+    (void)error;
+    memset(network->weights.data, 0, network->weights.nbytes);
+    memset(network->momenta.data, 0, network->momenta.nbytes);
+    move(network, (float *)(uintptr_t)parameters, false, true);
+    if (momenta)
+        move(network, (float *)(uintptr_t)momenta, true, true);
+    for (uint32_t l = 0; l <= network->shape.levels; l++) {
+        rhm_network_turn(network, l);
+        rhm_network_prepare(network, l);
+    }
+    return RHM_OK;
+}
+
+void rhm_network_store(const rhm_network *network, float *parameters, float *momenta) {
+    move(network, parameters, false, false);
+    if (momenta)
+        move(network, momenta, true, false);
+}

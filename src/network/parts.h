@@ -1,0 +1,91 @@
+/* What a network is made of, for the files of this directory. Arrays lie in panels, as kernels/dense.h has them. */
+#ifndef RHM_NETWORK_PARTS_H
+#define RHM_NETWORK_PARTS_H
+
+#include "engine/memory.h"
+#include "engine/parallel.h"
+#include "kernels/dense.h"
+#include "network/network.h"
+
+enum { RHM_NETWORK_WIDTH = 65536 }; /* channels at most */
+
+/* Convolution l, or the readout: a convolution of one tap and one position that nothing follows. */
+typedef struct rhm_network_level {
+    size_t taps, inputs, outputs, positions;
+    size_t in_panels, out_panels;
+    float scale;
+    float *w;      /* (out_panels, taps, in_panels 16, 16): [n / 16][t][k][n % 16] */
+    float *turned; /* (taps, in_panels, out_panels 16, 16): [t][k / 16][n][k % 16]; NULL: nothing is below */
+    float *v;      /* momenta, as w */
+    float *b, *bv; /* (out_panels, positions, 16), or NULL */
+    float *added;  /* (out_panels, positions, 16): what is added to the scaled sums; NULL: nothing */
+    float *y, *dy; /* outputs; gradient of the loss by scaled sums: (out_panels, batch positions, 16) */
+    size_t panel;  /* floats from one panel of y, dy to the next */
+} rhm_network_level;
+
+struct rhm_network {
+    const rhm_engine *engine;
+    rhm_dense_ops ops;
+    rhm_network_shape shape;
+    rhm_network_layout layout;
+    size_t batch;
+    size_t last; /* sequences whose activations are there */
+    rhm_network_level level[RHM_MAX_LEVELS + 1];
+    rhm_buffer weights, momenta, activations;
+    rhm_scratch scratch; /* per thread: sums of a column of gradients */
+    uint32_t *index;     /* (batch positions_L, s_L): rows of the table that convolution L's w is */
+    uint16_t *label;     /* (batch) */
+    double *loss;        /* (batch) of each sequence */
+    bool *correct;       /* (batch) */
+    float *mean, *dmean; /* (panels of h_1, batch, 16): outputs of convolution 1 where it leaves several positions */
+};
+
+size_t rhm_network_widest(const rhm_network_shape *shape);
+
+/* Activations of `count` <= batch sequences, logits among them. */
+void rhm_network_pass(rhm_network *n, const uint16_t *tokens, size_t count);
+
+/* Losses, and whether right, of the pass; with `gradient` that of the logits as well, in level[0].dy. */
+void rhm_network_losses(rhm_network *n, size_t count, bool gradient, rhm_network_result *out);
+
+/* From the gradient of the logits to new parameters. */
+void rhm_network_descend(rhm_network *n, size_t count, const rhm_network_rule *rule);
+
+/* A product in pieces, on all threads where that pays. */
+void rhm_network_multiply(const rhm_network *n, const rhm_dense_product *product);
+
+/* level->added from its bias and, for convolution L, from what all tokens have in common. */
+void rhm_network_prepare(rhm_network *n, uint32_t l);
+
+/* level->turned from w. */
+void rhm_network_turn(rhm_network *n, uint32_t l);
+
+static inline size_t rhm_panels(size_t columns) {
+    return (columns + RHM_LANES - 1) / RHM_LANES;
+}
+
+static inline size_t rhm_least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Floats of w before row k of tap t in panel `panel`. */
+static inline size_t rhm_weight_at(const rhm_network_level *v, size_t panel, size_t t, size_t k) {
+    return ((panel * v->taps + t) * v->in_panels * RHM_LANES + k) * RHM_LANES;
+}
+
+/* Outputs of convolution 1 as the readout takes them. */
+static inline float *rhm_network_top(const rhm_network *n) {
+    return n->mean ? n->mean : n->level[1].y;
+}
+
+static inline size_t rhm_network_top_panel(const rhm_network *n) {
+    return n->mean ? n->batch * RHM_LANES : n->level[1].panel;
+}
+
+/*
+ * Into how many pieces work of so many floating-point operations is cut: one where a second thread would gain nothing,
+ * at most `most`. Results do not depend on it.
+ */
+size_t rhm_network_pieces(const rhm_network *n, double flops, size_t most);
+
+#endif

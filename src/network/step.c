@@ -1,0 +1,223 @@
+/* One step of gradient descent: gradients level by level from the readout down, each level's parameters as soon as
+ * nothing needs the old ones. */
+#include <string.h>
+
+#include "network/parts.h"
+
+enum {
+    PAIR = 2,         /* panels side by side */
+    BLOCK_ROWS = 256, /* of activations at a time: a pair of panels of their gradients stays in the first-level cache */
+};
+
+typedef struct descent {
+    rhm_network *n;
+    const rhm_network_rule *rule;
+    uint32_t l;
+    const float *x; /* inputs of the level */
+    size_t x_panel;
+    size_t depth_panels; /* panels of inputs of a piece */
+    bool turn;           /* something below will need the level's weights turned */
+} descent;
+
+static rhm_dense_rule rule_of(const rhm_network_rule *rule, size_t parameters) {
+    return (rhm_dense_rule){
+        .penalty = 2 * rule->penalty / (float)parameters, .momentum = rule->momentum, .rate = rule->rate, .scale = 1};
+}
+
+static size_t weights_of(const rhm_network_level *v) {
+    return v->taps * v->inputs * v->outputs;
+}
+
+/* ------------------------------------------------------------------------------------------------ weight gradients */
+
+static void turn_block(const rhm_network *n, const rhm_network_level *v, size_t panel, size_t t, size_t k) {
+    n->ops.transpose(v->w + rhm_weight_at(v, panel, t, k * RHM_LANES),
+                     v->turned + ((t * v->in_panels + k) * v->out_panels + panel) * RHM_LANES * RHM_LANES);
+}
+
+void rhm_network_turn(rhm_network *n, uint32_t l) {
+    const rhm_network_level *v = &n->level[l];
+    for (size_t panel = 0; v->turned && panel < v->out_panels; panel++)
+        for (size_t t = 0; t < v->taps; t++)
+            for (size_t k = 0; k < v->in_panels; k++)
+                turn_block(n, v, panel, t, k);
+}
+
+/* Sums over all rows of one pair of panels of outputs and some panels of inputs, then the step there. */
+static void descend_piece(void *context, size_t chunk, int thread) {
+    const descent *d = context;
+    const rhm_network *n = d->n;
+    const rhm_network_level *v = &n->level[d->l];
+    const size_t depths = (v->taps * v->in_panels + d->depth_panels - 1) / d->depth_panels;
+    const size_t panel = chunk / depths * PAIR, pair = rhm_least(PAIR, v->out_panels - panel);
+    const size_t first = chunk % depths * d->depth_panels;
+    const size_t end = rhm_least(v->taps * v->in_panels, first + d->depth_panels);
+    const size_t rows = n->last * v->positions, g_panel = d->depth_panels * RHM_LANES * RHM_LANES;
+    float *g = rhm_scratch_at(&n->scratch, thread);
+    for (size_t row = 0; row < rows; row += BLOCK_ROWS)
+        for (size_t q = first; q < end; q++) {
+            const size_t t = q / v->in_panels, k = q % v->in_panels;
+            const rhm_dense_gradient sums = {
+                .count = rhm_least(BLOCK_ROWS, rows - row),
+                .panels = pair,
+                .depth = rhm_least(RHM_LANES, v->inputs - k * RHM_LANES),
+                .a = d->x + k * d->x_panel + (row * v->taps + t) * RHM_LANES,
+                .a_row = v->taps * RHM_LANES,
+                .b = v->dy + panel * v->panel + row * RHM_LANES,
+                .b_panel = v->panel,
+                .g = g + (q - first) * RHM_LANES * RHM_LANES,
+                .g_panel = g_panel,
+                .fresh = row == 0,
+            };
+            n->ops.gradient(&sums);
+        }
+    rhm_dense_rule rule = rule_of(d->rule, weights_of(v));
+    rule.scale = v->scale;
+    for (size_t p = 0; p < pair; p++)
+        for (size_t q = first; q < end; q++) {
+            const size_t t = q / v->in_panels, k = q % v->in_panels, at = rhm_weight_at(v, panel + p, t, k * RHM_LANES);
+            n->ops.update(&rule, rhm_least(RHM_LANES, v->inputs - k * RHM_LANES),
+                          g + p * g_panel + (q - first) * RHM_LANES * RHM_LANES, v->w + at,
+                          d->rule->momentum != 0 ? v->v + at : NULL);
+            if (d->turn)
+                turn_block(n, v, panel + p, t, k);
+        }
+}
+
+static void descend_weights(descent *d) {
+    const rhm_network *n = d->n;
+    const rhm_network_level *v = &n->level[d->l];
+    const size_t pairs = (v->out_panels + PAIR - 1) / PAIR, depth = v->taps * v->in_panels;
+    const double flops = 2.0 * (double)(n->last * v->positions) * (double)weights_of(v);
+    const size_t pieces = rhm_network_pieces(n, flops, pairs * depth);
+    const size_t cuts = pieces > pairs ? (pieces + pairs - 1) / pairs : 1;
+    d->depth_panels = (depth + cuts - 1) / cuts;
+    const size_t depths = (depth + d->depth_panels - 1) / d->depth_panels;
+    rhm_parallel_lanes(n->engine, pairs * depths, descend_piece, d);
+}
+
+/* ------------------------------------------------------------------------------------------------- biases and table */
+
+/* One panel of the biases. */
+static void descend_bias(void *context, size_t panel, int thread) {
+    const descent *d = context;
+    const rhm_network *n = d->n;
+    const rhm_network_level *v = &n->level[d->l];
+    const size_t floats = v->positions * RHM_LANES, at = panel * floats;
+    float *g = rhm_scratch_at(&n->scratch, thread);
+    memset(g, 0, floats * sizeof *g);
+    for (size_t i = 0; i < n->last; i++) {
+        const float *dy = v->dy + panel * v->panel + i * floats;
+        for (size_t c = 0; c < floats; c++)
+            g[c] += dy[c];
+    }
+    rhm_dense_rule rule = rule_of(d->rule, v->positions * v->outputs);
+    rule.scale = n->shape.bias_scale;
+    n->ops.update(&rule, v->positions, g, v->b + at, d->rule->momentum != 0 ? v->bv + at : NULL);
+}
+
+/* One panel of convolution L's table: the rows of the tokens, and what all rows have in common. */
+static void descend_table(void *context, size_t panel, int thread) {
+    const descent *d = context;
+    const rhm_network *n = d->n;
+    const rhm_network_level *v = &n->level[d->l];
+    const size_t rows = v->taps * v->in_panels * RHM_LANES;
+    float *g = rhm_scratch_at(&n->scratch, thread), common[RHM_LANES] = {0};
+    memset(g, 0, rows * RHM_LANES * sizeof *g);
+    n->ops.scatter(n->last * v->positions, v->taps, n->index, v->dy + panel * v->panel, g);
+    for (size_t k = 0; k < v->inputs; k++)
+        for (size_t c = 0; c < RHM_LANES; c++)
+            common[c] += g[k * RHM_LANES + c];
+    for (size_t c = 0; c < RHM_LANES; c++)
+        common[c] *= v->scale * n->shape.input_shift;
+    rhm_dense_rule rule = rule_of(d->rule, weights_of(v));
+    rule.scale = v->scale * n->shape.input_scale;
+    rule.offset = common;
+    for (size_t t = 0; t < v->taps; t++) {
+        const size_t at = rhm_weight_at(v, panel, t, 0);
+        n->ops.update(&rule, v->inputs, g + t * v->in_panels * RHM_LANES * RHM_LANES, v->w + at,
+                      d->rule->momentum != 0 ? v->v + at : NULL);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- data gradients */
+
+/* Gradients of level l's inputs, which are the outputs y of another: zero where these are. */
+static void back_through(const rhm_network *n, uint32_t l, const float *y, float *dy, size_t panel) {
+    const rhm_network_level *v = &n->level[l];
+    rhm_dense_product p = {
+        .count = n->last * v->positions,
+        .panels = v->in_panels,
+        .taps = 1,
+        .depth = v->outputs,
+        .a = v->dy,
+        .a_row = RHM_LANES,
+        .a_panel = v->panel,
+        .b_panel = v->out_panels * RHM_LANES * RHM_LANES,
+        .y_row = v->taps * RHM_LANES,
+        .y_panel = panel,
+        .finish = y ? RHM_DENSE_MASK : RHM_DENSE_SCALE,
+        .scale = v->scale,
+        .period = 1,
+    };
+    for (size_t t = 0; t < v->taps; t++) {
+        p.b = v->turned + t * v->in_panels * v->out_panels * RHM_LANES * RHM_LANES;
+        p.y = dy + t * RHM_LANES;
+        p.mask = y ? y + t * RHM_LANES : NULL;
+        rhm_network_multiply(n, &p);
+    }
+}
+
+/* The gradient of a mean is shared by what it is of. */
+static void share_mean(const rhm_network *n) {
+    const rhm_network_level *v = &n->level[1];
+    const float share = 1 / (float)v->positions;
+    for (size_t panel = 0; panel < v->out_panels; panel++)
+        for (size_t i = 0; i < n->last * v->positions; i++) {
+            const size_t at = panel * v->panel + i * RHM_LANES;
+            const float *mean = n->dmean + (panel * n->batch + i / v->positions) * RHM_LANES;
+            for (size_t c = 0; c < RHM_LANES; c++)
+                v->dy[at + c] = v->y[at + c] != 0 ? share * mean[c] : 0;
+        }
+}
+
+void rhm_network_descend(rhm_network *n, size_t count, const rhm_network_rule *rule) {
+    (void)count;
+    const uint32_t bottom = n->shape.levels;
+    uint32_t lowest = bottom; /* the farthest level from the readout that learns */
+    while (lowest > 0 && rule->frozen[lowest])
+        lowest--;
+    for (uint32_t l = 0; l <= lowest; l++) {
+        const rhm_network_level *v = &n->level[l], *below = &n->level[l + 1];
+        if (l < lowest && l == 0 && n->mean) {
+            back_through(n, 0, NULL, n->dmean, n->batch * RHM_LANES);
+            share_mean(n);
+        } else if (l < lowest) {
+            back_through(n, l, below->y, below->dy, below->panel);
+        }
+        if (rule->frozen[l])
+            continue;
+        descent d = {.n = n, .rule = rule, .l = l, .turn = l < bottom};
+        d.x = l == 0 ? rhm_network_top(n) : l < bottom ? below->y : NULL;
+        d.x_panel = l == 0 ? rhm_network_top_panel(n) : l < bottom ? below->panel : 0;
+        if (l < bottom)
+            descend_weights(&d);
+        else
+            rhm_parallel_lanes(n->engine, v->out_panels, descend_table, &d);
+        if (v->b)
+            rhm_parallel_lanes(n->engine, v->out_panels, descend_bias, &d);
+        rhm_network_prepare(n, l);
+    }
+}
+
+rhm_status rhm_network_step(rhm_network *network, const uint16_t *tokens, const uint16_t *labels, size_t count,
+                            const rhm_network_rule *rule, rhm_network_result *out, rhm_error *error) {
+    const rhm_status status = rhm_engine_check(network->engine, error);
+    if (status != RHM_OK)
+        return status;
+    rhm_network_pass(network, tokens, count);
+    memcpy(network->label, labels, count * sizeof *labels);
+    rhm_network_losses(network, count, true, out);
+    rhm_network_descend(network, count, rule);
+    return RHM_OK;
+}
