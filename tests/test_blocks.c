@@ -89,8 +89,9 @@ static rhm_linear_data data_for(const dense_problem *p, size_t count) {
 }
 
 /* Weights (classes, stride). */
-static double *solve(const dense_problem *p, size_t count, const method *m, const rhm_engine *engine, size_t *stride) {
-    const rhm_linear_data data = data_for(p, count);
+static double *solve_data(const dense_problem *p, const rhm_linear_data *given, const method *m,
+                          const rhm_engine *engine, size_t *stride) {
+    const rhm_linear_data data = *given;
     rhm_normal *n;
     rhm_preconditioner sample = {0};
     rhm_solve_result result;
@@ -114,14 +115,20 @@ static double *solve(const dense_problem *p, size_t count, const method *m, cons
     return w;
 }
 
+static double *solve(const dense_problem *p, size_t count, const method *m, const rhm_engine *engine, size_t *stride) {
+    const rhm_linear_data data = data_for(p, count);
+    return solve_data(p, &data, m, engine, stride);
+}
+
+static const method methods[] = {
+    {"passes", RHM_CG, RHM_ROUTE_PASSES, 0, 0},      {"kept features", RHM_CG, RHM_ROUTE_PASSES, SIZE_MAX, 0},
+    {"Gram matrices", RHM_CG, RHM_ROUTE_GRAM, 0, 0}, {"a sample", RHM_CG, RHM_ROUTE_PASSES, 0, 50},
+    {"descent", RHM_GD, RHM_ROUTE_GRAM, 0, 0},       {"cholesky", RHM_CHOLESKY, RHM_ROUTE_PASSES, 0, 0},
+};
+
 static void blocks_are_regressions_of_their_own(void **state) {
     (void)state;
     static const problem_shape shapes[] = {{60, 900, 2, 8, 4, 64, 0.7}, {500, 3000, 3, 5, 5, 40, 0.4}};
-    static const method methods[] = {
-        {"passes", RHM_CG, RHM_ROUTE_PASSES, 0, 0},      {"kept features", RHM_CG, RHM_ROUTE_PASSES, SIZE_MAX, 0},
-        {"Gram matrices", RHM_CG, RHM_ROUTE_GRAM, 0, 0}, {"a sample", RHM_CG, RHM_ROUTE_PASSES, 0, 50},
-        {"descent", RHM_GD, RHM_ROUTE_GRAM, 0, 0},       {"cholesky", RHM_CHOLESKY, RHM_ROUTE_PASSES, 0, 0},
-    };
     rhm_engine *engine = engine_of(2);
     for (size_t s = 0; s < 2; s++) {
         blocks all = make_blocks(shapes[s]);
@@ -140,6 +147,67 @@ static void blocks_are_regressions_of_their_own(void **state) {
         }
         clear_blocks(&all);
     }
+    rhm_engine_destroy(engine);
+}
+
+/* The counts of one block with so many pooled samples for each of its own, in parts of 10^12. */
+static void mix(rhm_patch_counts *to, const blocks *all, size_t block, const double *frequency, double pooled) {
+    const size_t patches = all->part[0].shape.patches, classes = all->part[0].shape.classes;
+    const rhm_patch_counts *own = &all->part[block].counts;
+    double samples = 0;
+    for (size_t b = 0; b < BLOCKS; b++)
+        samples += (double)all->part[b].shape.samples;
+    *to = (rhm_patch_counts){.offset = RHM_NEW(size_t, patches + 1, 1, 1, "offsets", NULL),
+                             .label = RHM_NEW(uint32_t, patches * classes, 1, 1, "labels", NULL),
+                             .count = RHM_NEW(uint64_t, patches * classes, 1, 1, "counts", NULL)};
+    for (size_t i = 0, cell = 0; i < patches; i++) {
+        double come = 0;
+        for (size_t at = all->whole.counts.offset[i]; at < all->whole.counts.offset[i + 1]; at++)
+            come += (double)all->whole.counts.count[at];
+        for (size_t c = 0, at = own->offset[i]; c < classes; c++) {
+            double share = pooled * come / samples * frequency[block * classes + c];
+            if (at < own->offset[i + 1] && own->label[at] == c)
+                share += (double)own->count[at++] / (double)all->part[block].shape.samples;
+            if (share == 0)
+                continue;
+            to->label[cell] = (uint32_t)c;
+            to->count[cell++] = (uint64_t)(1e12 * share / (1 + pooled));
+        }
+        to->offset[i + 1] = cell;
+    }
+}
+
+static void some_samples_are_of_all_blocks(void **state) {
+    (void)state;
+    const double POOLED = 0.3;
+    rhm_engine *engine = engine_of(2);
+    blocks all = make_blocks((problem_shape){60, 900, 2, 8, 4, 64, 0.7});
+    const size_t classes = all.part[0].shape.classes;
+    rhm_linear_data data = data_for(&all.whole, BLOCKS);
+    double *frequency = must_alloc(data.classes, sizeof *frequency);
+    for (size_t cell = 0; cell < data.counts->offset[60]; cell++)
+        frequency[data.counts->label[cell]] +=
+            (double)data.counts->count[cell] / rhm_linear_samples(&data, data.counts->label[cell] / classes);
+    data.pooled = POOLED;
+    data.frequency = frequency;
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+        size_t stride;
+        double *together = solve_data(&all.whole, &data, &methods[m], engine, &stride);
+        for (size_t b = 0; b < BLOCKS; b++) {
+            dense_problem mixed = all.part[b];
+            mix(&mixed.counts, &all, b, frequency, POOLED);
+            mixed.shape.samples = UINT64_C(1000000000000);
+            double *alone = solve(&mixed, 1, &methods[5], engine, &stride);
+            const double off = relative(together + b * classes * stride, alone, classes * stride);
+            if (!(off < 1e-3))
+                fail_msg("block %zu, by %s: weights are off by %.3g", b, methods[m].name, off);
+            free(alone);
+            rhm_patch_counts_clear(&mixed.counts);
+        }
+        free(together);
+    }
+    free(frequency);
+    clear_blocks(&all);
     rhm_engine_destroy(engine);
 }
 
@@ -175,6 +243,7 @@ static void bits_are_always_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_regressions_of_their_own),
+        cmocka_unit_test(some_samples_are_of_all_blocks),
         cmocka_unit_test(bits_are_always_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,21 @@ static int destroy_engines(void **state) {
     return 0;
 }
 
+static void outputs_thrown_away_are_brought_back(void **state) {
+    (void)state;
+    /* Two blocks of three: a posterior, one that overshoots, one far away, one that is not. */
+    float y[4][3] = {{0.5f, -0.25f, -0.25f}, {0.9f, -0.5f, -0.4f}, {300, -400, 0}, {-0.3f, 0.1f, 0.2f}};
+    float before[4][3];
+    memcpy(before, y, sizeof y);
+    rhm_cluster_bound(&y[0][0], 2, 2, 3);
+    for (size_t block = 0; block < 4; block++)
+        for (size_t c = 0; c < 3 && block != 2; c++)
+            assert_true(y[block][c] == before[block][c]);
+    assert_close("first", (double)y[2][0], 0.9, 1e-6);
+    assert_close("second", (double)y[2][1], -1.2, 1e-6);
+    assert_true(y[2][2] == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(planted_groups_are_found),
@@ -285,6 +300,7 @@ int main(void) {
         cmocka_unit_test(too_few_points_have_no_separation),
         cmocka_unit_test(the_number_of_groups_is_found),
         cmocka_unit_test(no_other_number_is_made_up),
+        cmocka_unit_test(outputs_thrown_away_are_brought_back),
         cmocka_unit_test(answers_are_reproducible),
     };
     return cmocka_run_group_tests(tests, create_engines, destroy_engines);

@@ -1,10 +1,8 @@
 /*
- * Patches at several positions of a level: their counts against all derivations of small grammars, sampled and drawn,
- * and what is put in for symbols that never occur at a position. Chi-square limits are for false alarms of 1e-6 a
- * comparison, some 200 comparisons in all; the seeds are fixed.
+ * Patches at several positions of a level: their counts against all derivations of small grammars, sampled and drawn.
+ * Chi-square limits are for false alarms of 1e-6 a comparison, some 200 comparisons in all; the seeds are fixed.
  */
 #include "core/memory.h"
-#include "learners/layerwise/absent.h"
 #include "pair_oracle.h"
 #include "sampling/source.h"
 
@@ -194,50 +192,11 @@ static void thinned_counts_are_of_the_same_patches(void **state) {
     rhm_engine_destroy(engine);
 }
 
-/* Patch 0 at both positions, patch 1 never at the second, patch 2 too rare to say so. */
-static void absent_patches_get_the_usual_labels(void **state) {
-    (void)state;
-    static const uint64_t table[3][2][2] = {{{300, 100}, {500, 300}}, {{400, 180}, {0, 0}}, {{15, 5}, {0, 0}}};
-    rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1});
-    const rhm_shape shape = rhm_shape_uniform(2, 2, 2, 2);
-    rhm_patches patches = must_init(&shape, 2);
-    patches.positions = 2;
-    rhm_error error = {0};
-    rhm_patch_counts counts = {.offset = RHM_NEW(size_t, 4, 1, 1, "", NULL),
-                               .label = RHM_NEW(uint32_t, 12, 1, 1, "", NULL),
-                               .count = RHM_NEW(uint64_t, 12, 1, 1, "", NULL)};
-    size_t cell = 0;
-    for (size_t i = 0; i < 3; i++) {
-        uint32_t tuple[2] = {(uint32_t)i, 0};
-        memcpy(patches.subtree[2].tuples + 2 * i, tuple, sizeof tuple);
-        for (size_t c = 0; c < 4; c++)
-            if (table[i][c / 2][c % 2]) {
-                counts.label[cell] = (uint32_t)c;
-                counts.count[cell++] = table[i][c / 2][c % 2];
-            }
-        counts.offset[i + 1] = cell;
-    }
-    patches.subtree[2].count = 3;
-    patches.samples = 1000;
-    assert_ok(rhm_absent_fill(&counts, &patches, &error), &error);
-    assert_int_equal(counts.offset[3], cell + 2);
-    assert_int_equal(counts.offset[2] - counts.offset[1], 4);
-    /* 290 samples on average; labels at the second position: 500 and 300 of 1000. */
-    assert_int_equal(counts.count[counts.offset[1] + 2], 145);
-    assert_int_equal(counts.count[counts.offset[1] + 3], 87);
-    assert_int_equal(counts.of_block[0], 1000);
-    assert_int_equal(counts.of_block[1], 1000 + 145 + 87);
-    rhm_patch_counts_clear(&counts);
-    rhm_patches_destroy(&patches);
-    rhm_engine_destroy(engine);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_have_the_law_of_every_position),
         cmocka_unit_test(counting_is_exact),
         cmocka_unit_test(thinned_counts_are_of_the_same_patches),
-        cmocka_unit_test(absent_patches_get_the_usual_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

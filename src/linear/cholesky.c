@@ -80,11 +80,14 @@ static void in_patches(const rhm_normal *n, const dense *d) {
     memset(d->b, 0, sizeof *d->b * d->order * d->classes);
     for (size_t i = 0; i < d->patches; i++) {
         const double root = sqrt(rhm_normal_share(n, i, d->block));
-        const size_t patch = rhm_normal_patch(n, i);
-        for (size_t cell = counts->offset[patch]; cell < counts->offset[patch + 1]; cell++)
+        const rhm_linear_cells cells = rhm_linear_cells_of(&n->data, rhm_normal_patch(n, i));
+        double *row = d->b + i * d->classes;
+        for (size_t c = 0; cells.pooled > 0 && c < d->classes; c++)
+            row[c] = rhm_linear_joint(&n->data, first + c, 0, cells.pooled) / root;
+        for (size_t cell = cells.next; cell < cells.end; cell++)
             if (counts->label[cell] >= first && counts->label[cell] < first + d->classes)
-                d->b[i * d->classes + counts->label[cell] - first] =
-                    (double)counts->count[cell] / rhm_linear_samples(&n->data, d->block) / root;
+                row[counts->label[cell] - first] =
+                    rhm_linear_joint(&n->data, counts->label[cell], counts->count[cell], cells.pooled) / root;
     }
 }
 

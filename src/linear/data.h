@@ -3,7 +3,9 @@
  * each label.
  *
  * Patches of several positions of a level are as many regressions side by side, blocks of classes: they share the
- * features, but each weighs the patches by how often these came at its own position.
+ * features, but each weighs the patches by how often these came at its own position. What a block makes of patches that
+ * hardly ever came there is arbitrary, and different for synonyms. So blocks can be told that a small part of their
+ * samples are patches from all blocks with labels in the block's own proportions, which say nothing.
  */
 #ifndef RHM_LINEAR_DATA_H
 #define RHM_LINEAR_DATA_H
@@ -21,7 +23,9 @@ typedef struct rhm_linear_data {
     size_t rows;
     const rhm_intern *patches; /* their tokens are rows of the table */
     const rhm_patch_counts *counts;
-    uint64_t samples; /* N, of each block unless counts->of_block says otherwise */
+    uint64_t samples;        /* N, of each block unless counts->of_block says otherwise */
+    double pooled;           /* samples from all blocks, for each of a block's own; 0 where there is one block */
+    const double *frequency; /* (classes), where some are pooled: of the labels of each block */
 } rhm_linear_data;
 
 static inline size_t rhm_linear_block_classes(const rhm_linear_data *data) {
@@ -32,23 +36,46 @@ static inline double rhm_linear_samples(const rhm_linear_data *data, size_t bloc
     return (double)(data->counts->of_block ? data->counts->of_block[block] : data->samples);
 }
 
-/* p_mu = n_mu / N of a distinct patch in one block. *cell is the first of the patch's cells that is in no earlier
- * block, and becomes the first of the next one. */
-static inline double rhm_linear_next_share(const rhm_linear_data *data, size_t patch, size_t block, size_t *cell) {
+/* The cells of a distinct patch, block after block. */
+typedef struct rhm_linear_cells {
+    size_t next, end;
+    double pooled; /* share of the patch in the samples of all blocks, times data->pooled */
+} rhm_linear_cells;
+
+static inline rhm_linear_cells rhm_linear_cells_of(const rhm_linear_data *data, size_t patch) {
     const rhm_patch_counts *counts = data->counts;
-    const size_t end = counts->offset[patch + 1], classes = (block + 1) * rhm_linear_block_classes(data);
+    rhm_linear_cells cells = {counts->offset[patch], counts->offset[patch + 1], 0};
+    double samples = 0;
+    for (size_t cell = cells.next; data->pooled > 0 && cell < cells.end; cell++)
+        cells.pooled += (double)counts->count[cell];
+    for (size_t block = 0; data->pooled > 0 && block < data->blocks; block++)
+        samples += rhm_linear_samples(data, block);
+    cells.pooled *= samples > 0 ? data->pooled / samples : 0;
+    return cells;
+}
+
+/* p_mu of the patch in the next block. */
+static inline double rhm_linear_next_share(const rhm_linear_data *data, size_t block, rhm_linear_cells *cells) {
+    const size_t classes = (block + 1) * rhm_linear_block_classes(data);
     uint64_t n = 0;
-    for (; *cell < end && counts->label[*cell] < classes; ++*cell)
-        n += counts->count[*cell];
-    return (double)n / rhm_linear_samples(data, block);
+    for (; cells->next < cells->end && data->counts->label[cells->next] < classes; cells->next++)
+        n += data->counts->count[cells->next];
+    return ((double)n / rhm_linear_samples(data, block) + cells->pooled) / (1 + data->pooled);
 }
 
 static inline double rhm_linear_share(const rhm_linear_data *data, size_t patch, size_t block) {
-    size_t cell = data->counts->offset[patch];
+    rhm_linear_cells cells = rhm_linear_cells_of(data, patch);
     double share = 0;
     for (size_t b = 0; b <= block; b++)
-        share = rhm_linear_next_share(data, patch, b, &cell);
+        share = rhm_linear_next_share(data, b, &cells);
     return share;
+}
+
+/* p_mu q_mu of a patch for one label, with which it came `count` times; `pooled` of its cells. */
+static inline double rhm_linear_joint(const rhm_linear_data *data, size_t label, uint64_t count, double pooled) {
+    const double usual = pooled > 0 ? pooled * data->frequency[label] : 0;
+    const double own = (double)count / rhm_linear_samples(data, label / rhm_linear_block_classes(data));
+    return (own + usual) / (1 + data->pooled);
 }
 
 #endif

@@ -21,9 +21,9 @@ rhm_status rhm_passes_sort_shares(rhm_passes *p, rhm_error *error) {
     }
     for (size_t i = 0; i < count; i++) {
         const size_t patch = rhm_normal_patch(n, i);
-        size_t cell = n->data.counts->offset[patch];
+        rhm_linear_cells cells = rhm_linear_cells_of(&n->data, patch);
         for (size_t b = 0; b < blocks; b++)
-            p->share[i * blocks + b] = (float)rhm_linear_next_share(&n->data, patch, b, &cell);
+            p->share[i * blocks + b] = (float)rhm_linear_next_share(&n->data, b, &cells);
     }
     return RHM_OK;
 }

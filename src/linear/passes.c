@@ -24,14 +24,15 @@ rhm_pass_space rhm_passes_space(const rhm_passes *p, int thread) {
 
 void rhm_passes_labels(const rhm_passes *p, size_t first, size_t count, float *r) {
     const rhm_linear_data *data = &p->normal.data;
-    const size_t labels = rhm_linear_block_classes(data);
     memset(r, 0, sizeof *r * count * data->classes);
-    for (size_t i = 0; i < count; i++) {
-        const size_t patch = rhm_normal_patch(&p->normal, first + i);
-        for (size_t cell = data->counts->offset[patch]; cell < data->counts->offset[patch + 1]; cell++)
-            r[i * data->classes + data->counts->label[cell]] =
-                (float)((double)data->counts->count[cell] /
-                        rhm_linear_samples(data, data->counts->label[cell] / labels));
+    for (size_t i = 0; i < count; i++, r += data->classes) {
+        const rhm_linear_cells cells = rhm_linear_cells_of(data, rhm_normal_patch(&p->normal, first + i));
+        for (size_t label = 0; cells.pooled > 0 && label < data->classes; label++)
+            r[label] = (float)rhm_linear_joint(data, label, 0, cells.pooled);
+        for (size_t cell = cells.next; cell < cells.end; cell++) {
+            const size_t label = data->counts->label[cell];
+            r[label] = (float)rhm_linear_joint(data, label, data->counts->count[cell], cells.pooled);
+        }
     }
 }
 
@@ -39,11 +40,10 @@ void rhm_passes_weigh(const rhm_passes *p, size_t first, size_t count, float *r)
     const rhm_linear_data *data = &p->normal.data;
     const size_t blocks = data->blocks, classes = rhm_linear_block_classes(data);
     for (size_t i = 0; i < count; i++) {
-        const size_t patch = rhm_normal_patch(&p->normal, first + i);
-        size_t cell = data->counts->offset[patch];
+        rhm_linear_cells cells = rhm_linear_cells_of(data, rhm_normal_patch(&p->normal, first + i));
         for (size_t b = 0; b < blocks; b++, r += classes) {
             const float weight =
-                p->share ? p->share[(first + i) * blocks + b] : (float)rhm_linear_next_share(data, patch, b, &cell);
+                p->share ? p->share[(first + i) * blocks + b] : (float)rhm_linear_next_share(data, b, &cells);
             for (size_t c = 0; c < classes; c++)
                 r[c] *= weight;
         }

@@ -13,6 +13,9 @@ enum { MOST_POINTS = 4096 };
 /* Fewer clusters are what the points form if they are so many times as far apart as those that were asked for. */
 static const double CLEARER = 4;
 
+/* Distance from the uniform distribution of outputs that need not be brought back. */
+static const double FARTHEST = 1.5;
+
 /* The groups while they are merged: `apart` (k, k) has the squared distances of centres, both ways round. */
 typedef struct merging {
     rhm_kmeans *g;
@@ -146,6 +149,16 @@ rhm_clusters rhm_clusters_formed(const rhm_clusters *clusters) {
         .fewer_separation = clusters->fewer_separation,
         .fewer_radius = clusters->fewer_radius,
     };
+}
+
+void rhm_cluster_bound(float *points, size_t count, size_t blocks, size_t classes) {
+    for (float *block = points; block < points + count * blocks * classes; block += classes) {
+        double square = 0;
+        for (size_t c = 0; c < classes; c++)
+            square += (double)block[c] * (double)block[c];
+        for (size_t c = 0; c < classes && square > FARTHEST * FARTHEST; c++)
+            block[c] = (float)((double)block[c] * (FARTHEST / sqrt(square)));
+    }
 }
 
 rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float *points, size_t count, size_t width,

@@ -38,6 +38,12 @@ bool rhm_clusters_are_fewer(const rhm_clusters *clusters);
 rhm_clusters rhm_clusters_formed(const rhm_clusters *clusters);
 
 /*
+ * Bring back centred outputs (count, blocks, classes) that the normalisation threw far away: posteriors are less than 1
+ * away from the uniform distribution, so blocks that are much farther say nothing, and count as being just outside.
+ */
+void rhm_cluster_bound(float *points, size_t count, size_t blocks, size_t classes);
+
+/*
  * Group `points` (count, width) into k clusters; more than 4096 points are thinned evenly. Fewer distinct points than k
  * yield separation 0. A pure function of its arguments, whatever the threads of the engine.
  */

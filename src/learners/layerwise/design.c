@@ -27,6 +27,25 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
     };
 }
 
+/*
+ * Samples of all positions for each one of a position's own (linear/data.h): few, so that posteriors hardly change
+ * where a symbol occurs, and enough to outweigh what features that overlap make of it where it does not. How much they
+ * change depends on the symbol and the position alone, so synonyms still agree.
+ */
+static const double POOLED = 1 / 16.0;
+
+static rhm_status pool(rhm_linear_data *data, double **frequency, rhm_error *error) {
+    if (data->blocks == 1)
+        return RHM_OK;
+    if (!(*frequency = RHM_NEW(double, data->classes, 1, 1, "label frequencies", error)))
+        return RHM_NO_MEMORY;
+    for (size_t cell = 0; cell < data->counts->offset[data->patches->count]; cell++)
+        (*frequency)[data->counts->label[cell]] += (double)data->counts->count[cell] / (double)data->samples;
+    data->pooled = POOLED;
+    data->frequency = *frequency;
+    return RHM_OK;
+}
+
 rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const rhm_design_key *key,
                            const struct rhm_layer *shape, bool one_hot, const rhm_embeddings *inputs,
                            const rhm_intern *patches, const rhm_patch_counts *counts, const char *label,
@@ -50,7 +69,9 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
                   (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
     if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
         goto fail;
-    const rhm_linear_data data = rhm_design_data(&d->ready, inputs, patches, counts, key->samples);
+    rhm_linear_data data = rhm_design_data(&d->ready, inputs, patches, counts, key->samples);
+    if ((status = pool(&data, &d->frequency, error)) != RHM_OK)
+        goto fail;
     if ((status = rhm_normal_create(&d->normal, engine, &data, key->plan.route, rhm_normal_cache_nbytes(engine),
                                     error)) != RHM_OK)
         goto fail;
@@ -76,6 +97,7 @@ void rhm_design_clear(rhm_design *design) {
     rhm_normal_destroy(design->normal);
     rhm_ready_layer_clear(&design->ready);
     rhm_layer_clear(&design->layer);
+    rhm_free(design->frequency);
     rhm_free(design->target);
     rhm_free(design->solution);
     *design = (rhm_design){0};

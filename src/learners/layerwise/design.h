@@ -23,6 +23,7 @@ typedef struct rhm_design {
     rhm_design_key key;
     struct rhm_layer layer; /* shape, bandwidth and frequencies; its weights are scratch */
     rhm_ready_layer ready;
+    double *frequency; /* (classes): of labels in each block, where there are several */
     rhm_normal *normal;
     rhm_preconditioner preconditioner; /* where the plan has a sample */
     double *target;                    /* B (classes, stride) */
@@ -46,7 +47,8 @@ typedef struct rhm_design_work {
 
 rhm_design_work rhm_design_take_work(rhm_design *design);
 
-/* Patches and labels as the linear system has them, features by the layer's frequencies. Borrows all of it. */
+/* Patches and labels as the linear system has them, features by the layer's frequencies, blocks without samples of
+ * others. Borrows all of it. */
 rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddings *inputs, const rhm_intern *patches,
                                 const rhm_patch_counts *counts, uint64_t samples);
 

@@ -63,11 +63,14 @@ static bool good(const rhm_search *s, const rhm_search_problem *p) {
 /* The targets of free and of costly samples are worth trying for; where that stopped helping, or costs too much, less
  * will do. */
 static bool enough(const rhm_search *s, const rhm_search_problem *p) {
-    const double least = rhm_search_saturated(s, p) ? tuning->target_gap
-                         : costly(s)                ? costly_gap(tuning->costly_least, p->level)
-                                                    : HUGE_VAL;
+    const double least =
+        !rhm_search_saturated(s, p) && costly(s) ? costly_gap(tuning->costly_least, p->level) : tuning->target_gap;
     const bool dear = s->distinct * s->width > tuning->dear;
     return good(s, p) || ((!s->helped || dear) && gap_of(&s->best) >= least);
+}
+
+double rhm_search_clear(const rhm_search *s, const rhm_search_problem *p) {
+    return fmin(tuning->target_gap, rhm_search_target(s, p));
 }
 
 /* Noise falls like N^(-1/2): a gap that grows by less than half of that is held back by something else. */

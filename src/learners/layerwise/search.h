@@ -111,4 +111,7 @@ bool rhm_search_saturated(const rhm_search *state, const rhm_search_problem *pro
 /* Separation / radius at which the search ends. */
 double rhm_search_target(const rhm_search *state, const rhm_search_problem *problem);
 
+/* And from which on more positions are not needed. */
+double rhm_search_clear(const rhm_search *state, const rhm_search_problem *problem);
+
 #endif

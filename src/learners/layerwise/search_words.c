@@ -38,7 +38,7 @@ bool rhm_search_apart(const rhm_search *state, const rhm_search_problem *problem
     const rhm_clusters formed = rhm_clusters_formed(&state->best.clusters);
     /* Two clusters that are really one are as far apart as halves of one can be, and all others much farther. */
     const bool split = formed.fewer < formed.count && formed.fewer_separation >= RHM_CLEAR_GAP * formed.fewer_radius;
-    const double least = rhm_search_saturated(state, problem) ? tuning->target_gap : tuning->least_gap;
+    const double least = rhm_search_clear(state, problem);
     return rhm_search_resolved(state, problem) && formed.count == state->best.clusters.count &&
            rhm_clusters_gap(&formed) >= least && !split;
 }

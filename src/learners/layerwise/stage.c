@@ -8,7 +8,6 @@
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/trace.h"
-#include "learners/layerwise/absent.h"
 #include "learners/layerwise/score.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
@@ -115,8 +114,6 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
     int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, stage->engine, error));
-    if (set == &stage->training)
-        RHM_TRY(rhm_absent_fill(&set->counts, &set->patches, error));
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->sample_seconds += rhm_seconds() - begin;
 
@@ -193,6 +190,7 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     }
     if (status == RHM_OK) {
         const int span = rhm_trace_begin(stage->engine, "cluster", 0);
+        rhm_cluster_bound(out.row, distinct, stage->positions, stage->task->classes);
         status = rhm_cluster(&fit->clusters, stage->engine, out.row, distinct, outputs,
                              stage->task->parents[stage->level], stage->options->seed, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
