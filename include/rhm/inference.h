@@ -41,6 +41,17 @@ RHM_API rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, con
 RHM_API rhm_status rhm_evaluate_data(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model,
                                      const rhm_data *data, size_t first, size_t count, rhm_error *error);
 
+/* Numbers that a patch of a level is embedded by; 0 where models of this kind do not show them, or without such a
+ * level. */
+RHM_API uint32_t rhm_model_embedding(const rhm_model *model, uint32_t level);
+
+/*
+ * Outputs of a level: embeddings is (count, nodes of level - 1, rhm_model_embedding), a row for every patch of the
+ * level, tokens as above. RHM_UNSUPPORTED for kinds that do not show them: all but cnn.
+ */
+RHM_API rhm_status rhm_model_embed(const rhm_engine *engine, const rhm_model *model, uint32_t level,
+                                   const uint16_t *tokens, size_t count, float *embeddings, rhm_error *error);
+
 #ifdef __cplusplus
 }
 #endif

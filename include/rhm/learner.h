@@ -136,6 +136,26 @@ typedef struct rhm_train_options {
     void *watcher;
 } rhm_train_options;
 
+/* ---- options by name, for bindings --------------------------------------------------------------------------------
+ */
+
+/* All zero. */
+RHM_API rhm_status rhm_train_options_create(rhm_train_options **out, rhm_error *error);
+RHM_API void rhm_train_options_destroy(rhm_train_options *options); /* accepts NULL */
+
+/*
+ * Set an option by the name and in the words that the command has for it: "max-width" to "512", "between" to "ids",
+ * "ridge" to "paper". An option that has levels takes one value for levels 1 to `levels`, or a list with commas, level
+ * L first. Of texts (learner, protocol, checkpoint) the pointer is kept. Ranges, and whether the learner takes the
+ * option, are checked when it trains; RHM_INVALID for a name, a word or a number that is none.
+ */
+RHM_API rhm_status rhm_train_options_set(rhm_train_options *options, const char *name, const char *text,
+                                         uint32_t levels, rhm_error *error);
+
+/* Who hears what a user should know of checkpoints. */
+RHM_API void rhm_train_options_listen(rhm_train_options *options, void (*note)(void *user, const char *sentence),
+                                      void *user);
+
 /* What happened at one level. NAN where a diagnostic has no meaning (training on data without a grammar). */
 typedef struct rhm_level_report {
     uint32_t level;

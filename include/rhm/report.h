@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "rhm/data.h"
+#include "rhm/engine.h"
 #include "rhm/grammar.h"
 #include "rhm/inference.h"
 #include "rhm/learner.h"
@@ -47,6 +49,15 @@ typedef struct rhm_report_trained {
     const rhm_training_plan *plan;  /* what had been foreseen, or NULL */
 } rhm_report_trained;
 
+/* What to train on, and what the report calls it. */
+typedef struct rhm_train_job {
+    const rhm_grammar *grammar; /* whose samples are drawn; NULL with data */
+    const rhm_data *data;
+    const uint32_t *parents;          /* with data: as rhm_train_data takes them */
+    const rhm_train_options *options; /* NULL: the defaults */
+    const char *command, *data_name;  /* for the report; data_name may be NULL */
+} rhm_train_job;
+
 typedef struct rhm_report_evaluated {
     const rhm_model *model;
     rhm_accuracy accuracy;
@@ -61,6 +72,13 @@ RHM_API rhm_status rhm_report_evaluation(char **json, const rhm_report_run *run,
                                          rhm_error *error);
 RHM_API rhm_status rhm_report_inference(char **json, const rhm_report_run *run, uint64_t samples,
                                         const rhm_bayes *bayes, rhm_error *error);
+
+/*
+ * Train, and report it as rhm_report_training does, Bayes accuracy included, peaks and plan left out. The model keeps
+ * the report, too. *json is released with free().
+ */
+RHM_API rhm_status rhm_train_reported(rhm_model **out, char **json, const rhm_engine *engine, const rhm_train_job *job,
+                                      rhm_error *error);
 
 /* "rhm-plan/1": the instance, the constants of the theorem, and what training would take. */
 RHM_API rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, const rhm_analysis *analysis,
