@@ -82,3 +82,19 @@ rhm_status rhm_evaluate_data(rhm_accuracy *out, const rhm_engine *engine, const 
     *out = accuracy_of(&outputs.score);
     return RHM_OK;
 }
+
+uint32_t rhm_model_embedding(const rhm_model *model, uint32_t level) {
+    return model->kind->embedding && level >= 1 && level <= model->tree.levels ? model->kind->embedding(model, level)
+                                                                               : 0;
+}
+
+rhm_status rhm_model_embed(const rhm_engine *engine, const rhm_model *model, uint32_t level, const uint16_t *tokens,
+                           size_t count, float *embeddings, rhm_error *error) {
+    if (!model->kind->embed)
+        return rhm_fail(error, RHM_UNSUPPORTED, "models of the kind %s do not show the outputs of their levels",
+                        model->kind->name);
+    if (level < 1 || level > model->tree.levels)
+        return rhm_fail(error, RHM_INVALID, "level %u: the model has the levels 1 to %u", level, model->tree.levels);
+    RHM_TRY(check_tokens(model, tokens, 0, count, error));
+    return model->kind->embed(model, engine, level, tokens, count, embeddings, error);
+}

@@ -61,6 +61,11 @@ struct rhm_model_kind {
     /* Adds to outputs->score. Results do not depend on the engine, nor on how sequences are cut into batches. */
     rhm_status (*forward)(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                           rhm_outputs *outputs, rhm_error *error);
+
+    /* Outputs of a level (rhm_model_embed), and how many numbers they are a patch; both NULL: there is no access. */
+    uint32_t (*embedding)(const rhm_model *model, uint32_t level);
+    rhm_status (*embed)(const rhm_model *model, const rhm_engine *engine, uint32_t level, const uint16_t *tokens,
+                        size_t count, float *out, rhm_error *error);
 };
 
 struct rhm_model {

@@ -54,6 +54,9 @@ rhm_status rhm_layer_check(const rhm_model *model, uint32_t level, const rhm_lev
                            rhm_error *error);
 
 /* The operations of the kind. */
+uint32_t rhm_random_features_embedding(const rhm_model *model, uint32_t level);
+rhm_status rhm_random_features_embed(const rhm_model *model, const rhm_engine *engine, uint32_t level,
+                                     const uint16_t *tokens, size_t count, float *out, rhm_error *error);
 void rhm_random_features_clear(rhm_model *model);
 void rhm_random_features_hash(const rhm_model *model, struct sha256_ctx *hash);
 size_t rhm_random_features_nbytes(const rhm_model *model);

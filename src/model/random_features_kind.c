@@ -80,4 +80,6 @@ const struct rhm_model_kind rhm_random_features_kind = {
     .write = rhm_random_features_write,
     .read = rhm_random_features_read,
     .forward = rhm_random_features_forward,
+    .embedding = rhm_random_features_embedding,
+    .embed = rhm_random_features_embed,
 };

@@ -69,6 +69,17 @@ static rhm_status forward_flat(const rhm_model *model, const rhm_engine *engine,
     return rhm_random_features_forward(flat_of(model), engine, batch, outputs, error);
 }
 
+static uint32_t flat_embedding(const rhm_model *model, uint32_t level) {
+    return level == 1 ? rhm_random_features_embedding(flat_of(model), 1) : 0;
+}
+
+static rhm_status embed_flat(const rhm_model *model, const rhm_engine *engine, uint32_t level, const uint16_t *tokens,
+                             size_t count, float *out, rhm_error *error) {
+    return level == 1 ? rhm_random_features_embed(flat_of(model), engine, 1, tokens, count, out, error)
+                      : rhm_fail(error, RHM_UNSUPPORTED,
+                                 "a shallow model has the outputs of level 1 alone, not of level %u", level);
+}
+
 const struct rhm_model_kind rhm_shallow_kind = {
     .name = "shallow",
     .flat = true,
@@ -80,4 +91,6 @@ const struct rhm_model_kind rhm_shallow_kind = {
     .write = write_flat,
     .read = read_flat,
     .forward = forward_flat,
+    .embedding = flat_embedding,
+    .embed = embed_flat,
 };

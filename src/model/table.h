@@ -49,6 +49,10 @@ rhm_status rhm_table_read(rhm_model *model, const rhm_h5 *file, rhm_error *error
 rhm_status rhm_table_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                              rhm_outputs *outputs, rhm_error *error);
 
+uint32_t rhm_table_embedding(const rhm_model *model, uint32_t level);
+rhm_status rhm_table_embed(const rhm_model *model, const rhm_engine *engine, uint32_t level, const uint16_t *tokens,
+                           size_t count, float *out, rhm_error *error);
+
 /* Sequences of so many tokens that a thread has at a time: of a tile of samples, which are drawn together, unless they
  * are so long that they are drawn one by one. */
 size_t rhm_table_chunk(size_t tokens);

@@ -83,4 +83,6 @@ const struct rhm_model_kind rhm_table_kind = {
     .write = rhm_table_write,
     .read = rhm_table_read,
     .forward = rhm_table_forward,
+    .embedding = rhm_table_embedding,
+    .embed = rhm_table_embed,
 };
