@@ -15,6 +15,7 @@
 #include "rhm/report.h"
 #include "rhm/sampling.h"
 #include "rhm/status.h"
+#include "rhm/sweep.h"
 #include "rhm/theory.h"
 
 #endif

@@ -194,12 +194,14 @@ static rhm_status explain_interrupt(const rhm_training *t, const rhm_settings *s
 
 /* ---- the run --------------------------------------------------------------------------------------------- */
 
+static const char without_data[] = "has no effect without --data: the grammar knows";
+
 static rhm_status prepare(rhm_training *t, rhm_train_options *options, notes *to, const rhm_settings *settings,
                           rhm_error *error) {
     if (settings->data) {
         RHM_TRY(load_data(t, settings, error));
     } else {
-        RHM_TRY(rhm_option_refuse(settings, "parents", "has no effect without --data: the grammar knows", error));
+        RHM_TRY(rhm_option_refuse(settings, "parents", without_data, error));
         RHM_TRY(rhm_instance_build(&t->grammar, &t->analysis, settings, error));
         t->known = t->grammar;
         t->levels = rhm_grammar_shape(t->grammar)->levels;
@@ -209,6 +211,29 @@ static rhm_status prepare(rhm_training *t, rhm_train_options *options, notes *to
         RHM_TRY(rhm_option_refuse(settings, "ceilings", "has no effect without --report FILE", error));
     RHM_TRY(choose_checkpoints(options, settings, to, error));
     return rhm_running_engine(&t->engine, &t->bar, settings, error);
+}
+
+rhm_status rhm_training_check(rhm_grammar **grammar, rhm_train_options *options, const rhm_settings *settings,
+                              rhm_error *error) {
+    rhm_training t = {0};
+    rhm_train_options chosen;
+    rhm_status status =
+        settings->data ? load_data(&t, settings, error) : rhm_instance_grammar(&t.grammar, settings, error);
+    if (status == RHM_OK && !settings->data)
+        status = rhm_option_refuse(settings, "parents", without_data, error);
+    if (status == RHM_OK)
+        status = choose_options(&chosen, settings,
+                                t.grammar ? rhm_grammar_shape(t.grammar)->levels : t.data.tree.levels, error);
+    if (status == RHM_OK && grammar) {
+        *grammar = t.grammar;
+        t.grammar = NULL;
+    }
+    if (status == RHM_OK && options)
+        *options = chosen;
+    rhm_grammar_destroy(t.grammar);
+    rhm_analysis_clear(&t.analysis);
+    rhm_data_clear(&t.data);
+    return status;
 }
 
 /* What is said of the run: ceilings and a prediction take a second or two to measure, only for those who will read. */

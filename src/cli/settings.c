@@ -5,15 +5,12 @@
 
 #include "core/fail.h"
 
-/* Largest memory size that makes sense as a number; what is affordable is decided later, with reasons. */
-#define MOST_NBYTES 0x1p62
-
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const rhm_word ridges[] = {{"auto", 0}, {"paper", RHM_RIDGE_PAPER}, {NULL, 0}};
 static const rhm_word draws[] = {
     {"auto", RHM_DRAW_AUTO}, {"samples", RHM_DRAW_SAMPLES}, {"counts", RHM_DRAW_COUNTS}, {NULL, 0}};
 static const rhm_word on_off[] = {{"on", 0}, {"off", 1}, {NULL, 0}};
-static const rhm_word progress_modes[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
+const rhm_word rhm_progress_words[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
 
 static const rhm_word placements[] = {{"compact", 0}, {"scatter", 1}, {"none", 2}, {NULL, 0}};
 static const rhm_word instruction_sets[] = {{"auto", 0}, {"scalar", 1}, {"avx2", 2}, {"avx512", 3}, {NULL, 0}};
@@ -170,13 +167,7 @@ static const rhm_option threads[] = {
          "such as 0,2,4-7. These count from 0 among those that this process may use, in hwloc's order (0 is CPU 1 "
          "under taskset -c 1; `rhm machine` shows both numbers). Without this option, a run with fewer threads than "
          "cores keeps off those that other such runs have taken or that are busy."},
-    {.name = "progress",
-     .kind = RHM_OPTION_CHOICE,
-     .argument = "WHEN",
-     .fallback = "auto",
-     .words = progress_modes,
-     .place = AT(running.progress),
-     .help = "Show a progress bar on standard error. auto: when that is a terminal."},
+    RHM_OPTION_PROGRESS,
     {0}};
 
 static const rhm_option kernels[] = {
@@ -196,16 +187,9 @@ static const rhm_option kernels[] = {
      .help = "Who computes the products of a level: the project's own kernels, whose "
              "results are the same everywhere; oneDNN, equal within rounding; or, "
              "shape by shape, whichever a measurement on this machine finds faster."},
-    {.name = "memory-limit",
-     .kind = RHM_OPTION_NBYTES,
-     .argument = "SIZE",
-     .unit = "bytes",
-     .otherwise = "what the machine or the control group has",
-     .least = 1,
-     .greatest = MOST_NBYTES,
-     .place = AT(running.memory_limit_nbytes),
-     .help = "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and "
-             "a stage that needs more is refused with the numbers."},
+    RHM_OPTION_MEMORY_LIMIT(
+        "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and "
+        "a stage that needs more is refused with the numbers."),
     {0}};
 
 static const rhm_option checkpoints[] = {

@@ -8,6 +8,9 @@
 /* JSON and HDF5 readers hold integers in signed 64-bit words; the bound is INT64_MAX. */
 #define RHM_MOST_SEED 0x1p63
 
+/* Largest memory size that makes sense as a number; what is affordable is decided later, with reasons. */
+#define RHM_MOST_NBYTES 0x1p62
+
 enum { RHM_MOST_GROUPS = 9, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 64 };
 
 typedef struct rhm_settings {
@@ -52,6 +55,12 @@ typedef struct rhm_settings {
         int precision;
         bool marginals;
     } oracle;
+
+    struct {
+        const char *grid, *grid_file;
+        uint64_t jobs;
+        bool retry;
+    } sweep;
 
     const char *data;   /* data set to read */
     const char *output; /* file to write */
@@ -121,6 +130,7 @@ extern const rhm_command rhm_command_inspect;
 extern const rhm_command rhm_command_plan;
 extern const rhm_command rhm_command_machine;
 extern const rhm_command rhm_command_oracle;
+extern const rhm_command rhm_command_sweep;
 extern const rhm_command rhm_command_help;
 extern const rhm_command rhm_command_completion;
 

@@ -40,6 +40,22 @@
         .file = RHM_FILE_TEXT, .help = words                                                                           \
     }
 
+#define RHM_OPTION_MEMORY_LIMIT(words)                                                                                 \
+    {                                                                                                                  \
+        .name = "memory-limit", .kind = RHM_OPTION_NBYTES, .argument = "SIZE", .unit = "bytes",                        \
+        .otherwise = "what the machine or the control group has", .least = 1, .greatest = RHM_MOST_NBYTES,             \
+        .place = offsetof(rhm_settings, running.memory_limit_nbytes), .help = words                                    \
+    }
+
+extern const rhm_word rhm_progress_words[];
+
+#define RHM_OPTION_PROGRESS                                                                                            \
+    {                                                                                                                  \
+        .name = "progress", .kind = RHM_OPTION_CHOICE, .argument = "WHEN", .fallback = "auto",                         \
+        .words = rhm_progress_words, .place = offsetof(rhm_settings, running.progress),                                \
+        .help = "Show a progress bar on standard error. auto: when that is a terminal."                                \
+    }
+
 #define RHM_OPTION_JSON                                                                                                \
     {                                                                                                                  \
         .name = "json", .kind = RHM_OPTION_FLAG, .place = offsetof(rhm_settings, json),                                \

@@ -27,6 +27,13 @@ typedef struct rhm_training {
 } rhm_training;
 
 /*
+ * Everything that a command line of `rhm train` can be refused for before it begins to work. *grammar becomes what it
+ * would train on, the caller's, or NULL with --data; both may be NULL.
+ */
+rhm_status rhm_training_check(rhm_grammar **grammar, rhm_train_options *options, const rhm_settings *settings,
+                              rhm_error *error);
+
+/*
  * To be an rhm_train_options.watch, with the run as `watcher`. On a terminal a level's row is there when the level is
  * finished: below the results of this command, or else of the display of progress.
  */

@@ -1,0 +1,284 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/interrupt.h"
+#include "cli/running.h"
+#include "cli/shared_options.h"
+#include "cli/sweep/runner.h"
+#include "cli/sweep/tables.h"
+#include "core/fail.h"
+#include "core/memory.h"
+
+/* Plans are made as long as they take a small share of what they are for. */
+static const double planning_share = 0.02, planning_least_seconds = 2;
+
+static const rhm_option own[] = {
+    {.name = "grid",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "GRID",
+     .otherwise = "--grid-file",
+     .place = offsetof(rhm_settings, sweep.grid),
+     .help =
+         "What to run: NAME=VALUES for options of rhm train, with ; between them. VALUES are words and numbers with "
+         "commas between them, ranges such as 2..8, 1..9+2 and 1000..64000*4, and lists that are one value, such "
+         "as (8,16,16). All combinations are run; a | begins another grid beside the first."},
+    {.name = "grid-file",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "FILE",
+     .otherwise = "--grid",
+     .place = offsetof(rhm_settings, sweep.grid_file),
+     .file = RHM_FILE_READ,
+     .help = "The same in a JSON file: an object such as {\"vocab\": [8, 16], \"seed\": \"1..10\"}, or a list of "
+             "them."},
+    {.name = "output",
+     .letter = 'o',
+     .kind = RHM_OPTION_TEXT,
+     .argument = "DIR",
+     .otherwise = "required",
+     .place = offsetof(rhm_settings, output),
+     .file = RHM_FILE_DIRECTORY,
+     .help = "Directory of the results, which is made unless it is there. Cells that it holds are not run again: the "
+             "same command goes on where an earlier one ended, also with a larger grid."},
+    {.name = "retry",
+     .kind = RHM_OPTION_FLAG,
+     .place = offsetof(rhm_settings, sweep.retry),
+     .help = "Run cells that failed again."},
+    {.name = "threads",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "threads a cell",
+     .otherwise = "as many as keep the last cell from being the only one that runs",
+     .least = 1,
+     .greatest = 4096,
+     .place = offsetof(rhm_settings, running.threads),
+     .help = "Threads of each cell, on cores of its own; as many cells run side by side as there are cores for."},
+    {.name = "jobs",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "cells side by side",
+     .otherwise = "as many as there are cores for",
+     .least = 1,
+     .greatest = 4096,
+     .place = offsetof(rhm_settings, sweep.jobs),
+     .help = "At most so many cells at a time."},
+    RHM_OPTION_MEMORY_LIMIT("Memory of all cells together; each gets its share, or what its plan asks for."),
+    RHM_OPTION_PROGRESS,
+    {0}};
+static const rhm_option_group own_options = {"Sweep", own};
+
+typedef struct sweep {
+    const rhm_settings *settings;
+    rhm_grid *grid;
+    rhm_sweep_store store;
+    rhm_sweep_forecast forecast;
+    rhm_sweep_runner runner;
+    rhm_progress_bar bar;
+
+    rhm_sweep_cell *cell;         /* (cells), owned: those of the grid, each once */
+    const rhm_sweep_cell **order; /* (cells) */
+    size_t cells, kept, failed;   /* failed: in earlier runs */
+} sweep;
+
+/* ---- what to run ----------------------------------------------------------------------------------------- */
+
+static rhm_status read_grid(sweep *s, rhm_error *error) {
+    const char *text = s->settings->sweep.grid, *file = s->settings->sweep.grid_file;
+    if (!text == !file)
+        return rhm_fail(error, RHM_INVALID, "%s: say what to run by one of --grid and --grid-file",
+                        text ? "--grid and --grid-file are given both" : "neither --grid nor --grid-file is given");
+    if (!s->settings->output)
+        return rhm_fail(error, RHM_INVALID, "-o DIR is missing: name a directory for the results");
+    return text ? rhm_grid_parse(&s->grid, text, error) : rhm_grid_load(&s->grid, file, error);
+}
+
+/* Cells that the grid names several times are run once. */
+static rhm_status read_cells(sweep *s, rhm_error *error) {
+    const uint64_t count = rhm_grid_count(s->grid);
+    json_t *checked = json_object(), *seen = json_object();
+    s->cell = RHM_NEW(rhm_sweep_cell, count, 1, 1, "the cells of the sweep", error);
+    s->order = RHM_NEW(const rhm_sweep_cell *, count, 1, 1, "the cells of the sweep", error);
+    rhm_status status = checked && seen && s->cell && s->order ? RHM_OK : RHM_NO_MEMORY;
+    for (uint64_t i = 0; status == RHM_OK && i < count; i++) {
+        rhm_grid_setting settings[RHM_GRID_MAX_AXES];
+        const size_t axes = rhm_grid_cell(s->grid, i, settings);
+        rhm_sweep_cell *cell = &s->cell[s->cells];
+        status = rhm_sweep_cell_read(cell, settings, axes, checked, error);
+        if (status == RHM_OK)
+            status = rhm_interrupt_check(error);
+        if (status != RHM_OK)
+            break;
+        if (json_object_get(seen, cell->key)) {
+            rhm_sweep_cell_clear(cell);
+            continue;
+        }
+        json_object_set_new(seen, cell->key, json_true());
+        s->order[s->cells++] = cell;
+    }
+    json_decref(checked);
+    json_decref(seen);
+    return status;
+}
+
+/* Those that have neither a row nor a failure. */
+static rhm_status choose_jobs(sweep *s, rhm_error *error) {
+    if (s->settings->sweep.retry)
+        RHM_TRY(rhm_sweep_store_forgive(&s->store, error));
+    for (size_t i = 0; i < s->cells; i++) {
+        rhm_sweep_cell copy;
+        if (rhm_sweep_store_row(&s->store, s->cell[i].key)) {
+            s->kept++;
+        } else if (rhm_sweep_store_failure(&s->store, s->cell[i].key)) {
+            s->failed++;
+        } else {
+            RHM_TRY(rhm_sweep_cell_with(&copy, &s->cell[i], NULL, 0, error));
+            RHM_TRY(rhm_sweep_runner_add(&s->runner, &copy, error));
+        }
+    }
+    return RHM_OK;
+}
+
+/* ---- cores, memory and time ------------------------------------------------------------------------------ */
+
+static rhm_status plan(sweep *s, int cores, rhm_error *error) {
+    rhm_engine *engine;
+    const double begin = rhm_progress_seconds();
+    RHM_TRY(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1, .interrupt = &rhm_interrupt}, error));
+    for (size_t i = 0; i < s->runner.jobs; i++) {
+        const double seconds = rhm_progress_seconds() - begin;
+        if (seconds > planning_least_seconds + planning_share * rhm_sweep_forecast_left(&s->forecast) / cores)
+            break;
+        rhm_progress_show(&s->bar, &(rhm_progress){.stage = "planning", .done = i, .total = s->runner.jobs});
+        rhm_sweep_forecast_plan(&s->forecast, s->runner.job[i]->class, &s->runner.job[i]->cell, engine);
+    }
+    rhm_progress_clear(&s->bar);
+    rhm_engine_destroy(engine);
+    return rhm_interrupt_check(error);
+}
+
+/* One, unless the longest cell alone would take longer than all of them do on all cores. */
+static int choose_threads(const sweep *s, int cores) {
+    const double all = rhm_sweep_forecast_left(&s->forecast), longest = rhm_sweep_forecast_longest(&s->forecast);
+    if (s->settings->running.threads)
+        return (int)s->settings->running.threads;
+    double threads = all > 0 ? longest * cores / all : 1;
+    threads = fmax(threads, (double)cores / (double)(s->runner.jobs ? s->runner.jobs : 1));
+    return (int)fmin(fmax(floor(threads + 0.5), 1), cores);
+}
+
+static rhm_status deal_cores(sweep *s, rhm_core_sets *sets, rhm_error *error) {
+    rhm_engine *engine;
+    const rhm_engine_options options = {.memory_limit_nbytes = s->settings->running.memory_limit_nbytes};
+    RHM_TRY(rhm_engine_create(&engine, &options, error));
+    const rhm_engine_info info = rhm_engine_describe(engine);
+    const int cores = info.threads;
+    s->runner.memory_nbytes = (double)info.memory_limit_nbytes;
+    rhm_status status = plan(s, cores, error);
+    if (status == RHM_OK)
+        status = rhm_core_sets_deal(sets, engine, choose_threads(s, cores), error);
+    rhm_engine_destroy(engine);
+    while (status == RHM_OK && s->settings->sweep.jobs && sets->count > (int)s->settings->sweep.jobs)
+        rhm_free(sets->set[--sets->count].cpu);
+    return status;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------- */
+
+static rhm_status write_tables(sweep *s, rhm_error *error) {
+    rhm_sweep_table table = {.store = &s->store, .cell = s->order, .cells = s->cells};
+    table.axis_count = rhm_grid_axes(s->grid, table.axes);
+    return rhm_sweep_tables_write(&table, error);
+}
+
+static void print_account(const sweep *s) {
+    const rhm_sweep_runner *r = &s->runner;
+    const size_t others = s->store.rows > s->kept + r->done ? s->store.rows - s->kept - r->done : 0;
+    printf("cells       %zu: %zu done, %zu of them before; %zu failed\n", s->cells, s->kept + r->done, s->kept,
+           s->failed + r->failed);
+    if (others)
+        printf("            %zu other%s in the directory, which this grid does not name\n", others,
+               others == 1 ? "" : "s");
+    if (r->done + r->failed) {
+        const double seconds = rhm_progress_seconds() - r->began;
+        printf(
+            "seconds     %.2f, with %d cells side by side on %d core%s each, which were in use for %.3f of the time\n",
+            seconds, r->sets.count, r->sets.threads, r->sets.threads == 1 ? "" : "s",
+            r->busy_seconds / (seconds * r->sets.count * r->sets.threads));
+    }
+    printf("results     %s: table.csv, table.h5, levels.csv, times.csv; a report a line in cells.jsonl\n",
+           s->store.directory);
+}
+
+static rhm_status judge(const sweep *s, rhm_error *error) {
+    for (size_t i = 0; i < s->cells; i++) {
+        const char *reason = rhm_sweep_store_failure(&s->store, s->cell[i].key);
+        char text[100];
+        if (!reason || rhm_sweep_store_row(&s->store, s->cell[i].key))
+            continue;
+        rhm_sweep_cell_text(s->cell[i].options, text, sizeof text);
+        return rhm_fail(error, RHM_FAILED,
+                        "%zu of %zu cells failed (--retry runs them again), the first of them, %s: %.300s",
+                        s->failed + s->runner.failed, s->cells, text, reason);
+    }
+    return RHM_OK;
+}
+
+static rhm_status work(sweep *s, rhm_error *error) {
+    rhm_core_sets sets = {0};
+    RHM_TRY(read_grid(s, error));
+    RHM_TRY(read_cells(s, error));
+    RHM_TRY(rhm_sweep_store_open(&s->store, s->settings->output, error));
+    RHM_TRY(choose_jobs(s, error));
+    rhm_status status = RHM_OK;
+    if (s->runner.jobs) {
+        status = deal_cores(s, &sets, error);
+        if (status == RHM_OK)
+            status = rhm_sweep_runner_run(&s->runner, &sets, error);
+        rhm_core_sets_clear(&sets);
+    }
+    if (status != RHM_OK && status != RHM_INTERRUPTED)
+        return status;
+    const rhm_status written = write_tables(s, status == RHM_OK ? error : NULL);
+    print_account(s);
+    if (status == RHM_INTERRUPTED)
+        return rhm_fail(error, status, "interrupted by signal %d; the same command goes on from %s", (int)rhm_interrupt,
+                        rhm_path_shown(s->store.directory));
+    return written == RHM_OK ? judge(s, error) : written;
+}
+
+static rhm_status run(const rhm_settings *settings, rhm_error *error) {
+    sweep s = {.settings = settings,
+               .store = {.lock = -1, .cells = -1, .failures = -1},
+               .bar = rhm_progress_open((rhm_progress_mode)settings->running.progress)};
+    s.runner = (rhm_sweep_runner){.store = &s.store, .forecast = &s.forecast, .bar = &s.bar};
+    rhm_status status = rhm_sweep_forecast_open(&s.forecast, error);
+    if (status == RHM_OK)
+        status = work(&s, error);
+    rhm_progress_clear(&s.bar);
+    rhm_sweep_runner_clear(&s.runner);
+    rhm_sweep_forecast_close(&s.forecast);
+    rhm_sweep_store_close(&s.store);
+    for (size_t i = 0; i < s.cells; i++)
+        rhm_sweep_cell_clear(&s.cell[i]);
+    rhm_free(s.cell);
+    rhm_free((void *)s.order);
+    rhm_grid_destroy(s.grid);
+    return status;
+}
+
+const rhm_command rhm_command_sweep = {
+    .name = "sweep",
+    .operands = "",
+    .summary = "many trainings over a grid of options, side by side and resumable",
+    .description =
+        "Run rhm train for every cell of a grid of its options, as processes of their own on cores of their own, and "
+        "put the results into one table. Killed at any moment and started again it goes on; the table then has the "
+        "same bytes. A cell that fails is kept with its reason and stops nothing.",
+    .examples = "rhm sweep --grid \"vocab=8,16; rules=2,4; levels=2..6; seed=1..10; learner=table\" -o results\n"
+                "rhm sweep --grid \"learner=layerwise; samples=1000..64000*4 | learner=latent\" -o results",
+    .groups = {&own_options},
+    .run = run,
+};
