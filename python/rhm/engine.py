@@ -1,0 +1,183 @@
+"""Threads: which the library uses, how a process that forks keeps them, and long runs that Ctrl-C ends."""
+import ctypes
+import os
+import threading
+import weakref
+from ctypes import byref, c_int, c_void_p, pointer
+
+from . import _structures as c
+from ._library import InterruptedRun, call, library
+from ._progress import Pace, display_of
+
+_engines = weakref.WeakSet()
+
+
+class Engine:
+    """The threads that calls run on, and the kernels that they use. Results do not depend on either.
+
+    threads: how many; 0: one per allowed core. placement: "compact", "scatter", "none" or a list of processors such as "0,2,4-7"; None:
+    wherever the system puts them for short calls, and off busy cores for long ones. isa: "auto", "scalar", "avx2", "avx512". backend:
+    "native", "onednn", "auto". memory_limit: bytes that large arrays may take together; 0: what the machine has.
+
+    Threads are started at the first call and end with the object. Any thread may call; calls of one engine follow each other. A process
+    may fork whenever no call is running (others wait for that): the child gets threads of its own at its first call."""
+
+    def __init__(self, threads=0, placement=None, isa=None, backend=None, memory_limit=0):
+        self.options = {"threads": threads, "placement": placement, "isa": isa, "backend": backend, "memory_limit": memory_limit}
+        self._reset()
+        _engines.add(self)
+
+    def _reset(self):
+        self._lock = threading.RLock()
+        self._handle = None
+        self._process = 0
+        self._closer = None
+
+    def __getstate__(self):
+        return self.options
+
+    def __setstate__(self, options):
+        self.__init__(**options)
+
+    def __repr__(self):
+        return f"Engine({', '.join(f'{name}={value!r}' for name, value in self.options.items() if value)})"
+
+    def _create(self, placement, interrupt=None, progress=None):
+        text = lambda value: value.encode() if value is not None else None
+        options = c.EngineOptions(threads=self.options["threads"], placement=text(placement), isa=text(self.options["isa"]),
+                                  backend=text(self.options["backend"]), memory_limit_nbytes=self.options["memory_limit"])
+        if interrupt is not None:
+            options.interrupt = pointer(interrupt)
+        if progress is not None:
+            options.progress = progress
+        handle = c_void_p()
+        call("rhm_engine_create", byref(handle), byref(options))
+        return handle
+
+    def call(self, name, *arguments):
+        """Call a function of the library that takes an engine first, on the calling thread."""
+        with self._lock:
+            if self._handle is None or self._process != os.getpid():
+                self._handle, self._process = self._create(self.options["placement"] or "none"), os.getpid()
+                self._closer = weakref.finalize(self, _destroy, self._handle, self._process)
+            call(name, self._handle, *arguments)
+
+    def run(self, task, progress=None):
+        """task(handle), with an engine of its own on a thread of its own: where threads are bound to processors the caller's is not.
+        Returns what it returns. Ctrl-C lets the library come back, and raises InterruptedRun then."""
+        display = display_of(progress)
+        run = _Run(self, task)
+        run.thread.start()
+        try:
+            run.wait(Pace(display))
+        finally:
+            display.clear()
+        return run.result()
+
+    def describe(self):
+        """{"threads", "cpu", "isa", "backend", "placement", "numa_nodes", "memory_limit_nbytes"} of the engine of long runs."""
+        def task(handle):
+            info = library.rhm_engine_describe(handle)
+            values = {name: getattr(info, name) for name, _ in info._fields_}
+            return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+
+        return self.run(task, progress=False)
+
+
+def _destroy(handle, process):
+    if process == os.getpid():
+        library.rhm_engine_destroy(handle)
+
+
+class _Run:
+    def __init__(self, engine, task):
+        self.engine, self.task = engine, task
+        self.interrupt = c_int(0)
+        self.state = None
+        self.value = self.failure = None
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._work, name="rhm run", daemon=True)
+
+    def _note(self, _, progress):
+        now = progress.contents
+        self.state = ((now.stage or b"").decode(), now.done, now.total)
+
+    def _work(self):
+        try:
+            progress = c.PROGRESS(self._note)
+            handle = self.engine._create(self.engine.options["placement"], self.interrupt, progress)
+            try:
+                self.value = self.task(handle)
+            finally:
+                library.rhm_engine_destroy(handle)
+        except BaseException as failure:  # noqa: B036 - it is raised again on the thread that waits
+            self.failure = failure
+        finally:
+            self.done.set()
+
+    def wait(self, pace):
+        """Until the library has come back. What Ctrl-C, or the caller's progress function, raises makes it come back early."""
+        raised = None
+        while not self.done.is_set():
+            try:
+                if not self.done.wait(0.05):
+                    pace.offer(self.state)
+            except BaseException as failure:  # noqa: B036
+                self.interrupt.value = 1
+                raised = raised or failure
+        self.thread.join()
+        if raised is not None and not isinstance(raised, KeyboardInterrupt):
+            raise raised
+        if raised is not None and self.failure is None:
+            self.failure = InterruptedRun("the run was done when it was interrupted")
+
+    def result(self):
+        if self.failure is not None:
+            raise self.failure
+        return self.value
+
+
+_default = Engine()
+
+
+def default_engine():
+    """The engine of calls that name none: one thread per allowed core, started at the first of them."""
+    return _default
+
+
+def set_default_engine(engine):
+    """Let calls that name no engine use this one."""
+    global _default
+    _default = engine
+
+
+def engine_or_default(engine):
+    return _default if engine is None else engine
+
+
+# ---- processes that fork ------------------------------------------------------------------------------------------------
+# Nothing may be running while a process forks: the locks of all engines are held meanwhile. The child leaves its parent's engines alone.
+
+_held = []
+
+
+def _before_fork():
+    for engine in list(_engines):
+        engine._lock.acquire()
+        _held.append(engine)
+
+
+def _after_fork_in_parent():
+    while _held:
+        _held.pop()._lock.release()
+
+
+def _after_fork_in_child():
+    _held.clear()
+    for engine in list(_engines):
+        if engine._closer is not None:
+            engine._closer.detach()
+        engine._reset()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
