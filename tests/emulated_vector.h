@@ -61,6 +61,24 @@ static inline vec vec_xor(vec a, vec sign) {
     EACH_LANE(a.lane[l] * sign.lane[l]);
 }
 
+static inline vec vec_relu(vec a) {
+    EACH_LANE(a.lane[l] <= 0 ? 0 : a.lane[l]);
+}
+static inline vec vec_keep(vec a, vec m) {
+    EACH_LANE(m.lane[l] == 0 ? 0 : a.lane[l]);
+}
+static inline vec vec_at_least(vec least, vec x) {
+    EACH_LANE(x.lane[l] < least.lane[l] ? least.lane[l] : x.lane[l]);
+}
+static inline vec vec_power_of_2(vec n) {
+    EACH_LANE(ldexpf(1, n.lane[l] < 0 ? (int)n.lane[l] : 0));
+}
+
+static inline void tile_transpose(const float *from, float *to) {
+    for (int i = 0; i < RHM_LANES * RHM_LANES; i++)
+        to[i % RHM_LANES * RHM_LANES + i / RHM_LANES] = from[i];
+}
+
 static inline float lane_sum(const float *lane, size_t part) {
     float a[RHM_LANES];
     for (size_t l = 0; l < RHM_LANES; l++)

@@ -86,6 +86,9 @@ typedef struct rhm_dense_ops {
     /* table[index[i, t]] += y[i] for rows i in increasing order, and taps t. */
     void (*scatter)(size_t count, size_t taps, const uint32_t *index, const float *y, float *table);
 
+    /* sum[p] (period, 16) = rows p, p + period, ... of y (count, 16), added one to the other from 0. */
+    void (*sums)(size_t count, size_t period, const float *y, float *sum);
+
     /*
      * e = exp(y - most) for the `classes` <= 16 columns of a row y (16), 0 in the others; returns their sum, added in
      * the tree of lane_sum. y - most <= 0 or NaN.

@@ -80,6 +80,13 @@ static void scatter(size_t count, size_t taps, const uint32_t *index, const floa
                 table[index[i * taps + t] * (size_t)RHM_LANES + l] += y[i * RHM_LANES + l];
 }
 
+static void sums(size_t count, size_t period, const float *y, float *sum) {
+    memset(sum, 0, period * RHM_LANES * sizeof *sum);
+    for (size_t i = 0; i < count; i++)
+        for (size_t l = 0; l < RHM_LANES; l++)
+            sum[i % period * RHM_LANES + l] += y[i * RHM_LANES + l];
+}
+
 static float exponentials(size_t classes, const float *y, float most, float *e) {
     float sum[RHM_LANES];
     for (size_t l = 0; l < RHM_LANES; l++)
@@ -100,5 +107,6 @@ const rhm_dense_ops RHM_TABLE = {
     .transpose = transpose,
     .look_up = look_up,
     .scatter = scatter,
+    .sums = sums,
     .exponentials = exponentials,
 };

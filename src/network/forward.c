@@ -10,11 +10,12 @@
 #define PIECE_FLOPS 2e5
 
 enum {
-    PIECES = 4,        /* for each thread, so that one that comes late finds less to do */
-    BLOCK_DEPTH = 256, /* terms of a sum at a time: two panels of them stay in the first-level cache */
-    ROWS = 512,        /* of a piece: BLOCK_DEPTH of their columns stay in the second-level cache */
-    PAIR = 2,          /* panels that a kernel takes side by side */
-    ROW_GRAIN = 12,    /* rows of a register tile */
+    PIECES = 4,         /* for each thread, so that one that comes late finds less to do */
+    BLOCK_DEPTH = 1024, /* terms of a sum at a time: two panels of them stay in the first-level cache */
+    ROWS = 132,         /* of a piece: BLOCK_DEPTH of their columns stay in the second-level cache */
+    SOME_ROWS = 48,     /* of a call, between which the next weights are asked for */
+    PAIR = 2,           /* panels that a kernel takes side by side */
+    ROW_GRAIN = 12,     /* rows of a register tile */
 };
 
 size_t rhm_network_pieces(const rhm_network *n, double flops, size_t most) {
@@ -64,49 +65,93 @@ void rhm_network_prepare(rhm_network *n, uint32_t l) {
 
 /* -------------------------------------------------------------------------------------------------- the products */
 
-typedef struct forward {
-    const rhm_network_level *v;
+typedef struct pieces {
     const rhm_dense_ops *ops;
     rhm_dense_product all; /* of all rows and panels */
     size_t rows, panels;   /* of a piece */
-} forward;
+} pieces;
 
-/* Terms in blocks, in increasing order. */
-static void multiply(const rhm_dense_ops *ops, rhm_dense_product p) {
-    const rhm_dense_finish finish = p.finish;
-    const size_t taps = p.taps, depth = p.depth;
-    const size_t group = depth < BLOCK_DEPTH ? BLOCK_DEPTH / depth : 1;
-    const float *a = p.a, *b = p.b;
-    for (size_t t = 0; t < taps; t += group)
-        for (size_t k = 0; k < depth; k += BLOCK_DEPTH) {
-            p.taps = rhm_least(group, taps - t);
-            p.depth = rhm_least(BLOCK_DEPTH, depth - k);
-            p.a = a + t * p.a_tap + k / RHM_LANES * p.a_panel;
-            p.b = b + t * p.b_tap + k * RHM_LANES;
-            p.fresh = t == 0 && k == 0;
-            p.finish = t + p.taps == taps && k + p.depth == depth ? finish : RHM_DENSE_KEEP;
-            ops->product(&p);
+/* Some terms of a product: of a group of taps, or a part of one tap. */
+typedef struct terms {
+    size_t tap, taps, k, depth;
+} terms;
+
+static size_t group_of(const rhm_dense_product *p) {
+    return p->depth < BLOCK_DEPTH ? BLOCK_DEPTH / p->depth : 1;
+}
+
+static terms first_terms(const rhm_dense_product *p) {
+    return (terms){.taps = rhm_least(group_of(p), p->taps), .depth = rhm_least(BLOCK_DEPTH, p->depth)};
+}
+
+/* The ones after; no taps: there are none. */
+static terms next_terms(const rhm_dense_product *p, terms at) {
+    if (at.k + at.depth < p->depth) {
+        at.k += at.depth;
+    } else {
+        at.k = 0;
+        at.tap += at.taps;
+        at.taps = rhm_least(group_of(p), p->taps - at.tap);
+    }
+    at.depth = rhm_least(BLOCK_DEPTH, p->depth - at.k);
+    return at;
+}
+
+static const float *terms_of_b(const rhm_dense_product *p, terms at, size_t panel) {
+    return p->b + panel * p->b_panel + at.tap * p->b_tap + at.k * RHM_LANES;
+}
+
+/* A part, one of `parts`, of the terms of some panels of b: asked for while others are multiplied. */
+static void ask_for(const rhm_dense_product *p, terms at, size_t panel, size_t panels, size_t part, size_t parts) {
+    const size_t lines = (at.depth + parts - 1) / parts;
+    for (size_t i = 0; i < panels; i++)
+        for (size_t t = 0; t < at.taps; t++) {
+            const float *b = terms_of_b(p, at, panel + i) + t * p->b_tap;
+            for (size_t k = part * lines; k < at.depth && k < (part + 1) * lines; k++)
+                __builtin_prefetch(b + k * RHM_LANES, 0, 2);
         }
 }
 
+/* `at` of rows [row, row + count) and a pair of panels. */
+static void multiply_terms(const pieces *f, terms at, size_t row, size_t count, size_t panel, size_t panels) {
+    const rhm_dense_product *all = &f->all;
+    rhm_dense_product p = *all;
+    p.count = count;
+    p.panels = panels;
+    p.taps = at.taps;
+    p.depth = at.depth;
+    p.a = all->a + row * p.a_row + at.tap * p.a_tap + at.k / RHM_LANES * p.a_panel;
+    p.b = terms_of_b(all, at, panel);
+    p.y = all->y + row * p.y_row + panel * p.y_panel;
+    if (p.mask)
+        p.mask = all->mask + row * p.y_row + panel * p.y_panel;
+    if (p.added)
+        p.added = all->added + panel * p.added_panel;
+    p.first = row;
+    p.fresh = at.tap == 0 && at.k == 0;
+    p.finish = at.tap + at.taps == all->taps && at.k + at.depth == all->depth ? all->finish : RHM_DENSE_KEEP;
+    f->ops->product(&p);
+}
+
+/* Terms in blocks, in increasing order: a block of all rows of the piece stays in the second-level cache for all its
+ * panels, a block of a pair of panels in the first for all rows. */
 static void multiply_piece(void *context, size_t chunk) {
-    const forward *f = context;
-    const size_t columns = (f->all.panels + f->panels - 1) / f->panels;
-    const size_t row = chunk / columns * f->rows, panel = chunk % columns * f->panels;
-    const size_t end = rhm_least(f->all.panels, panel + f->panels);
-    rhm_dense_product p = f->all;
-    p.count = rhm_least(f->rows, f->all.count - row);
-    p.a += row * p.a_row;
-    p.first += row;
-    for (size_t at = panel; at < end; at += PAIR) {
-        p.panels = rhm_least(PAIR, end - at);
-        p.b = f->all.b + at * p.b_panel;
-        p.y = f->all.y + row * p.y_row + at * p.y_panel;
-        if (p.mask)
-            p.mask = f->all.mask + row * p.y_row + at * p.y_panel;
-        if (p.added)
-            p.added = f->all.added + at * p.added_panel;
-        multiply(f->ops, p);
+    const pieces *f = context;
+    const rhm_dense_product *p = &f->all;
+    const size_t columns = (p->panels + f->panels - 1) / f->panels;
+    const size_t row = chunk / columns * f->rows, first = chunk % columns * f->panels;
+    const size_t rows_end = rhm_least(p->count, row + f->rows), end = rhm_least(p->panels, first + f->panels);
+    for (terms at = first_terms(p), next; at.taps > 0; at = next) {
+        next = next_terms(p, at);
+        for (size_t panel = first; panel < end; panel += PAIR) {
+            const bool last = panel + PAIR >= end;
+            const size_t after = last ? first : panel + PAIR, parts = (rows_end - row + SOME_ROWS - 1) / SOME_ROWS;
+            for (size_t part = 0; part < parts; part++) {
+                const size_t from = row + part * SOME_ROWS;
+                ask_for(p, last ? next : at, after, rhm_least(PAIR, end - after), part, parts);
+                multiply_terms(f, at, from, rhm_least(SOME_ROWS, rows_end - from), panel, rhm_least(PAIR, end - panel));
+            }
+        }
     }
 }
 
@@ -114,16 +159,15 @@ void rhm_network_multiply(const rhm_network *n, const rhm_dense_product *p) {
     const size_t pairs = (p->panels + PAIR - 1) / PAIR;
     const double flops = 2.0 * (double)(p->count * p->taps) * (double)(p->depth * p->panels * RHM_LANES);
     const size_t grains = (p->count + ROW_GRAIN - 1) / ROW_GRAIN;
-    size_t pieces = rhm_network_pieces(n, flops, pairs * grains);
-    const size_t columns = rhm_least(pairs, pieces);
-    size_t rows = (pieces + columns - 1) / columns;
+    const size_t wanted = rhm_network_pieces(n, flops, pairs * grains), columns = rhm_least(pairs, wanted);
+    size_t rows = (wanted + columns - 1) / columns;
     if (rows < (p->count + ROWS - 1) / ROWS)
         rows = (p->count + ROWS - 1) / ROWS;
-    forward f = {.ops = &n->ops, .all = *p};
+    pieces f = {.ops = &n->ops, .all = *p};
     f.panels = (pairs + columns - 1) / columns * PAIR;
     f.rows = (grains + rows - 1) / rows * ROW_GRAIN;
-    pieces = (p->panels + f.panels - 1) / f.panels * ((p->count + f.rows - 1) / f.rows);
-    rhm_parallel_whole(n->engine, pieces, multiply_piece, &f);
+    const size_t count = (p->panels + f.panels - 1) / f.panels * ((p->count + f.rows - 1) / f.rows);
+    rhm_parallel_whole(n->engine, count, multiply_piece, &f);
 }
 
 /* Sums of level l over its inputs x. */

@@ -28,6 +28,18 @@ typedef struct arenas {
     arena weights, momenta, activations;
 } arenas;
 
+/*
+ * Rows from one panel of activations to the next. At a multiple of 128 lines the same rows of all panels would share a
+ * few sets of the second-level cache; so they spread over all of them. 0: it overflows.
+ */
+static size_t panel_rows(size_t batch, size_t positions) {
+    enum { PERIOD = 128, PLACE = 72 };
+    size_t rows = batch;
+    if (!rhm_size_mul(&rows, positions) || rows > SIZE_MAX - 2 * PERIOD)
+        return 0;
+    return rows + (PERIOD + PLACE - rows % PERIOD) % PERIOD;
+}
+
 static void carve_level(rhm_network *n, uint32_t l, arenas *a) {
     const rhm_network_layout *layout = &n->layout;
     const bool bottom = l == n->shape.levels, bias = l > 0 && n->shape.bias;
@@ -39,9 +51,9 @@ static void carve_level(rhm_network *n, uint32_t l, arenas *a) {
                              .in_panels = rhm_panels(layout->inputs[l]),
                              .out_panels = rhm_panels(layout->outputs[l]),
                              .scale = l ? n->shape.weight_scale[l] : n->shape.readout_scale};
-    const size_t rows = v->taps * v->in_panels * RHM_LANES;
-    v->w = carve(&a->weights, v->out_panels, rows, 1);
-    v->v = carve(&a->momenta, v->out_panels, rows, 1);
+    const size_t depth = v->taps * v->in_panels * RHM_LANES;
+    v->w = carve(&a->weights, v->out_panels, depth, 1);
+    v->v = carve(&a->momenta, v->out_panels, depth, 1);
     if (!bottom)
         v->turned = carve(&a->weights, v->taps, v->in_panels, v->out_panels * RHM_LANES);
     if (bias) {
@@ -50,9 +62,11 @@ static void carve_level(rhm_network *n, uint32_t l, arenas *a) {
     }
     if (bias || bottom)
         v->added = carve(&a->weights, v->out_panels, v->positions, 1);
-    v->y = carve(&a->activations, v->out_panels, n->batch, v->positions);
-    v->dy = carve(&a->activations, v->out_panels, n->batch, v->positions);
-    v->panel = n->batch * v->positions * RHM_LANES;
+    const size_t rows = panel_rows(n->batch, v->positions);
+    a->activations.overflows = a->activations.overflows || rows == 0;
+    v->y = carve(&a->activations, v->out_panels, rows, 1);
+    v->dy = carve(&a->activations, v->out_panels, rows, 1);
+    v->panel = rows * RHM_LANES;
 }
 
 static void carve_all(rhm_network *n, arenas *a) {
@@ -64,7 +78,7 @@ static void carve_all(rhm_network *n, arenas *a) {
     }
 }
 
-/* Of a thread: sums of two panels of one level's gradient. */
+/* Of a thread: sums of a group of panels of one level's gradient. */
 static size_t scratch_nbytes(const rhm_network *n) {
     size_t most = 0;
     for (uint32_t l = 0; l <= n->shape.levels; l++) {
@@ -72,7 +86,7 @@ static size_t scratch_nbytes(const rhm_network *n) {
         most = rows > most ? rows : most;
         most = n->level[l].positions > most ? n->level[l].positions : most;
     }
-    return 2 * most * RHM_LANES * sizeof(float);
+    return RHM_NETWORK_GROUP * most * RHM_LANES * sizeof(float);
 }
 
 static rhm_status count_all(rhm_network *n, arenas *a, rhm_error *error) {

@@ -7,7 +7,10 @@
 #include "kernels/dense.h"
 #include "network/network.h"
 
-enum { RHM_NETWORK_WIDTH = 65536 }; /* channels at most */
+enum {
+    RHM_NETWORK_WIDTH = 65536, /* channels at most */
+    RHM_NETWORK_GROUP = 8,     /* panels of outputs whose gradients a thread sums at a time, at most */
+};
 
 /* Convolution l, or the readout: a convolution of one tap and one position that nothing follows. */
 typedef struct rhm_network_level {

@@ -6,7 +6,8 @@
 
 enum {
     PAIR = 2,         /* panels side by side */
-    BLOCK_ROWS = 256, /* of activations at a time: a pair of panels of their gradients stays in the first-level cache */
+    BLOCK_ROWS = 128, /* of activations at a time: a pair of panels of their gradients stays in the first-level cache */
+    TILE = RHM_LANES * RHM_LANES,
 };
 
 typedef struct descent {
@@ -15,8 +16,7 @@ typedef struct descent {
     uint32_t l;
     const float *x; /* inputs of the level */
     size_t x_panel;
-    size_t depth_panels; /* panels of inputs of a piece */
-    bool turn;           /* something below will need the level's weights turned */
+    size_t panels, depth_panels; /* of outputs and of inputs of a piece */
 } descent;
 
 static rhm_dense_rule rule_of(const rhm_network_rule *rule, size_t parameters) {
@@ -43,45 +43,87 @@ void rhm_network_turn(rhm_network *n, uint32_t l) {
                 turn_block(n, v, panel, t, k);
 }
 
-/* Sums over all rows of one pair of panels of outputs and some panels of inputs, then the step there. */
+/* What a piece of a level's weights is: panels of outputs and of inputs. */
+typedef struct block {
+    size_t panel, panel_end, q, q_end;
+    float *g; /* (panels of outputs, panels of inputs, 16, 16): sums so far */
+} block;
+
+static block block_of(const descent *d, size_t chunk, int thread) {
+    const rhm_network_level *v = &d->n->level[d->l];
+    const size_t depth = v->taps * v->in_panels, cuts = (depth + d->depth_panels - 1) / d->depth_panels;
+    block b = {.panel = chunk / cuts * d->panels, .q = chunk % cuts * d->depth_panels};
+    b.panel_end = rhm_least(v->out_panels, b.panel + d->panels);
+    b.q_end = rhm_least(depth, b.q + d->depth_panels);
+    b.g = rhm_scratch_at(&d->n->scratch, thread);
+    return b;
+}
+
+static float *sums_at(const block *b, size_t panel, size_t q) {
+    return b->g + ((panel - b->panel) * (b->q_end - b->q) + q - b->q) * TILE;
+}
+
+/* Parameters of a tile that will be next. */
+static void ask_for(const rhm_network_level *v, size_t panel, size_t panels, size_t q) {
+    enum { LINE = 16 };
+    if (q >= v->taps * v->in_panels)
+        return;
+    for (size_t p = panel; p < panel + panels; p++) {
+        const size_t at = (p * v->taps * v->in_panels + q) * TILE;
+        for (size_t i = 0; i < TILE; i += LINE) {
+            __builtin_prefetch(v->w + at + i, 1);
+            __builtin_prefetch(v->v + at + i, 1);
+            __builtin_prefetch(v->turned + (q * v->out_panels + p) * TILE + i, 1);
+        }
+    }
+}
+
+/* The step of a tile whose sums are complete. */
+static void descend_tile(const descent *d, const rhm_dense_rule *rule, const block *b, size_t panel, size_t q) {
+    const rhm_network *n = d->n;
+    const rhm_network_level *v = &n->level[d->l];
+    const size_t t = q / v->in_panels, k = q % v->in_panels, at = rhm_weight_at(v, panel, t, k * RHM_LANES);
+    n->ops.update(rule, rhm_least(RHM_LANES, v->inputs - k * RHM_LANES), sums_at(b, panel, q), v->w + at,
+                  d->rule->momentum != 0 ? v->v + at : NULL);
+    turn_block(n, v, panel, t, k);
+}
+
+/* Sums over some rows: those of the inputs stay in the second-level cache for all panels of outputs, a pair of those in
+ * the first for all inputs. The step follows the last rows. */
 static void descend_piece(void *context, size_t chunk, int thread) {
     const descent *d = context;
     const rhm_network *n = d->n;
     const rhm_network_level *v = &n->level[d->l];
-    const size_t depths = (v->taps * v->in_panels + d->depth_panels - 1) / d->depth_panels;
-    const size_t panel = chunk / depths * PAIR, pair = rhm_least(PAIR, v->out_panels - panel);
-    const size_t first = chunk % depths * d->depth_panels;
-    const size_t end = rhm_least(v->taps * v->in_panels, first + d->depth_panels);
-    const size_t rows = n->last * v->positions, g_panel = d->depth_panels * RHM_LANES * RHM_LANES;
-    float *g = rhm_scratch_at(&n->scratch, thread);
-    for (size_t row = 0; row < rows; row += BLOCK_ROWS)
-        for (size_t q = first; q < end; q++) {
-            const size_t t = q / v->in_panels, k = q % v->in_panels;
-            const rhm_dense_gradient sums = {
-                .count = rhm_least(BLOCK_ROWS, rows - row),
-                .panels = pair,
-                .depth = rhm_least(RHM_LANES, v->inputs - k * RHM_LANES),
-                .a = d->x + k * d->x_panel + (row * v->taps + t) * RHM_LANES,
-                .a_row = v->taps * RHM_LANES,
-                .b = v->dy + panel * v->panel + row * RHM_LANES,
-                .b_panel = v->panel,
-                .g = g + (q - first) * RHM_LANES * RHM_LANES,
-                .g_panel = g_panel,
-                .fresh = row == 0,
-            };
-            n->ops.gradient(&sums);
-        }
+    const size_t rows = n->last * v->positions;
+    const block b = block_of(d, chunk, thread);
     rhm_dense_rule rule = rule_of(d->rule, weights_of(v));
     rule.scale = v->scale;
-    for (size_t p = 0; p < pair; p++)
-        for (size_t q = first; q < end; q++) {
-            const size_t t = q / v->in_panels, k = q % v->in_panels, at = rhm_weight_at(v, panel + p, t, k * RHM_LANES);
-            n->ops.update(&rule, rhm_least(RHM_LANES, v->inputs - k * RHM_LANES),
-                          g + p * g_panel + (q - first) * RHM_LANES * RHM_LANES, v->w + at,
-                          d->rule->momentum != 0 ? v->v + at : NULL);
-            if (d->turn)
-                turn_block(n, v, panel + p, t, k);
+    for (size_t row = 0; row < rows; row += BLOCK_ROWS) {
+        const bool last = row + BLOCK_ROWS >= rows;
+        for (size_t panel = b.panel, pair; panel < b.panel_end; panel += pair) {
+            pair = rhm_least(PAIR, b.panel_end - panel);
+            for (size_t q = b.q; q < b.q_end; q++) {
+                const size_t t = q / v->in_panels, k = q % v->in_panels;
+                const rhm_dense_gradient sums = {
+                    .count = rhm_least(BLOCK_ROWS, rows - row),
+                    .panels = pair,
+                    .depth = rhm_least(RHM_LANES, v->inputs - k * RHM_LANES),
+                    .a = d->x + k * d->x_panel + (row * v->taps + t) * RHM_LANES,
+                    .a_row = v->taps * RHM_LANES,
+                    .b = v->dy + panel * v->panel + row * RHM_LANES,
+                    .b_panel = v->panel,
+                    .g = sums_at(&b, panel, q),
+                    .g_panel = (b.q_end - b.q) * TILE,
+                    .fresh = row == 0,
+                };
+                if (last)
+                    ask_for(v, panel, pair, q + 1);
+                n->ops.gradient(&sums);
+                for (size_t p = panel; last && p < panel + pair; p++)
+                    descend_tile(d, &rule, &b, p, q);
+            }
         }
+    }
 }
 
 static void descend_weights(descent *d) {
@@ -89,11 +131,15 @@ static void descend_weights(descent *d) {
     const rhm_network_level *v = &n->level[d->l];
     const size_t pairs = (v->out_panels + PAIR - 1) / PAIR, depth = v->taps * v->in_panels;
     const double flops = 2.0 * (double)(n->last * v->positions) * (double)weights_of(v);
-    const size_t pieces = rhm_network_pieces(n, flops, pairs * depth);
-    const size_t cuts = pieces > pairs ? (pieces + pairs - 1) / pairs : 1;
+    size_t pieces = rhm_network_pieces(n, flops, pairs * depth);
+    const size_t least = (pairs + RHM_NETWORK_GROUP / PAIR - 1) / (RHM_NETWORK_GROUP / PAIR);
+    pieces = pieces < least ? least : pieces;
+    const size_t columns = rhm_least(pairs, pieces), cuts = (pieces + columns - 1) / columns;
+    d->panels = (pairs + columns - 1) / columns * PAIR;
     d->depth_panels = (depth + cuts - 1) / cuts;
-    const size_t depths = (depth + d->depth_panels - 1) / d->depth_panels;
-    rhm_parallel_lanes(n->engine, pairs * depths, descend_piece, d);
+    const size_t count =
+        (v->out_panels + d->panels - 1) / d->panels * ((depth + d->depth_panels - 1) / d->depth_panels);
+    rhm_parallel_lanes(n->engine, count, descend_piece, d);
 }
 
 /* ------------------------------------------------------------------------------------------------- biases and table */
@@ -105,12 +151,7 @@ static void descend_bias(void *context, size_t panel, int thread) {
     const rhm_network_level *v = &n->level[d->l];
     const size_t floats = v->positions * RHM_LANES, at = panel * floats;
     float *g = rhm_scratch_at(&n->scratch, thread);
-    memset(g, 0, floats * sizeof *g);
-    for (size_t i = 0; i < n->last; i++) {
-        const float *dy = v->dy + panel * v->panel + i * floats;
-        for (size_t c = 0; c < floats; c++)
-            g[c] += dy[c];
-    }
+    n->ops.sums(n->last * v->positions, v->positions, v->dy + panel * v->panel, g);
     rhm_dense_rule rule = rule_of(d->rule, v->positions * v->outputs);
     rule.scale = n->shape.bias_scale;
     n->ops.update(&rule, v->positions, g, v->b + at, d->rule->momentum != 0 ? v->bv + at : NULL);
@@ -197,7 +238,7 @@ void rhm_network_descend(rhm_network *n, size_t count, const rhm_network_rule *r
         }
         if (rule->frozen[l])
             continue;
-        descent d = {.n = n, .rule = rule, .l = l, .turn = l < bottom};
+        descent d = {.n = n, .rule = rule, .l = l};
         d.x = l == 0 ? rhm_network_top(n) : l < bottom ? below->y : NULL;
         d.x_panel = l == 0 ? rhm_network_top_panel(n) : l < bottom ? below->panel : 0;
         if (l < bottom)

@@ -55,6 +55,47 @@ static inline vec vec_xor(vec a, vec b) {
     return _mm256_xor_ps(a, b);
 }
 
+/* v where it is above 0 or not a number, else 0; v where m is not 0, else 0; the larger, x where it is not a number. */
+static inline vec vec_relu(vec v) {
+    return _mm256_and_ps(v, _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NLE_UQ));
+}
+static inline vec vec_keep(vec v, vec m) {
+    return _mm256_and_ps(v, _mm256_cmp_ps(m, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+}
+static inline vec vec_at_least(vec least, vec x) {
+    return _mm256_max_ps(least, x);
+}
+/* 2^n of whole numbers -126 <= n <= 127. */
+static inline vec vec_power_of_2(vec n) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+
+/* to (8, 8) = from transposed, rows 16 floats apart: pairs of rows, pairs of pairs, halves of registers. */
+static inline void quarter_transpose(const float *from, float *to) {
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; i++)
+        a[i] = _mm256_loadu_ps(from + 16 * i);
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            const __m256d low = _mm256_castps_pd(b[i + j]), high = _mm256_castps_pd(b[i + 2 + j]);
+            a[i + 2 * j] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+            a[i + 2 * j + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+        }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + 16 * i, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+        _mm256_storeu_ps(to + 16 * (i + 4), _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+    }
+}
+static inline void tile_transpose(const float *from, float *to) {
+    for (int i = 0; i < 16; i += 8)
+        for (int j = 0; j < 16; j += 8)
+            quarter_transpose(from + 16 * i + j, to + 16 * j + i);
+}
+
 #include "kernels/vector/sums_x86.h"
 
 static inline void vec_add_to(double *p, vec v) {
