@@ -25,6 +25,7 @@ typedef struct rows_of_a {
 /* Terms of one tap and one panel of a. */
 INLINE void add_terms(vec sum[DENSE_ROWS][DENSE_VECTORS], const rows_of_a *a, const float *b, size_t b_panel,
                       size_t terms, size_t rows, size_t vectors) {
+#pragma GCC unroll 4
     for (size_t k = 0; k < terms; k++) {
         vec bk[DENSE_VECTORS];
         for (size_t v = 0; v < vectors; v++)
@@ -37,24 +38,25 @@ INLINE void add_terms(vec sum[DENSE_ROWS][DENSE_VECTORS], const rows_of_a *a, co
     }
 }
 
-INLINE void finish_tile(const rhm_dense_product *p, vec sum[DENSE_ROWS][DENSE_VECTORS], size_t row, size_t panel,
-                        size_t rows, size_t vectors) {
+/* What becomes of the sums of a tile, from and to memory: it is in the first-level cache, and sums in registers must
+ * not be part of a loop that is not unrolled. */
+static void finish_tile(const rhm_dense_product *p, size_t row, size_t panel, size_t rows, size_t panels) {
     const vec scale = vec_set(p->scale);
-    size_t place = p->finish == RHM_DENSE_RELU && p->added ? (p->first + row) % p->period : 0;
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t v = 0; v < vectors; v++) {
-            const size_t at = (row + r) * p->y_row + (panel + v / PARTS) * p->y_panel + v % PARTS * WIDTH;
-            vec y = sum[r][v];
-            if (p->finish == RHM_DENSE_MASK)
-                y = vec_keep(vec_mul(scale, y), vec_load(p->mask + at));
-            else if (p->finish == RHM_DENSE_RELU && p->added)
-                y = vec_relu(vec_fma(
-                    scale, y,
-                    vec_load(p->added + place * RHM_LANES + (panel + v / PARTS) * p->added_panel + v % PARTS * WIDTH)));
-            else if (p->finish == RHM_DENSE_RELU)
-                y = vec_relu(vec_mul(scale, y));
-            else if (p->finish == RHM_DENSE_SCALE)
+    const bool added = p->finish == RHM_DENSE_RELU && p->added;
+    size_t place = added ? (p->first + row) % p->period : 0;
+    for (size_t r = row; r < row + rows; r++) {
+        for (size_t v = 0; v < panels * PARTS; v++) {
+            const size_t in_panel = v % PARTS * WIDTH, of_panel = panel + v / PARTS;
+            const size_t at = r * p->y_row + of_panel * p->y_panel + in_panel;
+            vec y = vec_load(p->y + at);
+            if (added)
+                y = vec_fma(scale, y, vec_load(p->added + place * RHM_LANES + of_panel * p->added_panel + in_panel));
+            else
                 y = vec_mul(scale, y);
+            if (p->finish == RHM_DENSE_RELU)
+                y = vec_relu(y);
+            else if (p->finish == RHM_DENSE_MASK)
+                y = vec_keep(y, vec_load(p->mask + at));
             vec_store(p->y + at, y);
         }
         place = place + 1 == p->period ? 0 : place + 1;
@@ -64,11 +66,10 @@ INLINE void finish_tile(const rhm_dense_product *p, vec sum[DENSE_ROWS][DENSE_VE
 INLINE void product_tile(const rhm_dense_product *p, size_t row, size_t panel, size_t rows, size_t panels) {
     const size_t vectors = panels * PARTS;
     vec sum[DENSE_ROWS][DENSE_VECTORS];
+    float *y = p->y + row * p->y_row + panel * p->y_panel;
     for (size_t r = 0; r < rows; r++)
         for (size_t v = 0; v < vectors; v++)
-            sum[r][v] =
-                p->fresh ? vec_zero()
-                         : vec_load(p->y + (row + r) * p->y_row + (panel + v / PARTS) * p->y_panel + v % PARTS * WIDTH);
+            sum[r][v] = p->fresh ? vec_zero() : vec_load(y + r * p->y_row + v / PARTS * p->y_panel + v % PARTS * WIDTH);
     for (size_t t = 0; t < p->taps; t++) {
         const float *b = p->b + panel * p->b_panel + t * p->b_tap;
         rows_of_a a = {.row = p->a_row};
@@ -83,7 +84,11 @@ INLINE void product_tile(const rhm_dense_product *p, size_t row, size_t panel, s
         if (k < p->depth)
             add_terms(sum, &a, b, p->b_panel, p->depth - k, rows, vectors);
     }
-    finish_tile(p, sum, row, panel, rows, vectors);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            vec_store(y + r * p->y_row + v / PARTS * p->y_panel + v % PARTS * WIDTH, sum[r][v]);
+    if (p->finish != RHM_DENSE_KEEP)
+        finish_tile(p, row, panel, rows, panels);
 }
 
 INLINE void product_column(const rhm_dense_product *p, size_t panel, size_t panels) {
@@ -122,6 +127,7 @@ INLINE void sums_tile(const rhm_dense_gradient *d, size_t k, size_t panel, size_
             sum[r][v] =
                 d->fresh ? vec_zero() : vec_load(g + v / PARTS * d->g_panel + r * RHM_LANES + v % PARTS * WIDTH);
     const float *a = d->a + k, *b = d->b + panel * d->b_panel;
+#pragma GCC unroll 2
     for (size_t i = 0; i < d->count; i++, a += d->a_row, b += RHM_LANES) {
         vec bi[DENSE_VECTORS];
         for (size_t v = 0; v < vectors; v++)
