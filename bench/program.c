@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/effort.h"
+
 typedef struct kept {
     struct kept *next;
     max_align_t row[];
@@ -59,8 +61,20 @@ bool program_first(gb_state *state, double *best) {
     return true;
 }
 
+/* By which a rate that was disturbed can be told from a slow one. Numbers that are not known are left out. */
+static void report_effort(gb_state *state, rhm_effort_mark *mark) {
+    const rhm_effort effort = rhm_effort_read(mark);
+    rhm_effort_end(mark);
+    if (isfinite(effort.hertz))
+        gb_counter(state, "effective_hertz", effort.hertz, 0);
+    gb_counter(state, "system_share", effort.cpu_seconds > 0 ? effort.system_seconds / effort.cpu_seconds : 0, 0);
+    gb_counter(state, "involuntary_switches", (double)effort.involuntary_switches, 0);
+}
+
 rhm_status program_measure(gb_state *state, rhm_status status, program_trial *trial, void *context, double *best,
                            bool against_ceiling, rhm_error *error) {
+    rhm_effort_mark mark;
+    rhm_effort_begin(&mark, true);
     while (status == RHM_OK && gb_keep_running(state)) {
         double seconds = 0;
         if ((status = trial(context, &seconds, error)) != RHM_OK)
@@ -70,6 +84,7 @@ rhm_status program_measure(gb_state *state, rhm_status status, program_trial *tr
         if (against_ceiling)
             session_ceiling_trial();
     }
+    report_effort(state, &mark);
     if (status == RHM_UNSUPPORTED)
         gb_skip_message(state, error->text);
     else if (status != RHM_OK)

@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "ceilings/ceilings.h"
 #include "core/fail.h"
+#include "engine/effort.h"
 #include "gbench.h"
 #include "rhm/rhm.h"
 #include "session.h"
@@ -17,41 +18,35 @@
 
 enum { LINE_NBYTES = 1024, PROTOCOL = 1 };
 
-/* What the system counts about this process. */
-typedef struct account {
-    double seconds, cpu_seconds;
-    long preempted;
-    int cpu;
-} account;
-
-static account account_now(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    const struct timeval *user = &usage.ru_utime, *system = &usage.ru_stime;
-    return (account){
-        .seconds = session_seconds(),
-        .cpu_seconds = (double)(user->tv_sec + system->tv_sec) + 1e-6 * (double)(user->tv_usec + system->tv_usec),
-        .preempted = usage.ru_nivcsw,
-        .cpu = sched_getcpu(),
-    };
-}
-
 static void add_counter(void *context, const char *name, double value) {
     json_object_set_new(context, name, json_real(value));
 }
 
-static json_t *answer_of(const char *row, const gb_sample *sample, json_t *counters, const account *a,
-                         const account *b) {
+static json_t *answer_of(const char *row, const gb_sample *sample, json_t *counters, const rhm_effort *effort,
+                         const int cpus[2]) {
     json_t *passes = json_array(), *cpu_passes = json_array();
     for (size_t i = 0; i < sample->count; i++) {
         json_array_append_new(passes, json_real(sample->pass[i]));
         json_array_append_new(cpu_passes, json_real(sample->cpu[i]));
     }
-    return json_pack("{s:s, s:o, s:o, s:O, s:s, s:s, s:b, s:f, s:f, s:I, s:[i, i]}", "row", row, "passes", passes,
-                     "cpu_passes", cpu_passes, "counters", counters, "label", sample->label, "reason", sample->reason,
-                     "skipped", sample->skipped, "seconds", b->seconds - a->seconds, "cpu_seconds",
-                     b->cpu_seconds - a->cpu_seconds, "preempted", (json_int_t)(b->preempted - a->preempted), "cpus",
-                     a->cpu, b->cpu);
+    /* clang-format off */
+    json_t *answer = json_pack("{s:s, s:o, s:o, s:O, s:s, s:s, s:b, s:f, s:f, s:f, s:I, s:[i, i]}",
+                               "row", row,
+                               "passes", passes,
+                               "cpu_passes", cpu_passes,
+                               "counters", counters,
+                               "label", sample->label,
+                               "reason", sample->reason,
+                               "skipped", sample->skipped,
+                               "seconds", effort->seconds,
+                               "cpu_seconds", effort->cpu_seconds,
+                               "system_seconds", effort->system_seconds,
+                               "preempted", (json_int_t)effort->involuntary_switches,
+                               "cpus", cpus[0], cpus[1]);
+    /* clang-format on */
+    if (isfinite(effort->hertz))
+        json_object_set_new(answer, "hertz", json_real(effort->hertz));
+    return answer;
 }
 
 static json_t *failure(const char *text) {
@@ -72,10 +67,14 @@ static json_t *carry_out(char *line) {
     rhm_error error = {0};
     gb_sample sample;
     json_t *counters = json_object();
-    const account before = account_now();
+    rhm_effort_mark mark;
+    int cpus[2] = {sched_getcpu(), -1};
+    rhm_effort_begin(&mark, true);
     const rhm_status status = gb_run_row(row, iterations, &sample, add_counter, counters, &error);
-    const account after = account_now();
-    json_t *answer = status == RHM_OK ? answer_of(row, &sample, counters, &before, &after) : failure(error.text);
+    const rhm_effort effort = rhm_effort_read(&mark);
+    rhm_effort_end(&mark);
+    cpus[1] = sched_getcpu();
+    json_t *answer = status == RHM_OK ? answer_of(row, &sample, counters, &effort, cpus) : failure(error.text);
     json_decref(counters);
     return answer;
 }

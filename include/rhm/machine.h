@@ -25,7 +25,7 @@ RHM_API rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine);
 
 /*
  * The "machine" of a report (docs/report.md): processor, kernels, backend, threads and placement, peaks (NULL: null),
- * and under "record" topology, limits, bindings and memory as they are now.
+ * under "effort" what the process has taken since the engine was created, and under "record" topology, limits, bindings and memory as they are now.
  */
 RHM_API rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm_machine_peaks *peaks,
                                         rhm_error *error);

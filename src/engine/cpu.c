@@ -14,6 +14,7 @@ enum {
     LEAF1_ECX_FMA = 12,
     LEAF1_ECX_OSXSAVE = 27,
     LEAF1_ECX_AVX = 28,
+    LEAF1_ECX_HYPERVISOR = 31,
     LEAF7_EBX_AVX2 = 5,
     LEAF7_EBX_AVX512F = 16,
     LEAF7_EBX_AVX512DQ = 17,
@@ -67,6 +68,11 @@ bool rhm_cpuid_has_avx512(const rhm_cpuid *cpuid) {
     return rhm_cpuid_has_avx2(cpuid) && (cpuid->xcr0 & XCR0_ZMM) == XCR0_ZMM &&
            bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512F) && bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512DQ) &&
            bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512BW) && bit(cpuid->leaf7_ebx, LEAF7_EBX_AVX512VL);
+}
+
+bool rhm_cpu_is_virtual(void) {
+    const rhm_cpuid cpuid = rhm_cpuid_read();
+    return bit(cpuid.leaf1_ecx, LEAF1_ECX_HYPERVISOR);
 }
 
 bool rhm_cpu_fuses(void) {

@@ -22,6 +22,9 @@ bool rhm_cpuid_has_avx512(const rhm_cpuid *cpuid); /* AVX-512 F, BW, DQ and VL, 
 /* Whether this CPU has the FMA instructions of x86-64 that a build's portable code can be compiled with. */
 bool rhm_cpu_fuses(void);
 
+/* Whether a hypervisor says that it is there: neighbours that this system cannot see then share the processor. */
+bool rhm_cpu_is_virtual(void);
+
 enum { RHM_CPU_NAME_NBYTES = 64 };
 
 /* The processor's brand string without padding, "unknown" where it has none. */

@@ -138,6 +138,7 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     rhm_engine *engine = RHM_NEW(rhm_engine, 1, 1, 1, "engine", error);
     if (!engine)
         return RHM_NO_MEMORY;
+    rhm_effort_begin(&engine->effort, true);
     engine->interrupt = o->interrupt;
     engine->progress = o->progress;
     engine->user = o->user;

@@ -9,6 +9,7 @@
 
 #include "engine/cgroup.h"
 #include "engine/cpu.h"
+#include "engine/effort.h"
 #include "engine/ledger.h"
 #include "engine/neighbours.h"
 #include "engine/placement.h"
@@ -52,7 +53,8 @@ struct rhm_engine {
     uint64_t physical_nbytes;
     const char *memory_limit_from; /* what decided it */
     rhm_ledger *ledger;
-    rhm_trace *trace; /* NULL: nothing is recorded */
+    rhm_trace *trace;       /* NULL: nothing is recorded */
+    rhm_effort_mark effort; /* of the process, from the engine's creation on */
 };
 
 #endif

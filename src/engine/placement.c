@@ -12,7 +12,6 @@
 typedef struct candidate {
     rhm_place place;
     int sibling; /* rank among the PUs of its core */
-    int kind;    /* 0 for the fastest kind of core */
     int turn;    /* rank within a group of candidates, assigned pass by pass */
     int taken;   /* 0 when nobody uses the core, 1 when it is busy, 2 when it is claimed */
 } candidate;
@@ -55,8 +54,8 @@ static candidate *list_candidates(const rhm_topology *topology, rhm_error *error
                                    .core = core,
                                    .l3 = logical_above(hwloc, pu, HWLOC_OBJ_L3CACHE),
                                    .package = logical_above(hwloc, pu, HWLOC_OBJ_PACKAGE),
-                                   .node = rhm_topology_node_of_pu(topology, pu->os_index)};
-        out[i].kind = kind_of(hwloc, pu);
+                                   .node = rhm_topology_node_of_pu(topology, pu->os_index),
+                                   .kind = kind_of(hwloc, pu)};
         /* Logical numbers walk the tree, so the siblings of a core are neighbours. */
         out[i].sibling = i > 0 && core >= 0 && out[i - 1].place.core == core ? out[i - 1].sibling + 1 : 0;
     }
@@ -72,25 +71,25 @@ static int compare(const int *a, const int *b, size_t count) {
 
 static int by_neighbourhood(const void *left, const void *right) {
     const candidate *a = left, *b = right;
-    return compare((int[]){a->sibling, a->kind, a->place.pu}, (int[]){b->sibling, b->kind, b->place.pu}, 3);
+    return compare((int[]){a->sibling, a->place.kind, a->place.pu}, (int[]){b->sibling, b->place.kind, b->place.pu}, 3);
 }
 
 static int by_cache(const void *left, const void *right) {
     const candidate *a = left, *b = right;
-    return compare((int[]){a->sibling, a->kind, a->place.node, a->place.l3, a->place.pu},
-                   (int[]){b->sibling, b->kind, b->place.node, b->place.l3, b->place.pu}, 5);
+    return compare((int[]){a->sibling, a->place.kind, a->place.node, a->place.l3, a->place.pu},
+                   (int[]){b->sibling, b->place.kind, b->place.node, b->place.l3, b->place.pu}, 5);
 }
 
 static int by_node_and_turn(const void *left, const void *right) {
     const candidate *a = left, *b = right;
-    return compare((int[]){a->sibling, a->kind, a->place.node, a->turn, a->place.l3},
-                   (int[]){b->sibling, b->kind, b->place.node, b->turn, b->place.l3}, 5);
+    return compare((int[]){a->sibling, a->place.kind, a->place.node, a->turn, a->place.l3},
+                   (int[]){b->sibling, b->place.kind, b->place.node, b->turn, b->place.l3}, 5);
 }
 
 static int by_turn(const void *left, const void *right) {
     const candidate *a = left, *b = right;
-    return compare((int[]){a->sibling, a->kind, a->turn, a->place.node},
-                   (int[]){b->sibling, b->kind, b->turn, b->place.node}, 4);
+    return compare((int[]){a->sibling, a->place.kind, a->turn, a->place.node},
+                   (int[]){b->sibling, b->place.kind, b->turn, b->place.node}, 4);
 }
 
 /*
@@ -101,15 +100,15 @@ static void order_by_rounds(candidate *c, int count) {
     qsort(c, (size_t)count, sizeof *c, by_cache);
     for (int i = 1; i < count; i++) {
         const candidate *last = &c[i - 1];
-        const bool same = last->sibling == c[i].sibling && last->kind == c[i].kind &&
+        const bool same = last->sibling == c[i].sibling && last->place.kind == c[i].place.kind &&
                           last->place.node == c[i].place.node && last->place.l3 == c[i].place.l3;
         c[i].turn = same ? last->turn + 1 : 0;
     }
     qsort(c, (size_t)count, sizeof *c, by_node_and_turn);
     for (int i = 0; i < count; i++) {
         const candidate *last = i > 0 ? &c[i - 1] : NULL;
-        const bool same =
-            last && last->sibling == c[i].sibling && last->kind == c[i].kind && last->place.node == c[i].place.node;
+        const bool same = last && last->sibling == c[i].sibling && last->place.kind == c[i].place.kind &&
+                          last->place.node == c[i].place.node;
         c[i].turn = same ? last->turn + 1 : 0;
     }
     qsort(c, (size_t)count, sizeof *c, by_turn);
@@ -242,8 +241,8 @@ done:
 
 static int by_freedom(const void *left, const void *right) {
     const candidate *a = left, *b = right;
-    return compare((int[]){a->sibling, a->taken, a->kind, a->place.pu},
-                   (int[]){b->sibling, b->taken, b->kind, b->place.pu}, 4);
+    return compare((int[]){a->sibling, a->taken, a->place.kind, a->place.pu},
+                   (int[]){b->sibling, b->taken, b->place.kind, b->place.pu}, 4);
 }
 
 static void mark_taken(candidate *c, int count, const rhm_topology *topology, hwloc_const_bitmap_t busy,

@@ -22,6 +22,7 @@ typedef struct rhm_place {
     int l3;
     int package;
     int node; /* index into rhm_topology.node */
+    int kind; /* of core: 0 for the fastest */
 } rhm_place;
 
 typedef struct rhm_plan {

@@ -8,6 +8,7 @@
 #include "core/fail.h"
 #include "core/fields.h"
 #include "core/json.h"
+#include "engine/engine.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/record.h"
@@ -34,6 +35,15 @@ rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine) {
     return peaks;
 }
 
+static json_t *describe_effort(const rhm_engine *engine) {
+    const rhm_effort effort = rhm_effort_read(&engine->effort);
+    return json_pack("{s:f, s:f, s:o, s:o, s:o}", "seconds", effort.seconds, "cpu_seconds", effort.cpu_seconds,
+                     "system_share",
+                     rhm_json_number(effort.cpu_seconds > 0 ? effort.system_seconds / effort.cpu_seconds : (double)NAN),
+                     "involuntary_switches", rhm_json_unsigned(effort.involuntary_switches), "effective_hertz",
+                     rhm_json_number(effort.hertz));
+}
+
 rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm_machine_peaks *peaks,
                                 rhm_error *error) {
     const rhm_engine_info info = rhm_engine_describe(engine);
@@ -42,7 +52,7 @@ rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm
     RHM_TRY(rhm_engine_record(engine, &record, error));
     /* clang-format off */
     return to_text(json,
-                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o}",
+                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o}",
                              "cpu", rhm_json_text(info.cpu),
                              "isa", info.isa,
                              "kernels", rhm_kernels_of(engine).name,
@@ -54,6 +64,7 @@ rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm
                              "memory_limit_bytes", rhm_json_unsigned(info.memory_limit_nbytes),
                              "fma_peak_gflops", rhm_json_number(peaks ? peaks->fma_gflops : (double)NAN),
                              "bandwidth_gbs", rhm_json_number(peaks ? peaks->load_gbs : (double)NAN),
+                             "effort", describe_effort(engine),
                              "record", record),
                    error);
     /* clang-format on */
@@ -84,11 +95,8 @@ rhm_status rhm_machine_measure_ceilings(char **json, const rhm_engine *engine, r
         rhm_json_set(&triad, name, describe(rhm_ceilings_measure_bandwidth(engine, CEILINGS_TRIAD, where)));
     }
     return to_text(json,
-                   json_pack("{s:i, s:o, s:o, s:o}",
-                             "threads", rhm_engine_threads(engine),
-                             "fma_gflops", fma,
-                             "load_gbs", load,
-                             "triad_gbs", triad),
+                   json_pack("{s:i, s:o, s:o, s:o}", "threads", rhm_engine_threads(engine), "fma_gflops", fma,
+                             "load_gbs", load, "triad_gbs", triad),
                    error);
 }
 
