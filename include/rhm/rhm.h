@@ -2,6 +2,7 @@
 #ifndef RHM_RHM_H
 #define RHM_RHM_H
 
+#include "rhm/burn.h"
 #include "rhm/data.h"
 #include "rhm/encoding.h"
 #include "rhm/engine.h"

@@ -62,6 +62,11 @@ typedef struct rhm_settings {
         bool retry;
     } sweep;
 
+    struct {
+        double minutes, tolerance, frequency_tolerance; /* percent */
+        const char *cores, *json, *csv, *openmetrics;
+    } burn;
+
     const char *data;   /* data set to read */
     const char *output; /* file to write */
     const char *report; /* JSON report to write */
@@ -131,6 +136,7 @@ extern const rhm_command rhm_command_plan;
 extern const rhm_command rhm_command_machine;
 extern const rhm_command rhm_command_oracle;
 extern const rhm_command rhm_command_sweep;
+extern const rhm_command rhm_command_burn;
 extern const rhm_command rhm_command_help;
 extern const rhm_command rhm_command_completion;
 

@@ -1,0 +1,205 @@
+#include "burn/visit.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ceilings/ceilings.h"
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/effort.h"
+#include "engine/engine.h"
+#include "engine/parallel.h"
+
+enum { LEAST_WINDOWS = 3, WINDOWS_A_TRAINING = 4 };
+
+/* As long as a ceiling's trial: short against what else a core may have to do. */
+static const double window_seconds = 0.002;
+
+/* A share of a window or of a training without the processor; from here on its time says nothing. */
+static const double most_lost = 0.02;
+
+static bool disturbed(const rhm_effort *effort) {
+    return effort->involuntary_switches > 0 || effort->cpu_seconds < (1 - most_lost) * effort->seconds;
+}
+
+static void note(rhm_burn_stay *stay, bool right, int operation) {
+    stay->sums.runs++;
+    if (right)
+        return;
+    stay->sums.mismatches++;
+    stay->sums.wrong[operation]++;
+}
+
+/* The peak, the kernels and the frequency, one right after the other. */
+static void run_window(rhm_burn_stay *stay, rhm_ceilings_trial *trial, uint64_t rounds, rhm_burn_kernels *kernels) {
+    rhm_effort_mark mark;
+    double seconds = 0, flops = 0;
+    rhm_effort_begin(&mark, false);
+    const double peak_seconds = rhm_ceilings_trial_run(trial, rounds);
+    while (seconds < window_seconds)
+        for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
+            const uint64_t digest = rhm_burn_kernels_run(kernels, (rhm_burn_operation)op, &seconds);
+            note(stay, digest == rhm_burn_known_digest[op], op);
+            flops += rhm_burn_operation_flops((rhm_burn_operation)op);
+        }
+    const rhm_effort effort = rhm_effort_read(&mark);
+    rhm_effort_end(&mark);
+    stay->sums.windows++;
+    stay->sums.counted = effort.counted;
+    if (disturbed(&effort))
+        stay->sums.disturbed++;
+    else if (stay->windows < RHM_BURN_MOST_WINDOWS)
+        stay->window[stay->windows++] = (rhm_burn_rates){
+            .gflops = 1e-9 * flops / seconds,
+            .share = flops / seconds / (rhm_ceilings_trial_work(trial) * (double)rounds / peak_seconds),
+            .hertz = effort.hertz,
+        };
+}
+
+static rhm_status run_training(rhm_burn_stay *stay, const rhm_engine *engine) {
+    rhm_effort_mark mark;
+    bool right;
+    rhm_effort_begin(&mark, false);
+    RHM_TRY(rhm_burn_train(&right, engine, stay->burn->grammar, &stay->error));
+    const rhm_effort effort = rhm_effort_read(&mark);
+    rhm_effort_end(&mark);
+    note(stay, right, RHM_BURN_OPERATIONS);
+    /* A team's caller waits for the others: that its processor is idle meanwhile is no disturbance. */
+    const bool lost = stay->way == RHM_BURN_TEAM ? effort.involuntary_switches > 0 : disturbed(&effort);
+    if (!lost && stay->trainings < RHM_BURN_MOST_WINDOWS)
+        stay->training[stay->trainings++] = effort.seconds;
+    if (stay->way == RHM_BURN_TEAM && !lost)
+        stay->rates.hertz = effort.hertz;
+    return RHM_OK;
+}
+
+static int by_value(const void *left, const void *right) {
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Of a member of the windows. */
+static double median_of(const rhm_burn_stay *stay, size_t member) {
+    double value[RHM_BURN_MOST_WINDOWS];
+    for (size_t i = 0; i < stay->windows; i++)
+        memcpy(&value[i], (const char *)&stay->window[i] + member, sizeof *value);
+    qsort(value, stay->windows, sizeof *value, by_value);
+    return stay->windows ? value[stay->windows / 2] : (double)NAN;
+}
+
+static void find_rates(rhm_burn_stay *stay) {
+    qsort(stay->training, stay->trainings, sizeof *stay->training, by_value);
+    const double training = stay->trainings ? 1 / stay->training[stay->trainings / 2] : (double)NAN;
+    stay->rates.training = training;
+    if (stay->way == RHM_BURN_TEAM)
+        return;
+    stay->rates.gflops = median_of(stay, offsetof(rhm_burn_rates, gflops));
+    stay->rates.share = median_of(stay, offsetof(rhm_burn_rates, share));
+    stay->rates.hertz = median_of(stay, offsetof(rhm_burn_rates, hertz));
+}
+
+/* What this processor has done since the system started, in seconds: anything, and nothing because the host had it. */
+static bool processor_times(int pu_os, double *busy, double *stolen) {
+    char line[256], name[32];
+    bool found = false;
+    FILE *file = fopen("/proc/stat", "re");
+    if (!file)
+        return false;
+    snprintf(name, sizeof name, "cpu%d ", pu_os);
+    const double tick = 1 / (double)sysconf(_SC_CLK_TCK);
+    while (!found && fgets(line, sizeof line, file)) {
+        double t[8] = {0}; /* user, nice, system, idle, waiting, interrupts, soft ones, stolen */
+        if (strncmp(line, name, strlen(name)) != 0)
+            continue;
+        found = sscanf(line + strlen(name), "%lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5],
+                       &t[6], &t[7]) == 8;
+        *busy = tick * (t[0] + t[1] + t[2] + t[5] + t[6]);
+        *stolen = tick * t[7];
+    }
+    fclose(file);
+    return found;
+}
+
+static rhm_status work(rhm_burn_stay *stay, const rhm_engine *engine, rhm_ceilings_trial *trial,
+                       rhm_burn_kernels *kernels) {
+    const double begin = 1e-9 * (double)rhm_trace_now();
+    const bool alone = stay->way != RHM_BURN_TEAM;
+    const uint64_t rounds = alone ? rhm_ceilings_trial_rounds(trial) : 0;
+    size_t turns = 0;
+    do {
+        for (int i = 0; i < WINDOWS_A_TRAINING && alone; i++) {
+            run_window(stay, trial, rounds, kernels);
+            RHM_TRY(rhm_engine_check(engine, &stay->error));
+        }
+        RHM_TRY(run_training(stay, engine));
+        turns++;
+    } while (1e-9 * (double)rhm_trace_now() - begin < stay->seconds);
+    return RHM_OK;
+}
+
+/* Threads that are not where they should be would convict the wrong core. */
+static rhm_status check_seats(rhm_burn_stay *stay, const rhm_engine *engine) {
+    for (int t = 0; t < engine->threads; t++) {
+        const rhm_seat *seat = &engine->team.seat[t];
+        if (!seat->present || seat->bind_errno)
+            return rhm_fail(&stay->error, RHM_UNSUPPORTED, "thread %d cannot be bound to CPU %d%s%s", t,
+                            engine->plan.place ? engine->plan.place[t].pu_os : -1, seat->bind_errno ? ": " : "",
+                            seat->bind_errno ? strerror(seat->bind_errno) : "");
+    }
+    return RHM_OK;
+}
+
+static rhm_status prepare(rhm_burn_stay *stay, rhm_engine **engine, rhm_ceilings_trial **trial,
+                          rhm_burn_kernels **kernels) {
+    const rhm_engine_options options = {
+        .placement = stay->placement, .isa = rhm_isa_name(stay->isa), .interrupt = stay->burn->options.interrupt};
+    RHM_TRY(rhm_engine_create(engine, &options, &stay->error));
+    RHM_TRY(check_seats(stay, *engine));
+    if (stay->way == RHM_BURN_TEAM)
+        return RHM_OK;
+    const rhm_kernels table = rhm_kernels_at(stay->isa);
+    RHM_TRY(rhm_burn_kernels_create(kernels, &table, &stay->error));
+    return rhm_ceilings_trial_fma(trial, *engine, stay->isa, CEILINGS_F32, &stay->error);
+}
+
+static void begin_together(rhm_burn_start *start) {
+    pthread_mutex_lock(&start->mutex);
+    start->there++;
+    pthread_cond_broadcast(&start->all_there);
+    while (start->there < start->expected)
+        pthread_cond_wait(&start->all_there, &start->mutex);
+    pthread_mutex_unlock(&start->mutex);
+}
+
+void *rhm_burn_stay_run(void *context) {
+    rhm_burn_stay *stay = context;
+    rhm_engine *engine = NULL;
+    rhm_ceilings_trial *trial = NULL;
+    rhm_burn_kernels *kernels = NULL;
+    double busy[2] = {0}, stolen[2] = {0};
+    stay->rates = (rhm_burn_rates){NAN, NAN, NAN, NAN};
+    stay->status = prepare(stay, &engine, &trial, &kernels);
+    begin_together(stay->start);
+    if (stay->status == RHM_OK) {
+        rhm_effort_mark mark;
+        const bool known = stay->pu_os >= 0 && processor_times(stay->pu_os, &busy[0], &stolen[0]);
+        rhm_effort_begin(&mark, false);
+        stay->status = work(stay, engine, trial, kernels);
+        const rhm_effort effort = rhm_effort_read(&mark);
+        rhm_effort_end(&mark);
+        stay->sums.seconds = effort.seconds;
+        if (known && processor_times(stay->pu_os, &busy[1], &stolen[1])) {
+            stay->sums.foreign_seconds = busy[1] - busy[0] - effort.cpu_seconds;
+            stay->sums.stolen_seconds = stolen[1] - stolen[0];
+        }
+        find_rates(stay);
+    }
+    rhm_ceilings_trial_destroy(trial);
+    rhm_burn_kernels_destroy(kernels);
+    rhm_engine_destroy(engine);
+    return NULL;
+}
