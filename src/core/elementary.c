@@ -30,3 +30,17 @@ double rhm_exp(double x) {
         series = 1 + series * r / k;
     return ldexp(series, n);
 }
+
+void rhm_quarter_turns(double quarters, double *cosine, double *sine) {
+    const double n = rint(quarters);
+    const double x = (quarters - n) * 0x1.921fb54442d18p+0, u = x * x; /* Taylor series; omitted terms below 2^-58 */
+    double c = 1, s = 1;
+    for (int k = 18; k >= 2; k -= 2)
+        c = 1 - c * u / (k * (k - 1));
+    for (int k = 17; k >= 3; k -= 2)
+        s = 1 - s * u / (k * (k - 1));
+    s *= x;
+    const int turn = (int)n & 3;
+    *cosine = turn == 0 ? c : turn == 1 ? -s : turn == 2 ? -c : s;
+    *sine = turn == 0 ? s : turn == 1 ? c : turn == 2 ? -s : -c;
+}
