@@ -4,7 +4,7 @@
  *
  * Kinds: "random-features", the network of arXiv 2601.19756, which `layerwise` trains; "table", patches of ids looked
  * up level by level, which `table`, `one-step`, `latent`, `tensor` and `layerwise` with ids between levels train;
- * "shallow", one map of random features for the whole sequence.
+ * "shallow", one map of random features for the whole sequence; "cnn", convolutions trained by gradient descent.
  */
 #ifndef RHM_MODEL_H
 #define RHM_MODEL_H
@@ -58,6 +58,11 @@ enum { RHM_HASH_TEXT_NBYTES = 65 };
  * table: over the text "table" and the levels L, ..., 1; of each: level, s, ids below, ids above, the id of patches
  * that are not listed and the number of those that are, then these and their ids, all as little-endian uint32; at the
  * end the posteriors of level 1 and the prior as IEEE binary32.
+ *
+ * cnn: over the text "cnn" and the levels L, ..., 1; of each: level, s, channels in, channels out, positions that have
+ * biases (0: none) as little-endian uint32, scale; then scales of biases (0: none), readout and input and the shift of
+ * the input; then weights and biases of the levels L, ..., 1 and the readout, in the order of the file; all numbers
+ * IEEE binary32.
  */
 RHM_API void rhm_model_hash(const rhm_model *model, char text[RHM_HASH_TEXT_NBYTES]);
 

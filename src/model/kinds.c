@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct rhm_model_kind *const kinds[] = {&rhm_random_features_kind, &rhm_table_kind, &rhm_shallow_kind};
+static const struct rhm_model_kind *const kinds[] = {&rhm_random_features_kind, &rhm_table_kind, &rhm_shallow_kind, &rhm_cnn_kind};
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

@@ -7,7 +7,7 @@
 /* The kind that files without a kind hold. */
 extern const struct rhm_model_kind rhm_random_features_kind;
 
-extern const struct rhm_model_kind rhm_table_kind, rhm_shallow_kind;
+extern const struct rhm_model_kind rhm_table_kind, rhm_shallow_kind, rhm_cnn_kind;
 
 /* NULL where there is none of this name. */
 const struct rhm_model_kind *rhm_model_kind_find(const char *name);
