@@ -51,6 +51,7 @@ static inline rhm_status run_training(interrupting *run, const rhm_grammar *gram
     options.checkpoint.note = on_note;
     options.checkpoint.user = run;
     assert_ok(rhm_engine_create(&engine, &engine_options, error), error);
+    rhm_train_report_clear(&run->report);
     const rhm_status status = data ? rhm_train_data(&model, &run->report, engine, data, NULL, &options, error)
                                    : rhm_train(&model, &run->report, engine, grammar, &options, error);
     if (status == RHM_OK)

@@ -43,6 +43,7 @@ static inline void assert_same_on_any_engine(const rhm_grammar *grammar, const r
             if (!first[0])
                 memcpy(first, hash, sizeof first);
             assert_string_equal(hash, first);
+            rhm_train_report_clear(&report);
             rhm_model_destroy(model);
             rhm_engine_destroy(engine);
         }

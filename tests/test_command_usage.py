@@ -277,6 +277,8 @@ def test_training_shows_its_stages(tmp_path):
 
 
 OPTIONS = {
+    "network": ["--sequences", "--sampling", "--schedule", "--epochs", "--batch", "--loss-threshold", "--momentum", "--rate-schedule", "--rate-period",
+                "--regulariser", "--bias", "--bias-scale", "--weight-scale", "--whitening"],
     "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law",
                  "--ambiguity", "--token-noise", "--label-noise", "--grammar"],
     "budget": ["--samples", "--width", "--max-samples", "--max-width"],
@@ -297,7 +299,7 @@ HELP = {
                                                                                 "--precision", "--output", "--marginals",
                                                                                 "--report", "--json"],
     "inspect": ["--json", "--branching"],
-    "plan": OPTIONS["instance"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + [
+    "plan": OPTIONS["instance"] + OPTIONS["network"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + [
         "--json", "--learner", "--positions", "--between", "--protocol"],
 }
 

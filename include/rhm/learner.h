@@ -48,6 +48,64 @@ typedef enum rhm_between {
 
 enum { RHM_MAX_WIDTH = 1 << 20, RHM_MAX_POSITIONS = 1 << 16 };
 
+/* ---- the learner cnn (docs/cnn.md) --------------------------------------------------------------------------- */
+
+/* The first of each is what the protocol says. */
+typedef enum rhm_bias { RHM_BIAS_PROTOCOL, RHM_BIAS_NONE, RHM_BIAS_PER_POSITION } rhm_bias;
+
+typedef enum rhm_weight_scale {
+    RHM_SCALE_PROTOCOL,
+    RHM_SCALE_CHANNELS, /* convolutions are divided by sqrt(channels in) */
+    RHM_SCALE_INPUTS,   /* by sqrt(s x channels in) */
+} rhm_weight_scale;
+
+typedef enum rhm_whitening {
+    RHM_WHITENING_PROTOCOL,
+    RHM_WHITENING_NONE,         /* one-hot as it is */
+    RHM_WHITENING_SHIFTED,      /* x (1 + q) - q with q = (V - 1)^(-1/2) */
+    RHM_WHITENING_STANDARDIZED, /* (x - 1/V) / sqrt(1 - 1/V) */
+} rhm_whitening;
+
+typedef enum rhm_rate_schedule {
+    RHM_RATE_PROTOCOL,
+    RHM_RATE_CONSTANT,
+    RHM_RATE_COSINE, /* rate (1 + cos(pi e / E)) / 2 in epoch e = 0, 1, ..., E being rate_period of all epochs */
+} rhm_rate_schedule;
+
+typedef enum rhm_sequence_sampling {
+    RHM_SEQUENCES_PROTOCOL,
+    RHM_SEQUENCES_DISTINCT, /* without replacement (rhm_sample_distinct); sequences to test on are others */
+    RHM_SEQUENCES_REPEATED, /* with replacement: the first P of a stream */
+    RHM_SEQUENCES_FRESH,    /* every epoch the next P of a stream */
+} rhm_sequence_sampling;
+
+typedef enum rhm_schedule {
+    RHM_END_TO_END,
+    RHM_BY_LEVEL, /* level L first; of each its convolution and a readout of its own, with the levels below fixed */
+} rhm_schedule;
+
+/* Value of a number that is to be 0, where 0 stands for a default. */
+#define RHM_NONE (-1.0)
+
+/* 0 is what the protocol says, where nothing else is stated. Choices are the enumerations above. */
+typedef struct rhm_cnn_options {
+    uint32_t width[RHM_MAX_LEVELS + 1]; /* h_l, channels that come out of level l; 0: rhm_train_options.width */
+    rhm_bias bias;
+    rhm_weight_scale weight_scale;
+    rhm_whitening whitening;
+    rhm_rate_schedule rate_schedule;
+    rhm_sequence_sampling sampling; /* data sets are taken as they are */
+    rhm_schedule schedule;
+    double bias_scale;     /* biases are multiplied by this */
+    double momentum;       /* below 1, or RHM_NONE */
+    double rate_period;    /* of RHM_RATE_COSINE, as a share of the epochs */
+    double loss_threshold; /* training ends after an epoch whose mean cross-entropy is no larger; or RHM_NONE */
+    double regulariser;    /* of mean(p^2), for every tensor p of parameters; or RHM_NONE */
+    uint64_t batch;        /* sequences of a step */
+    uint64_t epochs;       /* at most */
+    uint64_t sequences; /* P, of an epoch; 0: 32768; as many as data have, four fifths of all that a grammar writes */
+} rhm_cnn_options;
+
 /* What there is to know of a learner; all strings are static. */
 typedef struct rhm_learner_info {
     const char *name;           /* for rhm_train_options.learner and --learner */
@@ -119,15 +177,16 @@ typedef struct rhm_train_options {
     uint32_t width;                         /* M, features are 2M; 0: auto */
     rhm_solver solver;
     rhm_draw draw;
-    rhm_between between;   /* what layerwise hands from level to level */
-    bool raw;              /* every sample is a patch of its own: the paper's computation, for comparison */
-    double tolerance;      /* relative residual to stop at; 0: 1e-4 */
-    uint64_t max_samples;  /* largest N^(l) that auto may choose; 0: 1e15 */
-    uint32_t max_width;    /* largest M that auto may choose; 0: 4096 */
-    double max_seconds;    /* auto stops asking for more samples after this; 0: no limit */
-    const char *protocol;  /* which published variant of the learner; NULL: its own default */
-    double learning_rate;  /* size of a gradient step over the width; 0: the protocol's */
-    uint64_t seed;         /* of samples and random frequencies */
+    rhm_between between;  /* what layerwise hands from level to level */
+    bool raw;             /* every sample is a patch of its own: the paper's computation, for comparison */
+    double tolerance;     /* relative residual to stop at; 0: 1e-4 */
+    uint64_t max_samples; /* largest N^(l) that auto may choose; 0: 1e15 */
+    uint32_t max_width;   /* largest M that auto may choose; 0: 4096 */
+    double max_seconds;   /* auto stops asking for more samples after this; 0: no limit */
+    const char *protocol; /* which published variant of the learner; NULL: its own default */
+    double learning_rate; /* size of a gradient step over the width (of cnn: the largest); 0: the protocol's */
+    rhm_cnn_options cnn;
+    uint64_t seed;         /* of samples, random frequencies and initial weights */
     uint64_t test_samples; /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */
     rhm_checkpoint_options checkpoint;
 
@@ -199,6 +258,30 @@ typedef struct rhm_level_report {
     char limit[160]; /* "" or what stopped an automatic choice short of its target */
 } rhm_level_report;
 
+/* One pass of gradient descent over its sequences. */
+typedef struct rhm_epoch_report {
+    uint32_t level; /* whose convolution was trained; 0: all */
+    uint64_t steps;
+    double rate;     /* size of a step */
+    double loss;     /* mean cross-entropy of the sequences, each before the step that it took part in, in nats */
+    double accuracy; /* of the same */
+    double seconds;
+} rhm_epoch_report;
+
+/* What a learner did that descends gradients; `protocol` is NULL for all others. */
+typedef struct rhm_descent_report {
+    const char *protocol; /* static */
+    rhm_cnn_options used; /* the numbers that the protocol or the options gave */
+    double learning_rate; /* over h_1 */
+    uint64_t parameters;  /* of the network */
+    uint64_t steps;
+    uint64_t visits; /* sequences that steps were made with, each time counted */
+    double seconds;  /* of the epochs */
+    bool reached;    /* the loss threshold, at every level where levels were trained one by one */
+    size_t epochs;
+    rhm_epoch_report *epoch; /* (epochs), owned: rhm_train_report_clear */
+} rhm_descent_report;
+
 /* What this run did about its checkpoints. */
 typedef struct rhm_checkpoint_report {
     bool resumed;
@@ -223,13 +306,18 @@ typedef struct rhm_train_report {
     double test_sample_seconds, test_kernel_seconds; /* of it: drawing and counting; the kernels' loops */
     double seconds;
     rhm_checkpoint_report checkpoint;
+    rhm_descent_report descent;
 } rhm_train_report;
+
+/* Release what a report owns; accepts a zeroed one. Only those of the learner cnn own something. */
+RHM_API void rhm_train_report_clear(rhm_train_report *report);
 
 /*
  * Train on samples of a grammar with the learner that the options name. The grammar's exact quantities enter only the
  * diagnostics of the report. On success *out is owned by the caller. The model is a function of (grammar, options)
  * alone: the same bits for every engine. On RHM_INTERRUPTED no model is returned, but report->checkpoint is set.
- * `report` may be NULL.
+ * RHM_FAILED: gradient descent has diverged. `report` may be NULL; else it is filled anew (what it owned is not
+ * released) and the caller's to clear, also on failure.
  */
 RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                              const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);

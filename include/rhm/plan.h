@@ -30,8 +30,10 @@ typedef struct rhm_plan_level {
     rhm_route ridge_route; /* and the fits of a walk along ridges */
     double nbytes;         /* largest memory held by the stage, threads' workspaces aside */
     double draw_seconds, embed_seconds, fit_seconds;
-    double allowed_work;                    /* multiply-adds after which the search ends in any case, */
-    double allowed_seconds;                 /* and about how long they take: */
+    double epochs;          /* of gradient descent, at most: fit_seconds are for so many; 0: there are none */
+    double epoch_seconds;   /* of an epoch; end to end, the level's share */
+    double allowed_work;    /* multiply-adds after which the search ends in any case, */
+    double allowed_seconds; /* and about how long they take: */
     double allowed_multiple, allowed_least; /* so many times the work foreseen, but not before so many multiply-adds */
 } rhm_plan_level;
 

@@ -87,8 +87,31 @@ static void print_counting(const planning *p) {
            "  posteriors let one expect there\n");
 }
 
+/* Of a learner that descends gradients. */
+static void print_epochs(const planning *p) {
+    double epoch = 0;
+    printf("%5s %11s %9s %8s %8s %9s %9s %9s\n", "level", "sequences", "positions", "width", "epochs", "MiB", "s/epoch",
+           "seconds");
+    for (uint32_t level = p->levels; level >= 1; level--) {
+        const rhm_plan_level s = p->practice.level[level];
+        epoch += s.epoch_seconds;
+        printf("%5u %11.4g %9u %8u %8.0f %9.1f %9.3g %9.3g\n", level, s.samples, s.positions, s.width, s.epochs,
+               s.nbytes / 0x1p20, s.epoch_seconds, rhm_plan_level_seconds(&p->practice, level));
+    }
+    const int threads = rhm_engine_describe(p->engine).threads;
+    printf("  sum %58.3g %9.3g; memory at most %.0f MiB, on %d thread%s, test included\n"
+           "  s/epoch: end to end, a level's share of an epoch; seconds: if all epochs are needed, which a loss below "
+           "the threshold ends\n",
+           epoch, rhm_plan_seconds(&p->practice), rhm_plan_nbytes(&p->practice) / 0x1p20, threads,
+           threads == 1 ? "" : "s");
+}
+
 static void print_practice(const planning *p) {
     printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
+    if (p->practice.level[1].epochs > 0) {
+        print_epochs(p);
+        return;
+    }
     if (p->practice.level[1].width == 0) {
         print_counting(p);
         return;
@@ -172,7 +195,7 @@ const rhm_command rhm_command_plan = {
                    "a practical run on this machine, from rates measured now.",
     .examples = "rhm plan\n"
                 "rhm plan --vocab 8 --levels 8",
-    .groups = {&rhm_instance_options, &rhm_learner_options, &rhm_budget_options, &rhm_draw_options, &rhm_thread_options,
-               &rhm_kernel_options, &own_options},
+    .groups = {&rhm_instance_options, &rhm_learner_options, &rhm_network_options, &rhm_budget_options,
+               &rhm_draw_options, &rhm_thread_options, &rhm_kernel_options, &own_options},
     .run = run,
 };

@@ -84,7 +84,7 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
 
 static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *error) {
     static const char *const useless[] = {"grammar",     "rules",       "rule-sampling",        "rule-law", "label-law",
-                                          "token-noise", "label-noise", "require-identifiable", "draw"};
+                                          "token-noise", "label-noise", "require-identifiable", "draw",     "sampling"};
     for (size_t i = 0; i < sizeof useless / sizeof *useless; i++)
         RHM_TRY(rhm_option_refuse(settings, useless[i],
                                   "has no effect with --data, whose sequences are not drawn: leave it out", error));
@@ -333,6 +333,7 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
             rhm_engine_write_trace(t.engine, settings->trace, command, status == RHM_OK ? error : NULL);
         status = status == RHM_OK ? traced : status;
     }
+    rhm_train_report_clear(&t.report);
     rhm_model_destroy(t.model);
     rhm_engine_destroy(t.engine);
     rhm_analysis_clear(&t.analysis);
@@ -352,7 +353,8 @@ const rhm_command rhm_command_train = {
                 "rhm train --vocab 8 --levels 3 -o model.h5 --report report.json\n"
                 "rhm train --data data.h5 -o model.h5\n"
                 "rhm train --learner table --vocab 8 --levels 16 --test-samples 1000",
-    .groups = {&rhm_instance_options, &own_options, &rhm_learner_options, &rhm_budget_options, &rhm_draw_options,
-               &rhm_method_options, &rhm_thread_options, &rhm_kernel_options, &rhm_interruption_options},
+    .groups = {&rhm_instance_options, &own_options, &rhm_learner_options, &rhm_network_options, &rhm_budget_options,
+               &rhm_draw_options, &rhm_method_options, &rhm_thread_options, &rhm_kernel_options,
+               &rhm_interruption_options},
     .run = run,
 };

@@ -10,7 +10,7 @@ static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 
 static const rhm_word between[] = {{"embeddings", RHM_BETWEEN_EMBEDDINGS}, {"ids", RHM_BETWEEN_IDS}, {NULL, 0}};
 
-static const rhm_word protocols[] = {{"general", 0}, {"published", 1}, {NULL, 0}};
+static const rhm_word protocols[] = {{"general", 0}, {"published", 0}, {"prx", 0}, {"2025", 0}, {NULL, 0}};
 
 static const char *learner_name(int index) {
     const rhm_learner_info *learner = rhm_learner_at((size_t)index);
@@ -40,7 +40,7 @@ static const rhm_option own[] = {
      .words = automatic,
      .place = offsetof(rhm_settings, training.positions),
      .help = "How many patches of a sequence each stage looks at, level L first: the first K, and all where there are "
-             "fewer. auto: as many as it takes to tell symbols apart."},
+             "fewer. auto: as many as it takes to tell symbols apart; of cnn, with --schedule layerwise: all."},
     {.name = "between",
      .kind = RHM_OPTION_CHOICE,
      .argument = "embeddings|ids",
@@ -55,18 +55,20 @@ static const rhm_option own[] = {
     {.name = "protocol",
      .kind = RHM_OPTION_TEXT,
      .argument = "NAME",
-     .otherwise = "general",
+     .otherwise = "general; of cnn: prx",
      .words = protocols,
      .place = offsetof(rhm_settings, own.protocol),
-     .help = "Of one-step. general: any number of positions, the patches that occur, any --width (auto: 256) and "
+     .help = "Of cnn: prx (Phys. Rev. X 14, 031001) or 2025, which set every number of the options below. Of one-step: "
+             "general: any number of positions, the patches that occur, any --width (auto: 256) and "
              "--learning-rate. published: as in the appendix of Phys. Rev. X 14, 031001: the first patch, all V^s "
              "patches grouped whether they occur or not, width 256, learning rate 1000."},
     {0}};
 const rhm_option_group rhm_learner_options = {"Learner", own};
 
 /* Options that not every learner takes. */
-static const rhm_option_group *const particular[] = {&rhm_learner_options, &rhm_budget_options, &rhm_draw_options,
-                                                     &rhm_method_options, &rhm_interruption_options};
+static const rhm_option_group *const particular[] = {&rhm_learner_options, &rhm_network_options,
+                                                     &rhm_budget_options,  &rhm_draw_options,
+                                                     &rhm_method_options,  &rhm_interruption_options};
 static const char *const universal[] = {"learner", "test-samples", "data-seed"};
 
 static bool is_universal(const char *name) {

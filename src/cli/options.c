@@ -12,7 +12,7 @@
 #include "core/fail.h"
 
 /* Values longer than this are cut in messages, which must stay on one line. */
-enum { SHOWN = 80, ALLOWED_NBYTES = 256, NUMBER_NBYTES = 64 };
+enum { SHOWN = 80, ALLOWED_NBYTES = 320, NUMBER_NBYTES = 64 };
 
 /* The readers return NULL, or why the text is refused. */
 
@@ -152,6 +152,8 @@ static const char *store(const rhm_option *option, const char *text, rhm_setting
     case RHM_OPTION_FLAG: *(bool *)member = true; return NULL;
     case RHM_OPTION_TEXT: *(const char **)member = text; return *text ? NULL : "empty";
     case RHM_OPTION_REAL:
+        if (find_word(option, text, member))
+            return NULL;
         reason = read_real(text, member);
         return reason ? reason : check_range(option, *(double *)member);
     case RHM_OPTION_COUNT:
@@ -210,10 +212,10 @@ void rhm_option_allowed(const rhm_option *option, char *text, size_t text_nbytes
     case RHM_OPTION_TEXT: snprintf(text, text_nbytes, "any text that is not empty"); return;
     case RHM_OPTION_CHOICE: snprintf(text, text_nbytes, "one of %s", words); return;
     case RHM_OPTION_COUNT:
-        describe_range(option, "a whole number", range, sizeof range);
+    case RHM_OPTION_REAL:
+        describe_range(option, option->kind == RHM_OPTION_COUNT ? "a whole number" : "a number", range, sizeof range);
         snprintf(text, text_nbytes, "%s%s%s", words, *words ? " or " : "", range);
         return;
-    case RHM_OPTION_REAL: describe_range(option, "a number", text, text_nbytes); return;
     case RHM_OPTION_NBYTES:
         describe_range(option, "a number of bytes", range, sizeof range);
         snprintf(text, text_nbytes, "%s, with k, M, G or T for powers of 1024", range);

@@ -34,14 +34,15 @@ static const rhm_option budget[] = {
      .help = "Fresh samples of each stage, level L first. auto: until the outputs of the stage are well apart. "
              "--learner latent: whole sequences, the same for all stages, so one number."},
     {.name = "width",
-     .kind = RHM_OPTION_COUNT,
+     .kind = RHM_OPTION_COUNTS,
      .argument = "auto|M",
-     .unit = "random frequencies",
+     .unit = "random frequencies; of cnn: channels",
      .fallback = "auto",
      .of_training = true,
      .words = automatic,
      .place = AT(training.width),
-     .help = "Width M of every level, which has 2M features. auto: chosen per stage."},
+     .help = "Width M of every level, which has 2M features. auto: chosen per stage. --learner cnn: channels out of "
+             "every convolution, h or h_L,...,h_1; auto: the protocol's."},
     {.name = "max-samples",
      .kind = RHM_OPTION_COUNT,
      .argument = "N",
@@ -123,10 +124,10 @@ static const rhm_option method[] = {
      .kind = RHM_OPTION_REAL,
      .argument = "x",
      .unit = "per unit of the width",
-     .otherwise = "the protocol's; general: V^s times the number of patches, at least 1000",
+     .otherwise = "the protocol's; one-step general: V^s times the number of patches, at least 1000",
      .of_training = true,
      .place = AT(own.learning_rate),
-     .help = "Size of a gradient step."},
+     .help = "Size of a gradient step; of cnn per unit of the largest width."},
     {.name = "test-samples",
      .kind = RHM_OPTION_COUNT,
      .argument = "N",
@@ -249,13 +250,32 @@ static bool all_chosen(const rhm_train_options *options, uint32_t levels) {
     return true;
 }
 
+/* One for all levels; only the cnn has one for each. */
+static rhm_status choose_width(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
+                               rhm_error *error) {
+    const rhm_list *list = &settings->training.width;
+    const rhm_learner_info *learner;
+    double widths[RHM_MAX_LEVELS + 1];
+    RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
+    options->width = list->count == 1 ? (uint32_t)list->value[0] : 0;
+    if (list->count == 1)
+        return RHM_OK;
+    if (!rhm_learner_takes(learner, "widths"))
+        return rhm_fail(error, RHM_INVALID, "--width %.64s has %u values: the learner %s takes one for all levels",
+                        rhm_option_given(settings, "width"), list->count, learner->name);
+    RHM_TRY(rhm_settings_by_level(widths, settings, "width", list, levels, error));
+    for (uint32_t level = 1; level <= levels; level++)
+        options->cnn.width[level] = (uint32_t)widths[level];
+    return RHM_OK;
+}
+
 rhm_status rhm_settings_budget(rhm_train_options *options, const rhm_settings *settings, uint32_t levels,
                                rhm_error *error) {
     double samples[RHM_MAX_LEVELS + 1];
     RHM_TRY(rhm_settings_by_level(samples, settings, "samples", &settings->training.samples, levels, error));
     for (uint32_t level = 1; level <= levels; level++)
         options->samples[level] = (uint64_t)samples[level];
-    options->width = (uint32_t)settings->training.width;
+    RHM_TRY(choose_width(options, settings, levels, error));
     options->max_samples = settings->training.max_samples;
     options->max_width = (uint32_t)settings->training.max_width;
     static const char *const limits[] = {"max-samples", "max-seconds"};

@@ -11,7 +11,7 @@
 /* Largest memory size that makes sense as a number; what is affordable is decided later, with reasons. */
 #define RHM_MOST_NBYTES 0x1p62
 
-enum { RHM_MOST_GROUPS = 9, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 64 };
+enum { RHM_MOST_GROUPS = 10, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 96 };
 
 typedef struct rhm_settings {
     const struct rhm_command *command;
@@ -30,8 +30,8 @@ typedef struct rhm_settings {
 
     struct {
         const char *learner;
-        rhm_list samples, bandwidth, ridge, parents, positions;
-        uint64_t width, max_samples, max_width;
+        rhm_list samples, bandwidth, ridge, parents, positions, width;
+        uint64_t max_samples, max_width;
         int solver, draw, distinct, between;
         double tolerance, max_seconds;
     } training;
@@ -101,6 +101,7 @@ typedef struct rhm_command {
 
 extern const rhm_option_group rhm_instance_options;     /* --vocab ... --grammar */
 extern const rhm_option_group rhm_learner_options;      /* --learner, --positions, --between, --protocol (learner.c) */
+extern const rhm_option_group rhm_network_options;      /* of --learner cnn (network_options.c) */
 extern const rhm_option_group rhm_budget_options;       /* --samples, --width and their limits */
 extern const rhm_option_group rhm_draw_options;         /* --draw, --distinct */
 extern const rhm_option_group rhm_method_options;       /* --bandwidth ... --max-seconds */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "cli/epochs.h"
 #include "cli/files.h"
 #include "cli/instance.h"
 #include "cli/results.h"
@@ -32,7 +33,8 @@ static void print_instance(FILE *words, const rhm_training *t, const rhm_setting
     else
         print_data(words, t, settings);
     fprintf(words, "\n");
-    rhm_table_head(words, &t->report);
+    if (!t->report.descent.protocol)
+        rhm_table_head(words, &t->report);
 }
 
 /* Rows of the levels down to `last` that are not there yet, below what says whose they are. */
@@ -40,7 +42,9 @@ static void print_rows(FILE *words, rhm_training *t, uint32_t last) {
     if (!t->shown)
         print_instance(words, t, t->settings);
     const uint32_t first = t->shown ? t->shown - 1 : t->report.levels;
-    if (first >= last)
+    if (t->report.descent.protocol)
+        rhm_epochs_print(words, &t->report);
+    else if (first >= last)
         rhm_table_rows(words, &t->report, t->known ? &t->analysis : NULL, first, last);
     t->shown = last;
     fflush(words);
@@ -69,7 +73,20 @@ static FILE *begin_words(rhm_training *t) {
     return words;
 }
 
+/* Of an interrupted descent, whose levels have no reports yet. */
+static void print_epochs(rhm_training *t) {
+    FILE *words = begin_words(t);
+    if (t->report.descent.epochs == 0)
+        return;
+    print_rows(words, t, 1);
+    rhm_epochs_notes(words, &t->report, false);
+}
+
 void rhm_training_print_finished(rhm_training *t) {
+    if (t->report.descent.protocol) {
+        print_epochs(t);
+        return;
+    }
     uint32_t last = t->report.levels + 1;
     while (last > 1 && t->report.level[last - 1].level == last - 1)
         last--;
@@ -90,13 +107,20 @@ void rhm_training_print_results(rhm_training *t) {
     rhm_machine_backend(t->engine, backend);
     if (t->shown != 1)
         print_rows(words, t, 1);
-    rhm_table_notes(words, &t->report, 1, t->report.test_accuracy, t->bayes);
+    const bool descent = t->report.descent.protocol != NULL;
+    if (descent)
+        rhm_epochs_notes(words, &t->report, true);
+    else
+        rhm_table_notes(words, &t->report, 1, t->report.test_accuracy, t->bayes);
     fprintf(words, "\ntest accuracy %.4f on %" PRIu64 " %s sequences\n", t->report.test_accuracy,
-            t->report.test_samples, settings->data ? "held-out" : "fresh");
+            t->report.test_samples,
+            settings->data                                              ? "held-out"
+            : t->report.descent.used.sampling == RHM_SEQUENCES_DISTINCT ? "other"
+                                                                        : "fresh");
     if (t->report.shown_latents)
         fprintf(words, "              by a learner that was shown the hidden symbols: for comparison only\n");
     rhm_results_bayes(words, t->bayes);
-    rhm_table_seconds(words, &t->report);
+    (descent ? rhm_epochs_seconds : rhm_table_seconds)(words, &t->report);
     if (settings->checkpoint.directory)
         print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);
     rhm_model_hash(t->model, hash);

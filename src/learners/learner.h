@@ -13,8 +13,9 @@ struct rhm_learner {
     rhm_learner_info info;
 
     /*
-     * Train a model, without the final test, and report on it: levels, seconds, checkpoint. The model is a function of
-     * problem and options alone. `options` are resolved; the report is the caller's, initialised.
+     * Train a model and report on it: levels, seconds, checkpoint. The model is a function of problem and options
+     * alone. `options` are resolved; the report is the caller's, initialised. A learner that knows sequences better to
+     * test on than the problem's does so itself (rhm_problem_test_batch).
      */
     rhm_status (*fit)(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                       const rhm_train_options *options, rhm_error *error);

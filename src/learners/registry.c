@@ -6,9 +6,10 @@
 
 /* The default first. */
 extern const struct rhm_learner rhm_layerwise, rhm_table_learner, rhm_one_step_learner, rhm_tensor_learner,
-    rhm_latent_learner, rhm_shallow_learner;
+    rhm_latent_learner, rhm_shallow_learner, rhm_cnn_learner;
 static const struct rhm_learner *const learners[] = {&rhm_layerwise,      &rhm_table_learner,  &rhm_one_step_learner,
-                                                     &rhm_tensor_learner, &rhm_latent_learner, &rhm_shallow_learner};
+                                                     &rhm_tensor_learner, &rhm_latent_learner, &rhm_shallow_learner,
+                                                     &rhm_cnn_learner};
 
 enum { LEARNERS = sizeof learners / sizeof learners[0] };
 

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "core/memory.h"
 #include "engine/trace.h"
 #include "learners/learner.h"
 #include "training/options.h"
@@ -9,22 +10,30 @@
 static rhm_status train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                         const struct rhm_learner *learner, const rhm_problem *problem, uint32_t levels,
                         const rhm_train_options *options, rhm_error *error) {
-    rhm_train_report own_report;
-    if (!report)
-        report = &own_report;
+    rhm_train_report unwanted;
+    const bool wanted = report != NULL;
+    if (!wanted)
+        report = &unwanted;
     *report = (rhm_train_report){
         .learner = learner->info.name, .shown_latents = learner->info.latents, .levels = levels, .test_accuracy = NAN};
     rhm_model *model = NULL;
     const int span = rhm_trace_begin(engine, "train", 0);
     rhm_status status = learner->fit(&model, report, engine, problem, options, error);
-    if (status == RHM_OK)
+    if (status == RHM_OK && !report->test_samples)
         status = rhm_problem_test(report, engine, model, problem, options, error);
     rhm_trace_end(engine, span, (rhm_span_work){0});
+    if (!wanted)
+        rhm_train_report_clear(report);
     if (status == RHM_OK)
         *out = model;
     else
         rhm_model_destroy(model);
     return status;
+}
+
+void rhm_train_report_clear(rhm_train_report *report) {
+    rhm_free(report->descent.epoch);
+    report->descent = (rhm_descent_report){0};
 }
 
 rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,

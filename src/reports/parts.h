@@ -8,6 +8,7 @@
 json_t *rhm_report_part_instance(const rhm_report_instance *instance);
 json_t *rhm_report_part_machine(const rhm_report_run *run);
 json_t *rhm_report_part_command(const rhm_report_run *run);
+json_t *rhm_report_part_descent(const rhm_train_report *report); /* null: there was none */
 
 /* The text of a whole report, which is taken over. */
 rhm_status rhm_report_finish(char **text, json_t *report, rhm_error *error);

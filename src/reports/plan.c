@@ -38,6 +38,8 @@ static const rhm_field level_fields[] = {
     {"seconds.draw", RHM_FIELD_F64, AT(draw_seconds), .meaning = "drawing"},
     {"seconds.embed", RHM_FIELD_F64, AT(embed_seconds), .meaning = "pushing samples through the levels below"},
     {"seconds.fit", RHM_FIELD_F64, AT(fit_seconds), .meaning = "fits, or groupings"},
+    {"epochs", RHM_FIELD_F64, AT(epochs), .meaning = "of gradient descent, at most; 0: there are none"},
+    {"seconds.epoch", RHM_FIELD_F64, AT(epoch_seconds), .meaning = "of an epoch, or the level's share of it"},
     {"at_most.multiply_adds", RHM_FIELD_F64, AT(allowed_work), .meaning = "after which the search ends in any case",
      REGRESSION},
     {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "that they take", REGRESSION},

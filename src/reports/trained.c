@@ -87,6 +87,7 @@ rhm_status rhm_train_reported(rhm_model **out, char **json, const rhm_engine *en
     outcome o = {.job = job, .engine = engine};
     const rhm_status status = work(&o, json, error);
     rhm_analysis_clear(&o.analysis);
+    rhm_train_report_clear(&o.report);
     if (status == RHM_OK) {
         *out = o.model;
     } else {

@@ -37,7 +37,7 @@ static json_t *derived(const rhm_level_report *level, const rhm_report_trained *
     const double gflops = level->flops > 0 ? level->flops / kernel_seconds * 1e-9 : (double)NAN;
     json_t *rates = json_pack("{s:o, s:o}",
                               "raw", rhm_json_number((double)level->samples / level->total_seconds),
-                              "distinct", rhm_json_number((double)level->distinct_patches / level->total_seconds));
+                              "distinct", rhm_json_number(level->attempts ? (double)level->distinct_patches / level->total_seconds : (double)NAN));
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
                      "gap", rhm_json_number(level->cluster_separation),
                      "spread", rhm_json_number(level->cluster_radius),
@@ -125,7 +125,7 @@ rhm_status rhm_report_training(char **json, const rhm_report_run *run, const rhm
     *json = NULL;
     RHM_TRY(rhm_train_options_resolve(&o, trained->options, train->levels, error));
     rhm_model_hash(trained->model, hash);
-    return rhm_report_finish(json, json_pack("{s:s, s:s, s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
+    return rhm_report_finish(json, json_pack("{s:s, s:s, s:i, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}",
                                              "schema", "rhm-report/1",
                                              "version", rhm_version(),
                                              "stream_version", RHM_STREAM_VERSION,
@@ -137,6 +137,7 @@ rhm_status rhm_report_training(char **json, const rhm_report_run *run, const rhm
                                              "machine", rhm_report_part_machine(run),
                                              "options", options(&o, trained),
                                              "levels", levels(trained),
+                                             "training", rhm_report_part_descent(train),
                                              "test", test(trained),
                                              "kernels_and_sampling", shares(train, run->seconds),
                                              "checkpoint", checkpoints(&o.checkpoint, &train->checkpoint),

@@ -4,6 +4,7 @@
 
 #define AT(member) offsetof(rhm_level_report, member)
 #define REGRESSION .only_with = AT(width) + 1
+#define TRIED      .only_with = AT(attempts) + 1
 
 static const char *draw_name(uint32_t draw) {
     return draw == RHM_DRAW_COUNTS ? "counts" : "samples";
@@ -24,7 +25,8 @@ static const rhm_field fields[] = {
     {"kept_share", RHM_FIELD_F64, AT(kept_share),
      .meaning = "of all samples, those that are kept; 1 unless the support is restricted"},
     {"validation_samples", RHM_FIELD_U64, AT(validation_samples), .meaning = "held out"},
-    {"distinct_patches", RHM_FIELD_U64, AT(distinct_patches), .meaning = "that occurred"},
+    {"distinct_patches", RHM_FIELD_U64, AT(distinct_patches),
+     .meaning = "that occurred; null where gradients are descended, as clusters and attempts", TRIED},
     {"unseen_mass", RHM_FIELD_F64, AT(unseen_mass),
      .meaning = "probability of patches that training never saw; null without a grammar"},
     {"positions", RHM_FIELD_U32, AT(positions), .meaning = "patches of a sequence that were looked at"},
@@ -43,7 +45,7 @@ static const rhm_field fields[] = {
      .meaning = "by which the loss is below that of predicting the same for all; latent: by which siblings depend"},
     {"converged", RHM_FIELD_BOOL, AT(converged), .meaning = "residual <= 1.1 tolerance", REGRESSION},
     {"symbols", RHM_FIELD_U32, AT(symbols), .meaning = "|V_{l-1}|: clusters that outputs should form"},
-    {"clusters", RHM_FIELD_U32, AT(clusters), .meaning = "that they form"},
+    {"clusters", RHM_FIELD_U32, AT(clusters), .meaning = "that they form", TRIED},
     {"cluster_separation", RHM_FIELD_F64, AT(cluster_separation), .meaning = "smallest distance between their centres"},
     {"cluster_radius", RHM_FIELD_F64, AT(cluster_radius),
      .meaning = "99th percentile of the distance to the own centre"},
@@ -58,7 +60,7 @@ static const rhm_field fields[] = {
      .meaning = "smallest distance between mean outputs of different parents"},
     {"radius", RHM_FIELD_F64, AT(radius), .meaning = "largest distance of an output from its parent's mean"},
     {"clamped", RHM_FIELD_U64, AT(clamped), .meaning = "outputs whose coordinate sum was below the floor"},
-    {"attempts", RHM_FIELD_U32, AT(attempts), .meaning = "fits, or groupings, tried"},
+    {"attempts", RHM_FIELD_U32, AT(attempts), .meaning = "fits, or groupings, tried", TRIED},
     {"search.multiply_adds", RHM_FIELD_F64, AT(work), .unit = "multiply-adds",
      .meaning = "that the search has counted"},
     {"search.foreseen", RHM_FIELD_F64, AT(foreseen_work), .unit = "multiply-adds", .meaning = "without the grammar"},

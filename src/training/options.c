@@ -11,27 +11,41 @@
 enum { NUMBER_NBYTES = 32, ALLOWED_NBYTES = 128 };
 
 /* Largest numbers of samples that make sense; what is affordable is decided later, with reasons. */
-static const double MOST_SAMPLES = 1e15, MOST_TEST_SAMPLES = 1e12;
+static const double MOST_SAMPLES = 1e15, MOST_TEST_SAMPLES = 1e12, MOST_MOMENTUM = 0.9999;
+enum { MOST_BATCH = 1 << 20, MOST_EPOCHS = 1000000, MOST_SEQUENCES = 1 << 30 };
 
 static const char *solver_word(unsigned solver) {
     return solver < RHM_SOLVERS ? rhm_solver_name((rhm_solver)solver) : NULL;
-}
-
-static const char *draw_word(unsigned draw) {
-    static const char *const words[] = {"auto", "samples", "counts"};
-    return draw < sizeof words / sizeof *words ? words[draw] : NULL;
-}
-
-static const char *between_word(unsigned between) {
-    static const char *const words[] = {"embeddings", "ids"};
-    return between < sizeof words / sizeof *words ? words[between] : NULL;
 }
 
 static const char *distinct_word(unsigned raw) {
     return raw ? "off" : "on";
 }
 
+#define PROTOCOLS "the protocol's"
+
+static const char *among(const char *const *words, size_t count, unsigned i) {
+    return i < count ? words[i] : NULL;
+}
+
+#define WORDS(name, ...)                                                                                               \
+    static const char *name(unsigned i) {                                                                              \
+        static const char *const words[] = {__VA_ARGS__};                                                              \
+        return among(words, sizeof words / sizeof *words, i);                                                          \
+    }
+
+WORDS(draw_word, "auto", "samples", "counts")
+WORDS(between_word, "embeddings", "ids")
+WORDS(bias_word, "protocol", "none", "per-position")
+WORDS(scale_word, "protocol", "channels", "inputs")
+WORDS(whitening_word, "protocol", "none", "shifted", "standardized")
+WORDS(rate_word, "protocol", "constant", "cosine")
+WORDS(sampling_word, "protocol", "without-replacement", "with-replacement", "fresh")
+WORDS(schedule_word, "end-to-end", "layerwise")
+
 #define AT(member) offsetof(rhm_train_options, member)
+#define CHOICE(called, member, words)                                                                                  \
+    { called, RHM_TRAIN_CHOICE, .place = AT(member), .word = words }
 
 /* clang-format off */
 const rhm_train_option rhm_train_option_table[] = {
@@ -43,15 +57,30 @@ const rhm_train_option rhm_train_option_table[] = {
     {"max-samples", RHM_TRAIN_U64, false, AT(max_samples), 1, MOST_SAMPLES, .otherwise = MOST_SAMPLES},
     {"max-width", RHM_TRAIN_U32, false, AT(max_width), 1, RHM_MAX_WIDTH, .otherwise = 4096},
     {"bandwidth", RHM_TRAIN_REAL, true, AT(bandwidth), DBL_MIN, 1e6, .zero = "auto"},
-    {"ridge", RHM_TRAIN_REAL, true, AT(ridge), DBL_MIN, 1e6, .zero = "auto"},
-    {"solver", RHM_TRAIN_CHOICE, .place = AT(solver), .word = solver_word},
-    {"draw", RHM_TRAIN_CHOICE, .place = AT(draw), .word = draw_word},
-    {"between", RHM_TRAIN_CHOICE, .place = AT(between), .word = between_word},
+    {"ridge", RHM_TRAIN_REAL, true, AT(ridge), DBL_MIN, 1e6, .zero = "auto", .minus_one = "paper"},
+    CHOICE("solver", solver, solver_word),
+    CHOICE("draw", draw, draw_word),
+    CHOICE("between", between, between_word),
     {"distinct", RHM_TRAIN_BOOL, .place = AT(raw), .word = distinct_word},
     {"tolerance", RHM_TRAIN_REAL, false, AT(tolerance), DBL_MIN, 0.9, .otherwise = 1e-4},
     {"max-seconds", RHM_TRAIN_REAL, false, AT(max_seconds), DBL_MIN, DBL_MAX, .zero = "no limit"},
     {"protocol", RHM_TRAIN_TEXT, .place = AT(protocol), .zero = "the learner's own"},
-    {"learning-rate", RHM_TRAIN_REAL, false, AT(learning_rate), DBL_MIN, 1e12, .zero = "the protocol's"},
+    {"learning-rate", RHM_TRAIN_REAL, false, AT(learning_rate), DBL_MIN, 1e12, .zero = PROTOCOLS},
+    {"widths", RHM_TRAIN_U32, true, AT(cnn.width), 1, RHM_MAX_WIDTH, .zero = "that of all levels"},
+    CHOICE("bias", cnn.bias, bias_word),
+    CHOICE("weight-scale", cnn.weight_scale, scale_word),
+    CHOICE("whitening", cnn.whitening, whitening_word),
+    CHOICE("rate-schedule", cnn.rate_schedule, rate_word),
+    CHOICE("sampling", cnn.sampling, sampling_word),
+    CHOICE("schedule", cnn.schedule, schedule_word),
+    {"bias-scale", RHM_TRAIN_REAL, false, AT(cnn.bias_scale), DBL_MIN, 1e6, .zero = PROTOCOLS},
+    {"momentum", RHM_TRAIN_REAL, false, AT(cnn.momentum), DBL_MIN, MOST_MOMENTUM, .zero = PROTOCOLS, .minus_one = "none"},
+    {"rate-period", RHM_TRAIN_REAL, false, AT(cnn.rate_period), DBL_MIN, 1e6, .zero = PROTOCOLS},
+    {"loss-threshold", RHM_TRAIN_REAL, false, AT(cnn.loss_threshold), DBL_MIN, 1e6, .zero = PROTOCOLS, .minus_one = "none"},
+    {"regulariser", RHM_TRAIN_REAL, false, AT(cnn.regulariser), DBL_MIN, 1e6, .zero = PROTOCOLS, .minus_one = "none"},
+    {"batch", RHM_TRAIN_U64, false, AT(cnn.batch), 1, MOST_BATCH, .zero = PROTOCOLS},
+    {"epochs", RHM_TRAIN_U64, false, AT(cnn.epochs), 1, MOST_EPOCHS, .zero = PROTOCOLS},
+    {"sequences", RHM_TRAIN_U64, false, AT(cnn.sequences), 1, MOST_SEQUENCES, .zero = "auto"},
     {"test-samples", RHM_TRAIN_U64, false, AT(test_samples), 1, MOST_TEST_SAMPLES, .otherwise = 10000,
      .every_learner = true},
     {"checkpoint-seconds", RHM_TRAIN_REAL, false, AT(checkpoint.seconds), DBL_MIN, 1e9, .zero = "one a minute",
@@ -105,8 +134,8 @@ void rhm_train_option_text(const rhm_train_option *option, const rhm_train_optio
         snprintf(text, text_nbytes, "%s", word ? word : v.text);
     else if (v.real == 0 && option->zero)
         snprintf(text, text_nbytes, "%s", option->zero);
-    else if (option->place == AT(ridge) && v.real == RHM_RIDGE_PAPER)
-        snprintf(text, text_nbytes, "paper");
+    else if (v.real == -1 && option->minus_one)
+        snprintf(text, text_nbytes, "%s", option->minus_one);
     else if (option->kind == RHM_TRAIN_REAL)
         snprintf(text, text_nbytes, "%.17g", v.real);
     else
@@ -136,8 +165,8 @@ static const char *allowed(const rhm_train_option *option, char text[ALLOWED_NBY
         used +=
             snprintf(text + used, ALLOWED_NBYTES - (size_t)used, any ? " up to %.10g" : " to %.10g", option->greatest);
     used += snprintf(text + used, ALLOWED_NBYTES - (size_t)used, ", or 0 for %s", option->zero ? option->zero : zero);
-    if (option->place == AT(ridge))
-        snprintf(text + used, ALLOWED_NBYTES - (size_t)used, ", or the paper's");
+    if (option->minus_one)
+        snprintf(text + used, ALLOWED_NBYTES - (size_t)used, ", or -1 for %s", option->minus_one);
     return text;
 }
 
@@ -147,7 +176,7 @@ static rhm_status check(const rhm_train_option *option, const rhm_train_options 
     if (option->kind == RHM_TRAIN_CHOICE && !option->word((unsigned)v.whole))
         return rhm_fail(error, RHM_INVALID, "%s %" PRIu64 " is unknown", option->name, v.whole);
     if (!(option->greatest > 0) || v.real == 0 || (v.real >= option->least && v.real <= option->greatest) ||
-        (option->place == AT(ridge) && v.real == RHM_RIDGE_PAPER))
+        (v.real == -1 && option->minus_one))
         return RHM_OK;
     char text[ALLOWED_NBYTES], number[NUMBER_NBYTES], where[NUMBER_NBYTES] = "";
     snprintf(number, sizeof number, option->kind == RHM_TRAIN_REAL ? "%g" : "%.15g", v.real);

@@ -25,6 +25,7 @@ typedef struct rhm_train_option {
     double least, greatest;              /* of numbers other than 0; DBL_MIN: any that is positive */
     double otherwise;                    /* what 0 is replaced by; 0: it stays */
     const char *zero;                    /* what a 0 or NULL that stays means, in a word or two; NULL: 0 */
+    const char *minus_one;               /* what -1 is called, where it has a meaning */
     const char *(*word)(unsigned value); /* of a bool or a choice; NULL beyond the last */
     bool every_learner;                  /* takes it */
     bool without_effect;                 /* on the model and its report */

@@ -60,8 +60,8 @@ static bool parse_number(const rhm_train_option *option, const char *text, void 
     uint64_t whole = 0;
     double real = 0;
     const bool zero = option->zero && !strcmp(text, option->zero);
-    if (option->place == offsetof(rhm_train_options, ridge) && !strcmp(text, "paper"))
-        real = RHM_RIDGE_PAPER;
+    if (option->minus_one && !strcmp(text, option->minus_one))
+        real = -1;
     else if (option->kind == RHM_TRAIN_REAL
                  ? !zero && !parse_real(text, &real)
                  : !zero && !parse_whole(text, option->kind == RHM_TRAIN_U32 ? UINT32_MAX : UINT64_MAX, &whole))

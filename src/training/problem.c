@@ -85,45 +85,44 @@ rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, c
     return problem;
 }
 
-static rhm_status score_batch(rhm_score *score, const rhm_engine *engine, const rhm_model *model,
-                              const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
-    rhm_batch batch = {.count = problem->test_samples, .stage = "testing"};
+static void take_score(rhm_train_report *report, const rhm_score *score, double seconds) {
+    report->test_samples = score->samples;
+    report->test_clamped = score->clamped;
+    report->test_accuracy = (double)score->correct / (double)score->samples;
+    report->test_sample_seconds = score->sample_seconds;
+    report->test_kernel_seconds = score->kernel_seconds;
+    report->test_seconds = seconds;
+    report->seconds += seconds;
+}
+
+rhm_status rhm_problem_test_batch(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
+                                  const rhm_batch *batch, rhm_error *error) {
+    const double begin = rhm_seconds();
     rhm_outputs outputs = {0};
-    if (problem->data) {
-        const rhm_data_source source = {problem->data, problem->data->count - problem->test_samples};
-        batch.source = rhm_draw_from_data;
-        batch.context = &source;
-        RHM_TRY(model->kind->forward(model, engine, &batch, &outputs, error));
-    } else {
-        rhm_sampler *sampler;
-        RHM_TRY(rhm_sampler_create(&sampler, problem->grammar, options->seed, error));
-        const rhm_grammar_source source = {problem->grammar, options->seed, sampler, rhm_stream(RHM_TEST, 0)};
-        batch.source = rhm_draw_from_grammar;
-        batch.context = &source;
-        const rhm_status status = model->kind->forward(model, engine, &batch, &outputs, error);
-        rhm_sampler_destroy(sampler);
-        if (status != RHM_OK)
-            return status;
-    }
-    *score = outputs.score;
+    const int span = rhm_trace_begin(engine, "test", 0);
+    RHM_TRY(model->kind->forward(model, engine, batch, &outputs, error));
+    rhm_trace_end(engine, span, (rhm_span_work){.items = (double)outputs.score.samples});
+    take_score(report, &outputs.score, rhm_seconds() - begin);
     return RHM_OK;
 }
 
 rhm_status rhm_problem_test(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
                             const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
-    const double begin = rhm_seconds();
-    rhm_score score;
+    rhm_batch batch = {.count = problem->test_samples, .stage = "testing"};
     if (problem->test_samples == 0)
         return RHM_OK;
-    const int span = rhm_trace_begin(engine, "test", 0);
-    RHM_TRY(score_batch(&score, engine, model, problem, options, error));
-    rhm_trace_end(engine, span, (rhm_span_work){.items = (double)score.samples});
-    report->test_samples = score.samples;
-    report->test_clamped = score.clamped;
-    report->test_accuracy = (double)score.correct / (double)score.samples;
-    report->test_sample_seconds = score.sample_seconds;
-    report->test_kernel_seconds = score.kernel_seconds;
-    report->test_seconds = rhm_seconds() - begin;
-    report->seconds += report->test_seconds;
-    return RHM_OK;
+    if (problem->data) {
+        const rhm_data_source source = {problem->data, problem->data->count - problem->test_samples};
+        batch.source = rhm_draw_from_data;
+        batch.context = &source;
+        return rhm_problem_test_batch(report, engine, model, &batch, error);
+    }
+    rhm_sampler *sampler;
+    RHM_TRY(rhm_sampler_create(&sampler, problem->grammar, options->seed, error));
+    const rhm_grammar_source source = {problem->grammar, options->seed, sampler, rhm_stream(RHM_TEST, 0)};
+    batch.source = rhm_draw_from_grammar;
+    batch.context = &source;
+    const rhm_status status = rhm_problem_test_batch(report, engine, model, &batch, error);
+    rhm_sampler_destroy(sampler);
+    return status;
 }

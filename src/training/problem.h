@@ -37,4 +37,8 @@ rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, c
 rhm_status rhm_problem_test(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
                             const rhm_problem *problem, const rhm_train_options *options, rhm_error *error);
 
+/* The same on other sequences that the learner knows training has not seen. */
+rhm_status rhm_problem_test_batch(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,
+                                  const rhm_batch *batch, rhm_error *error);
+
 #endif
