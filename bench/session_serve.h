@@ -8,11 +8,12 @@
  *     run 8 forward/v16/avx2/native/t:1
  *     {"row": "forward/v16/avx2/native/t:1", "passes": [seconds, ...], "cpu_passes": [seconds, ...],
  *      "counters": {"flops": 1e8, ...}, "label": "", "reason": "", "skipped": false,
- *      "seconds": 0.02, "cpu_seconds": 0.02, "preempted": 0, "cpus": [0, 0]}
+ *      "seconds": 0.02, "cpu_seconds": 0.02, "system_seconds": 0.001, "hertz": 3e9, "preempted": 0, "cpus": [0, 0]}
  *
  * `passes` are of the row's loop, `cpu_passes` the processor time of all threads in them; `seconds`, `cpu_seconds` of
- * the whole process, `preempted` (involuntary context switches) and `cpus` (where the calling thread was first and
- * last) belong to all that the row did, preparation included. A request that cannot be carried out is answered with
+ * the whole process, `system_seconds` of these in the kernel, `hertz` (engine/effort.h; left out where it is unknown),
+ * `preempted` (involuntary context switches) and `cpus` (where the calling thread was first and last) belong to all
+ * that the row did, preparation included. A request that cannot be carried out is answered with
  * {"error": sentence}.
  */
 #ifndef RHM_BENCH_SESSION_SERVE_H

@@ -1,4 +1,5 @@
-"""python3 perf SUBCOMMAND: see COMMANDS below. Each is a module with add_arguments(parser) and run(arguments) -> status."""
+"""python3 perf SUBCOMMAND: see COMMANDS below. Each is a module with add_arguments(parser) and run(arguments) -> status; takes(arguments) and
+installs(arguments) say beforehand what that means."""
 import argparse
 import importlib
 import os
@@ -8,26 +9,29 @@ from pathlib import Path
 # `python3 perf` puts perf/ itself on the path, where statistics.py and profile.py would hide those of the library.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+# What it does, and how long it takes on two cores.
 COMMANDS = {
-    "scaling": "speed-up with threads, strong and weak, and with their placement",
-    "compare": "two commits, interleaved: what regressed, improved, stayed equal",
-    "rates": "how often compare would be wrong on noise that it recorded",
-    "profile": "the whole job by stage, thread and NUMA node against the roofline model",
-    "peers": "the same job in PyTorch, NumPy and scikit-learn",
-    "bench": "kernels and sampling with the ceilings of the same session",
-    "report": "one HTML page and pictures of all that was measured",
-    "history": "results over commits",
-    "export": "a result in the formats of other tools",
-    "environment": "what a result must say about the machine and the build",
+    "scaling": ("speed-up with threads, strong and weak, and with their placement", "5 min"),
+    "compare": ("two commits, or two programs, interleaved: what regressed, improved, stayed equal", "2 to 4 min"),
+    "bisect": ("the commit that changed a row, by paired comparisons", "1 to 2 min a step"),
+    "rates": ("how often compare would be wrong on noise that it recorded", "10 s"),
+    "profile": ("the whole job by stage, thread and NUMA node against the roofline model", "90 s"),
+    "peers": ("the same job in PyTorch, NumPy and scikit-learn", "12 min"),
+    "bench": ("kernels and sampling with the ceilings of the same session", "1 min; --all 15 min"),
+    "report": ("one HTML page and pictures of all that was measured", "13 min; --no-run seconds"),
+    "history": ("results over commits, and where their level changed", "seconds; --measure 90 s a commit"),
+    "export": ("a result in the formats of other tools", "at once"),
+    "environment": ("what a result must say about the machine and the build", "2 s"),
 }
+INSTALLS = "Nothing is installed but by `peers --install`; `./dev perf` installs Debian packages that are missing, and says which."
 
 USAGE_ERROR = 2
 
 
 def usage():
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
-    return "usage: perf SUBCOMMAND [options], `perf SUBCOMMAND --help` for its options\n\n" + "\n".join(lines)
+    lines = [f"  {name:<{width}}  {text} ({takes})" for name, (text, takes) in COMMANDS.items()]
+    return "usage: perf SUBCOMMAND [options], `perf SUBCOMMAND --help` for its options\n\n" + "\n".join([*lines, "", INSTALLS])
 
 
 def main(argv):
@@ -39,11 +43,15 @@ def main(argv):
         print(f"perf: unknown subcommand '{name}'\n\n{usage()}", file=sys.stderr)
         return USAGE_ERROR
     module = importlib.import_module(f"perf.{name}")
-    parser = argparse.ArgumentParser(prog=f"perf {name}", description=module.__doc__,
+    parser = argparse.ArgumentParser(prog=f"perf {name}", description=module.__doc__, epilog=f"Takes {COMMANDS[name][1]} on two cores. {INSTALLS}",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     arguments = parser.parse_args(argv[1:])
     from perf.harness.project import PerfError
+    takes = module.takes(arguments) if hasattr(module, "takes") else None
+    if takes:
+        installs = module.installs(arguments) if hasattr(module, "installs") else "installs nothing"
+        print(f"perf {name}: takes {takes}; {installs}", file=sys.stderr, flush=True)
     try:
         return module.run(arguments)
     except PerfError as failure:

@@ -15,7 +15,7 @@ import time
 
 from perf import environment, programs, tables
 from perf.harness import arguments as types
-from perf.harness import google_benchmark, host, laws, process, session
+from perf.harness import effort, google_benchmark, host, laws, process, session
 from perf.harness.project import ROOT, PerfError, relative
 
 FILTER = "(forward|pass)/|(features|product|gradient)/v16|counted/|(first|sequences)/v16-m4-l8"
@@ -42,6 +42,10 @@ def add_arguments(parser):
     everything.add_argument("--shapes", type=types.input_file, metavar="FILE", help="problems for bench_kernels instead of bench/shapes/kernels.txt")
     for name in PASSED_ON:
         everything.add_argument(f"--benchmark_{name}", nargs="?", const="", metavar="VALUE", help="of Google Benchmark")
+
+
+def takes(arguments):
+    return "some 15 minutes for every row of every program" if arguments.all else f"some {10 * arguments.rounds} s for these rows, less with --filter"
 
 
 # ------------------------------------------------------------------------------------------------------------------- every row
@@ -109,10 +113,11 @@ def rate_of(values):
     return None
 
 
-def collect(found, report, reproduce):
+def collect(found, done, reproduce):
     """Add the rows of one run; skipped and failed ones by their reason."""
-    for row in google_benchmark.rows(report):
-        entry = found.setdefault((row.name, row.threads), {"rates": [], "values": [], "skipped": "", "failed": "", "reproduce": reproduce(row)})
+    for row in google_benchmark.rows(done.report):
+        entry = found.setdefault((row.name, row.threads), {"rates": [], "values": [], "runs": [], "skipped": "", "failed": "", "reproduce": reproduce(row)})
+        entry["runs"].append(done)
         entry["skipped"], entry["failed"] = entry["skipped"] or row.skipped, entry["failed"] or row.failed
         if not row.skipped and not row.failed and rate_of(row.values):
             entry["rates"].append(rate_of(row.values)[0])
@@ -128,7 +133,7 @@ def canonical(name, threads, entry):
         more["share"] = laws.median_interval([v["share"] for v in entry["values"]])["value"]
     off = max(v.get("threads_off_plan", 0) for v in entry["values"])
     row = session.row(f"{name}/t:{threads}", rate_of(values)[1], entry["reproduce"], value=interval["value"], interval=interval, threads=threads,
-                      rates=entry["rates"], condition=more.pop("label", ""), **more)
+                      rates=entry["rates"], effort=effort.of(entry["runs"]), condition=more.pop("label", ""), **more)
     if off:
         row.update(valid=False, reason=f"{off:.0f} threads were off their plan")
     return row
@@ -168,7 +173,7 @@ def run_rounds(arguments):
                                      "--benchmark_out=")
             if not done.report:
                 process.reported(done)
-            collect(found, done.report, lambda row: shlex.join([relative(program), f"--threads={row.threads}",
+            collect(found, done, lambda row: shlex.join([relative(program), f"--threads={row.threads}",
                                                                 f"--benchmark_filter=^{re.escape(row.name)}/t:{row.threads}/".replace("\\-", "-")]))
         print(f"perf bench: round {number + 1} of {arguments.rounds}", file=sys.stderr)
     result = session.new("bench", surroundings.record, threads=threads, isa=isa, rounds=arguments.rounds, seed=arguments.seed)

@@ -51,29 +51,11 @@ def variables():
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIXES)}
 
 
-class Environment:
+class Environment(host.Surroundings):
     """Taken when a measurement starts; `finish()` gives the record, with the counters of both ends."""
 
     def __init__(self, binaries):
-        self.record = {
-            "machine": machine(binaries),
-            "topology_xml": host.topology_xml(),
-            "allowed": host.cpu_list(os.sched_getaffinity(0)),
-            "quota": host.quota(),
-            "system": host.system(),
-            "source": host.source(),
-            "build": host.build(binaries),
-            "libraries": libraries(),
-            "variables": variables(),
-        }
-        self.before = host.counters()
-
-    def finish(self):
-        after = host.counters()
-        grown = host.change(self.before, after)
-        self.record["counters"] = {"before": self.before, "after": after, "change": grown}
-        self.record["disturbances"] = host.disturbed(grown)
-        return self.record
+        super().__init__(machine=machine(binaries), build=host.build(binaries), libraries=libraries(), variables=variables())
 
 
 def section(record):

@@ -1,11 +1,15 @@
-"""Results over commits.
+"""Results over commits, and where their level changed.
 
   perf history                     what earlier runs left in build/perf-results/history
   perf history DIR FILE ...        canonical JSONs from elsewhere
   perf history --measure a..b      builds the commits of a range and measures them in alternation, whatever was kept
 
-Rows are joined by kind and name. Results of one commit become one point: the median of their values.
-Exit status: 0 done, 1 a failure or nothing was found, 2 bad usage."""
+Rows are joined by kind and name. Results of one commit become one point: the median of their values. Another CPU, microcode, kernel of the
+system or compiler begins a new series, in which nothing is compared with what was before. A change point (perf/harness/change_points.py)
+needs --min-segment points on either side; it is a regression where the level got worse by more than --threshold, and a new one while
+it is among the last --new points of its row.
+Exit status: 0 done, 1 a failure or nothing was found, 2 bad usage, 10 a row has a new regression."""
+import math
 import random
 import shlex
 import statistics
@@ -15,7 +19,9 @@ from datetime import datetime
 from perf import environment, programs
 from perf.harness import arguments as types
 from perf.harness import git, google_benchmark, host, laws, process, project, session
+from perf.harness.text import is_number
 
+REGRESSED = 10
 ARCHIVE = session.RESULTS / "history"
 MOST_COMMITS = 12  # perf/snapshots.py keeps a few more builds
 FILTER = "^(forward|pass)/v16/{isa}/native/t:1/"
@@ -28,7 +34,18 @@ def add_arguments(parser):
     parser.add_argument("--measure", metavar="RANGE", help="commits, as `git log` takes them: main~5..main")
     parser.add_argument("--rounds", type=types.whole(), default=5, help="of --measure (default: %(default)s)")
     parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order of --measure (default: 1)")
-    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/history.json")
+    parser.add_argument("--threshold", type=types.percent, default=2.0, metavar="PERCENT", help="the smallest change that matters (default: %(default)g)")
+    parser.add_argument("--min-segment", type=types.whole(2), default=3, metavar="N", help="points that a level lasts at least (default: %(default)d)")
+    parser.add_argument("--alpha", type=types.real(0, 0.5), default=0.002, metavar="P",
+                        help="chance of a change point in a series that has none (default: %(default)g)")
+    parser.add_argument("--new", type=types.whole(), default=10, metavar="N", help="points for which a regression is new (default: %(default)d)")
+    parser.add_argument("--accept", action="append", default=[], metavar="COMMIT", help="whose regressions are known and no longer new; repeatable")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/history.json; the picture is beside it")
+
+
+def takes(arguments):
+    return arguments.measure and (f"{6 * arguments.rounds} s or so for each commit of the range, and about a minute on two cores for each that "
+                                  "is not built yet")
 
 
 def found_documents(paths):
@@ -42,29 +59,74 @@ def found_documents(paths):
     return documents
 
 
+SERIES = ("cpu", "microcode", "kernel", "compiler")
+
+
+def series_of(document):
+    """What begins a new series when it differs."""
+    environment = document["environment"]
+    get = lambda key, name: value if isinstance(value := (environment.get(key) or {}).get(name), str) else ""
+    return (get("machine", "cpu") or get("system", "cpu_model"), get("system", "microcode"), get("system", "kernel"), get("build", "compiler"))
+
+
 def join(documents):
-    """(commits, rows): commits oldest first, a row for each kind and name with a point for each commit."""
-    commits, series = {}, {}
-    for document in documents:
+    """(commits, series, rows): commits oldest first, what each series was measured on, by when it began, and a row for each kind and name
+    with a point for each of its series and commits."""
+    commits, platforms, found = {}, {}, {}
+    for document in sorted(documents, key=lambda document: document["started"]):
         source = document["environment"].get("source", {})
         if document["kind"] == "history" or not session.is_available(source) or "commit" not in source:
             continue
         # A dirty tree is not its commit.
         commit = source["commit"][:12] + ("+" if source.get("dirty_files_that_matter") else "")
         commits.setdefault(commit, {"commit": commit, "time": source.get("time") or "", "subject": source.get("subject") or ""})
+        series = platforms.setdefault(series_of(document), len(platforms))
         for row in document["rows"]:
-            if not isinstance(row.get("value"), (int, float)) or row.get("valid") is False:
+            if not is_number(row.get("value")) or row.get("valid") is False:
                 continue
-            entry = series.setdefault((document["kind"], row["name"]), {"unit": row["unit"], "reproduce": row["reproduce"], "values": {}})
-            entry["values"].setdefault(commit, []).append(row)
+            entry = found.setdefault((document["kind"], row["name"]), {"unit": row["unit"], "reproduce": row["reproduce"], "values": {}})
+            entry["values"].setdefault((series, commit), []).append(row)
     # Those of the same second stay in the order in which they were found.
     when = lambda commit: datetime.fromisoformat(commits[commit]["time"]).timestamp() if commits[commit]["time"] else 0.0
     order = sorted(commits, key=when)
     rows = []
-    for (kind, name), entry in series.items():
-        points = [point_of(commit, entry["values"][commit]) for commit in order if commit in entry["values"]]
+    for (kind, name), entry in found.items():
+        points = [{**point_of(commit, entry["values"][series, commit]), "series": series} for series in range(len(platforms))
+                  for commit in order if (series, commit) in entry["values"]]
         rows.append(session.row(f"{kind}: {name}", entry["unit"], entry["reproduce"], points=points, value=points[-1]["value"]))
-    return [commits[commit] for commit in order], rows
+    return [commits[commit] for commit in order], [dict(zip(SERIES, platform)) for platform in platforms], rows
+
+
+# ---------------------------------------------------------------------------------------------------------------- change points
+
+def better(unit):
+    """-1 where less of it is better, 1 where more is, 0 where nobody can say."""
+    return -1 if unit in ("s", "B", "MiB") else 1 if unit.endswith(("/s", "per second")) else 0
+
+
+def changes_of(row, arguments):
+    """Change points of a row, oldest first: where, how much, how sure, and what it means."""
+    from perf.harness import change_points
+    found = []
+    for series in dict.fromkeys(point["series"] for point in row["points"]):
+        points = [point for point in row["points"] if point["series"] == series]
+        values = [point["value"] for point in points]
+        if min(values) <= 0:
+            continue
+        splits = change_points.find(values, arguments.min_segment, arguments.alpha)
+        ends = [0, *(at for at, _ in splits), len(values)]
+        levels = [statistics.median(values[a:b]) for a, b in zip(ends, ends[1:])]
+        for (at, p), before, after in zip(splits, levels, levels[1:]):
+            worse = better(row["unit"]) * math.log(after / before)
+            if abs(math.log(after / before)) < math.log1p(arguments.threshold / 100):
+                continue
+            commit = points[at]["commit"]
+            fresh = points[-1] is row["points"][-1] and len(values) - at <= arguments.new and at == ends[-2]
+            known = any(commit.startswith(each) or each.startswith(commit.rstrip("+")) for each in arguments.accept)
+            verdict = "regressed" if worse < 0 else "improved" if worse > 0 else "changed"
+            found.append({"row": row["name"], "commit": commit, "after": points[at - 1]["commit"], "series": series, "from": before, "to": after,
+                          "ratio": after / before, "p": p, "verdict": verdict, "new": verdict == "regressed" and fresh and not known})
+    return found
 
 
 def point_of(commit, rows):
@@ -132,6 +194,21 @@ def measure_commit(directory, pattern, rates):
     return f"rhm train: {done.errors.strip()[-300:]}" if done.status else failed
 
 
+def picture(result, path):
+    """What was drawn, or why nothing was."""
+    try:
+        from perf.figures import history as figure
+        from perf.harness import style
+    except ImportError as missing:
+        return f"no picture: {missing}"
+    drawn = figure.draw({"history": result})
+    if drawn is None:
+        return "no picture: no row has two points"
+    style.save_png(drawn, path)
+    style.close(drawn)
+    return project.relative(path)
+
+
 def run(arguments):
     missing = {}
     if arguments.measure:
@@ -141,15 +218,31 @@ def run(arguments):
         documents = found_documents(arguments.results or [ARCHIVE])
         record = {"source": host.source()}
     with session.understood("a result"):
-        commits, rows = join(documents)
+        commits, series, rows = join(documents)
     if not rows:
         raise project.PerfError("no results were found: `perf bench`, `perf scaling` and others keep theirs for this, or give --measure RANGE")
-    result = session.new("history", record, commits=[entry["commit"] for entry in commits], about_commits=commits, left_out=missing)
+    for row in rows:
+        row["changes"] = changes_of(row, arguments)
+    changes = [change for row in rows for change in row["changes"]]
+    result = session.new("history", record, commits=[entry["commit"] for entry in commits], about_commits=commits, series=series, left_out=missing,
+                         changes=changes, exit_status=REGRESSED if any(change["new"] for change in changes) else 0)
     result["rows"] = rows
     path = session.write(result, arguments.output)
-    for entry in commits:
-        print(f"{entry['commit']}  {entry['time']}  {entry['subject']}")
-    for commit, why in missing.items():
-        print(f"{commit}  left out: {why}")
-    print(f"{len(rows)} rows over {len(commits)} commits\n\nperf history: {project.relative(path)}")
-    return 0
+    print(text(result))
+    print(f"\nperf history: {project.relative(path)}, {picture(result, path.with_suffix('.png'))}")
+    return result["exit_status"]
+
+
+def text(result):
+    subjects = {entry["commit"]: entry["subject"] for entry in result["about_commits"]}
+    lines = [f"{entry['commit']}  {entry['time']}  {entry['subject']}" for entry in result["about_commits"]]
+    lines += [f"{commit}  left out: {why}" for commit, why in result["left_out"].items()]
+    if len(result["series"]) > 1:
+        lines += [f"series {i}: {', '.join(filter(None, series.values())) or 'not told'}" for i, series in enumerate(result["series"])]
+    for change in sorted(result["changes"], key=lambda change: not change["new"]):
+        lines.append(f"{'NEW: ' if change['new'] else ''}{change['row']} {change['verdict']} by {100 * (change['ratio'] - 1):+.1f} % at {change['commit']} "
+                     f"(p {change['p']:.2g}): {subjects.get(change['commit'], '')}")
+    plural = lambda count, what: f"{count} {what}{'' if count == 1 else 's'}"
+    new = sum(change["new"] for change in result["changes"])
+    return "\n".join([*lines, f"{plural(len(result['rows']), 'row')} over {plural(len(result['commits']), 'commit')}, "
+                      f"{plural(len(result['changes']), 'change point')}, {plural(new, 'new regression')}"])

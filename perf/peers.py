@@ -18,7 +18,7 @@ from pathlib import Path
 
 from perf import environment, facts, programs
 from perf.harness import arguments as types
-from perf.harness import google_benchmark, process, project, session
+from perf.harness import effort, google_benchmark, process, project, session
 from perf.jobs import JOBS
 from perf.harness.project import PerfError
 
@@ -53,6 +53,14 @@ def add_arguments(parser):
     parser.add_argument("--scale", type=types.real(most=1.0), default=1.0, metavar="X", help="times the numbers of samples, for trials (default: %(default)s)")
     parser.add_argument("--first-way", action="store_true", help="of each peer, without trying which one is fastest")
     parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/peers.json)")
+
+
+def takes(arguments):
+    return f"about {4 * arguments.rounds} minutes for all jobs and peers on two CPUs"
+
+
+def installs(arguments):
+    return f"installs {', '.join(PACKAGES)} from PyPI into build/torch-venv" if arguments.install else "installs nothing"
 
 
 # ---- what there is ------------------------------------------------------------------------------------------------------
@@ -126,7 +134,7 @@ def run_peer(python, peer, way, path, threads, folder):
     answer = json.loads(done.output.strip().splitlines()[-1])
     spent = answer["seconds"]
     work = spent["prepare"] + spent["train"] + spent["test"]
-    return {"wall": done.seconds, "cpu": done.cpu_seconds, "rss": answer["peak_rss_bytes"], "accuracy": answer["accuracy"],
+    return {"run": done, "wall": done.seconds, "cpu": done.cpu_seconds, "rss": answer["peak_rss_bytes"], "accuracy": answer["accuracy"],
             "startup": done.seconds - work, "train": spent["train"], "test": spent["test"], "levels": answer["levels"],
             "library": answer["library"]}
 
@@ -136,7 +144,7 @@ def run_rhm(rhm, job, threads, more):
     accuracy = re.search(r"test accuracy ([0-9.]+)", done.output)
     totals = done.report["otherData"]["totals"]
     of = lambda *names: sum(total["seconds"] for total in totals if total["name"] in names)
-    return {"wall": done.seconds, "cpu": done.cpu_seconds, "rss": done.report["otherData"]["peak_rss_bytes"],
+    return {"run": done, "wall": done.seconds, "cpu": done.cpu_seconds, "rss": done.report["otherData"]["peak_rss_bytes"],
             "accuracy": float(accuracy.group(1)),
             "startup": done.seconds - of("train"), "train": of("level"), "test": of("test"),
             "levels": [{"level": total["level"], "seconds": total["seconds"]} for total in totals if total["name"] == "level"],
@@ -201,7 +209,8 @@ def rows_of(job, runs, ways, arguments, threads):
                           wall_seconds=[run["wall"] for run in listed], cpu_seconds=median(name, "cpu"),
                           train_seconds=median(name, "train"), test_seconds=median(name, "test"),
                           startup_seconds=median(name, "startup"), peak_rss_bytes=median(name, "rss"),
-                          accuracy=median(name, "accuracy"), levels=listed[0]["levels"])
+                          accuracy=median(name, "accuracy"), levels=listed[0]["levels"],
+                          effort=effort.of(run["run"] for run in listed if "run" in run))
         if name != "rhm":
             row["time_ratio"] = ratios(listed, base, "wall")
             row["cpu_ratio"] = ratios(listed, base, "cpu")
@@ -255,11 +264,12 @@ def compare_part(part, binaries, python, path, job, isa, threads, rounds, folder
     label, program, row, shape, key, worth, unit = parts_of(job)[part]
     shapes = folder / f"{part}.txt"
     shapes.write_text(f"job {shape}\n")
-    ours, theirs, way = [], [], ""
+    ours, theirs, way, runs = [], [], "", []
     for _ in range(rounds):
-        report = google_benchmark.run(binaries / program, f"^{row.format(isa=isa, t=threads)}/", 0.1,
-                                      options=[f"--shapes={shapes}", f"--threads={threads}"]).report
-        ours.append(worth * max(found.values[key] for found in google_benchmark.rows(report)))
+        mine = google_benchmark.run(binaries / program, f"^{row.format(isa=isa, t=threads)}/", 0.1,
+                                      options=[f"--shapes={shapes}", f"--threads={threads}"])
+        ours.append(worth * max(found.values[key] for found in google_benchmark.rows(mine.report)))
+        runs.append(mine)
         done = process.succeeded(process.run([python, PEERS / "torch_parts.py", path, f"part={part}", "seconds=0.2"],
                                              environment=peer_environment("torch", threads, folder)))
         answer = json.loads(done.output.strip().splitlines()[-1])
@@ -268,7 +278,7 @@ def compare_part(part, binaries, python, path, job, isa, threads, rounds, folder
     log(f"  {label}: rhm {max(ours) / 1e6:.1f}, torch {max(theirs) / 1e6:.1f} million {unit}")
     return session.row(f"{job.name}: {label}", unit,
                        shlex.join(["./dev", "perf", "peers", "--job", job.name, "--peer", "torch", "--threads", str(threads)]), job=job.name,
-                       program=label, value=max(ours), torch_rate=max(theirs), way=way, ratio=max(ours) / max(theirs),
+                       program=label, value=max(ours), torch_rate=max(theirs), way=way, ratio=max(ours) / max(theirs), effort=effort.of(runs),
                        **({"torch_tokens_per_second": max(theirs)} if part == "sequences" else {}))
 
 

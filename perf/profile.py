@@ -12,7 +12,7 @@ from pathlib import Path
 
 from perf import environment, model, programs
 from perf.harness import arguments as types
-from perf.harness import counters, google_benchmark, session
+from perf.harness import counters, effort, google_benchmark, session
 from perf.jobs import PROFILED
 
 CEILING_UNITS = {"L1": 32 << 10, "L2": 512 << 10, "L3": 8 << 20}  # bytes of a core where hwloc does not say
@@ -30,6 +30,10 @@ def add_arguments(parser):
                         "(default: build/perf-results/profile-trace.json)")
     parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/profile.json)")
     parser.add_argument("options", nargs="*", metavar="-- OPTION", help="of rhm train, instead of a job's")
+
+
+def takes(arguments):
+    return f"about {30 * arguments.runs} s for the main job, a few for others"
 
 
 def running(arguments):
@@ -174,10 +178,11 @@ def build(result, done, trace, events, energy, rates, options):
                               for (operation, shape, patches), rate in sorted(rates.kernels.items())]
     result["draw_rates"] = [{"way": way, "level": level, "items_per_second": rate} for (way, level), rate in sorted(rates.draws.items())]
     result["trace_dropped"] = trace["otherData"]["dropped"]
-    result["rows"].append(session.row("whole job", "s", reproduce, value=summary["seconds"], explained_share=summary["explained_share"],
+    taken = effort.of([done])  # of the run that all rows are about
+    result["rows"].append(session.row("whole job", "s", reproduce, value=summary["seconds"], effort=taken, explained_share=summary["explained_share"],
                                       peak_rss_bytes=report["peak_rss_bytes"]))
-    result["rows"].append(session.row("explained share", "1", reproduce, value=summary["explained_share"], target=TARGET))
-    result["rows"].append(session.row("kernels and sampling share", "1", reproduce, value=summary["kernels_and_sampling_share"], target=0.7))
+    result["rows"].append(session.row("explained share", "1", reproduce, value=summary["explained_share"], effort=taken, target=TARGET))
+    result["rows"].append(session.row("kernels and sampling share", "1", reproduce, value=summary["kernels_and_sampling_share"], effort=taken, target=0.7))
     for row in rows:
         of = f" s={row['shape'][0]} d={row['shape'][1]} V={row['shape'][2]} M={row['shape'][3]}" if row["shape"] else ""
         name = f"level {row['level']}: {row['operation']}{of}" if row["level"] else f"{row['operation']}{of}"
@@ -186,7 +191,7 @@ def build(result, done, trace, events, energy, rates, options):
             more["flops_per_second"] = row["flops"] / row["seconds"]
             more["share_of_peak"] = more["flops_per_second"] / rates.peak_flops
             more["intensity_flops_per_byte"] = row["flops"] / row["bytes"] if row["bytes"] else None
-        result["rows"].append(session.row(name, "s", reproduce, value=row["seconds"], **more))
+        result["rows"].append(session.row(name, "s", reproduce, value=row["seconds"], effort=taken, **more))
     return rows
 
 

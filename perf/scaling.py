@@ -12,7 +12,7 @@ from pathlib import Path
 
 from perf import environment, placement, programs
 from perf.harness import arguments as types
-from perf.harness import host, laws, project, session, terminal
+from perf.harness import effort, host, laws, project, session, terminal
 from perf.subjects import Counting, Job, Kernel, Point, Triad
 
 KERNELS = "pass/v16,forward/v16"
@@ -33,6 +33,10 @@ def add_arguments(parser):
     parser.add_argument("--min-time", type=types.real(most=3600), default=0.2, metavar="SECONDS", help="of a kernel point in a round (default: 0.2)")
     parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order of points (default: 1)")
     parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/scaling.json")
+
+
+def takes(arguments):
+    return f"about 40 s a round on two CPUs, {arguments.rounds * 2 / 3:.0f} minutes in all; more where there are more CPUs, and points"
 
 
 def plan_points(subjects, counts, policies, plans):
@@ -103,7 +107,7 @@ def row_of(point, samples, base, usual, plans):
                       what=point.subject.name, about=point.subject.about, threads=point.threads,
                       placement={"policy": point.placement, "cpus": placement.cpus(seats) if seats else session.unavailable("threads are not placed")},
                       rates=[sample.rate for sample in samples], reasons=[sample.reason for sample in samples],
-                      details=[sample.details for sample in samples], valid=2 * len(valid) > len(samples))
+                      details=[sample.details for sample in samples], effort=effort.of(sample.run for sample in samples if sample.run), valid=2 * len(valid) > len(samples))
     if not row["valid"]:
         row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} measurements are invalid: {next(s.reason for s in samples if s.reason)}"
     if usual is not None:

@@ -25,6 +25,7 @@ class Sample:
     rate: float
     reason: str = ""  # why it must not be used; "" when it may
     details: dict = field(default_factory=dict)
+    run: object = None  # the process
 
 
 def shape_line(name):
@@ -76,7 +77,7 @@ class Kernel:
         off = row.values.get("threads_off_plan", 0)
         return Sample(row.values["best_flops_per_second"] / 1e9, f"{off:.0f} threads were off their plan" if off else "",
                       {"share_of_peak": row.values.get("share"), "peak_gflops": row.values.get("ceiling_flops_per_second", 0) / 1e9,
-                       "mean_gflops": row.values["flops_per_second"] / 1e9, "involuntary_switches": done.involuntary_switches})
+                       "mean_gflops": row.values["flops_per_second"] / 1e9}, done)
 
 
 class Counting:
@@ -101,8 +102,7 @@ class Counting:
         done = google_benchmark.run(self.program, self.filter, self.min_time, options=self.options(point))
         row = only_row(done, self.filter)
         off = row.values.get("threads_off_plan", 0)
-        return Sample(row.values["best_items_per_second"] / 1e6, f"{off:.0f} threads were off their plan" if off else "",
-                      {"involuntary_switches": done.involuntary_switches})
+        return Sample(row.values["best_items_per_second"] / 1e6, f"{off:.0f} threads were off their plan" if off else "", run=done)
 
 
 class Triad:
@@ -128,8 +128,7 @@ class Triad:
         done = process.reported(process.run_json([*self.words(point), "--benchmark_filter=^ceiling/triad/DRAM/"], "--benchmark_out="))
         row = only_row(done, self.name)
         short = row.values.get("cpus", point.threads) < point.threads
-        return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "",
-                      {"involuntary_switches": done.involuntary_switches})
+        return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "", run=done)
 
 
 class Job:
@@ -172,9 +171,9 @@ class Job:
         flops = sum(job_flops(level) for level in report["levels"])
         rate = 1 / report["seconds"] if point.mode == "strong" else flops / report["seconds"] / 1e9
         return Sample(rate, reason, {"seconds": report["seconds"], "gflop": flops / 1e9, "peak_rss_bytes": done.peak_rss_bytes,
-                                     "cpu_seconds": done.cpu_seconds, "involuntary_switches": done.involuntary_switches,
+                                     "cpu_seconds": done.cpu_seconds,
                                      "planned": [(seat["planned"] or {}).get("cpu") for seat in record["team"]],
-                                     "actual": [(seat["actual"] or {}).get("cpus") for seat in record["team"]]})
+                                     "actual": [(seat["actual"] or {}).get("cpus") for seat in record["team"]]}, done)
 
 
 def job_flops(level):

@@ -1,5 +1,5 @@
 """Tables to read of what the benchmark programs measured: a row each, its rates with one thread and with most."""
-from perf.harness.formats import columns
+from perf.harness.text import columns
 
 
 class Rates:

@@ -23,7 +23,7 @@ for line in sys.stdin:
     counters = {{"flops": behaviour.get("work", {{}}).get(row, 1e8), "best_flops_per_second": generator.random()}}
     counters["threads_off_plan"] = float(generator.random() < behaviour.get("off_plan", 0))
     print(json.dumps({{"row": row, "passes": times, "cpu_passes": times, "counters": counters, "label": "resident", "reason": reason,
-                      "skipped": False, "seconds": sum(times), "cpu_seconds": sum(times), "preempted": 0, "cpus": [0, 0]}}), flush=True)
+                      "skipped": False, "seconds": sum(times), "cpu_seconds": sum(times), "system_seconds": 0.0, "preempted": 0, "cpus": [0, 0]}}), flush=True)
 '''
 
 RHM = '''#!{python}

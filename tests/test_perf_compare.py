@@ -15,6 +15,7 @@ import fake_bench  # noqa: E402
 from perf import __main__ as command  # noqa: E402
 from perf import compare, environment, facts, programs  # noqa: E402
 from perf.harness import blocks, formats, git, snapshots, verdict  # noqa: E402
+from perf.harness.comparison import ci  # noqa: E402
 
 A, B, PASS = (f"{name}/avx2/native/t:1" for name in ("forward/a", "forward/b", "pass/a"))
 CONTROL = "ceiling/fma/f32/avx2/t:1"
@@ -38,6 +39,7 @@ def comparison(tmp_path, monkeypatch, capsys):
         def build(snapshot, recipe, programs, say=None, cache=None):
             snapshot.programs = tmp_path / snapshot.arm / "bin"
             snapshot.inventory = json.loads((tmp_path / snapshot.arm / "inventory.json").read_text())
+            snapshot.layouts = [snapshot.programs]
             return snapshot
 
         made = lambda arm, name, options=(): snapshots.Snapshot(arm, name, arm * 10, arm, False, list(options))
@@ -60,7 +62,7 @@ def judgement(document, name):
 def test_equivalent(comparison):
     status, document, printed = comparison({}, {})
     assert status == 0 and document["verdict"] == "equivalent"
-    assert judgement(document, A)["verdict"] == "equivalent" and judgement(document, A)["blocks"] == 20
+    assert judgement(document, A)["verdict"] == "equivalent" and judgement(document, A)["blocks"] == 24
     assert "With this noise a slow-down of" in printed.out
 
 
@@ -169,7 +171,7 @@ def test_ci(comparison, tmp_path, monkeypatch):
                                    ("nothing measured", False, 14), ("inconclusive", True, 0), ("invalid", True, 0),
                                    ("improved", True, 0), ("equivalent", True, 0)):
         document.update(verdict=kind, exit_status=verdict.STATUS[kind])
-        assert compare.ci(document, blocking, environ={}) == wanted, kind
+        assert ci(document, blocking, environ={}) == wanted, kind
 
 
 # ------------------------------------------------------------------------------------------------------------ builds and usage

@@ -1,8 +1,11 @@
 """Exports against their readers: Google Benchmark's own compare.py where Debian's libbenchmark-tools has it, and the documented
 structure of each format everywhere."""
 import copy
+import csv
+import io
 import json
 import math
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -13,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from perf import __main__ as command  # noqa: E402
-from perf.harness import blocks, formats, session, statistics, verdict  # noqa: E402
+from perf.harness import blocks, formats, session, statistics, text, verdict  # noqa: E402
 
 COMPARE = Path("/usr/share/benchmark/compare.py")
 RUN = json.loads((ROOT / "tests" / "perf_runs" / "same-busy.json").read_text())
@@ -114,7 +117,71 @@ def test_google_benchmark_of_other_kinds():
     assert names == ["a", "b", "b", "b_mean", "b_median", "b_stddev"]
 
 
+def test_google_benchmarks_context_is_that_of_the_machine_that_measured(document):
+    document["environment"] = {"allowed": "0-3,8", "system": {"governor": "powersave", "cpu_model": "X"}, "build": {"type": "Debug"},
+                               "machine": {"topology": {"caches": [{"level": 1, "bytes": 32768, "count": 5}, {"level": 3, "bytes": 1 << 20, "count": 1}]}},
+                               "counters": {"before": {"load_average": [0.5, 0.4, 0.3]}}}
+    row = document["rows"][0]
+    row["effort"] = {"head": {"system_share": 0.01, "involuntary_switches": 3, "effective_hertz": 2.5e9}}
+    for block in row["blocks"]:
+        block.update(wall={arm: 2 * block[arm] for arm in blocks.ARMS}, cpu={arm: block[arm] for arm in blocks.ARMS})
+    report = strict(formats.render(document, "google-benchmark"))
+    context = report["context"]
+    assert (context["num_cpus"], context["mhz_per_cpu"], context["cpu_scaling_enabled"]) == (5, 2500, True)
+    assert context["load_avg"] == [0.5, 0.4, 0.3] and context["library_build_type"] == "debug"
+    assert context["caches"] == [{"type": "Data", "level": 1, "size": 32768, "num_sharing": 1},
+                                 {"type": "Unified", "level": 3, "size": 1 << 20, "num_sharing": 5}]
+    run = report["benchmarks"][0]
+    assert run["real_time"] == pytest.approx(2 * run["cpu_time"]) and run["cpu_time"] == pytest.approx(1e9 * row["blocks"][0]["head"])
+
+
 # ------------------------------------------------------------------------------------------------------------------- the rest
+
+def read_csv(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_csv(written):
+    _, document = written
+    rows = read_csv(formats.render(document, "csv"))
+    assert [row["name"] for row in rows] == [row["name"] for row in document["rows"]], "quotes, commas and bars are text"
+    for line, row in zip(rows, document["rows"]):
+        assert line["judgement.verdict"] == row["judgement"]["verdict"] and line["reproduce"] == row["reproduce"]
+        assert not row["blocks"] or float(line["median.head"]) == row["median"]["head"]
+    samples = read_csv(formats.render(document, "csv-samples"))
+    values = [float(line["value"]) for line in samples if (line["row"], line["what"], line["arm"]) == (document["rows"][0]["name"], "blocks", "base")]
+    assert values == [block["base"] for block in document["rows"][0]["blocks"]]
+    assert {line["what"] for line in samples} == {"blocks", "confirmation"}
+    made = session.new("scaling", {}) | {"rows": [session.row("a", "GFLOP/s", "x", value=2.0, rates=[1.5, 2.5], interval={"low": 1.5, "high": None})]}
+    assert read_csv(formats.render(made, "csv"))[0]["interval.low"] == "1.5"
+    assert [(line["what"], line["value"]) for line in read_csv(formats.render(made, "csv-samples"))] == [("rates", "1.5"), ("rates", "2.5")]
+
+
+def test_openmetrics(written):
+    """By the grammar of the specification: families together, described first, labels escaped, one sample per set of labels, the end said."""
+    _, document = written
+    document["rows"][0]["effort"] = {"head": {"system_share": 0.01, "involuntary_switches": 3, "effective_hertz": {"unavailable": "x"}}}
+    text = formats.render(document, "openmetrics")
+    lines = text.splitlines()
+    assert text.endswith("# EOF\n") and lines.count("# EOF") == 1
+    sample = re.compile(r'([a-z_]+)\{([a-z_]+="(?:[^"\\]|\\["\\n])*"(?:,[a-z_]+="(?:[^"\\]|\\["\\n])*")*)\} (\S+)')
+    family, seen, families = None, set(), []
+    for line in lines[:-1]:
+        if line.startswith("# TYPE "):
+            family = line.split()[2]
+            families.append(family)
+        elif line.startswith("# UNIT "):
+            assert line.split()[2] == family and family.endswith("_" + line.split()[3])
+        elif not line.startswith("# HELP "):
+            match = sample.fullmatch(line)
+            assert match and match.group(1) == family and math.isfinite(float(match.group(3))), line
+            assert match.group(0).rpartition(" ")[0] not in seen
+            seen.add(match.group(0).rpartition(" ")[0])
+    assert len(set(families)) == len(families) and "rhm_perf_row_seconds" in families and "rhm_perf_involuntary_switches" in families
+    assert "rhm_perf_effective_hertz" not in families, "what is unavailable is no number"
+    assert 'row="row with \\"quotes\\" & <brackets> | bar"' in text
+
+
 
 def test_junit(written):
     _, document = written
@@ -189,6 +256,6 @@ def test_export_command(written, tmp_path, capsys):
 
 def test_terminal_text(written):
     _, document = written
-    text = formats.text(document)
-    assert text.splitlines()[0] == "work tree (aaaaaaaaaaaa, uncommitted changes) against main (aaaaaaaaaaaa)"
-    assert text.splitlines()[-1].startswith("regressed: 1 exact fact differs, 1 regressed, 1 improved")
+    told = text.text(document)
+    assert told.splitlines()[0] == "work tree (aaaaaaaaaaaa, uncommitted changes) against main (aaaaaaaaaaaa)"
+    assert told.splitlines()[-1].startswith("regressed: 1 exact fact differs, 1 regressed, 1 improved")

@@ -28,7 +28,7 @@ def recorded():
     earlier["environment"]["source"].update(commit="0" * 40, time="2020-01-01T00:00:00+00:00", subject="The <first> one")
     for row in earlier["rows"]:
         row["value"] *= 0.8
-    commits, rows = history.join([documents["bench"], earlier])
+    commits, _, rows = history.join([documents["bench"], earlier])
     documents["history"] = session.new("history", {"source": {}}, commits=[c["commit"] for c in commits], about_commits=commits, rows=rows)
     return documents
 
@@ -193,7 +193,7 @@ def test_history_joins_by_name_and_orders_by_time():
     two["environment"]["source"].update(commit="f" * 40, time="2000-01-01T00:00:00+00:00")
     two["rows"] = two["rows"][:3]
     two["rows"][0]["valid"], two["rows"][0]["reason"] = False, "moved"
-    commits, rows = history.join([one, two, one])
+    commits, _, rows = history.join([one, two, one])
     assert [c["commit"] for c in commits] == ["f" * 12, one["environment"]["source"]["commit"][:12]]
     points = {row["name"]: row["points"] for row in rows}
     assert len(points[f"bench: {one['rows'][0]['name']}"]) == 1 and len(points[f"bench: {one['rows'][1]['name']}"]) == 2

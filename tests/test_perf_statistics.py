@@ -188,6 +188,9 @@ class FakeBench:
         self.generator, self.count, self.log, self.renewals = random.Random(SEED), 0, [], 0
         self.arms = {}
 
+    def now(self):
+        return dict.fromkeys(self.arms, 0)
+
     def renew(self, order):
         assert sorted(order) == sorted(blocks.ARMS)
         self.renewals += 1
@@ -201,7 +204,7 @@ class FakeBench:
             seconds += 4e-3 * self.generator.random() if self.generator.random() < self.stolen else 0
             self.count += 1
             made.append(seconds)
-        return Sample(made, sum(made))
+        return Sample({"cpu": made, "wall": made}, sum(made))
 
 
 def entries(*names):

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf.harness import process
+from perf.harness import frequency, process
 from perf.harness.project import PerfError
 
 PROTOCOL = 1           # of bench/session_serve.h
@@ -33,15 +33,16 @@ class Row:
     name: str
     directories: tuple
     options: tuple = ()
+    asked_clock: str = ""  # where the threads do not decide it
 
     @property
     def threads(self):
-        found = re.search(r"/t:(\d+)", self.name)
+        found = re.search(r"/t(?:hreads)?:(\d+)", self.name)
         return int(found.group(1)) if found else 1
 
     @property
     def clock(self):
-        return CPU if self.threads == 1 else WALL
+        return self.asked_clock or (CPU if self.threads == 1 else WALL)
 
 
 def read_rows(path):
@@ -75,14 +76,21 @@ def expand(rows, values):
 @dataclass
 class Sample:
     """What one turn of an arm gave."""
-    passes: list              # seconds, by the row's clock, of the row's own amount of work
+    passes: dict              # {clock: seconds of each pass, of the row's own amount of work}
     seconds: float = 0.0      # of everything, preparation included
+    cpu_seconds: float = 0.0
+    system_seconds: float = None  # of these, in the kernel; None: the program does not say
+    hertz: float = None       # cycles a second of its processor; None: it cannot be told
     counters: dict = field(default_factory=dict)
     label: str = ""
     reason: str = ""          # why there are no passes
     skipped: bool = False
     off_plan: bool = False    # threads were not where they should have been
-    preempted: int = 0
+    involuntary_switches: int = 0  # times that the processor was taken away
+
+
+def nothing(reason, **more):
+    return Sample({CPU: [], WALL: []}, reason=reason, **more)
 
 
 class Unservable(Exception):
@@ -139,16 +147,17 @@ class Server:
             raise self._died("ended") from None
         answer = self._answer()
         if "error" in answer:
-            return Sample([], reason=answer["error"])
+            return nothing(answer["error"])
         counters = answer["counters"]
         off_plan = counters.pop("threads_off_plan", 0) > 0
-        seconds = answer["cpu_passes" if row.clock == CPU else "passes"] if not answer["reason"] else []
+        passes = {WALL: answer["passes"], CPU: answer["cpu_passes"]} if not answer["reason"] else {WALL: [], CPU: []}
         if row.kind == "control":
             # Ceilings choose their own amount of work in every process: seconds are of one unit of it.
             work = counters.get("flops") or counters.get("bytes") or 1.0
-            seconds, counters = [each / work for each in seconds], {}
-        return Sample(seconds, answer["seconds"], counters, answer["label"], answer["reason"], answer["skipped"], off_plan,
-                      answer["preempted"])
+            passes, counters = {clock: [each / work for each in seconds] for clock, seconds in passes.items()}, {}
+        return Sample(passes, answer["seconds"], answer["cpu_seconds"], answer.get("system_seconds"),
+                      answer.get("hertz") or frequency.by_additions(), counters,
+                      answer["label"], answer["reason"], answer["skipped"], off_plan, answer["preempted"])
 
     def close(self):
         if self.process.stdin:
@@ -163,33 +172,41 @@ class Server:
 
 
 class Arm:
-    """One build and its processes, which are started when they are first needed."""
+    """One build and its processes, which are started when they are first needed. `arguments`: {program: its arguments}."""
 
-    def __init__(self, name, binaries, arguments_of):
-        self.name, self.binaries, self.arguments_of, self.servers = name, Path(binaries), arguments_of, {}
+    def __init__(self, binaries, arguments):
+        self.binaries, self.arguments, self.servers = Path(binaries), arguments, {}
 
     def server(self, program):
         if program not in self.servers:
             path = self.binaries / program
             if not path.exists():
                 raise Unservable(f"there is no {program}")
-            self.servers[program] = Server(path, self.arguments_of(program, self.binaries))
+            self.servers[program] = Server(path, self.arguments(program))
         return self.servers[program]
 
     def run(self, row, passes):
         if row.kind != "job":
             return self.server(row.program).run(row, passes)
-        sample = Sample([])
-        for _ in range(passes):
-            done = process.run([self.binaries / row.program, *row.options])
-            sample.seconds += done.seconds
-            if done.status:
-                return Sample([], reason=f"status {done.status}: {done.errors.strip()[-300:]}")
-            sample.passes.append(done.cpu_seconds if row.clock == CPU else done.seconds)
-            sample.preempted += done.involuntary_switches
-        return sample
+        return run_job([self.binaries / row.program, *row.options], passes)
 
     def close(self):
         for server in self.servers.values():
             server.close()
         self.servers = {}
+
+
+def run_job(command, passes):
+    sample = Sample({CPU: [], WALL: []}, system_seconds=0.0)
+    for _ in range(passes):
+        done = process.run(command)
+        sample.seconds += done.seconds
+        if done.status:
+            return nothing(f"status {done.status}: {done.errors.strip()[-300:]}")
+        sample.passes[CPU].append(done.cpu_seconds)
+        sample.passes[WALL].append(done.seconds)
+        sample.cpu_seconds += done.cpu_seconds
+        sample.system_seconds += done.system_seconds
+        sample.involuntary_switches += done.involuntary_switches
+        sample.hertz = done.hertz
+    return sample

@@ -1,7 +1,8 @@
 """Measuring in blocks: within a block every row visits the three arms there and back again (base, head, again, again, head, base in
 one of the six orders, drawn anew; twice, unless it is a whole job), so that drift favours no arm. Rows come in random order. Processes
-live for a few blocks, since where their pages landed is noise as well. The number of blocks is fixed before anything is measured;
-only time can cut it short."""
+live for a few blocks, since where their pages landed is noise as well, and so is where the linker put the code: with every life
+an arm goes on to the next layout of its build. The number of blocks is fixed before anything is measured; only time can cut it
+short."""
 import math
 import random
 import time
@@ -9,12 +10,14 @@ from dataclasses import dataclass, field
 
 from perf.harness import arms as arm_module
 from perf.harness import statistics
-from perf.harness.arms import Arm, Sample
+from perf.harness.effort import Effort
 
 ARMS = ("base", "head", "again")
-TRIPS = {"job": 3, "row": 2, "control": 2}  # there and back again, of a block; a job is one pass a visit, so it comes more often
+STEPS = {"base": 0, "head": 0, "again": 1}  # of layouts that an arm is ahead: copies of base never have the same one
+# There and back again, of a block; a job is one pass a visit, so it comes more often, and every visit of a foreign program is a process.
+TRIPS = {"job": 3, "row": 2, "control": 2, "program": 1}
 LIFE = 4           # blocks between new processes
-LEAST_PASSES, MOST_PASSES = 3, 256
+LEAST_PASSES, MOST_PASSES = {"job": 1, "program": 1}, 256  # three of others at least
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Measured:
     facts: dict = field(default_factory=dict)  # {arm: {"counters", "label"}}
     samples: int = 0
     off_plan: int = 0
-    preempted: int = 0
+    effort: dict = field(default_factory=lambda: {name: Effort() for name in ARMS})
 
     @property
     def turns(self):
@@ -43,16 +46,24 @@ def facts_of(sample):
 
 
 class Bench:
-    """The arms; base and again are two processes of the same build."""
+    """The arms; base and again are two sets of processes of the same build. `makers`: {arm: function of a layout's number that
+    makes the arm}; `layouts`: how many there are of either build."""
 
-    def __init__(self, base, head, arguments_of=lambda program, binaries: []):
-        self.directories = {"base": base, "head": head, "again": base}
-        self.arguments_of = arguments_of
+    def __init__(self, makers, layouts=1):
+        self.makers, self.layouts, self.lives = makers, layouts, 0
         self.arms = {}
 
     def renew(self, order):
         self.close()
-        self.arms = {name: Arm(name, self.directories[name], self.arguments_of) for name in order}
+        self.arms = {name: self.makers[name](self.layout_of(name)) for name in order}
+        self.lives += 1
+
+    def layout_of(self, name):
+        return (self.lives + STEPS[name]) % self.layouts
+
+    def now(self):
+        """{arm: its layout} of the arms that there are."""
+        return {name: (self.lives - 1 + STEPS[name]) % self.layouts for name in self.arms}
 
     def close(self):
         for arm in self.arms.values():
@@ -90,7 +101,7 @@ def calibrate(bench, rows, say=lambda text: None):
 def _try(bench, entry, name):
     """Two turns: the first one verifies the result, the second one is timed. The last sample."""
     try:
-        for turn, entry.passes in enumerate((1, 1 if entry.row.kind == "job" else LEAST_PASSES)):
+        for turn, entry.passes in enumerate((1, LEAST_PASSES.get(entry.row.kind, 3))):
             start = time.monotonic()
             sample = _turn(bench, entry, name)
             if turn == 0:
@@ -99,7 +110,7 @@ def _try(bench, entry, name):
                 return sample
         entry.turn_seconds = time.monotonic() - start
     except arm_module.Unservable as missing:
-        return Sample([], reason=str(missing))
+        return arm_module.nothing(str(missing))
     return sample
 
 
@@ -146,18 +157,21 @@ def plan(measured, seconds, wanted, needed):
 
 
 def _block(bench, entry, generator):
-    passes = {name: [] for name in ARMS}
+    """{"base", "head", "again": seconds by the row's clock, "cpu", "wall": {arm: seconds by that clock}, "layouts": {arm: number}}."""
+    passes = {name: {arm_module.CPU: [], arm_module.WALL: []} for name in ARMS}
     orders = [generator.sample(ARMS, len(ARMS)) for _ in range(TRIPS[entry.row.kind])]
     for name in [name for order in orders for name in order + order[::-1]]:
         sample = _turn(bench, entry, name)
         entry.samples += 1
         entry.off_plan += sample.off_plan
-        entry.preempted += sample.preempted
+        entry.effort[name].add(sample)
         if sample.reason:
             entry.reason = f"{name}: {sample.reason}"
             return None
-        passes[name] += sample.passes
-    return {name: statistics.undisturbed(values) for name, values in passes.items()}
+        for clock, seconds in sample.passes.items():
+            passes[name][clock] += seconds
+    block = {clock: {name: statistics.undisturbed(passes[name][clock]) for name in ARMS} for clock in (arm_module.CPU, arm_module.WALL)}
+    return {**block[entry.row.clock], **block, "layouts": bench.now()}
 
 
 def _in_turn(active, generator):

@@ -1,222 +1,108 @@
-"""A result as text and in the formats of other tools. The canonical JSON is the source; nothing is measured here.
+"""A result in the formats of other tools. The canonical JSON is the source; nothing is measured here.
 
 Google Benchmark's tools/compare.py reads the files of two arms: `compare.py benchmarks base.json head.json`."""
 import json
 import math
 import xml.etree.ElementTree as ElementTree
 
-from perf.harness import statistics
+from perf.harness import statistics, table
 from perf.harness.project import NAME
+from perf.harness.session import is_available
+from perf.harness.text import is_number, markdown, median, ratio_text
 
 FORMATS = {
     "google-benchmark": "JSON as Google Benchmark writes it, blocks as repetitions, of the arm head",
     "junit": "JUnit XML: a test case for every row and every fact that differs",
     "markdown": "Markdown for a step summary",
     "bigger-is-better": "customBiggerIsBetter JSON of github-action-benchmark: rates",
+    "csv": "CSV with a line for every row",
+    "csv-samples": "CSV with a line for every value that was measured",
+    "openmetrics": "OpenMetrics text, as node_exporter's textfile collector and Prometheus read it",
 }
 ARMS = ("head", "base", "again")
-VERDICTS = {"regressed": "slower", "improved": "faster", "equivalent": "=", "inconclusive": "~", "invalid": "invalid",
-            "unmeasured": "not measured"}
-
-
-# ---------------------------------------------------------------------------------------------------------------------- text
-
-def ratio_text(row):
-    """"+9.8 % (+8.9 % to +10.4 %)" of a row of a comparison: how much longer head takes."""
-    judgement = row["judgement"]
-    if judgement.get("ratio") is None:
-        return "-"
-    text = statistics.percent(math.log(judgement["ratio"]))
-    if judgement.get("interval"):
-        low, high = (statistics.percent(math.log(end)) for end in judgement["interval"])
-        text += f" ({low} to {high})"
-    return text
-
-
-def seconds_text(seconds):
-    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
-def _median(row, arm="head"):
-    return row.get("median", {}).get(arm)
-
-
-def arms_text(document):
-    base, head = document["arms"]["base"], document["arms"]["head"]
-    name = lambda arm: (f"{arm['name']} " if arm["name"] != arm["commit"] else "") + f"({arm['commit'][:12]}" + \
-        (", uncommitted changes" if arm["dirty"] else "") + (f", {' '.join(arm['cmake'])}" if arm["cmake"] else "") + ")"
-    return f"{name(head)} against {name(base)}"
-
-
-def headline(document):
-    """One sentence for people who read no further."""
-    subjects = [row for row in document["rows"] if row["kind"] != "control"]
-    by_verdict = {}
-    for row in subjects:
-        by_verdict.setdefault(row["judgement"]["verdict"], []).append(row)
-    parts = []
-    blocking = [fact["name"] for fact in document["facts"]["differ"] if fact["blocks"]]
-    if blocking:
-        parts.append(f"{len(blocking)} exact fact{'s' * (len(blocking) > 1)} differ{'s' * (len(blocking) == 1)}")
-    for verdict in VERDICTS:
-        if by_verdict.get(verdict):
-            parts.append(f"{len(by_verdict[verdict])} {verdict}")
-    if document["plan"]["exact_only"]:
-        parts.append("nothing was timed")
-    return f"{document['verdict']}: " + ", ".join(parts or ["no rows"])
-
-
-def power_text(document):
-    seen = [row["judgement"]["resolvable"] for row in document["rows"] if row["judgement"].get("resolvable") is not None
-            and row["kind"] != "control"]
-    if not seen:
-        return ""
-    worst = f"{100 * max(seen):.1f} %" if max(seen) < 1 else "more than 100 %"
-    return (f"With this noise a slow-down of {100 * min(seen):.1f} % (best row) to {worst} (worst row) would have been seen; changes "
-            f"below {100 * document['plan']['practical']:.1f} % are not looked for.")
-
-
-def _cells(document):
-    rows = [["row", "base", "head", "change", "threshold", "verdict"]]
-    for row in document["rows"]:
-        judgement = row["judgement"]
-        verdict = VERDICTS[judgement["verdict"]]
-        if row["kind"] == "control":
-            verdict = {"=": "still", "~": "~"}.get(verdict, "moved" if verdict in ("slower", "faster") else verdict)
-        threshold = f"{100 * judgement['threshold']:.1f} %" if judgement.get("threshold") is not None else "-"
-        rows.append([row["name"] + (" (control)" if row["kind"] == "control" else ""),
-                     *(seconds_text(_median(row, arm)) if _median(row, arm) and row["kind"] != "control" else "-"
-                       for arm in ("base", "head")),
-                     ratio_text(row), threshold, verdict])
-    return rows
-
-
-def _facts_lines(document):
-    for fact in document["facts"]["differ"]:
-        mark = "BLOCKS" if fact["blocks"] else "accepted" if fact["accepted"] else "told"
-        yield mark, fact["name"], fact["says"]
-
-
-def _footer(document):
-    took, plan = document["took"], document["plan"]
-    lines = [f"{took.get('blocks', 0)} blocks, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
-             f"measuring {took.get('seconds', took.get('first_seconds', 0)):.0f} s, in all {took['total_seconds']:.0f} s"]
-    base, head = (document["arms"][arm].get("flags") for arm in ("base", "head"))
-    if base or head:
-        lines.append(f"flags: {head}" if base == head else f"flags of base: {base}; of head: {head}")
-    if document["arms"].get("identical_programs"):
-        lines.append("The programs of both sides are identical, byte for byte.")
-    for name, reason in document["facts"]["unavailable"].items():
-        lines.append(f"unavailable: {name}: {reason}")
-    return [line for line in [power_text(document), *lines] if line]
-
-
-def columns(cells, left):
-    """Rows of text below each other; columns with an index in `left` begin together, the others end together."""
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return ["  ".join(cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-            for row in cells]
-
-
-def text(document):
-    """For a terminal."""
-    cells = _cells(document)
-    lines = [arms_text(document), ""]
-    if len(cells) > 1:
-        lines += [*columns(cells, (0, 5)), ""]
-    for row in document["rows"]:
-        if row["judgement"]["verdict"] not in ("equivalent",) and row["kind"] != "control":
-            lines.append(f"{row['name']}: {row['judgement']['verdict']}: {row['judgement']['reason']}")
-        lines += [f"    {sentence}" for sentence in row.get("moved", [])]
-    facts = list(_facts_lines(document))
-    lines.append(f"{document['facts']['compared']} exact facts compared, {len(facts)} differ")
-    lines += [f"    {mark}: {name}: {says}" for mark, name, says in facts]
-    return "\n".join([*lines, *_footer(document), "", headline(document)])
-
-
-def _escape(cell):
-    return cell.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def markdown_compare(document):
-    cells = _cells(document)
-    lines = [f"## Performance: {document['verdict']}", "", f"{_escape(headline(document))}. {_escape(arms_text(document))}.", ""]
-    facts = list(_facts_lines(document))
-    if facts:
-        lines += ["| exact fact | what differs | |", "|---|---|---|"]
-        lines += [f"| {_escape(name)} | {_escape(says)} | {mark} |" for mark, name, says in facts] + [""]
-    if len(cells) > 1:
-        lines += ["| " + " | ".join(cells[0]) + " |", "|---|--:|--:|--:|--:|---|"]
-        lines += ["| " + " | ".join(map(_escape, row)) + " |" for row in cells[1:]] + [""]
-    for row in document["rows"]:
-        if row.get("moved"):
-            lines += [f"**{row['name']}** is {row['judgement']['verdict']}; `{row['reproduce']}`", ""]
-            lines += [f"- {_escape(sentence)}" for sentence in row["moved"]] + [""]
-    return "\n".join([*lines, *_footer(document)]) + "\n"
-
-
-def markdown(document):
-    if document["kind"] == "compare":
-        return markdown_compare(document)
-    lines = [f"## {document['kind']}", "", "| row | value | unit | |", "|---|--:|---|---|"]
-    for row in document["rows"]:
-        value = row.get("value")
-        note = row.get("reason", "") if row.get("valid") is False else ""
-        lines.append(f"| {_escape(row['name'])} | {value:.4g} | {_escape(row['unit'])} | {_escape(note)} |" if _number(value)
-                     else f"| {_escape(row['name'])} | - | {_escape(row['unit'])} | {_escape(note)} |")
-    return "\n".join(lines) + "\n"
 
 
 # ------------------------------------------------------------------------------------------------------------ Google Benchmark
 
-def _number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _cpus(environment):
+    """How many the process may use: of "0-3,8" five."""
+    ends = [part.partition("-") for part in str(environment.get("allowed", "")).split(",") if part]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in ends)
+
+
+def _caches(machine, cpus):
+    listed = (machine.get("topology") or {}).get("caches", []) if is_available(machine) else []
+    return [{"type": "Data" if cache["level"] == 1 else "Unified", "level": cache["level"], "size": cache["bytes"],
+             "num_sharing": max(1, cpus // max(1, cache["count"]))} for cache in listed]
 
 
 def _context(document):
-    """Extras are strings only, in every release of the library."""
-    source = document["environment"].get("source", {})
-    machine = document["environment"].get("machine", {})
-    context = {"date": document["started"], "executable": document["command"], "num_cpus": 0, "mhz_per_cpu": 0,
-               "cpu_scaling_enabled": False, "caches": [], "load_avg": [], "library_build_type": "release"}
-    extras = {"cpu": machine.get("cpu"), f"{NAME}_schema": document["schema"], f"{NAME}_kind": document["kind"], "commit": source.get("commit")}
-    return {**context, **{key: str(value) for key, value in extras.items() if value is not None}}
+    """Of the machine that measured, not of this one. Extras are strings only, in every release of the library."""
+    environment = document["environment"]
+    source, machine, build = (environment.get(key) or {} for key in ("source", "machine", "build"))
+    cpus, load = _cpus(environment), environment.get("counters", {}).get("before", {}).get("load_average")
+    governor = environment.get("system", {}).get("governor")
+    hertz = [effort["effective_hertz"] for row in document["rows"] for effort in efforts_of(row).values()
+             if is_number(effort.get("effective_hertz"))]
+    kind = build.get("type") if is_available(build) else None
+    context = {"date": document["started"], "executable": document["command"], "num_cpus": cpus,
+               "mhz_per_cpu": round(statistics.median(hertz) / 1e6) if hertz else 0,
+               "cpu_scaling_enabled": isinstance(governor, str) and governor != "performance", "caches": _caches(machine, cpus),
+               "load_avg": load if isinstance(load, list) else [], "library_build_type": "debug" if kind == "Debug" else "release"}
+    extras = {"cpu": machine.get("cpu") or environment.get("system", {}).get("cpu_model"), f"{NAME}_schema": document["schema"],
+              f"{NAME}_kind": document["kind"], "commit": source.get("commit")}
+    return {**context, **{key: str(value) for key, value in extras.items() if isinstance(value, str)}}
 
 
-def _repetitions(name, seconds, family, counters):
-    """Runs of a row, and the library's aggregates of them."""
-    common = {"run_name": name, "family_index": family, "per_family_instance_index": 0, "repetitions": len(seconds), "threads": 1,
+def efforts_of(row):
+    """{arm or "": effort} of a row of any kind."""
+    effort = row.get("effort") or {}
+    return {"": effort} if "involuntary_switches" in effort else effort
+
+
+def _repetitions(name, times, family, threads, counters):
+    """Runs of a row, and the library's aggregates of them. `times`: (real, cpu) seconds of each."""
+    common = {"run_name": name, "family_index": family, "per_family_instance_index": 0, "repetitions": len(times), "threads": threads,
               "time_unit": "ns"}
     runs = []
-    for i, each in enumerate(seconds):
-        rates = {f"{key}_per_second": value / each for key, value in counters.items() if each > 0}
+    for i, (real, cpu) in enumerate(times):
+        rates = {f"{key}_per_second": value / real for key, value in counters.items() if real > 0}
         runs.append({"name": name, **common, "run_type": "iteration", "repetition_index": i, "iterations": 1,
-                     "real_time": 1e9 * each, "cpu_time": 1e9 * each, **counters, **rates})
-    if len(seconds) > 1:
-        mean = sum(seconds) / len(seconds)
-        deviation = math.sqrt(sum((each - mean) ** 2 for each in seconds) / (len(seconds) - 1))
-        for aggregate, value in (("mean", mean), ("median", statistics.median(seconds)), ("stddev", deviation)):
+                     "real_time": 1e9 * real, "cpu_time": 1e9 * cpu, **counters, **rates})
+    if len(times) > 1:
+        columns = list(zip(*times))
+        mean = lambda values: sum(values) / len(values)
+        deviation = lambda values: math.sqrt(sum((each - mean(values)) ** 2 for each in values) / (len(values) - 1))
+        for aggregate, function in (("mean", mean), ("median", statistics.median), ("stddev", deviation)):
+            real, cpu = map(function, columns)
             runs.append({"name": f"{name}_{aggregate}", **common, "run_type": "aggregate", "aggregate_name": aggregate,
-                         "aggregate_unit": "time", "iterations": len(seconds), "real_time": 1e9 * value, "cpu_time": 1e9 * value})
+                         "aggregate_unit": "time", "iterations": len(times), "real_time": 1e9 * real, "cpu_time": 1e9 * cpu})
     return runs
+
+
+RATES = {"GFLOP/s": ("flops", 1e9), "GB/s": ("bytes", 1e9)}
+
+
+def _times(row, arm):
+    """(real, cpu) seconds of everything that was measured of a row; processor time where it is not known is the other."""
+    if row["unit"] == "s" and row.get("blocks"):
+        return [(block.get("wall", block)[arm], block.get("cpu", block)[arm]) for block in row["blocks"]]
+    listed = next((row[key] for key in ("values", "rates") if isinstance(row.get(key), list) and row[key]), [row.get("value")])
+    if not all(map(is_number, listed)):
+        return []
+    if row["unit"] == "s":
+        return [(each, each) for each in listed]
+    work, scale = RATES.get(row["unit"], ("", 1))
+    return [(row[work] / each / scale,) * 2 for each in listed if each > 0] if is_number(row.get(work)) else []
 
 
 def google_benchmark(document, arm="head"):
     runs = []
     for row in document["rows"]:
-        if row.get("blocks"):
-            seconds = [block[arm] for block in row["blocks"]]
-        elif isinstance(row.get("values"), list) and row["unit"] == "s" and all(map(_number, row["values"])) and row["values"]:
-            seconds = row["values"]
-        elif row["unit"] == "s" and _number(row.get("value")):
-            seconds = [row["value"]]
-        else:
-            continue
-        counters = {key: value for key, value in row.get("work", {}).items() if key in ("flops", "bytes") and _number(value)}
-        runs += _repetitions(row["name"], seconds, len(runs), counters)
+        counters = {key: value for key, value in row.get("work", {}).items() if key in ("flops", "bytes") and is_number(value)}
+        threads = row["threads"] if isinstance(row.get("threads"), int) else 1
+        times = _times(row, arm)
+        runs += _repetitions(row["name"], times, len(runs), threads, counters) if times else []
     return json.dumps({"context": _context(document), "benchmarks": runs}, indent=2, allow_nan=False) + "\n"
 
 
@@ -242,7 +128,7 @@ def junit(document):
             ElementTree.SubElement(properties, "property", {"name": name, "value": _printable(value)})
     for row in document["rows"]:
         judgement = row.get("judgement", {})
-        case = _case(suite, f"perf.{row.get('program', document['kind'])}", row["name"], _median(row))
+        case = _case(suite, f"perf.{row.get('program', document['kind'])}", row["name"], median(row))
         verdict = judgement.get("verdict")
         if verdict == "regressed" and row.get("kind") != "control":
             failure = ElementTree.SubElement(case, "failure", {"type": "regressed", "message": _printable(ratio_text(row))})
@@ -268,12 +154,14 @@ def junit(document):
 
 def _rate(row):
     """(value, unit) where more is better, or None."""
-    seconds = _median(row) or (row.get("value") if row["unit"] == "s" else None)
-    if _number(seconds) and seconds > 0:
+    seconds = median(row) or (row.get("value") if row["unit"] == "s" else None)
+    if row.get("kind") == "efficiency" and is_number(seconds):
+        return 1 / seconds, "of perfect scaling"
+    if is_number(seconds) and seconds > 0:
         flops = row.get("work", {}).get("flops")
-        return (flops / seconds / 1e9, "GFLOP/s") if _number(flops) and flops > 0 else (1 / seconds, "1/s")
+        return (flops / seconds / 1e9, "GFLOP/s") if is_number(flops) and flops > 0 else (1 / seconds, "1/s")
     per_second = row["unit"].endswith(("/s", "per second"))
-    return (row["value"], row["unit"]) if per_second and _number(row.get("value")) else None
+    return (row["value"], row["unit"]) if per_second and is_number(row.get("value")) else None
 
 
 def bigger_is_better(document):
@@ -291,7 +179,59 @@ def bigger_is_better(document):
     return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+# ----------------------------------------------------------------------------------------------------------------- OpenMetrics
+
+def _label(text):
+    return str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _line(name, labels, value):
+    pairs = ",".join('%s="%s"' % (key, _label(text)) for key, text in labels.items())
+    return f"{name}{{{pairs}}} {float(value)!r}"
+
+
+def openmetrics(document):
+    """Gauges: what a scrape sees is the last result. Rows that must not be used are left out."""
+    prefix, kind = f"{NAME}_perf", document["kind"]
+    families = {
+        "row_seconds": ("seconds", "Median time of a row.", []), "row_value": ("", "Value of a row that is no time, in the unit of its label.", []),
+        "row_ratio": ("ratio", "Time of head over that of base, median over blocks.", []),
+        "row_verdict": ("", "1 for the verdict on the row.", []), "system_ratio": ("ratio", "Share of processor time that the kernel took.", []),
+        "involuntary_switches": ("", "Times that the processor was taken away while the row was measured.", []),
+        "effective_hertz": ("hertz", "Cycles a second while the row was measured.", []),
+    }
+    add = lambda family, labels, value: families[family][2].append(_line(f"{prefix}_{family}", labels, value)) if is_number(value) else None
+    for row in document["rows"]:
+        if row.get("valid") is False:
+            continue
+        labels = {"kind": kind, "row": row["name"]}
+        if row.get("judgement"):
+            for arm, value in row.get("median", {}).items():
+                add("row_seconds" if row["unit"] == "s" else "row_value", {**labels, "arm": arm, **({} if row["unit"] == "s" else {"unit": row["unit"]})}, value)
+            add("row_ratio", labels, row["judgement"].get("ratio"))
+            add("row_verdict", {**labels, "verdict": row["judgement"]["verdict"]}, 1)
+        elif row["unit"] == "s":
+            add("row_seconds", labels, row.get("value"))
+        else:
+            add("row_value", {**labels, "unit": row["unit"]}, row.get("value"))
+        for arm, effort in efforts_of(row).items():
+            with_arm = {**labels, **({"arm": arm} if arm else {})}
+            add("system_ratio", with_arm, effort.get("system_share"))
+            add("involuntary_switches", with_arm, effort.get("involuntary_switches"))
+            add("effective_hertz", with_arm, effort.get("effective_hertz"))
+    lines = []
+    for family, (unit, help_text, values) in families.items():
+        if values:
+            lines += [f"# TYPE {prefix}_{family} gauge", *([f"# UNIT {prefix}_{family} {unit}"] if unit else []),
+                      f"# HELP {prefix}_{family} {help_text}", *values]
+    if "exit_status" in document:
+        lines += [f"# TYPE {prefix}_exit_status gauge", f"# HELP {prefix}_exit_status Of the comparison.",
+                  _line(f"{prefix}_exit_status", {"kind": kind}, document["exit_status"])]
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
 def render(document, form, arm="head"):
     if form == "google-benchmark":
         return google_benchmark(document, arm)
-    return {"junit": junit, "markdown": markdown, "bigger-is-better": bigger_is_better}[form](document)
+    return {"junit": junit, "markdown": markdown, "bigger-is-better": bigger_is_better, "csv": table.rows, "csv-samples": table.samples,
+            "openmetrics": openmetrics}[form](document)

@@ -18,7 +18,7 @@ def list_rows(program, filter_, options=()):
     done = process.run([program, f"--benchmark_filter={filter_}", "--benchmark_list_tests", *options])
     if done.status and "Failed to match any benchmarks" not in done.errors:
         raise PerfError(f"{shlex.join(done.command)}: {done.errors.strip()[-500:]}", 2)
-    return done.output.split()
+    return [line.strip() for line in done.output.splitlines() if line.strip()]
 
 
 @dataclass

@@ -274,3 +274,19 @@ def build(binaries):
         "options": {key: value for key, value in sorted(cache.items()) if key.startswith(f"{NAME.upper()}_") and "DIR" not in key
                     and not value.startswith("/")},
     }
+
+
+class Surroundings:
+    """What is known of the machine and the moment; `finish()` gives the record, with the counters of both ends. `more` is known besides."""
+
+    def __init__(self, **more):
+        self.record = {"topology_xml": topology_xml(), "allowed": cpu_list(os.sched_getaffinity(0)), "quota": quota(), "system": system(),
+                       "source": source(), **more}
+        self.before = counters()
+
+    def finish(self):
+        after = counters()
+        grown = change(self.before, after)
+        self.record["counters"] = {"before": self.before, "after": after, "change": grown}
+        self.record["disturbances"] = disturbed(grown)
+        return self.record

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perf.harness import frequency
 from perf.harness.project import NAME, PerfError
 
 
@@ -26,6 +27,7 @@ class Run:
     output: str
     errors: str
     report: dict = field(default=None, repr=False)  # that it wrote
+    hertz: float = None  # of our processor, when it ended
 
     @property
     def cpu_seconds(self):
@@ -48,7 +50,7 @@ def run(command, environment=None, cwd=None, timeout=None):
         out.seek(0)
         err.seek(0)
         return Run(command, process.returncode, seconds, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024,
-                   usage.ru_nvcsw, usage.ru_nivcsw, out.read(), err.read())
+                   usage.ru_nvcsw, usage.ru_nivcsw, out.read(), err.read(), hertz=frequency.by_additions())
 
 
 def _wait(process, deadline):

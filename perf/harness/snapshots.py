@@ -2,7 +2,7 @@
 
 A state is a git tree: of a commit, or of the work tree with everything that git does not ignore. Trees are checked out one after
 the other into the same directory ("slot"), so that paths, which end up in programs, are equal and only what differs is compiled
-again. What was built is kept by the tree's name in the cache; a state is built once."""
+again. Programs are then linked again in other orders (layouts.py). What was built is kept by the tree's name in the cache; a state is built once."""
 import fcntl
 import hashlib
 import json
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perf.harness import flags
+from perf.harness import flags, layouts
 from perf.harness.git import commit_of, git
 from perf.harness.project import ROOT, PerfError
 
@@ -43,6 +43,11 @@ class Snapshot:
     build_seconds: float = 0.0
     cached: bool = False
     inventory: dict = field(default_factory=dict, repr=False)
+    layouts: list = field(default_factory=list)  # directories of the same programs in other orders; one at least
+
+    def code_of(self, program):
+        """What a program maps into memory, in every layout; [] where that is not known."""
+        return self.inventory.get("code", {}).get(program, [])
 
     def label(self):
         short = f"{self.name} ({self.commit[:12]})" if self.name != self.commit else self.commit[:12]
@@ -52,7 +57,8 @@ class Snapshot:
         return {"name": self.name, "commit": self.commit, "tree": self.tree, "dirty": self.dirty, "cmake": self.options,
                 "build_seconds": round(self.build_seconds, 1), "from_cache": self.cached,
                 "compiler": self.inventory.get("compiler"), "flags": flags.commonest(self.inventory.get("flags", {})),
-                "identity": self.inventory.get("identity")}
+                "identity": self.inventory.get("identity"), "layouts": len(self.layouts),
+                **({"no_layouts": self.inventory["no_layouts"]} if self.inventory.get("no_layouts") else {})}
 
 
 def of_commit(arm, revision, options=()):
@@ -132,7 +138,8 @@ def build(snapshot, recipe, programs, say=lambda text: None, cache=CACHE):
     PerfError, status 1, when a step fails."""
     cache.mkdir(parents=True, exist_ok=True)
     compiler = _compiler(snapshot.options)
-    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *_variables(), *recipe.options, *snapshot.options, *sorted(programs))}"
+    words = (*recipe.options, *snapshot.options, *sorted(programs), f"{layouts.COUNT} layouts")
+    place = cache / f"built-{snapshot.tree[:16]}-{_digest(compiler, *_variables(), *words)}"
     # Options give a slot of their own: a CMake cache remembers those that are no longer asked for.
     slot = cache / f"slot-{_digest(compiler, *_variables(), *snapshot.options)}"
     slot.mkdir(parents=True, exist_ok=True)
@@ -148,6 +155,7 @@ def build(snapshot, recipe, programs, say=lambda text: None, cache=CACHE):
             os.utime(place)
     snapshot.programs = place / "bin"
     snapshot.inventory = json.loads((place / "inventory.json").read_text())
+    snapshot.layouts = sorted(place.glob("layout-*")) or [snapshot.programs]
     _prune(cache)
     return snapshot
 
@@ -174,9 +182,29 @@ def _compile(snapshot, recipe, programs, slot, place, compiler):
         if (source / folder).is_dir():
             shutil.copytree(source / folder, partial / name)
     inventory = _inventory(directory, partial / "bin", compiler)
+    inventory.update(_link_layouts(directory, partial, (*recipe.targets.values(), *known), slot))
     (partial / "inventory.json").write_text(json.dumps(inventory))
     shutil.rmtree(place, ignore_errors=True)
     partial.rename(place)
+
+
+def _link_layouts(directory, place, programs, slot):
+    """place/layout-N with every program: what each maps into memory; or why there are none."""
+    scratch = slot / "archives"
+    scratch.mkdir(exist_ok=True)
+    code = {name: [] for name in programs}
+    try:
+        for number in range(layouts.COUNT):
+            folder = place / f"layout-{number}"
+            folder.mkdir()
+            for name in programs:
+                layouts.link(directory, f"bin/{name}", number, folder / name, scratch)
+                code[name].append(layouts.machine_code(folder / name))
+    except (layouts.NoLayout, OSError) as why:
+        for folder in place.glob("layout-*"):
+            shutil.rmtree(folder)
+        return {"no_layouts": str(why), "code": {}}
+    return {"code": {name: digests for name, digests in code.items() if all(digests)}}
 
 
 def _prune(cache):

@@ -4,12 +4,15 @@ recorded can be judged again, and tests/test_perf_verdict.py does.
 For each row, with d the log ratio head/base of its blocks and d0 that of the two copies of base:
 
   floor        the far end of the 95 % sign interval of d0
-  threshold    max(practical, 2 x floor)
+  layout       by how much builds of base whose objects are linked in different orders are apart: the largest median of d0 over blocks
+               with the same two layouts
+  threshold    max(practical, 2 x floor, layout)
   regressed    the sign test says that the median of d is above the threshold, corrected over all rows (Holm, both directions),
                and says so again in the confirmation, a second set of blocks that only such rows get
   improved     likewise below minus the threshold
   equivalent   the interval of d, at the level corrected over all rows, lies inside +-threshold, and the threshold is at most
-               twice the practical one: a noisy machine cannot vouch for anything
+               twice the practical one: a noisy machine cannot vouch for anything. Or there is nothing to measure, as the program that
+               the row belongs to is the same machine code on both sides
   invalid      something else than the code decided the times: the quota throttled, threads ran elsewhere than planned, or a
                control that the change cannot touch moved
   inconclusive everything else
@@ -36,6 +39,9 @@ STATUS = {
 }
 
 
+LAYOUT_BLOCKS = 4  # of two layouts, for a median
+
+
 @dataclass
 class Rules:
     """What is decided before measuring."""
@@ -52,7 +58,8 @@ class Judgement:
     reason: str
     ratio: float = None       # median of head/base; below 1 is faster
     interval: tuple = None    # of the same, at the corrected level
-    floor: float = None       # as a ratio minus 1, like the next two
+    floor: float = None       # as a ratio minus 1, like the next three
+    layout: float = None      # None: there was one layout only
     threshold: float = None
     resolvable: float = None  # the smallest slow-down that would have been seen with this noise
     p_regressed: float = None  # corrected
@@ -64,11 +71,22 @@ class Judgement:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items() if value is not None}
 
 
+def layout_spread(blocks, same):
+    """The largest median log ratio of two layouts of base, over blocks that compared these two; None where none did often enough."""
+    pairs = {}
+    for block, difference in zip(blocks, same):
+        used = block.get("layouts")
+        if used and used["base"] != used["again"]:
+            pairs.setdefault((used["base"], used["again"]), []).append(difference)
+    medians = [abs(statistics.median(values)) for values in pairs.values() if len(values) >= LAYOUT_BLOCKS]
+    return max(medians) if medians else None
+
+
 def _numbers(row, rules, level):
     effect, same = statistics.differences(row["blocks"])
-    floor = statistics.floor_of(same, rules.alpha)
-    threshold = max(rules.practical, rules.floors * floor)
-    return effect, floor, threshold, statistics.sign_interval(effect, level)
+    floor, layout = statistics.floor_of(same, rules.alpha), layout_spread(row["blocks"], same)
+    threshold = max(rules.practical, rules.floors * floor, layout or 0.0)
+    return effect, floor, layout, threshold, statistics.sign_interval(effect, level)
 
 
 def _is_control(row):
@@ -80,7 +98,7 @@ def _p_values(rows, rules):
     doubling, as a row cannot go both ways."""
     raw = {}
     for row in rows:
-        effect, _, threshold, _ = _numbers(row, rules, rules.alpha)
+        effect, _, _, threshold, _ = _numbers(row, rules, rules.alpha)
         if math.isinf(threshold):
             raw[row["name"]] = (1.0, 1.0)
         else:
@@ -92,9 +110,11 @@ def _p_values(rows, rules):
 
 def _judge_alone(row, rules, count, p):
     """A row by its own blocks, as if nothing had disturbed it."""
+    if row.get("same_code"):
+        return Judgement(EQUIVALENT, "the program is the same machine code on both sides, so that no clock was asked", ratio=1.0)
     if not row["blocks"]:
         return Judgement(UNMEASURED, row.get("reason") or "no block was measured")
-    effect, floor, threshold, interval = _numbers(row, rules, rules.alpha / count)
+    effect, floor, layout, threshold, interval = _numbers(row, rules, rules.alpha / count)
     result = Judgement(INCONCLUSIVE, "", ratio=math.exp(statistics.median(effect)), blocks=len(effect),
                        p_regressed=p[0], p_improved=p[1])
     if math.isinf(floor) or not interval:
@@ -104,6 +124,7 @@ def _judge_alone(row, rules, count, p):
     low, high, _ = interval
     result.interval = (math.exp(low), math.exp(high))
     result.floor, result.threshold = math.expm1(floor), math.expm1(threshold)
+    result.layout = None if layout is None else math.expm1(layout)
     half = statistics.median(effect) - low
     result.resolvable = math.expm1(threshold + max(half, 0.0))
     if p[0] <= rules.alpha:
@@ -113,7 +134,8 @@ def _judge_alone(row, rules, count, p):
     elif low < -threshold or high > threshold:
         result.reason = "the interval reaches beyond the threshold"
     elif threshold > rules.vague * rules.practical:
-        result.reason = f"the machine is too noisy: two copies of base may be {100 * result.floor:.1f} % apart"
+        result.reason = (f"the machine is too noisy: two copies of base may be {100 * result.floor:.1f} % apart"
+                         if threshold > (layout or 0.0) else f"the order of linking alone moves it by {100 * result.layout:.1f} %")
     else:
         result.verdict, result.reason = EQUIVALENT, f"within {100 * result.threshold:.1f} %"
     return result
@@ -156,7 +178,7 @@ def judge(rows, rules, disturbances=(), confirm=True):
         judgement = judged[row["name"]]
         why = list(disturbances) + [f"the control {name} moved" for name in moved] + [_disturbed(row, rules)]
         why = [reason for reason in why if reason]
-        if why and judgement.verdict != UNMEASURED:
+        if why and judgement.verdict != UNMEASURED and not row.get("same_code"):
             judgement.verdict, judgement.reason = INVALID, "; ".join(why)
     return judged
 
