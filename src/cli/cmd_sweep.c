@@ -1,20 +1,22 @@
-#include <inttypes.h>
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/interrupt.h"
 #include "cli/running.h"
 #include "cli/shared_options.h"
 #include "cli/sweep/runner.h"
 #include "cli/sweep/tables.h"
+#include "cli/sweep/thresholds.h"
 #include "core/fail.h"
 #include "core/memory.h"
 
 /* Plans are made as long as they take a small share of what they are for. */
 static const double planning_share = 0.02, planning_least_seconds = 2;
+
+static const rhm_word sizes[] = {
+    {"samples", RHM_SWEEP_SAMPLES}, {"sequences", RHM_SWEEP_SEQUENCES}, {"c", RHM_SWEEP_C}, {NULL, 0}};
 
 static const rhm_option own[] = {
     {.name = "grid",
@@ -70,6 +72,53 @@ static const rhm_option own[] = {
     {0}};
 static const rhm_option_group own_options = {"Sweep", own};
 
+static const rhm_option search[] = {
+    {.name = "find-threshold",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "SIZE",
+     .otherwise = "every cell is one training",
+     .words = sizes,
+     .place = offsetof(rhm_settings, sweep.size),
+     .help = "Find for every cell the smallest size at which half of the trainings, which differ in --data-seed, come "
+             "below --error. samples: --samples N of each stage; sequences: --sequences P; c: N = c V m^l of stage l."},
+    {.name = "error",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "share of the error of guessing",
+     .fallback = "0.1",
+     .least = 0,
+     .greatest = 1,
+     .place = offsetof(rhm_settings, sweep.bound),
+     .help = "Test error that a training must not exceed, 1 - 1/|V_0| being that of guessing."},
+    {.name = "least",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .otherwise = "16; of c: 2^-6",
+     .least = 0x1p-20,
+     .greatest = 0x1p53,
+     .place = offsetof(rhm_settings, sweep.least),
+     .help = "Smallest size to try. Sizes are 2^(n/4); 4 and more where they are numbers of samples or sequences."},
+    {.name = "greatest",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .otherwise = "2^20; of c: 2^14",
+     .least = 0x1p-20,
+     .greatest = 0x1p53,
+     .place = offsetof(rhm_settings, sweep.greatest),
+     .help = "Largest size to try. A threshold beyond is reported as above it."},
+    {.name = "trials",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .unit = "trainings at a size",
+     .fallback = "12",
+     .least = 1,
+     .greatest = 1000,
+     .place = offsetof(rhm_settings, sweep.trials),
+     .help = "Most trainings at a size. Six are made at first, and six more near the threshold as long as they "
+             "disagree; with fewer than six the intervals stay open."},
+    {0}};
+static const rhm_option_group search_options = {"Thresholds", search};
+
 typedef struct sweep {
     const rhm_settings *settings;
     rhm_grid *grid;
@@ -77,6 +126,7 @@ typedef struct sweep {
     rhm_sweep_forecast forecast;
     rhm_sweep_runner runner;
     rhm_progress_bar bar;
+    rhm_sweep_thresholds thresholds;
 
     rhm_sweep_cell *cell;         /* (cells), owned: those of the grid, each once */
     const rhm_sweep_cell **order; /* (cells) */
@@ -123,10 +173,18 @@ static rhm_status read_cells(sweep *s, rhm_error *error) {
     return status;
 }
 
+static rhm_status refuse_without_search(const rhm_settings *settings, rhm_error *error) {
+    for (const rhm_option *option = search; option->name; option++)
+        RHM_TRY(rhm_option_refuse(settings, option->name, "has no effect without --find-threshold", error));
+    return RHM_OK;
+}
+
 /* Those that have neither a row nor a failure. */
 static rhm_status choose_jobs(sweep *s, rhm_error *error) {
     if (s->settings->sweep.retry)
         RHM_TRY(rhm_sweep_store_forgive(&s->store, error));
+    if (s->settings->sweep.size != RHM_SWEEP_NO_SIZE)
+        return rhm_sweep_thresholds_begin(&s->thresholds, &s->runner, error);
     for (size_t i = 0; i < s->cells; i++) {
         rhm_sweep_cell copy;
         if (rhm_sweep_store_row(&s->store, s->cell[i].key)) {
@@ -187,13 +245,39 @@ static rhm_status deal_cores(sweep *s, rhm_core_sets *sets, rhm_error *error) {
 
 /* ---- the end --------------------------------------------------------------------------------------------- */
 
-static rhm_status write_tables(sweep *s, rhm_error *error) {
-    rhm_sweep_table table = {.store = &s->store, .cell = s->order, .cells = s->cells};
-    table.axis_count = rhm_grid_axes(s->grid, table.axes);
-    return rhm_sweep_tables_write(&table, error);
+static rhm_status write_table(sweep *s, rhm_sweep_table *table, rhm_error *error) {
+    table->axis_count = rhm_grid_axes(s->grid, table->axes);
+    if (s->settings->sweep.size == RHM_SWEEP_NO_SIZE)
+        return rhm_sweep_tables_write(table, error);
+    RHM_TRY(rhm_sweep_thresholds_write(&s->thresholds, table, error));
+    const rhm_sweep_size size = s->thresholds.size;
+    table->axes[table->axis_count++] = rhm_sweep_size_name(size == RHM_SWEEP_C ? RHM_SWEEP_SAMPLES : size);
+    table->axes[table->axis_count++] = "data-seed";
+    return rhm_sweep_tables_write(table, error);
 }
 
-static void print_account(const sweep *s) {
+static rhm_status write_tables(sweep *s, rhm_error *error) {
+    rhm_sweep_table table = {.store = &s->store, .cell = s->order, .cells = s->cells};
+    if (s->settings->sweep.size == RHM_SWEEP_NO_SIZE)
+        return write_table(s, &table, error);
+    rhm_sweep_cell *trial;
+    rhm_status status = rhm_sweep_thresholds_trials(&trial, &table.cells, &s->thresholds, error);
+    const rhm_sweep_cell **order = RHM_NEW(const rhm_sweep_cell *, table.cells, 1, 1, "the rows of a table", error);
+    if (status == RHM_OK && !order)
+        status = RHM_NO_MEMORY;
+    for (size_t i = 0; status == RHM_OK && i < table.cells; i++)
+        order[i] = &trial[i];
+    table.cell = order;
+    if (status == RHM_OK)
+        status = write_table(s, &table, error);
+    for (size_t i = 0; i < table.cells; i++)
+        rhm_sweep_cell_clear(&trial[i]);
+    rhm_free(trial);
+    rhm_free((void *)order);
+    return status;
+}
+
+static void print_cells(const sweep *s) {
     const rhm_sweep_runner *r = &s->runner;
     const size_t others = s->store.rows > s->kept + r->done ? s->store.rows - s->kept - r->done : 0;
     printf("cells       %zu: %zu done, %zu of them before; %zu failed\n", s->cells, s->kept + r->done, s->kept,
@@ -201,6 +285,16 @@ static void print_account(const sweep *s) {
     if (others)
         printf("            %zu other%s in the directory, which this grid does not name\n", others,
                others == 1 ? "" : "s");
+}
+
+static void print_account(const sweep *s) {
+    const rhm_sweep_runner *r = &s->runner;
+    const bool searched = s->settings->sweep.size != RHM_SWEEP_NO_SIZE;
+    if (searched)
+        printf("thresholds  %zu of %zu; %zu trainings in this run, %zu failed\n", s->thresholds.over,
+               s->thresholds.searches, r->done, r->failed);
+    else
+        print_cells(s);
     if (r->done + r->failed) {
         const double seconds = rhm_progress_seconds() - r->began;
         printf(
@@ -208,11 +302,24 @@ static void print_account(const sweep *s) {
             seconds, r->sets.count, r->sets.threads, r->sets.threads == 1 ? "" : "s",
             r->busy_seconds / (seconds * r->sets.count * r->sets.threads));
     }
-    printf("results     %s: table.csv, table.h5, levels.csv, times.csv; a report a line in cells.jsonl\n",
-           s->store.directory);
+    printf("results     %s: %stable.csv, table.h5, levels.csv, times.csv; a report a line in cells.jsonl\n",
+           s->store.directory, searched ? "thresholds.csv, curves.csv, " : "");
+}
+
+static rhm_status judge_searches(const sweep *s, rhm_error *error) {
+    for (size_t i = 0; i < s->thresholds.searches; i++) {
+        char text[100];
+        rhm_sweep_cell_text(s->cell[i].options, text, sizeof text);
+        if (s->thresholds.search[i].failure)
+            return rhm_fail(error, RHM_FAILED, "the search of %s ended with a training that failed (--retry): %.300s",
+                            text, s->thresholds.search[i].failure);
+    }
+    return RHM_OK;
 }
 
 static rhm_status judge(const sweep *s, rhm_error *error) {
+    if (s->settings->sweep.size != RHM_SWEEP_NO_SIZE)
+        return judge_searches(s, error);
     for (size_t i = 0; i < s->cells; i++) {
         const char *reason = rhm_sweep_store_failure(&s->store, s->cell[i].key);
         char text[100];
@@ -229,7 +336,11 @@ static rhm_status judge(const sweep *s, rhm_error *error) {
 static rhm_status work(sweep *s, rhm_error *error) {
     rhm_core_sets sets = {0};
     RHM_TRY(read_grid(s, error));
+    if (s->settings->sweep.size == RHM_SWEEP_NO_SIZE)
+        RHM_TRY(refuse_without_search(s->settings, error));
     RHM_TRY(read_cells(s, error));
+    if (s->settings->sweep.size != RHM_SWEEP_NO_SIZE)
+        RHM_TRY(rhm_sweep_thresholds_open(&s->thresholds, s->settings, s->cell, s->cells, error));
     RHM_TRY(rhm_sweep_store_open(&s->store, s->settings->output, error));
     RHM_TRY(choose_jobs(s, error));
     rhm_status status = RHM_OK;
@@ -259,6 +370,7 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
         status = work(&s, error);
     rhm_progress_clear(&s.bar);
     rhm_sweep_runner_clear(&s.runner);
+    rhm_sweep_thresholds_clear(&s.thresholds);
     rhm_sweep_forecast_close(&s.forecast);
     rhm_sweep_store_close(&s.store);
     for (size_t i = 0; i < s.cells; i++)
@@ -278,7 +390,8 @@ const rhm_command rhm_command_sweep = {
         "put the results into one table. Killed at any moment and started again it goes on; the table then has the "
         "same bytes. A cell that fails is kept with its reason and stops nothing.",
     .examples = "rhm sweep --grid \"vocab=8,16; rules=2,4; levels=2..6; seed=1..10; learner=table\" -o results\n"
-                "rhm sweep --grid \"learner=layerwise; samples=1000..64000*4 | learner=latent\" -o results",
-    .groups = {&own_options},
+                "rhm sweep --grid \"learner=layerwise; samples=1000..64000*4 | learner=latent\" -o results\n"
+                "rhm sweep --grid \"vocab=8; levels=2..5; learner=latent\" --find-threshold samples -o thresholds",
+    .groups = {&own_options, &search_options},
     .run = run,
 };

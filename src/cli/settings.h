@@ -58,8 +58,10 @@ typedef struct rhm_settings {
 
     struct {
         const char *grid, *grid_file;
-        uint64_t jobs;
+        uint64_t jobs, trials;
         bool retry;
+        int size; /* rhm_sweep_size */
+        double bound, least, greatest;
     } sweep;
 
     struct {
