@@ -16,6 +16,7 @@
 #include "rhm/model.h"
 #include "rhm/oracle.h"
 #include "rhm/plan.h"
+#include "rhm/probe.h"
 #include "rhm/status.h"
 
 #ifdef __cplusplus
@@ -83,6 +84,11 @@ RHM_API rhm_status rhm_train_reported(rhm_model **out, char **json, const rhm_en
 /* "rhm-plan/1": the instance, the constants of the theorem, and what training would take. */
 RHM_API rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, const rhm_analysis *analysis,
                                    const rhm_training_plan *plan, rhm_error *error);
+
+/* "rhm-probe/1": what rhm_probe found with these options. */
+RHM_API rhm_status rhm_report_probe(char **json, const rhm_report_run *run, const rhm_model *model,
+                                    const rhm_probe_options *options, const rhm_probe_report *probed,
+                                    rhm_error *error);
 
 /* The "instance" of a report by itself. */
 RHM_API rhm_status rhm_report_of_instance(char **json, const rhm_report_instance *instance, rhm_error *error);

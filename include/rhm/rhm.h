@@ -13,6 +13,7 @@
 #include "rhm/model.h"
 #include "rhm/oracle.h"
 #include "rhm/plan.h"
+#include "rhm/probe.h"
 #include "rhm/report.h"
 #include "rhm/sampling.h"
 #include "rhm/status.h"

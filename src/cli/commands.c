@@ -4,9 +4,9 @@
 #include "cli/settings.h"
 
 static const rhm_command *const commands[] = {
-    &rhm_command_grammar, &rhm_command_sample, &rhm_command_train,      &rhm_command_eval,   &rhm_command_predict,
-    &rhm_command_inspect, &rhm_command_plan,   &rhm_command_machine,    &rhm_command_oracle, &rhm_command_sweep,
-    &rhm_command_burn,    &rhm_command_help,   &rhm_command_completion,
+    &rhm_command_grammar, &rhm_command_sample, &rhm_command_train,   &rhm_command_eval,       &rhm_command_predict,
+    &rhm_command_inspect, &rhm_command_plan,   &rhm_command_machine, &rhm_command_oracle,     &rhm_command_sweep,
+    &rhm_command_burn,    &rhm_command_probe,  &rhm_command_help,    &rhm_command_completion,
 };
 
 const rhm_command *rhm_command_at(size_t index) {

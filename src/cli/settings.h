@@ -76,6 +76,7 @@ typedef struct rhm_settings {
     const char *trace;  /* trace-event JSON to write */
     uint64_t data_seed; /* use rhm_settings_data_seed */
     uint64_t samples;   /* sequences to draw */
+    uint64_t position;  /* of a symbol at its level, from 1 */
     uint64_t test_samples;
     bool latents;
     bool json;
@@ -140,6 +141,7 @@ extern const rhm_command rhm_command_machine;
 extern const rhm_command rhm_command_oracle;
 extern const rhm_command rhm_command_sweep;
 extern const rhm_command rhm_command_burn;
+extern const rhm_command rhm_command_probe;
 extern const rhm_command rhm_command_help;
 extern const rhm_command rhm_command_completion;
 
