@@ -22,6 +22,8 @@ COMMANDS = {
     "history": ("results over commits, and where their level changed", "seconds; --measure 90 s a commit"),
     "export": ("a result in the formats of other tools", "at once"),
     "environment": ("what a result must say about the machine and the build", "2 s"),
+    "evidence": ("the experiments of docs/results: run, and kept as small JSON", "25 min"),
+    "figures": ("pages and pictures of docs/results from what is kept there", "20 s"),
 }
 INSTALLS = "Nothing is installed but by `peers --install`; `./dev perf` installs Debian packages that are missing, and says which."
 

@@ -1,0 +1,328 @@
+"""The pictures of docs/results, a function each, from the records of `perf evidence`."""
+import math
+
+import numpy as np
+
+from perf.harness import style
+from perf.results.findings import found, kinds_of_bandwidth, rows_of
+
+LEARNERS = {"table": style.BLUE, "latent": style.GREEN, "layerwise": style.VERMILION, "one-step": style.PURPLE, "shallow": style.OCHRE, "cnn": style.SKY}
+LEVEL_COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.OCHRE, style.SKY, style.MUTED)
+
+
+def log_axes(axes, x=True, y=True):
+    if x:
+        axes.set_xscale("log")
+    if y:
+        axes.set_yscale("log")
+    axes.grid(True)
+
+
+def powers(axis):
+    """Ticks of a logarithmic axis over many decades as powers of ten."""
+    from matplotlib.ticker import LogLocator, NullLocator
+    axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_minor_locator(NullLocator())
+
+
+def legend(axes, **where):
+    axes.legend(frameon=False, fontsize=8, handlelength=1.6, labelcolor=style.INK, **where)
+
+
+# ---- E1 --------------------------------------------------------------------------------------------------------------------------
+
+SERIES = {"table": ("table, first patch", style.BLUE, "o"), "table_auto": ("table, positions auto", style.SKY, "D"),
+          "layerwise": ("layerwise, first patch", style.VERMILION, "s"), "layerwise_auto": ("layerwise, positions auto", style.OCHRE, "^")}
+
+
+def draw_thresholds(axes, record):
+    for name, (label, colour, marker) in SERIES.items():
+        rows = found(record["sweeps"][name]["thresholds"])
+        fit = record["findings"]["fits"][name]
+        x = [row["V_mL"] for row in rows]
+        for row in rows:
+            if row.get("low") and row.get("high"):
+                axes.plot([row["V_mL"]] * 2, [row["low"], row["high"]], color=colour, linewidth=0.8, alpha=0.5)
+        axes.plot(x, [row["threshold"] for row in rows], marker, color=colour, markersize=3.5,
+                  label=f"{label}: slope {fit['slope']} ({fit['low']} to {fit['high']})")
+        ends = np.array([min(x), max(x)])
+        axes.plot(ends, fit["factor"] * ends ** fit["slope"], color=colour, linewidth=1)
+    low, high = axes.get_xlim()
+    ends = np.array([60, max(row["V_mL"] for row in found(record["sweeps"]["table"]["thresholds"]))])
+    axes.plot(ends, ends, color=style.MUTED, linewidth=1, linestyle=":", label="V m^L itself")
+    log_axes(axes)
+    powers(axes.xaxis)
+    powers(axes.yaxis)
+    axes.set_xlabel("V m^L")
+    axes.set_ylabel("samples a stage, N*")
+    axes.set_title("Samples with which half of the trainings succeed")
+    legend(axes, loc="upper left")
+
+
+def draw_collapse(axes, record):
+    unit = {(row["rules"], row["levels"], row["seed"]): row["V_mL"] for row in rows_of(record["sweeps"]["table"]["thresholds"])}
+    levels = sorted({key[1] for key in unit})
+    curves = {}
+    for row in rows_of(record["sweeps"]["table"]["errors"]):
+        key = (row["rules"], row["levels"], row["seed"])
+        curves.setdefault(key, []).append((row["samples"] / unit[key], row["error_of_chance"]))
+    drawn = set()
+    for key, points in sorted(curves.items()):
+        colour = LEVEL_COLOURS[levels.index(key[1]) % len(LEVEL_COLOURS)]
+        axes.plot(*zip(*sorted(points)), color=colour, linewidth=0.9, alpha=0.7, label=None if key[1] in drawn else f"L = {key[1]}")
+        drawn.add(key[1])
+    axes.axhline(0.1, color=style.MUTED, linewidth=1, linestyle=":")
+    log_axes(axes, y=False)
+    powers(axes.xaxis)
+    axes.set_ylim(0, 1.15)
+    axes.set_xlabel("N / (V m^L)")
+    axes.set_ylabel("test error / error of guessing")
+    axes.set_title("The table's curves, each grammar one")
+    legend(axes, loc="upper right", ncols=2)
+
+
+def draw_e1(record):
+    picture, grid = style.figure(3.9, columns=2)
+    draw_thresholds(grid[0][0], record)
+    draw_collapse(grid[0][1], record)
+    return {"": picture}
+
+
+# ---- E2 --------------------------------------------------------------------------------------------------------------------------
+
+
+def draw_rivals(axes, record, depth, sweeps):
+    points, beyond = {}, {}
+    for sweep in sweeps:
+        if sweep not in record["sweeps"]:
+            continue
+        for row in rows_of(record["sweeps"][sweep]["thresholds"]):
+            learner = row.get("learner") or sweep
+            stages = 1 if learner in ("latent", "shallow", "cnn") else depth
+            f = row["rules"] / 8
+            if row["state"] == "found":
+                points.setdefault(learner, {}).setdefault(f, []).append(row["threshold"] * stages)
+            elif row["state"] == "above":
+                beyond.setdefault(learner, set()).add(f)
+    top = 4 * max(value for series in points.values() for values in series.values() for value in values)
+    for i, (learner, series) in enumerate(sorted(points.items())):
+        colour = LEARNERS[learner]
+        x = sorted(series)
+        for f in x:
+            axes.plot([f] * len(series[f]), series[f], ".", color=colour, markersize=4, alpha=0.6)
+        axes.plot(x, [math.exp(np.mean(np.log(series[f]))) for f in x], style.MARKERS[i] + "-", color=colour, label=learner, markersize=4.5)
+        for f in beyond.get(learner, ()):
+            axes.plot(f, top, "^", color=colour, markersize=6, markerfacecolor="none", clip_on=False)
+    for learner in set(beyond) - set(points):
+        axes.plot(sorted(beyond[learner]), [top] * len(beyond[learner]), "^", color=LEARNERS[learner], markerfacecolor="none", label=learner)
+    log_axes(axes, x=False)
+    powers(axes.yaxis)
+    axes.set_xlabel("f = m / V^(s-1)")
+    axes.set_ylabel("samples of all stages, or sequences")
+    axes.set_title(f"V = 8, L = {depth}, uniform rules (△: more than was tried)")
+    legend(axes, loc="lower right")
+
+
+def draw_e2(record):
+    picture, grid = style.figure(3.9, columns=2, sharey=True)
+    draw_rivals(grid[0][0], record, 3, ("counting", "layerwise", "shallow", "cnn"))
+    draw_rivals(grid[0][1], record, 6, ("deep",))
+    return {"": picture}
+
+
+# ---- E3 --------------------------------------------------------------------------------------------------------------------------
+
+
+def by_depth(table, column):
+    series = {}
+    for row in rows_of(table):
+        series.setdefault(row["levels"], []).append(row[column])
+    return series
+
+
+def draw_e3(record):
+    picture, grid = style.figure(3.4, columns=2)
+    for i, (name, sweep) in enumerate(record["sweeps"].items()):
+        for axes, table, column in ((grid[0][0], "cells", "accuracy"), (grid[0][1], "times", "train_seconds")):
+            series = by_depth(sweep[table], column)
+            x = sorted(series)
+            for level in x:
+                axes.plot([level] * len(series[level]), series[level], ".", color=LEARNERS[name], markersize=4, alpha=0.6)
+            axes.plot(x, [np.mean(series[level]) for level in x], style.MARKERS[i] + "-", color=LEARNERS[name], label=name, markersize=4)
+    accuracy, seconds = grid[0]
+    accuracy.set_ylim(0, 1.05)
+    accuracy.axhline(1 / 8, color=style.MUTED, linewidth=1, linestyle=":")
+    accuracy.set_ylabel("test accuracy")
+    accuracy.set_title("Accuracy (dotted: guessing)")
+    legend(accuracy, loc="lower left")
+    seconds.set_yscale("log")
+    style.plain_log(seconds.yaxis)
+    seconds.set_ylabel("seconds of training and test, one core")
+    seconds.set_title("Time")
+    for axes in grid[0]:
+        axes.grid(True)
+        axes.set_xlabel("L; a sequence has 2^L tokens")
+        axes.set_xticks(range(2, 21, 2))
+    return {"": picture}
+
+
+# ---- E4 --------------------------------------------------------------------------------------------------------------------------
+
+
+def draw_rho(axes, rows, vocab):
+    shapes = sorted({row["rules"] for row in rows if row["vocab"] == vocab})
+    for i, rules in enumerate(shapes):
+        own = [row for row in rows if (row["vocab"], row["rules"], row["positions"], row["rule-sampling"]) == (vocab, rules, 1, "first-token-uniform")
+               and row["rho_50"] is not None]
+        level = np.array([row["level"] for row in own])
+        colour = style.SERIES[i]
+        axes.errorbar(level + 0.06 * (i - 1), [row["rho_50"] for row in own],
+                      yerr=[[row["rho_50"] - row["rho_25"] for row in own], [row["rho_75"] - row["rho_50"] for row in own]],
+                      fmt=style.MARKERS[i], color=colour, markersize=4, linewidth=1, label=f"m = {rules}: median and quartiles")
+        # From the exact sqrt(2) at level 1.
+        axes.plot(level, math.sqrt(2) * rules ** (-(level - 1) / 2), color=colour, linewidth=1)
+        axes.plot(level, (20.0 * rules) ** (-(level - 1) / 2), color=colour, linewidth=1, linestyle=":")
+    log_axes(axes, x=False)
+    powers(axes.yaxis)
+    axes.set_xlabel("level l")
+    axes.set_ylabel("rho^(l)")
+    axes.set_title(f"V = {vocab}: rho, m^(-l/2) and Prop. 19 (dotted)")
+    legend(axes, loc="lower left")
+
+
+def draw_shares(axes, rows, sampling):
+    positions = sorted({row["positions"] for row in rows})
+    levels = sorted({row["level"] for row in rows})
+    for i, k in enumerate(positions):
+        for vocab, line in ((8, "-"), (16, "--")):
+            values = [100 * np.mean([row["share_failed"] for row in rows if (row["vocab"], row["positions"], row["level"], row["rule-sampling"]) ==
+                                     (vocab, k, level, sampling)]) for level in levels]
+            axes.plot(levels, values, style.MARKERS[i] + line, color=style.SERIES[i], markersize=4, label=f"K = {k}, V = {vocab}")
+    axes.grid(True)
+    axes.set_ylim(-2, 102)
+    axes.set_xlabel("L")
+    axes.set_ylabel("grammars that cannot be told apart, %")
+    axes.set_title(f"{sampling} rules, by positions K")
+    legend(axes, loc="upper left", ncols=1)
+
+
+def draw_e4(record):
+    rows = rows_of(record["laws"])
+    picture, grid = style.figure(6.6, columns=2, rows=2)
+    draw_rho(grid[0][0], rows, 8)
+    draw_rho(grid[0][1], rows, 16)
+    draw_shares(grid[1][0], rows, "first-token-uniform")
+    draw_shares(grid[1][1], rows, "uniform")
+    return {"": picture}
+
+
+# ---- E5 --------------------------------------------------------------------------------------------------------------------------
+
+
+def exponent(law):
+    return 0.0 if law == "uniform" else float(law.split(":")[1])
+
+
+def draw_e5(record):
+    picture, grid = style.figure(3.6, columns=2)
+    left, right = grid[0]
+    for i, learner in enumerate(("table", "latent")):
+        series = {}
+        for row in found(record["sweeps"]["thresholds"]["thresholds"]):
+            if row["learner"] == learner:
+                series.setdefault(exponent(row["rule-law"]), []).append(row["threshold"])
+        x = sorted(series)
+        for a in x:
+            left.plot([a] * len(series[a]), series[a], ".", color=LEARNERS[learner], markersize=4, alpha=0.6)
+        left.plot(x, [math.exp(np.mean(np.log(series[a]))) for a in x], style.MARKERS[i] + "-", color=LEARNERS[learner], label=learner, markersize=4.5)
+        for noise, line in ((0, "-"), (0.05, "--")):
+            gaps = {}
+            for row in rows_of(record["sweeps"]["bayes"]["cells"]):
+                if (row["learner"], row["token-noise"], row["samples"]) == (learner, noise, 64000):
+                    gaps.setdefault(exponent(row["rule-law"]), []).append(row["bayes_accuracy"] - row["accuracy"])
+            right.plot(sorted(gaps), [np.mean(gaps[a]) for a in sorted(gaps)], style.MARKERS[i] + line, color=LEARNERS[learner], markersize=4.5,
+                       label=f"{learner}, token noise {noise}")
+    log_axes(left, x=False)
+    style.plain_log(left.yaxis)
+    left.set_ylabel("samples a stage, or sequences")
+    left.set_title("Samples with which half of the trainings succeed")
+    right.set_ylabel("Bayes accuracy - accuracy")
+    right.set_title("Gap to the Bayes accuracy, N = 64 000")
+    right.grid(True)
+    right.set_ylim(bottom=min(0, right.get_ylim()[0]))
+    for axes in grid[0]:
+        axes.set_xlabel("a: the r-th rule in proportion to r^-a")
+        legend(axes, loc="upper left")
+    return {"": picture}
+
+
+# ---- E6 --------------------------------------------------------------------------------------------------------------------------
+
+
+def draw_widths(axes, record):
+    rows = rows_of(record["sweeps"]["width"]["cells"])
+    kinds = kinds_of_bandwidth(rows)
+    series = {}
+    for row in rows:
+        series.setdefault((kinds[str(row["bandwidth"])], row["ridge"]), {}).setdefault(row["width"], []).append(row["accuracy"])
+    colours = {"auto": style.BLUE, "printed": style.VERMILION, "corrected": style.GREEN}
+    for (kind, ridge), points in series.items():
+        x = sorted(points)
+        axes.plot(x, [np.mean(points[width]) for width in x], ("o-" if ridge == "auto" else "s--"), color=colours[kind], markersize=4,
+                  label=f"bandwidth {kind}, ridge {'auto' if ridge == 'auto' else '1/|P_l|'}")
+    axes.set_xscale("log", base=2)
+    axes.grid(True)
+    axes.set_ylim(0, 1.05)
+    axes.set_xticks(sorted({row["width"] for row in rows}), [str(width) for width in sorted({row["width"] for row in rows})])
+    axes.set_xlabel("width M")
+    axes.set_ylabel("test accuracy")
+    axes.set_title("Bandwidth and ridge")
+    legend(axes, loc="best")
+
+
+def draw_solvers(axes, record):
+    series = {}
+    for row in rows_of(record["sweeps"]["solver"]["levels"]):
+        series.setdefault(row["solver"], {}).setdefault(row["tolerance"], []).append(row["iterations"])
+    names = {"cg": "conjugate gradients", "gd": "gradient descent", "gd-paper": "gradient descent, the paper's step"}
+    for i, (solver, points) in enumerate(series.items()):
+        x = sorted(points)
+        axes.plot(x, [np.mean(points[t]) for t in x], style.MARKERS[i] + "-", color=style.SERIES[i], markersize=4.5, label=names[solver])
+    log_axes(axes)
+    style.plain_log(axes.yaxis)
+    axes.invert_xaxis()
+    axes.set_xlabel("relative residual")
+    axes.set_ylabel("iterations a level")
+    axes.set_title("Steps, ridge 1/|P_l|, M = 1024")
+    legend(axes, loc="best")
+
+
+def draw_levels(record):
+    picture, grid = style.figure(3.2, columns=3)
+    rows = rows_of(record["sweeps"]["levels"]["levels"])
+    for axes, columns, title in ((grid[0][0], ("separation",), "Separation of parents"), (grid[0][1], ("radius",), "Radius within a parent"),
+                                 (grid[0][2], ("posterior_error",), "Error of the posterior")):
+        for i, level in enumerate((3, 2, 1)):
+            series = {}
+            for row in rows:
+                if row["level"] == level and row[columns[0]] is not None:
+                    series.setdefault(row["samples"], []).append(row[columns[0]])
+            x = sorted(series)
+            axes.plot(x, [math.exp(np.mean(np.log(np.maximum(series[n], 1e-12)))) for n in x], style.MARKERS[i] + "-", color=style.SERIES[i], markersize=4,
+                      label=f"level {level}")
+        log_axes(axes)
+        powers(axes.xaxis)
+        axes.set_xlabel("samples N of the level")
+        axes.set_title(title)
+    legend(grid[0][0], loc="best")
+    return picture
+
+
+def draw_e6(record):
+    picture, grid = style.figure(3.6, columns=2)
+    draw_widths(grid[0][0], record)
+    draw_solvers(grid[0][1], record)
+    return {"": picture, "-levels": draw_levels(record)}
+
+
+DRAW = {"E1": draw_e1, "E2": draw_e2, "E3": draw_e3, "E4": draw_e4, "E5": draw_e5, "E6": draw_e6}

@@ -1,0 +1,196 @@
+"""What the pages say of an experiment: numbers from its tables, and sentences made of them."""
+import math
+
+import numpy as np
+
+
+def rows_of(table):
+    return [dict(zip(table["columns"], row)) for row in table["rows"]]
+
+
+def without_nan(value):
+    if isinstance(value, dict):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def digits(value, count=3):
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{count}g}")
+
+
+def found(table):
+    return [row for row in rows_of(table) if row["state"] == "found"]
+
+
+def slope(points):
+    """Least squares of log y on log x over (x, y): slope, its 95 % interval (Student), factor at x = 1."""
+    from scipy import stats
+
+    x, y = (np.log2([point[i] for point in points]) for i in (0, 1))
+    fit = stats.linregress(x, y)
+    half = stats.t.ppf(0.975, len(x) - 2) * fit.stderr if len(x) > 2 else math.nan
+    return {"slope": digits(fit.slope), "low": digits(fit.slope - half), "high": digits(fit.slope + half), "factor": digits(2**fit.intercept),
+            "points": len(points)}
+
+
+def censored(table):
+    return sum(row["state"] in ("above", "below") for row in rows_of(table))
+
+
+def geometric_mean(values):
+    return digits(math.exp(np.mean(np.log(values)))) if len(values) else None
+
+
+def median(values):
+    values = [value for value in values if value is not None]
+    return digits(float(np.median(values)), 4) if values else None
+
+
+# ---- one experiment each ---------------------------------------------------------------------------------------------------------
+
+NAMES = {"table": "table, first patch", "table_auto": "table, automatic positions", "layerwise": "layerwise, first patch",
+         "layerwise_auto": "layerwise, automatic positions"}
+
+
+def first_patch(sweeps):
+    fits = {name: slope([(row["V_mL"], row["threshold"]) for row in found(sweep["thresholds"])]) for name, sweep in sweeps.items()}
+    lost = sum(censored(sweep["thresholds"]) for sweep in sweeps.values())
+    say = lambda name: f"{fits[name]['slope']} ({fits[name]['low']} to {fits[name]['high']})"
+    return {"fits": fits, "censored": lost, "sentences": [
+        f"Over {fits['table']['points']} grammars (V = 16, m = 2..16, L = 2..8) the table that reads first patches needs samples like (V m^L)^x with "
+        f"x = {say('table')}; the layerwise learner itself, which is too slow for so many, has x = {say('layerwise')} over {fits['layerwise']['points']}.",
+        f"With automatic positions, which read several patches of a sequence where that tells more, x is {say('table_auto')} for the table and "
+        f"{say('layerwise_auto')} for the layerwise learner.",
+        f"Intervals are 95 % of a straight line through logarithms; {lost} of {sum(len(sweep['thresholds']['rows']) for sweep in sweeps.values())} searches were "
+        "censored by the largest or smallest size and are left out."]}
+
+
+def rivals(sweeps):
+    numbers = {}
+    for sweep in sweeps:
+        for row in found(sweeps[sweep]["thresholds"]):
+            key = f"{row.get('learner') or sweep}, L = {row['depth']}, m = {row['rules']}"
+            numbers.setdefault(key, []).append(row["threshold"])
+    means = {key: geometric_mean(values) for key, values in numbers.items()}
+    above = {}
+    for sweep in sweeps:
+        for row in rows_of(sweeps[sweep]["thresholds"]):
+            if row["state"] == "above":
+                key = f"{row.get('learner') or sweep}, L = {row['depth']}, m = {row['rules']}"
+                above[key] = above.get(key, 0) + 1
+    cross = {}
+    for levels in (3, 6):
+        better = [m for m in range(2, 9) if (means.get(f"latent, L = {levels}, m = {m}") or math.inf) < (means.get(f"table, L = {levels}, m = {m}") or math.inf) * levels]
+        cross[f"L = {levels}"] = max(better) / 8 if better else None
+    get = lambda key: means.get(key) or "no number of"
+    return {"thresholds": means, "above": above, "latent_wins_up_to_f": cross, "sentences": [
+        f"At V = 8, m = 4, L = 3 latent clustering needs {get('latent, L = 3, m = 4')} sequences in all, the table {get('table, L = 3, m = 4')} samples for each of three "
+        f"stages, the layerwise learner {get('layerwise, L = 3, m = 4')}, one gradient step {get('one-step, L = 3, m = 4')}, a convolutional network (2025 protocol, width 64) "
+        f"{get('cnn, L = 3, m = 4')} sequences; "
+        + (f"random features of whole sequences {means['shallow, L = 3, m = 4']}." if "shallow, L = 3, m = 4" in means
+           else "random features of whole sequences did not get there with 32 768."),
+        "Counting the samples of all stages, latent clustering is ahead up to "
+        + " and ".join(f"f = {f} at {levels}" if f is not None else f"no f at {levels}" for levels, f in cross.items()) + ".",
+        f"Searches that found no sufficient size are shown at the top edge: {sum(above.values())}, of them "
+        f"{sum(n for key, n in above.items() if key.startswith('latent') and key.endswith('m = 8'))} of latent clustering at f = 1, where siblings tell nothing."]}
+
+
+def depth(sweeps):
+    reached, seconds = {}, {}
+    for name, sweep in sweeps.items():
+        by_level = {}
+        for row in rows_of(sweep["cells"]):
+            by_level.setdefault(row["depth"], []).append(row["accuracy"])
+        full = [level for level in sorted(by_level) if min(by_level[level]) >= 0.99]
+        reached[name] = {"deepest_all_right": max(full) if full else None, "deepest_tried": max(by_level),
+                         "accuracy_there": digits(float(np.mean(by_level[max(by_level)])), 4)}
+        times = [row["train_seconds"] for row in rows_of(sweep["times"]) if row["levels"] == max(by_level)]
+        seconds[name] = median(times)
+    say = lambda name: f"{reached[name]['deepest_all_right']} of {reached[name]['deepest_tried']}"
+    return {"reached": reached, "seconds_at_deepest": seconds, "sentences": [
+        f"All grammars of a depth are read with accuracy .99 or more up to L = {say('table')} by the table, {say('latent')} by latent clustering from 4000 sequences, "
+        f"{say('layerwise')} by the layerwise learner (V = 8, m = 4).",
+        f"At the deepest the table has accuracy {reached['table']['accuracy_there']} on average: beyond, differences of posteriors come near to the precision of its counts "
+        "(up to 10^15 samples a level).",
+        f"Training takes {seconds['table']} s, {seconds['latent']} s and {seconds['layerwise']} s at the deepest of each, on one core; a sequence has 2^L tokens."]}
+
+
+def rho_laws(laws):
+    rows = rows_of(laws)
+    one = [row for row in rows if row["positions"] == 1 and row["rule-sampling"] == "first-token-uniform"]
+    slopes = {}
+    for row in one:
+        if row["rho_50"] and math.isfinite(row["rho_50"]):
+            slopes.setdefault(f"V = {row['vocab']}, m = {row['rules']}", []).append((row["level"], row["rho_50"] * row["rules"] ** (row["level"] / 2)))
+    per_level = {key: digits(float(np.polyfit([p[0] for p in points], np.log2([p[1] for p in points]), 1)[0])) for key, points in slopes.items() if len(points) > 2}
+    below = sum(row["rho_25"] < (20 * row["rules"]) ** (-(row["level"] - 1) / 2) for row in one if math.isfinite(row["rho_25"]))
+    deepest = max(row["level"] for row in rows)
+    share = {f"{row['rule-sampling']}, V = {row['vocab']}, m = {row['rules']}, K = {row['positions']}": digits(row["share_failed"])
+             for row in rows if row["level"] == deepest}
+    mean = lambda sampling, k: digits(100 * float(np.mean([value for key, value in share.items() if key.startswith(sampling + ",") and key.endswith(f"K = {k}")])))
+    grammars = rows[0]["grammars"]
+    return {"log2_K_rho_per_level": per_level, "quartiles_below_proposition_19": int(below), "share_failed": share, "mean_percent_failed": {
+        f"{sampling}, K = {k}": mean(sampling, k) for sampling in ("first-token-uniform", "uniform") for k in (1, 2, 4)}, "sentences": [
+        f"K_rho = rho^(l) m^(l/2) is no constant: its median over {grammars} grammars changes by a factor 2^x a level with x from {min(per_level.values())} to {max(per_level.values())}, "
+        "so rho falls somewhat faster than m^(-l/2), the more the smaller V is against m.",
+        f"Proposition 19's (20 m)^(-(l-1)/2) lies far below: the lower quartile of the grammars that can be told apart is under it at {below} of {len(one)} shapes and levels.",
+        f"By L = {deepest} the first patch fails on {mean('first-token-uniform', 1)} % of the grammars on average (first-token-uniform rules) and on {mean('uniform', 1)} % (uniform); two positions side by "
+        f"side leave {mean('first-token-uniform', 2)} % and {mean('uniform', 2)} %, four {mean('first-token-uniform', 4)} % and {mean('uniform', 4)} %."]}
+
+
+def zipf(sweeps):
+    means, gaps = {}, {}
+    for row in found(sweeps["thresholds"]["thresholds"]):
+        means.setdefault(f"{row['learner']}, {row['rule-law']}", []).append(row["threshold"])
+    means = {key: geometric_mean(values) for key, values in means.items()}
+    for row in rows_of(sweeps["bayes"]["cells"]):
+        gaps.setdefault(f"{row['learner']}, {row['rule-law']}, noise {row['token-noise']}, N = {row['samples']}", []).append(row["bayes_accuracy"] - row["accuracy"])
+    gaps = {key: digits(float(np.mean(values))) for key, values in gaps.items()}
+    ratio = lambda learner: digits((means.get(f"{learner}, zipf:2") or math.nan) / (means.get(f"{learner}, uniform") or math.nan))
+    noisy = {key: value for key, value in gaps.items() if "noise 0.05, N = 64000" in key}
+    return {"thresholds": means, "bayes_gap": gaps, "ratio_at_2": {learner: ratio(learner) for learner in ("table", "latent")},
+            "censored": censored(sweeps["thresholds"]["thresholds"]), "sentences": [
+        f"Rules whose r-th is as frequent as r^-2 cost the table {ratio('table')} times and latent clustering {ratio('latent')} times the samples of uniform ones "
+        "(geometric means over five grammars, V = 8, m = 4, L = 3).",
+        f"With 5 % token noise and 64 000 samples the gap to the Bayes accuracy is {min(noisy.values())} to {max(noisy.values())} over laws and learners: what a wrong token "
+        "changes is not undone by tables of patches.",
+        f"Without noise and with 64 000 samples the largest mean gap is {max(value for key, value in gaps.items() if 'noise 0, N = 64000' in key)}; rare rules that training never saw are "
+        "met in the test."]}
+
+
+def kinds_of_bandwidth(rows):
+    """The two given ones apart: the printed is twice the corrected."""
+    given = sorted({str(row["bandwidth"]) for row in rows if row["bandwidth"] != "auto"}, key=lambda text: -float(text.split(",")[0]))
+    return {"auto": "auto", given[0]: "printed", given[1]: "corrected"}
+
+
+def constants(sweeps):
+    rows = rows_of(sweeps["width"]["cells"])
+    kinds = kinds_of_bandwidth(rows)
+    accuracy = {}
+    for row in rows:
+        accuracy.setdefault(f"bandwidth {kinds[str(row['bandwidth'])]}, ridge {row['ridge']}, M = {row['width']}", []).append(row["accuracy"])
+    accuracy = {key: digits(float(np.mean(values)), 4) for key, values in accuracy.items()}
+    iterations = {}
+    for row in rows_of(sweeps["solver"]["levels"]):
+        iterations.setdefault(f"{row['solver']}, residual {row['tolerance']}", []).append(row["iterations"])
+    iterations = {key: digits(float(np.mean(values))) for key, values in iterations.items()}
+    get = lambda bandwidth, ridge, width: accuracy[f"bandwidth {bandwidth}, ridge {ridge}, M = {width}"]
+    steps = lambda solver: iterations[f"{solver}, residual 0.0001"]
+    return {"accuracy": accuracy, "iterations": iterations, "sentences": [
+        f"With a ridge chosen from the data, M = 1024 gives accuracy {get('auto', 'auto', 1024)} at the automatic bandwidth, {get('printed', 'auto', 1024)} at the printed "
+        f"and {get('corrected', 'auto', 1024)} at the corrected one of Lemma 10 (V = 8, m = 4, L = 3, 64 V m^l samples).",
+        f"The paper's ridge 1/|P_l| gives {get('auto', 'paper', 1024)}, {get('printed', 'paper', 1024)} and {get('corrected', 'paper', 1024)} there, and "
+        f"{get('auto', 'paper', 4096)}, {get('printed', 'paper', 4096)} and {get('corrected', 'paper', 4096)} at M = 4096: it needs the larger width.",
+        f"To a residual of 1e-4 conjugate gradients take {steps('cg')} iterations a level, gradient descent {steps('gd')}, and with the paper's step {steps('gd-paper')}."]}
+
+
+OF = {"E1": first_patch, "E2": rivals, "E3": depth, "E5": zipf, "E6": constants}
+
+
+def of(document):
+    if document["experiment"] == "E4":
+        return rho_laws(document["laws"])
+    return OF[document["experiment"]](document["sweeps"])
