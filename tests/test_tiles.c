@@ -38,6 +38,32 @@ static void words_are_philox(void **state) {
     }
 }
 
+static void scrambles_are_philox(void **state) {
+    (void)state;
+    rhm_tile_ops table[TABLES];
+    const size_t available = tables_here(table);
+    uint64_t random = 1;
+    for (size_t round = 0; round < 50; round++) {
+        const uint64_t seed = random_bits(&random);
+        const rhm_round_keys keys = rhm_round_keys_of(seed);
+        const uint32_t stream = (uint32_t)random_bits(&random), block = (uint32_t)random_bits(&random);
+        uint64_t index[RHM_TILE];
+        for (size_t i = 0; i < RHM_TILE; i++)
+            index[i] = i == 3 ? UINT64_MAX : i == 5 ? 0 : random_bits(&random);
+        for (size_t k = 0; k < available; k++) {
+            guarded g = guard(sizeof index);
+            const uint64_t *out = g.data;
+            table[k].scramble(&keys, stream, block, index, g.data);
+            for (size_t i = 0; i < RHM_TILE; i++) {
+                const rhm_philox_block expected = rhm_philox(seed, index[i], stream, block);
+                if (out[i] != ((uint64_t)expected.word[1] << 32 | expected.word[0]))
+                    fail_msg("%s: round %zu, lane %zu", table[k].name, round, i);
+            }
+            release(&g);
+        }
+    }
+}
+
 static void fill_words(uint32_t word[RHM_TILE], uint64_t *random) {
     for (size_t i = 0; i < RHM_TILE; i++)
         word[i] = i == 7 ? 0 : i == 9 ? UINT32_MAX : (uint32_t)random_bits(random);
@@ -197,8 +223,11 @@ static void rows_are_transposed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_philox),           cmocka_unit_test(planes_are_bytes_and_digits),
-        cmocka_unit_test(choices_are_shifted_planes), cmocka_unit_test(rewriting_follows_the_rules),
+        cmocka_unit_test(words_are_philox),
+        cmocka_unit_test(scrambles_are_philox),
+        cmocka_unit_test(planes_are_bytes_and_digits),
+        cmocka_unit_test(choices_are_shifted_planes),
+        cmocka_unit_test(rewriting_follows_the_rules),
         cmocka_unit_test(rows_are_transposed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ typedef struct radix {
     uint32_t base[RHM_MAX_LEVELS + 1];  /* m_l */
     uint32_t group[RHM_MAX_LEVELS + 1]; /* digits that are split off together, */
     uint32_t power[RHM_MAX_LEVELS + 1]; /* and the base to their number, below 2^32 */
+    uint32_t bits[RHM_MAX_LEVELS + 1];  /* of a base that is a power of two, else 0 */
 } radix;
 
 static radix radix_of(const rhm_sampler *sampler) {
@@ -26,6 +27,8 @@ static radix radix_of(const rhm_sampler *sampler) {
     for (uint32_t level = 1; level <= sampler->tree.levels; level++) {
         r.base[level] = r.power[level] = sampler->rewriting[level].rules;
         r.group[level] = 1;
+        while ((r.base[level] & (r.base[level] - 1)) == 0 && UINT32_C(1) << r.bits[level] < r.base[level])
+            r.bits[level]++;
         while (r.base[level] > 1 && (uint64_t)r.power[level] * r.base[level] <= UINT32_MAX) {
             r.power[level] *= r.base[level];
             r.group[level]++;
@@ -77,7 +80,7 @@ rhm_status rhm_sequence_count(rhm_number *out, const rhm_sampler *sampler, rhm_e
 
 /* The last `count` digits of a number, the first of them first; what is left of the number. */
 static rhm_u128 split(rhm_u128 number, const radix *r, uint32_t level, size_t count, uint16_t *digit) {
-    const uint32_t base = r->base[level];
+    const uint32_t base = r->base[level], bits = r->bits[level];
     while (count > 0) {
         const size_t group = count < r->group[level] ? count : r->group[level];
         uint32_t power = r->power[level];
@@ -92,8 +95,8 @@ static rhm_u128 split(rhm_u128 number, const radix *r, uint32_t level, size_t co
             number /= power;
         }
         for (size_t g = 0; g < group; g++) {
-            digit[--count] = (uint16_t)(rest % base);
-            rest /= base;
+            digit[--count] = (uint16_t)(bits ? rest & (base - 1) : rest % base);
+            rest = bits ? rest >> bits : rest / base;
         }
     }
     return number;
@@ -108,6 +111,14 @@ typedef struct numbered {
     uint16_t *tokens, *labels;
     uint16_t *const *latents;
 } numbered;
+
+static inline __attribute__((always_inline)) void rewrite(uint16_t *work, const rhm_rewriting *rewriting,
+                                                          const uint16_t *digit, size_t nodes, size_t s) {
+    for (size_t p = nodes; p-- > 0;) {
+        const size_t rule = (size_t)work[p] * rewriting->rules + (rewriting->rules > 1 ? digit[p] : 0);
+        memcpy(work + p * s, rewriting->patches + rule * s, sizeof *work * s);
+    }
+}
 
 /* A level is rewritten in place from the last symbol to the first, as in subtrees.c. */
 static void write_sequence(const numbered *n, rhm_u128 number, size_t row) {
@@ -124,11 +135,10 @@ static void write_sequence(const numbered *n, rhm_u128 number, size_t row) {
     work[0] = n->labels[row] = (uint16_t)number;
     for (uint32_t level = 1; level <= tree->levels; level++) {
         const rhm_rewriting *rewriting = &n->sampler->rewriting[level];
-        const size_t s = tree->branching[level];
-        for (size_t p = tree->nodes[level - 1]; p-- > 0;) {
-            const size_t rule = (size_t)work[p] * rewriting->rules + (rewriting->rules > 1 ? at[level][p] : 0);
-            memcpy(work + p * s, rewriting->patches + rule * s, sizeof *work * s);
-        }
+        if (tree->branching[level] == 2)
+            rewrite(work, rewriting, at[level], tree->nodes[level - 1], 2);
+        else
+            rewrite(work, rewriting, at[level], tree->nodes[level - 1], tree->branching[level]);
         if (n->latents && level < tree->levels && n->latents[level])
             memcpy(n->latents[level] + row * tree->nodes[level], work, sizeof *work * tree->nodes[level]);
     }
@@ -157,7 +167,7 @@ static rhm_status sample(const rhm_engine *engine, numbered *n, rhm_number first
         return rhm_fail(error, RHM_INVALID, "there are %.15g different sequences, not the %.15g from %.15g on",
                         (double)size, (double)n->count, (double)n->first);
     if (shuffled)
-        n->permutation = rhm_permutation_make(n->sampler->seed, RHM_DISTINCT_STREAM, size);
+        n->permutation = rhm_permutation_make(n->sampler->seed, RHM_DISTINCT_STREAM, size, &n->sampler->ops);
     const size_t width = n->sampler->tree.leaves[0];
     n->chunk = width > MOST_WIDTH / CHUNK ? (MOST_WIDTH + width - 1) / width : CHUNK;
     return rhm_parallel(engine, (n->count + n->chunk - 1) / n->chunk, write_chunk, n, error);

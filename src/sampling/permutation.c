@@ -1,44 +1,16 @@
 #include "sampling/permutation.h"
 
-#include "core/philox.h"
-
 enum {
     ROUNDS = 10, /* even: halves of different widths are back in their places */
     LEAST_BITS = 2,
-    LANES = 16, /* numbers side by side, so that their random blocks overlap */
+    LANES = RHM_TILE, /* numbers side by side */
 };
 
-rhm_permutation rhm_permutation_make(uint64_t seed, uint32_t stream, rhm_u128 size) {
+rhm_permutation rhm_permutation_make(uint64_t seed, uint32_t stream, rhm_u128 size, const rhm_tile_ops *ops) {
     uint32_t bits = LEAST_BITS;
     while ((size - 1) >> bits > 0)
         bits++;
-    return (rhm_permutation){seed, stream, bits, size};
-}
-
-/* The first two words of the blocks of LANES indices. */
-static void scramble(const rhm_permutation *p, const uint64_t *index, uint32_t round, uint64_t *out) {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-    uint32_t k0 = (uint32_t)p->seed, k1 = (uint32_t)(p->seed >> 32);
-    for (int i = 0; i < LANES; i++) {
-        c0[i] = (uint32_t)index[i];
-        c1[i] = (uint32_t)(index[i] >> 32);
-        c2[i] = p->stream;
-        c3[i] = round;
-    }
-    for (int r = 0; r < RHM_PHILOX_ROUNDS; r++) {
-        for (int i = 0; i < LANES; i++) {
-            const uint64_t product0 = (uint64_t)RHM_PHILOX_M0 * c0[i];
-            const uint64_t product1 = (uint64_t)RHM_PHILOX_M1 * c2[i];
-            c0[i] = (uint32_t)(product1 >> 32) ^ c1[i] ^ k0;
-            c1[i] = (uint32_t)product1;
-            c2[i] = (uint32_t)(product0 >> 32) ^ c3[i] ^ k1;
-            c3[i] = (uint32_t)product0;
-        }
-        k0 += RHM_PHILOX_W0;
-        k1 += RHM_PHILOX_W1;
-    }
-    for (int i = 0; i < LANES; i++)
-        out[i] = (uint64_t)c1[i] << 32 | c0[i];
+    return (rhm_permutation){rhm_round_keys_of(seed), stream, bits, size, *ops};
 }
 
 /* Each round replaces the left half, of which it becomes the right: (L, R) -> (R, L ^ F(R)). */
@@ -51,7 +23,7 @@ static void pass(const rhm_permutation *p, rhm_u128 *number) {
     }
     for (uint32_t round = 0; round < ROUNDS; round++) {
         const uint64_t mask = UINT64_MAX >> (64 - left_bits);
-        scramble(p, right, round, word);
+        p->ops.scramble(&p->keys, p->stream, round, right, word);
         for (int i = 0; i < LANES; i++) {
             const uint64_t mixed = (left[i] ^ word[i]) & mask;
             left[i] = right[i];

@@ -10,20 +10,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sampling/tile_ops.h"
+
 __extension__ typedef unsigned __int128 rhm_u128;
 
 /* Philox streams of whoever needs a permutation. */
 #define RHM_DISTINCT_STREAM UINT32_C(0x00020000)
 
 typedef struct rhm_permutation {
-    uint64_t seed;
-    uint32_t stream; /* the round is the block, the half that stays the index */
+    rhm_round_keys keys; /* of the seed */
+    uint32_t stream;     /* the round is the block, the half that stays the index */
     uint32_t bits;
     rhm_u128 size;
+    rhm_tile_ops ops;
 } rhm_permutation;
 
-/* 1 <= size <= 2^127. */
-rhm_permutation rhm_permutation_make(uint64_t seed, uint32_t stream, rhm_u128 size);
+/* 1 <= size <= 2^127. The permutation does not depend on whose operations compute it. */
+rhm_permutation rhm_permutation_make(uint64_t seed, uint32_t stream, rhm_u128 size, const rhm_tile_ops *ops);
 
 /* out[i] is where first + i goes; all of these are below the size. */
 void rhm_permute(const rhm_permutation *permutation, rhm_u128 first, size_t count, rhm_u128 *out);

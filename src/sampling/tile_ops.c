@@ -15,6 +15,14 @@ static void words(const rhm_blocks *blocks, size_t lanes, uint32_t *word) {
     }
 }
 
+static void scramble(const rhm_round_keys *keys, uint32_t stream, uint32_t block, const uint64_t *index,
+                     uint64_t *out) {
+    for (size_t i = 0; i < RHM_TILE; i++) {
+        const rhm_philox_block b = rhm_philox(keys->key[0][1] << 32 | keys->key[0][0], index[i], stream, block);
+        out[i] = (uint64_t)b.word[1] << 32 | b.word[0];
+    }
+}
+
 static void bytes(const uint32_t *word, uint8_t *plane) {
     for (size_t b = 0; b < 4; b++)
         for (size_t i = 0; i < RHM_TILE; i++)
@@ -69,6 +77,7 @@ static const rhm_tile_ops reference = {
     .name = "reference",
     .isa = RHM_ISA_SCALAR,
     .words = words,
+    .scramble = scramble,
     .bytes = bytes,
     .digits = digits,
     .choices = choices,

@@ -74,6 +74,9 @@ typedef struct rhm_tile_ops {
      * written too. */
     void (*words)(const rhm_blocks *blocks, size_t lanes, uint32_t *word);
 
+    /* out (RHM_TILE): the first two words, the first one lowest, of the same block of these indices (RHM_TILE). */
+    void (*scramble)(const rhm_round_keys *keys, uint32_t stream, uint32_t block, const uint64_t *index, uint64_t *out);
+
     /* plane (4, RHM_TILE): the bytes of word (RHM_TILE), lowest first. */
     void (*bytes)(const uint32_t *word, uint8_t *plane);
 

@@ -14,6 +14,7 @@ const rhm_tile_ops RHM_TABLE = {
     .name = RHM_TABLE_NAME,
     .isa = RHM_TABLE_ISA,
     .words = words,
+    .scramble = scramble,
     .bytes = bytes,
     .digits = digits,
     .choices = choices,

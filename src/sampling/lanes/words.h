@@ -51,4 +51,20 @@ static void words(const rhm_blocks *blocks, size_t lanes, uint32_t *word) {
     }
 }
 
+static void scramble(const rhm_round_keys *keys, uint32_t stream, uint32_t block, const uint64_t *index,
+                     uint64_t *out) {
+    for (size_t i = 0; i < RHM_TILE; i += WIDTH / 4) {
+        vec c[4][2];
+        for (size_t k = 0; k < 2; k++) {
+            c[0][k] = vec_load(index + i + k * (WIDTH / 8));
+            c[1][k] = vec_high(c[0][k]);
+            c[2][k] = vec_set64(stream);
+            c[3][k] = vec_set64(block);
+        }
+        philox(keys, c);
+        for (size_t k = 0; k < 2; k++)
+            vec_store(out + i + k * (WIDTH / 8), vec_merge_low(c[0][k], c[1][k]));
+    }
+}
+
 #endif
