@@ -162,10 +162,13 @@ class MemoryRefused(RHMError, MemoryError):
     """A size overflows, exceeds the memory limit, or was refused by the system."""
 
 
+_checked = {name: getattr(library, name) for name in CHECKED}
+
+
 def call(name, *arguments):
     """Call a function of CHECKED; a failure becomes an exception that carries its sentence."""
     error = c.Error()
-    if getattr(library, name)(*arguments, byref(error)) != 0:
+    if _checked[name](*arguments, error) != 0:
         raise failure_of(error)
 
 

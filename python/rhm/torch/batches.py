@@ -1,4 +1,7 @@
 """Whole batches, which the library writes straight into tensors: for DataLoader(..., batch_size=None), or a loop of one's own."""
+import sys
+import threading
+
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
@@ -6,9 +9,32 @@ from torch.utils.data import IterableDataset, get_worker_info
 from .._library import InvalidError
 from ..engine import Engine, engine_or_default
 from ..hierarchy import stream_number
-from .encoding import Encoding, integers
+from .encoding import Encoding, Rows, integers
 
+MOST_RECYCLED = 4
 BLOCK_NBYTES = 1 << 20  # batches are made so many bytes at a time, and are views of that: about what a cache holds
+
+
+class Recycled:
+    """Memory for tensors of one size after the other: what no tensor uses any more is used again, and need not be had from the system
+    page by page."""
+
+    def __init__(self):
+        self.arrays = []
+        self.lock = threading.Lock()
+
+    def __reduce__(self):
+        return Recycled, ()
+
+    def __call__(self, shape):
+        with self.lock:
+            for i in range(len(self.arrays)):
+                # Ours, and the argument of getrefcount: a tensor would hold one more.
+                if self.arrays[i].shape == shape and sys.getrefcount(self.arrays[i]) == 2:
+                    return torch.from_numpy(self.arrays[i])
+            array = np.empty(shape, np.float32)
+            self.arrays = self.arrays[-(MOST_RECYCLED - 1):] + [array]
+            return torch.from_numpy(array)
 
 
 def _batch_size(batch_size):
@@ -25,6 +51,7 @@ class _Batches(IterableDataset):
         super().__init__()
         self.encoding, self.tokens, self.batch_size, self.engine = encoding, tokens, _batch_size(batch_size), engine
         self.epoch, self.told = 0, False
+        self._memory = Recycled()
 
     def set_epoch(self, epoch):
         """Say which epoch the next iteration is: it decides the order, or the samples. Without it iterations count, in each process for
@@ -50,12 +77,12 @@ class _Batches(IterableDataset):
 
     def _generate(self, engine, epoch, worker, workers, together):
         batches, first, size = len(self) if self._finite() else None, worker, self.batch_size
-        make = self._maker(engine, epoch)
+        make = self._maker(engine, epoch, self._memory)
         while batches is None or first < batches:
             count = together if batches is None else min(together, batches - first)
             x, y = make(first, count)
-            if count == 1:
-                yield x, y
+            if len(y) == count * size:
+                yield from zip(x.view(count, size, *x.shape[1:]).unbind(), y.view(count, size).unbind())
             else:
                 yield from zip(x.split(size), y.split(size))
             first += count if workers == 1 else workers
@@ -85,13 +112,13 @@ class StreamBatches(_Batches):
             raise TypeError("batches of a stream without end have no number")
         return self.batches
 
-    def _maker(self, engine, epoch):
+    def _maker(self, engine, epoch, memory):
         origin = self.start + epoch * (self.batches or 0) * self.batch_size
 
         def make(first, count):
             n = count * self.batch_size
             tokens, labels = self.hierarchy.sample(n, origin + first * self.batch_size, seed=self.seed, stream=self.stream, engine=engine)
-            x = self.encoding(engine, self.encoding.grouped(tokens))
+            x = self.encoding.of(engine, Rows(self.encoding.grouped(tokens)), memory)
             if self.target == "class":
                 return x, integers(engine, labels)
             y = integers(engine, np.ascontiguousarray(tokens[:, -1]))
@@ -125,13 +152,15 @@ class EpochBatches(_Batches):
         base = 0 if info is None or self.told else info.seed - info.id
         return (self.seed * 0x9E3779B97F4A7C15 + base + epoch) % (1 << 63)
 
-    def _maker(self, engine, epoch):
+    def _maker(self, engine, epoch, memory):
         rows = self.rows
         if self.shuffle:
             rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self._seed(epoch)))]
 
+        numbers, labels = Rows(self.numbers), Rows(self.labels)
+
         def make(first, count):
             picked = rows[first * self.batch_size:(first + count) * self.batch_size]
-            return self.encoding(engine, self.numbers, picked), integers(engine, self.labels, picked)
+            return self.encoding.of(engine, numbers.pick(picked), memory), labels.pick(picked).integers(engine)
 
         return make

@@ -79,12 +79,17 @@ class Encoding:
     def _bits(self):
         return max(1, math.ceil(math.log2(self.channels)))
 
-    def __call__(self, engine, numbers, rows=None):
-        """A new tensor of the numbers (of `grouped`), or of these rows of them (int64), written by the library with the engine's threads."""
-        count, width = len(numbers) if rows is None else len(rows), numbers.shape[1]
+    def __call__(self, engine, numbers):
+        """A new tensor of the numbers (of `grouped`), written by the library with the engine's threads."""
+        return self.of(engine, Rows(numbers), torch.empty)
+
+    def of(self, engine, rows, memory):
+        """A tensor of Rows. memory(shape): where a one-hot one lies."""
         if self.kind == "onehot":
-            return self._one_hot(engine, _rows(numbers, rows), count, width)
-        x = integers(engine, numbers, rows, self.add if self.kind == "long" else 0)
+            x = memory((rows.count, rows.width, self.channels) if self.channels_last else (rows.count, self.channels, rows.width))
+            engine.call("rhm_encode_one_hot", self._one_hot(), rows.reference, x.data_ptr())
+            return x
+        x = rows.integers(engine, self.add if self.kind == "long" else 0)
         if self.kind == "long":
             return x
         if self.kind == "decimal":
@@ -92,25 +97,35 @@ class Encoding:
         shifts = torch.arange(self._bits() - 1, -1, -1)
         return (x[:, None, :] >> shifts[:, None] & 1).float()
 
-    def _one_hot(self, engine, source, count, width):
-        x = torch.empty((count, width, self.channels) if self.channels_last else (count, self.channels, width))
-        how = c.OneHot(self.channels, self.on, self.off, self.channels_last)
-        engine.call("rhm_encode_one_hot", byref(how), byref(source), x.data_ptr())
+    def _one_hot(self):
+        return byref(c.OneHot(self.channels, self.on, self.off, self.channels_last))
+
+
+class Rows:
+    """Numbers (N, width) uint16, or labels (N), and which rows of them are wanted."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+        self.width = numbers.shape[1] if numbers.ndim == 2 else 1
+        self.structure = c.TokenRows(numbers.ctypes.data, len(numbers), self.width, None, len(numbers))
+        self.reference = byref(self.structure)
+
+    @property
+    def count(self):
+        return self.structure.count
+
+    def pick(self, rows):
+        """The rows of an int64 tensor, which must outlive what is done with them."""
+        self.structure.row, self.structure.count = rows.data_ptr(), len(rows)
+        return self
+
+    def integers(self, engine, add=0):
+        """int64 (n, width), or (n) of labels, plus `add`."""
+        x = torch.empty((self.count, self.width) if self.numbers.ndim == 2 else self.count, dtype=torch.int64)
+        engine.call("rhm_encode_integers", self.reference, add, x.data_ptr())
         return x
 
 
-def _rows(numbers, rows):
-    source = c.TokenRows(numbers.ctypes.data, len(numbers), numbers.shape[1], None, len(numbers))
-    if rows is not None:
-        source.row, source.count = rows.data_ptr(), len(rows)
-    return source
-
-
-def integers(engine, numbers, rows=None, add=0):
-    """int64 (n, width) of numbers (n, width) uint16, or (n) of (n), plus `add`; or these rows of them."""
-    count = len(numbers) if rows is None else len(rows)
-    flat = numbers.ndim == 1
-    numbers = numbers[:, None] if flat else numbers
-    x = torch.empty((count, numbers.shape[1]), dtype=torch.int64)
-    engine.call("rhm_encode_integers", byref(_rows(numbers, rows)), add, x.data_ptr())
-    return x[:, 0] if flat else x
+def integers(engine, numbers):
+    """int64 of uint16."""
+    return Rows(numbers).integers(engine)
