@@ -47,7 +47,8 @@ RHM_API uint32_t rhm_model_embedding(const rhm_model *model, uint32_t level);
 
 /*
  * Outputs of a level: embeddings is (count, nodes of level - 1, rhm_model_embedding), a row for every patch of the
- * level, tokens as above. RHM_UNSUPPORTED for kinds that do not show them: all but cnn.
+ * level, tokens as above. Level 1 of random features and tables is the prediction; ids of tables are one-hot rows; of
+ * cnn they are activations. RHM_UNSUPPORTED where a kind does not show them.
  */
 RHM_API rhm_status rhm_model_embed(const rhm_engine *engine, const rhm_model *model, uint32_t level,
                                    const uint16_t *tokens, size_t count, float *embeddings, rhm_error *error);
