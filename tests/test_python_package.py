@@ -3,7 +3,6 @@ import json
 import pickle
 import subprocess
 import sys
-import warnings
 
 import h5py
 import numpy as np
@@ -200,6 +199,13 @@ def test_training_on_arrays(small, tmp_path):
             wrong()
 
 
+def test_scikit_learn_takes_it(small):
+    selection = pytest.importorskip("sklearn.model_selection", reason="scikit-learn is not installed")
+    tokens, labels = small.sample(2000)
+    search = selection.GridSearchCV(rhm.Learner("table", test_samples=100), {"learner": ["table", "latent"]}, cv=2).fit(tokens, labels)
+    assert search.best_score_ > 0.5 and search.best_params_["learner"] in ("table", "latent")
+
+
 def test_progress_is_handed_over(small):
     seen = []
     rhm.train(rhm.Hierarchy(vocab=16, rules=4, levels=3, seed=1), width=256, progress=lambda *state: seen.append(state))
@@ -231,6 +237,39 @@ def test_failures_carry_the_sentence(tmp_path):
     for wrong in ({"seed": -1}, {"levels": 0}, {"vocab": 1.5}, {"law": "zipf"}, {"rules": [1, 2], "levels": 3}, {"rule_sampling": "given"}):
         with pytest.raises(rhm.InvalidError):
             rhm.Hierarchy(**wrong)
+
+
+WRONG = {
+    "sample(-1)": "from 0 to", "sample(1 << 62)": "from 0 to", "sample(5, start=-1)": "start is -1", "sample(5, start=2**64 - 4)": "start is",
+    "sample(5, start=2**130, replacement=False)": "start is", "sample(5, seed=1.5)": "seed is 1.5", "sample('5')": "whole numbers",
+    "sample(5, stream='none')": "unknown", "sample(5, stream=('training', 99))": "from 0 to 32", "sample(5, replacement='x')": "allowed are True",
+    "sample(5, out=(np.zeros((5, 8)), np.zeros(5)))": "uint16", "oracle(np.full((1, 8), 9))": "tokens 0 to 7", "oracle([[0] * 7])": "7 tokens",
+    "oracle(np.zeros((3, 8), int), masked=np.zeros((2, 8)))": "masked", "oracle(np.zeros((3, 8)))": "argmax", "oracle(-np.ones((1, 8), int))": "from -1",
+    "oracle(np.zeros((1, 8), int), precision='half')": "auto, single, double", "sample_below([1.0])": "argmax",
+}
+
+
+@pytest.mark.parametrize("call", WRONG)
+def test_wrong_arguments_are_refused(call, small):
+    with pytest.raises(rhm.InvalidError, match=WRONG[call]):
+        eval(f"small.{call}", {"small": small, "np": np})
+
+
+def test_terminals_show_progress():
+    """And are clean again at the end."""
+    import io
+
+    from rhm import _progress
+
+    stream = io.StringIO()
+    display = _progress.Terminal(stream)
+    display.show("level 3: sampling", 5, 10)
+    assert "level 3: sampling [############............]  50 %" in stream.getvalue()
+    display.clear()
+    assert stream.getvalue().endswith("\r\x1b[K")
+    display.show("testing", 1, 0)
+    assert "testing\x1b[K" in stream.getvalue()
+    assert isinstance(_progress.display_of(False), _progress.Silent) and isinstance(_progress.display_of(True), _progress.Terminal)
 
 
 def script(text, **more):

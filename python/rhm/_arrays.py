@@ -36,8 +36,6 @@ def copy_of(pointer, shape):
 
 def outputs(n, tokens, out):
     """(tokens (n, d), labels (n)), new or the caller's."""
-    if n < 0:
-        raise InvalidError(f"{n} sequences were asked for: allowed are 0 and more")
     if out is None:
         return np.empty((n, tokens), np.uint16), np.empty(n, np.uint16)
     for array, shape in zip(out, ((n, tokens), (n,))):
@@ -73,17 +71,18 @@ def _levels(vocab, rules, branching, levels):
     """As the command has it: said, or implied by a list."""
     if levels is None:
         levels = len(vocab) - 1 if len(vocab) > 1 else len(rules) if len(rules) > 1 else len(branching) if len(branching) > 1 else 4
+    levels = whole(levels, "levels", 1, c.MAX_LEVELS)
     for name, values, wanted in (("vocab", vocab, levels + 1), ("rules", rules, levels), ("branching", branching, levels)):
         if len(values) not in (1, wanted):
             raise InvalidError(f"{name} has {len(values)} values: with {levels} levels allowed are one, or {wanted}")
-    if not 1 <= levels <= c.MAX_LEVELS:
-        raise InvalidError(f"levels is {levels}: allowed are 1 to {c.MAX_LEVELS}")
     return levels
 
 
 def whole(value, name, least, most):
-    if int(value) != value or not least <= value <= most:
-        raise InvalidError(f"{name} is {value}: allowed are whole numbers from {least} to {most}")
+    """An int of this range."""
+    if not isinstance(value, (int, float, np.integer, np.floating)) or value != value or value in (np.inf, -np.inf) or int(value) != value \
+            or not least <= int(value) <= most:
+        raise InvalidError(f"{name} is {value!r}: allowed are whole numbers from {least} to {most}")
     return int(value)
 
 

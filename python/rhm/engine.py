@@ -1,6 +1,7 @@
 """Threads: which the library uses, how a process that forks keeps them, and long runs that Ctrl-C ends."""
 import ctypes
 import os
+import signal
 import threading
 import weakref
 from ctypes import byref, c_int, c_void_p, pointer
@@ -57,10 +58,18 @@ class Engine:
     def call(self, name, *arguments):
         """Call a function of the library that takes an engine first, on the calling thread."""
         with self._lock:
-            if self._handle is None or self._process != os.getpid():
-                self._handle, self._process = self._create(self.options["placement"] or "none"), os.getpid()
-                self._closer = weakref.finalize(self, _destroy, self._handle, self._process)
-            call(name, self._handle, *arguments)
+            call(name, self._shared(), *arguments)
+
+    def _shared(self):
+        if self._handle is None or self._process != os.getpid():
+            self._handle, self._process = self._create(self.options["placement"] or "none"), os.getpid()
+            self._closer = weakref.finalize(self, _destroy, self._handle, self._process)
+        return self._handle
+
+    def run_short(self, task):
+        """task(handle) on the calling thread, with the engine of short calls."""
+        with self._lock:
+            return task(self._shared())
 
     def run(self, task, progress=None):
         """task(handle), with an engine of its own on a thread of its own: where threads are bound to processors the caller's is not.
@@ -123,7 +132,7 @@ class _Run:
                 if not self.done.wait(0.05):
                     pace.offer(self.state)
             except BaseException as failure:  # noqa: B036
-                self.interrupt.value = 1
+                self.interrupt.value = signal.SIGINT
                 raised = raised or failure
         self.thread.join()
         if raised is not None and not isinstance(raised, KeyboardInterrupt):

@@ -15,23 +15,24 @@ SAMPLINGS = ("first-token-uniform", "uniform", "independent", "given")
 PURPOSES = {"training": 1, "validation": 2, "test": 3, "export": 4}
 _EXPLANATION_NBYTES = 4096
 _SEED_BOUND = 1 << 64
+_STREAM_BOUND = 1 << 28
+_NUMBER_BOUND = 1 << 128
+_MOST_ELEMENTS = 1 << 62
 _SAMPLERS = 16  # that a hierarchy keeps
 
 
 def stream_number(stream):
     """The number of a stream: an integer, or "export" (what `rhm sample` writes), "test", ("training", level), ("validation", level)."""
     if isinstance(stream, (int, np.integer)):
-        return int(stream)
+        return arrays.whole(stream, "stream", 0, _STREAM_BOUND - 1)
     purpose, level = stream if isinstance(stream, tuple) else (stream, 0)
     if purpose not in PURPOSES:
         raise InvalidError(f"the stream {stream!r} is unknown: allowed are a number, {', '.join(map(repr, PURPOSES))}, or one of these with a level")
-    return PURPOSES[purpose] << 8 | level
+    return PURPOSES[purpose] << 8 | arrays.whole(level, "the level of a stream", 0, c.MAX_LEVELS)
 
 
 def seed_number(seed):
-    if not 0 <= int(seed) < _SEED_BOUND:
-        raise InvalidError(f"the seed {seed} is out of range: allowed are 0 to 2^64 - 1")
-    return int(seed)
+    return arrays.whole(seed, "seed", 0, _SEED_BOUND - 1)
 
 
 class _Sampler:
@@ -235,6 +236,10 @@ class Hierarchy:
         call("rhm_sequence_count", byref(number), self._sampler(None))
         return int(number)
 
+    def _range(self, n, start, bound):
+        n = arrays.whole(n, "the number of sequences", 0, _MOST_ELEMENTS // self.tokens)
+        return n, arrays.whole(start, "start", 0, bound - n)
+
     def sample(self, n, start=0, latents=False, *, seed=None, stream="export", replacement=True, out=None, engine=None):
         """Sequences start..start+n-1: tokens (n, d) and labels (n), both uint16, written in place by all threads. With `latents` a third
         value, {level: (n, nodes of the level) uint16} for levels 1..L-1.
@@ -243,6 +248,7 @@ class Hierarchy:
         hierarchy's. replacement=False: entries start..start+n-1 of all sequences in an order that the seed shuffles, so that no sequence
         comes twice, and disjoint ranges are disjoint samples; "numbered": in order. out: (tokens, labels), C-contiguous arrays of these
         shapes, to fill instead of new ones."""
+        n, start = self._range(n, start, _SEED_BOUND if replacement is True else _NUMBER_BOUND)
         tokens, labels = arrays.outputs(n, self.tokens, out)
         hidden = {l: np.empty((n, self.nodes[l]), np.uint16) for l in range(1, self.levels)} if latents else {}
         engine, sampler, where = engine_or_default(engine), self._sampler(seed), arrays.latent_pointers(hidden)
@@ -258,7 +264,7 @@ class Hierarchy:
     def sample_below(self, labels, start=0, latents=False, *, seed=None, stream="export", engine=None):
         """Sequences below labels that are given, an integer array (n): tokens (n, d) and, with `latents`, hidden symbols as in sample."""
         labels = arrays.symbols(labels, "labels", 1)
-        n = len(labels)
+        n, start = self._range(len(labels), start, _SEED_BOUND)
         tokens, _ = arrays.outputs(n, self.tokens, None)
         hidden = {l: np.empty((n, self.nodes[l]), np.uint16) for l in range(1, self.levels)} if latents else {}
         engine_or_default(engine).call("rhm_sample_below", self._sampler(seed), stream_number(stream), start, n, arrays.address(labels),

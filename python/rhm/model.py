@@ -1,6 +1,8 @@
 """Trained models."""
 import ctypes
 import json
+import os
+import tempfile
 import weakref
 from ctypes import byref, c_uint64, c_void_p
 
@@ -11,6 +13,17 @@ from . import _structures as c
 from ._library import InvalidError, RHMError, call, library, path_bytes, take_text
 from .engine import engine_or_default
 from .hierarchy import Hierarchy, seed_number, stream_number
+
+
+_SHORT = 1 << 18  # tokens that are read in no time
+
+
+def _read(tokens, engine, progress, task):
+    engine = engine_or_default(engine)
+    if progress is None and tokens.size <= _SHORT:
+        engine.run_short(task)
+    else:
+        engine.run(task, progress)
 
 
 class Model:
@@ -35,9 +48,6 @@ class Model:
         call("rhm_model_save", self._handle, path_bytes(path))
 
     def __reduce__(self):
-        import os
-        import tempfile
-
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model.h5")
             self.save(path)
@@ -122,8 +132,8 @@ class Model:
             raise InvalidError(f"sequences have {tokens.shape[1]} tokens: the model reads {self.tokens}")
         labels = np.empty(len(tokens), np.uint16)
         found = np.empty((len(tokens), self.n_classes), np.float32) if posteriors else None
-        engine_or_default(engine).run(lambda handle: call("rhm_predict", handle, self._handle, arrays.address(tokens), len(tokens),
-                                                          arrays.address(labels), arrays.address(found), None), progress)
+        _read(tokens, engine, progress, lambda handle: call("rhm_predict", handle, self._handle, arrays.address(tokens), len(tokens),
+                                                            arrays.address(labels), arrays.address(found), None))
         return labels, found
 
     def predict(self, X, *, engine=None, progress=None):
@@ -150,21 +160,17 @@ class Model:
         tokens = arrays.symbols(X, "tokens", 2)
         if tokens.shape[1] != self.tokens:
             raise InvalidError(f"sequences have {tokens.shape[1]} tokens: the model reads {self.tokens}")
-        if not 1 <= level <= self.levels:
-            raise InvalidError(f"level is {level}: the model has the levels 1 to {self.levels}")
+        level = arrays.whole(level, "level", 1, self.levels)
         width = library.rhm_model_embedding(self._handle, level)
         if width == 0:
             raise RHMError(f"models of the kind {self.kind} do not show the outputs of level {level}", "unsupported")
         out = np.empty((len(tokens), self._tree.nodes[level - 1], width), np.float32)
-        engine_or_default(engine).run(lambda handle: call("rhm_model_embed", handle, self._handle, level, arrays.address(tokens), len(tokens),
-                                                          arrays.address(out)), progress)
+        _read(tokens, engine, progress, lambda handle: call("rhm_model_embed", handle, self._handle, level, arrays.address(tokens), len(tokens),
+                                                            arrays.address(out)))
         return out
 
 
 def _unpickle(content):
-    import os
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.h5")
         with open(path, "wb") as file:

@@ -164,6 +164,11 @@ class Learner:
                 self._options[name] = value
         return self
 
+    def __sklearn_tags__(self):
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # whose newer versions ask for it
+
+        return Tags(estimator_type="classifier", target_tags=TargetTags(required=True), classifier_tags=ClassifierTags())
+
     def __repr__(self):
         return f"Learner({', '.join(f'{name}={value!r}' for name, value in self.get_params().items() if value is not None)})"
 
