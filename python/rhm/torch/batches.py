@@ -1,4 +1,5 @@
 """Whole batches, which the library writes straight into tensors: for DataLoader(..., batch_size=None), or a loop of one's own."""
+import os
 import sys
 import threading
 
@@ -13,6 +14,16 @@ from .encoding import Encoding, Rows, integers
 
 MOST_RECYCLED = 4
 BLOCK_NBYTES = 1 << 20  # batches are made so many bytes at a time, and are views of that: about what a cache holds
+
+
+_of_workers = {}  # the engine of a process that is a worker
+
+
+def engine_here(engine):
+    """The engine that is asked for, or the default; in a worker of a DataLoader one thread, for there are others."""
+    if get_worker_info() is None:
+        return engine_or_default(engine)
+    return _of_workers.setdefault(os.getpid(), Engine(threads=1))
 
 
 class Recycled:
@@ -59,14 +70,12 @@ class _Batches(IterableDataset):
         self.epoch, self.told = int(epoch), True
 
     def _worker(self):
-        """(its number, how many, engine)."""
+        """(its number, how many)."""
         info = get_worker_info()
-        if info is None:
-            return 0, 1, engine_or_default(self.engine)
-        return info.id, info.num_workers, Engine(threads=1)
+        return (info.id, info.num_workers) if info else (0, 1)
 
     def __iter__(self):
-        worker, workers, engine = self._worker()
+        (worker, workers), engine = self._worker(), engine_here(self.engine)
         epoch = self.epoch
         if not self.told:
             self.epoch += 1

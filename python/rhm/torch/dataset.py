@@ -6,9 +6,8 @@ import torch
 from torch.utils.data import Dataset
 
 from .._library import InvalidError, RHMError
-from ..engine import engine_or_default
 from ..hierarchy import Hierarchy
-from .batches import EpochBatches
+from .batches import EpochBatches, engine_here
 from .encoding import Encoding, integers
 from .trees import _trees, hierarchy_of, tensors_of
 
@@ -35,7 +34,7 @@ class RandomHierarchyModel(Dataset):
     Attributes: features and x, labels and targets, rules {l: (v, m, s)}, trees {l: (N, s^l)}, hierarchy (a rhm.Hierarchy), max_data. The
     features are made when they are first asked for; `batches` does without them. Safe to use in workers of a DataLoader."""
 
-    def __init__(self, num_features=8, num_classes=2, num_synonyms=2, tuple_size=2, num_layers=2, seed_rules=0, seed_sample=1, train_size=-1,
+    def __init__(self, num_features=8, num_classes=2, num_synonyms=2, tuple_size=2, num_layers=2, seed_rules=0, seed_sample=None, train_size=-1,
                  test_size=0, input_format="onehot", whitening=0, transform=None, replacement=False, *, rules=None, prior=None, probs=None,
                  max_dataset_size=None, train=None, testsize=None, seed_reset_layer=None, engine=None, **old):
         values = {"num_synonyms": num_synonyms, "tuple_size": tuple_size, "seed_rules": seed_rules, "seed_sample": seed_sample}
@@ -44,8 +43,8 @@ class RandomHierarchyModel(Dataset):
                 raise TypeError(f"RandomHierarchyModel has no argument {name!r}")
         values.update({_OF_2023[name]: value for name, value in old.items()})
         of_2023 = bool(old) or max_dataset_size is not None or train is not None or testsize is not None
-        if of_2023 and "seed_traintest_split" not in old:
-            values["seed_sample"] = seed_sample if seed_sample != 1 else 0
+        if values["seed_sample"] is None:
+            values["seed_sample"] = 0 if of_2023 else 1  # their defaults
         self.num_features, self.num_classes, self.num_layers = num_features, num_classes, num_layers
         self.num_synonyms = self.m = values["num_synonyms"]
         self.tuple_size = self.s = values["tuple_size"]
@@ -118,7 +117,7 @@ class RandomHierarchyModel(Dataset):
     def _sample(self, first, count, latents):
         replacement = self._replacement or (False if first is not None else "numbered")
         stream = {"stream": "export"} if self._replacement else {}
-        found = self.hierarchy.sample(count, first or 0, latents, seed=self._seed, replacement=replacement, engine=self._engine, **stream)
+        found = self.hierarchy.sample(count, first or 0, latents, seed=self._seed, replacement=replacement, engine=engine_here(self._engine), **stream)
         tokens, labels, hidden = found if latents else (*found, None)
         if self._reset == self.num_layers:
             return tokens, labels, hidden
@@ -128,7 +127,7 @@ class RandomHierarchyModel(Dataset):
         """With the rules of the layers from _reset on chosen anew, symbol by symbol."""
         top = labels[:, None] if self._reset == 0 else hidden[self._reset]
         below = Hierarchy.from_rules(self.hierarchy.rules[self._reset:], self.hierarchy.probability[self._reset:], ambiguous=True)
-        tokens, grown = below.sample_below(top.ravel(), latents=True, seed=(self._seed + 42) % _SEEDS, engine=self._engine)
+        tokens, grown = below.sample_below(top.ravel(), latents=True, seed=(self._seed + 42) % _SEEDS, engine=engine_here(self._engine))
         n = len(labels)
         hidden = {**{l: h for l, h in hidden.items() if l <= self._reset}, **{self._reset + l: h.reshape(n, -1) for l, h in grown.items()}}
         return tokens.reshape(n, -1), labels, hidden
@@ -162,7 +161,7 @@ class RandomHierarchyModel(Dataset):
     @property
     def features(self):
         if self._features is None:
-            self._features = self.encoding(engine_or_default(self._engine), self._numbers)
+            self._features = self.encoding(engine_here(self._engine), self._numbers)
         return self._features
 
     @features.setter
@@ -172,7 +171,7 @@ class RandomHierarchyModel(Dataset):
     @property
     def labels(self):
         if self._targets is None:
-            self._targets = integers(engine_or_default(self._engine), self._labels)
+            self._targets = integers(engine_here(self._engine), self._labels)
         return self._targets
 
     @labels.setter
