@@ -19,6 +19,7 @@ COMMANDS = {
     "scaling": ["scaling"],
     "profile": ["profile"],
     "peers": ["peers"],
+    "training": ["training"],
     "compare": ["compare"],
     "history": ["history"],
 }
@@ -167,6 +168,16 @@ def peers(documents, draw):
             page.details("all rows", page.rows_table(document))]
 
 
+def training(documents, draw):
+    document = documents["training"]
+    left_out = [f"{name}: {why}" for name, why in document["missing"].items()]
+    return [draw("epochs", f"One training of the convolutional network ({document['width']} channels) on the same {document['sequences']} sequences, each "
+                           "program from initial weights and in an order of its own. Every epoch's sequences before the steps that they take part in.",
+                 "Loss and accuracy by epoch of one training, by rhm and by PyTorch"),
+            page.notes([*left_out, *document["environment"].get("disturbances", [])]), page.made(document),
+            page.details("times", page.rows_table(document))]
+
+
 def history(documents, draw):
     document = documents["history"]
     commits = [[f"<code>{page.escape(entry['commit'])}</code>", page.escape(entry["time"][:16].replace("T", " ")), page.escape(entry["subject"])]
@@ -182,6 +193,7 @@ SECTIONS = (
     ("scaling", "Scaling with threads", ("scaling",), scaling),
     ("stages", "Where the time goes", ("profile",), stages),
     ("peers", "Peers", ("peers",), peers),
+    ("training", "A training by gradient descent", ("training",), training),
     ("comparison", "Comparison of two commits", ("compare",), comparison),
     ("history", "History", ("history",), history),
 )

@@ -19,11 +19,11 @@ from perf import history, report  # noqa: E402
 from perf.harness import session, style  # noqa: E402
 from perf.figures import forest, roofline, scaling, stages  # noqa: E402
 
-FIGURES = ("roofline", "scaling", "stages", "peers", "forest", "history")
+FIGURES = ("roofline", "scaling", "stages", "peers", "epochs", "forest", "history")
 
 
 def recorded():
-    documents = {kind: session.read(RECORDED / f"{kind}.json", kind) for kind in ("bench", "scaling", "profile", "peers", "compare")}
+    documents = {kind: session.read(RECORDED / f"{kind}.json", kind) for kind in ("bench", "scaling", "profile", "peers", "training", "compare")}
     earlier = copy.deepcopy(documents["bench"])
     earlier["environment"]["source"].update(commit="0" * 40, time="2020-01-01T00:00:00+00:00", subject="The <first> one")
     for row in earlier["rows"]:
