@@ -227,6 +227,15 @@ def test_an_interrupted_long_cell_goes_on_from_its_checkpoint(here, tmp_path):
     assert table(tmp_path / "s")[0]["model_hash"] == json.loads((tmp_path / "r.json").read_text())["model_hash"]
 
 
+def test_an_option_and_a_result_have_columns_of_their_own(tmp_path):
+    """--epochs says how many there may be, epochs_run how many there were."""
+    run("sweep", "--grid", "learner=cnn; vocab=6; rules=3; levels=2; sequences=100; epochs=2,3; loss-threshold=9", "-o", "s", "--progress", "off",
+        cwd=tmp_path)
+    assert [(row["epochs"], row["epochs_run"]) for row in table(tmp_path / "s")] == [("2", "1"), ("3", "1")]
+    with h5py.File(tmp_path / "s/table.h5") as file:
+        assert file["cells/epochs_run"][()].tolist() == [1, 1]
+
+
 def test_one_sweep_at_a_time_uses_a_directory(tmp_path):
     (tmp_path / "s").mkdir()
     import fcntl

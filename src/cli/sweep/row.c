@@ -41,7 +41,7 @@ const rhm_sweep_column rhm_sweep_columns[RHM_SWEEP_COLUMNS] = {
     [BAYES] = {"bayes_accuracy", "test.bayes_accuracy", "the best that can be expected on it"},
     [ERROR] = {"error_of_chance", "", "(1 - accuracy) / (1 - 1/labels)"},
     [STEPS] = {"steps", "training.steps", "of the optimiser"},
-    [EPOCHS] = {"epochs", "training.epochs", ""},
+    [EPOCHS] = {"epochs_run", "training.epochs", ""},
     [LOSS] = {"loss", "training.loss", "at the end"},
 };
 
