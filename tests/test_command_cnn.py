@@ -167,6 +167,41 @@ def test_a_plan_says_what_an_epoch_takes(tmp_path):
     assert "s/epoch" in run("plan", *options, cwd=tmp_path).stdout
 
 
+def philox(seed, index, stream, block=0):
+    """Philox4x32-10 for arrays of indices: four words each."""
+    mask = np.uint64(0xffffffff)
+    c = [index.astype(np.uint64) & mask, index.astype(np.uint64) >> np.uint64(32), np.full(index.shape, stream, np.uint64), np.full(index.shape, block, np.uint64)]
+    key = [np.uint64(seed & 0xffffffff), np.uint64(seed >> 32)]
+    for _ in range(10):
+        a, b = c[0] * np.uint64(0xd2511f53), c[2] * np.uint64(0xcd9e8d57)
+        c = [(b >> np.uint64(32)) ^ c[1] ^ key[0], b & mask, (a >> np.uint64(32)) ^ c[3] ^ key[1], a & mask]
+        key = [(key[0] + np.uint64(0x9e3779b9)) & mask, (key[1] + np.uint64(0xbb67ae85)) & mask]
+    return c
+
+
+def normal(seed, stream, count):
+    w = philox(seed, np.arange(count) // 2, stream)
+    u = ((w[0] << np.uint64(32) | w[1]) >> np.uint64(11)).astype(float) + 1
+    turn = ((w[2] << np.uint64(32) | w[3]) >> np.uint64(11)).astype(float) * 2.0**-53
+    angle = 2 * np.pi * turn
+    return np.sqrt(-2 * np.log(u * 2.0**-53)) * np.where(np.arange(count) % 2, np.sin(angle), np.cos(angle))
+
+
+def test_initial_weights_can_be_drawn_again(tmp_path):
+    """From docs/reproducibility.md and nothing else."""
+    run(*CNN, *GRAMMAR, "--data-seed", "77", "--width", "5", "--sequences", "20", "--epochs", "1", "--learning-rate", "1e-30", "-o", "m.h5", cwd=tmp_path)
+    with h5py.File(tmp_path / "m.h5") as f:
+        model = f["model"]
+        streams = {"readout": 2**20, **{f"weights_{l}": 2**20 + l for l in (1, 2, 3)}, **{f"bias_{l}": 2**20 + 256 + l for l in (1, 2, 3)}}
+        for name, stream in streams.items():
+            assert np.abs(model[name][()].ravel() - normal(77, stream, model[name].size)).max() < 1e-6, name
+
+
+def test_memory_that_is_not_there_is_refused(tmp_path):
+    refused(*CNN, *GRAMMAR, "--width", "4000", "--memory-limit", "300M", "--epochs", "1", cwd=tmp_path, expect=1, says=["parameters of a network", "300.0 MiB"])
+    refused(*CNN, *GRAMMAR, "--width", "200000", cwd=tmp_path, says=["200000 channels"])
+
+
 def test_divergence_is_said(tmp_path):
     said = refused(*CNN, *GRAMMAR, "--sequences", "200", "--learning-rate", "1e12", "-o", "m.h5", cwd=tmp_path, expect=1)
     assert "diverged" in said and "smaller learning rate" in said

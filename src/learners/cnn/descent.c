@@ -7,10 +7,13 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/trace.h"
 #include "learners/cnn/initial.h"
 #include "learners/cnn/streams.h"
+
+enum { COPIES = 3 }; /* of the parameters that are there at a time, beside the network's */
 
 size_t rhm_cnn_batch(const rhm_cnn_recipe *recipe, size_t sequences) {
     return recipe->batch < sequences ? (size_t)recipe->batch : sequences;
@@ -27,6 +30,17 @@ double rhm_cnn_multiply_adds(const rhm_network_shape *shape, const rhm_network_l
     return sum;
 }
 
+/* Before memory is asked for that the system might promise and not have. */
+static rhm_status reserve(rhm_cnn_descent *d, rhm_error *error) {
+    size_t nbytes = COPIES * sizeof(float);
+    if (!rhm_size_mul(&nbytes, d->layout.parameters))
+        return rhm_fail(error, RHM_NO_MEMORY, "%zu parameters of a network exceed the address space",
+                        d->layout.parameters);
+    RHM_TRY(rhm_memory_reserve(d->engine, nbytes, "parameters of a network", error));
+    d->reserved = nbytes;
+    return RHM_OK;
+}
+
 rhm_status rhm_cnn_descent_init(rhm_cnn_descent *out, const rhm_engine *engine, const rhm_problem *problem,
                                 const rhm_train_options *options, const rhm_cnn_recipe *recipe,
                                 rhm_cnn_sequences *sequences, rhm_train_report *report, rhm_error *error) {
@@ -40,6 +54,7 @@ rhm_status rhm_cnn_descent_init(rhm_cnn_descent *out, const rhm_engine *engine, 
                              .level = recipe->schedule == RHM_BY_LEVEL ? rhm_problem_tree(problem)->levels : 1};
     rhm_cnn_network(&out->shape, recipe, problem, 1, 1);
     RHM_TRY(rhm_network_layout_init(&out->layout, &out->shape, error));
+    RHM_TRY(reserve(out, error));
     if (!(out->parameters = RHM_NEW(float, out->layout.parameters, 1, 1, "parameters of a network", error)) ||
         !(out->token = RHM_NEW(uint16_t, batch, sequences->tokens, 1, "sequences of a step", error)) ||
         !(out->label = RHM_NEW(uint16_t, batch, 1, 1, "labels of a step", error)))
@@ -49,6 +64,8 @@ rhm_status rhm_cnn_descent_init(rhm_cnn_descent *out, const rhm_engine *engine, 
 
 void rhm_cnn_descent_clear(rhm_cnn_descent *d) {
     rhm_network_free(d->network);
+    if (d->reserved)
+        rhm_memory_release(d->engine, d->reserved);
     rhm_free(d->parameters);
     rhm_free(d->token);
     rhm_free(d->label);

@@ -22,6 +22,7 @@ typedef struct rhm_cnn_descent {
     rhm_network_shape shape; /* of the whole network */
     rhm_network_layout layout;
     float *parameters; /* (layout.parameters): of stages that are finished, and initial ones; owned */
+    size_t reserved;   /* bytes of the engine's account: these, and copies that checkpoints and stages make */
 
     /* The stage in hand. */
     uint32_t level;       /* its convolution 1 is that of this level; 0: all are finished */
