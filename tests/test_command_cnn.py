@@ -233,6 +233,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     (["--bandwidth", "1"], ["--bandwidth", "cnn"]),
     (["--draw", "counts"], ["--draw", "cnn"]),
     (["--between", "ids"], ["--between", "cnn"]),
+    (["--backend", "onednn"], ["--backend", "cnn"]),
     (["--positions", "2"], ["positions", "layerwise"]),
     (["--width", "8,8"], ["--width 8,8", "levels 3 to 1"]),
     (["--width", "0"], ["--width"]),
@@ -260,3 +261,53 @@ def test_noise_is_learnt_with_replacement(tmp_path):
     run(*CNN, *GRAMMAR, "--token-noise", "0.05", "--sequences", "100", "--epochs", "2", "--report", "r.json", cwd=tmp_path)
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["training"]["options"]["sampling"] == "with-replacement" and report["test"]["samples"] == 10000
+
+
+def without(name):
+    def change(model):
+        del model[name]
+    return change
+
+
+def with_array(name, value):
+    def change(model):
+        attributes = dict(model[name].attrs)
+        del model[name]
+        model[name] = value
+        model[name].attrs.update(attributes)
+    return change
+
+
+def with_attribute(name, key, value):
+    def change(model):
+        (model[name] if name else model).attrs[key] = value
+    return change
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    run(*CNN, *GRAMMAR, "--width", "4", "--sequences", "20", "--epochs", "1", "-o", "m.h5", cwd=folder)
+    return folder / "m.h5"
+
+
+@pytest.mark.parametrize("change, says", [
+    (without("weights_2"), "weights_2"),
+    (without("readout"), "readout"),
+    (without("bias_1"), "bias_1"),
+    (with_array("weights_1", np.zeros((2, 5, 4), np.float32)), "2 x 4 x"),
+    (with_array("weights_3", np.zeros((2, 6), np.float32)), "weights_3"),
+    (with_array("weights_2", np.zeros((2, 4, 0), np.float32)), "weights_2"),
+    (with_array("bias_2", np.zeros((1, 4), np.float32)), "bias_2"),
+    (with_array("readout", np.full((4, 6), np.nan, np.float32)), "finite"),
+    (with_attribute("weights_1", "scale", np.inf), "scale"),
+    (with_attribute("", "input_shift", np.nan), "input_shift"),
+    (with_attribute("", "levels", 2), "weights_2"),
+])
+def test_damaged_models_are_refused(tmp_path, trained, change, says):
+    with h5py.File(trained) as whole, h5py.File(tmp_path / "m.h5", "w") as f:
+        whole.copy("model", f)
+        del f["model"].attrs["model_hash"]
+        change(f["model"])
+    done = subprocess.run([RHM, "inspect", "m.h5"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (1, 2) and done.stdout == "" and says in done.stderr.strip().splitlines()[-1], done.stderr

@@ -172,30 +172,11 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return status;
 }
 
-static const char *const options_taken[] = {"protocol",
-                                            "width",
-                                            "widths",
-                                            "learning-rate",
-                                            "bias",
-                                            "weight-scale",
-                                            "whitening",
-                                            "sampling",
-                                            "schedule",
-                                            "bias-scale",
-                                            "momentum",
-                                            "rate-schedule",
-                                            "loss-threshold",
-                                            "regulariser",
-                                            "rate-period",
-                                            "batch",
-                                            "epochs",
-                                            "sequences",
-                                            "positions",
-                                            "checkpoint",
-                                            "resume",
-                                            "backend",
-                                            "checkpoint-seconds",
-                                            NULL};
+static const char *const options_taken[] = {
+    "protocol",           "width",    "widths",     "learning-rate", "bias",          "weight-scale",   "whitening",
+    "sampling",           "schedule", "bias-scale", "momentum",      "rate-schedule", "loss-threshold", "regulariser",
+    "rate-period",        "batch",    "epochs",     "sequences",     "positions",     "checkpoint",     "resume",
+    "checkpoint-seconds", NULL};
 
 const struct rhm_learner rhm_cnn_learner = {
     .info = {.name = "cnn",
