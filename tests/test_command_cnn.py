@@ -53,6 +53,7 @@ def test_steps_are_those_of_numpy(tmp_path, protocol, options, width, how, shape
     tokens, labels, report = steps_of(tmp_path, protocol, [*options, "--loss-threshold", "none"], 10, width, shape)
     mine, before = Network(tmp_path / "before.h5"), Network(tmp_path / "before.h5").p
     top = int(width.split(",")[-1])
+    assert report["training"]["options"]["sampling"] is None  # the data set's own
     losses = [mine.step(tokens, labels, rate_of(how, e, 10, top), how["momentum"], how["regulariser"]) for e in range(10)]
     assert np.allclose(report["training"]["curve"]["loss"], losses, rtol=1e-5)
     assert_same(tmp_path / "after.h5", mine.p, before, 1e-4)

@@ -17,7 +17,9 @@ static json_t *numbers(const rhm_descent_report *d) {
         if (option->place < begin || option->place >= end || option->by_level)
             continue;
         rhm_train_option_text(option, &used, 1, text, sizeof text);
-        json_t *value = option->kind == RHM_TRAIN_CHOICE        ? json_string(text)
+        const bool none = option->place == offsetof(rhm_train_options, cnn.sampling) && !d->used.sampling;
+        json_t *value = none                                    ? json_null()
+                        : option->kind == RHM_TRAIN_CHOICE      ? json_string(text)
                         : option->kind != RHM_TRAIN_REAL        ? rhm_json_unsigned(*(const uint64_t *)(const void *)at)
                         : *(const double *)(const void *)at < 0 ? json_integer(0)
                                                                 : rhm_json_number(*(const double *)(const void *)at);

@@ -46,8 +46,10 @@ static rhm_status count_distinct(uint64_t *out, double possible, rhm_error *erro
 rhm_status rhm_cnn_sequences_count(rhm_cnn_recipe *recipe, const rhm_problem *problem, const rhm_train_options *options,
                                    rhm_error *error) {
     double possible;
-    if (problem->data)
+    if (problem->data) {
+        recipe->sampling = RHM_SEQUENCES_PROTOCOL; /* none */
         return count_of_data(&recipe->sequences, problem, error);
+    }
     if (recipe->sampling == RHM_SEQUENCES_DISTINCT) {
         rhm_error why;
         const rhm_status status = number(&possible, problem->grammar, &why);
@@ -103,7 +105,7 @@ rhm_status rhm_cnn_sequences_open(rhm_cnn_sequences *out, const rhm_engine *engi
     *out = (rhm_cnn_sequences){.engine = engine,
                                .problem = problem,
                                .seed = seed,
-                               .sampling = problem->data ? RHM_SEQUENCES_PROTOCOL : recipe->sampling,
+                               .sampling = recipe->sampling,
                                .count = (size_t)recipe->sequences,
                                .tokens = rhm_problem_tree(problem)->leaves[0],
                                .epoch = UINT64_MAX};
