@@ -49,7 +49,7 @@ def pieces(text):
             current = []
     found.extend(["\n".join(current)] if current else [])
     for piece in found:
-        if piece.strip() in ("}", 'extern "C" {'):
+        if piece.strip() in ("}", 'extern "C" {', "#endif"):
             continue
         comment = COMMENT.match(piece)
         yield (comment[1], piece[comment.end():].strip("\n")) if comment else ("", piece)
