@@ -79,6 +79,8 @@ def main():
     for mark, folder in (("@C@", "c"), ("@COMMANDS@", "commands")):
         configuration = configuration.replace(mark, "\n".join(f"          - reference/{folder}/{path.name}" for path in sorted((pages / "reference" / folder).glob("*.md"))
                                                               if path.name != "index.md"))
+    more = [f"      - docs/{path.name}" for path in sorted((pages / "docs").glob("*.md")) if f"docs/{path.name}\n" not in configuration]
+    configuration = configuration.replace("@MORE@", "\n".join(more))  # pages that the list does not name yet
     made = pages.parent / "mkdocs.yml"
     made.write_text(configuration)
     os.environ["NO_MKDOCS_2_WARNING"] = "1"
