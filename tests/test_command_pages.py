@@ -2,6 +2,7 @@
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -52,8 +53,12 @@ def test_every_example_runs(tmp_path):
     for command in COMMANDS:
         _, _, examples = help_of(command).partition("\nExamples:\n")
         for line in examples.splitlines():
-            words = line.split()
-            if words[0] == "rhm" and "|" not in words and words[1] != "burn" and line.strip() not in ("rhm train", "rhm machine"):  # these take seconds
+            words = shlex.split(line)
+            if words[0] != "rhm" or "|" in words:
+                continue
+            if line.strip() in ("rhm train", "rhm machine") or words[1] in ("sweep", "burn"):  # these take long
+                assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", help_of(words[1])))
+            else:
                 run(*words[1:], cwd=tmp_path)
         assert examples
 
