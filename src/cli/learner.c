@@ -39,7 +39,7 @@ static const rhm_option own[] = {
      .of_training = true,
      .words = automatic,
      .place = offsetof(rhm_settings, training.positions),
-     .help = "How many patches of a sequence each stage looks at, level L first: the first K, and all where there are "
+     .help = "How many patches of a sequence each level looks at, level L first: the first K, and all where there are "
              "fewer. auto: as many as it takes to tell symbols apart; of cnn, with --schedule layerwise: all."},
     {.name = "between",
      .kind = RHM_OPTION_CHOICE,

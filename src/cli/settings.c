@@ -26,13 +26,13 @@ static const rhm_option budget[] = {
     {.name = "samples",
      .kind = RHM_OPTION_COUNTS,
      .argument = "auto|N|N_L,...,N_1",
-     .unit = "samples per stage",
+     .unit = "samples per level",
      .fallback = "auto",
      .of_training = true,
      .words = automatic,
      .place = AT(training.samples),
-     .help = "Fresh samples of each stage, level L first. auto: until the outputs of the stage are well apart. "
-             "--learner latent: whole sequences, the same for all stages, so one number."},
+     .help = "Fresh samples of each level, level L first. auto: until the outputs of the level are well apart. "
+             "--learner latent: whole sequences, the same for all levels, so one number."},
     {.name = "width",
      .kind = RHM_OPTION_COUNTS,
      .argument = "auto|M",
@@ -41,16 +41,16 @@ static const rhm_option budget[] = {
      .of_training = true,
      .words = automatic,
      .place = AT(training.width),
-     .help = "Width M of every level, which has 2M features. auto: chosen per stage. --learner cnn: channels out of "
+     .help = "Width M of every level, which has 2M features. auto: chosen per level. --learner cnn: channels out of "
              "every convolution, h or h_L,...,h_1; auto: the protocol's."},
     {.name = "max-samples",
      .kind = RHM_OPTION_COUNT,
      .argument = "N",
-     .unit = "samples per stage",
+     .unit = "samples per level",
      .fallback = "1e15",
      .of_training = true,
      .place = AT(training.max_samples),
-     .help = "Most samples that --samples auto may choose for a stage."},
+     .help = "Most samples that --samples auto may choose for a level."},
     {.name = "max-width",
      .kind = RHM_OPTION_COUNT,
      .argument = "M",
@@ -94,7 +94,7 @@ static const rhm_option method[] = {
      .of_training = true,
      .words = automatic,
      .place = AT(training.bandwidth),
-     .help = "Kernel bandwidth sigma of each stage, level L first. auto: chosen from the data."},
+     .help = "Kernel bandwidth sigma of each level, level L first. auto: chosen from the data."},
     {.name = "ridge",
      .kind = RHM_OPTION_REALS,
      .argument = "auto|paper|x|x_L,...,x_1",
@@ -103,7 +103,7 @@ static const rhm_option method[] = {
      .words = ridges,
      .place = AT(training.ridge),
      .help =
-         "Ridge parameter lambda of each stage, level L first. paper: 1/|P_l|, with |P_l| the number of patches that "
+         "Ridge parameter lambda of each level, level L first. paper: 1/|P_l|, with |P_l| the number of patches that "
          "the rules of the level produce. auto: chosen from the data."},
     {.name = "solver",
      .kind = RHM_OPTION_CHOICE,
@@ -190,7 +190,7 @@ static const rhm_option kernels[] = {
              "shape by shape, whichever a measurement on this machine finds faster."},
     RHM_OPTION_MEMORY_LIMIT(
         "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and "
-        "a stage that needs more is refused with the numbers."),
+        "a level that needs more is refused with the numbers."),
     {0}};
 
 static const rhm_option checkpoints[] = {
