@@ -146,14 +146,17 @@ class EpochBatches(_Batches):
     def __init__(self, encoding, numbers, labels, batch_size, *, rows=None, shuffle=True, drop_last=False, seed=0, engine=None):
         super().__init__(encoding, numbers.shape[1] * encoding.group, batch_size, engine)
         self.numbers, self.labels, self.shuffle, self.drop_last, self.seed = numbers, labels, shuffle, drop_last, seed
-        self.rows = torch.arange(len(labels)) if rows is None else torch.as_tensor(rows, dtype=torch.int64)
+        self.rows = None if rows is None else torch.as_tensor(rows, dtype=torch.int64).contiguous()
 
     def _finite(self):
         return True
 
     def __len__(self):
-        whole, rest = divmod(len(self.rows), self.batch_size)
+        whole, rest = divmod(self._count(), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+    def _count(self):
+        return len(self.labels) if self.rows is None else len(self.rows)
 
     def _seed(self, epoch):
         """Of the order: all workers must have the same, and processes that a DataLoader starts for every epoch another one."""
@@ -161,15 +164,18 @@ class EpochBatches(_Batches):
         base = 0 if info is None or self.told else info.seed - info.id
         return (self.seed * 0x9E3779B97F4A7C15 + base + epoch) % (1 << 63)
 
-    def _maker(self, engine, epoch, memory):
-        rows = self.rows
-        if self.shuffle:
-            rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self._seed(epoch)))]
+    def _order(self, epoch):
+        if not self.shuffle:
+            return torch.arange(len(self.labels)) if self.rows is None else self.rows
+        order = torch.randperm(self._count(), generator=torch.Generator().manual_seed(self._seed(epoch)))
+        return order if self.rows is None else self.rows[order]
 
-        numbers, labels = Rows(self.numbers), Rows(self.labels)
+    def _maker(self, engine, epoch, memory):
+        size, order, numbers = self.batch_size, self._order(epoch), Rows(self.numbers)
+        labels = Rows(self.labels).pick(order).integers(engine)
 
         def make(first, count):
-            picked = rows[first * self.batch_size:(first + count) * self.batch_size]
-            return self.encoding.of(engine, numbers.pick(picked), memory), labels.pick(picked).integers(engine)
+            part = slice(first * size, (first + count) * size)
+            return self.encoding.of(engine, numbers.pick(order[part]), memory), labels[part]
 
         return make
