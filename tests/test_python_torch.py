@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from python_tools import ENVIRONMENT
+from python_tools import ENVIRONMENT, ROOT
 
 import rhm
 
@@ -61,6 +61,24 @@ def test_the_whole_set_is_in_their_order(rules):
     assert (data.features - 1).tolist() == [by_definition(i, rules, 5, 3, 2, 2) for i in range(ALL)]
     assert data.labels.tolist() == [i // 27 for i in range(ALL)]
     assert torch.equal(data.trees[0], data.labels) and torch.equal(data.trees[2], data.features - 1) and data.trees[1].shape == (ALL, 2)
+
+
+def test_the_peers_of_perf_make_the_same():
+    """perf/peer/datasets.py measures algorithms that do what they are said to."""
+    sys.path.insert(0, str(ROOT / "perf/peer"))
+    import datasets as peers
+
+    rules = rt.sample_rules(v=6, n=6, m=3, s=2, L=2, seed=3)
+    data = rt.RandomHierarchyModel(6, 6, 3, 2, 2, rules=rules, whitening="shifted")
+    tokens, labels = peers.numbered_sequences(torch.arange(6 * 27), [rules[0], rules[1]])
+    assert torch.equal(tokens, data.trees[2]) and torch.equal(labels, data.labels)
+    for make, whitening in ((peers.make_2023, "shifted"), (peers.make_2025, "standardized")):
+        theirs = make(6, 3, 2, 2, 6 * 27, 1)
+        x, y = zip(*(theirs[i] for i in range(len(theirs))))
+        ours = rt.RandomHierarchyModel(6, 6, 3, 2, 2, whitening=whitening)
+        assert torch.stack(x).shape == ours.features.shape and len(y) == len(ours)
+        assert torch.allclose(torch.stack(x).unique(), ours.features.unique())
+    assert len(torch.unique(torch.stack([x for x, _ in peers.make_2023(6, 3, 2, 2, 6 * 27, 1)]), dim=0)) == 6 * 27
 
 
 def test_samples_without_replacement(rules):
