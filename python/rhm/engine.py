@@ -1,5 +1,4 @@
 """Threads: which the library uses, how a process that forks keeps them, and long runs that Ctrl-C ends."""
-import ctypes
 import os
 import signal
 import threading
@@ -10,8 +9,6 @@ from . import _structures as c
 from ._library import InterruptedRun, call, library
 from ._progress import Pace, display_of
 
-_engines = weakref.WeakSet()
-
 
 class Engine:
     """The threads that calls run on, and the kernels that they use. Results do not depend on either.
@@ -21,18 +18,12 @@ class Engine:
     "native", "onednn", "auto". memory_limit: bytes that large arrays may take together; 0: what the machine has.
 
     Threads are started at the first call and end with the object. Any thread may call; calls of one engine follow each other. A process
-    may fork whenever no call is running (others wait for that): the child gets threads of its own at its first call."""
+    may fork at any time: what its parent's threads do is nothing to the child, which gets threads of its own at its first call."""
 
     def __init__(self, threads=0, placement=None, isa=None, backend=None, memory_limit=0):
         self.options = {"threads": threads, "placement": placement, "isa": isa, "backend": backend, "memory_limit": memory_limit}
-        self._reset()
-        _engines.add(self)
-
-    def _reset(self):
-        self._lock = threading.RLock()
-        self._handle = None
-        self._process = 0
-        self._closer = None
+        self._locks = {}  # by process: a child of fork must not wait for threads that it does not have
+        self._handle, self._process = None, 0
 
     def __getstate__(self):
         return self.options
@@ -57,18 +48,22 @@ class Engine:
 
     def call(self, name, *arguments):
         """Call a function of the library that takes an engine first, on the calling thread."""
-        with self._lock:
+        with self._lock():
             call(name, self._shared(), *arguments)
+
+    def _lock(self):
+        process = os.getpid()
+        return self._locks.get(process) or self._locks.setdefault(process, threading.RLock())
 
     def _shared(self):
         if self._handle is None or self._process != os.getpid():
             self._handle, self._process = self._create(self.options["placement"] or "none"), os.getpid()
-            self._closer = weakref.finalize(self, _destroy, self._handle, self._process)
+            weakref.finalize(self, _destroy, self._handle, self._process)
         return self._handle
 
     def run_short(self, task):
         """task(handle) on the calling thread, with the engine of short calls."""
-        with self._lock:
+        with self._lock():
             return task(self._shared())
 
     def run(self, task, progress=None):
@@ -163,30 +158,3 @@ def set_default_engine(engine):
 def engine_or_default(engine):
     return _default if engine is None else engine
 
-
-# ---- processes that fork ------------------------------------------------------------------------------------------------
-# Nothing may be running while a process forks: the locks of all engines are held meanwhile. The child leaves its parent's engines alone.
-
-_held = []
-
-
-def _before_fork():
-    for engine in list(_engines):
-        engine._lock.acquire()
-        _held.append(engine)
-
-
-def _after_fork_in_parent():
-    while _held:
-        _held.pop()._lock.release()
-
-
-def _after_fork_in_child():
-    _held.clear()
-    for engine in list(_engines):
-        if engine._closer is not None:
-            engine._closer.detach()
-        engine._reset()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

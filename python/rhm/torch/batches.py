@@ -33,11 +33,14 @@ class Recycled:
     def __init__(self):
         self.arrays = []
         self.lock = threading.Lock()
+        self.process = os.getpid()
 
     def __reduce__(self):
         return Recycled, ()
 
     def __call__(self, shape):
+        if self.process != os.getpid():
+            self.__init__()  # a child of fork: another thread of its parent's may have had the lock
         with self.lock:
             for i in range(len(self.arrays)):
                 # Ours, and the argument of getrefcount: a tensor would hold one more.
