@@ -280,6 +280,18 @@ def test_streams_of_batches():
             rt.StreamBatches(h, **wrong)
 
 
+def test_batches_that_are_kept_stay_as_they_are():
+    """Memory is used again, but not while a tensor lies in it."""
+    stream = rt.StreamBatches(rhm.Hierarchy(vocab=8, rules=4, levels=3), 500, batches=300)
+    kept = [(x.clone(), x) for x, _ in stream]
+    batches = iter(stream)
+    one = next(batches)[0]
+    kept.append((one.clone(), one))
+    del one
+    assert sum(1 for _ in batches) == 299 and sum(1 for _ in stream) == 300 and len(stream._memory.arrays) <= 4
+    assert all(torch.equal(copy, x) for copy, x in kept)
+
+
 def test_they_pickle(rules):
     data = rt.RandomHierarchyModel(**SHAPE, rules=rules, train_size=50)
     copy = pickle.loads(pickle.dumps(data))

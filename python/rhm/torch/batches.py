@@ -26,6 +26,13 @@ def engine_here(engine):
     return _of_workers.setdefault(os.getpid(), Engine(threads=1))
 
 
+def _holders(arrays, i):
+    return sys.getrefcount(arrays[i])
+
+
+_NOBODY = _holders([np.empty(1)], 0)  # but the list; a tensor would hold an array, too
+
+
 class Recycled:
     """Memory for tensors of one size after the other: what no tensor uses any more is used again, and need not be had from the system
     page by page."""
@@ -43,8 +50,7 @@ class Recycled:
             self.__init__()  # a child of fork: another thread of its parent's may have had the lock
         with self.lock:
             for i in range(len(self.arrays)):
-                # Ours, and the argument of getrefcount: a tensor would hold one more.
-                if self.arrays[i].shape == shape and sys.getrefcount(self.arrays[i]) == 2:
+                if self.arrays[i].shape == shape and _holders(self.arrays, i) == _NOBODY:
                     return torch.from_numpy(self.arrays[i])
             array = np.empty(shape, np.float32)
             self.arrays = self.arrays[-(MOST_RECYCLED - 1):] + [array]
