@@ -28,6 +28,7 @@ def one_round(number):
     import rhm
     import rhm.torch as rt
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background without
     torch.manual_seed(number)
     method, persistent = METHODS[number % 2], number // 2 % 2 == 1
     data = rt.RandomHierarchyModel(num_features=16, num_classes=16, num_synonyms=4, num_layers=3, train_size=3000, seed_rules=number)
