@@ -280,6 +280,7 @@ def test_ctrl_c_ends_a_run_cleanly(tmp_path):
     """Once the library has come back, with its checkpoint, and the process goes on."""
     done = script(f"""
 import os, signal, threading, rhm
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background without
 h = rhm.Hierarchy(vocab=16, rules=4, levels=9, seed=1)
 stop = lambda *state: state[0].startswith("level") and os.kill(os.getpid(), signal.SIGINT)
 try:
