@@ -133,7 +133,7 @@ def canonical(name, threads, entry):
         more["share"] = laws.median_interval([v["share"] for v in entry["values"]])["value"]
     off = max(v.get("threads_off_plan", 0) for v in entry["values"])
     row = session.row(f"{name}/t:{threads}", rate_of(values)[1], entry["reproduce"], value=interval["value"], interval=interval, threads=threads,
-                      rates=entry["rates"], effort=effort.of(entry["runs"]), condition=more.pop("label", ""), **more)
+                      rates=entry["rates"], effort=effort.of_row(entry["values"], entry["runs"]), condition=more.pop("label", ""), **more)
     if off:
         row.update(valid=False, reason=f"{off:.0f} threads were off their plan")
     return row

@@ -17,7 +17,7 @@ import time
 
 from perf import compare
 from perf.harness import arguments as types
-from perf.harness import arms, blocks, git, session, snapshots, statistics, verdict
+from perf.harness import blocks, git, session, snapshots, statistics, verdict
 from perf.harness.project import PerfError, relative
 
 ROUND = 12          # blocks between looks at a step: each pair of layouts in as many
@@ -58,7 +58,7 @@ class Step:
 
     def __init__(self, arguments):
         self.arguments, self.generator, self.built = arguments, blocks.generator_of(arguments.seed), {}
-        self.wanted = {row.program for row in arms.read_rows(arguments.row_file) if row.program != "rhm"}
+        self.wanted = compare.programs_of(arguments.row, arguments.row_file)
         self.row = None
 
     def snapshot(self, commit):

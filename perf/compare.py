@@ -32,6 +32,7 @@ from perf.harness.project import PerfError
 
 ROWS = Path(__file__).resolve().parent / "compare_rows.txt"
 ISAS = ("scalar", "avx2", "avx512")
+OF_STATES = {"row_file": ROWS, "exact_only": False, "clock": "changed", "callgrind": False, "base_cmake": "", "head_cmake": "", "cache": snapshots.CACHE}
 
 
 def add_arguments(parser):
@@ -74,6 +75,9 @@ def compare_programs(arguments):
     clock = time.monotonic()
     if arguments.base or len(arguments.program) > 2:
         raise PerfError("--program takes one or two commands, and no commits: quote a command that has arguments", 2)
+    for option, default in OF_STATES.items():
+        if getattr(arguments, option) != default:
+            raise PerfError(f"--{option.replace('_', '-')} is about commits: with --program it means nothing", 2)
     texts = {"base": arguments.program[0], "head": arguments.program[-1]}
     words = {arm: foreign.words_of(text) for arm, text in texts.items()}
     rows = {arm: {row.name: row for row in foreign.rows_of(words[arm]) if re.search(arguments.rows, row.name)} for arm in words}
@@ -152,8 +156,20 @@ def choose_rows(pattern, path, bench):
         isa, cpus = "avx2", len(os.sched_getaffinity(0))
     wanted = re.compile(pattern)
     expanded = arms.expand(rows, {"isas": ISAS[1:ISAS.index(isa) + 1] if isa in ISAS[1:] else [isa], "isa": [isa], "T": [cpus]})
-    chosen = [row for row in expanded if row.kind == "control" or wanted.search(row.name)]
-    return chosen, isa, cpus
+    names = {row.name for row in expanded if row.kind == "control" or wanted.search(row.name)}
+    for pair in comparison.pairs_of({row.name for row in expanded if row.kind != "control"}):
+        # An efficiency that is asked for by its name needs both of its rows.
+        if wanted.search(comparison.PREFIX + pair[0]) and not wanted.search(pair[0]):
+            names.update(pair)
+    return [row for row in expanded if row.name in names], isa, cpus
+
+
+def programs_of(pattern, path):
+    """Those that rows with a match may need, on whatever machine, and the one that is asked what machine this is."""
+    rows = [row for row in arms.read_rows(path) if row.kind != "control"]
+    possible = arms.expand(rows, {"isas": ISAS, "isa": ISAS, "T": [1, len(os.sched_getaffinity(0))]})
+    asked = [row.program for row in rows if row.kind != "job"][:1]
+    return {row.program for row in possible if row.program != "rhm" and re.search(pattern, row.name)} | set(asked)
 
 
 def same_code(base, head, program):

@@ -130,10 +130,12 @@ def changes_of(row, arguments):
 
 
 def point_of(commit, rows):
-    value = statistics.median(row["value"] for row in rows)
+    values = [row["value"] for row in rows]
     interval = rows[0].get("interval") if len(rows) == 1 else None
-    return {"commit": commit, "value": value, "low": interval.get("low") if interval else min(row["value"] for row in rows),
-            "high": interval.get("high") if interval else max(row["value"] for row in rows), "results": len(rows)}
+    ends = [interval.get("low"), interval.get("high")] if isinstance(interval, dict) else [min(values), max(values)]
+    low, high = (end if is_number(end) else None for end in ends)
+    return {"commit": commit, "value": statistics.median(values), "low": low, "high": high, "results": len(rows),
+            **({"effort": rows[-1]["effort"]} if "effort" in rows[-1] else {})}
 
 
 def measure_range(arguments):

@@ -182,9 +182,13 @@ def history(documents, draw):
     document = documents["history"]
     commits = [[f"<code>{page.escape(entry['commit'])}</code>", page.escape(entry["time"][:16].replace("T", " ")), page.escape(entry["subject"])]
                for entry in document["about_commits"]]
-    drawn = draw("history", "Every result that was kept, by commit; vertical lines span repeated results.", "Results over commits")
+    changes = [[page.escape(change["row"]), f"<code>{page.escape(change['commit'])}</code>", f"{100 * (change['ratio'] - 1):+.1f} %",
+                page.escape(change["verdict"] + (", new" if change["new"] else ""))] for change in document.get("changes", [])]
+    drawn = draw("history", "Every result that was kept, by commit; vertical lines span repeated results, broken ones mark changes of level, colours "
+                            "series of another CPU, microcode, kernel or compiler.", "Results over commits")
     return [drawn or "<p>No row was measured at two commits yet, as a line needs. <code>./dev perf history --measure HEAD~5..HEAD</code> "
                      "measures earlier ones.</p>",
+            page.table(["row", "level changed at", "by", ""], changes, (2,)) if changes else "",
             page.details("commits", page.table(["commit", "", ""], commits))]
 
 

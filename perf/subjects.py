@@ -25,7 +25,8 @@ class Sample:
     rate: float
     reason: str = ""  # why it must not be used; "" when it may
     details: dict = field(default_factory=dict)
-    run: object = None  # the process
+    run: object = None   # the process
+    values: dict = None  # of the row, where the process reported rows
 
 
 def shape_line(name):
@@ -77,7 +78,7 @@ class Kernel:
         off = row.values.get("threads_off_plan", 0)
         return Sample(row.values["best_flops_per_second"] / 1e9, f"{off:.0f} threads were off their plan" if off else "",
                       {"share_of_peak": row.values.get("share"), "peak_gflops": row.values.get("ceiling_flops_per_second", 0) / 1e9,
-                       "mean_gflops": row.values["flops_per_second"] / 1e9}, done)
+                       "mean_gflops": row.values["flops_per_second"] / 1e9}, done, row.values)
 
 
 class Counting:
@@ -102,7 +103,7 @@ class Counting:
         done = google_benchmark.run(self.program, self.filter, self.min_time, options=self.options(point))
         row = only_row(done, self.filter)
         off = row.values.get("threads_off_plan", 0)
-        return Sample(row.values["best_items_per_second"] / 1e6, f"{off:.0f} threads were off their plan" if off else "", run=done)
+        return Sample(row.values["best_items_per_second"] / 1e6, f"{off:.0f} threads were off their plan" if off else "", run=done, values=row.values)
 
 
 class Triad:
@@ -128,7 +129,7 @@ class Triad:
         done = process.reported(process.run_json([*self.words(point), "--benchmark_filter=^ceiling/triad/DRAM/"], "--benchmark_out="))
         row = only_row(done, self.name)
         short = row.values.get("cpus", point.threads) < point.threads
-        return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "", run=done)
+        return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "", run=done, values=row.values)
 
 
 class Job:

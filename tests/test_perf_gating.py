@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,6 +123,15 @@ def test_efficiency_is_a_row():
     assert verdict.judge(both, verdict.Rules())["efficiency/k/t:4"].verdict == "equivalent"
 
 
+def test_an_efficiency_is_asked_for_by_its_name(tmp_path):
+    path = tmp_path / "rows.txt"
+    path.write_text("row p a/t:1 -\nrow p a/t:{T} -\nrow p b/t:1 -\ncontrol p c/t:1 -\n")
+    hello = {"isa_widest": "avx2", "cpus_allowed": 4}
+    bench = SimpleNamespace(arms={"head": SimpleNamespace(server=lambda program: SimpleNamespace(hello=hello))})
+    names = lambda pattern: [row.name for row in compare.choose_rows(pattern, path, bench)[0]]
+    assert names("^efficiency/a/t:4$") == ["a/t:1", "a/t:4", "c/t:1"] and names("a/t:4") == ["a/t:4", "c/t:1"]
+
+
 # -------------------------------------------------------------------------------------------------------------------- programs
 
 SOURCE = r"""
@@ -190,6 +200,7 @@ def test_a_program_is_compared_with_itself(foreign_programs, tmp_path, monkeypat
 @pytest.mark.parametrize("words, says", [
     (["compare", "--program", "/no/such/bench"], "is not a program"), (["compare", "main", "--program", "true"], "no commits"),
     (["compare", "--program", "true", "true", "true"], "one or two"), (["compare"], "what to compare with is missing"),
+    (["compare", "--program", "true", "--exact-only"], "--exact-only is about commits"),
 ])
 def test_usage(words, says, capsys):
     assert command.main(words) == 2 and says in capsys.readouterr().err

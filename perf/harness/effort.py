@@ -33,6 +33,17 @@ class Effort:
                 "effective_hertz": round(statistics.median(self.hertz)) if self.hertz else unavailable(frequency.UNKNOWN)}
 
 
+def of_row(values, runs):
+    """Of a row of a benchmark program: what the program says of each of its `values` (bench/program.h), or of older ones the processes."""
+    told = [each for each in values if "involuntary_switches" in each]
+    if not told or len(told) < len(values):
+        return of(runs)
+    hertz = [each["effective_hertz"] for each in told if each.get("effective_hertz")]
+    return {"system_share": round(statistics.mean(each["system_share"] for each in told), 6),
+            "involuntary_switches": round(sum(each["involuntary_switches"] for each in told)),
+            "effective_hertz": round(statistics.median(hertz)) if hertz else unavailable(frequency.UNKNOWN)}
+
+
 def of(runs):
     """The record of some runs, such as processes that ended."""
     total = Effort()

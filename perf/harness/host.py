@@ -1,13 +1,12 @@
 """What the system says of the machine, the build and the sources, and what grew while something was measured."""
 import ctypes
-import json
 import os
 import platform
 import re
-import shlex
 import subprocess
 from pathlib import Path
 
+from perf.harness import flags
 from perf.harness.git import ask
 from perf.harness.project import NAME
 from perf.harness.session import is_available, now, unavailable
@@ -239,21 +238,19 @@ def source_of(commit, directory=None):
 
 def flags_of_sources(directory):
     """{flags that change code: the sources of the library that are compiled with them}; all but the commonest set by name."""
-    try:
-        commands = json.loads((directory / "compile_commands.json").read_text())
-    except (OSError, ValueError):
-        return unavailable("there is no compile_commands.json")
     groups = {}
-    for entry in commands:
-        words = entry.get("arguments") or shlex.split(entry["command"])
-        inside = entry["file"].rpartition("/src/")
-        if inside[1]:
-            flags = " ".join(word for word in words[1:] if word.startswith(("-O", "-f", "-m", "-std", "-g")))
-            groups.setdefault(flags, set()).add(inside[2])
+    try:
+        for source, _, words in flags.commands(directory):
+            inside = source.rpartition("/src/")
+            if inside[1]:
+                kept = " ".join(word for word in words if word.startswith(("-O", "-f", "-m", "-std", "-g")))
+                groups.setdefault(kept, set()).add(inside[2])
+    except (OSError, ValueError):
+        return unavailable("compile_commands.json cannot be read")
     if not groups:
-        return unavailable("compile_commands.json names no source of the library")
-    most = max(groups, key=lambda flags: len(groups[flags]))
-    return {flags: f"{len(names)} sources" if flags == most else ", ".join(sorted(names)) for flags, names in groups.items()}
+        return unavailable("there is no compile_commands.json that names a source of the library")
+    most = max(groups, key=lambda kept: len(groups[kept]))
+    return {kept: f"{len(names)} sources" if kept == most else ", ".join(sorted(names)) for kept, names in groups.items()}
 
 
 def build(binaries):

@@ -22,7 +22,6 @@ class Run:
     user_seconds: float
     system_seconds: float
     peak_rss_bytes: int
-    voluntary_switches: int
     involuntary_switches: int
     output: str
     errors: str
@@ -50,7 +49,7 @@ def run(command, environment=None, cwd=None, timeout=None):
         out.seek(0)
         err.seek(0)
         return Run(command, process.returncode, seconds, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024,
-                   usage.ru_nvcsw, usage.ru_nivcsw, out.read(), err.read(), hertz=frequency.by_additions())
+                   usage.ru_nivcsw, out.read(), err.read(), hertz=frequency.by_additions())
 
 
 def _wait(process, deadline):

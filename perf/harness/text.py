@@ -100,6 +100,18 @@ def _facts_lines(document):
         yield mark, fact["name"], fact["says"]
 
 
+def _effort_lines(document):
+    """What else went on while the rows were measured, in one line."""
+    efforts = [effort for row in document["rows"] for effort in row.get("effort", {}).values() if isinstance(effort, dict)]
+    shares = [effort["system_share"] for effort in efforts if is_number(effort.get("system_share"))]
+    hertz = [effort["effective_hertz"] for effort in efforts if is_number(effort.get("effective_hertz"))]
+    switches = sum(effort["involuntary_switches"] for effort in efforts if is_number(effort.get("involuntary_switches")))
+    parts = [f"the kernel took {100 * max(shares):.1f} % of the worst row's processor time"] if shares else []
+    parts += [f"a processor was taken away {switches:,} times"] if efforts else []
+    parts += [f"processors ran at {min(hertz) / 1e9:.2f} to {max(hertz) / 1e9:.2f} GHz"] if hertz else []
+    return [", ".join(parts) + "."] if parts else []
+
+
 def _footer(document):
     took, plan = document["took"], document["plan"]
     lines = [f"{took.get('blocks', 0)} blocks, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
@@ -113,6 +125,7 @@ def _footer(document):
     if spreads:
         lines.append(f"Each side was linked in {document['plan'].get('layouts', 1)} orders of its objects, which alone moves times of base by up to "
                      f"{100 * max(spreads):.1f} %.")
+    lines += _effort_lines(document)
     for name, reason in document["facts"]["unavailable"].items():
         lines.append(f"unavailable: {name}: {reason}")
     return [line for line in [power_text(document), *lines] if line]

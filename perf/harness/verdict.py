@@ -3,9 +3,9 @@ recorded can be judged again, and tests/test_perf_verdict.py does.
 
 For each row, with d the log ratio head/base of its blocks and d0 that of the two copies of base:
 
-  floor        the far end of the 95 % sign interval of d0
   layout       by how much builds of base whose objects are linked in different orders are apart: the largest median of d0 over blocks
                with the same two layouts
+  floor        the far end of the 95 % sign interval of d0, these medians taken out
   threshold    max(practical, 2 x floor, layout)
   regressed    the sign test says that the median of d is above the threshold, corrected over all rows (Holm, both directions),
                and says so again in the confirmation, a second set of blocks that only such rows get
@@ -71,20 +71,27 @@ class Judgement:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items() if value is not None}
 
 
-def layout_spread(blocks, same):
-    """The largest median log ratio of two layouts of base, over blocks that compared these two; None where none did often enough."""
+def by_layouts(blocks, same):
+    """(what is left of the differences of copies of base once layouts explain what they can, the largest median log ratio of two layouts
+    over blocks that compared these two; None where none did often enough)."""
     pairs = {}
-    for block, difference in zip(blocks, same):
+    for i, block in enumerate(blocks):
         used = block.get("layouts")
         if used and used["base"] != used["again"]:
-            pairs.setdefault((used["base"], used["again"]), []).append(difference)
-    medians = [abs(statistics.median(values)) for values in pairs.values() if len(values) >= LAYOUT_BLOCKS]
-    return max(medians) if medians else None
+            pairs.setdefault((used["base"], used["again"]), []).append(i)
+    left, spreads = list(same), []
+    for where in pairs.values():
+        if len(where) >= LAYOUT_BLOCKS:
+            spreads.append(statistics.median([same[i] for i in where]))
+            for i in where:
+                left[i] -= spreads[-1]
+    return left, max(map(abs, spreads), default=None)
 
 
 def _numbers(row, rules, level):
     effect, same = statistics.differences(row["blocks"])
-    floor, layout = statistics.floor_of(same, rules.alpha), layout_spread(row["blocks"], same)
+    left, layout = by_layouts(row["blocks"], same)
+    floor = statistics.floor_of(left, rules.alpha)
     threshold = max(rules.practical, rules.floors * floor, layout or 0.0)
     return effect, floor, layout, threshold, statistics.sign_interval(effect, level)
 
