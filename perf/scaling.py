@@ -107,7 +107,7 @@ def row_of(point, samples, base, usual, plans):
                       what=point.subject.name, about=point.subject.about, threads=point.threads,
                       placement={"policy": point.placement, "cpus": placement.cpus(seats) if seats else session.unavailable("threads are not placed")},
                       rates=[sample.rate for sample in samples], reasons=[sample.reason for sample in samples],
-                      details=[sample.details for sample in samples], effort=effort.of_row([sample.values or {} for sample in samples], [sample.run for sample in samples if sample.run]), valid=2 * len(valid) > len(samples))
+                      details=[{**sample.details, **({"involuntary_switches": sample.run.involuntary_switches} if sample.run else {})} for sample in samples], effort=effort.of_row([sample.values or {} for sample in samples], [sample.run for sample in samples if sample.run]), valid=2 * len(valid) > len(samples))
     if not row["valid"]:
         row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} measurements are invalid: {next(s.reason for s in samples if s.reason)}"
     if usual is not None:

@@ -2,7 +2,8 @@
 
 make() writes a bin/ directory with scripts for rhm and the benchmark programs. What they are to do is a dictionary:
   "factors": {row: times the seconds of that row}, "work": {row: flops}, "reasons": {row: why it fails}, "off_plan": share of samples,
-  "noise": deviation of the log of all times of one turn, "protocol": number, "model_hash", "allocate": list of what the job allocates more of"""
+  "noise": deviation of the log of all times of one turn, "protocol": number, "model_hash",
+  "code": {program: what it maps into memory, in every layout}"""
 import json
 import stat
 import sys
@@ -49,7 +50,8 @@ def make(folder, **behaviour):
         path.write_text(text)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     inventory = {"compiler": "cc 1", "flags": {"src/kernels/avx2.c.o": behaviour.get("flags", "-O3 -mavx2")},
-                 "objects": {"CMakeFiles/rhm_objects.dir/src/kernels/operator.c.o": behaviour.get("object", "1")}, "identity": "1"}
+                 "objects": {"CMakeFiles/rhm_objects.dir/src/kernels/operator.c.o": behaviour.get("object", "1")}, "identity": "1",
+                 "code": behaviour.get("code", {})}
     (Path(folder) / "inventory.json").write_text(json.dumps(inventory))
     return binaries
 

@@ -3,6 +3,8 @@ continuous integration makes of them. No verdict in here depends on a real clock
 import argparse
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,7 @@ def comparison(tmp_path, monkeypatch, capsys):
 
     def run(base, head, *options):
         for arm, behaviour in (("base", base), ("head", head)):
+            shutil.rmtree(tmp_path / arm, ignore_errors=True)
             fake_bench.make(tmp_path / arm, **behaviour)
         rows = tmp_path / "rows.txt"
         rows.write_text(fake_bench.ROWS)
@@ -155,6 +158,32 @@ def test_facts_of_rows_need_no_blocks(comparison):
 def test_a_control_may_do_another_amount_of_work(comparison):
     status, document, _ = comparison({}, {"work": {CONTROL: 2e8}, "factors": {CONTROL: 2.0}})
     assert status == 0, document["facts"]["differ"]
+
+
+def test_scaling_is_a_row_of_its_own(comparison, tmp_path):
+    """Two threads that lost a third of what they gave, where one is as fast as before; timed, confirmed and shown as an efficiency."""
+    two = A.replace("t:1", "t:2")
+    rows = tmp_path / "two.txt"
+    rows.write_text(fake_bench.ROWS.replace("pass/a/{isa}/native/t:1 ", "forward/a/{isa}/native/t:{T} "))
+    status, document, printed = comparison({}, {"factors": {two: 1.3}}, "--row-file", str(rows))
+    found = {row["name"]: row["judgement"]["verdict"] for row in document["rows"]}
+    assert status == 10 and found[A] == "equivalent" and found[two] == found[f"efficiency/{two}"] == "regressed"
+    row = next(row for row in document["rows"] if row["kind"] == "efficiency")
+    assert row["confirmation"] and row["judgement"]["ratio"] == pytest.approx(1.3, abs=0.03)
+    assert re.search(r"efficiency/\S+ +50\.\d % +38\.\d % +\+30", printed.out), "half of two threads, as the fake's time is one thread's"
+    # Where a machine slows down both, scaling is what it was.
+    _, document, _ = comparison({}, {"factors": {two: 1.3, A: 1.3}}, "--row-file", str(rows))
+    assert next(row for row in document["rows"] if row["kind"] == "efficiency")["judgement"]["verdict"] == "equivalent"
+
+
+def test_rows_of_unchanged_programs_need_no_clock(comparison):
+    """Their work is not asked for either; what differs in another program is timed."""
+    code = {"bench_kernels": ["1", "2", "3"]}
+    status, document, printed = comparison({"code": code}, {"code": code, "factors": {A: 1.5}})
+    assert status == 0 and all(row["same_code"] and not row["blocks"] for row in document["rows"])
+    assert "same code" in printed.out and "3 rows need no clock" in printed.err
+    assert comparison({"code": code}, {"code": code, "factors": {A: 1.5}}, "--clock", "all")[0] == 10
+    assert comparison({"code": code}, {"code": {"bench_kernels": ["1", "2", "4"]}, "factors": {A: 1.5}})[0] == 10
 
 
 # --------------------------------------------------------------------------------------------------------------------- in CI

@@ -104,7 +104,8 @@ def record(entry, found, reproduce):
     return {"name": entry.row.name, "unit": "s", "reproduce": reproduce([entry.row.name]), "kind": entry.row.kind,
             "program": entry.row.program, "directories": list(entry.row.directories), "clock": entry.row.clock, "passes": entry.passes,
             "blocks": found, "work": {key: value for key, value in counters.items() if key in ("flops", "bytes", "items")},
-            "disturbed": {"samples": entry.samples, "off_plan": entry.off_plan},
+            "disturbed": {"samples": entry.samples, "off_plan": entry.off_plan,
+                          "preempted": sum(effort.involuntary_switches for effort in entry.effort.values())},
             "effort": {name: effort.record() for name, effort in entry.effort.items()},
             **({"reason": entry.reason} if entry.reason else {})}
 

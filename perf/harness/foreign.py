@@ -49,12 +49,15 @@ class Arm:
         if done.status or not done.report:
             return arms.nothing(f"status {done.status}: {said}" if done.status else f"it wrote no report: {said}")
         passes = {arms.CPU: [], arms.WALL: []}
-        for values in done.report.get("benchmarks", []):
-            if values.get("error_occurred") or values.get("skipped"):
-                # Where both sides say so there is nothing to compare; where head alone does, that is told.
-                return arms.nothing(values.get("error_message") or values.get("skip_message") or "the row failed", skipped=True)
-            if values.get("run_type") == "aggregate":
-                continue
+        reported = done.report.get("benchmarks", [])
+        if any(values.get("error_occurred") or values.get("skipped") for values in reported):
+            # Where both sides say so there is nothing to compare; where head alone does, that is told.
+            said = (values.get("error_message") or values.get("skip_message") for values in reported)
+            return arms.nothing(next(filter(None, said), "the row failed"), skipped=True)
+        # A row that its author reports by aggregates only has no repetitions in the report.
+        single = [values for values in reported if values.get("run_type") != "aggregate"] or \
+            [values for values in reported if values.get("aggregate_name") == "median"]
+        for values in single:
             unit = UNITS[values.get("time_unit", "ns")]
             passes[arms.WALL].append(unit * values["real_time"])
             passes[arms.CPU].append(unit * values["cpu_time"])
