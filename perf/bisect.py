@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 
-from perf import compare
+from perf import compare, environment
 from perf.harness import arguments as types
 from perf.harness import blocks, git, session, snapshots, statistics, verdict
 from perf.harness.project import PerfError, relative
@@ -53,13 +53,13 @@ class Skipped(Exception):
     """Why a commit cannot be judged."""
 
 
-class Step:
-    """Builds and blocks of one search."""
+class Bench:
+    """Builds of commits, made once, and blocks of three of them. `effort`: of the last blocks, by arm."""
 
     def __init__(self, arguments):
         self.arguments, self.generator, self.built = arguments, blocks.generator_of(arguments.seed), {}
         self.wanted = compare.programs_of(arguments.row, arguments.row_file)
-        self.row = None
+        self.row, self.effort = None, {}
 
     def snapshot(self, commit):
         from perf import programs
@@ -75,9 +75,9 @@ class Step:
 
     def choose(self, good, bad):
         """The one row that is asked for."""
-        with compare.bench_of(good, bad) as bench:
-            bench.renew(blocks.ARMS)
-            rows = [row for row in compare.choose_rows(self.arguments.row, self.arguments.row_file, bench)[0] if row.kind != "control"]
+        with compare.bench_of(good, bad) as both:
+            both.renew(blocks.ARMS)
+            rows = [row for row in compare.choose_rows(self.arguments.row, self.arguments.row_file, both)[0] if row.kind != "control"]
         if len(rows) > 1:
             # The name itself, where it is also the beginning of others.
             rows = [row for row in rows if re.fullmatch(self.arguments.row, row.name)] or rows
@@ -88,19 +88,20 @@ class Step:
 
     def blocks_of(self, first, middle, last, enough):
         """Blocks of three builds, as base, head and again, until enough(blocks) or for as many rounds as are allowed."""
-        with compare.bench_of(first, middle, last) as bench:
-            measured = blocks.calibrate(bench, [self.row])
+        with compare.bench_of(first, middle, last) as arms:
+            measured = blocks.calibrate(arms, [self.row])
             if not measured or measured[0].reason:
                 raise Skipped(measured[0].reason if measured else "this machine cannot run the row")
             entry, found = measured[0], []
             if self.row.kind != "job":
                 entry.passes = max(entry.passes, min(blocks.MOST_PASSES, int(PASS_SECONDS * entry.passes / max(entry.turn_seconds, 1e-6))))
             for _ in range(MOST_ROUNDS):
-                found += blocks.run(bench, measured, ROUND, self.generator)[self.row.name]
+                found += blocks.run(arms, measured, ROUND, self.generator)[self.row.name]
                 if entry.reason:
                     raise Skipped(entry.reason)
                 if enough(found):
                     break
+            self.effort = {name: effort.record() for name, effort in entry.effort.items()}
             return found
 
 
@@ -109,6 +110,10 @@ def ratio(found, over, under):
     logs = [math.log(block[over] / block[under]) for block in found]
     low, high, _ = statistics.sign_interval(logs, 0.05) or (-math.inf, math.inf, 0)
     return math.exp(statistics.median(logs)), (math.exp(low), math.exp(high))
+
+
+def told(middle, ends):
+    return f"{middle:.3f} ({ends[0]:.3f} to {ends[1]:.3f}) times as long"
 
 
 def differs(found, threshold, over="head"):
@@ -142,14 +147,14 @@ def commits_between(good, bad):
     return [first, *line]
 
 
-def judge(step, good, bad, commit, known):
+def judge(bench, good, bad, commit, known):
     """("good" | "bad" | "unclear", p, blocks) of a commit. `known`: snapshots by side."""
-    snapshot = step.snapshot(commit)
+    snapshot = bench.snapshot(commit)
     for side, others in known.items():
-        if any(compare.same_code(snapshot, other, step.row.program) for other in others):
+        if any(compare.same_code(snapshot, other, bench.row.program) for other in others):
             known[side].append(snapshot)
             return side, 0.0, []
-    found = step.blocks_of(good, snapshot, bad, lambda found: min(nearer(found)) <= SURE)
+    found = bench.blocks_of(good, snapshot, bad, lambda found: min(nearer(found)) <= SURE)
     p_good, p_bad = nearer(found)
     side, p = ("good", p_good) if p_good <= p_bad else ("bad", p_bad)
     if p > SURE:
@@ -158,7 +163,7 @@ def judge(step, good, bad, commit, known):
     return side, p, found
 
 
-def search(step, line, good, bad, tell):
+def search(bench, line, good, bad, tell):
     """(index of the last good commit, of the first bad one, skipped {index: reason}, chance of a wrong turn)."""
     low, high, skipped, wrong, known = 0, len(line) - 1, {}, 0.0, {"good": [good], "bad": [bad]}
     while True:
@@ -167,7 +172,7 @@ def search(step, line, good, bad, tell):
             return low, high, {at: why for at, why in skipped.items() if low < at < high}, wrong
         at = min(inside, key=lambda at: abs(at - (low + high) / 2))
         try:
-            side, p, found = judge(step, good, bad, line[at], known)
+            side, p, found = judge(bench, good, bad, line[at], known)
         except Skipped as why:
             skipped[at] = str(why)
             tell(line[at], "skipped", None, [], str(why))
@@ -182,66 +187,65 @@ def search(step, line, good, bad, tell):
 
 def run(arguments):
     line = commits_between(arguments.good, arguments.bad)
-    step, start, steps = Step(arguments), time.monotonic(), []
+    bench, start, steps = Bench(arguments), time.monotonic(), []
     try:
-        good, bad = step.snapshot(line[0]), step.snapshot(line[-1])
+        good, bad = bench.snapshot(line[0]), bench.snapshot(line[-1])
     except Skipped as why:
         raise PerfError(f"good or bad cannot be built: {why}") from None
-    step.choose(good, bad)
-    say(f"{step.row.name}: {len(line) - 1} commits, about {math.ceil(math.log2(len(line)))} steps")
+    bench.choose(good, bad)
+    surroundings = environment.Environment(bad.programs)
+    say(f"{bench.row.name}: {len(line) - 1} commits, about {math.ceil(math.log2(len(line)))} steps")
     threshold = math.log1p(arguments.threshold / 100)
     try:
-        found = [] if compare.same_code(good, bad, step.row.program) else \
-            step.blocks_of(good, bad, good, lambda found: min(differs(found, threshold)) <= SURE)
+        found = [] if compare.same_code(good, bad, bench.row.program) else \
+            bench.blocks_of(good, bad, good, lambda found: min(differs(found, threshold)) <= SURE)
     except Skipped as why:
         raise PerfError(f"good or bad cannot run the row: {why}") from None
-    document = session.new("bisect", {}, good=line[0], bad=line[-1], row=step.row.name, steps=steps, culprit=None)
+    document = session.new("bisect", {}, good=line[0], bad=line[-1], row=bench.row.name, steps=steps, culprit=None)
     if not found or min(differs(found, threshold)) > SURE:
-        document["reason"] = ("good and bad have the same machine code" if not found else
-                              "the row does not differ by more than {:g} %: {:.3f} ({:.3f} to {:.3f}) times as long".format(
-                                  arguments.threshold, *(lambda middle, ends: (middle, *ends))(*ratio(found, "head", "base"))))
-        return finish(arguments, document, INCONCLUSIVE, [f"nothing to find: {document['reason']}"])
+        document["reason"] = (f"the row does not differ by more than {arguments.threshold:g} %: {told(*ratio(found, 'head', 'base'))}" if found
+                              else "good and bad are the same machine code")
+        return finish(arguments, bench, surroundings, document, INCONCLUSIVE, [f"nothing to find: {document['reason']}"])
     document["whole"] = dict(zip(("ratio", "interval"), ratio(found, "head", "base")))
 
     def tell(commit, side, p, found, why):
         subject = git.git("show", "-s", "--format=%s", commit)
-        told = {"commit": commit, "subject": subject, "verdict": side, "p": p, "blocks": len(found), "reason": why}
+        entry = {"commit": commit, "subject": subject, "verdict": side, "p": p, "blocks": len(found), "reason": why}
         if found:
-            told["ratio_to_good"], told["interval"] = ratio(found, "head", "base")
-        steps.append(told)
-        near = f", {told['ratio_to_good']:.3f} times good's time after {len(found)} blocks, p {p:.2g}" if found else ""
+            entry["ratio_to_good"], entry["interval"] = ratio(found, "head", "base")
+        steps.append(entry)
+        near = f", {entry['ratio_to_good']:.3f} times good's time after {len(found)} blocks, p {p:.2g}" if found else ""
         say(f"{commit[:12]} {side}{near}{': ' + why if why else ''}: {subject}")
 
-    low, high, skipped, wrong = search(step, line, good, bad, tell)
-    return conclude(arguments, document, step, line, low, high, skipped, wrong, time.monotonic() - start)
+    low, high, skipped, wrong = search(bench, line, good, bad, tell)
+    return conclude(arguments, document, bench, surroundings, line, low, high, skipped, wrong, time.monotonic() - start)
 
 
-def conclude(arguments, document, step, line, low, high, skipped, wrong, seconds):
+def conclude(arguments, document, bench, surroundings, line, low, high, skipped, wrong, seconds):
     subject = lambda at: f"{line[at][:12]} {git.git('show', '-s', '--format=%s', line[at])}"
-    middle, ends = document["whole"]["ratio"], document["whole"]["interval"]
-    lines = [f"{step.row.name} takes {middle:.3f} ({ends[0]:.3f} to {ends[1]:.3f}) times as long at bad as at good"]
+    lines = [f"{bench.row.name} takes {told(document['whole']['ratio'], document['whole']['interval'])} at bad as at good"]
     document.update(seconds=round(seconds, 1), confidence=max(0.0, 1 - wrong), last_good=line[low], first_bad=line[high],
                     skipped={line[at]: why for at, why in skipped.items()})
     if skipped:
         document["culprit"] = None
         lines += [f"one of these {high - low} commits changed it; confidence {100 * document['confidence']:.1f} %:"]
         lines += [f"  {subject(at)}" + (f" (skipped: {skipped[at]})" if at in skipped else "") for at in range(low + 1, high + 1)]
-        return finish(arguments, document, INCONCLUSIVE if any(why.startswith(UNCLEAR) for why in skipped.values()) else 0, lines)
+        return finish(arguments, bench, surroundings, document, INCONCLUSIVE if any(why.startswith(UNCLEAR) for why in skipped.values()) else 0, lines)
     document["culprit"] = line[high]
-    before, after = step.snapshot(line[low]), step.snapshot(line[high])
-    found = step.blocks_of(before, after, before, lambda found: len(found) >= 2 * ROUND)
+    before, after = bench.snapshot(line[low]), bench.snapshot(line[high])
+    found = bench.blocks_of(before, after, before, lambda found: len(found) >= 2 * ROUND)
     middle, ends = ratio(found, "head", "base")
     document["step_ratio"], document["step_interval"] = middle, ends
-    lines += [f"changed by {subject(high)}", f"against the commit before it: {middle:.3f} ({ends[0]:.3f} to {ends[1]:.3f}) times as long; "
-              f"confidence {100 * document['confidence']:.1f} %"]
-    return finish(arguments, document, 0, lines)
+    lines += [f"changed by {subject(high)}",
+              f"against the commit before it: {told(middle, ends)}; confidence {100 * document['confidence']:.1f} %"]
+    return finish(arguments, bench, surroundings, document, 0, lines)
 
 
-def finish(arguments, document, status, lines):
+def finish(arguments, bench, surroundings, document, status, lines):
     document["exit_status"] = status
-    document["rows"] = [session.row(document["row"], "s", shlex.join(["./dev", "perf", "bisect", arguments.good, arguments.bad, "--row", arguments.row]),
-                                    value=document.get("whole", {}).get("ratio"))]
-    document["rows"][0]["unit"] = "1"
+    document["environment"] = surroundings.finish()
+    reproduce = shlex.join(["./dev", "perf", "bisect", arguments.good, arguments.bad, "--row", arguments.row])
+    document["rows"] = [session.row(document["row"], "1", reproduce, value=document.get("whole", {}).get("ratio"), effort=bench.effort)]
     path = session.write(document, arguments.output)
     print("\n".join(lines))
     say(f"result: {relative(path)}")

@@ -143,6 +143,7 @@ SLOW = {"factors": {A: 1.12}}
 def test_the_commit_is_found_and_a_broken_one_is_not_blamed(commits, capsys):
     status, document, names = commits([{}, {}, None, {}, {}, SLOW, SLOW, SLOW, SLOW])
     assert status == 0 and document["culprit"] == names[5] and document["last_good"] == names[4]
+    assert document["rows"][0]["effort"]["head"]["involuntary_switches"] == 0 and "system" in document["environment"]
     assert document["confidence"] > 0.95 and document["step_ratio"] == pytest.approx(1.12, abs=0.02)
     assert all(step["p"] <= bisect.SURE for step in document["steps"] if step["verdict"] in ("good", "bad"))
     assert "changed by" in capsys.readouterr().out
