@@ -173,8 +173,9 @@ def programs_of(pattern, path):
 
 
 def same_code(base, head, program):
-    """Whether a program maps the same bytes into memory on both sides, in every layout."""
-    return bool(base.code_of(program)) and base.code_of(program) == head.code_of(program)
+    """Whether a program maps the same bytes into memory on both sides, in every layout, and reads the same files."""
+    return bool(base.code_of(program)) and base.code_of(program) == head.code_of(program) and \
+        base.inventory.get("kept") == head.inventory.get("kept")
 
 
 def compare_states(arguments):

@@ -66,6 +66,9 @@ def test_only_programs_of_the_same_code_need_no_clock():
     assert compare.same_code(make(p=["1", "2"]), make(p=["1", "2"]), "p")
     assert not compare.same_code(make(p=["1", "2"]), make(p=["1", "3"]), "p")
     assert not compare.same_code(make(), make(), "p"), "what is not known is not the same"
+    other = make(p=["1", "2"])
+    other.inventory["kept"] = {"shapes/kernels.txt": "another"}
+    assert not compare.same_code(make(p=["1", "2"]), other, "p"), "other shapes are other work"
     judged = verdict.judge([{"name": "a", "kind": "row", "blocks": [], "same_code": True}], verdict.Rules(), ["throttled"])["a"]
     assert judged.verdict == "equivalent" and "no clock" in judged.reason
 

@@ -182,6 +182,8 @@ def _compile(snapshot, recipe, programs, slot, place, compiler):
         if (source / folder).is_dir():
             shutil.copytree(source / folder, partial / name)
     inventory = _inventory(directory, partial / "bin", compiler)
+    inventory["kept"] = {str(path.relative_to(partial)): _sha(path) for name in recipe.kept.values()
+                         for path in sorted((partial / name).rglob("*")) if path.is_file()}
     inventory.update(_link_layouts(directory, partial, (*recipe.targets.values(), *known), slot))
     (partial / "inventory.json").write_text(json.dumps(inventory))
     shutil.rmtree(place, ignore_errors=True)
