@@ -10,6 +10,17 @@ static inline uint32_t leaves_of(const rhm_shape *shape, uint32_t level) {
     return (uint32_t)nodes_between(shape, level - 1, shape->levels);
 }
 
+/* The grammar of random tables, and its sampler; `sampler` may be NULL. */
+static inline rhm_grammar *random_grammar(tables *t, uint64_t seed, double most_derivations, rhm_sampler **sampler) {
+    rhm_grammar *grammar;
+    rhm_error error = {0};
+    random_tables(t, seed, most_derivations);
+    assert_ok(create_from_tables(&grammar, t, &error), &error);
+    if (sampler)
+        assert_ok(rhm_sampler_create(sampler, grammar, seed, &error), &error);
+    return grammar;
+}
+
 /* Every (leaves of the first level-`level` patch, label) with its probability. */
 typedef struct oracle {
     const tables *t;

@@ -53,12 +53,9 @@ static void counts_have_the_law_of_samples(void **state) {
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
     for (uint64_t seed = 1; seed <= 120; seed++) {
         tables t;
-        rhm_grammar *grammar;
         rhm_sampler *sampler;
         rhm_error error = {0};
-        random_tables(&t, seed, 20000);
-        assert_ok(create_from_tables(&grammar, &t, &error), &error);
-        assert_ok(rhm_sampler_create(&sampler, grammar, seed, &error), &error);
+        rhm_grammar *grammar = random_grammar(&t, seed, 20000, &sampler);
         for (uint32_t level = 1; level <= t.shape.levels; level++) {
             oracle o = make_oracle(&t, level);
             assert_true(table_cells(grammar, level) == (double)o.pair.count);
@@ -150,10 +147,7 @@ static void samples_may_be_very_many(void **state) {
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
     for (uint64_t seed = 1; seed <= 10; seed++) {
         tables t;
-        rhm_grammar *grammar;
-        rhm_error error = {0};
-        random_tables(&t, seed, 5000);
-        assert_ok(create_from_tables(&grammar, &t, &error), &error);
+        rhm_grammar *grammar = random_grammar(&t, seed, 5000, NULL);
         for (uint32_t level = 1; level <= t.shape.levels; level++) {
             oracle o = make_oracle(&t, level);
             rhm_patches patches = must_init(&t.shape, level);
@@ -207,10 +201,7 @@ static void rounds_add_up(void **state) {
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
     for (uint64_t seed = 1; seed <= 30; seed++) {
         tables t;
-        rhm_grammar *grammar;
-        rhm_error error = {0};
-        random_tables(&t, seed, 20000);
-        assert_ok(create_from_tables(&grammar, &t, &error), &error);
+        rhm_grammar *grammar = random_grammar(&t, seed, 20000, NULL);
         for (uint32_t level = 1; level <= t.shape.levels; level++) {
             oracle o = make_oracle(&t, level);
             rhm_patches all = must_init(&t.shape, level);

@@ -75,12 +75,9 @@ static void counts_have_the_law_of_every_position(void **state) {
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 2});
     for (uint64_t seed = 1; seed <= 25; seed++) {
         tables t;
-        rhm_grammar *grammar;
         rhm_sampler *sampler;
         rhm_error error = {0};
-        random_tables(&t, seed, 20000);
-        assert_ok(create_from_tables(&grammar, &t, &error), &error);
-        assert_ok(rhm_sampler_create(&sampler, grammar, seed, &error), &error);
+        rhm_grammar *grammar = random_grammar(&t, seed, 20000, &sampler);
         for (uint32_t level = 2; level <= t.shape.levels; level++) {
             const size_t nodes = nodes_of(&t.shape, level - 1);
             const uint32_t positions = nodes < MOST ? (uint32_t)nodes : MOST;
