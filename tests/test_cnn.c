@@ -217,6 +217,24 @@ static void diverged_is_a_status(void **state) {
     rhm_grammar_destroy(grammar);
 }
 
+/* Whatever was in it, and however early training failed. */
+static void reports_can_be_cleared_after_failures(void **state) {
+    (void)state;
+    rhm_grammar *grammar = grammar_of(6, 3, 3);
+    rhm_engine *engine = engine_of(1);
+    const rhm_train_options wrong[] = {{.learner = "nobody"}, {.learner = "cnn", .protocol = "nothing"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rhm_train_report report;
+        rhm_model *model;
+        rhm_error error = {0};
+        memset(&report, 0x5a, sizeof report);
+        assert_int_equal(rhm_train(&model, &report, engine, grammar, &wrong[i], &error), RHM_INVALID);
+        rhm_train_report_clear(&report);
+    }
+    rhm_engine_destroy(engine);
+    rhm_grammar_destroy(grammar);
+}
+
 /* ---- outputs of levels ------------------------------------------------------------------------------------------- */
 
 /* The readout of level 1's outputs is what the model predicts. */
@@ -263,6 +281,7 @@ int main(void) {
         cmocka_unit_test(neither_threads_nor_instructions_matter),
         cmocka_unit_test(interrupted_anywhere_it_goes_on),
         cmocka_unit_test(diverged_is_a_status),
+        cmocka_unit_test(reports_can_be_cleared_after_failures),
         cmocka_unit_test(outputs_of_levels_are_shown),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);

@@ -184,7 +184,7 @@ typedef struct rhm_train_options {
     uint32_t max_width;   /* largest M that auto may choose; 0: 4096 */
     double max_seconds;   /* auto stops asking for more samples after this; 0: no limit */
     const char *protocol; /* which published variant of the learner; NULL: its own default */
-    double learning_rate; /* size of a gradient step over the width (of cnn: the largest); 0: the protocol's */
+    double learning_rate; /* size of a gradient step over the width (of cnn: h_1); 0: the protocol's */
     rhm_cnn_options cnn;
     uint64_t seed;         /* of samples, random frequencies and initial weights */
     uint64_t test_samples; /* fresh sequences (or held-out ones) for the accuracy; 0: 10000 */

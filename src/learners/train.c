@@ -36,12 +36,19 @@ void rhm_train_report_clear(rhm_train_report *report) {
     report->descent = (rhm_descent_report){0};
 }
 
+/* So that a caller may clear it whatever fails. */
+static void forget(rhm_train_report *report) {
+    if (report)
+        *report = (rhm_train_report){0};
+}
+
 rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
                      const rhm_train_options *options, rhm_error *error) {
     const uint32_t levels = rhm_grammar_shape(grammar)->levels;
     const struct rhm_learner *learner;
     rhm_train_options resolved;
     *out = NULL;
+    forget(report);
     RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
     RHM_TRY(rhm_train_options_check(options, &learner->info, levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, levels, error));
@@ -54,6 +61,7 @@ rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_e
     const struct rhm_learner *learner;
     rhm_train_options resolved;
     *out = NULL;
+    forget(report);
     RHM_TRY(rhm_problem_check_data(data, parents, error));
     RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
     RHM_TRY(learner->info.latents ? rhm_problem_check_latents(data, parents, error) : RHM_OK);
