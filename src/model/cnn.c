@@ -30,3 +30,8 @@ rhm_status rhm_cnn_shape(struct rhm_cnn *cnn, const rhm_network_shape *shape, rh
     cnn->layout = layout;
     return RHM_OK;
 }
+
+double rhm_cnn_products(const rhm_network_shape *shape, const rhm_network_layout *layout, uint32_t level) {
+    const double inputs = level == shape->levels ? (double)layout->inputs[level] : 1;
+    return (double)rhm_network_weights(layout, shape, level) / inputs * (double)layout->positions[level];
+}

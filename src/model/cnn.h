@@ -22,6 +22,10 @@ rhm_status rhm_cnn_new(struct rhm_cnn **out, const rhm_tree *tree, uint32_t clas
 /* Take over the shape and make room for its parameters, zero; refuses what is not of the model's tree. */
 rhm_status rhm_cnn_shape(struct rhm_cnn *cnn, const rhm_network_shape *shape, rhm_error *error);
 
+/* Multiply-adds of a forward pass for each sequence at a level, 0: the readout. Of tokens rows of weights are added, a
+ * multiply-add a number. */
+double rhm_cnn_products(const rhm_network_shape *shape, const rhm_network_layout *layout, uint32_t level);
+
 const struct rhm_cnn *rhm_cnn_of(const rhm_model *model);
 
 /* The parts of the kind that have a file of their own. */

@@ -97,7 +97,7 @@ static void take_answers(forward *f) {
 static double multiply_adds(const struct rhm_cnn *cnn) {
     double sum = 0;
     for (uint32_t l = 0; l <= cnn->shape.levels; l++)
-        sum += (double)rhm_network_weights(&cnn->layout, &cnn->shape, l) * (double)cnn->layout.positions[l];
+        sum += rhm_cnn_products(&cnn->shape, &cnn->layout, l);
     return sum;
 }
 

@@ -12,6 +12,7 @@
 #include "engine/trace.h"
 #include "learners/cnn/initial.h"
 #include "learners/cnn/streams.h"
+#include "model/cnn.h"
 
 enum { COPIES = 3 }; /* of the parameters that are there at a time, beside the network's */
 
@@ -22,7 +23,7 @@ size_t rhm_cnn_batch(const rhm_cnn_recipe *recipe, size_t sequences) {
 double rhm_cnn_multiply_adds(const rhm_network_shape *shape, const rhm_network_layout *layout, bool whole) {
     double sum = 0;
     for (uint32_t l = 0; l <= shape->levels; l++) {
-        const double product = (double)rhm_network_weights(layout, shape, l) * (double)layout->positions[l];
+        const double product = rhm_cnn_products(shape, layout, l);
         const bool trained = whole || l <= 1;
         /* Forward, the gradient of the weights, and that of the inputs unless nothing below needs it. */
         sum += product * (1 + trained + (trained && l < shape->levels && (whole || l == 0)));

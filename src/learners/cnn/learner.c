@@ -47,7 +47,7 @@ static void fill_level(rhm_level_report *r, const rhm_cnn_descent *d, uint32_t l
     double seconds = 0, visits = 0;
     double products = 0, own = 0;
     for (uint32_t l = 0; l <= d->shape.levels; l++) {
-        const double one = (double)rhm_network_weights(&d->layout, &d->shape, l) * (double)d->layout.positions[l];
+        const double one = rhm_cnn_products(&d->shape, &d->layout, l);
         products += one;
         own += l == level || (level == 1 && l == 0) ? one : 0;
     }

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "learners/cnn/descent.h"
 #include "learners/cnn/initial.h"
+#include "model/cnn.h"
 
 static const double ENOUGH_SECONDS = 0.2; /* of steps of a stage */
 enum { WARM_UP = 2, MOST_STEPS = 64 };
@@ -85,11 +86,10 @@ static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const pl
     const double held = (double)nbytes + 3 * sizeof(float) * (double)layout.parameters + sequences * (2 * tokens + 6) +
                         2 * (double)p->problem->test_samples * tokens;
     for (uint32_t k = 1; k <= shape.levels; k++)
-        sum += (double)rhm_network_weights(&layout, &shape, k) * (double)layout.positions[k];
+        sum += rhm_cnn_products(&shape, &layout, k);
     for (uint32_t l = all ? 1 : level; l <= (all ? levels : level); l++) {
         const uint32_t k = l - level + 1;
-        const double share =
-            all ? (double)rhm_network_weights(&layout, &shape, k) * (double)layout.positions[k] / sum : 1;
+        const double share = all ? rhm_cnn_products(&shape, &layout, k) / sum : 1;
         out[l].nbytes = held;
         out[l].epochs = (double)p->recipe->epochs;
         out[l].epoch_seconds = ceil(sequences / batch) * step * share;
