@@ -153,6 +153,7 @@ def test_it_learns_and_stops(tmp_path):
     assert training["samples_per_second"] == pytest.approx(24 * training["epochs"] / training["seconds"])
     assert training["accuracy"] == 1 and report["test"]["samples"] == 8  # 4 x 2^3 sequences, and those that were not trained on
     assert training["options"]["sampling"] == "without-replacement" and training["options"]["momentum"] == 0.9
+    assert all(level[key] is None for level in report["levels"] for key in ("resolved", "clusters", "distinct_patches", "width", "solver"))
     products = 2 * (4 * 32) + 3 * (2 * 32 * 32) + 3 * (32 * 4)  # rows for 4 tokens; forward, weights, inputs of the others
     assert sum(level["flops"] for level in report["levels"]) == pytest.approx(2 * products * 24 * training["epochs"])
     assert "8 other sequences" in said.stdout and "above --loss-threshold" not in said.stdout

@@ -6,10 +6,10 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "kernels/kernels.h"
 #include "training/epoch_report.h"
 
-/* Raised with every change of the order of sums in src/network or of steps here. */
-enum { ORDER_VERSION = 1, EPOCH_NBYTES = 64, TABLES_NBYTES = 1 << 16 };
+enum { EPOCH_NBYTES = 64, TABLES_NBYTES = 1 << 16 };
 
 static const char run[] = "/run", epochs[] = "/epochs", whole[] = "/whole", stage[] = "/stage";
 
@@ -212,7 +212,7 @@ rhm_status rhm_cnn_checkpoint_open(rhm_cnn_checkpoint **out, rhm_cnn_descent *de
         return RHM_NO_MEMORY;
     cp->descent = descent;
     rhm_fingerprint_make(&cp->fingerprint, descent->engine, descent->problem,
-                         (rhm_fingerprint_versions){.sums = ORDER_VERSION}, descent->options);
+                         (rhm_fingerprint_versions){.sums = RHM_ORDER_VERSION}, descent->options);
     const rhm_checkpoint_content content = {write_newest, read_newest, cp};
     const rhm_status status =
         rhm_checkpoints_open(&cp->files, descent->engine, options, &descent->report->checkpoint, content, error);
