@@ -184,9 +184,9 @@ static void hopeless_searches_end(void **state) {
         }
 }
 
-/* Where two symbols come out as one, little is spent on them when more positions can be tried; where clusters only
- * touch, as much as ever: more samples part them. */
-static void positions_that_are_left_end_searches_of_merged_symbols(void **state) {
+/* Where more positions can be tried, less is spent on symbols that do not come apart, and little where two come out as
+ * one. */
+static void positions_that_are_left_end_hopeless_searches(void **state) {
     (void)state;
     static rhm_search_request few[MOST], many[MOST];
     for (int merged = 0; merged < 2; merged++) {
@@ -198,13 +198,53 @@ static void positions_that_are_left_end_searches_of_merged_symbols(void **state)
         const size_t count = play(&w, MOST, &late, many, MOST);
         w.problem.positions_left = true;
         const size_t fewer = play(&w, MOST, &early, few, MOST);
-        const double trial = fmax(0x1p35, early.foreseen / 4);
+        const double trial = fmax(0x1p35, (merged ? 0.25 : 4) * early.foreseen);
         assert_true(early.ended && early.allowed == late.allowed && late.allowed > 2 * trial);
         assert_true(late.work > trial + late.last_fit);
-        assert_true(merged ? fewer < count && early.work <= trial + early.last_fit : fewer == count);
+        assert_true(fewer < count && early.work <= trial + early.last_fit);
         for (size_t i = 0; i < fewer; i++)
             assert_true(same_request(&few[i], &many[i]));
+        /* All searches of a level together have what the last may spend. */
+        w.problem.positions_left = false;
+        w.problem.spent = early.work;
+        play(&w, MOST, &late, many, MOST);
+        assert_true(late.allowed == fmax(0x1p35, 12 * late.foreseen - early.work));
+        assert_true(late.work <= late.allowed + late.last_fit);
     }
+}
+
+/* The search of a world up to the first fit of a walk, and what it makes of a fit with that loss and gap. */
+static bool kept(double loss, double gap, bool *ended) {
+    world w = make_world(3, false);
+    w.problem.task = &w.task;
+    w.problem.options = &w.options;
+    w.options.samples[3] = 4096;
+    w.options.width = 512;
+    rhm_search s;
+    double samples = 0;
+    rhm_search_begin(&s, &w.problem);
+    while (s.request.action != RHM_SEARCH_FIT || s.phase == RHM_STEP_LOOKING) {
+        rhm_search_seen seen = answer(&w, &s, &samples);
+        seen.fit.loss = 0.5;
+        seen.fit.clusters.separation = 1;
+        rhm_search_next(&s, &w.problem, &seen);
+    }
+    rhm_search_seen seen = answer(&w, &s, &samples);
+    seen.fit.loss = loss;
+    seen.fit.clusters.separation = gap;
+    rhm_search_next(&s, &w.problem, &seen);
+    *ended = s.request.action == RHM_SEARCH_END;
+    return s.keep;
+}
+
+static void gaps_count_beside_losses(void **state) {
+    (void)state;
+    bool ended;
+    assert_true(kept(0.4, 1, &ended) && !ended);
+    assert_true(!kept(0.6, 1, &ended) && !ended);
+    assert_true(!kept(0.6, 2.4, &ended) && !ended);
+    assert_true(kept(0.6, 2.6, &ended) && ended);   /* what is aimed at is 2.5 */
+    assert_true(!kept(0.4, 0.4, &ended) && !ended); /* less than half the gap */
 }
 
 int main(void) {
@@ -214,7 +254,8 @@ int main(void) {
         cmocka_unit_test(walks_end_next_to_the_best),
         cmocka_unit_test(what_is_given_stays),
         cmocka_unit_test(hopeless_searches_end),
-        cmocka_unit_test(positions_that_are_left_end_searches_of_merged_symbols),
+        cmocka_unit_test(positions_that_are_left_end_hopeless_searches),
+        cmocka_unit_test(gaps_count_beside_losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

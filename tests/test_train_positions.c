@@ -1,5 +1,6 @@
 /* Training with several positions per level: what one position cannot tell apart, and that nothing else matters. */
 #include "interrupting.h"
+#include "learners/layerwise/distances.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -48,6 +49,38 @@ static void auto_takes_as_many_as_it_needs(void **state) {
         assert_int_equal(report.level[1].positions, 1);
         rhm_grammar_destroy(grammar);
     }
+}
+
+/* A symbol that never occurs at the first positions is no part of what they show, held-out samples included. */
+static void all_symbols_occur_at_what_auto_takes(void **state) {
+    (void)state;
+    char hash[RHM_HASH_TEXT_NBYTES];
+    uint32_t absent = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        const rhm_shape shape = rhm_shape_uniform(8, 2, 2, LEVELS);
+        rhm_grammar *grammar;
+        rhm_analysis analysis = {0};
+        rhm_distances distances;
+        rhm_error error = {0};
+        assert_ok(rhm_grammar_draw(&grammar, &shape, RHM_UNIFORM, seed, &error), &error);
+        assert_ok(rhm_analyse(&analysis, grammar, &error), &error);
+        const rhm_train_options options = {.seed = seed, .test_samples = 500, .width = 128, .max_samples = 20000};
+        const rhm_train_report report = train(grammar, NULL, options, 1, NULL, hash);
+        for (uint32_t l = 2; l <= LEVELS; l++)
+            for (uint32_t k = 1; k < report.level[l].positions; k *= 2) {
+                assert_ok(rhm_distances_at(&distances, grammar, &analysis, l, k, &error), &error);
+                absent += !distances.all_occur;
+            }
+        for (uint32_t l = 2; l <= LEVELS; l++) {
+            assert_ok(rhm_distances_at(&distances, grammar, &analysis, l, report.level[l].positions, &error), &error);
+            if (!distances.all_occur)
+                fail_msg("seed %llu, level %u: %u positions do not show all symbols", (unsigned long long)seed, l,
+                         report.level[l].positions);
+        }
+        rhm_analysis_clear(&analysis);
+        rhm_grammar_destroy(grammar);
+    }
+    assert_true(absent > 3);
 }
 
 /* What one position resolves gets the bits of one position; more, or fewer than there are, are obeyed. */
@@ -154,9 +187,8 @@ static void raw_samples_give_the_same_weights(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(auto_takes_as_many_as_it_needs),
-        cmocka_unit_test(given_positions_are_obeyed),
-        cmocka_unit_test(bits_are_always_the_same),
+        cmocka_unit_test(auto_takes_as_many_as_it_needs),    cmocka_unit_test(all_symbols_occur_at_what_auto_takes),
+        cmocka_unit_test(given_positions_are_obeyed),        cmocka_unit_test(bits_are_always_the_same),
         cmocka_unit_test(raw_samples_give_the_same_weights),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);

@@ -142,9 +142,9 @@ static void print_practice(const planning *p) {
            "  over the patches, or by forming it once (gram)\n"
            "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
            "the\n"
-           "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished; where more than one "
-           "position\n"
-           "  is needed, for all numbers of positions that are tried\n",
+           "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished; searches "
+           "with\n"
+           "  fewer positions count too\n",
            p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 

@@ -93,10 +93,10 @@ double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *option
            2 * rhm_draw_work(task, level, draw->counted, samples, width);
 }
 
-double rhm_search_allowed(double foreseen) {
-    return fmax(tuning->budget_least, tuning->budget_multiple * foreseen);
+double rhm_search_allowed(double foreseen, double spent) {
+    return fmax(tuning->budget_least, tuning->budget_multiple * foreseen - spent);
 }
 
-double rhm_search_trial(double foreseen) {
-    return fmax(tuning->budget_least, tuning->trial_multiple * foreseen);
+double rhm_search_trial(double foreseen, bool fewer) {
+    return fmax(tuning->budget_least, (fewer ? tuning->fewer_multiple : tuning->trial_multiple) * foreseen);
 }

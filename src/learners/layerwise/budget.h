@@ -30,10 +30,11 @@ double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples);
 double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            const rhm_draw_choice *draw, double most_samples, double separation);
 
-/* What it may take, */
-double rhm_search_allowed(double foreseen);
+/* What it may take after searches with fewer positions have `spent` so much, */
+double rhm_search_allowed(double foreseen, double spent);
 
-/* and no more than this, as long as its outputs form fewer groups than asked for and more positions can be tried. */
-double rhm_search_trial(double foreseen);
+/* and no more than this where more positions can be tried: several symbols that come out as one group, as they do if
+ * `fewer`, seldom come apart with more samples, and often with more positions. */
+double rhm_search_trial(double foreseen, bool fewer);
 
 #endif

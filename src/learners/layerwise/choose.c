@@ -61,6 +61,7 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
         .available = stage->training.stream.available,
         .held_out_available = stage->validation.stream.available,
         .separation = separation,
+        .spent = stage->earlier_work,
         .positions_left = rhm_positions_more(stage->task, stage->options, stage->level, stage->positions) > 0,
     };
     rhm_search *search = &stage->search;
@@ -78,8 +79,8 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
     out->resolved = rhm_search_resolved(search, &problem);
     out->apart = rhm_search_apart(search, &problem);
     out->work = stage->earlier_work + search->work;
-    out->foreseen = stage->earlier_foreseen + search->foreseen;
-    out->allowed = stage->earlier_allowed + search->allowed;
+    out->foreseen = search->foreseen;
+    out->allowed = stage->earlier_work + search->allowed;
     rhm_search_limit(search, &problem, out->limit);
     return RHM_OK;
 }

@@ -27,13 +27,6 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
     };
 }
 
-/*
- * Samples of all positions for each one of a position's own (linear/data.h): few, so that posteriors hardly change
- * where a symbol occurs, and enough to outweigh what features that overlap make of it where it does not. How much they
- * change depends on the symbol and the position alone, so synonyms still agree.
- */
-static const double POOLED = 1 / 16.0;
-
 static rhm_status pool(rhm_linear_data *data, double **frequency, rhm_error *error) {
     if (data->blocks == 1)
         return RHM_OK;
@@ -41,7 +34,7 @@ static rhm_status pool(rhm_linear_data *data, double **frequency, rhm_error *err
         return RHM_NO_MEMORY;
     for (size_t cell = 0; cell < data->counts->offset[data->patches->count]; cell++)
         (*frequency)[data->counts->label[cell]] += (double)data->counts->count[cell] / (double)data->samples;
-    data->pooled = POOLED;
+    data->pooled = RHM_POOLED;
     data->frequency = *frequency;
     return RHM_OK;
 }

@@ -17,6 +17,15 @@ typedef struct rhm_design_key {
     rhm_linear_plan plan;
 } rhm_design_key;
 
+/* Samples of all positions for each one of a position's own, where there are several (linear/data.h). */
+#define RHM_POOLED 0.25
+
+/* Of what a block learns of a symbol, the share that is due to its own samples, if the symbol occurs `often` times as
+ * often at its position as on average. */
+static inline double rhm_pooled_own(double often) {
+    return often / (often + RHM_POOLED);
+}
+
 /* Does not move while in use: its parts point to each other. */
 typedef struct rhm_design {
     bool made;

@@ -7,6 +7,7 @@
 #include "engine/parallel.h"
 #include "engine/reduce.h"
 #include "hierarchy/position_law.h"
+#include "learners/layerwise/design.h"
 
 enum {
     CHUNK = 1 << 12, /* subtrees that are parsed at a time */
@@ -78,7 +79,7 @@ typedef struct diagnosis {
     double *output;         /* (distinct, outputs), not centred */
     double *sum;            /* (runs, parents, 1 + outputs): share of the samples, and outputs weighted with it */
     comparison *compared;   /* (runs) */
-    double *posterior;      /* (parents, outputs): exact, label frequencies where a symbol never occurs */
+    double *posterior;      /* (parents, outputs): exact, as far as blocks learn it */
     double *occurs;         /* (parents, positions): probability of a symbol */
 } diagnosis;
 
@@ -128,6 +129,16 @@ static rhm_status find_means(diagnosis *d, const rhm_engine *engine, rhm_error *
     return RHM_OK;
 }
 
+/* How much of its posterior a block learns of a symbol; all where there is one. */
+static double learnt(const diagnosis *d, size_t nu, size_t position) {
+    double sum = 0;
+    for (size_t p = 0; p < d->positions; p++)
+        sum += d->occurs[nu * d->positions + p];
+    if (d->positions == 1 || !(sum > 0))
+        return 1;
+    return rhm_pooled_own(d->occurs[nu * d->positions + position] * (double)d->positions / sum);
+}
+
 /* Of all positions side by side. `label` (classes) is scratch. */
 static rhm_status find_posteriors(diagnosis *d, const rhm_grammar *grammar, uint32_t level, double *label,
                                   rhm_error *error) {
@@ -144,6 +155,10 @@ static rhm_status find_posteriors(diagnosis *d, const rhm_grammar *grammar, uint
             for (size_t z = 0; z < d->classes; z++)
                 d->posterior[nu * d->outputs + p * d->classes + z] = *sum > 0 ? row[z] / *sum : label[z];
         }
+    for (size_t i = 0; i < d->parents * d->outputs; i++) {
+        const double own = learnt(d, i / d->outputs, i % d->outputs / d->classes);
+        d->posterior[i] = own * d->posterior[i] + (1 - own) * label[i % d->classes];
+    }
     rhm_free(joint);
     return RHM_OK;
 }
@@ -157,7 +172,7 @@ static double inevitable(const diagnosis *d, size_t nu, double probability, doub
         double norm = 0;
         for (size_t z = 0; z < d->classes; z++)
             norm += q[z] * q[z];
-        square += patch > 0 ? fmax(0, 1 - norm) / (samples * patch) : 0;
+        square += patch > 0 ? pow(learnt(d, nu, p), 2) * fmax(0, 1 - norm) / (samples * patch) : 0;
     }
     return sqrt(square);
 }

@@ -8,6 +8,7 @@
 
 typedef struct rhm_distances {
     bool apart; /* all symbols that occur in sequences do so at one of the positions, and no two are the same there */
+    bool all_occur; /* the first half of that */
     double rho; /* smallest distance between two that are not the same, all positions side by side; 0: there are none */
 } rhm_distances;
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "learners/layerwise/budget.h"
 #include "learners/layerwise/distances.h"
 #include "learners/layerwise/positions.h"
 #include "learners/layerwise/prices.h"
@@ -101,7 +102,7 @@ static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_pro
     }
     s->gap = rhm_clusters_gap(&search.best.clusters);
     s->width = search.width;
-    s->allowed_work += search.allowed;
+    s->allowed_work = problem->spent + search.allowed;
     s->allowed_multiple = rhm_tuning_default.budget_multiple;
     s->allowed_least = rhm_tuning_default.budget_least;
     s->allowed_seconds = search.work > 0 ? s->fit_seconds * (s->allowed_work / search.work) : 0;
@@ -125,24 +126,27 @@ static rhm_status pose(rhm_search_problem *out, const rhm_forecasting *f, uint32
                            (double)rhm_first_look(&f->task, o, level, below), error);
 }
 
-/* The smallest number of positions at which exact posteriors are apart, in the order of the search; or the given one.
- * Into *problem the search with that many, and into *earlier the multiply-adds that those before it may take. */
-static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_search_problem *problem, double *earlier,
-                                 rhm_error *error) {
+/*
+ * The smallest number of positions at which exact posteriors are apart, in the order of the search, which begins where
+ * all symbols occur; or the given one. Into *problem the search with that many, after the multiply-adds that those
+ * before it may take.
+ */
+static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_search_problem *problem, rhm_error *error) {
     uint32_t *positions = &f->task.positions[level];
     rhm_distances distances;
+    double spent = 0;
     *positions = rhm_positions_first(&f->task, f->options, level);
-    *earlier = 0;
     for (;;) {
         RHM_TRY(rhm_distances_at(&distances, f->grammar, f->analysis, level, *positions, error));
         f->rho[level] = distances.rho;
         RHM_TRY(pose(problem, f, level, error));
+        problem->spent = spent;
         const uint32_t more = rhm_positions_more(&f->task, f->options, level, *positions);
         if (distances.apart || more == 0)
             return RHM_OK;
         rhm_search search;
         rhm_search_begin(&search, problem);
-        *earlier += search.allowed;
+        spent += distances.all_occur ? rhm_search_trial(search.foreseen, false) : 0;
         *positions = more;
     }
 }
@@ -151,8 +155,7 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
     rhm_search_problem problem;
-    double earlier;
-    RHM_TRY(find_positions(f, level, &problem, &earlier, error));
+    RHM_TRY(find_positions(f, level, &problem, error));
     const double rho = f->rho[level];
     *s = (rhm_forecast){
         .level = level,
@@ -161,7 +164,6 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
         .kept_share = problem.draw.share,
         .first_samples = (double)rhm_first_look(&f->task, o, level, problem.separation),
         .possible = rhm_theory_possible_patches(f->shape, level),
-        .allowed_work = earlier,
         .width = o->width                                        ? o->width
                  : rhm_tuning_default.first_width < o->max_width ? rhm_tuning_default.first_width
                                                                  : o->max_width,

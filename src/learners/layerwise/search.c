@@ -78,9 +78,8 @@ static bool gap_helped(double gap, double best_gap, double enlargement) {
     return gap > best_gap * fmax(tuning->least_gain, sqrt(sqrt(enlargement)));
 }
 
-/* Symbols that come out as one group seldom come apart with more samples, and often with more positions. */
 static double allowance(const rhm_search *s, const rhm_search_problem *p) {
-    return p->positions_left && rhm_clusters_are_fewer(&s->best.clusters) ? rhm_search_trial(s->foreseen) : s->allowed;
+    return p->positions_left ? rhm_search_trial(s->foreseen, rhm_clusters_are_fewer(&s->best.clusters)) : s->allowed;
 }
 
 /* No work is left for another fit like the last one. */
@@ -224,8 +223,20 @@ static void walk(rhm_search *s, const rhm_search_problem *p, rhm_search_step pha
         end_round(s, p);
 }
 
+/*
+ * Where labels say little about a patch and it came seldom, losses of good and of bad fits differ by less than their
+ * errors, and gaps do not: one that is as wide as was aimed at counts, whatever the loss, and one that is half as wide
+ * as before does not.
+ */
+static bool reached(const rhm_search *s, const rhm_search_problem *p, const rhm_outcome *fit) {
+    return !rhm_search_saturated(s, p) && !good(s, p) && gap_of(fit) >= rhm_search_target(s, p) &&
+           !rhm_clusters_are_fewer(&fit->clusters) && fit->evidence >= tuning->least_evidence;
+}
+
 static void walked(rhm_search *s, const rhm_search_problem *p, const rhm_search_seen *seen) {
-    const bool better = seen->fit.loss < s->best.loss;
+    const double gap = gap_of(&seen->fit), best = gap_of(&s->best);
+    const bool narrower = !rhm_search_saturated(s, p) && gap < tuning->least_of_gap * best;
+    const bool better = reached(s, p, &seen->fit) || (seen->fit.loss < s->best.loss && !narrower);
     if (better)
         keep(s, seen);
     s->steps += better;
@@ -302,7 +313,7 @@ void rhm_search_begin(rhm_search *state, const rhm_search_problem *problem) {
     s.best_samples = s.samples;
     s.separation = separation * sqrt(patches / problem->task->parents[level]); /* about sqrt(m) times that below */
     s.foreseen = rhm_search_foreseen(problem->task, o, level, &problem->draw, (double)s.most, separation);
-    s.allowed = rhm_search_allowed(s.foreseen);
+    s.allowed = rhm_search_allowed(s.foreseen, problem->spent);
     ask_draw(&s, problem);
     *state = s;
 }

@@ -25,6 +25,7 @@ typedef struct rhm_search_problem {
     uint64_t available, held_out_available; /* samples; UINT64_MAX: no end */
     double separation;                      /* of neighbouring outputs of the level below, or 0 */
     bool positions_left;                    /* another search, with more positions, can follow */
+    double spent;                           /* multiply-adds of searches with fewer positions */
 } rhm_search_problem;
 
 typedef enum rhm_search_action {

@@ -73,8 +73,8 @@ typedef struct rhm_stage {
     double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
     double flops;
     uint32_t fits;
-    double earlier_work, earlier_foreseen, earlier_allowed; /* of searches with fewer positions; so are costs above */
-    rhm_search search;                                      /* of choose.h, once it has begun */
+    double earlier_work; /* of searches with fewer positions; so are costs above */
+    rhm_search search;   /* of choose.h, once it has begun */
     bool searching;
     rhm_fit best;                    /* its best fit so far; owned */
     rhm_drawn drawn[RHM_MOST_DRAWS]; /* what the draws were asked for, in their order */

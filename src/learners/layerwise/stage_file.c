@@ -20,8 +20,6 @@ static const rhm_field cost_columns[] = {
     {"fits", RHM_FIELD_U32, COST(fits), .count = 0},
     {"positions", RHM_FIELD_U32, COST(positions), .count = 0},
     {"earlier_work", RHM_FIELD_F64, COST(earlier_work), .count = 0},
-    {"earlier_foreseen", RHM_FIELD_F64, COST(earlier_foreseen), .count = 0},
-    {"earlier_allowed", RHM_FIELD_F64, COST(earlier_allowed), .count = 0},
 };
 
 static const rhm_field search_columns[] = {

@@ -8,6 +8,7 @@
 #include "engine/trace.h"
 #include "learners/layerwise/checkpoint.h"
 #include "learners/layerwise/diagnose.h"
+#include "learners/layerwise/occurrence.h"
 #include "learners/layerwise/positions.h"
 #include "learners/layerwise/sample_sizes.h"
 #include "learners/layerwise/unseen.h"
@@ -117,14 +118,26 @@ static rhm_status begin_again(training *t, rhm_stage *stage, const rhm_choice *c
     stage->flops = before.flops;
     stage->fits = before.fits;
     stage->earlier_work = choice->work;
-    stage->earlier_foreseen = choice->foreseen;
-    stage->earlier_allowed = choice->allowed;
     rhm_checkpoint_enter(t->checkpoint, stage);
+    return RHM_OK;
+}
+
+/* With as many positions as it takes for all patches to occur. */
+static rhm_status begin_where_all_occur(training *t, rhm_stage *stage, rhm_error *error) {
+    const double begin = rhm_seconds();
+    const rhm_choice nothing = {.work = stage->earlier_work};
+    uint32_t positions;
+    RHM_TRY(rhm_positions_showing_all(&positions, stage, t->separation, error));
+    if (positions > stage->positions)
+        RHM_TRY(begin_again(t, stage, &nothing, positions, error));
+    stage->sample_seconds += rhm_seconds() - begin;
     return RHM_OK;
 }
 
 /* Search with as many positions as it takes. */
 static rhm_status choose(training *t, rhm_stage *stage, rhm_choice *choice, rhm_error *error) {
+    if (!stage->searching)
+        RHM_TRY(begin_where_all_occur(t, stage, error));
     for (;;) {
         RHM_TRY(rhm_choose(choice, stage, t->separation, t->deadline, error));
         const uint32_t more = rhm_positions_more(stage->task, t->options, stage->level, stage->positions);

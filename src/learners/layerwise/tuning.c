@@ -25,6 +25,7 @@ const rhm_tuning rhm_tuning_default = {
     .free_levels = 3,
     .least_gap = 1,
     .least_gain = 1.15,
+    .least_of_gap = 0.5,
     .good_accuracy = 0.9995,
     .least_evidence = 3,
     .bandwidth_of_separation = 0.65,
@@ -55,7 +56,8 @@ const rhm_tuning rhm_tuning_default = {
     .cell_work = 1000,
     .budget_multiple = 12,
     .budget_least = 0x1p35,
-    .trial_multiple = 0.25,
+    .trial_multiple = 4,
+    .fewer_multiple = 0.25,
 };
 
 typedef struct bound {
@@ -84,6 +86,7 @@ static const bound bounds[] = {
     BETWEEN(costly_ratio, 1, 10),
     BETWEEN(least_gap, 0, 1e6),
     BETWEEN(least_gain, 1, 10),
+    BETWEEN(least_of_gap, 0, 1),
     BETWEEN(good_accuracy, 0, 1),
     BETWEEN(least_evidence, 0, 1e6),
     BETWEEN(bandwidth_of_separation, 1e-3, 1e3),
@@ -112,6 +115,7 @@ static const bound bounds[] = {
     BETWEEN(budget_multiple, 1, 1e6),
     BETWEEN(budget_least, 0, 1e18),
     BETWEEN(trial_multiple, 0, 1e6),
+    BETWEEN(fewer_multiple, 0, 1e6),
 };
 
 static rhm_status check_count(const char *name, double value, double least, double most, rhm_error *error) {

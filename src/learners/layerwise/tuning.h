@@ -11,7 +11,7 @@
 #include "rhm/status.h"
 
 /* Counts up with every change of a value or of what is done with it; in reports, models and checkpoints. */
-enum { RHM_TUNING_VERSION = 4 };
+enum { RHM_TUNING_VERSION = 5 };
 
 typedef struct rhm_tuning {
     /* ---- samples */
@@ -33,6 +33,7 @@ typedef struct rhm_tuning {
     uint32_t free_levels;  /* except at this many levels at the top: their noise reaches none that is costly */
     double least_gap;      /* below which the level above is bound to fail */
     double least_gain;     /* of the gap, to count as help */
+    double least_of_gap;   /* share of it that a bandwidth or ridge with a smaller loss must leave */
     double good_accuracy;  /* held-out, at level 1: good enough whatever the gap */
     double least_evidence; /* standard errors below which outputs are no improvement on label frequencies */
 
@@ -64,7 +65,8 @@ typedef struct rhm_tuning {
     double token_work, cell_work; /* multiply-adds that take as long as drawing a token, or the count of a cell */
     double budget_multiple;       /* of what was foreseen that a search may do, */
     double budget_least;          /* and multiply-adds in any case: a second or two of one core */
-    double trial_multiple;        /* of what was foreseen, where groups are fewer and positions are left */
+    double trial_multiple;        /* of what was foreseen, where positions are left to try, */
+    double fewer_multiple;        /* and where groups are clearly fewer besides */
 } rhm_tuning;
 
 extern const rhm_tuning rhm_tuning_default;
