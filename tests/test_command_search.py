@@ -111,7 +111,7 @@ def test_reasons_name_what_was_tried(tmp_path):
     write(tmp_path / "token.h5", np.zeros((5000, 4)), np.arange(5000) % 4)
     done, _ = train(tmp_path, "--vocab", 8, "--rules", 8, "--levels", 3, "--samples", 300, "--max-width", 256)
     assert "the number of samples is fixed" in done.stdout and "more samples" not in done.stdout
-    done, _ = train(tmp_path, "--data", "token.h5", "--branching", 2)
+    done, _ = train(tmp_path, "--data", "token.h5", "--branching", 2, "--slices", "disjoint")
     assert "more width stopped helping" in done.stdout and "more samples" not in done.stdout
     _, report = train(tmp_path, "--vocab", 8, "--levels", 3, "--seed", 28, "--width", 256, "--positions", 1)
     assert report["levels"][1]["limit"].endswith("symbols were expected: more samples stopped helping")

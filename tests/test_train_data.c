@@ -98,7 +98,7 @@ static void too_few_rows_are_refused(void **state) {
         {0, {.seed = 1}, {"0 sequences", "at least 5", "needed"}},
         {10000, {.samples = {0, 0, 0, 7000}}, {"8750", "10000", "2000"}},
         {10000,
-         {.samples = {0, 0, 0, 6399}},
+         {.slices = RHM_SLICES_DISJOINT, .samples = {0, 0, 0, 6399}},
          {"level", "10000", "needed"}}, /* 8000 are left, of which this takes 7999 */
         {10000, {.samples = {0, UINT64_C(1000000000000000), UINT64_C(1000000000000000), 0}}, {"10000", "", ""}},
     };

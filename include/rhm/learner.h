@@ -46,6 +46,13 @@ typedef enum rhm_between {
     RHM_BETWEEN_IDS,        /* outputs are grouped, and the groups' numbers come one-hot: the model is a table */
 } rhm_between;
 
+/* What the stages of the layerwise learner have of a data set, beside the test set. */
+typedef enum rhm_slices {
+    RHM_SLICES_AUTO,     /* disjoint where that leaves each stage many times what it begins with, else shared */
+    RHM_SLICES_DISJOINT, /* a slice each, which no other stage has seen, as in the paper */
+    RHM_SLICES_SHARED,   /* all of it */
+} rhm_slices;
+
 enum { RHM_MAX_WIDTH = 1 << 20, RHM_MAX_POSITIONS = 1 << 16 };
 
 /* ---- the learner cnn (docs/cnn.md) --------------------------------------------------------------------------- */
@@ -178,6 +185,7 @@ typedef struct rhm_train_options {
     rhm_solver solver;
     rhm_draw draw;
     rhm_between between;  /* what layerwise hands from level to level */
+    rhm_slices slices;    /* what its stages have of a data set */
     bool raw;             /* every sample is a patch of its own: the paper's computation, for comparison */
     double tolerance;     /* relative residual to stop at; 0: 1e-4 */
     uint64_t max_samples; /* largest N^(l) that auto may choose; 0: 1e15 */
@@ -298,6 +306,7 @@ typedef struct rhm_train_report {
     bool shown_latents;  /* rhm_learner_info.latents */
     uint32_t levels;
     uint32_t tuning;                            /* version of the constants that decide what is searched and how */
+    rhm_slices slices;                          /* that stages of a data set had; RHM_SLICES_AUTO: there were none */
     rhm_level_report level[RHM_MAX_LEVELS + 1]; /* entries 1..levels */
     uint64_t test_samples;
     uint64_t test_clamped;
@@ -323,8 +332,9 @@ RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rh
                              const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);
 
 /*
- * Train on a data set: stages take disjoint slices, the last sequences are the test set. parents[l] = |V_{l-1}| for
- * l = 1..L, or NULL: |V_0| at level 1, |V_L| at the others. Diagnostics that need the grammar use data->grammar.
+ * Train on a data set, whose last sequences are the test set; options->slices says how stages share the others.
+ * parents[l] = |V_{l-1}| for l = 1..L, or NULL: |V_0| at level 1, |V_L| at the others. Diagnostics that need the
+ * grammar use data->grammar.
  */
 RHM_API rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                                   const rhm_data *data, const uint32_t *parents, const rhm_train_options *options,

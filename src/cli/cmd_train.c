@@ -22,12 +22,13 @@ enum { HELD_OUT = 5 };
 
 static const rhm_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 
+static const rhm_word slices[] = {
+    {"auto", RHM_SLICES_AUTO}, {"disjoint", RHM_SLICES_DISJOINT}, {"shared", RHM_SLICES_SHARED}, {NULL, 0}};
+
 static const rhm_option own[] = {
-    RHM_OPTION_DATA(
-        "draw samples from the grammar",
-        "Train and test on the sequences of this HDF5 file: stages take disjoint slices, the last ones are the "
-        "test set. "
-        "--vocab, --branching and --levels then say what the file itself leaves open."),
+    RHM_OPTION_DATA("draw samples from the grammar",
+                    "Train and test on the sequences of this HDF5 file; the last ones are the test set. "
+                    "--vocab, --branching and --levels then say what the file itself leaves open."),
     {.name = "parents",
      .kind = RHM_OPTION_COUNTS,
      .argument = "V|V_{L-1},...,V_0",
@@ -37,6 +38,16 @@ static const rhm_option own[] = {
      .greatest = RHM_MAX_VOCAB,
      .place = offsetof(rhm_settings, training.parents),
      .help = "With --data: number of different symbols above the patches of each level, level L first."},
+    {.name = "slices",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "auto|disjoint|shared",
+     .fallback = "auto",
+     .words = slices,
+     .place = offsetof(rhm_settings, training.slices),
+     .help =
+         "Of layerwise with --data: what its stages have of the sequences that are not for the test. disjoint: each "
+         "a slice that no other stage has seen, as in the paper. shared: all of them. auto: shared where slices "
+         "would be small."},
     {.name = "require-identifiable",
      .kind = RHM_OPTION_FLAG,
      .place = offsetof(rhm_settings, instance.identifiable),
@@ -61,6 +72,20 @@ static const rhm_option own[] = {
     {0}};
 static const rhm_option_group own_options = {"Data and results", own};
 
+static rhm_status check_slices(const rhm_settings *settings, const rhm_train_options *options, rhm_error *error) {
+    const rhm_learner_info *learner;
+    RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
+    if (!settings->data)
+        return rhm_option_refuse(settings, "slices", "has no effect without --data: each stage draws its own samples",
+                                 error);
+    if (!rhm_learner_takes(learner, "slices") || options->between == RHM_BETWEEN_IDS)
+        return rhm_option_refuse(settings, "slices",
+                                 "has no effect where ids go from level to level, or all is learnt at once: leave it "
+                                 "out",
+                                 error);
+    return RHM_OK;
+}
+
 static rhm_status choose_options(rhm_train_options *out, const rhm_settings *settings, uint32_t levels,
                                  rhm_error *error) {
     *out = settings->own;
@@ -74,7 +99,9 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
     if (out->raw && out->draw == RHM_DRAW_COUNTS)
         return rhm_option_refuse(settings, "distinct", "has nothing to compute on with --draw counts: leave one out",
                                  error);
+    out->slices = (rhm_slices)settings->training.slices;
     RHM_TRY(rhm_settings_learner(out, settings, levels, error));
+    RHM_TRY(check_slices(settings, out, error));
     RHM_TRY(rhm_settings_budget(out, settings, levels, error));
     RHM_TRY(rhm_settings_by_level(out->bandwidth, settings, "bandwidth", &settings->training.bandwidth, levels, error));
     return rhm_settings_by_level(out->ridge, settings, "ridge", &settings->training.ridge, levels, error);

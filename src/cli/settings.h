@@ -32,7 +32,7 @@ typedef struct rhm_settings {
         const char *learner;
         rhm_list samples, bandwidth, ridge, parents, positions, width;
         uint64_t max_samples, max_width;
-        int solver, draw, distinct, between;
+        int solver, draw, distinct, between, slices;
         double tolerance, max_seconds;
     } training;
 

@@ -27,11 +27,19 @@ static void print_data(FILE *words, const rhm_training *t, const rhm_settings *s
     fprintf(words, ", L = %u\n", t->levels);
 }
 
+static void print_slices(FILE *words, const rhm_train_report *report) {
+    if (report->slices == RHM_SLICES_SHARED)
+        fprintf(words, "slices      all levels share the sequences that are not for the test\n");
+    else if (report->slices == RHM_SLICES_DISJOINT)
+        fprintf(words, "slices      each level has sequences of its own\n");
+}
+
 static void print_instance(FILE *words, const rhm_training *t, const rhm_settings *settings) {
     if (t->known)
         rhm_instance_print(words, t->known, &t->analysis);
     else
         print_data(words, t, settings);
+    print_slices(words, &t->report);
     fprintf(words, "\n");
     if (!t->report.descent.protocol)
         rhm_table_head(words, &t->report);

@@ -36,6 +36,7 @@ static const char *among(const char *const *words, size_t count, unsigned i) {
 
 WORDS(draw_word, "auto", "samples", "counts")
 WORDS(between_word, "embeddings", "ids")
+WORDS(slices_word, "auto", "disjoint", "shared")
 WORDS(bias_word, "protocol", "none", "per-position")
 WORDS(scale_word, "protocol", "channels", "inputs")
 WORDS(whitening_word, "protocol", "none", "shifted", "standardized")
@@ -61,6 +62,7 @@ const rhm_train_option rhm_train_option_table[] = {
     CHOICE("solver", solver, solver_word),
     CHOICE("draw", draw, draw_word),
     CHOICE("between", between, between_word),
+    CHOICE("slices", slices, slices_word),
     {"distinct", RHM_TRAIN_BOOL, .place = AT(raw), .word = distinct_word},
     {"tolerance", RHM_TRAIN_REAL, false, AT(tolerance), DBL_MIN, 0.9, .otherwise = 1e-4},
     {"max-seconds", RHM_TRAIN_REAL, false, AT(max_seconds), DBL_MIN, DBL_MAX, .zero = "no limit"},
@@ -99,7 +101,8 @@ size_t rhm_train_option_nbytes(const rhm_train_option *option) {
     return of_kind[option->kind] * (option->by_level ? RHM_MAX_LEVELS + 1 : 1);
 }
 
-_Static_assert(sizeof(rhm_draw) == sizeof(rhm_solver) && sizeof(rhm_between) == sizeof(rhm_solver),
+_Static_assert(sizeof(rhm_draw) == sizeof(rhm_solver) && sizeof(rhm_between) == sizeof(rhm_solver) &&
+                   sizeof(rhm_slices) == sizeof(rhm_solver),
                "choices are of one size");
 
 /* A member read as its kind; of the others 0. */

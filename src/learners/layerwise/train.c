@@ -6,7 +6,7 @@
 #include "core/memory.h"
 #include "learners/layerwise/forecast.h"
 #include "learners/layerwise/ids.h"
-#include "learners/layerwise/sample_sizes.h"
+#include "learners/layerwise/slices.h"
 #include "learners/layerwise/trainer.h"
 #include "learners/learner.h"
 #include "sampling/source.h"
@@ -64,48 +64,6 @@ static rhm_status bottom_patches(const rhm_data *data, size_t *distinct, rhm_err
     return status;
 }
 
-/*
- * Cut the rows into disjoint slices, in file order: per stage training and validation, then the test set at the end. A
- * stage with a given N takes N and a quarter of that for validation; the others share what is left in proportion to
- * c V m^l, their needs according to the scaling law.
- */
-static rhm_status slice(const rhm_task *task, const rhm_train_options *o, const rhm_data *data, uint64_t test,
-                        uint64_t *training, uint64_t *validation, rhm_error *error) {
-    const uint64_t usable = data->count - test;
-    uint64_t given = 0;
-    double wanted = 0;
-    for (uint32_t l = 1; l <= task->tree.levels; l++) {
-        if (o->samples[l])
-            given += o->samples[l] + (o->samples[l] + 3) / 4;
-        else
-            wanted += (double)rhm_first_samples(task, o, l);
-    }
-    if (given > usable)
-        return rhm_fail(error, RHM_INVALID,
-                        "the given sample sizes need %llu sequences (validation included), but the data set has %zu, "
-                        "of which %llu are kept for the test",
-                        (unsigned long long)given, data->count, (unsigned long long)test);
-    const uint64_t rest = usable - given;
-    for (uint32_t l = task->tree.levels; l >= 1; l--) {
-        if (o->samples[l]) {
-            training[l] = o->samples[l];
-            validation[l] = (o->samples[l] + 3) / 4;
-            continue;
-        }
-        const uint64_t share = (uint64_t)((double)rest * ((double)rhm_first_samples(task, o, l) / wanted));
-        validation[l] = share / 5;
-        training[l] = share - validation[l];
-        /* Fewer samples than patches leave symbols unseen: no choice of bandwidth or ridge can make up for that. */
-        if ((double)training[l] < task->patches[l] || validation[l] < 10)
-            return rhm_fail(error, RHM_INVALID,
-                            "too few samples for level %u: its share of the data set's %zu sequences is %llu for "
-                            "training and %llu for validation, but at least %.0f and 10 are needed",
-                            l, data->count, (unsigned long long)training[l], (unsigned long long)validation[l],
-                            task->patches[l]);
-    }
-    return RHM_OK;
-}
-
 static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
     const rhm_data *data = problem->data;
@@ -125,15 +83,15 @@ static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_
         task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
     }
 
-    uint64_t training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1], row = 0;
+    rhm_slice training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1];
     rhm_data_source source[2][RHM_MAX_LEVELS + 1];
-    RHM_TRY(slice(task, options, data, problem->test_samples, training, validation, error));
+    RHM_TRY(rhm_slice_rows(training, validation, &report->slices, task, options, data->count, problem->test_samples,
+                           error));
     for (uint32_t l = data->tree.levels; l >= 1; l--) {
-        source[0][l] = (rhm_data_source){data, row};
-        source[1][l] = (rhm_data_source){data, row + training[l]};
-        row += training[l] + validation[l];
-        setup.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l], NULL};
-        setup.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l], NULL};
+        source[0][l] = (rhm_data_source){data, training[l].first};
+        source[1][l] = (rhm_data_source){data, validation[l].first};
+        setup.training[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[0][l], training[l].count, NULL};
+        setup.validation[l] = (rhm_stream_of_samples){rhm_draw_from_data, &source[1][l], validation[l].count, NULL};
     }
     rhm_analysis analysis = {0};
     rhm_status status = RHM_OK;
@@ -168,7 +126,7 @@ static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engi
 static const char *const options_taken[] = {
     "between",   "samples", "width",     "max-samples", "max-width",  "draw",        "distinct",
     "bandwidth", "ridge",   "solver",    "tolerance",   "checkpoint", "max-seconds", "checkpoint-seconds",
-    "resume",    "backend", "positions", NULL};
+    "resume",    "backend", "positions", "slices",      NULL};
 
 const struct rhm_learner rhm_layerwise = {
     .info = {.name = "layerwise",
