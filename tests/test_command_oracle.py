@@ -1,5 +1,8 @@
 """Exact inference against a belief propagation of a few lines."""
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -141,6 +144,18 @@ def test_ambiguous_grammars(tmp_path):
         assert report["test"]["bayes_accuracy"] < 1
         done = run("train", *instance, "--draw", "counts", cwd=tmp_path, expect=2)
         assert "ambiguous" in done.stderr.splitlines()[-1]
+
+
+def test_the_peer_in_pytorch_agrees(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    peer = Path(__file__).resolve().parent.parent / "perf/peer/torch_bp.py"
+    run("sample", *NOISY, "--token-noise", 0.1, "--samples", 500, "-o", "d.h5", cwd=tmp_path)
+    run("oracle", "--data", "d.h5", "-o", "p.h5", cwd=tmp_path)
+    for more in [], ["--double"]:
+        done = subprocess.run([sys.executable, peer, "d.h5", "--posteriors", "p.h5", "--batch", "130", *more], cwd=tmp_path,
+                              capture_output=True, text=True, check=True)
+        said = json.loads(done.stdout.splitlines()[-1])
+        assert said["sequences"] == 500 and said["worst_difference"] < 1e-5
 
 
 def train(where, instance):
