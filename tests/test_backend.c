@@ -83,7 +83,8 @@ typedef struct trained {
     char hash[RHM_HASH_TEXT_NBYTES];
 } trained;
 
-static trained train(const char *backend, int threads) {
+/* With the first `positions` of every level, or all where there are fewer. */
+static trained train(const char *backend, int threads, uint32_t positions) {
     const rhm_shape shape = rhm_shape_uniform(8, 4, 2, 3);
     rhm_train_options options = {.seed = 5, .width = 300, .test_samples = 2000};
     for (uint32_t l = 1; l <= 3; l++)
@@ -91,6 +92,7 @@ static trained train(const char *backend, int threads) {
     for (uint32_t l = 1; l <= 3; l++) {
         options.bandwidth[l] = l == 3 ? 0.35 : l == 2 ? 0.1 : 0.25;
         options.ridge[l] = 1e-4;
+        options.positions[l] = positions;
     }
     rhm_engine *engine = must_start(backend, threads);
     rhm_grammar *grammar;
@@ -108,14 +110,14 @@ static trained train(const char *backend, int threads) {
     return out;
 }
 
-static void training_comes_out_the_same(void **state) {
-    (void)state;
-    NEEDS_ONEDNN();
-    const trained native = train("native", 2), one = train("onednn", 1), two = train("onednn", 2);
-    print_message("test accuracy: native %.4f, oneDNN %.4f\n", native.accuracy, one.accuracy);
+static void compare_training(uint32_t positions) {
+    const trained native = train("native", 2, positions), one = train("onednn", 1, positions);
+    const trained two = train("onednn", 2, positions);
+    print_message("%u positions, test accuracy: native %.4f, oneDNN %.4f\n", positions, native.accuracy, one.accuracy);
     assert_true(native.accuracy >= 0.99);
     assert_true(fabs(one.accuracy - native.accuracy) <= 0.002);
     for (uint32_t l = 1; l <= 3; l++) {
+        assert_int_equal(one.level[l].positions, l == 1 ? 1 : positions);
         assert_int_equal(one.level[l].distinct_patches, native.level[l].distinct_patches);
         assert_true(fabs(one.level[l].held_out_loss - native.level[l].held_out_loss) <=
                     1e-3 * native.level[l].held_out_loss);
@@ -124,6 +126,13 @@ static void training_comes_out_the_same(void **state) {
     }
     assert_string_equal(one.hash, two.hash);
     assert_string_not_equal(one.hash, native.hash);
+}
+
+static void training_comes_out_the_same(void **state) {
+    (void)state;
+    NEEDS_ONEDNN();
+    for (uint32_t positions = 1; positions <= 2; positions++)
+        compare_training(positions);
 }
 
 int main(void) {
