@@ -219,7 +219,7 @@ static void explanations_name_level_and_symbols(void **state) {
     explained(&t, text, sizeof text);
     assert_string_equal(
         text, "Assumption 6 fails at level 2: symbols 1, 2, 3 of level 1 never come first (kappa infinite), so "
-              "their patches are absent from training but present in tests.");
+              "first patches never show their patches, which tests contain.");
 
     t.label_probability[0] = 0;
     t.label_probability[1] = 1;

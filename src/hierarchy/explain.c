@@ -67,8 +67,8 @@ static void explain_never_first(writer *out, const rhm_analysis *analysis, uint3
         put(out, "Assumption 6 fails at level %u: ", level);
         const uint32_t count = put_never_first(out, analysis, level, "symbol", true);
         put(out,
-            " of level %u never come%s first (kappa infinite), so %s patches are absent from training but "
-            "present in tests.",
+            " of level %u never come%s first (kappa infinite), so first patches never show %s patches, which tests "
+            "contain.",
             level - 1, count == 1 ? "s" : "", count == 1 ? "its" : "their");
     }
     if (analysis->never[level] > 0) {
