@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -204,6 +206,54 @@ static void unknown_instances_say_what_is_known(void **state) {
     json_decref(json);
 }
 
+static void remember(void *user, const char *sentence) {
+    snprintf(user, 512, "%s", sentence);
+}
+
+/* A grammar, a data set and a model from files of their own; what is none is refused, and leaves nothing. */
+static void files_are_inspected(void **state) {
+    fixture *f = *state;
+    rhm_error error = {0};
+    char folder[] = "/tmp/rhm-report-XXXXXX", path[64], said[512] = "", *text;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/file.h5", folder);
+    rhm_inspection of = {0};
+
+    ok(rhm_grammar_save(f->grammar, path, &error), &error);
+    ok(rhm_inspect(&of, path, NULL, &error), &error);
+    assert_true(of.grammar && !of.model && strcmp(of.kind, "grammar") == 0);
+    ok(rhm_report_inspection(&text, &of, &error), &error);
+    json_t *json = parsed(text);
+    assert_string_equal(json_string_value(at(json, "kind")), "grammar");
+    assert_int_equal(json_integer_value(at(json, "instance.vocab")), 4);
+    assert_int_equal(json_array_size(at(json, "notes")), 0);
+    json_decref(json);
+    rhm_inspection_clear(&of);
+    rhm_inspection_clear(&of);
+    remove(path);
+
+    rhm_data_writer *writer;
+    const uint16_t tokens[3 * 4] = {0, 1, 2, 3, 3, 2, 1, 0, 1, 1, 1, 1}, labels[3] = {0, 2, 2};
+    ok(rhm_data_writer_open(&writer, path, f->grammar, 1, 3, 0, &error), &error);
+    ok(rhm_data_writer_append(writer, 3, tokens, labels, NULL, &error), &error);
+    ok(rhm_data_writer_commit(&writer, &error), &error);
+    ok(rhm_inspect(&of, path, &(rhm_data_hints){.note = remember, .user = said}, &error), &error);
+    assert_true(of.data.count == 3 && of.least_per_label == 0 && of.most_per_label == 2);
+    ok(rhm_report_inspection(&text, &of, &error), &error);
+    json = parsed(text);
+    assert_string_equal(json_string_value(at(json, "kind")), "data");
+    assert_true(json_is_true(at(json, "labelled")) && json_integer_value(at(json, "most_per_label")) == 2);
+    assert_int_equal(json_array_size(at(json, "notes")), of.notes != NULL);
+    assert_true(of.notes ? strcmp(of.notes, said) == 0 : said[0] == '\0');
+    json_decref(json);
+    rhm_inspection_clear(&of);
+
+    remove(path);
+    assert_int_not_equal(rhm_inspect(&of, path, NULL, &error), RHM_OK);
+    assert_true(strstr(error.text, "file.h5") && !of.grammar && !of.model && !of.notes);
+    rmdir(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_machine_is_json_and_words, setup, teardown),
@@ -211,6 +261,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_a_learner_lacks_is_null, setup, teardown),
         cmocka_unit_test_setup_teardown(a_training_is_watched_and_reported, setup, teardown),
         cmocka_unit_test(unknown_instances_say_what_is_known),
+        cmocka_unit_test_setup_teardown(files_are_inspected, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "rhm/engine.h"
 #include "rhm/grammar.h"
 #include "rhm/inference.h"
+#include "rhm/inspect.h"
 #include "rhm/learner.h"
 #include "rhm/machine.h"
 #include "rhm/model.h"

@@ -44,7 +44,7 @@ static rhm_status load_data(evaluation *e, const rhm_settings *settings, rhm_err
     for (const rhm_option *option = rhm_instance_options.options; option->name; option++)
         RHM_TRY(rhm_option_refuse(settings, option->name, "has no effect with --data: leave it out", error));
     RHM_TRY(rhm_option_refuse(settings, "data-seed", "has no effect with --data: leave it out", error));
-    rhm_listener listener = {settings->command->name, NULL};
+    rhm_listener listener = {settings->command->name};
     rhm_data_hints hints = rhm_model_data_hints(e->model);
     hints.note = rhm_running_note;
     hints.user = &listener;
@@ -147,7 +147,7 @@ static rhm_status work(evaluation *e, const rhm_settings *settings, rhm_error *e
     const double start = rhm_progress_seconds();
     uint64_t samples;
     RHM_TRY(rhm_running_input(rhm_model_load(&e->model, settings->operands[0], error)));
-    rhm_running_notes(&(rhm_listener){settings->command->name, NULL}, rhm_model_notes(e->model));
+    rhm_running_notes(&(rhm_listener){settings->command->name}, rhm_model_notes(e->model));
     RHM_TRY(settings->data ? load_data(e, settings, error) : choose_grammar(e, settings, error));
     RHM_TRY(choose_samples(&samples, e, settings, error));
     RHM_TRY(rhm_running_engine(&e->engine, &e->bar, settings, error));

@@ -33,7 +33,7 @@ typedef struct prediction {
 
 static rhm_status open_inputs(prediction *p, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(rhm_running_input(rhm_model_load(&p->model, settings->operands[0], error)));
-    rhm_listener listener = {settings->command->name, NULL};
+    rhm_listener listener = {settings->command->name};
     rhm_running_notes(&listener, rhm_model_notes(p->model));
     rhm_data_hints hints = rhm_model_data_hints(p->model);
     hints.note = rhm_running_note;

@@ -148,7 +148,7 @@ static rhm_status tell(const probing *p, const rhm_settings *settings, double se
 static rhm_status work(probing *p, const rhm_settings *settings, rhm_error *error) {
     const double start = rhm_progress_seconds();
     RHM_TRY(rhm_running_input(rhm_model_load(&p->model, settings->operands[0], error)));
-    rhm_running_notes(&(rhm_listener){settings->command->name, NULL}, rhm_model_notes(p->model));
+    rhm_running_notes(&(rhm_listener){settings->command->name}, rhm_model_notes(p->model));
     RHM_TRY(choose_grammar(p, settings, error));
     p->options = (rhm_probe_options){
         .seed = rhm_option_given(settings, "data-seed") ? settings->data_seed : rhm_grammar_seed(p->grammar),

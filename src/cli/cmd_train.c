@@ -148,7 +148,7 @@ static rhm_status choose_parents(rhm_training *t, const rhm_settings *settings, 
 
 static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(refuse_beside_data(settings, error));
-    rhm_listener listener = {settings->command->name, NULL};
+    rhm_listener listener = {settings->command->name};
     rhm_data_hints hints = {.note = rhm_running_note, .user = &listener};
     const rhm_learner_info *learner;
     RHM_TRY(rhm_settings_learner_info(&learner, settings, error));

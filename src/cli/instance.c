@@ -110,7 +110,7 @@ static rhm_status refuse_beside_grammar(const rhm_settings *settings, rhm_error 
 static rhm_status load(rhm_grammar **out, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(refuse_beside_grammar(settings, error));
     RHM_TRY(rhm_running_input(rhm_grammar_load(out, settings->instance.grammar, error)));
-    rhm_listener listener = {settings->command->name, NULL};
+    rhm_listener listener = {settings->command->name};
     rhm_running_notes(&listener, rhm_grammar_notes(*out));
     return RHM_OK;
 }

@@ -5,7 +5,6 @@
 
 #include "cli/interrupt.h"
 #include "core/fail.h"
-#include "core/json.h"
 
 enum { NOTE_NBYTES = 1024 };
 
@@ -30,10 +29,8 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
 }
 
 void rhm_running_note(void *user, const char *sentence) {
-    rhm_listener *listener = user;
+    const rhm_listener *listener = user;
     fprintf(stderr, "rhm %s: note: %s\n", listener->command, sentence);
-    if (listener->list)
-        rhm_json_append(&listener->list, rhm_json_text(sentence));
 }
 
 void rhm_running_notes(rhm_listener *listener, const char *notes) {

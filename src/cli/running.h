@@ -2,8 +2,6 @@
 #ifndef RHM_CLI_RUNNING_H
 #define RHM_CLI_RUNNING_H
 
-#include <jansson.h>
-
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "rhm/engine.h"
@@ -14,7 +12,6 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
 /* Who is told what should be known of files that were read. */
 typedef struct rhm_listener {
     const char *command;
-    json_t *list; /* that the sentences are added to, or NULL; becomes NULL where memory is short */
 } rhm_listener;
 
 /* A sentence on standard error; to be an rhm_data_hints.note with an rhm_listener as `user`. */
