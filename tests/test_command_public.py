@@ -45,7 +45,6 @@ def test_sequences_of_the_public_generators_are_learnt_however_they_are_stored(t
         first = train(tmp_path)
         assert first["test"]["accuracy"] >= 0.995, (seed, first["positions"])
         assert [level["symbols"] for level in first["levels"]] == [V] * L  # from the classes and the tokens that occur
-        assert first["options"]["slices"] == "shared"
     hashes = {first["model_hash"]}
     for kind, how in [("int64", {}), ("int64", {"chunks": (300, 3), "compression": "gzip"}), (">i4", {"chunks": (7000, 8)})]:
         write(tmp_path, tokens.astype(kind), labels.astype(kind), **how)

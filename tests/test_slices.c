@@ -69,7 +69,10 @@ static void small_sets_are_shared(void **state) {
     const struct {
         uint64_t rows;
         rhm_slices chosen;
-    } cases[] = {{1000, RHM_SLICES_SHARED}, {15300, RHM_SLICES_SHARED}, {10000000, RHM_SLICES_DISJOINT}};
+    } cases[] = {{1000, RHM_SLICES_SHARED},
+                 {12000, RHM_SLICES_SHARED},
+                 {12300, RHM_SLICES_DISJOINT},
+                 {10000000, RHM_SLICES_DISJOINT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cut c = {0};
         assert_ok(make(&c, RHM_SLICES_AUTO, cases[i].rows + 100, 100), &c.error);

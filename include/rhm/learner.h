@@ -48,7 +48,7 @@ typedef enum rhm_between {
 
 /* What the stages of the layerwise learner have of a data set, beside the test set. */
 typedef enum rhm_slices {
-    RHM_SLICES_AUTO,     /* disjoint where that leaves each stage many times what it begins with, else shared */
+    RHM_SLICES_AUTO,     /* disjoint where that leaves each stage most of what it begins with, else shared */
     RHM_SLICES_DISJOINT, /* a slice each, which no other stage has seen, as in the paper */
     RHM_SLICES_SHARED,   /* all of it */
 } rhm_slices;

@@ -6,10 +6,10 @@
 enum { HELD_OUT = 5 }; /* one row in so many is for validation */
 
 /*
- * Disjoint slices that are so many times what a stage begins with serve it as well as all rows do; smaller ones do not
- * (docs/training.md has the accuracies).
+ * Disjoint slices that are so many times what a stage begins with serve it better than all rows do, which are no longer
+ * independent of the levels below; smaller ones do not (docs/training.md has the accuracies).
  */
-static const double AMPLE = 4;
+static const double AMPLE = 0.8;
 
 typedef struct slicing {
     const rhm_task *task;
