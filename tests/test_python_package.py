@@ -61,6 +61,15 @@ def test_samples_do_not_depend_on_how_they_are_asked_for(small):
     assert not np.array_equal(small.sample(1000, seed=1)[0], tokens) and not np.array_equal(small.sample(1000, stream="test")[0], tokens)
 
 
+def test_long_samples_are_the_same(small, monkeypatch):
+    """They are drawn where Ctrl-C can end them."""
+    short = small.sample(300, latents=True), small.sample(300, replacement=False), small.sample_below([1, 2, 3])
+    monkeypatch.setattr(rhm.hierarchy, "_LONG", 0)
+    long = small.sample(300, latents=True), small.sample(300, replacement=False), small.sample_below([1, 2, 3])
+    assert np.array_equal(short[0][0], long[0][0]) and np.array_equal(short[0][2][2], long[0][2][2])
+    assert np.array_equal(short[1][0], long[1][0]) and np.array_equal(short[2], long[2])
+
+
 def test_rules_of_others():
     rules, probability, label = foreign_grammar()
     h = rhm.Hierarchy.from_rules(rules, probability, label)

@@ -18,6 +18,7 @@ _SEED_BOUND = 1 << 64
 _STREAM_BOUND = 1 << 28
 _NUMBER_BOUND = 1 << 128
 _MOST_ELEMENTS = 1 << 62
+_LONG = 1 << 28  # tokens that take a second or so
 _SAMPLERS = 16  # that a hierarchy keeps
 
 
@@ -236,6 +237,14 @@ class Hierarchy:
         call("rhm_sequence_count", byref(number), self._sampler(None))
         return int(number)
 
+    def _draw(self, engine, n, name, *arguments):
+        """What takes seconds can be interrupted."""
+        engine = engine_or_default(engine)
+        if n * self.tokens > _LONG:
+            engine.run(lambda handle: call(name, handle, *arguments), progress=False)
+        else:
+            engine.call(name, *arguments)
+
     def _range(self, n, start, bound):
         n = arrays.whole(n, "the number of sequences", 0, _MOST_ELEMENTS // self.tokens)
         return n, arrays.whole(start, "start", 0, bound - n)
@@ -251,12 +260,12 @@ class Hierarchy:
         n, start = self._range(n, start, _SEED_BOUND if replacement is True else _NUMBER_BOUND)
         tokens, labels = arrays.outputs(n, self.tokens, out)
         hidden = {l: np.empty((n, self.nodes[l]), np.uint16) for l in range(1, self.levels)} if latents else {}
-        engine, sampler, where = engine_or_default(engine), self._sampler(seed), arrays.latent_pointers(hidden)
+        out = arrays.address(tokens), arrays.address(labels), arrays.latent_pointers(hidden)
         if replacement is True:
-            engine.call("rhm_sample_with_engine", sampler, stream_number(stream), start, n, arrays.address(tokens), arrays.address(labels), where)
+            self._draw(engine, n, "rhm_sample_with_engine", self._sampler(seed), stream_number(stream), start, n, *out)
         elif replacement is False or replacement == "numbered":
             name = "rhm_sample_numbered" if replacement else "rhm_sample_distinct"
-            engine.call(name, sampler, c.Number.of(start), n, arrays.address(tokens), arrays.address(labels), where)
+            self._draw(engine, n, name, self._sampler(seed), c.Number.of(start), n, *out)
         else:
             raise InvalidError(f"replacement {replacement!r} is unknown: allowed are True, False and 'numbered'")
         return (tokens, labels, hidden) if latents else (tokens, labels)
@@ -267,8 +276,8 @@ class Hierarchy:
         n, start = self._range(len(labels), start, _SEED_BOUND)
         tokens, _ = arrays.outputs(n, self.tokens, None)
         hidden = {l: np.empty((n, self.nodes[l]), np.uint16) for l in range(1, self.levels)} if latents else {}
-        engine_or_default(engine).call("rhm_sample_below", self._sampler(seed), stream_number(stream), start, n, arrays.address(labels),
-                                       arrays.address(tokens), arrays.latent_pointers(hidden))
+        self._draw(engine, n, "rhm_sample_below", self._sampler(seed), stream_number(stream), start, n, arrays.address(labels),
+                   arrays.address(tokens), arrays.latent_pointers(hidden))
         return (tokens, hidden) if latents else tokens
 
     # ---- exact inference ------------------------------------------------------------------------------------------------

@@ -101,7 +101,8 @@ def _command(learner, options):
 
 
 def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, progress=None, **options):
-    """Train a model on `source`: a Hierarchy, whose samples are drawn as needed; a Data; or the path of an HDF5 data set.
+    """Train a model on `source`: a Hierarchy, whose samples are drawn as needed; a Data; or the path of an HDF5 data set (of
+    one that leaves its branching open hand over Data.load(path, branching=...)).
 
     learner: a name of rhm.learners(). seed: of samples and random features; None: the hierarchy's, or 0. parents: for data, the numbers
     of symbols of level 0, ..., L-1, where they are known. Other options are those of `rhm train --learner NAME --help` with underscores:
