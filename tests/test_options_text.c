@@ -156,11 +156,45 @@ static void training_on_data_is_reported(void **state) {
     rhm_engine_destroy(engine);
 }
 
+static void count_calls(void *user, const rhm_progress *progress) {
+    (void)progress;
+    ++*(int *)user;
+}
+
+/* Its members get where the structure has them. */
+static void an_engine_is_opened_by_its_members(void **state) {
+    (void)state;
+    rhm_engine *engine;
+    rhm_error error = {0};
+    volatile sig_atomic_t interrupt = 0;
+    int calls = 0;
+    assert_ok(rhm_engine_open(&engine, 2, "none", "scalar", "native", UINT64_C(1) << 30, &interrupt, count_calls,
+                              &calls, &error),
+              &error);
+    const rhm_engine_info info = rhm_engine_describe(engine);
+    assert_int_equal(info.threads, 2);
+    assert_string_equal(info.placement, "none");
+    assert_string_equal(info.isa, "scalar");
+    assert_string_equal(info.backend, "native");
+    assert_int_equal(info.memory_limit_nbytes, 1 << 30);
+    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(6, 3, 2, 2), 1);
+    const rhm_train_options options = {.learner = "table", .test_samples = 500};
+    rhm_model *model;
+    assert_ok(rhm_train(&model, NULL, engine, grammar, &options, &error), &error);
+    rhm_model_destroy(model);
+    assert_true(calls > 0);
+    interrupt = 1;
+    assert_int_equal(rhm_train(&model, NULL, engine, grammar, &options, &error), RHM_INTERRUPTED);
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+    assert_int_equal(rhm_engine_open(&engine, -1, NULL, NULL, NULL, 0, NULL, NULL, NULL, &error), RHM_INVALID);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_options_can_be_set),       cmocka_unit_test(numbers_are_exact),
         cmocka_unit_test(nonsense_is_refused),          cmocka_unit_test(training_is_reported),
-        cmocka_unit_test(training_on_data_is_reported),
+        cmocka_unit_test(training_on_data_is_reported), cmocka_unit_test(an_engine_is_opened_by_its_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

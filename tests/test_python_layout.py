@@ -9,7 +9,7 @@ from python_tools import ROOT
 from rhm import _library, _structures
 
 HEADERS = sorted((ROOT / "include/rhm").glob("*.h"))
-NAMES = {"Error": "rhm_error", "Progress": "rhm_progress", "EngineOptions": "rhm_engine_options", "EngineInfo": "rhm_engine_info",
+NAMES = {"Error": "rhm_error", "Progress": "rhm_progress", "EngineInfo": "rhm_engine_info",
          "RuleLaw": "rhm_rule_law", "GrammarOptions": "rhm_grammar_options", "Shape": "rhm_shape", "Tree": "rhm_tree", "Analysis": "rhm_analysis",
          "Data": "rhm_data", "DataHints": "rhm_data_hints", "Number": "rhm_number", "Beliefs": "rhm_beliefs", "Bayes": "rhm_bayes",
          "Accuracy": "rhm_accuracy", "TokenRows": "rhm_token_rows", "OneHot": "rhm_one_hot", "TrainJob": "rhm_train_job",

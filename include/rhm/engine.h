@@ -80,6 +80,13 @@ typedef struct rhm_engine_info {
 /* All zero is a valid choice of options; NULL means that. The strings are copied. */
 RHM_API rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error);
 
+/* The same for bindings, which need not know the structure: these members of it, and zero for the others. */
+RHM_API rhm_status rhm_engine_open(rhm_engine **out, int threads, const char *placement, const char *isa,
+                                   const char *backend, uint64_t memory_limit_nbytes,
+                                   const volatile sig_atomic_t *interrupt,
+                                   void (*progress)(void *user, const rhm_progress *progress), void *user,
+                                   rhm_error *error);
+
 /* Accepts NULL. */
 RHM_API void rhm_engine_destroy(rhm_engine *engine);
 

@@ -61,7 +61,7 @@ _LATENTS = POINTER(c_void_p)
 
 #: Functions that return a status, without their last parameter.
 CHECKED = {
-    "rhm_engine_create": [POINTER(_P), POINTER(c.EngineOptions)],
+    "rhm_engine_open": [POINTER(_P), c_int, _TEXT, _TEXT, _TEXT, _U64, POINTER(c_int), c.PROGRESS, _P],
     "rhm_tree_make": [POINTER(c.Tree), _U32, POINTER(_U32)],
     "rhm_grammar_draw_with": [POINTER(_P), POINTER(c.Shape), POINTER(c.GrammarOptions)],
     "rhm_grammar_create_with": [POINTER(_P), POINTER(c.Shape), POINTER(_P), POINTER(_P), _P, POINTER(c.GrammarOptions)],

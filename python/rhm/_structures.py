@@ -26,11 +26,6 @@ PROGRESS = CFUNCTYPE(None, c_void_p, POINTER(Progress))
 NOTE = CFUNCTYPE(None, c_void_p, c_char_p)
 
 
-class EngineOptions(ctypes.Structure):
-    _fields_ = [("threads", c_int), ("placement", c_char_p), ("isa", c_char_p), ("backend", c_char_p), ("trace", c_bool),
-                ("memory_limit_nbytes", c_uint64), ("interrupt", POINTER(c_int)), ("progress", PROGRESS), ("user", c_void_p)]
-
-
 class EngineInfo(ctypes.Structure):
     _fields_ = [("threads", c_int), ("cpu", c_char_p), ("isa", c_char_p), ("backend", c_char_p), ("placement", c_char_p),
                 ("numa_nodes", c_int), ("memory_limit_nbytes", c_uint64)]

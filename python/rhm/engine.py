@@ -3,7 +3,7 @@ import os
 import signal
 import threading
 import weakref
-from ctypes import byref, c_int, c_void_p, pointer
+from ctypes import byref, c_int, c_void_p
 
 from . import _structures as c
 from ._library import InterruptedRun, call, library
@@ -36,14 +36,9 @@ class Engine:
 
     def _create(self, placement, interrupt=None, progress=None):
         text = lambda value: value.encode() if value is not None else None
-        options = c.EngineOptions(threads=self.options["threads"], placement=text(placement), isa=text(self.options["isa"]),
-                                  backend=text(self.options["backend"]), memory_limit_nbytes=self.options["memory_limit"])
-        if interrupt is not None:
-            options.interrupt = pointer(interrupt)
-        if progress is not None:
-            options.progress = progress
-        handle = c_void_p()
-        call("rhm_engine_create", byref(handle), byref(options))
+        handle, options = c_void_p(), self.options
+        call("rhm_engine_open", byref(handle), options["threads"], text(placement), text(options["isa"]), text(options["backend"]),
+             options["memory_limit"], interrupt, progress or c.PROGRESS(), None)
         return handle
 
     def call(self, name, *arguments):
@@ -109,7 +104,7 @@ class _Run:
     def _work(self):
         try:
             progress = c.PROGRESS(self._note)
-            handle = self.engine._create(self.engine.options["placement"], self.interrupt, progress)
+            handle = self.engine._create(self.engine.options["placement"], byref(self.interrupt), progress)
             try:
                 self.value = self.task(handle)
             finally:

@@ -197,6 +197,20 @@ void rhm_engine_destroy(rhm_engine *engine) {
     rhm_free(engine);
 }
 
+rhm_status rhm_engine_open(rhm_engine **out, int threads, const char *placement, const char *isa, const char *backend,
+                           uint64_t memory_limit_nbytes, const volatile sig_atomic_t *interrupt,
+                           void (*progress)(void *user, const rhm_progress *progress), void *user, rhm_error *error) {
+    const rhm_engine_options options = {.threads = threads,
+                                        .placement = placement,
+                                        .isa = isa,
+                                        .backend = backend,
+                                        .memory_limit_nbytes = memory_limit_nbytes,
+                                        .interrupt = interrupt,
+                                        .progress = progress,
+                                        .user = user};
+    return rhm_engine_create(out, &options, error);
+}
+
 rhm_isa rhm_engine_isa(const rhm_engine *engine) {
     return engine->isa;
 }
