@@ -20,15 +20,18 @@ export SOURCE_DATE_EPOCH
 
 say "source archive $name.tar.gz"
 git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$into/$name.tar.gz"
-tar -xzf "$into/$name.tar.gz" -C "$work"
+for purpose in debian python; do # each from sources that the other has not built in
+    mkdir "$work/$purpose"
+    tar -xzf "$into/$name.tar.gz" -C "$work/$purpose"
+done
 
 say "Debian packages"
-(cd "$work/$name" && dpkg-buildpackage -us -uc -b) >"$into/debian.log" 2>&1 || { tail -40 "$into/debian.log" >&2; exit 1; }
-lintian --fail-on error,warning "$work"/*.changes >&2
-mv "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo "$into"
+(cd "$work/debian/$name" && dpkg-buildpackage -us -uc -b) >"$into/debian.log" 2>&1 || { tail -40 "$into/debian.log" >&2; exit 1; }
+lintian --fail-on error,warning "$work"/debian/*.changes >&2
+mv "$work"/debian/*.deb "$work"/debian/*.changes "$work"/debian/*.buildinfo "$into"
 
 say "Python wheel and source distribution"
-(cd "$work/$name" && python/make_wheel "$work/wheel") >"$into/python.log" 2>&1 || { tail -40 "$into/python.log" >&2; exit 1; }
+(cd "$work/python/$name" && python/make_wheel "$work/wheel") >"$into/python.log" 2>&1 || { tail -40 "$into/python.log" >&2; exit 1; }
 mkdir -p "$into/python"
 mv "$work"/wheel/*.whl "$work"/wheel/*.tar.gz "$into/python"
 
