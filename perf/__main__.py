@@ -18,6 +18,7 @@ COMMANDS = {
     "profile": ("the whole job by stage, thread and NUMA node against the roofline model", "90 s"),
     "peers": ("the same job in PyTorch, NumPy and scikit-learn", "12 min"),
     "training": ("one training of the convolutional network to its stop, by rhm and by PyTorch", "2 min"),
+    "cnn": ("steps of convolutional networks against PyTorch", "15 min"),
     "bench": ("kernels and sampling with the ceilings of the same session", "1 min; --all 15 min"),
     "report": ("one HTML page and pictures of all that was measured", "13 min; --no-run seconds"),
     "history": ("results over commits, and where their level changed", "seconds; --measure 90 s a commit"),

@@ -29,12 +29,20 @@ size_t rhm_network_pieces(const rhm_network *n, double flops, size_t most) {
 
 /* ------------------------------------------------------------------------------------------------- convolution L */
 
-static void look_up_panel(void *context, size_t panel) {
-    const rhm_network *n = context;
+typedef struct lookups {
+    const rhm_network *n;
+    size_t panels; /* of a piece */
+} lookups;
+
+static void look_up_panels(void *context, size_t piece) {
+    const lookups *k = context;
+    const rhm_network *n = k->n;
     const rhm_network_level *v = &n->level[n->shape.levels];
-    n->ops.look_up(n->last * v->positions, v->taps, n->index, v->w + rhm_weight_at(v, panel, 0, 0),
-                   v->scale * n->shape.input_scale, v->added + panel * v->positions * RHM_LANES, v->positions,
-                   v->y + panel * v->panel);
+    const size_t end = rhm_least(v->out_panels, (piece + 1) * k->panels);
+    for (size_t panel = piece * k->panels; panel < end; panel++)
+        n->ops.look_up(n->last * v->positions, v->taps, n->index, v->w + rhm_weight_at(v, panel, 0, 0),
+                       v->scale * n->shape.input_scale, v->added + panel * v->positions * RHM_LANES, v->positions,
+                       v->y + panel * v->panel);
 }
 
 static void set_tokens(rhm_network *n, const uint16_t *tokens) {
@@ -170,8 +178,7 @@ void rhm_network_multiply(const rhm_network *n, const rhm_dense_product *p) {
     rhm_parallel_whole(n->engine, count, multiply_piece, &f);
 }
 
-/* Sums of level l over its inputs x. */
-static void convolve(const rhm_network *n, uint32_t l, const float *x, size_t x_panel, rhm_dense_finish finish) {
+static void multiply_level(const rhm_network *n, uint32_t l, const float *x, size_t x_panel, rhm_dense_finish finish) {
     const rhm_network_level *v = &n->level[l];
     const rhm_dense_product p = {
         .count = n->last * v->positions,
@@ -213,16 +220,32 @@ static void average(const rhm_network *n) {
         }
 }
 
-void rhm_network_pass(rhm_network *n, const uint16_t *tokens, size_t count) {
-    const uint32_t bottom = n->shape.levels;
+void rhm_network_convolve(const rhm_network *n, uint32_t l) {
+    const rhm_network_level *v = &n->level[l], *below = &n->level[l + 1];
+    if (l == n->shape.levels) {
+        const double flops = (double)(v->taps + 2) * (double)(n->last * v->positions * v->outputs);
+        const size_t cuts = rhm_network_pieces(n, RHM_NETWORK_ADD_FLOPS * flops, v->out_panels);
+        lookups k = {n, (v->out_panels + cuts - 1) / cuts};
+        rhm_parallel_whole(n->engine, (v->out_panels + k.panels - 1) / k.panels, look_up_panels, &k);
+    } else if (l > 0) {
+        multiply_level(n, l, below->y, below->panel, RHM_DENSE_RELU);
+    } else {
+        if (n->mean)
+            average(n);
+        multiply_level(n, 0, rhm_network_top(n), rhm_network_top_panel(n), RHM_DENSE_SCALE);
+    }
+}
+
+void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *labels, size_t count) {
     n->last = count;
     set_tokens(n, tokens);
-    rhm_parallel_whole(n->engine, n->level[bottom].out_panels, look_up_panel, n);
-    for (uint32_t l = bottom - 1; l >= 1; l--)
-        convolve(n, l, n->level[l + 1].y, n->level[l + 1].panel, RHM_DENSE_RELU);
-    if (n->mean)
-        average(n);
-    convolve(n, 0, rhm_network_top(n), rhm_network_top_panel(n), RHM_DENSE_SCALE);
+    if (labels)
+        memcpy(n->label, labels, count * sizeof *labels);
+}
+
+void rhm_network_pass(rhm_network *n) {
+    for (uint32_t l = n->shape.levels + 1; l-- > 0;)
+        rhm_network_convolve(n, l);
 }
 
 /* ------------------------------------------------------------------------------------------------------- results */
@@ -242,7 +265,8 @@ rhm_status rhm_network_forward(rhm_network *network, const uint16_t *tokens, siz
         const rhm_status status = rhm_engine_check(network->engine, error);
         if (status != RHM_OK)
             return status;
-        rhm_network_pass(network, tokens + at * d, rhm_least(network->batch, count - at));
+        rhm_network_take(network, tokens + at * d, NULL, rhm_least(network->batch, count - at));
+        rhm_network_pass(network);
         copy_rows(&network->level[0], network->last, logits + at * classes);
     }
     return RHM_OK;

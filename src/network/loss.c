@@ -1,6 +1,4 @@
 /* The cross-entropy of a batch, whether its predictions are right, and the gradient of the logits. */
-#include <string.h>
-
 #include "core/elementary.h"
 #include "network/parts.h"
 
@@ -61,11 +59,12 @@ static void lose_piece(void *context, size_t piece) {
         lose(k, i);
 }
 
-void rhm_network_losses(rhm_network *n, size_t count, bool gradient, rhm_network_result *out) {
+void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out) {
     enum {
         FLOPS = 40,
         ROW_FLOPS = 1000
     }; /* an exponential takes as long as so many of a product, a row's logarithm too */
+    const size_t count = n->last;
     const double flops = (double)count * (FLOPS * (double)n->shape.classes + ROW_FLOPS);
     const size_t pieces = rhm_network_pieces(n, flops, (count + ROWS - 1) / ROWS);
     losses k = {.n = n, .gradient = gradient, .rows = (count + pieces - 1) / pieces};
@@ -85,9 +84,9 @@ rhm_status rhm_network_evaluate(rhm_network *network, const uint16_t *tokens, co
         const rhm_status status = rhm_engine_check(network->engine, error);
         if (status != RHM_OK)
             return status;
-        rhm_network_pass(network, tokens + at * network->layout.tokens, some);
-        memcpy(network->label, labels + at, some * sizeof *labels);
-        rhm_network_losses(network, some, false, &here);
+        rhm_network_take(network, tokens + at * network->layout.tokens, labels + at, some);
+        rhm_network_pass(network);
+        rhm_network_losses(network, false, &here);
         all.loss += here.loss;
         all.correct += here.correct;
     }

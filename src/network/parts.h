@@ -45,14 +45,21 @@ struct rhm_network {
 
 size_t rhm_network_widest(const rhm_network_shape *shape);
 
-/* Activations of `count` <= batch sequences, logits among them. */
-void rhm_network_pass(rhm_network *n, const uint16_t *tokens, size_t count);
+/* The sequences, at most a batch of them, that what follows is about; labels may be NULL where no losses are asked for.
+ */
+void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *labels, size_t count);
 
-/* Losses, and whether right, of the pass; with `gradient` that of the logits as well, in level[0].dy. */
-void rhm_network_losses(rhm_network *n, size_t count, bool gradient, rhm_network_result *out);
+/* Outputs of level l from those below it (l = levels: from the tokens); of all levels. */
+void rhm_network_convolve(const rhm_network *n, uint32_t l);
+void rhm_network_pass(rhm_network *n);
 
-/* From the gradient of the logits to new parameters. */
-void rhm_network_descend(rhm_network *n, size_t count, const rhm_network_rule *rule);
+/* Losses, and whether right, after a pass; with `gradient` that of the logits as well, in level[0].dy. */
+void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out);
+
+/* dy of level l + 1 from that of level l; new parameters of level l from its dy; both for all levels. */
+void rhm_network_back(const rhm_network *n, uint32_t l);
+void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule);
+void rhm_network_descend(rhm_network *n, const rhm_network_rule *rule);
 
 /* A product in pieces, on all threads where that pays. */
 void rhm_network_multiply(const rhm_network *n, const rhm_dense_product *product);
@@ -84,6 +91,9 @@ static inline float *rhm_network_top(const rhm_network *n) {
 static inline size_t rhm_network_top_panel(const rhm_network *n) {
     return n->mean ? n->batch * RHM_LANES : n->level[1].panel;
 }
+
+/* Adding a float of a row to another takes as long as so many operations of a product. */
+#define RHM_NETWORK_ADD_FLOPS 4
 
 /*
  * Into how many pieces work of so many floating-point operations is cut: one where a second thread would gain nothing,

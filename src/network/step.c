@@ -10,14 +10,18 @@ enum {
     TILE = RHM_LANES * RHM_LANES,
 };
 
-typedef struct descent {
+typedef struct descent descent;
+typedef void descend_panel(const descent *d, size_t panel, int thread);
+
+struct descent {
     rhm_network *n;
     const rhm_network_rule *rule;
     uint32_t l;
     const float *x; /* inputs of the level */
     size_t x_panel;
     size_t panels, depth_panels; /* of outputs and of inputs of a piece */
-} descent;
+    descend_panel *one;          /* what is done panel by panel */
+};
 
 static rhm_dense_rule rule_of(const rhm_network_rule *rule, size_t parameters) {
     return (rhm_dense_rule){
@@ -145,8 +149,7 @@ static void descend_weights(descent *d) {
 /* ------------------------------------------------------------------------------------------------- biases and table */
 
 /* One panel of the biases. */
-static void descend_bias(void *context, size_t panel, int thread) {
-    const descent *d = context;
+static void descend_bias(const descent *d, size_t panel, int thread) {
     const rhm_network *n = d->n;
     const rhm_network_level *v = &n->level[d->l];
     const size_t floats = v->positions * RHM_LANES, at = panel * floats;
@@ -158,8 +161,7 @@ static void descend_bias(void *context, size_t panel, int thread) {
 }
 
 /* One panel of convolution L's table: the rows of the tokens, and what all rows have in common. */
-static void descend_table(void *context, size_t panel, int thread) {
-    const descent *d = context;
+static void descend_table(const descent *d, size_t panel, int thread) {
     const rhm_network *n = d->n;
     const rhm_network_level *v = &n->level[d->l];
     const size_t rows = v->taps * v->in_panels * RHM_LANES;
@@ -179,6 +181,23 @@ static void descend_table(void *context, size_t panel, int thread) {
         n->ops.update(&rule, v->inputs, g + t * v->in_panels * RHM_LANES * RHM_LANES, v->w + at,
                       d->rule->momentum != 0 ? v->v + at : NULL);
     }
+}
+
+static void descend_panels(void *context, size_t piece, int thread) {
+    const descent *d = context;
+    const size_t end = rhm_least(d->n->level[d->l].out_panels, (piece + 1) * d->panels);
+    for (size_t panel = piece * d->panels; panel < end; panel++)
+        d->one(d, panel, thread);
+}
+
+/* All panels of outputs, a row of which takes `adds` additions of a row. */
+static void each_panel(descent *d, descend_panel *one, double adds) {
+    const rhm_network_level *v = &d->n->level[d->l];
+    const double flops = RHM_NETWORK_ADD_FLOPS * adds * (double)(d->n->last * v->positions * v->outputs);
+    const size_t pieces = rhm_network_pieces(d->n, flops, v->out_panels);
+    d->one = one;
+    d->panels = (v->out_panels + pieces - 1) / pieces;
+    rhm_parallel_lanes(d->n->engine, (v->out_panels + d->panels - 1) / d->panels, descend_panels, d);
 }
 
 /* -------------------------------------------------------------------------------------------------- data gradients */
@@ -222,32 +241,40 @@ static void share_mean(const rhm_network *n) {
         }
 }
 
-void rhm_network_descend(rhm_network *n, size_t count, const rhm_network_rule *rule) {
-    (void)count;
-    const uint32_t bottom = n->shape.levels;
-    uint32_t lowest = bottom; /* the farthest level from the readout that learns */
+void rhm_network_back(const rhm_network *n, uint32_t l) {
+    const rhm_network_level *below = &n->level[l + 1];
+    if (l == 0 && n->mean) {
+        back_through(n, 0, NULL, n->dmean, n->batch * RHM_LANES);
+        share_mean(n);
+    } else {
+        back_through(n, l, below->y, below->dy, below->panel);
+    }
+}
+
+void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule) {
+    const rhm_network_level *v = &n->level[l], *below = &n->level[l + 1];
+    descent d = {.n = n, .rule = rule, .l = l};
+    if (l == n->shape.levels) {
+        each_panel(&d, descend_table, (double)v->taps);
+    } else {
+        d.x = l == 0 ? rhm_network_top(n) : below->y;
+        d.x_panel = l == 0 ? rhm_network_top_panel(n) : below->panel;
+        descend_weights(&d);
+    }
+    if (v->b)
+        each_panel(&d, descend_bias, 1);
+    rhm_network_prepare(n, l);
+}
+
+void rhm_network_descend(rhm_network *n, const rhm_network_rule *rule) {
+    uint32_t lowest = n->shape.levels; /* the farthest level from the readout that learns */
     while (lowest > 0 && rule->frozen[lowest])
         lowest--;
     for (uint32_t l = 0; l <= lowest; l++) {
-        const rhm_network_level *v = &n->level[l], *below = &n->level[l + 1];
-        if (l < lowest && l == 0 && n->mean) {
-            back_through(n, 0, NULL, n->dmean, n->batch * RHM_LANES);
-            share_mean(n);
-        } else if (l < lowest) {
-            back_through(n, l, below->y, below->dy, below->panel);
-        }
-        if (rule->frozen[l])
-            continue;
-        descent d = {.n = n, .rule = rule, .l = l};
-        d.x = l == 0 ? rhm_network_top(n) : l < bottom ? below->y : NULL;
-        d.x_panel = l == 0 ? rhm_network_top_panel(n) : l < bottom ? below->panel : 0;
-        if (l < bottom)
-            descend_weights(&d);
-        else
-            rhm_parallel_lanes(n->engine, v->out_panels, descend_table, &d);
-        if (v->b)
-            rhm_parallel_lanes(n->engine, v->out_panels, descend_bias, &d);
-        rhm_network_prepare(n, l);
+        if (l < lowest)
+            rhm_network_back(n, l);
+        if (!rule->frozen[l])
+            rhm_network_learn(n, l, rule);
     }
 }
 
@@ -256,9 +283,9 @@ rhm_status rhm_network_step(rhm_network *network, const uint16_t *tokens, const 
     const rhm_status status = rhm_engine_check(network->engine, error);
     if (status != RHM_OK)
         return status;
-    rhm_network_pass(network, tokens, count);
-    memcpy(network->label, labels, count * sizeof *labels);
-    rhm_network_losses(network, count, true, out);
-    rhm_network_descend(network, count, rule);
+    rhm_network_take(network, tokens, labels, count);
+    rhm_network_pass(network);
+    rhm_network_losses(network, true, out);
+    rhm_network_descend(network, rule);
     return RHM_OK;
 }
