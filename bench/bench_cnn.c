@@ -33,6 +33,7 @@ typedef struct row {
     problem *of;
     work what;
     rhm_isa isa;
+    bool onednn;
     size_t calls; /* of a trial, the same in all calls of the row */
     double best;  /* seconds of a trial */
 } row;
@@ -65,9 +66,9 @@ static void clear(batch *b) {
     rhm_free(b->logits);
 }
 
-static rhm_status make(batch *b, const problem *p, const rhm_engine *engine, rhm_error *error) {
+static rhm_status make(batch *b, const problem *p, const rhm_engine *engine, bool onednn, rhm_error *error) {
     *b = (batch){0};
-    RHM_TRY(rhm_network_make(&b->network, engine, &p->network, p->batch, error));
+    RHM_TRY(rhm_network_make_by(&b->network, engine, &p->network, p->batch, onednn, false, error));
     const rhm_network_layout *layout = rhm_network_layout_of(b->network);
     rhm_random random = {.seed = 1, .stream = 1 << 20};
     float *parameters = RHM_NEW(float, layout->parameters, 1, 1, "parameters of a benchmark", error);
@@ -125,7 +126,7 @@ static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
 /* As many calls as take about two milliseconds. */
 static rhm_status make_trial(trial *t, const rhm_engine *engine, rhm_error *error) {
     double loss, seconds;
-    RHM_TRY(make(&t->b, t->r->of, engine, error));
+    RHM_TRY(make(&t->b, t->r->of, engine, t->r->onednn, error));
     RHM_TRY(step(&t->b, t->r->of, &loss, error));
     t->calls = 1;
     RHM_TRY(run_trial(t, &seconds, error));
@@ -136,10 +137,10 @@ static rhm_status make_trial(trial *t, const rhm_engine *engine, rhm_error *erro
     return RHM_OK;
 }
 
-static rhm_status losses_of(double losses[VERIFIED_STEPS], const problem *p, const rhm_engine *engine,
+static rhm_status losses_of(double losses[VERIFIED_STEPS], const problem *p, const rhm_engine *engine, bool onednn,
                             rhm_error *error) {
     batch b;
-    rhm_status status = make(&b, p, engine, error);
+    rhm_status status = make(&b, p, engine, onednn, error);
     for (int i = 0; i < VERIFIED_STEPS && status == RHM_OK; i++)
         status = step(&b, p, &losses[i], error);
     clear(&b);
@@ -151,11 +152,11 @@ static rhm_status verify(const row *r, int threads, rhm_error *error) {
     double want[VERIFIED_STEPS], have[VERIFIED_STEPS];
     rhm_engine *engine;
     RHM_TRY(session_engine(&engine, RHM_ISA_SCALAR, 1, error));
-    RHM_TRY(losses_of(want, r->of, engine, error));
+    RHM_TRY(losses_of(want, r->of, engine, false, error));
     RHM_TRY(session_engine(&engine, r->isa, threads, error));
-    RHM_TRY(losses_of(have, r->of, engine, error));
+    RHM_TRY(losses_of(have, r->of, engine, r->onednn, error));
     for (int i = 0; i < VERIFIED_STEPS; i++)
-        if (!(have[i] == want[i]))
+        if (!(fabs(have[i] - want[i]) <= (r->onednn ? 1e-4 * want[i] : 0)))
             return rhm_fail(error, RHM_FAILED, "wrong result: step %d has the loss %.9g, without vectors %.9g", i,
                             have[i], want[i]);
     return RHM_OK;
@@ -197,15 +198,22 @@ static void run(gb_state *state, void *user) {
     clear(&t.b);
 }
 
-static void register_problems(void *problems, size_t count) {
+/* Of oneDNN, which goes through all levels part by part, forward passes and whole steps. */
+static void add_rows(problem *p, work what, rhm_isa isa) {
     static const char *const kinds[] = {"forward", "backward_data", "backward_weights", "step"};
+    for (int onednn = 0; onednn < (what == FORWARD || what == STEP ? 2 : 1); onednn++) {
+        const row r = {.of = p, .what = what, .isa = isa, .onednn = onednn};
+        program_add(run, &r, sizeof r, "%s/%s/%s/%s", kinds[what], p->source->name, rhm_isa_name(isa),
+                    onednn ? "onednn" : "native");
+    }
+}
+
+static void register_problems(void *problems, size_t count) {
     problem *p = problems;
     for (int what = 0; what < WORKS; what++)
         for (size_t i = 0; i < count; i++)
-            for (int isa = RHM_ISA_SCALAR + 1; isa < RHM_ISA_COUNT; isa++) {
-                const row r = {.of = &p[i], .what = (work)what, .isa = (rhm_isa)isa};
-                program_add(run, &r, sizeof r, "%s/%s/%s/native", kinds[what], p[i].source->name, rhm_isa_name(r.isa));
-            }
+            for (int isa = RHM_ISA_SCALAR + 1; isa < RHM_ISA_COUNT; isa++)
+                add_rows(&p[i], (work)what, (rhm_isa)isa);
 }
 
 static rhm_status make_problem(void *out, const shapes *all, const shape *line, rhm_error *error) {

@@ -25,6 +25,9 @@ static const char *work_name(rhm_work work) {
     switch (work) {
     case RHM_WORK_PASS: return "pass";
     case RHM_WORK_KEPT_PASS: return "kept pass";
+    case RHM_WORK_CONVOLUTION: return "convolution";
+    case RHM_WORK_CONVOLUTION_BACK_DATA: return "convolution backward by data";
+    case RHM_WORK_CONVOLUTION_BACK_WEIGHTS: return "convolution backward by weights";
     default: return "forward";
     }
 }
@@ -179,24 +182,25 @@ static rhm_status hold(rhm_backend_choice *choice, const rhm_engine *engine, con
     return status;
 }
 
-static rhm_backend_choice *choice_of(rhm_backend *backend, rhm_work work, const rhm_phase_map *map, size_t classes) {
-    const size_t inputs = map->tokens * map->embedding;
+rhm_backend_choice *rhm_backend_choice_of(rhm_backend *backend, rhm_work work, size_t inputs, size_t width,
+                                          size_t classes) {
     for (size_t i = 0; i < backend->choices; i++) {
         rhm_backend_choice *at = &backend->choice[i];
-        if (at->work == work && at->inputs == inputs && at->padded == map->padded && at->classes == classes)
+        if (at->work == work && at->inputs == inputs && at->padded == width && at->classes == classes)
             return at;
     }
     if (backend->choices == RHM_BACKEND_CHOICES)
         return NULL;
     rhm_backend_choice *fresh = &backend->choice[backend->choices++];
-    *fresh = (rhm_backend_choice){.work = work, .inputs = inputs, .padded = map->padded, .classes = classes};
+    *fresh = (rhm_backend_choice){.work = work, .inputs = inputs, .padded = width, .classes = classes};
     return fresh;
 }
 
 rhm_status rhm_backend_choose(bool *onednn, rhm_backend *backend, rhm_work work, const rhm_phase_map *map,
                               size_t classes, size_t count, rhm_error *error) {
     *onednn = false;
-    rhm_backend_choice *choice = choice_of(backend, work, map, classes);
+    rhm_backend_choice *choice =
+        rhm_backend_choice_of(backend, work, map->tokens * map->embedding, map->padded, classes);
     if (!choice)
         return RHM_OK;
     choice->expected += (double)count * (work == RHM_WORK_FORWARD ? 1 : PASS_VISITS);

@@ -15,9 +15,12 @@
 
 /* What the operator will be used for, which is what the choice of a backend depends on. */
 typedef enum rhm_work {
-    RHM_WORK_FORWARD,   /* forward */
-    RHM_WORK_PASS,      /* features, product and gradient of the same patches */
-    RHM_WORK_KEPT_PASS, /* product and gradient of features that are kept */
+    RHM_WORK_FORWARD,                  /* forward */
+    RHM_WORK_PASS,                     /* features, product and gradient of the same patches */
+    RHM_WORK_KEPT_PASS,                /* product and gradient of features that are kept */
+    RHM_WORK_CONVOLUTION,              /* of networks (kernels/dense.h): a level forward, */
+    RHM_WORK_CONVOLUTION_BACK_DATA,    /* the gradient of its inputs, */
+    RHM_WORK_CONVOLUTION_BACK_WEIGHTS, /* and its new parameters */
 } rhm_work;
 
 typedef struct rhm_operator rhm_operator;

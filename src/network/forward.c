@@ -1,6 +1,9 @@
 /* One pass from tokens to logits. */
+#include <math.h>
 #include <string.h>
 
+#include "core/fail.h"
+#include "network/onednn.h"
 #include "network/parts.h"
 
 /*
@@ -243,9 +246,12 @@ void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *la
         memcpy(n->label, labels, count * sizeof *labels);
 }
 
-void rhm_network_pass(rhm_network *n) {
+rhm_status rhm_network_pass(rhm_network *n, rhm_error *error) {
+    if (n->onednn)
+        return rhm_network_onednn_pass(n->onednn, error);
     for (uint32_t l = n->shape.levels + 1; l-- > 0;)
         rhm_network_convolve(n, l);
+    return RHM_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------------- results */
@@ -262,11 +268,9 @@ rhm_status rhm_network_forward(rhm_network *network, const uint16_t *tokens, siz
                                rhm_error *error) {
     const size_t d = network->layout.tokens, classes = network->shape.classes;
     for (size_t at = 0; at < count; at += network->batch) {
-        const rhm_status status = rhm_engine_check(network->engine, error);
-        if (status != RHM_OK)
-            return status;
+        RHM_TRY(rhm_engine_check(network->engine, error));
         rhm_network_take(network, tokens + at * d, NULL, rhm_least(network->batch, count - at));
-        rhm_network_pass(network);
+        RHM_TRY(rhm_network_pass(network, error));
         copy_rows(&network->level[0], network->last, logits + at * classes);
     }
     return RHM_OK;
@@ -274,5 +278,10 @@ rhm_status rhm_network_forward(rhm_network *network, const uint16_t *tokens, siz
 
 void rhm_network_hidden(const rhm_network *network, uint32_t level, float *out) {
     const rhm_network_level *v = &network->level[level];
-    copy_rows(v, network->last * v->positions, out);
+    const size_t floats = network->last * v->positions * v->outputs;
+    if (network->onednn && rhm_network_onednn_hidden(network->onednn, level, out, NULL) != RHM_OK)
+        for (size_t i = 0; i < floats; i++)
+            out[i] = NAN;
+    if (!network->onednn)
+        copy_rows(v, network->last * v->positions, out);
 }

@@ -1,5 +1,6 @@
 /* The cross-entropy of a batch, whether its predictions are right, and the gradient of the logits. */
 #include "core/elementary.h"
+#include "core/fail.h"
 #include "network/parts.h"
 
 typedef struct losses {
@@ -81,11 +82,9 @@ rhm_status rhm_network_evaluate(rhm_network *network, const uint16_t *tokens, co
     rhm_network_result all = {0}, here;
     for (size_t at = 0; at < count; at += network->batch) {
         const size_t some = rhm_least(network->batch, count - at);
-        const rhm_status status = rhm_engine_check(network->engine, error);
-        if (status != RHM_OK)
-            return status;
+        RHM_TRY(rhm_engine_check(network->engine, error));
         rhm_network_take(network, tokens + at * network->layout.tokens, labels + at, some);
-        rhm_network_pass(network);
+        RHM_TRY(rhm_network_pass(network, error));
         rhm_network_losses(network, false, &here);
         all.loss += here.loss;
         all.correct += here.correct;

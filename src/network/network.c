@@ -1,11 +1,11 @@
-/* A network's memory, and its parameters on the way in and out. */
+/* A network's memory, and by whom it is computed. */
 #include "network/network.h"
 
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/engine.h"
+#include "network/onednn.h"
 #include "network/parts.h"
 
 /* ---------------------------------------------------------------------------------------------------------- memory */
@@ -52,6 +52,9 @@ static void carve_level(rhm_network *n, uint32_t l, arenas *a) {
                              .out_panels = rhm_panels(layout->outputs[l]),
                              .scale = l ? n->shape.weight_scale[l] : n->shape.readout_scale};
     const size_t depth = v->taps * v->in_panels * RHM_LANES;
+    v->panel = panel_rows(n->batch, l == 0 || !n->elsewhere ? v->positions : 1) * RHM_LANES;
+    if (n->elsewhere && l > 0)
+        return;
     v->w = carve(&a->weights, v->out_panels, depth, 1);
     v->v = carve(&a->momenta, v->out_panels, depth, 1);
     if (!bottom)
@@ -62,17 +65,15 @@ static void carve_level(rhm_network *n, uint32_t l, arenas *a) {
     }
     if (bias || bottom)
         v->added = carve(&a->weights, v->out_panels, v->positions, 1);
-    const size_t rows = panel_rows(n->batch, v->positions);
-    a->activations.overflows = a->activations.overflows || rows == 0;
-    v->y = carve(&a->activations, v->out_panels, rows, 1);
-    v->dy = carve(&a->activations, v->out_panels, rows, 1);
-    v->panel = rows * RHM_LANES;
+    a->activations.overflows = a->activations.overflows || v->panel == 0;
+    v->y = carve(&a->activations, v->out_panels, v->panel / RHM_LANES, 1);
+    v->dy = carve(&a->activations, v->out_panels, v->panel / RHM_LANES, 1);
 }
 
 static void carve_all(rhm_network *n, arenas *a) {
     for (uint32_t l = 0; l <= n->shape.levels; l++)
         carve_level(n, l, a);
-    if (n->shape.positions > 1) {
+    if (n->shape.positions > 1 && !n->elsewhere) {
         n->mean = carve(&a->activations, n->level[1].out_panels, n->batch, 1);
         n->dmean = carve(&a->activations, n->level[1].out_panels, n->batch, 1);
     }
@@ -145,8 +146,8 @@ static rhm_status make_parts(rhm_network *n, rhm_error *error) {
     return n->index && n->label && n->loss && n->correct ? RHM_OK : RHM_NO_MEMORY;
 }
 
-rhm_status rhm_network_make(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape, size_t batch,
-                            rhm_error *error) {
+rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                               size_t batch, bool onednn, bool narrow, rhm_error *error) {
     *out = NULL;
     rhm_network *n = RHM_NEW(rhm_network, 1, 1, 1, "network", error);
     if (!n)
@@ -155,20 +156,29 @@ rhm_status rhm_network_make(rhm_network **out, const rhm_engine *engine, const r
     n->ops = rhm_dense_ops_of(engine);
     n->shape = *shape;
     n->batch = batch;
-    const rhm_status status = make_parts(n, error);
+    n->elsewhere = onednn;
+    n->narrow = narrow;
+    rhm_status status = make_parts(n, error);
+    if (status == RHM_OK && onednn)
+        status = rhm_network_onednn_make(&n->onednn, n, narrow, error);
     if (status != RHM_OK) {
         rhm_network_free(n);
         return status;
     }
-    for (uint32_t l = 0; l <= shape->levels; l++)
+    for (uint32_t l = 0; l <= shape->levels && !onednn; l++)
         rhm_network_prepare(n, l);
     *out = n;
     return RHM_OK;
 }
 
+const char *rhm_network_backend(const rhm_network *network) {
+    return !network->onednn ? "native" : network->narrow ? "onednn bfloat16" : "onednn";
+}
+
 void rhm_network_free(rhm_network *n) {
     if (!n)
         return;
+    rhm_network_onednn_free(n->onednn);
     rhm_buffer_destroy(&n->weights, n->engine);
     rhm_buffer_destroy(&n->momenta, n->engine);
     rhm_buffer_destroy(&n->activations, n->engine);
@@ -186,62 +196,4 @@ const rhm_network_layout *rhm_network_layout_of(const rhm_network *network) {
 
 size_t rhm_network_batch(const rhm_network *network) {
     return network->batch;
-}
-
-/* ------------------------------------------------------------------------------------------------------ parameters */
-
-/* `rows` rows of all outputs between the array of parameters and panels; row r is row_of(r) of each panel. */
-static void move_weights(const rhm_network_level *v, float *packed, float *plain, bool in) {
-    for (size_t t = 0; t < v->taps; t++)
-        for (size_t k = 0; k < v->inputs; k++)
-            for (size_t c = 0; c < v->outputs; c++) {
-                float *p = packed + rhm_weight_at(v, c / RHM_LANES, t, k) + c % RHM_LANES;
-                float *q = plain + (t * v->inputs + k) * v->outputs + c;
-                if (in)
-                    *p = *q;
-                else
-                    *q = *p;
-            }
-}
-
-static void move_bias(const rhm_network_level *v, float *packed, float *plain, bool in) {
-    for (size_t i = 0; i < v->positions; i++)
-        for (size_t c = 0; c < v->outputs; c++) {
-            float *p = packed + (c / RHM_LANES * v->positions + i) * RHM_LANES + c % RHM_LANES;
-            float *q = plain + i * v->outputs + c;
-            if (in)
-                *p = *q;
-            else
-                *q = *p;
-        }
-}
-
-/* One array, parameters or momenta, in or out. */
-static void move(const rhm_network *n, float *plain, bool momenta, bool in) {
-    for (uint32_t l = 0; l <= n->shape.levels; l++) {
-        const rhm_network_level *v = &n->level[l];
-        move_weights(v, momenta ? v->v : v->w, plain + n->layout.weights[l], in);
-        if (v->b)
-            move_bias(v, momenta ? v->bv : v->b, plain + n->layout.bias[l], in);
-    }
-}
-
-rhm_status rhm_network_load(rhm_network *network, const float *parameters, const float *momenta, rhm_error *error) {
-    (void)error;
-    memset(network->weights.data, 0, network->weights.nbytes);
-    memset(network->momenta.data, 0, network->momenta.nbytes);
-    move(network, (float *)(uintptr_t)parameters, false, true);
-    if (momenta)
-        move(network, (float *)(uintptr_t)momenta, true, true);
-    for (uint32_t l = 0; l <= network->shape.levels; l++) {
-        rhm_network_turn(network, l);
-        rhm_network_prepare(network, l);
-    }
-    return RHM_OK;
-}
-
-void rhm_network_store(const rhm_network *network, float *parameters, float *momenta) {
-    move(network, parameters, false, false);
-    if (momenta)
-        move(network, momenta, true, false);
 }

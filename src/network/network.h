@@ -60,19 +60,32 @@ typedef struct rhm_network rhm_network;
 
 /*
  * Memory for `batch` >= 1 sequences at a time. The engine, its backend and its instruction set are used from here on;
- * it must outlive the network. Parameters and momenta are zero.
+ * it must outlive the network. Parameters and momenta are zero. The backend "auto" measures both on this shape, unless
+ * it has done so before, level by level and phase by phase, and takes the one that is faster in all; native where that
+ * is less than 5 % slower.
  */
 rhm_status rhm_network_make(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape, size_t batch,
                             rhm_error *error);
+
+/*
+ * The same with bfloat16 activations and weights in all products, by oneDNN; parameters, sums and steps are floats.
+ * RHM_UNSUPPORTED with the backend "native", and on CPUs that do not multiply such numbers.
+ */
+rhm_status rhm_network_make_narrow(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                                   size_t batch, rhm_error *error);
 void rhm_network_free(rhm_network *network); /* accepts NULL */
+
+/* Who computes it: "native", "onednn" or "onednn bfloat16". The bits of the first are the same everywhere. */
+const char *rhm_network_backend(const rhm_network *network);
 
 const rhm_network_layout *rhm_network_layout_of(const rhm_network *network);
 size_t rhm_network_batch(const rhm_network *network);
 
-/* Bytes that the network of this shape will ask for. RHM_NO_MEMORY where they overflow. */
+/* Bytes that the native network of this shape will ask for. RHM_NO_MEMORY where they overflow. */
 rhm_status rhm_network_nbytes(size_t *out, const rhm_network_shape *shape, size_t batch, rhm_error *error);
 
-/* Set or get all parameters and the momenta, (layout.parameters) each; momenta NULL: zeros; not asked for. */
+/* Set or get all parameters and the momenta, (layout.parameters) each; momenta NULL: zeros; not asked for. Should
+ * oneDNN fail to copy them out, they are not numbers. */
 rhm_status rhm_network_load(rhm_network *network, const float *parameters, const float *momenta, rhm_error *error);
 void rhm_network_store(const rhm_network *network, float *parameters, float *momenta);
 
@@ -82,7 +95,7 @@ rhm_status rhm_network_forward(rhm_network *network, const uint16_t *tokens, siz
 
 /*
  * Outputs of convolution `level` of the sequences that the last forward pass or step ended with, the last
- * (count - 1) % batch + 1 of them: (those, positions, h_level).
+ * (count - 1) % batch + 1 of them: (those, positions, h_level). Not numbers should oneDNN fail to copy them.
  */
 void rhm_network_hidden(const rhm_network *network, uint32_t level, float *out);
 

@@ -28,6 +28,8 @@ typedef struct rhm_network_level {
 
 struct rhm_network {
     const rhm_engine *engine;
+    struct rhm_network_onednn *onednn; /* NULL: native */
+    bool elsewhere, narrow;            /* computed by oneDNN, in bfloat16 */
     rhm_dense_ops ops;
     rhm_network_shape shape;
     rhm_network_layout layout;
@@ -45,13 +47,17 @@ struct rhm_network {
 
 size_t rhm_network_widest(const rhm_network_shape *shape);
 
+/* A network computed by a backend that has been chosen. */
+rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                               size_t batch, bool onednn, bool narrow, rhm_error *error);
+
 /* The sequences, at most a batch of them, that what follows is about; labels may be NULL where no losses are asked for.
  */
 void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *labels, size_t count);
 
 /* Outputs of level l from those below it (l = levels: from the tokens); of all levels. */
 void rhm_network_convolve(const rhm_network *n, uint32_t l);
-void rhm_network_pass(rhm_network *n);
+rhm_status rhm_network_pass(rhm_network *n, rhm_error *error);
 
 /* Losses, and whether right, after a pass; with `gradient` that of the logits as well, in level[0].dy. */
 void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out);
@@ -59,7 +65,7 @@ void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out);
 /* dy of level l + 1 from that of level l; new parameters of level l from its dy; both for all levels. */
 void rhm_network_back(const rhm_network *n, uint32_t l);
 void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule);
-void rhm_network_descend(rhm_network *n, const rhm_network_rule *rule);
+rhm_status rhm_network_descend(rhm_network *n, const rhm_network_rule *rule, rhm_error *error);
 
 /* A product in pieces, on all threads where that pays. */
 void rhm_network_multiply(const rhm_network *n, const rhm_dense_product *product);

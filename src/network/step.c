@@ -2,6 +2,8 @@
  * nothing needs the old ones. */
 #include <string.h>
 
+#include "core/fail.h"
+#include "network/onednn.h"
 #include "network/parts.h"
 
 enum {
@@ -266,7 +268,9 @@ void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule)
     rhm_network_prepare(n, l);
 }
 
-void rhm_network_descend(rhm_network *n, const rhm_network_rule *rule) {
+rhm_status rhm_network_descend(rhm_network *n, const rhm_network_rule *rule, rhm_error *error) {
+    if (n->onednn)
+        return rhm_network_onednn_descend(n->onednn, rule, error);
     uint32_t lowest = n->shape.levels; /* the farthest level from the readout that learns */
     while (lowest > 0 && rule->frozen[lowest])
         lowest--;
@@ -276,16 +280,14 @@ void rhm_network_descend(rhm_network *n, const rhm_network_rule *rule) {
         if (!rule->frozen[l])
             rhm_network_learn(n, l, rule);
     }
+    return RHM_OK;
 }
 
 rhm_status rhm_network_step(rhm_network *network, const uint16_t *tokens, const uint16_t *labels, size_t count,
                             const rhm_network_rule *rule, rhm_network_result *out, rhm_error *error) {
-    const rhm_status status = rhm_engine_check(network->engine, error);
-    if (status != RHM_OK)
-        return status;
+    RHM_TRY(rhm_engine_check(network->engine, error));
     rhm_network_take(network, tokens, labels, count);
-    rhm_network_pass(network);
+    RHM_TRY(rhm_network_pass(network, error));
     rhm_network_losses(network, true, out);
-    rhm_network_descend(network, rule);
-    return RHM_OK;
+    return rhm_network_descend(network, rule, error);
 }
