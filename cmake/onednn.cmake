@@ -40,8 +40,3 @@ if(NOT RHM_ONEDNN STREQUAL "OFF")
     target_link_libraries(rhm_onednn INTERFACE ${ONEDNN_LIBRARY})
   endif()
 endif()
-
-# The adapter has a branch for each generation of the API, 2.x and 3.x. The one that is not in use is compiled, and no more
-# than that, against headers named here (those of 3.x are in the PyPI package onednn-devel).
-find_path(RHM_ONEDNN_OTHER_INCLUDE_DIR oneapi/dnnl/dnnl_common.h PATHS $ENV{VIRTUAL_ENV}/include NO_DEFAULT_PATH
-  DOC "Headers of the other generation of oneDNN, for a compile check")
