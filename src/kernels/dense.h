@@ -45,7 +45,9 @@ typedef struct rhm_dense_product {
  *   a[i][k] at a + i a_row + k
  *   b[i][n] at b + n / 16 b_panel + 16 i + n % 16
  *   g[k][n] at g + n / 16 g_panel + 16 k + n % 16
+ * What comes next is asked for meanwhile: `next` is the next a, `ask` are tiles of 16 x 16 floats. NULL: nothing is.
  */
+enum { RHM_DENSE_ASKS = 6 };
 typedef struct rhm_dense_gradient {
     size_t count, panels, depth;
     const float *a;
@@ -55,6 +57,9 @@ typedef struct rhm_dense_gradient {
     float *g;
     size_t g_panel;
     bool fresh; /* else sums continue those in g */
+    const float *next;
+    size_t asks;
+    const float *ask[RHM_DENSE_ASKS];
 } rhm_dense_gradient;
 
 /* g' = scale g + offset; + penalty w; v = momentum v + g'; w = w - rate v. */

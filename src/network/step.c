@@ -10,6 +10,7 @@ enum {
     PAIR = 2,         /* panels side by side */
     BLOCK_ROWS = 128, /* of activations at a time: a pair of panels of their gradients stays in the first-level cache */
     TILE = RHM_LANES * RHM_LANES,
+    ASKED_WEIGHTS = 1 << 17, /* with momenta and in both layouts more than a second-level cache */
 };
 
 typedef struct descent descent;
@@ -69,18 +70,22 @@ static float *sums_at(const block *b, size_t panel, size_t q) {
     return b->g + ((panel - b->panel) * (b->q_end - b->q) + q - b->q) * TILE;
 }
 
-/* Parameters of a tile that will be next. */
-static void ask_for(const rhm_network_level *v, size_t panel, size_t panels, size_t q) {
-    enum { LINE = 16 };
-    if (q >= v->taps * v->in_panels)
+/* Inputs and, after the last rows, parameters of the tile after q, unless all of them are in the caches anyway. */
+static void ask_for_next(const descent *d, const block *b, rhm_dense_gradient *sums, size_t panel, size_t q, size_t row,
+                         bool last) {
+    const rhm_network_level *v = &d->n->level[d->l];
+    if (weights_of(v) < ASKED_WEIGHTS)
         return;
-    for (size_t p = panel; p < panel + panels; p++) {
-        const size_t at = (p * v->taps * v->in_panels + q) * TILE;
-        for (size_t i = 0; i < TILE; i += LINE) {
-            __builtin_prefetch(v->w + at + i, 1);
-            __builtin_prefetch(v->v + at + i, 1);
-            __builtin_prefetch(v->turned + (q * v->out_panels + p) * TILE + i, 1);
-        }
+    const size_t next = q + 1 < b->q_end ? q + 1 : b->q, t = next / v->in_panels, k = next % v->in_panels;
+    sums->next = d->x + k * d->x_panel + (row * v->taps + t) * RHM_LANES;
+    if (!last || q + 1 == b->q_end)
+        return;
+    for (size_t p = panel; p < panel + sums->panels; p++) {
+        const size_t at = (p * v->taps * v->in_panels + next) * TILE;
+        sums->ask[sums->asks++] = v->w + at;
+        sums->ask[sums->asks++] = v->turned + (next * v->out_panels + p) * TILE;
+        if (d->rule->momentum != 0)
+            sums->ask[sums->asks++] = v->v + at;
     }
 }
 
@@ -110,7 +115,7 @@ static void descend_piece(void *context, size_t chunk, int thread) {
             pair = rhm_least(PAIR, b.panel_end - panel);
             for (size_t q = b.q; q < b.q_end; q++) {
                 const size_t t = q / v->in_panels, k = q % v->in_panels;
-                const rhm_dense_gradient sums = {
+                rhm_dense_gradient sums = {
                     .count = rhm_least(BLOCK_ROWS, rows - row),
                     .panels = pair,
                     .depth = rhm_least(RHM_LANES, v->inputs - k * RHM_LANES),
@@ -122,8 +127,7 @@ static void descend_piece(void *context, size_t chunk, int thread) {
                     .g_panel = (b.q_end - b.q) * TILE,
                     .fresh = row == 0,
                 };
-                if (last)
-                    ask_for(v, panel, pair, q + 1);
+                ask_for_next(d, &b, &sums, panel, q, row, last);
                 n->ops.gradient(&sums);
                 for (size_t p = panel; last && p < panel + pair; p++)
                     descend_tile(d, &rule, &b, p, q);

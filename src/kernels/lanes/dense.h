@@ -118,6 +118,14 @@ static void dense_product(const rhm_dense_product *p) {
 
 /* -------------------------------------------------------------------------------------------------------- gradients */
 
+/* Before row i. */
+INLINE void ask_for_rows(const rhm_dense_gradient *d, size_t i) {
+    enum { SECOND_LEVEL = 2 };
+    __builtin_prefetch(d->next + i * d->a_row, 0, SECOND_LEVEL);
+    if (i / RHM_LANES < d->asks)
+        __builtin_prefetch(d->ask[i / RHM_LANES] + i % RHM_LANES * RHM_LANES, 1);
+}
+
 INLINE void sums_tile(const rhm_dense_gradient *d, size_t k, size_t panel, size_t depth, size_t panels) {
     const size_t vectors = panels * PARTS;
     vec sum[GRADIENT_DEPTH][DENSE_VECTORS];
@@ -127,8 +135,11 @@ INLINE void sums_tile(const rhm_dense_gradient *d, size_t k, size_t panel, size_
             sum[r][v] =
                 d->fresh ? vec_zero() : vec_load(g + v / PARTS * d->g_panel + r * RHM_LANES + v % PARTS * WIDTH);
     const float *a = d->a + k, *b = d->b + panel * d->b_panel;
+    const bool ask = k == 0 && d->next;
 #pragma GCC unroll 2
     for (size_t i = 0; i < d->count; i++, a += d->a_row, b += RHM_LANES) {
+        if (ask)
+            ask_for_rows(d, i);
         vec bi[DENSE_VECTORS];
         for (size_t v = 0; v < vectors; v++)
             bi[v] = vec_load_once(b + v / PARTS * d->b_panel + v % PARTS * WIDTH);
