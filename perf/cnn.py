@@ -26,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--rounds", type=types.whole(), default=3, metavar="N", help="of alternation (default: %(default)s)")
     parser.add_argument("--seconds", type=types.real(), default=1.0, metavar="S", help="of a measurement (default: %(default)s)")
     parser.add_argument("--python", metavar="PYTHON", help="with PyTorch (default: build/torch-venv, else python3)")
-    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/bench.json)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/cnn.json)")
 
 
 def shapes(pattern):
@@ -106,7 +106,7 @@ def run(arguments):
         log(f"without PyTorch: {reason}")
         python = None
     surroundings = environment.Environment(binaries)
-    result = session.new("bench", surroundings.record)
+    result = session.new("cnn", surroundings.record)
     for isa in arguments.isa.split(","):
         for name, shape in shapes(arguments.shape).items():
             for threads in map(int, arguments.threads.split(",")):

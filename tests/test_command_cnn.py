@@ -237,7 +237,6 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     (["--bandwidth", "1"], ["--bandwidth", "cnn"]),
     (["--draw", "counts"], ["--draw", "cnn"]),
     (["--between", "ids"], ["--between", "cnn"]),
-    (["--backend", "onednn"], ["--backend", "cnn"]),
     (["--positions", "2"], ["positions", "layerwise"]),
     (["--width", "8,8"], ["--width 8,8", "levels 3 to 1"]),
     (["--width", "0"], ["--width"]),
@@ -259,6 +258,21 @@ def test_bad_options_are_refused(tmp_path, options, says):
 def test_others_do_not_take_its_options(tmp_path, option):
     for learner in ("layerwise", "table", "one-step"):
         refused("train", "--learner", learner, *GRAMMAR, *option, cwd=tmp_path, says=[option[0], learner])
+
+
+@pytest.mark.parametrize("backend", ["onednn", "auto"])
+def test_other_backends_train_the_same_network(tmp_path, backend):
+    train = [*CNN, *GRAMMAR, "--sequences", "200", "--epochs", "4", "--seed", "2"]
+    done = subprocess.run([RHM, *train, "--backend", backend, "--report", "theirs.json"], cwd=tmp_path, capture_output=True, text=True)
+    if done.returncode == 2 and ("no oneDNN" in done.stderr or "needs the instruction set" in done.stderr):
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    run(*train, "--report", "ours.json", cwd=tmp_path)
+    ours, theirs = (json.loads((tmp_path / name).read_text()) for name in ("ours.json", "theirs.json"))
+    assert abs(ours["test"]["accuracy"] - theirs["test"]["accuracy"]) < 0.05
+    if backend == "auto":
+        works = {choice["work"] for choice in theirs["machine"]["backend_details"]["choices"]}
+        assert "convolution backward by weights" in works
 
 
 def test_noise_is_learnt_with_replacement(tmp_path):

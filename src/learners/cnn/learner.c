@@ -176,7 +176,7 @@ static const char *const options_taken[] = {
     "protocol",           "width",    "widths",     "learning-rate", "bias",          "weight-scale",   "whitening",
     "sampling",           "schedule", "bias-scale", "momentum",      "rate-schedule", "loss-threshold", "regulariser",
     "rate-period",        "batch",    "epochs",     "sequences",     "positions",     "checkpoint",     "resume",
-    "checkpoint-seconds", NULL};
+    "checkpoint-seconds", "backend",  NULL};
 
 const struct rhm_learner rhm_cnn_learner = {
     .info = {.name = "cnn",
