@@ -225,6 +225,7 @@ static void average(const rhm_network *n) {
 
 void rhm_network_convolve(const rhm_network *n, uint32_t l) {
     const rhm_network_level *v = &n->level[l], *below = &n->level[l + 1];
+    const int span = rhm_trace_begin(n->engine, "convolution", l);
     if (l == n->shape.levels) {
         const double flops = (double)(v->taps + 2) * (double)(n->last * v->positions * v->outputs);
         const size_t cuts = rhm_network_pieces(n, RHM_NETWORK_ADD_FLOPS * flops, v->out_panels);
@@ -237,6 +238,7 @@ void rhm_network_convolve(const rhm_network *n, uint32_t l) {
             average(n);
         multiply_level(n, 0, rhm_network_top(n), rhm_network_top_panel(n), RHM_DENSE_SCALE);
     }
+    rhm_trace_end(n->engine, span, rhm_network_work(n, l));
 }
 
 void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *labels, size_t count) {

@@ -1,4 +1,4 @@
-/* Extents and offsets of a network, every product of them checked. */
+/* Extents and offsets of a network, every product of them checked; its work, for traces. */
 #include <inttypes.h>
 
 #include "core/fail.h"
@@ -72,4 +72,14 @@ size_t rhm_network_widest(const rhm_network_shape *shape) {
     for (uint32_t l = 1; l <= shape->levels; l++)
         widest = shape->width[l] > widest ? shape->width[l] : widest;
     return widest;
+}
+
+rhm_span_work rhm_network_work(const rhm_network *n, uint32_t l) {
+    const rhm_network_level *v = &n->level[l];
+    const bool tokens = l == n->shape.levels;
+    const double rows = (double)(n->last * v->positions), inputs = (double)(v->taps * v->inputs);
+    const double weights = inputs * (double)v->outputs, read = tokens ? (double)v->taps : inputs;
+    return (rhm_span_work){.flops = tokens ? 0 : 2 * rows * weights,
+                           .nbytes = sizeof(float) * (rows * (read + (double)v->outputs) + weights),
+                           .items = (double)n->last};
 }

@@ -68,8 +68,22 @@ static rhm_status forward_part(void *context, size_t chunk, int thread, rhm_erro
     return RHM_OK;
 }
 
+/* Of all levels, `passes` times. */
+static rhm_span_work work_of(const rhm_network *n, double passes) {
+    rhm_span_work all = {.items = (double)n->last};
+    for (uint32_t l = 0; l <= n->shape.levels; l++) {
+        const rhm_span_work here = rhm_network_work(n, l);
+        all.flops += passes * here.flops;
+        all.nbytes += passes * here.nbytes;
+    }
+    return all;
+}
+
 rhm_status rhm_network_onednn_pass(rhm_network_onednn *o, rhm_error *error) {
-    return rhm_parallel(o->n->engine, onednn_parts(o), forward_part, o, error);
+    const int span = rhm_trace_begin(o->n->engine, "convolutions", 0);
+    const rhm_status status = rhm_parallel(o->n->engine, onednn_parts(o), forward_part, o, error);
+    rhm_trace_end(o->n->engine, span, work_of(o->n, 1));
+    return status;
 }
 
 /* -------------------------------------------------------------------------------------------------------- backward */
@@ -240,7 +254,11 @@ rhm_status rhm_network_onednn_descend(rhm_network_onednn *o, const rhm_network_r
     backward b = {.o = o, .rule = rule, .lowest = o->n->shape.levels};
     while (b.lowest > 0 && rule->frozen[b.lowest])
         b.lowest--;
-    RHM_TRY(rhm_parallel(o->n->engine, onednn_parts(o), back_part, &b, error));
+    const int span = rhm_trace_begin(o->n->engine, "convolutions backward", 0);
+    const rhm_status status = rhm_parallel(o->n->engine, onednn_parts(o), back_part, &b, error);
+    rhm_trace_end(o->n->engine, span, work_of(o->n, 2));
+    if (status != RHM_OK)
+        return status;
     for (uint32_t l = 0; l <= b.lowest; l++) {
         update u = {o, rule, l, onednn_parts(o)};
         if (rule->frozen[l])

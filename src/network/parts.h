@@ -4,6 +4,7 @@
 
 #include "engine/memory.h"
 #include "engine/parallel.h"
+#include "engine/trace.h"
 #include "kernels/dense.h"
 #include "network/network.h"
 
@@ -100,6 +101,9 @@ static inline size_t rhm_network_top_panel(const rhm_network *n) {
 
 /* Adding a float of a row to another takes as long as so many operations of a product. */
 #define RHM_NETWORK_ADD_FLOPS 4
+
+/* One product of level l over the sequences taken, for a trace: of tokens there is none, only the operands. */
+rhm_span_work rhm_network_work(const rhm_network *n, uint32_t l);
 
 /*
  * Into how many pieces work of so many floating-point operations is cut: one where a second thread would gain nothing,

@@ -249,17 +249,20 @@ static void share_mean(const rhm_network *n) {
 
 void rhm_network_back(const rhm_network *n, uint32_t l) {
     const rhm_network_level *below = &n->level[l + 1];
+    const int span = rhm_trace_begin(n->engine, "convolution backward by data", l);
     if (l == 0 && n->mean) {
         back_through(n, 0, NULL, n->dmean, n->batch * RHM_LANES);
         share_mean(n);
     } else {
         back_through(n, l, below->y, below->dy, below->panel);
     }
+    rhm_trace_end(n->engine, span, rhm_network_work(n, l));
 }
 
 void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule) {
     const rhm_network_level *v = &n->level[l], *below = &n->level[l + 1];
     descent d = {.n = n, .rule = rule, .l = l};
+    const int span = rhm_trace_begin(n->engine, "convolution backward by weights", l);
     if (l == n->shape.levels) {
         each_panel(&d, descend_table, (double)v->taps);
     } else {
@@ -270,6 +273,7 @@ void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule)
     if (v->b)
         each_panel(&d, descend_bias, 1);
     rhm_network_prepare(n, l);
+    rhm_trace_end(n->engine, span, rhm_network_work(n, l));
 }
 
 rhm_status rhm_network_descend(rhm_network *n, const rhm_network_rule *rule, rhm_error *error) {
