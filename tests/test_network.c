@@ -284,6 +284,18 @@ static void extents_are_checked(void **state) {
     refuse(s, SIZE_MAX / 8, RHM_NO_MEMORY, "overflows");
     bad = s, bad.positions = SIZE_MAX / 4, refuse(bad, 1, RHM_NO_MEMORY, "overflows");
     bad = network_shape(2, 2, 4, 4, 65536, true), refuse(bad, (size_t)1 << 36, RHM_NO_MEMORY, "memory limit");
+    rhm_engine *engine = network_engine("auto", "native", 1);
+    rhm_network *network;
+    rhm_error error = {0};
+    assert_int_equal(rhm_network_make(&network, engine, &s, 4, &error), RHM_OK);
+    const uint16_t tokens[5 * 4] = {0}, labels[5] = {0};
+    rhm_network_result result;
+    for (size_t count = 0; count <= 5; count += 5)
+        assert_int_equal(rhm_network_step(network, tokens, labels, count, &(rhm_network_rule){0}, &result, &error),
+                         RHM_INVALID);
+    assert_non_null(strstr(error.text, "5 sequences"));
+    rhm_network_free(network);
+    rhm_engine_destroy(engine);
     size_t nbytes = 0;
     assert_int_equal(rhm_network_nbytes(&nbytes, &s, 128, NULL), RHM_OK);
     assert_true(nbytes > 128 * sizeof(float) && nbytes < 1 << 20);

@@ -79,15 +79,16 @@ static void carve_all(rhm_network *n, arenas *a) {
     }
 }
 
-/* Of a thread: sums of a group of panels of one level's gradient. */
+/* Of a thread: sums of a group of panels of one level's gradient, of one panel of the table of tokens. */
 static size_t scratch_nbytes(const rhm_network *n) {
     size_t most = 0;
     for (uint32_t l = 0; l <= n->shape.levels; l++) {
         const size_t rows = n->level[l].taps * n->level[l].in_panels * RHM_LANES;
-        most = rows > most ? rows : most;
+        const size_t panels = l == n->shape.levels ? 1 : RHM_NETWORK_GROUP;
+        most = panels * rows > most ? panels * rows : most;
         most = n->level[l].positions > most ? n->level[l].positions : most;
     }
-    return RHM_NETWORK_GROUP * most * RHM_LANES * sizeof(float);
+    return most * RHM_LANES * sizeof(float);
 }
 
 static rhm_status count_all(rhm_network *n, arenas *a, rhm_error *error) {

@@ -293,6 +293,9 @@ rhm_status rhm_network_descend(rhm_network *n, const rhm_network_rule *rule, rhm
 
 rhm_status rhm_network_step(rhm_network *network, const uint16_t *tokens, const uint16_t *labels, size_t count,
                             const rhm_network_rule *rule, rhm_network_result *out, rhm_error *error) {
+    if (count < 1 || count > network->batch)
+        return rhm_fail(error, RHM_INVALID, "a step on %zu sequences: this network was made for 1 to %zu", count,
+                        network->batch);
     RHM_TRY(rhm_engine_check(network->engine, error));
     rhm_network_take(network, tokens, labels, count);
     RHM_TRY(rhm_network_pass(network, error));
