@@ -3,7 +3,7 @@ find_package(OpenMP REQUIRED COMPONENTS C)
 find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc>=2.5)
-pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson>=2.10)
+pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson>=2.11)
 pkg_check_modules(nettle REQUIRED IMPORTED_TARGET nettle>=3.4)
 pkg_check_modules(lapacke REQUIRED IMPORTED_TARGET lapacke blas)
 

@@ -1,11 +1,9 @@
-#include <float.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 
 #include "cli/interrupt.h"
 #include "cli/running.h"
-#include "cli/shared_options.h"
+#include "cli/sweep/options.h"
 #include "cli/sweep/runner.h"
 #include "cli/sweep/tables.h"
 #include "cli/sweep/thresholds.h"
@@ -14,110 +12,6 @@
 
 /* Plans are made as long as they take a small share of what they are for. */
 static const double planning_share = 0.02, planning_least_seconds = 2;
-
-static const rhm_word sizes[] = {
-    {"samples", RHM_SWEEP_SAMPLES}, {"sequences", RHM_SWEEP_SEQUENCES}, {"c", RHM_SWEEP_C}, {NULL, 0}};
-
-static const rhm_option own[] = {
-    {.name = "grid",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "GRID",
-     .otherwise = "--grid-file",
-     .place = offsetof(rhm_settings, sweep.grid),
-     .help =
-         "What to run: NAME=VALUES for options of rhm train, with ; between them. VALUES are words and numbers with "
-         "commas between them, ranges such as 2..8, 1..9+2 and 1000..64000*4, and lists that are one value, such "
-         "as (8,16,16). All combinations are run; a | begins another grid beside the first."},
-    {.name = "grid-file",
-     .kind = RHM_OPTION_TEXT,
-     .argument = "FILE",
-     .otherwise = "--grid",
-     .place = offsetof(rhm_settings, sweep.grid_file),
-     .file = RHM_FILE_READ,
-     .help = "The same in a JSON file: an object such as {\"vocab\": [8, 16], \"seed\": \"1..10\"}, or a list of "
-             "them."},
-    {.name = "output",
-     .letter = 'o',
-     .kind = RHM_OPTION_TEXT,
-     .argument = "DIR",
-     .otherwise = "required",
-     .place = offsetof(rhm_settings, output),
-     .file = RHM_FILE_DIRECTORY,
-     .help = "Directory of the results, which is made unless it is there. Cells that it holds are not run again: the "
-             "same command goes on where an earlier one ended, also with a larger grid."},
-    {.name = "retry",
-     .kind = RHM_OPTION_FLAG,
-     .place = offsetof(rhm_settings, sweep.retry),
-     .help = "Run cells that failed again."},
-    {.name = "threads",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "N",
-     .unit = "threads a cell",
-     .otherwise = "as many as keep the last cell from being the only one that runs",
-     .least = 1,
-     .greatest = 4096,
-     .place = offsetof(rhm_settings, running.threads),
-     .help = "Threads of each cell, on cores of its own; as many cells run side by side as there are cores for."},
-    {.name = "jobs",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "N",
-     .unit = "cells side by side",
-     .otherwise = "as many as there are cores for",
-     .least = 1,
-     .greatest = 4096,
-     .place = offsetof(rhm_settings, sweep.jobs),
-     .help = "At most so many cells at a time."},
-    RHM_OPTION_MEMORY_LIMIT("Memory of all cells together; each gets its share, or what its plan asks for."),
-    RHM_OPTION_PROGRESS,
-    {0}};
-static const rhm_option_group own_options = {"Sweep", own};
-
-static const rhm_option search[] = {
-    {.name = "find-threshold",
-     .kind = RHM_OPTION_CHOICE,
-     .argument = "SIZE",
-     .otherwise = "every cell is one training",
-     .words = sizes,
-     .place = offsetof(rhm_settings, sweep.size),
-     .help = "Find for every cell the smallest size at which half of the trainings, which differ in --data-seed, come "
-             "below --error. samples: --samples N of each level; sequences: --sequences P; c: N = c V m^l of level l."},
-    {.name = "error",
-     .kind = RHM_OPTION_REAL,
-     .argument = "x",
-     .unit = "share of the error of guessing",
-     .fallback = "0.1",
-     .least = 0,
-     .greatest = 1,
-     .place = offsetof(rhm_settings, sweep.bound),
-     .help = "Test error that a training must not exceed, 1 - 1/|V_0| being that of guessing."},
-    {.name = "least",
-     .kind = RHM_OPTION_REAL,
-     .argument = "x",
-     .otherwise = "16; of c: 2^-6",
-     .least = 0x1p-20,
-     .greatest = 0x1p53,
-     .place = offsetof(rhm_settings, sweep.least),
-     .help = "Smallest size to try. Sizes are 2^(n/4); 4 and more where they are numbers of samples or sequences."},
-    {.name = "greatest",
-     .kind = RHM_OPTION_REAL,
-     .argument = "x",
-     .otherwise = "2^20; of c: 2^14",
-     .least = 0x1p-20,
-     .greatest = 0x1p53,
-     .place = offsetof(rhm_settings, sweep.greatest),
-     .help = "Largest size to try. A threshold beyond is reported as above it."},
-    {.name = "trials",
-     .kind = RHM_OPTION_COUNT,
-     .argument = "N",
-     .unit = "trainings at a size",
-     .fallback = "12",
-     .least = 1,
-     .greatest = 1000,
-     .place = offsetof(rhm_settings, sweep.trials),
-     .help = "Most trainings at a size. Six are made at first, and six more near the threshold as long as they "
-             "disagree; with fewer than six the intervals stay open."},
-    {0}};
-static const rhm_option_group search_options = {"Thresholds", search};
 
 typedef struct sweep {
     const rhm_settings *settings;
@@ -145,13 +39,19 @@ static rhm_status read_grid(sweep *s, rhm_error *error) {
     return text ? rhm_grid_parse(&s->grid, text, error) : rhm_grid_load(&s->grid, file, error);
 }
 
+static rhm_status no_memory(rhm_error *error) {
+    return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the cells of the sweep");
+}
+
 /* Cells that the grid names several times are run once. */
 static rhm_status read_cells(sweep *s, rhm_error *error) {
     const uint64_t count = rhm_grid_count(s->grid);
     json_t *checked = json_object(), *seen = json_object();
     s->cell = RHM_NEW(rhm_sweep_cell, count, 1, 1, "the cells of the sweep", error);
     s->order = RHM_NEW(const rhm_sweep_cell *, count, 1, 1, "the cells of the sweep", error);
-    rhm_status status = checked && seen && s->cell && s->order ? RHM_OK : RHM_NO_MEMORY;
+    rhm_status status = s->cell && s->order ? RHM_OK : RHM_NO_MEMORY;
+    if (status == RHM_OK && (!checked || !seen))
+        status = no_memory(error);
     for (uint64_t i = 0; status == RHM_OK && i < count; i++) {
         rhm_grid_setting settings[RHM_GRID_MAX_AXES];
         const size_t axes = rhm_grid_cell(s->grid, i, settings);
@@ -165,7 +65,8 @@ static rhm_status read_cells(sweep *s, rhm_error *error) {
             rhm_sweep_cell_clear(cell);
             continue;
         }
-        json_object_set_new(seen, cell->key, json_true());
+        if (json_object_set_new(seen, cell->key, json_true()) != 0)
+            status = no_memory(error);
         s->order[s->cells++] = cell;
     }
     json_decref(checked);
@@ -174,7 +75,7 @@ static rhm_status read_cells(sweep *s, rhm_error *error) {
 }
 
 static rhm_status refuse_without_search(const rhm_settings *settings, rhm_error *error) {
-    for (const rhm_option *option = search; option->name; option++)
+    for (const rhm_option *option = rhm_sweep_search_options.options; option->name; option++)
         RHM_TRY(rhm_option_refuse(settings, option->name, "has no effect without --find-threshold", error));
     return RHM_OK;
 }
@@ -392,6 +293,6 @@ const rhm_command rhm_command_sweep = {
     .examples = "rhm sweep --grid \"vocab=8,16; rules=2,4; levels=2..6; seed=1..10; learner=table\" -o results\n"
                 "rhm sweep --grid \"learner=layerwise; samples=1000..64000*4 | learner=latent\" -o results\n"
                 "rhm sweep --grid \"vocab=8; levels=2..5; learner=latent\" --find-threshold samples -o thresholds",
-    .groups = {&own_options, &search_options},
+    .groups = {&rhm_sweep_options, &rhm_sweep_search_options},
     .run = run,
 };

@@ -1,6 +1,8 @@
 #include "scenarios.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/settings.h"
 #include "core/fail.h"
@@ -179,6 +181,18 @@ static rhm_status command_grammar(char outcome[OUTCOME_NBYTES], rhm_error *error
     return done(command(&rhm_command_grammar, INSTANCE "-o out.h5", error), "drawn", outcome);
 }
 
+static rhm_status command_probe(char outcome[OUTCOME_NBYTES], rhm_error *error) {
+    return done(command(&rhm_command_probe,
+                        "small.h5 --sequences 6 --threads 2 --placement none --progress off --report out.json", error),
+                "probed", outcome);
+}
+
+/* Whose cell has run: what a sweep does but for running cells. */
+static rhm_status command_sweep(char outcome[OUTCOME_NBYTES], rhm_error *error) {
+    return done(command(&rhm_command_sweep, "--grid seed=2;learner=table --progress off -o sweep", error), "swept",
+                outcome);
+}
+
 const fault_scenario scenarios[] = {
     {"draw, analyse, save and load a grammar", draw_and_save},
     {"load files of others", load_foreign},
@@ -193,10 +207,30 @@ const fault_scenario scenarios[] = {
     {"rhm eval", command_eval},
     {"rhm predict", command_predict},
     {"rhm inspect", command_inspect},
+    {"rhm probe", command_probe},
+    {"rhm sweep, whose cell has run", command_sweep},
     {NULL, NULL},
 };
 
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void prepare_sweep(void) {
+    assert_true(mkdir("sweep", 0700) == 0 || errno == EEXIST);
+    write_text("sweep/sweep.json", "{\"schema\": \"rhm-sweep/1\"}\n");
+    write_text(
+        "sweep/cells.jsonl",
+        "{\"cell\": {\"seed\": \"2\", \"learner\": \"table\"}, \"run\": {\"seconds\": 1.5}, \"report\": "
+        "{\"model_hash\": \"ab\", \"instance\": {\"vocab\": 16, \"branching\": 2, \"levels\": 1, \"rho\": [1.4]}, "
+        "\"levels\": [{\"level\": 1, \"samples\": 100}], \"test\": {\"accuracy\": 0.5}}}\n");
+}
+
 void scenarios_prepare(void) {
+    prepare_sweep();
     rhm_error error = {0};
     foreign_grammar("g.h5", H5T_STD_I32LE, 0, 0, 3);
     modern_data("modern.h5");

@@ -137,9 +137,17 @@ void rhm_sweep_cell_clear(rhm_sweep_cell *cell) {
     *cell = (rhm_sweep_cell){0};
 }
 
+/* Not json_copy, which leaves out members that there is no memory for. */
+static json_t *copy_of(json_t *options) {
+    json_t *copy = json_object(), *value;
+    const char *name;
+    json_object_foreach(options, name, value) rhm_json_set(&copy, name, json_incref(value));
+    return copy;
+}
+
 static rhm_status name_cell(rhm_sweep_cell *cell, rhm_error *error) {
     RHM_TRY(rhm_json_dump(&cell->key, cell->options, JSON_COMPACT | JSON_SORT_KEYS, "", "the key of a cell", error));
-    json_t *class = json_copy(cell->options);
+    json_t *class = copy_of(cell->options);
     for (size_t i = 0; class && i < sizeof seeds / sizeof *seeds; i++)
         json_object_del(class, seeds[i]);
     const rhm_status status =
@@ -224,7 +232,7 @@ rhm_status rhm_sweep_cell_read(rhm_sweep_cell *out, const rhm_grid_setting *sett
 
 rhm_status rhm_sweep_cell_with(rhm_sweep_cell *out, const rhm_sweep_cell *cell, const rhm_grid_setting *settings,
                                size_t count, rhm_error *error) {
-    *out = (rhm_sweep_cell){.options = json_copy(cell->options), .checkpoints = cell->checkpoints};
+    *out = (rhm_sweep_cell){.options = copy_of(cell->options), .checkpoints = cell->checkpoints};
     for (size_t i = 0; i < count; i++)
         rhm_json_set(&out->options, settings[i].name, json_string(settings[i].value));
     const rhm_status status = out->options ? name_cell(out, error) : no_memory(error);

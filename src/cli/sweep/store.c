@@ -32,44 +32,54 @@ static rhm_status refused_by_system(const char *path, const char *what, rhm_erro
 
 /* ---- lines ----------------------------------------------------------------------------------------------- */
 
-/* Take over what a line says; false where it is none of ours. */
-typedef bool line_reader(rhm_sweep_store *store, const char *key, const json_t *line);
+/* Take over what a line says. RHM_CORRUPT where it is none of ours. */
+typedef rhm_status line_reader(rhm_sweep_store *store, const char *key, const json_t *line, rhm_error *error);
 
-static bool read_finished(rhm_sweep_store *store, const char *key, const json_t *line) {
+static rhm_status no_memory(rhm_error *error) {
+    return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the rows of a sweep");
+}
+
+static rhm_status read_finished(rhm_sweep_store *store, const char *key, const json_t *line, rhm_error *error) {
     if (json_object_get(store->finished, key))
-        return true;
+        return RHM_OK;
     if (store->rows == store->room) {
         const size_t more = store->room ? 2 * store->room : 64;
-        if (rhm_grow((void **)&store->row, sizeof *store->row, store->rows, more, "rows of a sweep", NULL) != RHM_OK)
-            return false;
+        RHM_TRY(rhm_grow((void **)&store->row, sizeof *store->row, store->rows, more, "rows of a sweep", error));
         store->room = more;
     }
-    if (rhm_sweep_row_read(&store->row[store->rows], line, NULL) != RHM_OK)
-        return false;
+    RHM_TRY(rhm_sweep_row_read(&store->row[store->rows], line, error));
     if (json_object_set_new(store->finished, key, json_integer((json_int_t)store->rows)) != 0) {
         rhm_sweep_row_clear(&store->row[store->rows]);
-        return false;
+        return no_memory(error);
     }
     store->rows++;
-    return true;
+    return RHM_OK;
 }
 
-static bool read_failed(rhm_sweep_store *store, const char *key, const json_t *line) {
+static rhm_status read_failed(rhm_sweep_store *store, const char *key, const json_t *line, rhm_error *error) {
     json_t *reason = json_object_get(line, "reason");
-    return json_is_string(reason) && json_object_set(store->failed, key, reason) == 0;
+    if (!json_is_string(reason))
+        return rhm_fail(error, RHM_CORRUPT, "a failure has no reason");
+    return json_object_set(store->failed, key, reason) == 0 ? RHM_OK : no_memory(error);
 }
 
-static bool read_line(rhm_sweep_store *store, const char *text, size_t length, line_reader *reader) {
-    json_t *line = json_loadb(text, length, 0, NULL);
-    char *key;
-    bool good = json_is_object(json_object_get(line, "cell"));
-    if (good && rhm_json_dump(&key, json_object_get(line, "cell"), JSON_COMPACT | JSON_SORT_KEYS, "", "a key", NULL) ==
-                    RHM_OK) {
-        good = reader(store, key, line);
-        rhm_free(key);
-    }
+static rhm_status read_line(rhm_sweep_store *store, const char *text, size_t length, line_reader *reader,
+                            rhm_error *error) {
+    json_error_t why;
+    json_t *line = json_loadb(text, length, 0, &why), *cell = json_object_get(line, "cell");
+    char *key = NULL;
+    rhm_status status = RHM_OK;
+    if (!line && json_error_code(&why) == json_error_out_of_memory)
+        status = no_memory(error);
+    else if (!json_is_object(cell))
+        status = rhm_fail(error, RHM_CORRUPT, "there is no cell");
+    if (status == RHM_OK)
+        status = rhm_json_dump(&key, cell, JSON_COMPACT | JSON_SORT_KEYS, "", "the key of a cell", error);
+    if (status == RHM_OK)
+        status = reader(store, key, line, error);
+    rhm_free(key);
     json_decref(line);
-    return good;
+    return status;
 }
 
 /* Open for appending after the last whole line, and read those that are there. */
@@ -85,17 +95,21 @@ static rhm_status open_lines(int *descriptor, rhm_sweep_store *store, const char
     FILE *file = copy < 0 ? NULL : fdopen(copy, "r");
     if (!file)
         status = refused_by_system(path, "open this file", error);
+    if (!file && copy >= 0)
+        close(copy);
     for (ssize_t length; status == RHM_OK && (length = getline(&text, &capacity, file)) > 0;) {
         number++;
         if (text[length - 1] != '\n')
             break;
-        if (!read_line(store, text, (size_t)length, reader))
-            status = rhm_fail(error, RHM_CORRUPT,
-                              "%s: line %zu is not what rhm sweep writes: mend or remove it, and its cell runs again",
-                              rhm_path_shown(path), number);
+        status = read_line(store, text, (size_t)length, reader, error);
+        if (status == RHM_CORRUPT)
+            rhm_fail(error, status,
+                     "%s: line %zu is not what rhm sweep writes: mend or remove it, and its cell runs again",
+                     rhm_path_shown(path), number);
         whole += length;
     }
-    if (status == RHM_OK && ferror(file))
+    /* Not the end, and no line that was cut off: nothing may be removed. */
+    if (status == RHM_OK && !feof(file))
         status = refused_by_system(path, "read this file", error);
     if (status == RHM_OK && ftruncate(*descriptor, whole) != 0)
         status = refused_by_system(path, "remove a line that was cut off", error);
@@ -129,8 +143,8 @@ static rhm_status add(rhm_sweep_store *store, const char *key, json_t *line, boo
     if (status == RHM_OK)
         status = append_line(finished ? store->cells : store->failures, store,
                              finished ? "cells.jsonl" : "failures.jsonl", text, error);
-    if (status == RHM_OK && !(finished ? read_finished : read_failed)(store, key, line))
-        status = rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the row of a cell");
+    if (status == RHM_OK)
+        status = (finished ? read_finished : read_failed)(store, key, line, error);
     rhm_free(text);
     json_decref(line);
     return status;
