@@ -85,8 +85,8 @@ def cost_of(folder):
 def tables_of(sweep, folder):
     if sweep.options:
         return {"thresholds": read_table(folder / "thresholds.csv"), "errors": errors_by_size(folder / "table.csv")}
-    times = read_table(folder / "times.csv")
-    return {"cells": read_table(folder / "table.csv"), "levels": read_table(folder / "levels.csv"), "times": times}
+    files = {"cells": "table.csv", "levels": "levels.csv", "times": "times.csv"}
+    return {name: read_table(folder / files[name]) for name in sweep.keep}
 
 
 def run_sweep(sweep, arguments, experiment):

@@ -26,7 +26,7 @@ def powers(axis):
 
 
 def legend(axes, **where):
-    axes.legend(frameon=False, fontsize=8, handlelength=1.6, labelcolor=style.INK, **where)
+    axes.legend(frameon=False, fontsize=8, handlelength=2.6, labelcolor=style.INK, **where)
 
 
 # ---- E1 --------------------------------------------------------------------------------------------------------------------------
@@ -47,7 +47,6 @@ def draw_thresholds(axes, record):
                   label=f"{label}: slope {fit['slope']} ({fit['low']} to {fit['high']})")
         ends = np.array([min(x), max(x)])
         axes.plot(ends, fit["factor"] * ends ** fit["slope"], color=colour, linewidth=1)
-    low, high = axes.get_xlim()
     ends = np.array([60, max(row["V_mL"] for row in found(record["sweeps"]["table"]["thresholds"]))])
     axes.plot(ends, ends, color=style.MUTED, linewidth=1, linestyle=":", label="V m^L itself")
     log_axes(axes)
@@ -55,7 +54,8 @@ def draw_thresholds(axes, record):
     powers(axes.yaxis)
     axes.set_xlabel("V m^L")
     axes.set_ylabel("samples a stage, N*")
-    axes.set_title("Samples with which half of the trainings succeed")
+    axes.set_title("Samples that half of the trainings need")
+    axes.set_ylim(top=axes.get_ylim()[1] * 1e5)
     legend(axes, loc="upper left")
 
 
@@ -105,12 +105,13 @@ def draw_rivals(axes, record, depth, sweeps):
             elif row["state"] == "above":
                 beyond.setdefault(learner, set()).add(f)
     top = 4 * max(value for series in points.values() for values in series.values() for value in values)
-    for i, (learner, series) in enumerate(sorted(points.items())):
+    for learner, series in sorted(points.items()):
         colour = LEARNERS[learner]
         x = sorted(series)
         for f in x:
             axes.plot([f] * len(series[f]), series[f], ".", color=colour, markersize=4, alpha=0.6)
-        axes.plot(x, [math.exp(np.mean(np.log(series[f]))) for f in x], style.MARKERS[i] + "-", color=colour, label=learner, markersize=4.5)
+        marker = style.MARKERS[list(LEARNERS).index(learner)]
+        axes.plot(x, [math.exp(np.mean(np.log(series[f]))) for f in x], marker + "-", color=colour, label=learner, markersize=4.5)
         for f in beyond.get(learner, ()):
             axes.plot(f, top, "^", color=colour, markersize=6, markerfacecolor="none", clip_on=False)
     for learner in set(beyond) - set(points):
@@ -118,8 +119,7 @@ def draw_rivals(axes, record, depth, sweeps):
     log_axes(axes, x=False)
     powers(axes.yaxis)
     axes.set_xlabel("f = m / V^(s-1)")
-    axes.set_ylabel("samples of all stages, or sequences")
-    axes.set_title(f"V = 8, L = {depth}, uniform rules (△: more than was tried)")
+    axes.set_title(f"L = {depth} (△: more than was tried)")
     legend(axes, loc="lower right")
 
 
@@ -127,6 +127,7 @@ def draw_e2(record):
     picture, grid = style.figure(3.9, columns=2, sharey=True)
     draw_rivals(grid[0][0], record, 3, ("counting", "layerwise", "shallow", "cnn"))
     draw_rivals(grid[0][1], record, 6, ("deep",))
+    grid[0][0].set_ylabel("samples of all stages, or sequences")
     return {"": picture}
 
 
@@ -154,7 +155,7 @@ def draw_e3(record):
     accuracy.axhline(1 / 8, color=style.MUTED, linewidth=1, linestyle=":")
     accuracy.set_ylabel("test accuracy")
     accuracy.set_title("Accuracy (dotted: guessing)")
-    legend(accuracy, loc="lower left")
+    legend(accuracy, loc="center left")
     seconds.set_yscale("log")
     style.plain_log(seconds.yaxis)
     seconds.set_ylabel("seconds of training and test, one core")
@@ -243,9 +244,8 @@ def draw_e5(record):
             right.plot(sorted(gaps), [np.mean(gaps[a]) for a in sorted(gaps)], style.MARKERS[i] + line, color=LEARNERS[learner], markersize=4.5,
                        label=f"{learner}, token noise {noise}")
     log_axes(left, x=False)
-    style.plain_log(left.yaxis)
     left.set_ylabel("samples a stage, or sequences")
-    left.set_title("Samples with which half of the trainings succeed")
+    left.set_title("Samples that half of the trainings need")
     right.set_ylabel("Bayes accuracy - accuracy")
     right.set_title("Gap to the Bayes accuracy, N = 64 000")
     right.grid(True)
@@ -272,12 +272,13 @@ def draw_widths(axes, record):
                   label=f"bandwidth {kind}, ridge {'auto' if ridge == 'auto' else '1/|P_l|'}")
     axes.set_xscale("log", base=2)
     axes.grid(True)
-    axes.set_ylim(0, 1.05)
+    axes.set_ylim(0, 1.6)  # room for the legend
+    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     axes.set_xticks(sorted({row["width"] for row in rows}), [str(width) for width in sorted({row["width"] for row in rows})])
     axes.set_xlabel("width M")
     axes.set_ylabel("test accuracy")
     axes.set_title("Bandwidth and ridge")
-    legend(axes, loc="best")
+    legend(axes, loc="upper left")
 
 
 def draw_solvers(axes, record):
@@ -294,7 +295,8 @@ def draw_solvers(axes, record):
     axes.set_xlabel("relative residual")
     axes.set_ylabel("iterations a level")
     axes.set_title("Steps, ridge 1/|P_l|, M = 1024")
-    legend(axes, loc="best")
+    axes.set_ylim(top=axes.get_ylim()[1] * 8)
+    legend(axes, loc="upper left")
 
 
 def draw_levels(record):
@@ -312,9 +314,10 @@ def draw_levels(record):
                       label=f"level {level}")
         log_axes(axes)
         powers(axes.xaxis)
+        style.plain_log(axes.yaxis)
         axes.set_xlabel("samples N of the level")
         axes.set_title(title)
-    legend(grid[0][0], loc="best")
+    legend(grid[0][2], loc="upper right")
     return picture
 
 

@@ -16,6 +16,7 @@ class Sweep:
     name: str
     grid: str
     options: list = field(default_factory=list)
+    keep: tuple = ("cells",)  # tables of a sweep without a search: cells, levels, times
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,14 @@ class Experiment:
 def first_patch(_):
     """E1. Tables read the same first patches as the learner of the paper does, at a thousandth of the cost."""
     quick = [*THRESHOLD, "--trials", "6", "--greatest", "4e6"]
+    layerwise = "learner=layerwise; width=512; vocab=8; test-samples=1000"
     return [
         Sweep("table", "learner=table; positions=1; vocab=16; rules=2,4,8,16; levels=2..8; seed=1,101,201; test-samples=1000; "
               "require-identifiable=on", [*THRESHOLD, "--greatest", "1e13"]),
         Sweep("table_auto", "learner=table; vocab=16; rules=2,4,8,16; levels=2..8; seed=1,101,201; test-samples=1000", [*THRESHOLD, "--greatest", "1e13"]),
-        Sweep("layerwise", "learner=layerwise; positions=1; width=512; vocab=8; rules=2,4; levels=2..4; seed=1,101; test-samples=1000; "
-              "require-identifiable=on | learner=layerwise; positions=1; width=512; vocab=8; rules=8; levels=2..3; seed=1,101; test-samples=1000; "
-              "require-identifiable=on", quick),
-        Sweep("layerwise_auto", "learner=layerwise; width=512; vocab=8; rules=2,4; levels=2..4; seed=1,101; test-samples=1000 | "
-              "learner=layerwise; width=512; vocab=8; rules=8; levels=2..3; seed=1,101; test-samples=1000", quick),
+        Sweep("layerwise", f"{layerwise}; positions=1; rules=2,4,8; levels=2..3; seed=1,101; require-identifiable=on | "
+              f"{layerwise}; positions=1; rules=2,4; levels=4; seed=1; require-identifiable=on", quick),
+        Sweep("layerwise_auto", f"{layerwise}; rules=2,4,8; levels=2..3; seed=1,101 | {layerwise}; rules=2,4; levels=4; seed=1", quick),
     ]
 
 
@@ -48,7 +48,7 @@ def rivals(_):
     quick = [*THRESHOLD, "--trials", "6"]
     return [
         Sweep("counting", f"learner=table,latent,one-step; {common}; levels=3; rules=2..8; seed=1..3", THRESHOLD),
-        Sweep("layerwise", f"learner=layerwise; width=512; {common}; levels=3; rules=2,4,6,8; seed=1..2", quick),
+        Sweep("layerwise", f"learner=layerwise; width=512; {common}; levels=3; rules=2,4,6; seed=1..2", quick),
         Sweep("shallow", f"learner=shallow; width=512; {common}; levels=3; rules=2,3,4; seed=1", [*quick, "--greatest", "32768"]),
         Sweep("cnn", f"learner=cnn; protocol=2025; width=64; {common}; levels=3; rules=2,4,6,8; seed=1",
               ["--find-threshold", "sequences", "--trials", "6", "--least", "64", "--greatest", "65536"]),
@@ -59,9 +59,9 @@ def rivals(_):
 def depth(_):
     """E3. Sequences have up to 2^20 tokens."""
     return [
-        Sweep("table", "learner=table; vocab=8; rules=4; levels=2..20; seed=1..3; test-samples=200"),
-        Sweep("latent", "learner=latent; vocab=8; rules=4; levels=2..16; samples=4000; seed=1..3; test-samples=200"),
-        Sweep("layerwise", "learner=layerwise; vocab=8; rules=4; levels=2..6; seed=1..2; test-samples=1000; width=1024"),
+        Sweep("table", "learner=table; vocab=8; rules=4; levels=2..20; seed=1..3; test-samples=200", keep=("cells", "times")),
+        Sweep("latent", "learner=latent; vocab=8; rules=4; levels=2..16; samples=4000; seed=1..3; test-samples=200", keep=("cells", "times")),
+        Sweep("layerwise", "learner=layerwise; vocab=8; rules=4; levels=2..6; seed=1..2; test-samples=1000; width=1024", keep=("cells", "times")),
     ]
 
 
@@ -91,9 +91,10 @@ def constants(rhm):
     instance = f"vocab=8; rules=4; levels=3; seed=1; positions=1; samples=({samples}); data-seed=1..3; test-samples=4000"
     return [
         Sweep("width", f"{instance}; bandwidth=auto,({sigma['printed']}),({sigma['corrected']}); ridge=auto,paper; width=64..4096*2"),
-        Sweep("solver", f"{instance}; bandwidth=({sigma['printed']}); ridge=paper; width=1024; solver=cg,gd,gd-paper; tolerance=1e-3,1e-4,1e-6"),
+        Sweep("solver", f"{instance}; bandwidth=({sigma['printed']}); ridge=paper; width=1024; solver=cg,gd,gd-paper; tolerance=1e-3,1e-4,1e-6",
+              keep=("cells", "levels")),
         Sweep("levels", "vocab=8; rules=4; levels=3; seed=1,101,201; positions=1; width=1024; samples=1000..1024000*4; test-samples=4000; "
-              "require-identifiable=on"),
+              "require-identifiable=on", keep=("cells", "levels")),
     ]
 
 

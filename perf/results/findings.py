@@ -134,7 +134,7 @@ def rho_laws(laws):
     return {"log2_K_rho_per_level": per_level, "quartiles_below_proposition_19": int(below), "share_failed": share, "mean_percent_failed": {
         f"{sampling}, K = {k}": mean(sampling, k) for sampling in ("first-token-uniform", "uniform") for k in (1, 2, 4)}, "sentences": [
         f"K_rho = rho^(l) m^(l/2) is no constant: its median over {grammars} grammars changes by a factor 2^x a level with x from {min(per_level.values())} to {max(per_level.values())}, "
-        "so rho falls somewhat faster than m^(-l/2), the more the smaller V is against m.",
+        "so rho falls faster than m^(-l/2), the more so the larger m and the smaller V.",
         f"Proposition 19's (20 m)^(-(l-1)/2) lies far below: the lower quartile of the grammars that can be told apart is under it at {below} of {len(one)} shapes and levels.",
         f"By L = {deepest} the first patch fails on {mean('first-token-uniform', 1)} % of the grammars on average (first-token-uniform rules) and on {mean('uniform', 1)} % (uniform); two positions side by "
         f"side leave {mean('first-token-uniform', 2)} % and {mean('uniform', 2)} %, four {mean('first-token-uniform', 4)} % and {mean('uniform', 4)} %."]}
@@ -149,15 +149,15 @@ def zipf(sweeps):
         gaps.setdefault(f"{row['learner']}, {row['rule-law']}, noise {row['token-noise']}, N = {row['samples']}", []).append(row["bayes_accuracy"] - row["accuracy"])
     gaps = {key: digits(float(np.mean(values))) for key, values in gaps.items()}
     ratio = lambda learner: digits((means.get(f"{learner}, zipf:2") or math.nan) / (means.get(f"{learner}, uniform") or math.nan))
+    worst = lambda samples: max(value for key, value in gaps.items() if f"noise 0, N = {samples}" in key)
     noisy = {key: value for key, value in gaps.items() if "noise 0.05, N = 64000" in key}
     return {"thresholds": means, "bayes_gap": gaps, "ratio_at_2": {learner: ratio(learner) for learner in ("table", "latent")},
             "censored": censored(sweeps["thresholds"]["thresholds"]), "sentences": [
-        f"Rules whose r-th is as frequent as r^-2 cost the table {ratio('table')} times and latent clustering {ratio('latent')} times the samples of uniform ones "
-        "(geometric means over five grammars, V = 8, m = 4, L = 3).",
+        f"Where the r-th rule is as frequent as r^-2, the samples that are needed are those of uniform rules times {ratio('table')} for the table and times {ratio('latent')} for "
+        "latent clustering (geometric means over five grammars, V = 8, m = 4, L = 3).",
         f"With 5 % token noise and 64 000 samples the gap to the Bayes accuracy is {min(noisy.values())} to {max(noisy.values())} over laws and learners: what a wrong token "
         "changes is not undone by tables of patches.",
-        f"Without noise and with 64 000 samples the largest mean gap is {max(value for key, value in gaps.items() if 'noise 0, N = 64000' in key)}; rare rules that training never saw are "
-        "met in the test."]}
+        f"Without noise the largest mean gap is {worst(4000)} with 4000 samples and {worst(64000)} with 64 000."]}
 
 
 def kinds_of_bandwidth(rows):
