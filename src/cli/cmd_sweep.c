@@ -198,10 +198,9 @@ static void print_account(const sweep *s) {
         print_cells(s);
     if (r->done + r->failed) {
         const double seconds = rhm_progress_seconds() - r->began;
-        printf(
-            "seconds     %.2f, with %d cells side by side on %d core%s each, which were in use for %.3f of the time\n",
-            seconds, r->sets.count, r->sets.threads, r->sets.threads == 1 ? "" : "s",
-            r->busy_seconds / (seconds * r->sets.count * r->sets.threads));
+        printf("seconds     %.2f, with %d cell%s at a time on %d core%s each, which were in use for %.3f of the time\n",
+               seconds, r->sets.count, r->sets.count == 1 ? "" : "s", r->sets.threads, r->sets.threads == 1 ? "" : "s",
+               r->busy_seconds / (seconds * r->sets.count * r->sets.threads));
     }
     printf("results     %s: %stable.csv, table.h5, levels.csv, times.csv; a report a line in cells.jsonl\n",
            s->store.directory, searched ? "thresholds.csv, curves.csv, " : "");
