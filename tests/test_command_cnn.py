@@ -237,6 +237,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     (["--bandwidth", "1"], ["--bandwidth", "cnn"]),
     (["--draw", "counts"], ["--draw", "cnn"]),
     (["--between", "ids"], ["--between", "cnn"]),
+    (["--arithmetic", "bfloat8"], ["--arithmetic", "bfloat16"]),
     (["--positions", "2"], ["positions", "layerwise"]),
     (["--width", "8,8"], ["--width 8,8", "levels 3 to 1"]),
     (["--width", "0"], ["--width"]),
@@ -273,6 +274,25 @@ def test_other_backends_train_the_same_network(tmp_path, backend):
     if backend == "auto":
         works = {choice["work"] for choice in theirs["machine"]["backend_details"]["choices"]}
         assert "convolution backward by weights" in works
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_oneDNN_comes_down_alike_also_in_bfloat16(tmp_path, narrow):
+    train = [*CNN, *GRAMMAR, "--sequences", "200", "--epochs", "4", "--width", "32", "--batch", "50"]
+    options = ["--backend", "onednn", *(["--arithmetic", "bfloat16"] if narrow else [])]
+    run(*train, "--report", "native.json", cwd=tmp_path)
+    done = subprocess.run([RHM, *train, *options, "--report", "r.json", "--ceilings", "off"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    if done.returncode and any(words in done.stderr for words in ("no oneDNN", "needs the instruction set", "bfloat16")):
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    native, other = (json.loads((tmp_path / name).read_text())["training"] for name in ("native.json", "r.json"))
+    assert native["backend"] == "native" and other["backend"] == ("onednn bfloat16" if narrow else "onednn")
+    assert other["curve"]["loss"] == pytest.approx(native["curve"]["loss"], rel=0.1 if narrow else 1e-3)
+    assert not narrow or other["curve"]["loss"] != native["curve"]["loss"]
+
+
+def test_bfloat16_needs_onednn(tmp_path):
+    refused(*CNN, *GRAMMAR, "--sequences", "20", "--arithmetic", "bfloat16", cwd=tmp_path, expect=1, says=["bfloat16"])
 
 
 def test_noise_is_learnt_with_replacement(tmp_path):

@@ -278,7 +278,7 @@ def test_training_shows_its_stages(tmp_path):
 
 OPTIONS = {
     "network": ["--sequences", "--sampling", "--schedule", "--epochs", "--batch", "--loss-threshold", "--momentum", "--rate-schedule", "--rate-period",
-                "--regulariser", "--bias", "--bias-scale", "--weight-scale", "--whitening"],
+                "--regulariser", "--bias", "--bias-scale", "--weight-scale", "--whitening", "--arithmetic"],
     "instance": ["--vocab", "--rules", "--branching", "--levels", "--seed", "--rule-sampling", "--rule-law", "--label-law",
                  "--ambiguity", "--token-noise", "--label-noise", "--grammar"],
     "budget": ["--samples", "--width", "--max-samples", "--max-width"],

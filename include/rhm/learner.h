@@ -91,6 +91,12 @@ typedef enum rhm_schedule {
     RHM_BY_LEVEL, /* level L first; of each its convolution and a readout of its own, with the levels below fixed */
 } rhm_schedule;
 
+/* Of activations and weights in products; parameters, sums and steps are floats in any case. */
+typedef enum rhm_arithmetic {
+    RHM_FLOAT32,
+    RHM_BFLOAT16, /* by oneDNN, where the CPU multiplies such numbers */
+} rhm_arithmetic;
+
 /* Value of a number that is to be 0, where 0 stands for a default. */
 #define RHM_NONE (-1.0)
 
@@ -103,6 +109,7 @@ typedef struct rhm_cnn_options {
     rhm_rate_schedule rate_schedule;
     rhm_sequence_sampling sampling; /* data sets are taken as they are */
     rhm_schedule schedule;
+    rhm_arithmetic arithmetic;
     double bias_scale;     /* biases are multiplied by this */
     double momentum;       /* below 1, or RHM_NONE */
     double rate_period;    /* of RHM_RATE_COSINE, as a share of the epochs */
@@ -283,9 +290,10 @@ typedef struct rhm_descent_report {
     double learning_rate; /* over h_1 */
     uint64_t parameters;  /* of the network */
     uint64_t steps;
-    uint64_t visits; /* sequences that steps were made with, each time counted */
-    double seconds;  /* of the epochs */
-    bool reached;    /* the loss threshold, at every level where levels were trained one by one */
+    uint64_t visits;     /* sequences that steps were made with, each time counted */
+    double seconds;      /* of the epochs */
+    const char *backend; /* who computed them at last: "native", "onednn" or "onednn bfloat16"; static */
+    bool reached;        /* the loss threshold, at every level where levels were trained one by one */
     size_t epochs;
     rhm_epoch_report *epoch; /* (epochs), owned: rhm_train_report_clear */
 } rhm_descent_report;

@@ -20,6 +20,7 @@ static const rhm_word samplings[] = {{"protocol", RHM_SEQUENCES_PROTOCOL},
                                      {"fresh", RHM_SEQUENCES_FRESH},
                                      {NULL, 0}};
 static const rhm_word schedules[] = {{"end-to-end", RHM_END_TO_END}, {"layerwise", RHM_BY_LEVEL}, {NULL, 0}};
+static const rhm_word arithmetics[] = {{"float32", RHM_FLOAT32}, {"bfloat16", RHM_BFLOAT16}, {NULL, 0}};
 static const rhm_word automatic[] = {{"auto", 0}, {NULL, 0}};
 static const rhm_word none[] = {{"none", RHM_NONE}, {"0", RHM_NONE}, {NULL, 0}};
 
@@ -81,5 +82,14 @@ static const rhm_option own[] = {
     CHOICE("whitening", "NAME", whitenings, whitening,
            "Of one-hot tokens x: none; shifted (prx), x (1 + q) - q with q = (V - 1)^(-1/2); standardized (2025), (x - "
            "1/V) / sqrt(1 - 1/V)."),
+    {.name = "arithmetic",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "float32|bfloat16",
+     .fallback = "float32",
+     .words = arithmetics,
+     .place = PLACE(arithmetic),
+     .help =
+         "Of activations and weights in products. bfloat16: by --backend onednn, on CPUs that multiply such numbers; "
+         "parameters, sums and steps are 32-bit numbers in any case."},
     {0}};
 const rhm_option_group rhm_network_options = {"Convolutional network (--learner cnn)", own};

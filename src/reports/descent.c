@@ -63,8 +63,9 @@ json_t *rhm_report_part_descent(const rhm_train_report *report) {
     if (!d->protocol)
         return json_null();
     const rhm_epoch_report *last = d->epochs ? &d->epoch[d->epochs - 1] : NULL;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
                      "protocol", d->protocol,
+                     "backend", d->backend ? d->backend : "native",
                      "epochs", rhm_json_unsigned(d->epochs),
                      "steps", rhm_json_unsigned(d->steps),
                      "seconds", rhm_json_number(d->seconds),

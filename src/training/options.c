@@ -43,6 +43,7 @@ WORDS(whitening_word, "protocol", "none", "shifted", "standardized")
 WORDS(rate_word, "protocol", "constant", "cosine")
 WORDS(sampling_word, "protocol", "without-replacement", "with-replacement", "fresh")
 WORDS(schedule_word, "end-to-end", "layerwise")
+WORDS(arithmetic_word, "float32", "bfloat16")
 
 #define AT(member) offsetof(rhm_train_options, member)
 #define CHOICE(called, member, words)                                                                                  \
@@ -75,6 +76,7 @@ const rhm_train_option rhm_train_option_table[] = {
     CHOICE("rate-schedule", cnn.rate_schedule, rate_word),
     CHOICE("sampling", cnn.sampling, sampling_word),
     CHOICE("schedule", cnn.schedule, schedule_word),
+    CHOICE("arithmetic", cnn.arithmetic, arithmetic_word),
     {"bias-scale", RHM_TRAIN_REAL, false, AT(cnn.bias_scale), DBL_MIN, 1e6, .zero = PROTOCOLS},
     {"momentum", RHM_TRAIN_REAL, false, AT(cnn.momentum), DBL_MIN, MOST_MOMENTUM, .zero = PROTOCOLS, .minus_one = "none"},
     {"rate-period", RHM_TRAIN_REAL, false, AT(cnn.rate_period), DBL_MIN, 1e6, .zero = PROTOCOLS},

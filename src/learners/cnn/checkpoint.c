@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "kernels/kernels.h"
+#include "training/backend_choices.h"
 #include "training/epoch_report.h"
 
 enum { EPOCH_NBYTES = 64, TABLES_NBYTES = 1 << 16 };
@@ -56,6 +57,7 @@ static rhm_status write_all(rhm_h5 *file, const rhm_cnn_checkpoint *cp, double s
     const rhm_h5_shape shape = rhm_h5_shape1(d->layout.parameters);
     RHM_TRY(rhm_fingerprint_write(file, run, &cp->fingerprint, error));
     RHM_TRY(write_numbers(file, d, seconds, error));
+    RHM_TRY(rhm_backend_choices_write(file, d->engine, error));
     RHM_TRY(rhm_h5_write(file, whole, RHM_H5_F32, &shape, d->parameters, error));
     return d->network ? write_stage(file, d, error) : RHM_OK;
 }
@@ -157,6 +159,7 @@ static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) 
     RHM_TRY(rhm_fingerprint_check(file, run, &r->checkpoint->fingerprint, error));
     RHM_TRY(rhm_h5_read_float_attribute(file, run, "seconds", &r->seconds, error));
     RHM_TRY(read_numbers(d, file, error));
+    RHM_TRY(rhm_backend_choices_read(file, d->engine, error));
     RHM_TRY(rhm_h5_read_floats(file, whole, &shape, RHM_H5_F32, d->parameters, error));
     return rhm_h5_has(file, stage) ? read_stage(d, file, error) : RHM_OK;
 }

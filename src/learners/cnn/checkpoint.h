@@ -5,6 +5,7 @@
  *               reached, seconds (of the training), epoch_seconds
  *     /epochs   rows: a table of the epochs' reports, where there are any
  *     /whole    parameters of stages that are finished, and initial ones
+ *     /backend  what --backend auto has chosen (training/backend_choices.h)
  *     /stage    parameters and momenta of the stage in hand, where there is one
  *
  * The order of sequences and the sequences themselves follow from the seed and the epoch.

@@ -115,7 +115,9 @@ rhm_status rhm_cnn_descent_enter(rhm_cnn_descent *d, rhm_error *error) {
     const bool all = d->recipe->schedule == RHM_END_TO_END;
     rhm_network_shape shape;
     rhm_cnn_network(&shape, d->recipe, d->problem, d->level, all ? 1 : d->recipe->positions[d->level]);
-    RHM_TRY(rhm_network_make(&d->network, d->engine, &shape, rhm_cnn_batch(d->recipe, d->sequences->count), error));
+    RHM_TRY(rhm_cnn_network_make(&d->network, d->recipe, d->engine, &shape,
+                                 rhm_cnn_batch(d->recipe, d->sequences->count), error));
+    d->report->descent.backend = rhm_network_backend(d->network);
     d->first_epoch = d->report->descent.epochs;
     d->clock = rhm_seconds();
     return load(d, error);

@@ -27,6 +27,7 @@ static void begin_report(rhm_descent_report *out, const rhm_cnn_recipe *recipe, 
                  .rate_schedule = recipe->rate_schedule,
                  .sampling = recipe->sampling,
                  .schedule = recipe->schedule,
+                 .arithmetic = recipe->arithmetic,
                  .bias_scale = recipe->bias == RHM_BIAS_NONE ? RHM_NONE : recipe->bias_scale,
                  .momentum = recipe->momentum > 0 ? recipe->momentum : RHM_NONE,
                  .rate_period = recipe->rate_schedule == RHM_RATE_COSINE ? recipe->rate_period : RHM_NONE,
@@ -172,11 +173,31 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return status;
 }
 
-static const char *const options_taken[] = {
-    "protocol",           "width",    "widths",     "learning-rate", "bias",          "weight-scale",   "whitening",
-    "sampling",           "schedule", "bias-scale", "momentum",      "rate-schedule", "loss-threshold", "regulariser",
-    "rate-period",        "batch",    "epochs",     "sequences",     "positions",     "checkpoint",     "resume",
-    "checkpoint-seconds", "backend",  NULL};
+static const char *const options_taken[] = {"protocol",
+                                            "width",
+                                            "widths",
+                                            "learning-rate",
+                                            "bias",
+                                            "weight-scale",
+                                            "whitening",
+                                            "sampling",
+                                            "schedule",
+                                            "bias-scale",
+                                            "momentum",
+                                            "rate-schedule",
+                                            "loss-threshold",
+                                            "regulariser",
+                                            "rate-period",
+                                            "batch",
+                                            "epochs",
+                                            "sequences",
+                                            "positions",
+                                            "checkpoint",
+                                            "resume",
+                                            "checkpoint-seconds",
+                                            "backend",
+                                            "arithmetic",
+                                            NULL};
 
 const struct rhm_learner rhm_cnn_learner = {
     .info = {.name = "cnn",

@@ -53,7 +53,7 @@ static rhm_status measure(double *step_seconds, double *forward_seconds, const p
     rhm_network *network = NULL;
     rhm_network_layout layout;
     RHM_TRY(rhm_network_layout_init(&layout, shape, error));
-    RHM_TRY(rhm_network_make(&network, p->engine, shape, p->sequences.count, error));
+    RHM_TRY(rhm_cnn_network_make(&network, p->recipe, p->engine, shape, p->sequences.count, error));
     float *parameters = RHM_NEW(float, layout.parameters, 1, 1, "parameters of a network", error);
     rhm_status status = parameters ? RHM_OK : RHM_NO_MEMORY;
     if (status == RHM_OK)

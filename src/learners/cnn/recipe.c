@@ -92,6 +92,7 @@ static void take_options(rhm_cnn_recipe *r, const rhm_train_options *options, co
     CHOOSE(rate_schedule);
     CHOOSE(sampling);
     CHOOSE(schedule);
+    CHOOSE(arithmetic);
     CHOOSE(batch);
     CHOOSE(epochs);
     CHOOSE(sequences);
@@ -199,4 +200,10 @@ void rhm_cnn_network(rhm_network_shape *out, const rhm_cnn_recipe *recipe, const
         out->weight_scale[k] = (float)(1 / sqrt((double)summed));
         inputs = out->width[k];
     }
+}
+
+rhm_status rhm_cnn_network_make(rhm_network **out, const rhm_cnn_recipe *recipe, const rhm_engine *engine,
+                                const rhm_network_shape *shape, size_t batch, rhm_error *error) {
+    return (recipe->arithmetic == RHM_BFLOAT16 ? rhm_network_make_narrow : rhm_network_make)(out, engine, shape, batch,
+                                                                                             error);
 }

@@ -17,6 +17,7 @@ typedef struct rhm_cnn_recipe {
     rhm_rate_schedule rate_schedule;
     rhm_sequence_sampling sampling;
     rhm_schedule schedule;
+    rhm_arithmetic arithmetic;
     double bias_scale;
     double learning_rate;         /* over h_1 */
     double momentum, regulariser; /* 0: none */
@@ -44,6 +45,10 @@ double rhm_cnn_rate(const rhm_cnn_recipe *recipe, uint64_t epoch);
  */
 void rhm_cnn_network(rhm_network_shape *out, const rhm_cnn_recipe *recipe, const rhm_problem *problem, uint32_t level,
                      size_t positions);
+
+/* A network of this shape with the arithmetic that was asked for. */
+rhm_status rhm_cnn_network_make(rhm_network **out, const rhm_cnn_recipe *recipe, const rhm_engine *engine,
+                                const rhm_network_shape *shape, size_t batch, rhm_error *error);
 
 /* "without-replacement", ... as the command has them. */
 const char *rhm_cnn_sampling_name(rhm_sequence_sampling sampling);

@@ -6,28 +6,11 @@
 #include "core/fail.h"
 #include "core/fields.h"
 #include "core/memory.h"
-#include "engine/engine.h"
-#include "kernels/backend.h"
 #include "learners/layerwise/stage_file.h"
+#include "training/backend_choices.h"
 #include "training/level_report.h"
 
 enum { OBJECT_NBYTES = 48 };
-
-#define PICK(member) offsetof(rhm_backend_choice, member)
-
-static const rhm_field choice_columns[] = {
-    {"work", RHM_FIELD_U32, PICK(work), .count = 0},
-    {"inputs", RHM_FIELD_U64, PICK(inputs), .count = 0},
-    {"padded", RHM_FIELD_U64, PICK(padded), .count = 0},
-    {"classes", RHM_FIELD_U64, PICK(classes), .count = 0},
-    {"expected", RHM_FIELD_F64, PICK(expected), .count = 0},
-    {"measured", RHM_FIELD_BOOL, PICK(measured), .count = 0},
-    {"onednn", RHM_FIELD_BOOL, PICK(onednn), .count = 0},
-    {"native_seconds", RHM_FIELD_F64, PICK(native_seconds), .count = 0},
-    {"onednn_seconds", RHM_FIELD_F64, PICK(onednn_seconds), .count = 0},
-};
-static const rhm_fields choice_fields = {choice_columns, sizeof choice_columns / sizeof *choice_columns,
-                                         sizeof(rhm_backend_choice)};
 
 static const char *object_of(char text[OBJECT_NBYTES], const char *name, size_t number) {
     snprintf(text, OBJECT_NBYTES, "%s_%zu", name, number);
@@ -164,37 +147,6 @@ void rhm_kept_clear(rhm_kept *kept) {
     kept->fit_seconds = 0;
 }
 
-/* ---- choices of --backend auto --------------------------------------------------------------------------- */
-
-static rhm_status write_choices(rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
-    rhm_backend *backend;
-    if (engine->backend_kind != RHM_BACKEND_AUTO)
-        return RHM_OK;
-    RHM_TRY(rhm_backend_of(&backend, engine, error));
-    RHM_TRY(rhm_h5_write_group(file, "/backend", error));
-    return rhm_fields_write(file, "/backend/choices", &choice_fields, backend->choice, backend->choices, error);
-}
-
-static rhm_status read_choices(const rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
-    rhm_backend *backend;
-    size_t count;
-    if (engine->backend_kind != RHM_BACKEND_AUTO)
-        return RHM_OK;
-    RHM_TRY(rhm_backend_of(&backend, engine, error));
-    RHM_TRY(rhm_fields_rows(file, "/backend/choices", &choice_fields, &count, error));
-    if (count > RHM_BACKEND_CHOICES)
-        return rhm_h5_refuse(file, "/backend/choices", error, "has %zu rows; at most %d are expected", count,
-                             RHM_BACKEND_CHOICES);
-    RHM_TRY(rhm_fields_read(file, "/backend/choices", &choice_fields, backend->choice, count, error));
-    backend->choices = count;
-    const char *obstacle = rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa);
-    for (size_t i = 0; i < count && obstacle; i++)
-        if (backend->choice[i].onednn)
-            return rhm_h5_refuse(file, "this checkpoint", error, "has chosen oneDNN for some of the work, but %s",
-                                 obstacle);
-    return RHM_OK;
-}
-
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
 static rhm_status write_all(rhm_h5 *file, const rhm_kept *kept, const rhm_stage *stage, rhm_error *error) {
@@ -204,7 +156,7 @@ static rhm_status write_all(rhm_h5 *file, const rhm_kept *kept, const rhm_stage 
     RHM_TRY(rhm_h5_write_attribute(file, "/run", "level_begin", RHM_H5_F64, 0, &kept->level_begin, error));
     RHM_TRY(rhm_h5_write_attribute(file, "/run", "samples_file", RHM_H5_U64, 0, &kept->samples, error));
     RHM_TRY(write_levels(file, kept, error));
-    RHM_TRY(write_choices(file, kept->engine, error));
+    RHM_TRY(rhm_backend_choices_write(file, kept->engine, error));
     if (!stage)
         return RHM_OK;
     RHM_TRY(rhm_stage_write(file, stage, error));
@@ -255,7 +207,7 @@ static rhm_status read_all(void *context, const rhm_h5 *file, rhm_error *error) 
     RHM_TRY(rhm_h5_read_float_attribute(file, "/run", "level_begin", &kept->level_begin, error));
     RHM_TRY(rhm_h5_read_integer_attribute(file, "/run", "samples_file", 1, 0, UINT64_MAX, &kept->samples, error));
     RHM_TRY(read_levels(kept, file, error));
-    RHM_TRY(read_choices(file, kept->engine, error));
+    RHM_TRY(rhm_backend_choices_read(file, kept->engine, error));
     kept->in_stage = rhm_h5_has(file, "/stage");
     if (!kept->in_stage)
         return RHM_OK;
