@@ -38,7 +38,7 @@ static json_t *widths(const rhm_descent_report *d, uint32_t levels) {
 /* A column of the epochs: a whole number or a real one of each. */
 static json_t *column(const rhm_descent_report *d, size_t place, bool whole) {
     json_t *list = json_array();
-    for (size_t e = 0; e < d->epochs; e++) {
+    for (size_t e = 0; d->epoch && e < d->epochs; e++) {
         const char *at = (const char *)&d->epoch[e] + place;
         rhm_json_append(&list, whole ? json_integer(*(const uint32_t *)(const void *)at)
                                      : rhm_json_number(*(const double *)(const void *)at));
