@@ -212,7 +212,7 @@ def test_divergence_is_said(tmp_path):
 
 
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
-    train = [*CNN, *GRAMMAR, "--sequences", "300", "--epochs", "60", "--batch", "16", "--loss-threshold", "none", "--width", "32"]
+    train = [*CNN, *GRAMMAR, "--sequences", "300", "--epochs", "300", "--batch", "16", "--loss-threshold", "none", "--width", "32"]
     whole = run(*train, cwd=tmp_path).stdout.split("model hash")[1].split()[0]
     keep = ["--checkpoint", "kept", "--checkpoint-seconds", "0.02"]
     for how in (signal.SIGKILL, signal.SIGINT):
