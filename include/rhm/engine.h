@@ -100,7 +100,8 @@ RHM_API bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_
 /*
  * What an engine with `trace` has recorded, as trace-event JSON for Perfetto (ui.perfetto.dev) or chrome://tracing:
  * stages, draws, embeddings, fits and solver passes on one track, and on a track per thread, by NUMA node, its part in
- * every parallel loop. "otherData" has sums by kind of span, and how much was dropped to keep memory bounded. `command`
+ * every parallel loop. "loops" has, loop by loop, how long every chunk took (beside Chrome's format, which allows other
+ * keys); "otherData" sums by kind of span, and how much was dropped to keep memory bounded. `command`
  * is put into it; NULL: nothing. Also after a failed call. RHM_INVALID for an engine that does not trace.
  */
 RHM_API rhm_status rhm_engine_write_trace(const rhm_engine *engine, const char *path, const char *command,

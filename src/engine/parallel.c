@@ -74,6 +74,7 @@ static size_t run_range(loop *work, range *from, int thread) {
         rhm_error here; /* zeroing all of it would cost more than the rest of this loop */
         here.text[0] = '\0';
         const rhm_status status = work->body(work->context, chunk, thread, &here);
+        rhm_trace_chunk(engine->trace, thread);
         if (status == RHM_OK)
             continue;
         here.status = status;
@@ -140,8 +141,10 @@ static void run_whole(void *context, int thread) {
     whole *w = context;
     size_t done = 0;
     rhm_trace_enter(w->engine->trace, thread);
-    for (size_t chunk; (chunk = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed)) < w->count; done++)
+    for (size_t chunk; (chunk = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed)) < w->count; done++) {
         w->work(w->context, chunk, thread);
+        rhm_trace_chunk(w->engine->trace, thread);
+    }
     rhm_trace_leave(w->engine->trace, thread, done, 0);
 }
 

@@ -1,6 +1,5 @@
 #include "engine/trace.h"
 
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,14 +16,17 @@ int64_t rhm_trace_now(void) {
     return read_clock(CLOCK_MONOTONIC);
 }
 
-/* What this thread has had of processors; the rest of its time went to others, or it slept. */
-static int64_t on_cpu(void) {
+int64_t rhm_trace_on_cpu(void) {
     return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void rhm_trace_destroy(rhm_trace *trace) {
     if (!trace)
         return;
+    for (int t = 0; trace->seat && t < trace->threads; t++)
+        rhm_free(trace->seat[t].chunk);
+    rhm_free(trace->loops);
+    rhm_free(trace->chunks);
     rhm_free(trace->seat);
     rhm_free(trace->frame_busy);
     rhm_free(trace->spans);
@@ -34,8 +36,7 @@ void rhm_trace_destroy(rhm_trace *trace) {
     rhm_free(trace);
 }
 
-/* Room for one more element, doubling up to `most`; false, for the caller to count, when there is none. */
-static bool room(void **memory, size_t element_nbytes, size_t count, size_t *capacity, size_t most) {
+bool rhm_trace_room(void **memory, size_t element_nbytes, size_t count, size_t *capacity, size_t most) {
     if (count < *capacity)
         return true;
     const size_t larger = *capacity == 0 ? 256 : 2 * *capacity < most ? 2 * *capacity : most;
@@ -47,7 +48,7 @@ static bool room(void **memory, size_t element_nbytes, size_t count, size_t *cap
 
 static size_t add_span(rhm_trace *trace, const char *name, uint32_t level, int64_t begin) {
     void *memory = trace->spans;
-    if (!room(&memory, sizeof *trace->spans, trace->span_count, &trace->span_capacity, RHM_TRACE_SPANS)) {
+    if (!rhm_trace_room(&memory, sizeof *trace->spans, trace->span_count, &trace->span_capacity, RHM_TRACE_SPANS)) {
         trace->spans_dropped++;
         return SIZE_MAX;
     }
@@ -69,7 +70,7 @@ static int begin_span(rhm_trace *trace, const char *name, uint32_t level, int64_
         .level = level,
         .span = add_span(trace, name, level, begin),
         .begin = begin,
-        .cpu_begin = on_cpu(),
+        .cpu_begin = rhm_trace_on_cpu(),
     };
     memset(trace->frame_busy + (size_t)depth * trace->columns, 0, sizeof *trace->frame_busy * trace->columns);
     return depth;
@@ -93,10 +94,10 @@ static size_t find_total(rhm_trace *trace, const rhm_trace_frame *frame, const r
             return i;
     void *totals = trace->totals, *busy = trace->total_busy;
     size_t capacity = trace->total_capacity, busy_capacity = capacity;
-    if (!room(&busy, sizeof(int64_t) * trace->columns, trace->total_count, &busy_capacity, RHM_TRACE_KINDS))
+    if (!rhm_trace_room(&busy, sizeof(int64_t) * trace->columns, trace->total_count, &busy_capacity, RHM_TRACE_KINDS))
         return SIZE_MAX;
     trace->total_busy = busy;
-    if (!room(&totals, sizeof *trace->totals, trace->total_count, &capacity, RHM_TRACE_KINDS))
+    if (!rhm_trace_room(&totals, sizeof *trace->totals, trace->total_count, &capacity, RHM_TRACE_KINDS))
         return SIZE_MAX;
     trace->totals = totals;
     trace->total_capacity = capacity;
@@ -111,7 +112,7 @@ static void end_innermost(rhm_trace *trace, int64_t now, bool unfinished, rhm_sp
     if (depth >= RHM_TRACE_DEPTH)
         return;
     const rhm_trace_frame *frame = &trace->frame[depth];
-    const int64_t lasted = now - frame->begin, on_cpus = on_cpu() - frame->cpu_begin;
+    const int64_t lasted = now - frame->begin, on_cpus = rhm_trace_on_cpu() - frame->cpu_begin;
     if (frame->span != SIZE_MAX) {
         rhm_trace_span *span = &trace->spans[frame->span];
         span->end = now;
@@ -193,77 +194,4 @@ void rhm_trace_finish(rhm_trace *trace) {
     end_deeper(trace, 1, now);
     if (trace->depth == 1)
         end_innermost(trace, now, false, (rhm_span_work){0});
-}
-
-void rhm_trace_loop_begin(rhm_trace *trace) {
-    if (!trace || trace->paused)
-        return;
-    for (int t = 0; t < trace->threads; t++)
-        trace->seat[t].begin = -1; /* OpenMP may give fewer threads than asked for */
-    trace->loop_cpu_begin = on_cpu();
-    trace->loop_begin = rhm_trace_now() - trace->origin;
-}
-
-void rhm_trace_enter(rhm_trace *trace, int thread) {
-    if (!trace || trace->paused)
-        return;
-    trace->seat[thread].begin = rhm_trace_now() - trace->origin;
-    trace->seat[thread].on_cpu = -on_cpu();
-}
-
-void rhm_trace_leave(rhm_trace *trace, int thread, size_t own, size_t stolen) {
-    if (!trace || trace->paused)
-        return;
-    rhm_trace_seat *seat = &trace->seat[thread];
-    seat->own = own;
-    seat->stolen = stolen;
-    seat->cpu = sched_getcpu();
-    seat->on_cpu += on_cpu();
-    seat->end = rhm_trace_now() - trace->origin;
-}
-
-static void add_share(rhm_trace *trace, const rhm_trace_share *share) {
-    void *memory = trace->shares;
-    if (!room(&memory, sizeof *share, trace->share_count, &trace->share_capacity, RHM_TRACE_SHARES)) {
-        trace->shares_dropped++;
-        return;
-    }
-    trace->shares = memory;
-    trace->shares[trace->share_count++] = *share;
-}
-
-void rhm_trace_loop_end(rhm_trace *trace) {
-    if (!trace || trace->paused)
-        return;
-    const int64_t now = rhm_trace_now() - trace->origin;
-    const int depth = (trace->depth < RHM_TRACE_DEPTH ? trace->depth : RHM_TRACE_DEPTH) - 1;
-    rhm_trace_frame *frame = depth >= 0 ? &trace->frame[depth] : NULL;
-    if (frame) {
-        frame->loops++;
-        frame->in_loops += now - trace->loop_begin;
-        frame->cpu_other += on_cpu() - trace->loop_cpu_begin;
-    }
-    for (int t = 0; t < trace->threads; t++) {
-        const rhm_trace_seat *seat = &trace->seat[t];
-        if (seat->begin < 0)
-            continue;
-        if (frame) {
-            int64_t *busy = trace->frame_busy + (size_t)depth * trace->columns + (size_t)t;
-            busy[0] += seat->end - seat->begin;
-            busy[trace->threads] += seat->on_cpu;
-        }
-        if (seat->own + seat->stolen > 0)
-            add_share(trace, &(rhm_trace_share){
-                                 .name = frame ? frame->name : "loop",
-                                 .level = frame ? frame->level : 0,
-                                 .thread = t,
-                                 .cpu = seat->cpu,
-                                 .own = (uint32_t)seat->own,
-                                 .stolen = (uint32_t)seat->stolen,
-                                 .begin = seat->begin,
-                                 .end = seat->end,
-                                 .loop_begin = trace->loop_begin,
-                                 .loop_end = now,
-                             });
-    }
 }

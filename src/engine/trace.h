@@ -4,8 +4,8 @@
  *
  * Spans nest. A loop of rhm_parallel belongs to the innermost open span; of it is kept, per thread, when it began and
  * ended, how many chunks it ran and on which CPU; and, in the totals, how much of it the thread was on a processor.
- * Nothing is recorded per chunk. Memory is bounded: what exceeds the bounds is dropped and counted, while the totals of
- * each kind of span go on.
+ * What each chunk took of a processor is kept too, for a prediction of what more threads would make of the loop. Memory
+ * is bounded: what exceeds the bounds is dropped and counted, while the totals of each kind of span go on.
  *
  * Spans are begun and ended by the thread that calls into the library, outside of loops. All functions accept an engine
  * that does not trace and then do nothing.
@@ -54,5 +54,8 @@ void rhm_trace_loop_begin(rhm_trace *trace);
 void rhm_trace_loop_end(rhm_trace *trace);
 void rhm_trace_enter(rhm_trace *trace, int thread);
 void rhm_trace_leave(rhm_trace *trace, int thread, size_t own, size_t stolen);
+
+/* By each thread before the first chunk, and then after every one. */
+void rhm_trace_chunk(rhm_trace *trace, int thread);
 
 #endif

@@ -12,6 +12,8 @@ enum {
     RHM_TRACE_SPANS = 1 << 18,  /* 24 MiB */
     RHM_TRACE_SHARES = 1 << 19, /* 24 MiB */
     RHM_TRACE_KINDS = 1 << 12,
+    RHM_TRACE_LOOPS = 1 << 18,  /* 12 MiB */
+    RHM_TRACE_CHUNKS = 1 << 20, /* 4 MiB */
 };
 
 /* Times are nanoseconds since the origin. */
@@ -33,6 +35,18 @@ typedef struct rhm_trace_share {
     int64_t begin, end, loop_begin, loop_end;
 } rhm_trace_share;
 
+/* One loop, all threads together. */
+typedef struct rhm_trace_loop {
+    const char *name; /* of the span around */
+    uint32_t level;
+    uint32_t chunks; /* that ran */
+    uint32_t kept;   /* whose times are kept, from `first` on: all or none */
+    size_t first;
+    int64_t begin, end;
+    int64_t on_cpu;       /* of the calling thread */
+    int64_t sum, longest; /* of the chunks' times on a processor */
+} rhm_trace_loop;
+
 /* Everything of one kind of span: the same name, level and shape. */
 typedef struct rhm_trace_total {
     const char *name;
@@ -51,6 +65,9 @@ typedef struct rhm_trace_seat {
     int64_t on_cpu; /* nanoseconds in between that it was on a processor */
     size_t own, stolen;
     int cpu;
+    int64_t chunk_begin, chunk_sum, chunk_longest;
+    uint32_t *chunk; /* nanoseconds on a processor of the loop's chunks that this thread ran */
+    size_t chunks, kept, capacity;
 } rhm_trace_seat;
 
 typedef struct rhm_trace_frame {
@@ -82,8 +99,18 @@ struct rhm_trace {
     rhm_trace_total *totals;
     int64_t *total_busy; /* (total_capacity, columns) */
     size_t total_count, total_capacity;
-    uint64_t spans_dropped, shares_dropped, kinds_dropped;
+    rhm_trace_loop *loops;
+    size_t loop_count, loop_capacity;
+    uint32_t *chunks;
+    size_t chunk_count, chunk_capacity;
+    uint64_t spans_dropped, shares_dropped, kinds_dropped, loops_dropped, chunks_dropped;
 };
+
+/* Room for one more element, doubling up to `most`; false, for the caller to count, when there is none. */
+bool rhm_trace_room(void **memory, size_t element_nbytes, size_t count, size_t *capacity, size_t most);
+
+/* What this thread has had of processors, nanoseconds; the rest of its time went to others, or it slept. */
+int64_t rhm_trace_on_cpu(void);
 
 /* End what is open, as of now: the outermost span, and whatever a failed call left. */
 void rhm_trace_finish(rhm_trace *trace);

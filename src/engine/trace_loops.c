@@ -18,8 +18,9 @@ void rhm_trace_enter(rhm_trace *trace, int thread) {
     rhm_trace_seat *seat = &trace->seat[thread];
     seat->chunks = seat->kept = 0;
     seat->chunk_sum = seat->chunk_longest = 0;
-    seat->on_cpu = -rhm_trace_on_cpu();
-    seat->begin = seat->chunk_begin = rhm_trace_now() - trace->origin;
+    seat->begin = rhm_trace_now() - trace->origin;
+    seat->chunk_begin = rhm_trace_on_cpu();
+    seat->on_cpu = -seat->chunk_begin;
 }
 
 void rhm_trace_leave(rhm_trace *trace, int thread, size_t own, size_t stolen) {
@@ -37,7 +38,7 @@ void rhm_trace_chunk(rhm_trace *trace, int thread) {
     if (!trace || trace->paused)
         return;
     rhm_trace_seat *seat = &trace->seat[thread];
-    const int64_t now = rhm_trace_now() - trace->origin, lasted = now - seat->chunk_begin;
+    const int64_t now = rhm_trace_on_cpu(), lasted = now - seat->chunk_begin;
     void *memory = seat->chunk;
     seat->chunk_begin = now;
     seat->chunk_sum += lasted;
@@ -73,7 +74,7 @@ static void keep_chunks(rhm_trace *trace, rhm_trace_loop *loop) {
     trace->chunks_dropped += loop->chunks;
 }
 
-static void add_loop(rhm_trace *trace, const rhm_trace_frame *frame, int64_t now) {
+static void add_loop(rhm_trace *trace, const rhm_trace_frame *frame, int64_t now, int64_t on_cpu) {
     void *memory = trace->loops;
     if (!rhm_trace_room(&memory, sizeof *trace->loops, trace->loop_count, &trace->loop_capacity, RHM_TRACE_LOOPS)) {
         trace->loops_dropped++;
@@ -84,7 +85,8 @@ static void add_loop(rhm_trace *trace, const rhm_trace_frame *frame, int64_t now
     *loop = (rhm_trace_loop){.name = frame ? frame->name : "loop",
                              .level = frame ? frame->level : 0,
                              .begin = trace->loop_begin,
-                             .end = now};
+                             .end = now,
+                             .on_cpu = on_cpu};
     for (int t = 0; t < trace->threads; t++) {
         const rhm_trace_seat *seat = &trace->seat[t];
         if (seat->begin < 0)
@@ -111,13 +113,14 @@ void rhm_trace_loop_end(rhm_trace *trace) {
         return;
     const int64_t now = rhm_trace_now() - trace->origin;
     const int depth = (trace->depth < RHM_TRACE_DEPTH ? trace->depth : RHM_TRACE_DEPTH) - 1;
+    const int64_t on_cpu = rhm_trace_on_cpu() - trace->loop_cpu_begin;
     rhm_trace_frame *frame = depth >= 0 ? &trace->frame[depth] : NULL;
     if (frame) {
         frame->loops++;
         frame->in_loops += now - trace->loop_begin;
-        frame->cpu_other += rhm_trace_on_cpu() - trace->loop_cpu_begin;
+        frame->cpu_other += on_cpu;
     }
-    add_loop(trace, frame, now);
+    add_loop(trace, frame, now, on_cpu);
     for (int t = 0; t < trace->threads; t++) {
         const rhm_trace_seat *seat = &trace->seat[t];
         if (seat->begin < 0)
