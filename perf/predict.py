@@ -1,0 +1,151 @@
+"""What would limit a job on a larger machine: traced here on one thread, simulated there with any number of them.
+
+The trace says how long every chunk of every parallel loop took and what was done between loops; simulating the engine's loops on a machine
+in hwloc's synthetic notation gives work, span, the speed-up curve, and what holds it back, by name. Everything after `--` goes to `rhm train`,
+such as `perf predict -- --vocab 8 --levels 8`. Not foreseen: frequencies that fall as cores wake up, and caches that more cores bring along or
+share. Exit status: 0 done, 1 a run failed (or --check was further off than --tolerance), 2 bad usage."""
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from perf import environment, programs, simulate
+from perf.figures import predict as figure
+from perf.harness import arguments as types
+from perf.harness import process, project, session, style
+from perf.jobs import PROFILED
+
+SERVER = "pack:2 numa:1 l3:8(size=32M) core:8 pu:2"  # 2 x 64 cores, a node each
+SERVER_BANDWIDTH = 300.0
+
+
+def add_arguments(parser):
+    programs.add_arguments(parser)
+    parser.add_argument("--job", choices=sorted(PROFILED), help="a job of perf/jobs.py (default: rhm train as it is)")
+    parser.add_argument("--trace", type=types.input_file, metavar="FILE", action="append", help="of `rhm train --threads 1 --trace FILE`, instead of "
+                        "running a job here; several of the same run may be given")
+    parser.add_argument("--topology", default=SERVER, metavar="TEXT", help="the larger machine, in hwloc's synthetic notation (default: %(default)s)")
+    parser.add_argument("--bandwidth", type=types.real(), default=SERVER_BANDWIDTH, metavar="GBS", help="that the memory of one of its NUMA nodes delivers, "
+                        "in 1e9 bytes a second (default: %(default)g)")
+    parser.add_argument("--threads", type=types.whole(), metavar="N", help="to name causes for (default: its cores)")
+    parser.add_argument("--runs", type=types.whole(), default=3, metavar="N", help="of the job on one thread; of every chunk the least time counts "
+                        "(default: %(default)s)")
+    parser.add_argument("--check", type=types.whole(), metavar="N", help="also run the job with N threads here, and compare")
+    parser.add_argument("--tolerance", type=types.real(), default=10.0, metavar="PERCENT", help="of --check (default: %(default)g)")
+    parser.add_argument("--causes", type=types.whole(), default=8, metavar="N", help="to list (default: %(default)s)")
+    parser.add_argument("--figure", type=types.output_file, metavar="FILE", help="picture of the curve (default: build/perf-results/predict.png)")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="result (default: build/perf-results/predict.json)")
+    parser.add_argument("options", nargs="*", metavar="-- OPTION", help="of rhm train, instead of a job's")
+
+
+def traced(rhm, options, threads, folder):
+    path = folder / "trace.json"
+    # A placement that is given: without one, few threads first look which cores are busy, which all of a machine's would not.
+    placed = [] if "--placement" in options else ["--placement", "compact"]
+    command = [rhm, "train", "--progress", "off", *options, "--threads", threads, *placed, "--trace", path]
+    done = process.run(command)
+    if done.status:
+        raise project.PerfError(f"{shlex.join(map(str, command))}: {done.errors.strip()[-500:]}")
+    return json.loads(path.read_text())
+
+
+def seconds_of(trace):
+    return next(total["seconds"] for total in trace["otherData"]["totals"] if total["name"] == "run")
+
+
+def run_here(arguments, binaries, options):
+    """(traces on one thread, seconds with --check threads), in alternation."""
+    alone, together = [], []
+    with tempfile.TemporaryDirectory(prefix="rhm-perf-") as name:
+        for _ in range(arguments.runs):
+            alone.append(traced(binaries / "rhm", options, 1, Path(name)))
+            if arguments.check:
+                together.append(seconds_of(traced(binaries / "rhm", options, arguments.check, Path(name))))
+    return alone, together
+
+
+def thread_counts(machine, wanted):
+    counts, n = {1, wanted, machine.cores}, 2
+    while n < machine.cores:
+        counts.add(n)
+        n *= 2
+    return sorted(counts)
+
+
+def document_of(arguments, surroundings, options, job, machine, predictions, together):
+    result = session.new("predict", surroundings)
+    reproduce = shlex.join(["./dev", "perf", "predict", "--topology", arguments.topology, "--", *options])
+    result["job"] = {"options": options, "work_seconds": job.seconds, "span_seconds": job.span, "parallelism": job.seconds / job.span,
+                     "loops": len(job.loops), "chunks": sum(len(loop.chunks) for loop in job.loops)}
+    result["machine"] = {"topology": machine.name, "nodes": machine.nodes, "cores": machine.cores, "caches_bytes": machine.caches_bytes,
+                         "node_bytes_per_second": machine.bandwidth}
+    for one in predictions:
+        result["rows"].append(session.row(f"{one.threads} threads", "s", reproduce, value=one.seconds, threads=one.threads, speed_up=one.speed_up,
+                                          efficiency=one.speed_up / one.threads,
+                                          causes=[{"what": cause.what, "lost_seconds": cause.lost} for cause in one.causes[:arguments.causes]]))
+    if together:
+        here = simulate.Machine("here", 1, arguments.check)
+        foreseen = simulate.predict(job, here, arguments.check).seconds
+        result["check"] = {"threads": arguments.check, "predicted_seconds": foreseen, "measured_seconds": min(together), "all_measured_seconds": together,
+                           "off": foreseen / min(together) - 1}
+    return result
+
+
+def text(result, threads):
+    job, lines = result["job"], []
+    lines.append(f"work {style.seconds(job['work_seconds'])} (one thread), span {style.seconds(job['span_seconds'])}, parallelism {job['parallelism']:.1f}; "
+                 f"{job['loops']} loops of {job['chunks']} chunks")
+    lines.append(f"on {result['machine']['topology']}: {result['machine']['cores']} cores, {result['machine']['nodes']} NUMA nodes\n")
+    lines.append(f"{'threads':>8} {'seconds':>9} {'speed-up':>9} {'efficiency':>11}")
+    for row in result["rows"]:
+        lines.append(f"{row['threads']:>8} {row['value']:>9.3f} {row['speed_up']:>9.2f} {row['efficiency']:>11.0%}")
+    chosen = next(row for row in result["rows"] if row["threads"] == threads)
+    lines.append(f"\nwhat holds back {threads} threads, of {style.seconds(chosen['value'])}:")
+    lines += [f"{style.seconds(cause['lost_seconds']):>9}  {cause['what']}" for cause in chosen["causes"]]
+    if "check" in result:
+        check = result["check"]
+        lines.append(f"\nhere, {check['threads']} threads: predicted {style.seconds(check['predicted_seconds'])}, measured {style.seconds(check['measured_seconds'])} "
+                     f"(off by {check['off']:+.1%})")
+    return "\n".join(lines)
+
+
+def run(arguments):
+    machine = simulate.machine_of(arguments.topology, 1e9 * arguments.bandwidth)
+    wanted = arguments.threads or machine.cores
+    if wanted > machine.cores:
+        raise project.PerfError(f"--threads {wanted}: the machine has {machine.cores} cores", 2)
+    if arguments.trace and (arguments.check or arguments.options or arguments.job):
+        raise project.PerfError("--trace predicts from what was run already: leave out --check, --job and options of rhm train", 2)
+    options = list(arguments.options or (PROFILED[arguments.job].options() if arguments.job else []))
+    together = []
+    if arguments.trace:
+        traces = [read_trace(path) for path in arguments.trace]
+        surroundings = {"trace": {key: traces[0]["otherData"].get(key) for key in ("version", "command", "cpu", "isa", "threads")}}
+    else:
+        binaries = programs.programs(arguments)
+        moment = environment.Environment(binaries)
+        traces, together = run_here(arguments, binaries, options)
+        surroundings = moment.finish()
+    job = simulate.job_of(traces)
+    predictions = [simulate.predict(job, machine, n) for n in thread_counts(machine, wanted)]
+    result = document_of(arguments, surroundings, options, job, machine, predictions, together)
+    path = session.write(result, arguments.output)
+    print(text(result, wanted))
+    picture = draw_to(arguments.figure or session.RESULTS / "predict.png", result)
+    print(f"\nperf predict: {project.relative(path)}, {project.relative(picture)}", file=sys.stderr)
+    return 1 if together and abs(result["check"]["off"]) > arguments.tolerance / 100 else 0
+
+
+def read_trace(path):
+    with session.understood(path):
+        return json.loads(Path(path).read_text())
+
+
+def draw_to(path, result):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = figure.draw({"predict": result})
+    style.save_png(picture, path)
+    style.close(picture)
+    return path
