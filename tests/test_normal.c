@@ -1,5 +1,6 @@
 /* Right-hand side and matrix products of the ridge regression against dense sums over the raw samples. */
 #include "dense.h"
+#include "linear/passes.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -10,6 +11,7 @@ static const problem_shape SHAPES[] = {
     {97, 97, 2, 10, 70, 1, 0.5},      /* one frequency, many classes, every patch once */
     {15000, 40000, 2, 4, 4, 24, 0.5}, /* more chunks than partial sums */
     {1, 50, 2, 3, 2, 16, 1},
+    {700, 3000, 2, 9, 9, 200, 0.4}, /* work for more threads than it has partial sums */
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
@@ -57,8 +59,12 @@ static void bits_are_always_the_same(void **state) {
         int threads;
         const char *isa;
         size_t cache_nbytes;
-    } ways[] = {{1, NULL, 0},     {2, NULL, 0},          {3, NULL, SIZE_MAX}, {7, NULL, 0},
-                {1, "scalar", 0}, {2, "avx2", SIZE_MAX}, {2, "avx512", 0},    {2, "scalar", SIZE_MAX}};
+    } ways[] = {{1, NULL, 0},         {2, NULL, 0},
+                {3, NULL, SIZE_MAX},  {7, NULL, 0},
+                {1, "scalar", 0},     {2, "avx2", SIZE_MAX},
+                {2, "avx512", 0},     {2, "scalar", SIZE_MAX},
+                {24, NULL, SIZE_MAX}, {24, "scalar", SIZE_MAX}};
+    int split = 0;
     bool factored[SHAPE_COUNT] = {false};
     for (size_t n = 0; n < SHAPE_COUNT; n++) {
         dense_problem p = make_problem(SHAPES[n], SEED + n);
@@ -73,6 +79,7 @@ static void bits_are_always_the_same(void **state) {
                 assert_int_equal(r->record.representation, ways[i].cache_nbytes > 0 ? RHM_CACHED : RHM_RECOMPUTED);
             assert_int_equal(r->record.cache_nbytes > 0, r->record.representation == RHM_CACHED);
             assert_true(r->type->nbytes(r) >= (double)r->record.cache_nbytes && r->type->flops(r) > 0);
+            split += ((const rhm_passes *)r)->factors != NULL;
             expect_the_same_products(r, &first);
             rhm_normal_destroy(r);
             rhm_engine_destroy(engine);
@@ -80,6 +87,7 @@ static void bits_are_always_the_same(void **state) {
         free(first);
         clear_problem(&p);
     }
+    assert_int_equal(split, 2);
     /* Patches in runs and others; the rule is a function of sizes, so it is the same in every way. */
     assert_true(factored[0] && factored[4] && !factored[1] && !factored[5]);
 }

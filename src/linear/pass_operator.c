@@ -51,6 +51,7 @@ static void destroy(rhm_normal *normal) {
     rhm_scratch_destroy(&p->workspace, normal->engine);
     rhm_operator_clear(&p->op);
     rhm_free(p->operand);
+    rhm_free(p->factors);
     rhm_free(p);
 }
 
@@ -68,7 +69,7 @@ static rhm_status make_arrays(rhm_passes *p, rhm_error *error) {
     const size_t floats = rhm_passes_space_rows(p) * n->stride + p->op.chunk * n->data.classes;
     RHM_TRY(rhm_scratch_create(&p->workspace, n->engine, sizeof(float) * floats, "solver workspace", error));
     p->operand = RHM_NEW(float, n->data.classes, n->stride, 1, "operand of a solver pass", error);
-    return p->operand ? RHM_OK : RHM_NO_MEMORY;
+    return p->operand ? rhm_passes_split(p, error) : RHM_NO_MEMORY;
 }
 
 /* Sorting takes as long as it does: only where one single run, the fewest, would pay. */

@@ -124,8 +124,11 @@ double rhm_passes_terms(const rhm_passes *p, rhm_pass_factor factor) {
 rhm_status rhm_passes_run(rhm_passes *p, rhm_pass_factor factor, double *out, rhm_error *error) {
     const rhm_normal *n = &p->normal;
     pass work = {p, factor};
-    RHM_TRY(rhm_passes_loop(p, p->kind->name[factor][p->op.phasor_rows > 0], rhm_passes_terms(p, factor), p->leaves,
-                            leaf_pass, &work, error));
+    if (p->split && factor == RHM_FACTOR_OUTPUTS)
+        RHM_TRY(p->split(p, error));
+    else
+        RHM_TRY(rhm_passes_loop(p, p->kind->name[factor][p->op.phasor_rows > 0], rhm_passes_terms(p, factor), p->leaves,
+                                leaf_pass, &work, error));
     combine_work combine = {p, out};
     const size_t size = rhm_normal_size(n);
     const int span = rhm_trace_begin(n->engine, "combine", 0);

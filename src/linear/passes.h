@@ -46,6 +46,11 @@ struct rhm_passes {
     rhm_buffer partial;    /* doubles (leaves, classes, stride) */
     float *operand;        /* (classes, stride): what a pass multiplies with */
     rhm_scratch workspace; /* per thread: features, then factors */
+
+    /* C w into the partial sums in another way than one loop over these, by split.c: NULL, or with r of all patches,
+     * (count, classes). */
+    rhm_status (*split)(rhm_passes *p, rhm_error *error);
+    float *factors;
 };
 
 /* The representation of plan.h for these sizes. `out` is an rhm_passes. */
@@ -60,6 +65,9 @@ double rhm_passes_terms(const rhm_passes *p, rhm_pass_factor factor);
 
 /* Features of all patches into `cached`. */
 rhm_status rhm_passes_cache(rhm_passes *p, rhm_error *error);
+
+/* For more threads than partial sums: make C w in two loops, where that pays. */
+rhm_status rhm_passes_split(rhm_passes *p, rhm_error *error);
 
 /* Visit the patches in runs; what else that takes, once it is known to pay; and go back. */
 rhm_status rhm_passes_sort(rhm_passes *p, rhm_error *error);
