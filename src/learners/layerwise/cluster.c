@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clustering/kmeans.h"
@@ -21,8 +20,8 @@ typedef struct merging {
     rhm_kmeans *g;
     size_t k; /* clusters that are left */
     size_t stride;
-    double *apart;  /* (stride, stride) */
-    double *sorted; /* (count), scratch */
+    double *apart;   /* (stride, stride) */
+    double *scratch; /* (count) */
 } merging;
 
 static double *centre_at(const rhm_kmeans *g, size_t c) {
@@ -48,9 +47,48 @@ static double closest_pair(const merging *m, size_t pair[2]) {
     return nearest;
 }
 
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+static void swap(double *a, double *b) {
+    const double kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/*
+ * The value that would be at `place` if `values` were sorted, which they need not be for it: sorting all of them for
+ * every number of clusters is what one thread would spend most of its time on. Hoare's selection, the middle of three
+ * as pivot.
+ */
+static double select_value(double *values, size_t count, size_t place) {
+    size_t first = 0, last = count - 1;
+    while (first < last) {
+        const size_t middle = first + (last - first) / 2;
+        if (values[middle] < values[first])
+            swap(&values[middle], &values[first]);
+        if (values[last] < values[first])
+            swap(&values[last], &values[first]);
+        if (values[last] < values[middle])
+            swap(&values[last], &values[middle]);
+        const double pivot = values[middle];
+        size_t i = first, j = last;
+        while (i <= j) {
+            while (values[i] < pivot)
+                i++;
+            while (pivot < values[j])
+                j--;
+            if (i > j)
+                break;
+            swap(&values[i++], &values[j]);
+            if (j-- == 0)
+                break;
+        }
+        if (place <= j && j < last)
+            last = j;
+        else if (place >= i)
+            first = i;
+        else
+            return values[place];
+    }
+    return values[place];
 }
 
 /* Points of cluster `b` go to `a`, and the last cluster takes its number. */
@@ -81,11 +119,10 @@ static double ratio(double separation, double radius) {
     return radius > 0 ? separation / radius : separation > 0 ? HUGE_VAL : 0;
 }
 
-/* 99th percentile of the distances; `sorted` is scratch. */
-static double radius_of(const rhm_kmeans *g, double *sorted) {
-    memcpy(sorted, g->distance, sizeof *sorted * g->count);
-    qsort(sorted, g->count, sizeof *sorted, ascending);
-    return sqrt(sorted[(g->count - 1) * 99 / 100]);
+/* 99th percentile of the distances. */
+static double radius_of(const rhm_kmeans *g, double *scratch) {
+    memcpy(scratch, g->distance, sizeof *scratch * g->count);
+    return sqrt(select_value(scratch, g->count, (g->count - 1) * 99 / 100));
 }
 
 /* Merge the closest two clusters again and again, and keep the number at which they are widest apart. */
@@ -100,7 +137,7 @@ static void merge_clusters(merging *m, rhm_clusters *out) {
         if (g->members[c] == 0)
             merge(m, 0, c);
     for (;;) {
-        const double separation = sqrt(closest_pair(m, pair)), radius = radius_of(g, m->sorted);
+        const double separation = sqrt(closest_pair(m, pair)), radius = radius_of(g, m->scratch);
         if (m->k > 1 && m->k < out->count && ratio(separation, radius) > widest) {
             widest = ratio(separation, radius);
             out->fewer = (uint32_t)m->k;
@@ -120,7 +157,7 @@ static void measure(merging *m, rhm_clusters *out) {
     *out = (rhm_clusters){
         .count = (uint32_t)m->k,
         .separation = m->k > 1 ? sqrt(closest_pair(m, pair)) : 0,
-        .radius = radius_of(m->g, m->sorted),
+        .radius = radius_of(m->g, m->scratch),
         .fewer = (uint32_t)m->k,
     };
     out->fewer_separation = out->separation;
@@ -173,7 +210,7 @@ rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float 
     if (status != RHM_OK)
         goto done;
     if (!(m.apart = RHM_NEW(double, k, k, 1, "distances of centres", error)) ||
-        !(m.sorted = RHM_NEW(double, used, 1, 1, "cluster distances", error))) {
+        !(m.scratch = RHM_NEW(double, used, 1, 1, "cluster distances", error))) {
         status = RHM_NO_MEMORY;
         goto done;
     }
@@ -186,6 +223,6 @@ rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float 
 done:
     rhm_kmeans_clear(&g);
     rhm_free(m.apart);
-    rhm_free(m.sorted);
+    rhm_free(m.scratch);
     return status;
 }
