@@ -16,7 +16,7 @@
 enum {
     SIDE = RHM_GRAM_SIDE,
     TILE = RHM_GRAM_TILE,
-    SLICE = SIDE / 2, /* groups of rows that a product takes at a time */
+    SLICE = SIDE / 2, /* groups of rows that a product takes at a time, where that is work for all threads */
 };
 
 typedef struct gram {
@@ -25,6 +25,7 @@ typedef struct gram {
     rhm_buffer
         matrix;      /* (blocks): tiles of RHM_GRAM_SIDE x RHM_GRAM_SIDE groups, (0, 0), (0, 1), (1, 1), (0, 2), ... */
     size_t groups;   /* of RHM_LANES features */
+    size_t slice;    /* of these in a slice of a product; results do not depend on it */
     size_t columns;  /* classes of a block, rounded up to whole RHM_GRAM_CLASSES */
     double *operand; /* (blocks, 16 groups, columns) */
     double *product; /* (blocks, 16 groups, columns) */
@@ -235,7 +236,16 @@ typedef struct product_work {
 } product_work;
 
 static size_t slices_of(const gram *g) {
-    return (g->groups + SLICE - 1) / SLICE;
+    return (g->groups + g->slice - 1) / g->slice;
+}
+
+/* Thinner slices read the operand more often, so only where threads would have nothing to do. */
+static size_t slice_for(const gram *g) {
+    const size_t threads = (size_t)rhm_engine_threads(g->normal.engine);
+    size_t slice = SLICE;
+    while (slice > 1 && g->normal.data.blocks * g->groups < 2 * threads * slice)
+        slice /= 2;
+    return slice;
 }
 
 /* Floats of a block's operand, or product. */
@@ -251,7 +261,7 @@ static rhm_status product_slice(void *context, size_t slice, int thread, rhm_err
     const rhm_kernels *kernels = &g->passes->op.kernels;
     const size_t block = slice / slices_of(g), classes = rhm_linear_block_classes(&g->normal.data);
     slice %= slices_of(g);
-    const size_t row = slice * SLICE / SIDE, begin = slice * SLICE, end = smaller(begin + SLICE, g->groups);
+    const size_t row = slice * g->slice / SIDE, begin = slice * g->slice, end = smaller(begin + g->slice, g->groups);
     double *y = g->product + block * block_size(g) + begin * RHM_LANES * g->columns;
     memset(y, 0, sizeof *y * (end - begin) * RHM_LANES * g->columns);
     for (size_t column = 0; column < tiles_of(g->groups); column++) {
@@ -339,6 +349,7 @@ rhm_status rhm_gram_create(rhm_normal **out, const rhm_engine *engine, const rhm
     g->normal.type = &type;
     g->normal.record.representation = RHM_FORMED;
     g->groups = 2 * data->map->padded / RHM_LANES;
+    g->slice = slice_for(g);
     g->columns = (rhm_linear_block_classes(data) + RHM_GRAM_CLASSES - 1) / RHM_GRAM_CLASSES * RHM_GRAM_CLASSES;
     *out = &g->normal;
     return RHM_OK;
