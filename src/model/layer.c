@@ -6,6 +6,7 @@
 #include "core/gaussian.h"
 #include "core/memory.h"
 #include "engine/memory.h"
+#include "engine/parallel.h"
 #include "engine/trace.h"
 #include "kernels/operator.h"
 
@@ -59,10 +60,32 @@ void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights) {
                     (float)((double)weights[c * 2 * width + (sine ? width : 0) + k] * scale);
 }
 
-void rhm_layer_draw_frequencies(struct rhm_layer *layer, uint64_t seed, uint32_t level) {
-    const size_t inputs = (size_t)layer->tokens * layer->embedding;
-    for (size_t i = 0; i < layer->width * inputs; i++)
-        layer->frequencies[i] = (float)(rhm_gaussian(seed, UINT32_C(1) << 16 | level, i) / layer->bandwidth);
+/* A logarithm, a sine and ten rounds of Philox each: what thousands of them take is worth a loop. */
+enum { FREQUENCIES_A_CHUNK = 1024 };
+
+typedef struct frequency_work {
+    struct rhm_layer *layer;
+    uint64_t seed;
+    uint32_t level;
+    size_t count;
+} frequency_work;
+
+static void draw_some(void *context, size_t chunk) {
+    const frequency_work *work = context;
+    const struct rhm_layer *layer = work->layer;
+    const size_t first = chunk * FREQUENCIES_A_CHUNK, left = work->count - first;
+    for (size_t i = first; i < first + (left < FREQUENCIES_A_CHUNK ? left : FREQUENCIES_A_CHUNK); i++)
+        layer->frequencies[i] =
+            (float)(rhm_gaussian(work->seed, UINT32_C(1) << 16 | work->level, i) / layer->bandwidth);
+}
+
+void rhm_layer_draw_frequencies(struct rhm_layer *layer, const rhm_engine *engine, uint64_t seed, uint32_t level) {
+    frequency_work work = {layer, seed, level, (size_t)layer->width * layer->tokens * layer->embedding};
+    const size_t chunks = (work.count + FREQUENCIES_A_CHUNK - 1) / FREQUENCIES_A_CHUNK;
+    if (engine)
+        rhm_parallel_whole(engine, chunks, draw_some, &work);
+    for (size_t chunk = 0; chunk < chunks && !engine; chunk++)
+        draw_some(&work, chunk);
 }
 
 void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride) {

@@ -57,7 +57,7 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
     if (status != RHM_OK)
         return status;
     const int span = rhm_trace_begin(engine, "frequencies", 0);
-    rhm_layer_draw_frequencies(&d->layer, key->seed, key->level);
+    rhm_layer_draw_frequencies(&d->layer, engine, key->seed, key->level);
     rhm_trace_end(engine, span,
                   (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
     if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
