@@ -2,7 +2,9 @@
 
 The trace says how long every chunk of every parallel loop took and what was done between loops; simulating the engine's loops on a machine
 in hwloc's synthetic notation gives work, span, the speed-up curve, and what holds it back, by name. Everything after `--` goes to `rhm train`,
-such as `perf predict -- --vocab 8 --levels 8`. Not foreseen: frequencies that fall as cores wake up, and caches that more cores bring along or
+such as `perf predict -- --vocab 8 --levels 8`. Where threads outnumber the parts of a loop, rhm cuts some loops finer, which a trace of one
+thread does not show: --trace-threads N traces the job with N threads too, however few processors there are here, for chunks are timed by the
+processor and not by the clock. Not foreseen: frequencies that fall as cores wake up, and caches that more cores bring along or
 share. Exit status: 0 done, 1 a run failed (or --check was further off than --tolerance), 2 bad usage."""
 import json
 import shlex
@@ -31,6 +33,8 @@ def add_arguments(parser):
     parser.add_argument("--threads", type=types.whole(), metavar="N", help="to name causes for (default: its cores)")
     parser.add_argument("--runs", type=types.whole(), default=3, metavar="N", help="of the job on one thread; of every chunk the least time counts "
                         "(default: %(default)s)")
+    parser.add_argument("--trace-threads", type=types.whole(least=2), metavar="N", help="trace the job with N threads as well, and predict more than one thread "
+                        "from that")
     parser.add_argument("--check", type=types.whole(), metavar="N", help="also run the job with N threads here, and compare")
     parser.add_argument("--tolerance", type=types.real(), default=10.0, metavar="PERCENT", help="of --check (default: %(default)g)")
     parser.add_argument("--causes", type=types.whole(), default=8, metavar="N", help="to list (default: %(default)s)")
@@ -55,14 +59,16 @@ def seconds_of(trace):
 
 
 def run_here(arguments, binaries, options):
-    """(traces on one thread, seconds with --check threads), in alternation."""
-    alone, together = [], []
+    """(traces on one thread, with --trace-threads, seconds with --check threads), in alternation."""
+    alone, many, together = [], [], []
     with tempfile.TemporaryDirectory(prefix="rhm-perf-") as name:
         for _ in range(arguments.runs):
             alone.append(traced(binaries / "rhm", options, 1, Path(name)))
+            if arguments.trace_threads:
+                many.append(traced(binaries / "rhm", options, arguments.trace_threads, Path(name)))
             if arguments.check:
                 together.append(seconds_of(traced(binaries / "rhm", options, arguments.check, Path(name))))
-    return alone, together
+    return alone, many, together
 
 
 def thread_counts(machine, wanted):
@@ -73,11 +79,11 @@ def thread_counts(machine, wanted):
     return sorted(counts)
 
 
-def document_of(arguments, surroundings, options, job, machine, predictions, together):
+def document_of(arguments, surroundings, options, job, finer, machine, predictions, together):
     result = session.new("predict", surroundings)
     reproduce = shlex.join(["./dev", "perf", "predict", "--topology", arguments.topology, "--", *options])
-    result["job"] = {"options": options, "work_seconds": job.seconds, "span_seconds": job.span, "parallelism": job.seconds / job.span,
-                     "loops": len(job.loops), "chunks": sum(len(loop.chunks) for loop in job.loops)}
+    result["job"] = {"options": options, "work_seconds": job.seconds, "span_seconds": finer.span, "parallelism": job.seconds / finer.span,
+                     "loops": len(finer.loops), "chunks": sum(len(loop.chunks) for loop in finer.loops), "trace_threads": arguments.trace_threads or 1}
     result["machine"] = {"topology": machine.name, "nodes": machine.nodes, "cores": machine.cores, "caches_bytes": machine.caches_bytes,
                          "node_bytes_per_second": machine.bandwidth}
     for one in predictions:
@@ -115,21 +121,22 @@ def run(arguments):
     wanted = arguments.threads or machine.cores
     if wanted > machine.cores:
         raise project.PerfError(f"--threads {wanted}: the machine has {machine.cores} cores", 2)
-    if arguments.trace and (arguments.check or arguments.options or arguments.job):
-        raise project.PerfError("--trace predicts from what was run already: leave out --check, --job and options of rhm train", 2)
+    if arguments.trace and (arguments.check or arguments.trace_threads or arguments.options or arguments.job):
+        raise project.PerfError("--trace predicts from what was run already: leave out --check, --trace-threads, --job and options of rhm train", 2)
     options = list(arguments.options or (PROFILED[arguments.job].options() if arguments.job else []))
-    together = []
+    many, together = [], []
     if arguments.trace:
         traces = [read_trace(path) for path in arguments.trace]
         surroundings = {"trace": {key: traces[0]["otherData"].get(key) for key in ("version", "command", "cpu", "isa", "threads")}}
     else:
         binaries = programs.programs(arguments)
         moment = environment.Environment(binaries)
-        traces, together = run_here(arguments, binaries, options)
+        traces, many, together = run_here(arguments, binaries, options)
         surroundings = moment.finish()
     job = simulate.job_of(traces)
-    predictions = [simulate.predict(job, machine, n) for n in thread_counts(machine, wanted)]
-    result = document_of(arguments, surroundings, options, job, machine, predictions, together)
+    finer = simulate.job_of(many, arguments.trace_threads) if many else job
+    predictions = [simulate.predict(finer if n > 1 else job, machine, n, job.seconds) for n in thread_counts(machine, wanted)]
+    result = document_of(arguments, surroundings, options, job, finer, machine, predictions, together)
     path = session.write(result, arguments.output)
     print(text(result, wanted))
     picture = draw_to(arguments.figure or session.RESULTS / "predict.png", result)

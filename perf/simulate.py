@@ -113,13 +113,14 @@ def _bytes_of_loops(trace, loops):
     return found
 
 
-def job_of(traces):
-    """Of several traces of the same run on one thread: work goes the same way every time, so the least time of every chunk and of every
-    part between loops is what others did not disturb."""
+def job_of(traces, threads=1):
+    """Of several traces of the same run on so many threads: work goes the same way every time, so the least time of every chunk and of
+    every part between loops is what others did not disturb. Which chunk is which is only known of one thread; of more, the longest come
+    first."""
     first = traces[0]
     for trace in traces:
-        if trace.get("otherData", {}).get("threads") != 1:
-            raise PerfError("a prediction starts from a run with --threads 1", 2)
+        if trace.get("otherData", {}).get("threads") != threads:
+            raise PerfError(f"a trace of {trace.get('otherData', {}).get('threads')} threads, wanted one of --threads {threads}", 2)
         if "loops" not in trace:
             raise PerfError("the trace says nothing of chunks: it was written by an older rhm", 2)
         if [(loop["name"], loop["chunks"]) for loop in trace["loops"]] != [(loop["name"], loop["chunks"]) for loop in first["loops"]]:
@@ -128,7 +129,7 @@ def job_of(traces):
     loops = []
     for i, one in enumerate(first["loops"]):
         same = [trace["loops"][i] for trace in traces]
-        kept = [loop["chunk_ns"] for loop in same if len(loop["chunk_ns"]) == one["chunks"]]
+        kept = [loop["chunk_ns"] if threads == 1 else sorted(loop["chunk_ns"], reverse=True) for loop in same if len(loop["chunk_ns"]) == one["chunks"]]
         if kept:
             chunks = [1e-9 * min(times) for times in zip(*kept)]
         else:  # more chunks than a trace keeps: the longest, and the others alike
@@ -172,7 +173,8 @@ def _where(name, level):
     return f"{name}, level {level}" if level else name
 
 
-def predict(job, machine, threads):
+def predict(job, machine, threads, alone=None):
+    """`alone`: seconds of one thread, where the job is one of more."""
     serial = math.fsum(job.serial.values())
     total, lost, counts = serial, defaultdict(float), defaultdict(list)
     start = FORK_JOIN * math.log2(threads) if threads > 1 else 0.0
@@ -198,7 +200,7 @@ def predict(job, machine, threads):
             "start": lambda key: f"starting {len(counts[key])} loops in {_where(*key)}",
             "serial": lambda key: f"one thread alone in {_where(*key)}"}
     causes = [Cause(text[kind](key), seconds) for (kind, key), seconds in lost.items() if seconds > 0 and threads > 1]
-    return Prediction(threads, total, job.seconds / total, sorted(causes, key=lambda cause: -cause.lost))
+    return Prediction(threads, total, (alone or job.seconds) / total, sorted(causes, key=lambda cause: -cause.lost))
 
 
 def _counted(counts):

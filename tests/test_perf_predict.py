@@ -74,6 +74,12 @@ def test_what_disturbed_one_run_is_not_in_another():
     assert simulate.job_of([quiet, busy]).seconds == pytest.approx(1.0)
 
 
+def test_traces_of_more_threads_have_no_order():
+    one, other = (made_up(threads=8, chunk_ns=times) for times in ([10**7] * 7 + [3 * 10**7], [3 * 10**7] + [10**7] * 7))
+    assert simulate.job_of([one, other], 8).loops[0].chunks == pytest.approx([0.03] + [0.01] * 7)
+    assert simulate.predict(simulate.job_of([one], 8), simulate.Machine("m", 1, 8), 8, alone=2.0).speed_up == pytest.approx(2 / 0.5, rel=1e-3)
+
+
 def test_memory_is_shared_by_a_node():
     job = simulate.job_of([made_up()])  # 0.8 GB a loop
     slow = simulate.predict(job, simulate.Machine("m", 2, 16, 1e8, 4e9), 8)  # one node of two
@@ -88,7 +94,7 @@ def test_chunks_that_were_not_kept_are_taken_to_be_alike():
     assert job.seconds == pytest.approx(1.0) and job.span == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("traces, says", [([made_up(threads=2)], "--threads 1"), ([{**made_up(), "loops": []}, made_up()], "same work"),
+@pytest.mark.parametrize("traces, says", [([made_up(threads=2)], "of 2 threads"), ([{**made_up(), "loops": []}, made_up()], "same work"),
                                           ([{k: v for k, v in made_up().items() if k != "loops"}], "older")])
 def test_other_traces_are_refused(traces, says):
     with pytest.raises(PerfError, match=says):
