@@ -16,6 +16,7 @@ COMMANDS = {
     "bisect": ("the commit that changed a row, by paired comparisons", "1 to 2 min a step"),
     "rates": ("how often compare would be wrong on noise that it recorded", "10 s"),
     "profile": ("the whole job by stage, thread and NUMA node against the roofline model", "90 s"),
+    "machine": ("one picture of what rhm machine --measure all finds", "30 s and more, by the size of the caches"),
     "predict": ("what would limit a job on a larger machine, from a trace of one thread", "10 s, or 3 times the job on one thread"),
     "peers": ("the same job in PyTorch, NumPy and scikit-learn", "12 min"),
     "training": ("one training of the convolutional network to its stop, by rhm and by PyTorch", "2 min"),

@@ -25,7 +25,8 @@ RHM_API rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine);
 
 /*
  * The "machine" of a report (docs/report.md): processor, kernels, backend, threads and placement, peaks (NULL: null),
- * under "effort" what the process has taken since the engine was created, and under "record" topology, limits, bindings and memory as they are now.
+ * under "effort" what the process has taken since the engine was created, and under "record" topology, limits, bindings
+ * and memory as they are now.
  */
 RHM_API rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm_machine_peaks *peaks,
                                         rhm_error *error);
@@ -38,6 +39,27 @@ RHM_API rhm_status rhm_machine_text(char **text, const rhm_engine *engine, rhm_e
  * "load_gbs" and "triad_gbs": by cache level and "DRAM"}; what cannot be measured is {"unavailable": reason}.
  */
 RHM_API rhm_status rhm_machine_measure_ceilings(char **json, const rhm_engine *engine, rhm_error *error);
+
+/* What else there is to measure, one or several joined by |. */
+typedef enum rhm_machine_part {
+    RHM_MACHINE_CACHES = 1,    /* latency of a load by working set: by level, and a curve */
+    RHM_MACHINE_THREADS = 2,   /* bandwidth of memory by number of threads, one a core */
+    RHM_MACHINE_FREQUENCY = 4, /* by number of cores at work and instruction set */
+    RHM_MACHINE_SMT = 8,       /* what a second thread on a core adds */
+    RHM_MACHINE_NODES = 16,    /* bandwidth and latency from the cores of each NUMA node to the memory of each */
+    RHM_MACHINE_ALL = 31,
+} rhm_machine_part;
+
+/* About how long that takes, in seconds, with everything else idle. */
+RHM_API double rhm_machine_measure_seconds(const rhm_engine *engine, unsigned parts);
+
+/*
+ * An object with a member for each part, "caches", "threads", "frequency", "smt" and "nodes" (docs/servers.md). On all
+ * processors that the process may use, whatever the engine's threads are; these must be idle meanwhile. The engine
+ * hears of progress and is asked for interruption. RHM_UNSUPPORTED where OpenMP's variables bind threads, also for no
+ * part at all.
+ */
+RHM_API rhm_status rhm_machine_measure(char **json, const rhm_engine *engine, unsigned parts, rhm_error *error);
 
 enum { RHM_MACHINE_BACKEND_NBYTES = 96 };
 

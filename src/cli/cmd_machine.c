@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/measured.h"
 #include "cli/results.h"
 #include "cli/running.h"
 #include "cli/shared_options.h"
@@ -9,7 +10,16 @@
 #include "core/json.h"
 #include "rhm/machine.h"
 
-static const rhm_option own[] = {RHM_OPTION_JSON, {0}};
+static const rhm_option own[] = {
+    RHM_OPTION_JSON,
+    {.name = "measure",
+     .kind = RHM_OPTION_TEXT,
+     .argument = "all|PART,...",
+     .place = offsetof(rhm_settings, measure),
+     .help = "Also measure these parts, which takes seconds to minutes (said beforehand): caches (latency by working "
+             "set), threads (bandwidth by their number), frequency (by cores at work and instruction set), smt (what a "
+             "second thread on a core adds), nodes (bandwidth and latency between NUMA nodes)."},
+    {0}};
 static const rhm_option_group own_options = {"Output", own};
 
 static void print_row(const char *what, const char *name, const json_t *value, const char *unit) {
@@ -34,13 +44,15 @@ static void print_ceilings(json_t *ceilings) {
     }
 }
 
-static rhm_status show(json_t *machine, json_t *ceilings, const rhm_engine *engine, const rhm_settings *settings,
-                       rhm_error *error) {
+static rhm_status show(json_t *machine, json_t *ceilings, json_t *measured, const rhm_engine *engine,
+                       const rhm_settings *settings, rhm_error *error) {
     json_t *record = json_object_get(machine, "record"), *kernels = json_object_get(machine, "kernels");
     if (settings->json) {
         json_incref(record);
         rhm_json_set(&record, "kernels", json_incref(kernels));
         rhm_json_set(&record, "ceilings", json_incref(ceilings));
+        if (measured)
+            rhm_json_set(&record, "measured", json_incref(measured));
         return rhm_results_print(record, error);
     }
     char *text;
@@ -49,24 +61,48 @@ static rhm_status show(json_t *machine, json_t *ceilings, const rhm_engine *engi
     free(text);
     printf("\nkernels     %s\n", json_string_value(kernels));
     print_ceilings(ceilings);
+    if (measured)
+        rhm_measured_print(stdout, measured);
+    return RHM_OK;
+}
+
+/* What cannot be measured is refused before anything takes time, and what can be is said to take some. */
+static rhm_status begin_measuring(const rhm_engine *engine, unsigned parts, rhm_error *error) {
+    char *nothing;
+    RHM_TRY(rhm_machine_measure(&nothing, engine, 0, error));
+    free(nothing);
+    fprintf(stderr, "rhm machine: note: measuring takes about %.0f seconds\n",
+            rhm_machine_measure_seconds(engine, parts));
     return RHM_OK;
 }
 
 static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_settings *settings, rhm_error *error) {
-    json_t *machine = NULL, *ceilings = NULL;
+    json_t *machine = NULL, *ceilings = NULL, *measured = NULL;
+    unsigned parts = 0;
     char *text;
+    if (settings->measure)
+        RHM_TRY(rhm_measured_parts(&parts, settings->measure, error));
     RHM_TRY(rhm_running_engine(engine, bar, settings, error));
-    rhm_status status = rhm_machine_describe(&text, *engine, NULL, error);
+    rhm_status status = parts ? begin_measuring(*engine, parts, error) : RHM_OK;
+    if (status == RHM_OK)
+        status = rhm_machine_describe(&text, *engine, NULL, error);
     if (status == RHM_OK)
         status = rhm_results_parse(&machine, text, error);
     if (status == RHM_OK)
         status = rhm_machine_measure_ceilings(&text, *engine, error);
     if (status == RHM_OK)
         status = rhm_results_parse(&ceilings, text, error);
+    if (status == RHM_OK && parts) {
+        status = rhm_machine_measure(&text, *engine, parts, error);
+        rhm_progress_clear(bar);
+        if (status == RHM_OK)
+            status = rhm_results_parse(&measured, text, error);
+    }
     if (status == RHM_OK)
-        status = show(machine, ceilings, *engine, settings, error);
+        status = show(machine, ceilings, measured, *engine, settings, error);
     json_decref(machine);
     json_decref(ceilings);
+    json_decref(measured);
     return status;
 }
 
@@ -85,8 +121,9 @@ const rhm_command rhm_command_machine = {
     .description =
         "Show what this process may use of the machine (hwloc topology, affinity, cgroup), where the threads of a run "
         "would be and are, which kernels it would take, and how fast the machine is at most: multiply-adds "
-        "and bytes per second, measured with the threads of the run.",
-    .examples = "rhm machine",
+        "and bytes per second, measured with the threads of the run. --measure looks closer.",
+    .examples = "rhm machine\n"
+                "rhm machine --measure frequency,smt",
     .groups = {&rhm_thread_options, &rhm_kernel_options, &own_options},
     .run = run,
 };

@@ -69,14 +69,15 @@ typedef struct rhm_settings {
         const char *cores, *json, *csv, *openmetrics;
     } burn;
 
-    const char *data;   /* data set to read */
-    const char *output; /* file to write */
-    const char *report; /* JSON report to write */
-    int ceilings;       /* whether they are measured for the report: 0 or 1 */
-    const char *trace;  /* trace-event JSON to write */
-    uint64_t data_seed; /* use rhm_settings_data_seed */
-    uint64_t samples;   /* sequences to draw */
-    uint64_t position;  /* of a symbol at its level, from 1 */
+    const char *measure; /* parts of the machine to measure */
+    const char *data;    /* data set to read */
+    const char *output;  /* file to write */
+    const char *report;  /* JSON report to write */
+    int ceilings;        /* whether they are measured for the report: 0 or 1 */
+    const char *trace;   /* trace-event JSON to write */
+    uint64_t data_seed;  /* use rhm_settings_data_seed */
+    uint64_t samples;    /* sequences to draw */
+    uint64_t position;   /* of a symbol at its level, from 1 */
     uint64_t test_samples;
     bool latents;
     bool json;

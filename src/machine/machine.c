@@ -15,6 +15,7 @@
 #include "engine/trace.h"
 #include "kernels/kernels.h"
 #include "kernels/operator.h"
+#include "machine/explore.h"
 
 _Static_assert((int)RHM_MACHINE_BACKEND_NBYTES == (int)RHM_BACKEND_TEXT_NBYTES, "one text, two names of its size");
 
@@ -98,6 +99,17 @@ rhm_status rhm_machine_measure_ceilings(char **json, const rhm_engine *engine, r
                    json_pack("{s:i, s:o, s:o, s:o}", "threads", rhm_engine_threads(engine), "fma_gflops", fma,
                              "load_gbs", load, "triad_gbs", triad),
                    error);
+}
+
+double rhm_machine_measure_seconds(const rhm_engine *engine, unsigned parts) {
+    return rhm_machine_explore_seconds(engine, parts);
+}
+
+rhm_status rhm_machine_measure(char **json, const rhm_engine *engine, unsigned parts, rhm_error *error) {
+    json_t *found;
+    *json = NULL;
+    RHM_TRY(rhm_machine_explore(&found, engine, parts, error));
+    return to_text(json, found, error);
 }
 
 void rhm_machine_backend(const rhm_engine *engine, char text[RHM_MACHINE_BACKEND_NBYTES]) {

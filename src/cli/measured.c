@@ -1,0 +1,131 @@
+#include "cli/measured.h"
+
+#include <string.h>
+
+#include "core/fail.h"
+#include "rhm/machine.h"
+
+static const struct {
+    const char *name;
+    unsigned parts;
+} known[] = {
+    {"caches", RHM_MACHINE_CACHES}, {"threads", RHM_MACHINE_THREADS}, {"frequency", RHM_MACHINE_FREQUENCY},
+    {"smt", RHM_MACHINE_SMT},       {"nodes", RHM_MACHINE_NODES},     {"all", RHM_MACHINE_ALL},
+};
+enum { KNOWN = sizeof known / sizeof *known };
+
+rhm_status rhm_measured_parts(unsigned *parts, const char *text, rhm_error *error) {
+    *parts = 0;
+    for (const char *entry = text;; entry++) {
+        const size_t length = strcspn(entry, ",");
+        size_t i = 0;
+        while (i < KNOWN && (strlen(known[i].name) != length || memcmp(known[i].name, entry, length) != 0))
+            i++;
+        if (i == KNOWN)
+            return rhm_fail(
+                error, RHM_INVALID,
+                "--measure '%.80s': '%.*s' is refused (unknown): allowed is all, or some of caches, threads, "
+                "frequency, smt, nodes with commas between",
+                text, length < 40 ? (int)length : 40, entry);
+        *parts |= known[i].parts;
+        entry += length;
+        if (!*entry)
+            return RHM_OK;
+    }
+}
+
+/* A number with its unit, or why there is none. */
+static void put(FILE *stream, const json_t *value, const char *format) {
+    const char *reason = json_string_value(json_object_get(value, "unavailable"));
+    if (json_is_number(value))
+        fprintf(stream, format, json_number_value(value));
+    else
+        fprintf(stream, " %s", reason ? reason : "-");
+}
+
+static void print_caches(FILE *stream, const json_t *caches) {
+    const char *name;
+    json_t *value;
+    size_t i;
+    fprintf(stream, "\nlatency of a load whose address another load brings, CPU %d\n",
+            (int)json_integer_value(json_object_get(caches, "cpu")));
+    json_object_foreach(json_object_get(caches, "latency_ns"), name, value) {
+        fprintf(stream, "  %-12s", name);
+        put(stream, value, " %8.1f ns");
+        fputc('\n', stream);
+    }
+    json_array_foreach(json_object_get(caches, "curve"), i, value) {
+        fprintf(stream, "  %8lld KiB", (long long)json_integer_value(json_object_get(value, "bytes")) >> 10);
+        put(stream, json_object_get(value, "ns"), " %8.1f ns");
+        fputc('\n', stream);
+    }
+}
+
+static void print_threads(FILE *stream, const json_t *threads) {
+    size_t i;
+    json_t *row;
+    fprintf(stream, "\nbandwidth of memory\n  %7s %12s %12s\n", "threads", "load GB/s", "triad GB/s");
+    json_array_foreach(threads, i, row) {
+        fprintf(stream, "  %7lld", (long long)json_integer_value(json_object_get(row, "threads")));
+        put(stream, json_object_get(row, "load_gbs"), " %12.1f");
+        put(stream, json_object_get(row, "triad_gbs"), " %12.1f");
+        fputc('\n', stream);
+    }
+}
+
+static void print_frequency(FILE *stream, const json_t *frequency) {
+    size_t i;
+    json_t *row;
+    fprintf(stream, "\nfrequency under multiply-adds, by %s\n  %5s %-8s %10s %10s\n",
+            json_string_value(json_object_get(json_array_get(frequency, 0), "by")), "cores", "isa", "mean GHz",
+            "least GHz");
+    json_array_foreach(frequency, i, row) {
+        fprintf(stream, "  %5lld %-8s", (long long)json_integer_value(json_object_get(row, "cores")),
+                json_string_value(json_object_get(row, "isa")));
+        fprintf(stream, " %10.2f %10.2f\n", 1e-9 * json_number_value(json_object_get(row, "mean_hertz")),
+                1e-9 * json_number_value(json_object_get(row, "least_hertz")));
+    }
+}
+
+static void print_smt(FILE *stream, const json_t *smt) {
+    const char *reason = json_string_value(json_object_get(smt, "unavailable"));
+    if (reason) {
+        fprintf(stream, "\ntwo threads on a core: unavailable: %s\n", reason);
+        return;
+    }
+    fprintf(stream, "\ntwo threads on a core against one\n  multiply-adds");
+    put(stream, json_object_get(smt, "fma_gain"), " %6.2f");
+    fprintf(stream, "\n  loads        ");
+    put(stream, json_object_get(smt, "load_gain"), " %6.2f");
+    fputc('\n', stream);
+}
+
+static void print_matrix(FILE *stream, const json_t *nodes, const char *key, const char *title) {
+    size_t i, j;
+    json_t *number, *row, *value;
+    fprintf(stream, "\n%s (rows: cores of a node, columns: memory of a node)\n  %6s", title, "");
+    json_array_foreach(json_object_get(nodes, "nodes"), j, number)
+        fprintf(stream, " %9lld", (long long)json_integer_value(number));
+    json_array_foreach(json_object_get(nodes, key), i, row) {
+        number = json_array_get(json_object_get(nodes, "nodes"), i);
+        fprintf(stream, "\n  %6lld", (long long)json_integer_value(number));
+        json_array_foreach(row, j, value) put(stream, value, " %9.1f");
+    }
+    fputc('\n', stream);
+}
+
+void rhm_measured_print(FILE *stream, const json_t *measured) {
+    const json_t *part;
+    if ((part = json_object_get(measured, "caches")))
+        print_caches(stream, part);
+    if ((part = json_object_get(measured, "threads")))
+        print_threads(stream, part);
+    if ((part = json_object_get(measured, "frequency")))
+        print_frequency(stream, part);
+    if ((part = json_object_get(measured, "smt")))
+        print_smt(stream, part);
+    if ((part = json_object_get(measured, "nodes"))) {
+        print_matrix(stream, part, "load_gbs", "bandwidth between nodes, GB/s");
+        print_matrix(stream, part, "latency_ns", "latency between nodes, ns");
+    }
+}
