@@ -184,6 +184,26 @@ static void a_core_that_others_used_is_not_judged(void **state) {
     rhm_burn_destroy(burn);
 }
 
+/* A neighbour on the same physical core for two thirds of the time. */
+static void what_comes_and_goes_is_no_fault_of_a_virtual_core(void **state) {
+    (void)state;
+    for (int is_virtual = 0; is_virtual < 2; is_virtual++) {
+        rhm_burn *burn = made_up();
+        burn->virtual_machine = is_virtual;
+        for (int turn = 0; turn < TURNS; turn++)
+            if (turn % 12 > 0)
+                rhm_burn_cell_at(burn, RHM_BURN_TOGETHER, 5, 1)->visit[turn].gflops *=
+                    turn % 12 > 1 || !is_virtual ? 0.7 : 1;
+        assert_int_equal(rhm_burn_judge(burn, NULL), RHM_OK);
+        assert_int_equal(burn->outliers, is_virtual ? 0 : 1);
+        rhm_burn_destroy(burn);
+    }
+    rhm_burn *burn = made_up();
+    burn->virtual_machine = true;
+    slow_down(burn, 5, 5, 0.88, 1); /* at all times */
+    expect_one(burn, RHM_BURN_SLOW_CORE, 5);
+}
+
 static void few_turns_do_not_suffice(void **state) {
     (void)state;
     rhm_burn *burn = made_up();
@@ -207,6 +227,7 @@ int main(void) {
         cmocka_unit_test(a_slow_socket_is_named_once_and_not_its_cores),
         cmocka_unit_test(a_frequency_that_falls_is_named),
         cmocka_unit_test(a_core_that_others_used_is_not_judged),
+        cmocka_unit_test(what_comes_and_goes_is_no_fault_of_a_virtual_core),
         cmocka_unit_test(few_turns_do_not_suffice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

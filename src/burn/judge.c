@@ -75,12 +75,19 @@ static double sign_test(size_t n, size_t k) {
     return sum;
 }
 
-/* *below: 1 - the median ratio. Whether that is beyond `tolerance` for certain. Sorts. */
-static bool beyond(double *ratio, size_t count, double tolerance, size_t comparisons, double *below) {
+/* Of the turns of a virtual machine's core, the share that may be within the tolerance: neighbours that nobody here can
+ * see come and go, but a core that is slow itself is so at all times. */
+static const double most_within = 0.1;
+
+/* *below: 1 - the median ratio. Whether that is beyond `tolerance` for certain, and at nearly every turn where it must
+ * be `lasting`. Sorts. */
+static bool beyond(double *ratio, size_t count, double tolerance, size_t comparisons, bool lasting, double *below) {
     size_t within = 0;
     for (size_t i = 0; i < count; i++)
         within += ratio[i] >= 1 - tolerance;
     *below = 1 - median(ratio, count);
+    if (lasting && (double)within > most_within * (double)count)
+        return false;
     return count > 0 && *below > tolerance && sign_test(count, within) * (double)comparisons <= false_alarms;
 }
 
@@ -160,7 +167,7 @@ static rhm_status judge_subject(bench *b, rhm_burn_outlier_kind kind, int subjec
     b->member = offsetof(rhm_burn_rates, gflops);
     size_t count =
         core ? compare(b, is_core, is_sibling, subject) : compare(b, is_of_socket, is_of_other_socket, subject);
-    if (!beyond(b->ratio, count, b->burn->tolerance, b->comparisons, &found.below))
+    if (!beyond(b->ratio, count, b->burn->tolerance, b->comparisons, b->burn->virtual_machine, &found.below))
         return RHM_OK;
     b->member = offsetof(rhm_burn_rates, hertz);
     count = core ? compare(b, is_core, is_sibling, subject) : compare(b, is_of_socket, is_of_other_socket, subject);
@@ -186,7 +193,7 @@ static rhm_status judge_frequency(bench *b, rhm_error *error) {
             b->ratio[count++] = ratio / (double)cores;
     }
     rhm_burn_outlier found = {.kind = RHM_BURN_SLOW_ISA, .way = b->way, .isa = b->burn->isa[b->isa], .core = -1};
-    if (!beyond(b->ratio, count, b->burn->frequency_tolerance, b->comparisons, &found.below))
+    if (!beyond(b->ratio, count, b->burn->frequency_tolerance, b->comparisons, false, &found.below))
         return RHM_OK;
     found.hertz_below = found.below;
     return add(b->burn, &found, error);
