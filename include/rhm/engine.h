@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rhm/ranks.h"
 #include "rhm/status.h"
 
 #ifdef __cplusplus
@@ -57,6 +58,10 @@ typedef struct rhm_engine_options {
     bool trace;                   /* record what is done when, for rhm_engine_write_trace */
     uint64_t memory_limit_nbytes; /* 0: the smaller of physical memory and the control group's limit; in any case no
                                      more than ulimit -v and -d leave */
+
+    /* Other processes that run the same calls, with which the work is shared (rhm/ranks.h); NULL: none. Stays the
+     * caller's, and must outlive the engine. */
+    rhm_ranks *ranks;
 
     /* Set to nonzero (by a signal handler, say) to make the running call return RHM_INTERRUPTED soon. May be NULL. */
     const volatile sig_atomic_t *interrupt;

@@ -15,6 +15,7 @@
 #include "rhm/oracle.h"
 #include "rhm/plan.h"
 #include "rhm/probe.h"
+#include "rhm/ranks.h"
 #include "rhm/report.h"
 #include "rhm/sampling.h"
 #include "rhm/status.h"

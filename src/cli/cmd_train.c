@@ -301,6 +301,8 @@ static rhm_status build_report(char **text, const rhm_training *t, const rhm_set
 static rhm_status write_results(const rhm_training *t, const rhm_settings *settings, const rhm_train_options *options,
                                 double seconds, rhm_error *error) {
     char *text;
+    if (rhm_ranks_rank(settings->running.ranks) > 0)
+        return RHM_OK;
     RHM_TRY(build_report(&text, t, settings, options, seconds, error));
     rhm_status status = rhm_model_set_report(t->model, text, error);
     if (status == RHM_OK && settings->output)
@@ -352,7 +354,7 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_training t = {0};
     rhm_status status = work(&t, settings, error);
     rhm_progress_clear(&t.bar);
-    if (settings->trace && t.engine) {
+    if (settings->trace && t.engine && rhm_ranks_rank(settings->running.ranks) == 0) {
         /* Of a failed run the failure is what is reported. */
         char command[RHM_COMMAND_LINE_NBYTES];
         rhm_results_command(command, settings);
@@ -381,7 +383,8 @@ const rhm_command rhm_command_train = {
                 "rhm train --data data.h5 -o model.h5\n"
                 "rhm train --learner table --vocab 8 --levels 16 --test-samples 1000",
     .groups = {&rhm_instance_options, &own_options, &rhm_learner_options, &rhm_network_options, &rhm_budget_options,
-               &rhm_draw_options, &rhm_method_options, &rhm_thread_options, &rhm_kernel_options,
+               &rhm_draw_options, &rhm_method_options, &rhm_thread_options, &rhm_kernel_options, &rhm_rank_options,
                &rhm_interruption_options},
+    .on_ranks = true,
     .run = run,
 };

@@ -2,12 +2,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/settings.h"
+#include "core/fail.h"
+#include "rhm/ranks.h"
 #include "rhm/status.h"
 
 /* What scripts rely on. */
@@ -60,23 +63,72 @@ static bool asks_for_help(int count, char **arguments) {
     return false;
 }
 
+/* Under mpirun: the other ranks, before anything can fail, so that they hear of it. They must have been told the same.
+ */
+static rhm_status join(rhm_ranks **out, const rhm_command *command, int count, char **arguments, rhm_error *error) {
+    *out = NULL;
+    if (rhm_ranks_launched().size < 2)
+        return RHM_OK;
+    size_t nbytes = 1;
+    for (int i = 0; i < count; i++)
+        nbytes += strlen(arguments[i]) + 1;
+    char *all = malloc(nbytes + strlen(command->name)), *end = all;
+    if (!all)
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the command line");
+    end = stpcpy(end, command->name);
+    for (int i = 0; i < count; i++)
+        end = stpcpy(stpcpy(end, "\n"), arguments[i]);
+    const rhm_ranks_options options = {.interrupt = &rhm_interrupt, .agreement = all};
+    const rhm_status status = rhm_ranks_join(out, &options, error);
+    free(all);
+    return status;
+}
+
+/* Rank 0 talks and writes; the rest are silent. */
+static int hush(void) {
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (nowhere < 0)
+        return -1;
+    dup2(nowhere, STDOUT_FILENO);
+    dup2(nowhere, STDERR_FILENO);
+    close(nowhere);
+    return before;
+}
+
+static rhm_status work(const rhm_command *command, rhm_ranks *ranks, int count, char **arguments, rhm_error *error) {
+    static rhm_settings settings;
+    RHM_TRY(rhm_options_parse(&settings, command, count, arguments, error));
+    if (ranks && !command->on_ranks)
+        return rhm_fail(error, RHM_UNSUPPORTED, "this command works in one process, but %d ranks were started",
+                        rhm_ranks_size(ranks));
+    if (!ranks)
+        RHM_TRY(rhm_option_refuse(&settings, "rank-timeout", "has no effect without mpirun: leave it out", error));
+    settings.running.ranks = ranks;
+    rhm_ranks_limit_silence(ranks, settings.running.rank_timeout);
+    rhm_interrupt_install();
+    RHM_TRY(rhm_files_check(&settings, error));
+    return command->run(&settings, error);
+}
+
 static int run(const rhm_command *command, int count, char **arguments) {
+    const int before = rhm_ranks_launched().rank > 0 ? hush() : -1;
     if (asks_for_help(count, arguments)) {
         rhm_options_help(stdout, command);
         return finish(command->name, DONE);
     }
-    static rhm_settings settings;
     rhm_error error = {0};
-    rhm_status status = rhm_options_parse(&settings, command, count, arguments, &error);
-    if (status == RHM_OK) {
-        rhm_interrupt_install();
-        status = rhm_files_check(&settings, &error);
-    }
+    rhm_ranks *ranks;
+    rhm_status status = join(&ranks, command, count, arguments, &error);
     if (status == RHM_OK)
-        status = command->run(&settings, &error);
+        status = rhm_ranks_leave(ranks, work(command, ranks, count, arguments, &error), &error);
+    if (ranks && before >= 0 && rhm_ranks_speaks(ranks))
+        dup2(before, STDERR_FILENO);
     if (status != RHM_OK)
         complain(command->name, error.text);
-    return finish(command->name, exit_status(status));
+    const int exit_code = finish(command->name, exit_status(status));
+    if (status != RHM_OK)
+        rhm_ranks_abort(ranks, exit_code);
+    return exit_code;
 }
 
 /*

@@ -17,6 +17,7 @@ rhm_status rhm_running_engine(rhm_engine **out, rhm_progress_bar *bar, const rhm
         .backend = settings->running.backend,
         .trace = settings->trace != NULL,
         .memory_limit_nbytes = settings->running.memory_limit_nbytes,
+        .ranks = settings->running.ranks,
         .interrupt = &rhm_interrupt,
         .progress = bar->on ? rhm_progress_show : NULL,
         .user = bar,

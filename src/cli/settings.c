@@ -1,6 +1,7 @@
 #include "cli/settings.h"
 #include "cli/shared_options.h"
 
+#include <float.h>
 #include <stddef.h>
 
 #include "core/fail.h"
@@ -221,11 +222,24 @@ static const rhm_option checkpoints[] = {
              "written less often, for at most a fifth of the time."},
     {0}};
 
+static const rhm_option ranks[] = {
+    {.name = "rank-timeout",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "seconds",
+     .otherwise = "wait for ever",
+     .least = DBL_MIN,
+     .greatest = 1e9,
+     .place = AT(running.rank_timeout),
+     .help = "Under mpirun: end the job, naming the rank, when one has been waited for so long."},
+    {0}};
+
 const rhm_option_group rhm_budget_options = {"Size of the training", budget};
 const rhm_option_group rhm_draw_options = {"Samples", draw};
 const rhm_option_group rhm_method_options = {"Method of the training", method};
 const rhm_option_group rhm_thread_options = {"Running", threads};
 const rhm_option_group rhm_kernel_options = {"Kernels and memory", kernels};
+const rhm_option_group rhm_rank_options = {"Several processes", ranks};
 const rhm_option_group rhm_interruption_options = {"Interruption", checkpoints};
 
 uint64_t rhm_settings_data_seed(const rhm_settings *settings) {

@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 #include "rhm/learner.h"
+#include "rhm/ranks.h"
 
 /* JSON and HDF5 readers hold integers in signed 64-bit words; the bound is INT64_MAX. */
 #define RHM_MOST_SEED 0x1p63
@@ -11,7 +12,7 @@
 /* Largest memory size that makes sense as a number; what is affordable is decided later, with reasons. */
 #define RHM_MOST_NBYTES 0x1p62
 
-enum { RHM_MOST_GROUPS = 10, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 96 };
+enum { RHM_MOST_GROUPS = 12, RHM_MOST_OPERANDS = 2, RHM_MOST_GIVEN = 96 };
 
 typedef struct rhm_settings {
     const struct rhm_command *command;
@@ -42,6 +43,8 @@ typedef struct rhm_settings {
         uint64_t threads, memory_limit_nbytes;
         const char *placement, *isa, *backend;
         int progress;
+        double rank_timeout;
+        rhm_ranks *ranks; /* NULL: this process is alone */
     } running;
 
     struct {
@@ -100,6 +103,7 @@ typedef struct rhm_command {
     const char *description;                   /* first paragraphs of the subcommand's own --help */
     const char *examples;                      /* command lines, one a line; NULL: none */
     const rhm_option_group *groups[RHM_MOST_GROUPS];
+    bool on_ranks; /* it can be one of several ranks of an MPI job */
     rhm_status (*run)(const rhm_settings *settings, rhm_error *error);
 } rhm_command;
 
@@ -111,6 +115,7 @@ extern const rhm_option_group rhm_draw_options;         /* --draw, --distinct */
 extern const rhm_option_group rhm_method_options;       /* --bandwidth ... --max-seconds */
 extern const rhm_option_group rhm_thread_options;       /* --threads, --placement, --progress */
 extern const rhm_option_group rhm_kernel_options;       /* --isa, --backend, --memory-limit */
+extern const rhm_option_group rhm_rank_options;         /* --rank-timeout */
 extern const rhm_option_group rhm_interruption_options; /* --checkpoint, --resume, --checkpoint-seconds */
 
 /* --data-seed, or the value of --seed where it was not given. */

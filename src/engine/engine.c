@@ -9,6 +9,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/limits.h"
+#include "engine/rank_share.h"
 
 enum { MAX_THREADS = 4096, LEAST_MEMORY_NBYTES = 16 << 20 };
 
@@ -38,6 +39,8 @@ static rhm_status survey(rhm_engine *engine, rhm_error *error) {
     if (engine->topology.this_system)
         status = rhm_topology_restrict(&engine->topology, allowed, error);
     hwloc_bitmap_free(allowed);
+    if (status == RHM_OK && engine->topology.this_system && !engine->affinity_variable)
+        status = rhm_rank_share(&engine->topology, engine->ranks, error);
     rhm_cgroup_read(&engine->cgroup, "");
     return status;
 }
@@ -122,6 +125,7 @@ static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_e
         engine->memory_limit_nbytes = left;
         engine->memory_limit_from = why;
     }
+    RHM_TRY(rhm_rank_least(engine->ranks, &engine->memory_limit_nbytes, error));
     return rhm_ledger_create(&engine->ledger, &engine->topology, engine->memory_limit_nbytes, engine->memory_limit_from,
                              error);
 }
@@ -142,6 +146,7 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     engine->interrupt = o->interrupt;
     engine->progress = o->progress;
     engine->user = o->user;
+    engine->ranks = o->ranks;
     rhm_cpu_name(engine->cpu);
     engine->isa_of_cpu = rhm_isa_here();
     rhm_status status = rhm_isa_choose(&engine->isa, o->isa, getenv("RHM_ISA"), engine->isa_of_cpu, error);

@@ -2,15 +2,21 @@
 #include "core/fail.h"
 #include "linear/passes.h"
 
+/* Each rank keeps those of its own leaves. */
+static size_t first_chunk(const rhm_passes *p) {
+    return rhm_passes_leaf_begin(p, p->own.first);
+}
+
 static const float *row_of(const rhm_passes *p, size_t place) {
-    return (const float *)p->cached.data + place * p->normal.stride;
+    return (const float *)p->cached.data + (place - first_chunk(p) * p->op.chunk) * p->normal.stride;
 }
 
 static rhm_status fill_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
     const rhm_passes *p = context;
-    const size_t first = chunk * p->op.chunk, left = p->normal.rows.count - first;
+    const size_t first = (first_chunk(p) + chunk) * p->op.chunk, left = p->normal.rows.count - first;
     const rhm_patch_rows rows = rhm_passes_rows(p, first, left < p->op.chunk ? left : p->op.chunk);
-    return p->op.operations->features(&p->op, thread, &rows, (float *)p->cached.data + first * p->normal.stride, error);
+    return p->op.operations->features(&p->op, thread, &rows,
+                                      (float *)p->cached.data + chunk * p->op.chunk * p->normal.stride, error);
 }
 
 rhm_status rhm_passes_cache(rhm_passes *p, rhm_error *error) {
@@ -18,10 +24,12 @@ rhm_status rhm_passes_cache(rhm_passes *p, rhm_error *error) {
     const size_t chunks = (rhm_passes_chunks(p) + p->leaves - 1) / p->leaves;
     const rhm_home by_chunk = {.kind = RHM_HOME_CHUNKS,
                                .chunk_nbytes = sizeof(float) * chunks * p->op.chunk * n->stride};
-    RHM_TRY(rhm_buffer_create(&p->cached, n->engine, by_chunk, sizeof(float), n->rows.count, n->stride, 1,
+    const size_t own = rhm_passes_leaf_begin(p, p->own.end) - first_chunk(p), most = own * p->op.chunk;
+    const size_t after = n->rows.count - first_chunk(p) * p->op.chunk;
+    RHM_TRY(rhm_buffer_create(&p->cached, n->engine, by_chunk, sizeof(float), most < after ? most : after, n->stride, 1,
                               "cached features", error));
     return rhm_passes_loop(p, p->op.phasor_rows ? "features (phasors)" : "features", rhm_operator_feature_terms(&p->op),
-                           rhm_passes_chunks(p), fill_chunk, p, error);
+                           own, fill_chunk, p, error);
 }
 
 static rhm_status add(const rhm_passes *p, rhm_pass_factor factor, size_t first, size_t end, int thread, double *sum,

@@ -9,6 +9,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "linear/passes.h"
 #include "patches/whole.h"
@@ -69,6 +70,7 @@ static void take_over(gram *g) {
 typedef struct forming {
     gram *g;
     size_t first, count; /* patches of the panels */
+    rhm_spread_part own; /* tiles that this rank makes */
     rhm_buffer panel;    /* (blocks): features times the root of their patch's share */
 } forming;
 
@@ -113,6 +115,7 @@ static void tile_index(const gram *g, size_t tile, size_t *block, size_t *row, s
 
 static rhm_status add_tile(void *context, size_t tile, int thread, rhm_error *error) {
     const forming *work = context;
+    tile += work->own.first;
     const rhm_operator *op = &work->g->passes->op;
     size_t block, row, column;
     tile_index(work->g, tile, &block, &row, &column);
@@ -123,7 +126,9 @@ static rhm_status add_tile(void *context, size_t tile, int thread, rhm_error *er
 /* The factor 1/M of the features, and the lower half of what lies on the diagonal. */
 static rhm_status finish_tile(void *context, size_t tile, int thread, rhm_error *error) {
     (void)thread, (void)error;
-    const gram *g = context;
+    const forming *work = context;
+    const gram *g = work->g;
+    tile += work->own.first;
     const double scale = 1 / (double)g->normal.data.width;
     size_t block, row, column;
     tile_index(g, tile, &block, &row, &column);
@@ -173,24 +178,27 @@ static rhm_span_work work_of(const gram *g, double flops, double nbytes) {
     };
 }
 
-/* A panel counts as a whole or not at all, so that the state between two panels is one to go on from. */
+/* A panel counts as a whole or not at all, so that the state between two panels is one to go on from; but not for a
+ * rank, which has a part of the tiles. */
 static rhm_status add_panels(forming *work, bool *done, rhm_error *error) {
     gram *g = work->g;
     const rhm_normal *n = &g->normal;
     const size_t tiles = all_tiles(g), stretch = g->passes->op.block;
+    const bool whole = !rhm_engine_ranks(n->engine);
     rhm_solve_state state = {.phase = RHM_PHASE_GRAM, .vector = {g->matrix.data}, .length = {tiles * TILE}};
     if (rhm_solve_restore(n->watch, &state))
         work->first = (size_t)state.iterations * RHM_GRAM_PANEL;
     for (; work->first < n->rows.count; work->first += RHM_GRAM_PANEL) {
         state.iterations = (uint32_t)(work->first / RHM_GRAM_PANEL);
-        rhm_solve_show(n->watch, &state);
+        if (whole)
+            rhm_solve_show(n->watch, &state);
         work->count = smaller(RHM_GRAM_PANEL, n->rows.count - work->first);
         const rhm_status status =
             rhm_parallel(n->engine, (work->count + stretch - 1) / stretch, fill_panels, work, error);
-        if (status == RHM_INTERRUPTED)
+        if (status == RHM_INTERRUPTED && whole)
             rhm_solve_show(n->watch, &state);
         RHM_TRY(status);
-        RHM_TRY(rhm_whole_run(n->engine, tiles, done, add_tile, work, error));
+        RHM_TRY(rhm_whole_run(n->engine, work->own.end - work->own.first, done, add_tile, work, error));
         if (n->label)
             rhm_engine_progress(n->engine, n->label, work->first, n->rows.count);
     }
@@ -204,6 +212,7 @@ static rhm_status prepare(rhm_normal *normal, rhm_error *error) {
     const int span = rhm_trace_begin(normal->engine, op->phasor_rows ? "gram (phasors)" : "gram", 0);
     const int64_t begin = rhm_trace_now();
     const size_t tiles = all_tiles(g);
+    work.own = rhm_spread_own(normal->engine, tiles);
     rhm_status status = allocate(g, &work.panel, error);
     bool *done = status == RHM_OK ? RHM_NEW(bool, tiles, 1, 1, "tiles of a Gram matrix", error) : NULL;
     if (status == RHM_OK && !done)
@@ -211,7 +220,10 @@ static rhm_status prepare(rhm_normal *normal, rhm_error *error) {
     if (status == RHM_OK)
         status = add_panels(&work, done, error);
     if (status == RHM_OK)
-        status = rhm_whole_run(normal->engine, tiles, done, finish_tile, g, error);
+        status = rhm_whole_run(normal->engine, work.own.end - work.own.first, done, finish_tile, &work, error);
+    const rhm_spread_output made = {g->matrix.data, sizeof(double) * TILE, g->matrix.nbytes};
+    if (status == RHM_OK)
+        status = rhm_spread_gather(normal->engine, tiles, &made, error);
     rhm_buffer_destroy(&work.panel, normal->engine);
     rhm_free(done);
     const double patches = (double)normal->rows.count, width = (double)normal->data.width;
@@ -233,15 +245,18 @@ static rhm_status prepare(rhm_normal *normal, rhm_error *error) {
 typedef struct product_work {
     const gram *g;
     double *out;
+    size_t block;
 } product_work;
 
 static size_t slices_of(const gram *g) {
     return (g->groups + g->slice - 1) / g->slice;
 }
 
-/* Thinner slices read the operand more often, so only where threads would have nothing to do. */
+/* Thinner slices read the operand more often, so only where threads would have nothing to do; or ranks, which have to
+ * have the same ones. */
 static size_t slice_for(const gram *g) {
-    const size_t threads = (size_t)rhm_engine_threads(g->normal.engine);
+    const int ranks = rhm_ranks_size(rhm_engine_ranks(g->normal.engine));
+    const size_t threads = (size_t)(ranks > 1 ? ranks : rhm_engine_threads(g->normal.engine));
     size_t slice = SLICE;
     while (slice > 1 && g->normal.data.blocks * g->groups < 2 * threads * slice)
         slice /= 2;
@@ -253,14 +268,13 @@ static size_t block_size(const gram *g) {
     return g->groups * RHM_LANES * g->columns;
 }
 
-/* Rows of C w, summed over the columns of C in order, and transposed into a row per class. */
+/* Rows of C w, summed over the columns of C in order. */
 static rhm_status product_slice(void *context, size_t slice, int thread, rhm_error *error) {
     (void)thread, (void)error;
     const product_work *work = context;
     const gram *g = work->g;
     const rhm_kernels *kernels = &g->passes->op.kernels;
-    const size_t block = slice / slices_of(g), classes = rhm_linear_block_classes(&g->normal.data);
-    slice %= slices_of(g);
+    const size_t block = work->block;
     const size_t row = slice * g->slice / SIDE, begin = slice * g->slice, end = smaller(begin + g->slice, g->groups);
     double *y = g->product + block * block_size(g) + begin * RHM_LANES * g->columns;
     memset(y, 0, sizeof *y * (end - begin) * RHM_LANES * g->columns);
@@ -275,9 +289,29 @@ static rhm_status product_slice(void *context, size_t slice, int thread, rhm_err
                                   y + (group - begin) * RHM_LANES * g->columns);
         }
     }
-    for (size_t f = begin * RHM_LANES; f < end * RHM_LANES; f++, y += g->columns)
-        for (size_t c = 0; c < classes; c++)
-            work->out[(block * classes + c) * g->normal.stride + f] = y[c];
+    return RHM_OK;
+}
+
+static void store_class(void *context, size_t c) {
+    const product_work *work = context;
+    const gram *g = work->g;
+    const size_t classes = rhm_linear_block_classes(&g->normal.data), features = g->groups * RHM_LANES;
+    const double *y = g->product + c / classes * block_size(g) + c % classes;
+    double *out = work->out + c * g->normal.stride;
+    for (size_t f = 0; f < features; f++)
+        out[f] = y[f * g->columns];
+    memset(out + features, 0, sizeof *out * (g->normal.stride - features));
+}
+
+static rhm_status multiply(product_work *work, rhm_error *error) {
+    const gram *g = work->g;
+    const size_t nbytes = sizeof *g->product * block_size(g),
+                 slice_nbytes = sizeof *g->product * g->slice * RHM_LANES * g->columns;
+    for (work->block = 0; work->block < g->normal.data.blocks; work->block++) {
+        const rhm_spread_output y = {g->product + work->block * block_size(g), slice_nbytes, nbytes};
+        RHM_TRY(rhm_spread(g->normal.engine, slices_of(g), product_slice, work, &y, 1, error));
+    }
+    rhm_normal_each_class(&g->normal, store_class, work);
     return RHM_OK;
 }
 
@@ -298,13 +332,11 @@ static rhm_status apply(rhm_normal *normal, const double *w, double *out, rhm_er
         double *operand = g->operand + c / classes * block_size(g) + c % classes;
         for (size_t f = 0; f < features; f++)
             operand[f * g->columns] = w[c * stride + f];
-        memset(out + c * stride + features, 0, sizeof *out * (stride - features));
     }
-    product_work work = {g, out};
+    product_work work = {.g = g, .out = out};
     const int span = rhm_trace_begin(normal->engine, "gram product", 0);
     const int64_t begin = rhm_trace_now();
-    const rhm_status status =
-        rhm_parallel(normal->engine, normal->data.blocks * slices_of(g), product_slice, &work, error);
+    const rhm_status status = multiply(&work, error);
     normal->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
     rhm_trace_end(normal->engine, span, work_of(g, flops(normal), (double)g->matrix.nbytes));
     normal->flops += flops(normal);

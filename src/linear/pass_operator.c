@@ -52,6 +52,7 @@ static void destroy(rhm_normal *normal) {
     rhm_operator_clear(&p->op);
     rhm_free(p->operand);
     rhm_free(p->factors);
+    rhm_free(p->sum);
     rhm_free(p);
 }
 
@@ -62,8 +63,10 @@ static rhm_status make_arrays(rhm_passes *p, rhm_error *error) {
     const rhm_normal *n = &p->normal;
     const size_t size = rhm_normal_size(n);
     const rhm_home by_leaf = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * size};
-    RHM_TRY(rhm_buffer_create(&p->partial, n->engine, by_leaf, sizeof(double), p->leaves, size, 1,
+    RHM_TRY(rhm_buffer_create(&p->partial, n->engine, by_leaf, sizeof(double), p->own.end - p->own.first, size, 1,
                               "partial sums of a solver pass", error));
+    if (rhm_engine_ranks(n->engine) && !(p->sum = RHM_NEW(double, size, 1, 1, "sum of a solver pass", error)))
+        return RHM_NO_MEMORY;
     if (n->record.representation == RHM_CACHED && p->leaves > 0)
         RHM_TRY(rhm_passes_cache(p, error));
     const size_t floats = rhm_passes_space_rows(p) * n->stride + p->op.chunk * n->data.classes;
@@ -124,6 +127,7 @@ rhm_status rhm_passes_create(rhm_normal **out, const rhm_engine *engine, const r
         data->classes, data->patches->count, error);
     if (status == RHM_OK) {
         p->leaves = rhm_pass_leaves(rhm_passes_chunks(p), rhm_normal_size(&p->normal));
+        p->own = rhm_spread_own(engine, p->leaves);
         status = represent(p, &sizes, error);
     }
     if (status == RHM_OK)

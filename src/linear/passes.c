@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/fail.h"
-#include "engine/reduce.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 
 static size_t least(size_t a, size_t b) {
@@ -87,10 +87,11 @@ typedef struct pass {
 static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *error) {
     const pass *work = context;
     const rhm_passes *p = work->p;
-    const size_t size = rhm_normal_size(&p->normal), chunks = rhm_passes_chunks(p), chunk = p->op.chunk;
+    const size_t size = rhm_normal_size(&p->normal), chunk = p->op.chunk;
     double *sum = (double *)p->partial.data + leaf * size;
     memset(sum, 0, sizeof *sum * size);
-    for (size_t i = leaf * chunks / p->leaves; i < (leaf + 1) * chunks / p->leaves; i++) {
+    leaf += p->own.first;
+    for (size_t i = rhm_passes_leaf_begin(p, leaf); i < rhm_passes_leaf_begin(p, leaf + 1); i++) {
         const size_t end = least((i + 1) * chunk, p->normal.rows.count);
         RHM_TRY(p->kind->add(p, work->factor, i * chunk, end, thread, sum, error));
     }
@@ -99,6 +100,7 @@ static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *e
 
 typedef struct combine_work {
     const rhm_passes *p;
+    const double *sum;
     double *out;
 } combine_work;
 
@@ -107,7 +109,7 @@ static void finish_class(void *context, size_t c) {
     const combine_work *work = context;
     const rhm_passes *p = work->p;
     const size_t stride = p->normal.stride, width = p->normal.data.width;
-    const double *row = (const double *)p->partial.data + c * stride;
+    const double *row = work->sum + c * stride;
     const double scale = 1 / sqrt((double)width);
     double *out = work->out + c * stride;
     memset(out, 0, sizeof *out * stride);
@@ -127,12 +129,13 @@ rhm_status rhm_passes_run(rhm_passes *p, rhm_pass_factor factor, double *out, rh
     if (p->split && factor == RHM_FACTOR_OUTPUTS)
         RHM_TRY(p->split(p, error));
     else
-        RHM_TRY(rhm_passes_loop(p, p->kind->name[factor][p->op.phasor_rows > 0], rhm_passes_terms(p, factor), p->leaves,
-                                leaf_pass, &work, error));
-    combine_work combine = {p, out};
+        RHM_TRY(rhm_passes_loop(p, p->kind->name[factor][p->op.phasor_rows > 0], rhm_passes_terms(p, factor),
+                                p->own.end - p->own.first, leaf_pass, &work, error));
+    combine_work combine = {p, NULL, out};
     const size_t size = rhm_normal_size(n);
     const int span = rhm_trace_begin(n->engine, "combine", 0);
-    const rhm_status status = rhm_reduce(n->engine, p->partial.data, p->leaves, size, size, error);
+    const rhm_status status = rhm_spread_reduce(n->engine, (double *)p->partial.data - p->own.first * size, p->leaves,
+                                                size, size, p->sum, &combine.sum, error);
     if (status == RHM_OK)
         rhm_normal_each_class(n, finish_class, &combine);
     const double partial = (double)p->leaves * (double)size;

@@ -10,7 +10,7 @@
 #define RHM_LINEAR_PASSES_H
 
 #include "engine/memory.h"
-#include "engine/parallel.h"
+#include "engine/spread.h"
 #include "kernels/operator.h"
 #include "linear/normal.h"
 #include "linear/runs.h"
@@ -43,7 +43,9 @@ struct rhm_passes {
     rhm_runs runs;         /* the order of visits, and */
     float *share;          /* (count, blocks): p_mu in that order, which is not theirs in memory: of factored.c */
     size_t leaves;         /* fixed partial sums, a function of the problem's sizes alone */
-    rhm_buffer partial;    /* doubles (leaves, classes, stride) */
+    rhm_spread_part own;   /* those of this rank */
+    rhm_buffer partial;    /* doubles (own leaves, classes, stride) */
+    double *sum;           /* of all ranks: (classes, stride); NULL without */
     float *operand;        /* (classes, stride): what a pass multiplies with */
     rhm_scratch workspace; /* per thread: features, then factors */
 
@@ -86,6 +88,11 @@ typedef struct rhm_pass_space {
 rhm_pass_space rhm_passes_space(const rhm_passes *p, int thread);
 
 size_t rhm_passes_chunks(const rhm_passes *p);
+
+/* First of the chunks of a leaf; of `leaves`, the end of all. */
+static inline size_t rhm_passes_leaf_begin(const rhm_passes *p, size_t leaf) {
+    return leaf * rhm_passes_chunks(p) / p->leaves;
+}
 
 static inline rhm_patch_rows rhm_passes_rows(const rhm_passes *p, size_t first, size_t count) {
     const rhm_normal *n = &p->normal;

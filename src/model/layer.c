@@ -6,7 +6,7 @@
 #include "core/gaussian.h"
 #include "core/memory.h"
 #include "engine/memory.h"
-#include "engine/parallel.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "kernels/operator.h"
 
@@ -190,8 +190,13 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
         status = rhm_operator_share(&work.op, inputs->row, inputs->count, SIZE_MAX, error);
     const int span = rhm_trace_begin(engine, work.op.phasor_rows ? "forward (phasors)" : "forward", 0);
     const int64_t begin = rhm_trace_now();
+    const size_t row_nbytes = sizeof(float) * layer->outputs;
+    const rhm_spread_output rows = {out->row + work.first * layer->outputs, CHUNK_PATCHES * row_nbytes,
+                                    count * row_nbytes};
     if (status == RHM_OK)
-        status = rhm_parallel(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, error);
+        status = rhm_spread(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, &rows, 1, error);
+    if (status == RHM_OK)
+        status = rhm_spread_count(engine, &work.clamped, error);
     out->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
     const rhm_span_work done = forward_work(layer, &work.op, count);
     out->flops += status == RHM_OK ? done.flops : 0;

@@ -6,7 +6,7 @@
 
 #include "core/clock.h"
 #include "core/fail.h"
-#include "engine/parallel.h"
+#include "engine/spread.h"
 
 static const double DEFAULT_SECONDS = 60;
 static const double LEAST_PAUSE = 4; /* times what writing took: a slow disk must not become the training's pace */
@@ -22,6 +22,8 @@ void rhm_checkpoints_note(const rhm_checkpoints *cp, const char *format, ...) {
 }
 
 void rhm_checkpoints_write(rhm_checkpoints *cp) {
+    if (cp->follows)
+        return;
     const double start = rhm_seconds();
     rhm_error error;
     uint64_t nbytes = 0;
@@ -45,6 +47,8 @@ void rhm_checkpoints_write(rhm_checkpoints *cp) {
 }
 
 void rhm_checkpoints_offer(rhm_checkpoints *cp) {
+    if (cp->follows)
+        return;
     if (rhm_engine_check(cp->engine, NULL) != RHM_OK) {
         if (cp->interrupted)
             return;
@@ -57,8 +61,19 @@ void rhm_checkpoints_offer(rhm_checkpoints *cp) {
     rhm_checkpoints_write(cp);
 }
 
+/* Which file the first rank has read, 0 being none: the others have that one to read. */
+static rhm_status agree(rhm_checkpoints *cp, rhm_error *error) {
+    double number = cp->rotation.count ? (double)cp->rotation.found[0].number : 0;
+    RHM_TRY(rhm_spread_agree(cp->engine, &number, error));
+    if (cp->follows && number > 0)
+        return rhm_rotation_name(&cp->rotation, cp->options.directory, (uint64_t)number, error);
+    return RHM_OK;
+}
+
 static rhm_status resume(rhm_checkpoints *cp, rhm_error *error) {
     double seconds = 0;
+    if (cp->follows || cp->rotation.count == 0)
+        RHM_TRY(agree(cp, error));
     if (cp->rotation.count == 0) {
         rhm_checkpoints_note(cp, "%s holds no checkpoint: training starts from the beginning", cp->options.directory);
         return RHM_OK;
@@ -75,6 +90,8 @@ static rhm_status resume(rhm_checkpoints *cp, rhm_error *error) {
         rhm_checkpoints_note(cp, "the newest checkpoint is of no use, the one before it is taken: %s", reason.text);
         rhm_rotation_forget(&cp->rotation);
     }
+    if (!cp->follows)
+        RHM_TRY(agree(cp, error));
     cp->begin = rhm_seconds() - seconds;
     cp->report->resumed = true;
     cp->report->resumed_seconds = seconds;
@@ -87,7 +104,9 @@ rhm_status rhm_checkpoints_open(rhm_checkpoints *out, const rhm_engine *engine, 
     if (out->options.seconds == 0)
         out->options.seconds = DEFAULT_SECONDS;
     out->begin = out->last = rhm_seconds();
-    rhm_status status = rhm_rotation_open(&out->rotation, options->directory, error);
+    out->follows = rhm_ranks_rank(rhm_engine_ranks(engine)) > 0;
+    out->rotation.descriptor = -1;
+    rhm_status status = out->follows ? RHM_OK : rhm_rotation_open(&out->rotation, options->directory, error);
     if (status == RHM_OK && options->resume)
         status = resume(out, error);
     else if (status == RHM_OK && out->rotation.count)

@@ -31,6 +31,7 @@ typedef struct rhm_checkpoints {
     double last_seconds; /* that it took */
     bool last_failed;
     bool interrupted; /* the last checkpoint of an interrupted training was attempted */
+    bool follows;     /* one of several ranks, of which the first writes, and chooses what all read */
 } rhm_checkpoints;
 
 /*
@@ -42,7 +43,7 @@ rhm_status rhm_checkpoints_open(rhm_checkpoints *out, const rhm_engine *engine, 
                                 rhm_checkpoint_report *report, rhm_checkpoint_content content, rhm_error *error);
 void rhm_checkpoints_close(rhm_checkpoints *checkpoints);
 
-/* The state is consistent at this moment: write if it is time to, or if the engine was interrupted. */
+/* The state is consistent at this moment, and the same on all ranks: write if it is time to, or if the engine was interrupted. */
 void rhm_checkpoints_offer(rhm_checkpoints *checkpoints);
 
 /* Write in any case. */

@@ -147,6 +147,20 @@ rhm_status rhm_rotation_open(rhm_rotation *out, const char *directory, rhm_error
     return RHM_OK;
 }
 
+rhm_status rhm_rotation_name(rhm_rotation *out, const char *directory, uint64_t number, rhm_error *error) {
+    *out = (rhm_rotation){.descriptor = -1, .count = 1};
+    const size_t length = strlen(directory);
+    if ((out->directory = RHM_NEW(char, length + 1, 1, 1, "name of a directory", error)))
+        memcpy(out->directory, directory, length);
+    out->found = RHM_NEW(rhm_kept_files, 1, 1, 1, "list of checkpoints", error);
+    if (!out->directory || !out->found) {
+        rhm_rotation_close(out);
+        return RHM_NO_MEMORY;
+    }
+    out->found[0].number = number;
+    return RHM_OK;
+}
+
 void rhm_rotation_forget(rhm_rotation *g) {
     memmove(g->found, g->found + 1, sizeof *g->found * --g->count);
 }

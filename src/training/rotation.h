@@ -36,6 +36,10 @@ typedef struct rhm_rotation {
  * look what is there.
  */
 rhm_status rhm_rotation_open(rhm_rotation *out, const char *directory, rhm_error *error);
+
+/* A directory that another process keeps, of which only one checkpoint is known. */
+rhm_status rhm_rotation_name(rhm_rotation *out, const char *directory, uint64_t number, rhm_error *error);
+
 void rhm_rotation_close(rhm_rotation *rotation); /* accepts one that was not opened, but zeroed */
 
 /* The newest is of no use: the one before it counts as the newest. */

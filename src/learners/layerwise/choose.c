@@ -15,13 +15,16 @@ static rhm_outcome outcome_of(const rhm_fit *fit) {
     };
 }
 
-static rhm_search_seen see(const rhm_stage *stage, double deadline) {
-    return (rhm_search_seen){
+static rhm_status see(rhm_search_seen *out, const rhm_stage *stage, double deadline, rhm_error *error) {
+    bool late;
+    RHM_TRY(rhm_stage_late(&late, stage, deadline, error));
+    *out = (rhm_search_seen){
         .samples = (double)stage->training.patches.samples,
         .distinct = (double)rhm_patches_distinct(&stage->training.patches),
         .held_out_distinct = (double)rhm_patches_distinct(&stage->validation.patches),
-        .late = rhm_stage_seconds(stage) > deadline,
+        .late = late,
     };
+    return RHM_OK;
 }
 
 /* Do what the search asks for and tell it what came out; the best fit is kept. */
@@ -31,16 +34,23 @@ static rhm_status step(rhm_stage *stage, const rhm_search_problem *problem, doub
     const rhm_search_request *ask = &search->request;
     if (ask->action == RHM_SEARCH_DRAW) {
         RHM_TRY(rhm_stage_draw(stage, ask->samples, ask->held_out, error));
-        const rhm_search_seen seen = see(stage, deadline);
+        rhm_search_seen seen;
+        RHM_TRY(see(&seen, stage, deadline, error));
         rhm_search_next(search, problem, &seen);
+        /* A search that begins anew has no best fit; neither has a checkpoint, which may be written before the next. */
+        if (!search->fitted)
+            rhm_fit_clear(best);
         return RHM_OK;
     }
-    if (!search->fitted)
-        rhm_fit_clear(best);
     rhm_fit fit;
     stage->solves = ask->solves;
     RHM_TRY(rhm_stage_fit(stage, ask->width, ask->bandwidth, ask->ridge, &fit, error));
-    rhm_search_seen seen = see(stage, deadline);
+    rhm_search_seen seen;
+    const rhm_status status = see(&seen, stage, deadline, error);
+    if (status != RHM_OK) {
+        rhm_fit_clear(&fit);
+        return status;
+    }
     seen.fit = outcome_of(&fit);
     rhm_search_next(search, problem, &seen);
     if (search->keep) {

@@ -7,6 +7,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "learners/layerwise/score.h"
 
@@ -294,6 +295,13 @@ done:
     if (status != RHM_OK)
         rhm_fit_clear(fit);
     return keep(stage, status);
+}
+
+rhm_status rhm_stage_late(bool *late, const rhm_stage *stage, double deadline, rhm_error *error) {
+    double after = rhm_stage_seconds(stage) - deadline;
+    RHM_TRY(rhm_spread_agree(stage->engine, &after, error));
+    *late = after > 0;
+    return RHM_OK;
 }
 
 void rhm_fit_clear(rhm_fit *fit) {

@@ -123,4 +123,7 @@ static inline double rhm_stage_seconds(const rhm_stage *stage) {
     return stage->begin + stage->clock;
 }
 
+/* Whether that was after the deadline: as rank 0 sees it. */
+rhm_status rhm_stage_late(bool *late, const rhm_stage *stage, double deadline, rhm_error *error);
+
 #endif

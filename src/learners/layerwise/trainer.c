@@ -141,7 +141,9 @@ static rhm_status choose(training *t, rhm_stage *stage, rhm_choice *choice, rhm_
     for (;;) {
         RHM_TRY(rhm_choose(choice, stage, t->separation, t->deadline, error));
         const uint32_t more = rhm_positions_more(stage->task, t->options, stage->level, stage->positions);
-        if (choice->apart || more == 0 || rhm_stage_seconds(stage) > t->deadline)
+        bool late;
+        RHM_TRY(rhm_stage_late(&late, stage, t->deadline, error));
+        if (choice->apart || more == 0 || late)
             return rhm_stage_settle(stage, error);
         RHM_TRY(begin_again(t, stage, choice, more, error));
     }

@@ -1,0 +1,75 @@
+/*
+ * Several processes that train one model: the ranks of an MPI job. Each calls the same functions with the same
+ * arguments; the engine, which is given the ranks, spreads the work of its loops over them, and all of them end with
+ * the same model, the one that a single process would have made, to the last bit.
+ *
+ * MPI itself is a module that is loaded at run time (librhm_mpi_openmpi.so, librhm_mpi_mpich.so), so that the library
+ * needs none. Modules are looked for in the directory that the environment variable RHM_MODULES names, beside the
+ * program, in ../lib/rhm of it, and where the library was installed.
+ *
+ * One thread a process may call these, the one that calls the engine.
+ */
+#ifndef RHM_RANKS_H
+#define RHM_RANKS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "rhm/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rhm_ranks rhm_ranks;
+
+typedef struct rhm_ranks_options {
+    /* Raised by a signal handler, say: whoever waits for another rank returns RHM_INTERRUPTED soon. May be NULL. */
+    const volatile sig_atomic_t *interrupt;
+    const char *agreement; /* what must be the same on all ranks, such as the command; NULL: nothing. The version of
+                              the library and the bytes of the program are compared in any case */
+} rhm_ranks_options;
+
+/* What the environment says before anything is loaded: how many ranks a launcher started, 1 where none did, and which
+ * of them this is. */
+typedef struct rhm_ranks_launch {
+    int rank, size;
+} rhm_ranks_launch;
+RHM_API rhm_ranks_launch rhm_ranks_launched(void);
+
+/*
+ * Join the other ranks. *out is NULL, and all is well, where this process was started alone, and where the variable
+ * RHM_MPI is "off"; "openmpi" and "mpich" name the module where the environment leaves it open. RHM_UNSUPPORTED without
+ * a module for the launcher; RHM_INVALID where ranks disagree, naming the first that differs from rank 0.
+ */
+RHM_API rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error);
+
+/* Give up on a rank that has not answered for so long: RHM_FAILED, naming it. 0, as at first: never. */
+RHM_API void rhm_ranks_limit_silence(rhm_ranks *ranks, double seconds);
+
+/*
+ * Tell the others how this rank's work ended, wait for them, and end. Each rank that joined must leave, after its
+ * engines are gone. Where all succeeded it returns RHM_OK. Otherwise the failure of the lowest rank that failed of
+ * itself, the same on all ranks, and its sentence, which names the rank unless it is 0. Accepts NULL: the outcome
+ * itself. After a failure the job is aborted in a way that leaves no process behind.
+ */
+RHM_API rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *error);
+
+/* After a failed job: ends this process and, if they hang, all others, with this exit status. Does not return where
+ * there are ranks. */
+RHM_API void rhm_ranks_abort(rhm_ranks *ranks, int exit_status);
+
+/* Whether this is the rank to tell a user things: 0, or the next where that one is silent. True for NULL. */
+RHM_API bool rhm_ranks_speaks(const rhm_ranks *ranks);
+
+RHM_API int rhm_ranks_rank(const rhm_ranks *ranks); /* 0 for NULL */
+RHM_API int rhm_ranks_size(const rhm_ranks *ranks); /* 1 for NULL */
+
+/* "Open MPI 4.1.4", and the host of a rank; owned by `ranks`. */
+RHM_API const char *rhm_ranks_library(const rhm_ranks *ranks);
+RHM_API const char *rhm_ranks_host(const rhm_ranks *ranks, int rank);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,80 @@
+#include "engine/rank_share.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "ranks/group.h"
+
+enum { MASK_NBYTES = 256 };
+
+/* A part of the same size of each rank. */
+static rhm_status gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error) {
+    const size_t size = (size_t)rhm_ranks_size(ranks);
+    size_t *begin = RHM_NEW(size_t, size + 1, 1, 1, "parts of ranks", error);
+    if (!begin)
+        return RHM_NO_MEMORY;
+    for (size_t rank = 0; rank <= size; rank++)
+        begin[rank] = rank * each_nbytes;
+    const rhm_status status = rhm_ranks_gather(ranks, data, begin, error);
+    rhm_free(begin);
+    return status;
+}
+
+/* The `index`th of `parts` parts of the cores. */
+static rhm_status take_part(rhm_topology *topology, int index, int parts, rhm_error *error) {
+    const int cores = topology->cores;
+    const int first = parts <= cores ? index * cores / parts : index % cores;
+    const int end = parts <= cores ? (index + 1) * cores / parts : first + 1;
+    hwloc_cpuset_t set = hwloc_bitmap_alloc();
+    if (!set)
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for a set of CPUs");
+    for (int i = first; i < end; i++) {
+        const hwloc_obj_t core = hwloc_get_obj_by_type(topology->hwloc, HWLOC_OBJ_CORE, (unsigned)i);
+        const hwloc_obj_t pu = core ? core : hwloc_get_obj_by_type(topology->hwloc, HWLOC_OBJ_PU, (unsigned)i);
+        if (pu)
+            hwloc_bitmap_or(set, set, pu->cpuset);
+    }
+    const rhm_status status = rhm_topology_restrict(topology, set, error);
+    hwloc_bitmap_free(set);
+    return status;
+}
+
+rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    const int own = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
+    char *mask = RHM_NEW(char, (size_t)size, MASK_NBYTES, 1, "CPUs of ranks", error);
+    if (!mask)
+        return RHM_NO_MEMORY;
+    hwloc_bitmap_list_snprintf(mask + own * MASK_NBYTES, MASK_NBYTES,
+                               hwloc_topology_get_topology_cpuset(topology->hwloc));
+    rhm_status status = gather_equal(ranks, mask, MASK_NBYTES, error);
+    int parts = 0, index = 0;
+    for (int rank = 0; status == RHM_OK && rank < size; rank++) {
+        const bool same = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own)) &&
+                          !strcmp(mask + rank * MASK_NBYTES, mask + own * MASK_NBYTES);
+        parts += same;
+        index += same && rank < own;
+    }
+    if (status == RHM_OK && parts > 1)
+        status = take_part(topology, index, parts, error);
+    rhm_free(mask);
+    return status;
+}
+
+rhm_status rhm_rank_least(rhm_ranks *ranks, uint64_t *value, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    const size_t size = (size_t)rhm_ranks_size(ranks);
+    uint64_t *all = RHM_NEW(uint64_t, size, 1, 1, "values of ranks", error);
+    if (!all)
+        return RHM_NO_MEMORY;
+    all[rhm_ranks_rank(ranks)] = *value;
+    const rhm_status status = gather_equal(ranks, all, sizeof *all, error);
+    for (size_t rank = 0; status == RHM_OK && rank < size; rank++)
+        *value = all[rank] < *value ? all[rank] : *value;
+    rhm_free(all);
+    return status;
+}

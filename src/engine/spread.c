@@ -1,0 +1,133 @@
+#include "engine/spread.h"
+
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "engine/reduce.h"
+#include "engine/trace.h"
+#include "ranks/group.h"
+
+rhm_ranks *rhm_engine_ranks(const rhm_engine *engine) {
+    return engine->ranks;
+}
+
+static size_t begin_of(size_t count, size_t ranks, size_t rank) {
+    const size_t rest = count % ranks;
+    return count / ranks * rank + (rank < rest ? rank : rest);
+}
+
+size_t rhm_spread_begin(const rhm_engine *engine, size_t count, int rank) {
+    return begin_of(count, (size_t)rhm_ranks_size(engine->ranks), (size_t)rank);
+}
+
+rhm_spread_part rhm_spread_own(const rhm_engine *engine, size_t count) {
+    const int rank = rhm_ranks_rank(engine->ranks);
+    return (rhm_spread_part){rhm_spread_begin(engine, count, rank), rhm_spread_begin(engine, count, rank + 1)};
+}
+
+typedef struct shifted {
+    rhm_chunk_body *body;
+    void *context;
+    size_t first;
+} shifted;
+
+static rhm_status run_shifted(void *context, size_t chunk, int thread, rhm_error *error) {
+    const shifted *s = context;
+    return s->body(s->context, s->first + chunk, thread, error);
+}
+
+rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const rhm_spread_output *output,
+                             rhm_error *error) {
+    if (!engine->ranks)
+        return RHM_OK;
+    const size_t ranks = (size_t)rhm_ranks_size(engine->ranks);
+    size_t *begin = RHM_NEW(size_t, ranks + 1, 1, 1, "parts of ranks", error);
+    if (!begin)
+        return RHM_NO_MEMORY;
+    for (size_t rank = 0; rank <= ranks; rank++) {
+        const size_t at = begin_of(chunk_count, ranks, rank) * output->chunk_nbytes;
+        begin[rank] = at < output->nbytes ? at : output->nbytes;
+    }
+    const rhm_status status = rhm_ranks_gather(engine->ranks, output->data, begin, error);
+    rhm_free(begin);
+    return status;
+}
+
+rhm_status rhm_spread(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
+                      const rhm_spread_output *outputs, size_t output_count, rhm_error *error) {
+    if (!engine->ranks)
+        return rhm_parallel(engine, chunk_count, body, context, error);
+    const rhm_spread_part own = rhm_spread_own(engine, chunk_count);
+    shifted s = {body, context, own.first};
+    RHM_TRY(rhm_parallel(engine, own.end - own.first, run_shifted, &s, error));
+    rhm_status status = RHM_OK;
+    const int span = rhm_trace_begin(engine, "ranks: gather", 0);
+    double nbytes = 0;
+    for (size_t i = 0; status == RHM_OK && i < output_count; i++) {
+        status = rhm_spread_gather(engine, chunk_count, &outputs[i], error);
+        nbytes += (double)outputs[i].nbytes;
+    }
+    rhm_trace_end(engine, span, (rhm_span_work){.nbytes = nbytes});
+    return status;
+}
+
+/* Complete subtrees among the own rows [first, end) are blocks of 2^j of them: threads add up those that fit, from the
+ * largest blocks that begin at the first row to those that end at the last. */
+static rhm_status reduce_own(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
+                             rhm_spread_part own, rhm_error *error) {
+    for (size_t row = own.first; row < own.end;) {
+        size_t block = 1;
+        while (row % (2 * block) == 0 && (row + 2 * block <= own.end || (own.end == count && row + block < own.end)))
+            block *= 2;
+        const size_t end = row + block < own.end ? row + block : own.end;
+        RHM_TRY(rhm_reduce(engine, rows + row * stride, end - row, size, stride, error));
+        row = end;
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
+                             double *spare, const double **sum, rhm_error *error) {
+    const size_t ranks = (size_t)rhm_ranks_size(engine->ranks);
+    RHM_TRY(reduce_own(engine, rows, count, size, stride, rhm_spread_own(engine, count), error));
+    *sum = engine->ranks ? spare : rows;
+    if (!engine->ranks)
+        return RHM_OK;
+    size_t *first = RHM_NEW(size_t, ranks + 1, 1, 1, "parts of ranks", error);
+    if (!first)
+        return RHM_NO_MEMORY;
+    for (size_t rank = 0; rank <= ranks; rank++)
+        first[rank] = begin_of(count, ranks, rank);
+    const int span = rhm_trace_begin(engine, "ranks: reduce", 0);
+    rhm_status status = rhm_ranks_reduce(engine->ranks, rows, count, first, size, stride, spare, error);
+    if (status == RHM_OK && rhm_ranks_rank(engine->ranks) == 0)
+        memcpy(spare, rows, sizeof *spare * size);
+    if (status == RHM_OK)
+        status = rhm_ranks_broadcast(engine->ranks, spare, sizeof *spare * size, error);
+    rhm_trace_end(engine, span, (rhm_span_work){.nbytes = 2 * sizeof *spare * (double)size});
+    rhm_free(first);
+    return status;
+}
+
+rhm_status rhm_spread_count(const rhm_engine *engine, uint64_t *count, rhm_error *error) {
+    if (!engine->ranks)
+        return RHM_OK;
+    const size_t size = (size_t)rhm_ranks_size(engine->ranks);
+    uint64_t *all = RHM_NEW(uint64_t, size, 1, 1, "counts of ranks", error);
+    if (!all)
+        return RHM_NO_MEMORY;
+    all[rhm_ranks_rank(engine->ranks)] = *count;
+    const rhm_spread_output numbers = {all, sizeof *all, size * sizeof *all};
+    const rhm_status status = rhm_spread_gather(engine, size, &numbers, error);
+    *count = 0;
+    for (size_t rank = 0; status == RHM_OK && rank < size; rank++)
+        *count += all[rank];
+    rhm_free(all);
+    return status;
+}
+
+rhm_status rhm_spread_agree(const rhm_engine *engine, double *value, rhm_error *error) {
+    return rhm_ranks_broadcast(engine->ranks, value, sizeof *value, error);
+}

@@ -1,0 +1,55 @@
+/* Loops and sums over the threads of all ranks (rhm/ranks.h); of one process, they are those of parallel.h and
+ * reduce.h. */
+#ifndef RHM_ENGINE_SPREAD_H
+#define RHM_ENGINE_SPREAD_H
+
+#include <stdint.h>
+
+#include "engine/parallel.h"
+#include "rhm/ranks.h"
+
+/* What a loop writes: chunk i the bytes from i chunk_nbytes on, up to nbytes. */
+typedef struct rhm_spread_output {
+    void *data;
+    size_t chunk_nbytes, nbytes;
+} rhm_spread_output;
+
+/* The ranks, or NULL. */
+rhm_ranks *rhm_engine_ranks(const rhm_engine *engine);
+
+/* First of `count` things that belong to rank 0..ranks, with `ranks` the end of all: equal shares, in order. */
+size_t rhm_spread_begin(const rhm_engine *engine, size_t count, int rank);
+
+/* This rank's, from `first` up to but without `end`. */
+typedef struct rhm_spread_part {
+    size_t first, end;
+} rhm_spread_part;
+rhm_spread_part rhm_spread_own(const rhm_engine *engine, size_t count);
+
+/*
+ * rhm_parallel with the chunks shared among all ranks; what they write is then on every rank. Everything that chunks
+ * read must be the same on all of them. Every rank must come here, in the same order as to all other calls of this
+ * kind; a failure on one of them is a failure of all.
+ */
+rhm_status rhm_spread(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
+                      const rhm_spread_output *outputs, size_t output_count, rhm_error *error);
+
+/* The second half of that alone: what each rank wrote for its share of the chunks, to all of them. */
+rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const rhm_spread_output *output,
+                             rhm_error *error);
+
+/*
+ * rhm_reduce of `count` rows, of which this rank has its share only: `rows` is where row 0 would be, and the sum is
+ * at *sum on all ranks: in row 0 where there are none, else in `spare` (size). The same tree, and so the same bits, as
+ * in one process.
+ */
+rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
+                             double *spare, const double **sum, rhm_error *error);
+
+/* Of the ranks' numbers the sum, on all of them. */
+rhm_status rhm_spread_count(const rhm_engine *engine, uint64_t *count, rhm_error *error);
+
+/* A number that ranks may see differently, such as a time, as rank 0 sees it. */
+rhm_status rhm_spread_agree(const rhm_engine *engine, double *value, rhm_error *error);
+
+#endif

@@ -1,0 +1,98 @@
+/* What all ranks do together: no arithmetic but the sums of the fixed tree, which are our own. */
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "ranks/group.h"
+
+/* A binomial tree: rank r hears from r without its highest bit. */
+static rhm_status broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
+    const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
+    int step = 1;
+    for (; step <= rank; step *= 2)
+        if (rank < 2 * step)
+            RHM_TRY(rhm_ranks_receive(ranks, rank - step, data, nbytes, error));
+    for (; rank + step < size; step *= 2)
+        RHM_TRY(rhm_ranks_send(ranks, rank + step, data, nbytes, error));
+    return RHM_OK;
+}
+
+rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
+    if (!ranks || nbytes == 0)
+        return RHM_OK;
+    const double begin = rhm_seconds();
+    const rhm_status status = broadcast(ranks, data, nbytes, error);
+    ranks->traffic.seconds += rhm_seconds() - begin;
+    return status;
+}
+
+/* Parts go round in a ring: each rank sends and receives all but its own once. */
+static rhm_status gather(rhm_ranks *ranks, char *data, const size_t *begin, rhm_error *error) {
+    const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
+    const int next = (rank + 1) % size, last = (rank + size - 1) % size;
+    for (int step = 0; step + 1 < size; step++) {
+        const int out = (rank + size - step) % size, in = (rank + 2 * size - step - 1) % size;
+        const size_t out_nbytes = begin[out + 1] - begin[out], in_nbytes = begin[in + 1] - begin[in];
+        RHM_TRY(rhm_ranks_exchange(ranks, out_nbytes ? next : -1, data + begin[out], out_nbytes, in_nbytes ? last : -1,
+                                   data + begin[in], in_nbytes, error));
+    }
+    return RHM_OK;
+}
+
+rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    const double start = rhm_seconds();
+    const rhm_status status = gather(ranks, data, begin, error);
+    ranks->traffic.seconds += rhm_seconds() - start;
+    return status;
+}
+
+static int owner_of(const size_t *first, int size, size_t row) {
+    int low = 0, high = size - 1;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (row < first[middle + 1])
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void add_row(double *into, const double *from, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        into[i] += from[i];
+}
+
+static rhm_status reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size, size_t stride,
+                         double *spare, rhm_error *error) {
+    const int rank = rhm_ranks_rank(ranks), ranks_count = rhm_ranks_size(ranks);
+    for (size_t step = 1; step < count; step *= 2)
+        for (size_t row = 0; row + step < count; row += 2 * step) {
+            const int left = owner_of(first, ranks_count, row), right = owner_of(first, ranks_count, row + step);
+            const size_t end = count - row < 2 * step ? count : row + 2 * step;
+            if ((left != rank && right != rank) || owner_of(first, ranks_count, end - 1) == left)
+                continue;
+            double *into = rows + row * stride, *from = rows + (row + step) * stride;
+            if (left == right) {
+                add_row(into, from, size);
+            } else if (right == rank) {
+                RHM_TRY(rhm_ranks_send(ranks, left, from, sizeof *from * size, error));
+            } else {
+                RHM_TRY(rhm_ranks_receive(ranks, right, spare, sizeof *spare * size, error));
+                add_row(into, spare, size);
+            }
+        }
+    return RHM_OK;
+}
+
+rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
+                            size_t stride, double *spare, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    const double begin = rhm_seconds();
+    const rhm_status status = reduce(ranks, rows, count, first, size, stride, spare, error);
+    ranks->traffic.seconds += rhm_seconds() - begin;
+    return status;
+}

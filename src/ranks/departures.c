@@ -1,0 +1,171 @@
+#include "ranks/departures.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/memory.h"
+
+/* For a failed job's ranks to come to where they hear of it: between two messages there may be seconds of work. */
+static const double GRACE_SECONDS = 20;
+
+static void pause_briefly(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+}
+
+static void hear(rhm_ranks *ranks) {
+    const rhm_transport *t = &ranks->transport;
+    for (int from; t->arrived(t->state, RHM_MESSAGE_LEAVE, &from);) {
+        rhm_departure *gone = &ranks->gone[from];
+        void *request = t->receive(t->state, from, RHM_MESSAGE_LEAVE, gone, sizeof *gone);
+        int done = 0;
+        while (request && (done = t->done(t->state, request)) == 0)
+            pause_briefly();
+        gone->sentence[sizeof gone->sentence - 1] = '\0';
+        if (done < 0 || !request)
+            *gone = (rhm_departure){RHM_FAILED, from, "how it ended was lost"};
+        ranks->has_gone[from] = true;
+    }
+}
+
+/* Of the ranks that have ended, the one to speak of: the lowest that failed of itself, and was not interrupted if
+ * another was not. -1: none has failed. */
+static int spokesman(const rhm_ranks *ranks) {
+    int chosen = -1;
+    for (int rank = rhm_ranks_size(ranks) - 1; rank >= 0; rank--) {
+        const rhm_departure *gone = &ranks->gone[rank];
+        if (!ranks->has_gone[rank] || gone->status == RHM_OK)
+            continue;
+        const bool itself = gone->rank == rank, interrupted = gone->status == RHM_INTERRUPTED;
+        if (chosen < 0) {
+            chosen = rank;
+            continue;
+        }
+        const rhm_departure *best = &ranks->gone[chosen];
+        const bool best_itself = best->rank == chosen, best_interrupted = best->status == RHM_INTERRUPTED;
+        if (itself > best_itself || (itself == best_itself && interrupted <= best_interrupted))
+            chosen = rank;
+    }
+    return chosen;
+}
+
+static rhm_status tell(const rhm_ranks *ranks, int rank, rhm_error *error) {
+    const rhm_departure *gone = &ranks->gone[rank];
+    if (rank == 0 || gone->rank != rank || ranks->silent[rank])
+        return rhm_fail(error, (rhm_status)gone->status, "%s", gone->sentence);
+    return rhm_fail(error, (rhm_status)gone->status, "rank %d (%s): %.400s", rank, rhm_ranks_host(ranks, rank),
+                    gone->sentence);
+}
+
+void rhm_departures_silent(rhm_ranks *ranks, int rank) {
+    rhm_departure *gone = &ranks->gone[rank];
+    *gone = (rhm_departure){.status = RHM_FAILED, .rank = rank};
+    snprintf(gone->sentence, sizeof gone->sentence,
+             "rank %d (%s) has been silent for %.3g seconds: no more are allowed", rank, rhm_ranks_host(ranks, rank),
+             ranks->silence_seconds);
+    ranks->has_gone[rank] = ranks->silent[rank] = true;
+}
+
+bool rhm_ranks_speaks(const rhm_ranks *ranks) {
+    int speaker = 0;
+    while (ranks && speaker < rhm_ranks_rank(ranks) && ranks->silent[speaker])
+        speaker++;
+    return speaker == rhm_ranks_rank(ranks);
+}
+
+rhm_status rhm_departures_look(rhm_ranks *ranks, rhm_error *error) {
+    hear(ranks);
+    const int rank = spokesman(ranks);
+    if (rank < 0)
+        return RHM_OK;
+    ranks->blamed = rank;
+    return tell(ranks, rank, error);
+}
+
+static bool all_gone(const rhm_ranks *ranks) {
+    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++)
+        if (!ranks->has_gone[rank])
+            return false;
+    return true;
+}
+
+static void announce(rhm_ranks *ranks, rhm_status outcome, const rhm_error *error) {
+    const int own = rhm_ranks_rank(ranks);
+    rhm_departure *mine = &ranks->gone[own];
+    *mine = (rhm_departure){(int)outcome, ranks->blamed >= 0 ? ranks->blamed : own, ""};
+    if (outcome != RHM_OK && error)
+        memcpy(mine->sentence, error->text, sizeof mine->sentence);
+    ranks->has_gone[own] = true;
+    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++)
+        if (rank != own) /* small, and the bytes stay until the end: nobody need wait for it */
+            ranks->transport.send(ranks->transport.state, rank, RHM_MESSAGE_LEAVE, mine, sizeof *mine);
+}
+
+/* Waits for as long as the others work, unless one has failed. */
+static void wait_for_others(rhm_ranks *ranks, rhm_status outcome) {
+    double failed = outcome == RHM_OK ? -1 : rhm_seconds();
+    for (;;) {
+        hear(ranks);
+        if (all_gone(ranks))
+            return;
+        const volatile sig_atomic_t *flag = ranks->options.interrupt;
+        if (failed < 0 && (spokesman(ranks) >= 0 || (flag && *flag)))
+            failed = rhm_seconds();
+        if (failed >= 0 && rhm_seconds() - failed > GRACE_SECONDS)
+            return;
+        pause_briefly();
+    }
+}
+
+static void release(rhm_ranks *ranks) {
+    rhm_free(ranks->host);
+    rhm_free(ranks->process);
+    rhm_free(ranks->gone);
+    rhm_free(ranks->has_gone);
+    rhm_free(ranks->silent);
+    rhm_free(ranks);
+}
+
+rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *error) {
+    if (!ranks)
+        return outcome;
+    announce(ranks, outcome, error);
+    wait_for_others(ranks, outcome);
+    const int rank = spokesman(ranks);
+    if (rank < 0 && all_gone(ranks)) {
+        ranks->transport.close(ranks->transport.state);
+        release(ranks);
+        return RHM_OK;
+    }
+    if (rank >= 0)
+        return tell(ranks, rank, error);
+    return rhm_fail(error, RHM_INTERRUPTED, "interrupted while other ranks were at work");
+}
+
+/* A stopped process does not hear its launcher, which may leave it behind. */
+static void kill_silent(const rhm_ranks *ranks) {
+    const int own = rhm_ranks_rank(ranks);
+    const rhm_rank_process *mine = &ranks->process[own];
+    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++) {
+        const rhm_rank_process *process = &ranks->process[rank];
+        if (ranks->silent[rank] && mine->of_namespace && process->of_namespace == mine->of_namespace &&
+            !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own)))
+            kill((pid_t)process->pid, SIGKILL);
+    }
+}
+
+void rhm_ranks_abort(rhm_ranks *ranks, int exit_status) {
+    if (!ranks)
+        return;
+    /* Who has something to say has the last word. */
+    for (double begin = rhm_seconds(); !rhm_ranks_speaks(ranks) && rhm_seconds() - begin < GRACE_SECONDS;)
+        pause_briefly();
+    kill_silent(ranks);
+    ranks->transport.abort(ranks->transport.state, exit_status);
+    _exit(exit_status);
+}

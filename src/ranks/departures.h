@@ -1,0 +1,13 @@
+/* Ranks that have ended, and what those that have not are told of it. */
+#ifndef RHM_RANKS_DEPARTURES_H
+#define RHM_RANKS_DEPARTURES_H
+
+#include "ranks/group.h"
+
+/* Hear who has ended. The failure of a rank that did so with one, and its sentence. */
+rhm_status rhm_departures_look(rhm_ranks *ranks, rhm_error *error);
+
+/* A rank has been waited for in vain: it counts as one that has failed. */
+void rhm_departures_silent(rhm_ranks *ranks, int rank);
+
+#endif

@@ -1,0 +1,87 @@
+#include "ranks/group.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "ranks/departures.h"
+
+/* A message comes within microseconds, or the other rank computes: then its processor may be this one. */
+static const double SPIN_SECONDS = 20e-6, YIELD_SECONDS = 2e-3;
+enum { LOOK_EVERY = 32 }; /* turns of spinning, between looks at anything but the message */
+
+static void rest(double waited) {
+    if (waited < SPIN_SECONDS)
+        return;
+    if (waited < YIELD_SECONDS)
+        sched_yield();
+    else
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+}
+
+static rhm_status look_around(rhm_ranks *ranks, int peer, double waited, rhm_error *error) {
+    const volatile sig_atomic_t *flag = ranks->options.interrupt;
+    const int raised = flag ? (int)__atomic_load_n(flag, __ATOMIC_RELAXED) : 0;
+    if (raised)
+        return rhm_fail(error, RHM_INTERRUPTED, "interrupted by signal %d", raised);
+    RHM_TRY(rhm_departures_look(ranks, error));
+    const double most = ranks->silence_seconds;
+    if (!(most > 0 && waited > most))
+        return RHM_OK;
+    rhm_departures_silent(ranks, peer);
+    return rhm_departures_look(ranks, error);
+}
+
+static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error *error) {
+    if (!request)
+        return rhm_fail(error, RHM_FAILED, "%s refuses a message between ranks %d and %d", ranks->transport.name,
+                        rhm_ranks_rank(ranks), peer);
+    const double begin = rhm_seconds();
+    for (unsigned turn = 1;; turn++) {
+        const int done = ranks->transport.done(ranks->transport.state, request);
+        if (done > 0)
+            return RHM_OK;
+        if (done < 0)
+            return rhm_fail(error, RHM_FAILED, "a message between ranks %d and %d (%s) was lost or has another size",
+                            rhm_ranks_rank(ranks), peer, rhm_ranks_host(ranks, peer));
+        if (turn % LOOK_EVERY)
+            continue;
+        const double waited = rhm_seconds() - begin;
+        const rhm_status status = look_around(ranks, peer, waited, error);
+        if (status != RHM_OK) {
+            ranks->transport.cancel(ranks->transport.state, request);
+            return status;
+        }
+        rest(waited);
+    }
+}
+
+static void *start_send(rhm_ranks *ranks, int to, const void *data, size_t nbytes) {
+    ranks->traffic.messages++;
+    ranks->traffic.nbytes += nbytes;
+    return ranks->transport.send(ranks->transport.state, to, RHM_MESSAGE_DATA, data, nbytes);
+}
+
+rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,
+                              size_t in_nbytes, rhm_error *error) {
+    void *coming =
+        from >= 0 ? ranks->transport.receive(ranks->transport.state, from, RHM_MESSAGE_DATA, in, in_nbytes) : NULL;
+    void *going = to >= 0 ? start_send(ranks, to, out, out_nbytes) : NULL;
+    rhm_status status = from >= 0 ? wait_for(ranks, coming, from, error) : RHM_OK;
+    if (status == RHM_OK && to >= 0)
+        status = wait_for(ranks, going, to, error);
+    else if (going)
+        ranks->transport.cancel(ranks->transport.state, going);
+    return status;
+}
+
+rhm_status rhm_ranks_send(rhm_ranks *ranks, int to, const void *data, size_t nbytes, rhm_error *error) {
+    return rhm_ranks_exchange(ranks, to, data, nbytes, -1, NULL, 0, error);
+}
+
+rhm_status rhm_ranks_receive(rhm_ranks *ranks, int from, void *data, size_t nbytes, rhm_error *error) {
+    return rhm_ranks_exchange(ranks, -1, NULL, 0, from, data, nbytes, error);
+}

@@ -1,0 +1,72 @@
+/* The ranks as the library sees them: messages that are waited for, under the eyes of interrupts and of ranks that end.
+ */
+#ifndef RHM_RANKS_GROUP_H
+#define RHM_RANKS_GROUP_H
+
+#include <stdint.h>
+
+#include "ranks/transport.h"
+#include "rhm/ranks.h"
+
+enum { RHM_HOST_NBYTES = 64 };
+
+/* A process, where its number means something: PIDs are of a host and a namespace. */
+typedef struct rhm_rank_process {
+    int64_t pid;
+    uint64_t of_namespace; /* 0: not known */
+} rhm_rank_process;
+
+/* How a rank's work ended, as it says itself. */
+typedef struct rhm_departure {
+    int status; /* an rhm_status */
+    int rank;   /* who failed of itself: this rank, or the one whose end it was told of */
+    char sentence[RHM_ERROR_TEXT_NBYTES];
+} rhm_departure;
+
+/* What has passed between this rank and others; of collective operations, what this rank sent and received of them. */
+typedef struct rhm_traffic {
+    uint64_t messages, nbytes; /* sent */
+    double seconds;            /* in collective operations, waiting included */
+} rhm_traffic;
+
+struct rhm_ranks {
+    rhm_transport transport;
+    rhm_ranks_options options;
+    double silence_seconds;    /* the most that is allowed; 0: any */
+    char *host;                /* (size, RHM_HOST_NBYTES) */
+    rhm_rank_process *process; /* (size) */
+    rhm_departure *gone;       /* (size) */
+    bool *has_gone;            /* (size) */
+    bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
+    int blamed;                /* the rank whose end made this one fail, or -1 */
+    rhm_traffic traffic;
+};
+
+/*
+ * A message, the sender's or the receiver's half; returns when it has been handed over, or RHM_INTERRUPTED, or the
+ * failure of a rank that has ended meanwhile. Zero bytes are a message too.
+ */
+rhm_status rhm_ranks_send(rhm_ranks *ranks, int to, const void *data, size_t nbytes, rhm_error *error);
+rhm_status rhm_ranks_receive(rhm_ranks *ranks, int from, void *data, size_t nbytes, rhm_error *error);
+
+/* Both at a time, from and to any ranks. */
+rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,
+                              size_t in_nbytes, rhm_error *error);
+
+/* ---- of all ranks, each of which must call them in the same order; no failure with `ranks` NULL ---- */
+
+/* Rank 0's bytes for all. */
+rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error);
+
+/* Each rank's own part of `data` for all: rank r's begins at begin[r] and ends at begin[r + 1], in bytes. */
+rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error);
+
+/*
+ * The sum of `count` rows in the binary tree of engine/reduce.h, of which rank r has rows first[r] .. first[r + 1] - 1.
+ * Rows whose subtrees lie in one rank's part have been added up by it. The sum ends in `row` 0 of rank 0. `rows` are
+ * `stride` doubles apart, row 0 of the problem at rows[0]; `spare` is (size).
+ */
+rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
+                            size_t stride, double *spare, rhm_error *error);
+
+#endif

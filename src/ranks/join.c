@@ -1,0 +1,120 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "core/sha256.h"
+#include "ranks/group.h"
+#include "ranks/module.h"
+
+/* What a rank is, for the others to compare. */
+typedef struct identity {
+    char host[RHM_HOST_NBYTES];
+    rhm_rank_process process;
+    char version[RHM_HOST_NBYTES];
+    char program[RHM_SHA256_TEXT_NBYTES], agreement[RHM_SHA256_TEXT_NBYTES];
+} identity;
+
+static void hash_text(const char *text, char out[RHM_SHA256_TEXT_NBYTES]) {
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    sha256_update(&hash, strlen(text), (const uint8_t *)text);
+    rhm_sha256_text(&hash, out);
+}
+
+static rhm_status hash_program(char out[RHM_SHA256_TEXT_NBYTES], rhm_error *error) {
+    FILE *file = fopen("/proc/self/exe", "rb");
+    if (!file)
+        return rhm_fail(error, RHM_IO, "this program cannot read its own file, to compare it with other ranks'");
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    uint8_t part[4096];
+    for (size_t count; (count = fread(part, 1, sizeof part, file)) > 0;)
+        sha256_update(&hash, count, part);
+    fclose(file);
+    rhm_sha256_text(&hash, out);
+    return RHM_OK;
+}
+
+static rhm_status compare(rhm_ranks *ranks, const identity *of, rhm_error *error) {
+    for (int rank = 1; rank < rhm_ranks_size(ranks); rank++) {
+        const char *what = strcmp(of[rank].version, of[0].version) != 0       ? "another version of rhm"
+                           : strcmp(of[rank].program, of[0].program) != 0     ? "another build of the program"
+                           : strcmp(of[rank].agreement, of[0].agreement) != 0 ? "other options"
+                                                                              : NULL;
+        if (what)
+            return rhm_fail(error, RHM_INVALID,
+                            "rank %d (%s) was started with %s than rank 0 (%s): all ranks must run the same", rank,
+                            of[rank].host, what, of[0].host);
+    }
+    return RHM_OK;
+}
+
+static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
+    const size_t size = (size_t)rhm_ranks_size(ranks);
+    identity *all = RHM_NEW(identity, size, 1, 1, "what other ranks are", error);
+    size_t *begin = RHM_NEW(size_t, size + 1, 1, 1, "what other ranks are", error);
+    rhm_status status = all && begin ? RHM_OK : RHM_NO_MEMORY;
+    if (status == RHM_OK) {
+        identity *own = &all[rhm_ranks_rank(ranks)];
+        gethostname(own->host, sizeof own->host - 1);
+        struct stat names;
+        own->process.pid = getpid();
+        own->process.of_namespace = stat("/proc/self/ns/pid", &names) == 0 ? names.st_ino : 0;
+        snprintf(own->version, sizeof own->version, "%.60s", rhm_version());
+        hash_text(ranks->options.agreement ? ranks->options.agreement : "", own->agreement);
+        status = hash_program(own->program, error);
+    }
+    for (size_t rank = 0; status == RHM_OK && rank <= size; rank++)
+        begin[rank] = rank * sizeof *all;
+    if (status == RHM_OK)
+        status = rhm_ranks_gather(ranks, all, begin, error);
+    for (size_t rank = 0; status == RHM_OK && rank < size; rank++) {
+        ranks->process[rank] = all[rank].process;
+        memcpy(ranks->host + rank * RHM_HOST_NBYTES, all[rank].host, RHM_HOST_NBYTES);
+    }
+    if (status == RHM_OK)
+        status = compare(ranks, all, error);
+    rhm_free(all);
+    rhm_free(begin);
+    return status;
+}
+
+rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error) {
+    const char *module;
+    *out = NULL;
+    RHM_TRY(rhm_module_choose(&module, error));
+    if (!module)
+        return RHM_OK;
+    rhm_ranks *ranks = RHM_NEW(rhm_ranks, 1, 1, 1, "ranks", error);
+    if (!ranks)
+        return RHM_NO_MEMORY;
+    rhm_status status = rhm_module_open(&ranks->transport, module, error);
+    if (status != RHM_OK) {
+        rhm_free(ranks);
+        return status;
+    }
+    ranks->options = *options;
+    ranks->blamed = -1;
+    const size_t size = (size_t)ranks->transport.size;
+    ranks->host = RHM_NEW(char, size, RHM_HOST_NBYTES, 1, "hosts of ranks", error);
+    ranks->process = RHM_NEW(rhm_rank_process, size, 1, 1, "processes of ranks", error);
+    ranks->gone = RHM_NEW(rhm_departure, size, 1, 1, "ends of ranks", error);
+    ranks->has_gone = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
+    ranks->silent = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
+    status = ranks->host && ranks->process && ranks->gone && ranks->has_gone && ranks->silent ? meet(ranks, error)
+                                                                                              : RHM_NO_MEMORY;
+    if (status == RHM_OK) {
+        *out = ranks;
+        return RHM_OK;
+    }
+    /* All ranks compared the same: none of them stays. */
+    if (status == RHM_INVALID)
+        ranks->transport.close(ranks->transport.state);
+    else
+        rhm_ranks_abort(ranks, 1);
+    return status;
+}

@@ -1,0 +1,157 @@
+"""Trainings of several processes under mpirun: the same model for any number of them, and jobs that end whatever happens."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from command_tools import RHM, run
+
+SMALL = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2", "--test-samples", "500", "--progress", "off"]
+LONG = ["--vocab", "8", "--rules", "4", "--levels", "4", "--seed", "1", "--test-samples", "500", "--progress", "off"]
+WITHOUT_END = ["--vocab", "8", "--rules", "4", "--levels", "8", "--progress", "off"]
+MODULES = Path(RHM).parent.parent / "lib" / "rhm"
+LAUNCHERS = {
+    "openmpi": ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none", "--quiet", "-n"],
+    "mpich": ["mpirun.mpich", "-n"],
+}
+QUIET = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl_base_warn_component_unused": "0"}
+THERE = [mpi for mpi, words in LAUNCHERS.items() if shutil.which(words[0]) and (MODULES / f"librhm_mpi_{mpi}.so").exists()]
+
+pytestmark = pytest.mark.skipif(not THERE, reason="no MPI with a module of this build: libopenmpi-dev openmpi-bin, libmpich-dev mpich")
+
+
+def start(mpi, ranks, *arguments, cwd):
+    return subprocess.Popen([*LAUNCHERS[mpi], str(ranks), RHM, *arguments], cwd=cwd, env={**os.environ, **QUIET}, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def on_ranks(mpi, ranks, *arguments, cwd, expect=0):
+    job = start(mpi, ranks, *arguments, cwd=cwd)
+    out, errors = job.communicate(timeout=120)
+    assert (job.returncode != 0) == (expect != 0), (job.returncode, out, errors)
+    return out, errors
+
+
+def hash_of(text):
+    return [line for line in text.splitlines() if line.startswith("model hash")][0].split()[-1]
+
+
+def processes(job):
+    """The trainings that a launcher has started, by rank."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.readlink(entry / "exe") == os.path.realpath(RHM):
+                variables = dict(part.split("=", 1) for part in (entry / "environ").read_text().split("\0") if "=" in part)
+                if variables.get("RHM_TEST_JOB") == job:
+                    found.append((int(variables.get("OMPI_COMM_WORLD_RANK", variables.get("PMI_RANK", -1))), int(entry.name)))
+        except (OSError, ValueError):
+            continue
+    return [pid for _, pid in sorted(found)]
+
+
+def nobody_is_left(job):
+    end = time.monotonic() + 20
+    while processes(job) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert processes(job) == []
+
+
+CASES = {
+    "plain": [],
+    "positions": ["--positions", "2"],
+    "passes": ["--solver", "gd", "--samples", "3000", "--width", "128"],
+    "samples": ["--draw", "samples", "--samples", "4000", "--width", "160"],
+    "raw": ["--distinct", "off", "--samples", "2000", "--width", "64"],
+    "cholesky": ["--solver", "cholesky", "--samples", "2000", "--width", "64"],
+    "table": ["--learner", "table"],
+    "latent": ["--learner", "latent", "--samples", "2000"],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_model_does_not_depend_on_the_number_of_ranks(case, tmp_path):
+    command = ["train", *SMALL, *CASES[case]]
+    alone = hash_of(run(*command, "--threads", 1, cwd=tmp_path).stdout)
+    for i, ranks in enumerate((2, 3) if case == "plain" else (2,)):
+        mpi = THERE[(i + len(case)) % len(THERE)]
+        out, errors = on_ranks(mpi, ranks, *command, "--threads", "2", cwd=tmp_path)
+        assert hash_of(out) == alone, (mpi, ranks, case)
+        assert out.count("model hash") == 1, "rank 0 talks, alone"
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_four_ranks_of_the_portable_kernels_write_one_file(mpi, tmp_path):
+    command = ["train", *SMALL, "--isa", "scalar"]
+    alone = run(*command, "-o", "alone.h5", cwd=tmp_path)
+    out, _ = on_ranks(mpi, 4, *command, "-o", "m.h5", "--report", "r.json", "--ceilings", "off", cwd=tmp_path)
+    assert hash_of(out) == hash_of(alone.stdout)
+    assert sorted(os.listdir(tmp_path)) == ["alone.h5", "m.h5", "r.json"]
+    assert "1.0000" in run("eval", "m.h5", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_what_is_refused_is_said_once(mpi, tmp_path):
+    _, errors = on_ranks(mpi, 2, "train", "--vocab", "1", cwd=tmp_path, expect=2)
+    assert errors.count("rhm train: ") == 1 and "use fewer rules" in errors
+    _, errors = on_ranks(mpi, 2, "inspect", "x.h5", cwd=tmp_path, expect=1)
+    assert "works in one process, but 2 ranks were started" in errors
+
+
+def test_ranks_that_were_told_different_things_do_not_begin(tmp_path):
+    mpi = THERE[0]
+    words = [*LAUNCHERS[mpi], "1", RHM, "train", *SMALL, ":", "-n", "1", RHM, "train", *SMALL, "--data-seed", "9"]
+    done = subprocess.run(words, cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
+    assert done.returncode != 0 and "rank 1" in done.stderr and "other options" in done.stderr, done.stderr
+
+
+def test_alone_is_alone(tmp_path):
+    assert "no effect without mpirun" in run("train", *SMALL, "--rank-timeout", "5", cwd=tmp_path, expect=2).stderr
+    missing = {**os.environ, "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0", "RHM_MPI": "off"}
+    assert "model hash" in run("train", *SMALL, cwd=tmp_path, env=missing).stdout
+    assert "allowed are openmpi, mpich, off" in run("train", *SMALL, cwd=tmp_path, expect=2,
+                                                    env={**missing, "RHM_MPI": "yes"}).stderr
+
+
+def begin_to_keep(mpi, ranks, name, tmp_path):
+    os.environ["RHM_TEST_JOB"] = name
+    job = start(mpi, ranks, "train", *LONG, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)
+    kept = tmp_path / "kept"
+    end = time.monotonic() + 60
+    while not (kept.exists() and any(name.startswith("checkpoint") for name in os.listdir(kept))):
+        assert job.poll() is None and time.monotonic() < end, job.communicate()
+        time.sleep(0.01)
+    return job
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_a_killed_rank_ends_the_job_and_another_number_resumes(mpi, tmp_path):
+    alone = hash_of(run("train", *LONG, cwd=tmp_path).stdout)
+    name = f"{mpi}-{os.getpid()}"
+    job = begin_to_keep(mpi, 2, name, tmp_path)
+    os.kill(processes(name)[1], signal.SIGKILL)
+    job.communicate(timeout=60)
+    assert job.returncode != 0
+    nobody_is_left(name)
+    out, errors = on_ranks(mpi, 3, "train", *LONG, "--checkpoint", "kept", "--resume", cwd=tmp_path)
+    assert hash_of(out) == alone
+    assert "resumed from kept" in errors
+
+
+@pytest.mark.parametrize("rank", (0, 1))
+def test_a_silent_rank_is_named(rank, tmp_path):
+    mpi, name = THERE[-1], f"silent-{rank}-{os.getpid()}"
+    os.environ["RHM_TEST_JOB"] = name
+    job = start(mpi, 2, "train", *WITHOUT_END, "--rank-timeout", "1", cwd=tmp_path)
+    end = time.monotonic() + 30
+    while len(processes(name)) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.kill(processes(name)[rank], signal.SIGSTOP)
+    _, errors = job.communicate(timeout=90)
+    assert job.returncode != 0 and f"rank {rank}" in errors and "has been silent for 1 seconds" in errors, errors
+    nobody_is_left(name)

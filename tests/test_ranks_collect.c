@@ -1,0 +1,288 @@
+/* What ranks do together, over mailboxes between threads: every number of ranks ends with the bits of a single process.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/philox.h"
+#include "ranks/group.h"
+
+enum { MOST_RANKS = 7, ROWS = 37, SIZE = 5 };
+
+typedef struct message {
+    struct message *next;
+    int from;
+    rhm_message_kind kind;
+    size_t nbytes;
+    char data[];
+} message;
+
+typedef struct mailbox {
+    pthread_mutex_t mutex;
+    message *first;
+} mailbox;
+
+static mailbox boxes[MOST_RANKS];
+
+typedef struct request {
+    int rank, from;
+    rhm_message_kind kind;
+    void *data;
+    size_t nbytes;
+} request;
+
+static void *send_to(void *state, int to, rhm_message_kind kind, const void *data, size_t nbytes) {
+    message *m = malloc(sizeof *m + nbytes), **at = &boxes[to].first;
+    *m = (message){.from = *(int *)state, .kind = kind, .nbytes = nbytes};
+    memcpy(m->data, data, nbytes);
+    pthread_mutex_lock(&boxes[to].mutex);
+    while (*at)
+        at = &(*at)->next;
+    *at = m;
+    pthread_mutex_unlock(&boxes[to].mutex);
+    return calloc(1, sizeof(request));
+}
+
+static void *receive_from(void *state, int from, rhm_message_kind kind, void *data, size_t nbytes) {
+    request *r = malloc(sizeof *r);
+    *r = (request){*(int *)state, from, kind, data, nbytes};
+    return r;
+}
+
+static message **find(int rank, rhm_message_kind kind, int from) {
+    message **at = &boxes[rank].first;
+    while (*at && ((*at)->kind != kind || (from >= 0 && (*at)->from != from)))
+        at = &(*at)->next;
+    return at;
+}
+
+static int is_done(void *state, void *pending) {
+    (void)state;
+    request *r = pending;
+    int outcome = 1;
+    if (r->nbytes > 0 || r->data) {
+        pthread_mutex_lock(&boxes[r->rank].mutex);
+        message **at = find(r->rank, r->kind, r->from), *m = *at;
+        outcome = !m ? 0 : m->nbytes == r->nbytes ? 1 : -1;
+        if (m) {
+            memcpy(r->data, m->data, m->nbytes < r->nbytes ? m->nbytes : r->nbytes);
+            *at = m->next;
+            free(m);
+        }
+        pthread_mutex_unlock(&boxes[r->rank].mutex);
+    }
+    if (outcome)
+        free(r);
+    return outcome;
+}
+
+static void give_up(void *state, void *pending) {
+    (void)state;
+    free(pending);
+}
+
+static bool has_arrived(void *state, rhm_message_kind kind, int *from) {
+    const int rank = *(int *)state;
+    pthread_mutex_lock(&boxes[rank].mutex);
+    const message *m = *find(rank, kind, -1);
+    if (m)
+        *from = m->from;
+    pthread_mutex_unlock(&boxes[rank].mutex);
+    return m != NULL;
+}
+
+static void close_it(void *state) {
+    (void)state;
+}
+
+/* One rank's work on a thread of its own, and how it left. */
+typedef struct worker {
+    pthread_t thread;
+    int rank, size;
+    rhm_ranks *ranks;
+    void (*work)(struct worker *worker);
+    double rows[ROWS * SIZE], out[SIZE];
+    char all[MOST_RANKS * 16];
+    rhm_status status;
+    rhm_error error;
+} worker;
+
+static void *run_worker(void *context) {
+    worker *w = context;
+    w->ranks = calloc(1, sizeof *w->ranks);
+    *w->ranks = (rhm_ranks){
+        .transport = {"mailboxes", w->rank, w->size, &w->rank, send_to, receive_from, is_done, give_up, has_arrived,
+                      NULL, close_it},
+        .blamed = -1,
+    };
+    /* Released by rhm_ranks_leave: aligned memory of the library is malloc's too. */
+    w->ranks->host = calloc(MOST_RANKS, RHM_HOST_NBYTES);
+    w->ranks->process = calloc(MOST_RANKS, sizeof(rhm_rank_process));
+    w->ranks->gone = calloc(MOST_RANKS, sizeof(rhm_departure));
+    w->ranks->has_gone = calloc(MOST_RANKS, sizeof(bool));
+    w->ranks->silent = calloc(MOST_RANKS, sizeof(bool));
+    w->work(w);
+    return NULL;
+}
+
+static worker workers[MOST_RANKS];
+
+static void run_all(int size, void (*work)(worker *)) {
+    memset(workers, 0, sizeof workers);
+    for (int rank = 0; rank < size; rank++) {
+        workers[rank].rank = rank;
+        workers[rank].size = size;
+        workers[rank].work = work;
+    }
+    for (int rank = 0; rank < size; rank++)
+        assert_int_equal(pthread_create(&workers[rank].thread, NULL, run_worker, &workers[rank]), 0);
+    for (int rank = 0; rank < size; rank++)
+        pthread_join(workers[rank].thread, NULL);
+}
+
+/* ---- the tree ---------------------------------------------------------------------------------------------------- */
+
+static double value_of(size_t row, size_t column) {
+    const rhm_philox_block block = rhm_philox(7, row, 9, (uint32_t)column);
+    return (double)block.word[0] * 0x1p-32 - 0.5 + 1e8 * (double)(block.word[1] % 7); /* sums that round */
+}
+
+static void fill(double *rows) {
+    for (size_t row = 0; row < ROWS; row++)
+        for (size_t column = 0; column < SIZE; column++)
+            rows[row * SIZE + column] = value_of(row, column);
+}
+
+/* The sum of rows i .. i + 2^j - 1, as far as there are any, from its definition. */
+static double tree_sum(size_t row, size_t span, size_t column) {
+    if (span == 1)
+        return value_of(row, column);
+    const double left = tree_sum(row, span / 2, column);
+    return row + span / 2 < ROWS ? left + tree_sum(row + span / 2, span / 2, column) : left;
+}
+
+static size_t begin_of(int size, int rank) {
+    return (size_t)rank * ROWS / (size_t)size;
+}
+
+/* Add up what lies in the own part, as rhm_spread_reduce does with all threads. */
+static void reduce_own(double *rows, size_t first, size_t end) {
+    for (size_t step = 1; step < ROWS; step *= 2)
+        for (size_t row = 0; row + step < ROWS; row += 2 * step)
+            if (row >= first && (row + 2 * step < ROWS ? row + 2 * step : ROWS) <= end)
+                for (size_t column = 0; column < SIZE; column++)
+                    rows[row * SIZE + column] += rows[(row + step) * SIZE + column];
+}
+
+static void sum_rows(worker *w) {
+    size_t first[MOST_RANKS + 1];
+    double spare[SIZE];
+    for (int rank = 0; rank <= w->size; rank++)
+        first[rank] = begin_of(w->size, rank);
+    fill(w->rows);
+    for (size_t i = 0; i < ROWS * SIZE; i++) /* what others have is not there */
+        if (i / SIZE < first[w->rank] || i / SIZE >= first[w->rank + 1])
+            w->rows[i] = -1e300;
+    reduce_own(w->rows, first[w->rank], first[w->rank + 1]);
+    w->status = rhm_ranks_reduce(w->ranks, w->rows, ROWS, first, SIZE, SIZE, spare, &w->error);
+    if (w->rank == 0)
+        memcpy(w->out, w->rows, sizeof w->out);
+    if (w->status == RHM_OK)
+        w->status = rhm_ranks_broadcast(w->ranks, w->out, sizeof w->out, &w->error);
+    w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
+}
+
+static void sums_do_not_depend_on_the_number_of_ranks(void **state) {
+    (void)state;
+    for (int size = 1; size <= MOST_RANKS; size++) {
+        run_all(size, sum_rows);
+        for (int rank = 0; rank < size; rank++) {
+            assert_int_equal(workers[rank].status, RHM_OK);
+            for (size_t column = 0; column < SIZE; column++) {
+                const double expected = tree_sum(0, 64, column);
+                assert_memory_equal(&workers[rank].out[column], &expected, sizeof expected);
+            }
+        }
+    }
+}
+
+/* ---- parts of all ranks ------------------------------------------------------------------------------------------ */
+
+/* Rank r has r bytes: rank 0 none. */
+static void gather_parts(worker *w) {
+    size_t begin[MOST_RANKS + 1] = {0};
+    for (int rank = 0; rank < w->size; rank++)
+        begin[rank + 1] = begin[rank] + (size_t)rank;
+    memset(w->all + begin[w->rank], 'a' + w->rank, (size_t)w->rank);
+    w->status = rhm_ranks_gather(w->ranks, w->all, begin, &w->error);
+    w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
+}
+
+static void every_rank_gets_all_parts(void **state) {
+    (void)state;
+    for (int size = 1; size <= MOST_RANKS; size++) {
+        run_all(size, gather_parts);
+        for (int rank = 0; rank < size; rank++) {
+            assert_int_equal(workers[rank].status, RHM_OK);
+            for (int from = 0, at = 0; from < size; from++)
+                for (int i = 0; i < from; i++)
+                    assert_int_equal(workers[rank].all[at++], 'a' + from);
+        }
+    }
+}
+
+/* ---- ends -------------------------------------------------------------------------------------------------------- */
+
+static void fail_on_rank_two(worker *w) {
+    double number = 1;
+    w->status = w->rank == 2 ? RHM_NO_MEMORY : rhm_ranks_broadcast(w->ranks, &number, sizeof number, &w->error);
+    if (w->rank == 2)
+        strcpy(w->error.text, "no room for 7 tables");
+    for (int i = 0; i < 1000 && w->status == RHM_OK; i++) /* until it is heard of */
+        w->status =
+            rhm_ranks_exchange(w->ranks, -1, NULL, 0, (w->rank + 1) % w->size, &number, sizeof number, &w->error);
+    w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
+}
+
+static void a_failing_rank_fails_all_and_is_named(void **state) {
+    (void)state;
+    run_all(3, fail_on_rank_two);
+    for (int rank = 0; rank < 3; rank++) {
+        assert_int_equal(workers[rank].status, RHM_NO_MEMORY);
+        assert_non_null(strstr(workers[rank].error.text, "rank 2"));
+        assert_non_null(strstr(workers[rank].error.text, "no room for 7 tables"));
+    }
+}
+
+static void wait_in_vain(worker *w) {
+    char byte = 0;
+    rhm_ranks_limit_silence(w->ranks, 0.05);
+    if (w->rank == 1)
+        return; /* and never leaves */
+    w->status = rhm_ranks_receive(w->ranks, 1, &byte, 1, &w->error);
+}
+
+static void a_silent_rank_is_named(void **state) {
+    (void)state;
+    run_all(2, wait_in_vain);
+    assert_int_equal(workers[0].status, RHM_FAILED);
+    assert_non_null(strstr(workers[0].error.text, "rank 1"));
+    assert_true(rhm_ranks_speaks(workers[0].ranks));
+}
+
+int main(void) {
+    for (int i = 0; i < MOST_RANKS; i++)
+        pthread_mutex_init(&boxes[i].mutex, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_do_not_depend_on_the_number_of_ranks),
+        cmocka_unit_test(every_rank_gets_all_parts),
+        cmocka_unit_test(a_failing_rank_fails_all_and_is_named),
+        cmocka_unit_test(a_silent_rank_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
