@@ -1,4 +1,5 @@
 """Trainings of several processes under mpirun: the same model for any number of them, and jobs that end whatever happens."""
+import json
 import os
 import shutil
 import signal
@@ -91,6 +92,8 @@ def test_four_ranks_of_the_portable_kernels_write_one_file(mpi, tmp_path):
     out, _ = on_ranks(mpi, 4, *command, "-o", "m.h5", "--report", "r.json", "--ceilings", "off", cwd=tmp_path)
     assert hash_of(out) == hash_of(alone.stdout)
     assert sorted(os.listdir(tmp_path)) == ["alone.h5", "m.h5", "r.json"]
+    ranks = json.loads((tmp_path / "r.json").read_text())["machine"]["ranks"]
+    assert [one["rank"] for one in ranks] == [0, 1, 2, 3] and all(one["threads"] >= 1 and one["cpus"] for one in ranks)
     assert "1.0000" in run("eval", "m.h5", cwd=tmp_path).stdout
 
 

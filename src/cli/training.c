@@ -132,8 +132,12 @@ void rhm_training_print_results(rhm_training *t) {
     if (settings->checkpoint.directory)
         print_checkpoints(words, &t->report.checkpoint, settings->checkpoint.directory);
     rhm_model_hash(t->model, hash);
-    fprintf(words, "machine     %s, %d thread%s, %s kernels (%s)\nmodel hash  %s\n", info.cpu, info.threads,
-            info.threads == 1 ? "" : "s", info.isa, backend, hash);
+    fprintf(words, "machine     %s, %d thread%s, %s kernels (%s)\n", info.cpu, info.threads,
+            info.threads == 1 ? "" : "s", info.isa, backend);
+    if (settings->running.ranks)
+        fprintf(words, "ranks       %d (%s)\n", rhm_ranks_size(settings->running.ranks),
+                rhm_ranks_library(settings->running.ranks));
+    fprintf(words, "model hash  %s\n", hash);
     if (settings->output)
         fprintf(words, "model       %s\n", settings->output);
     if (settings->report)

@@ -171,6 +171,8 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
         status = settle_nodes(engine, error);
     if (status == RHM_OK)
         status = settle_memory(engine, o->memory_limit_nbytes, error);
+    if (status == RHM_OK)
+        status = rhm_rank_places(&engine->rank_place, &engine->topology, engine->threads, engine->ranks, error);
     if (status == RHM_OK && o->trace)
         status = rhm_trace_create(&engine->trace, engine->threads, start, error);
     if (status != RHM_OK)
@@ -195,6 +197,7 @@ void rhm_engine_destroy(rhm_engine *engine) {
     rhm_plan_clear(&engine->plan);
     rhm_neighbours_clear(&engine->neighbours);
     rhm_topology_clear(&engine->topology);
+    rhm_free(engine->rank_place);
     rhm_free(engine->thread_node);
     rhm_free(engine->node_threads);
     rhm_free(engine->backend);
@@ -214,6 +217,10 @@ rhm_status rhm_engine_open(rhm_engine **out, int threads, const char *placement,
                                         .progress = progress,
                                         .user = user};
     return rhm_engine_create(out, &options, error);
+}
+
+const rhm_rank_place *rhm_engine_rank_place(const rhm_engine *engine, int rank) {
+    return &engine->rank_place[rank];
 }
 
 rhm_isa rhm_engine_isa(const rhm_engine *engine) {

@@ -31,7 +31,8 @@ struct rhm_engine {
     const volatile sig_atomic_t *interrupt;
     void (*progress)(void *user, const rhm_progress *progress);
     void *user;
-    rhm_ranks *ranks; /* NULL: this process is alone; the caller's */
+    rhm_ranks *ranks;                  /* NULL: this process is alone; the caller's */
+    struct rhm_rank_place *rank_place; /* (ranks), owned; NULL without */
 
     char cpu[RHM_CPU_NAME_NBYTES];
     rhm_isa isa;

@@ -64,6 +64,25 @@ rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *e
     return status;
 }
 
+rhm_status rhm_rank_places(rhm_rank_place **out, const rhm_topology *topology, int threads, rhm_ranks *ranks,
+                           rhm_error *error) {
+    *out = NULL;
+    if (!ranks)
+        return RHM_OK;
+    rhm_rank_place *place = RHM_NEW(rhm_rank_place, (size_t)rhm_ranks_size(ranks), 1, 1, "places of ranks", error);
+    if (!place)
+        return RHM_NO_MEMORY;
+    rhm_rank_place *own = &place[rhm_ranks_rank(ranks)];
+    hwloc_bitmap_list_snprintf(own->cpus, sizeof own->cpus, hwloc_topology_get_topology_cpuset(topology->hwloc));
+    own->threads = threads;
+    const rhm_status status = gather_equal(ranks, place, sizeof *place, error);
+    if (status == RHM_OK)
+        *out = place;
+    else
+        rhm_free(place);
+    return status;
+}
+
 rhm_status rhm_rank_least(rhm_ranks *ranks, uint64_t *value, rhm_error *error) {
     if (!ranks)
         return RHM_OK;

@@ -3,6 +3,7 @@
 #define RHM_ENGINE_RANK_SHARE_H
 
 #include "engine/topology.h"
+#include "rhm/engine.h"
 #include "rhm/ranks.h"
 
 /*
@@ -11,6 +12,19 @@
  * ranks must call; no effect where `ranks` is NULL.
  */
 rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *error);
+
+/* Where a rank is, as the reports say it. */
+typedef struct rhm_rank_place {
+    char cpus[96]; /* PUs it may use, operating-system numbers such as "0-3" */
+    int threads;
+} rhm_rank_place;
+
+/* Those of all ranks, on all of them: (ranks), to be released with rhm_free. NULL where `ranks` is. */
+rhm_status rhm_rank_places(rhm_rank_place **out, const rhm_topology *topology, int threads, rhm_ranks *ranks,
+                           rhm_error *error);
+
+/* Of the engine's ranks. */
+const rhm_rank_place *rhm_engine_rank_place(const rhm_engine *engine, int rank);
 
 /* The smallest of all ranks' values, on all of them: what they decide by it they decide alike. */
 rhm_status rhm_rank_least(rhm_ranks *ranks, uint64_t *value, rhm_error *error);

@@ -10,8 +10,9 @@
 #include "core/json.h"
 #include "engine/engine.h"
 #include "engine/memory.h"
-#include "engine/parallel.h"
+#include "engine/rank_share.h"
 #include "engine/record.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "kernels/kernels.h"
 #include "kernels/operator.h"
@@ -36,6 +37,19 @@ rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine) {
     return peaks;
 }
 
+/* Null in a process of its own. */
+static json_t *describe_ranks(const rhm_engine *engine) {
+    const rhm_ranks *ranks = rhm_engine_ranks(engine);
+    json_t *all = ranks ? json_array() : json_null();
+    for (int rank = 0; ranks && rank < rhm_ranks_size(ranks); rank++) {
+        const rhm_rank_place *place = rhm_engine_rank_place(engine, rank);
+        rhm_json_append(&all, json_pack("{s:i, s:o, s:s, s:i}", "rank", rank, "node",
+                                        rhm_json_text(rhm_ranks_host(ranks, rank)), "cpus", place->cpus, "threads",
+                                        place->threads));
+    }
+    return all;
+}
+
 static json_t *describe_effort(const rhm_engine *engine) {
     const rhm_effort effort = rhm_effort_read(&engine->effort);
     return json_pack("{s:f, s:f, s:o, s:o, s:o}", "seconds", effort.seconds, "cpu_seconds", effort.cpu_seconds,
@@ -53,7 +67,7 @@ rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm
     RHM_TRY(rhm_engine_record(engine, &record, error));
     /* clang-format off */
     return to_text(json,
-                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o}",
+                   json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
                              "cpu", rhm_json_text(info.cpu),
                              "isa", info.isa,
                              "kernels", rhm_kernels_of(engine).name,
@@ -65,6 +79,7 @@ rhm_status rhm_machine_describe(char **json, const rhm_engine *engine, const rhm
                              "memory_limit_bytes", rhm_json_unsigned(info.memory_limit_nbytes),
                              "fma_peak_gflops", rhm_json_number(peaks ? peaks->fma_gflops : (double)NAN),
                              "bandwidth_gbs", rhm_json_number(peaks ? peaks->load_gbs : (double)NAN),
+                             "ranks", describe_ranks(engine),
                              "effort", describe_effort(engine),
                              "record", record),
                    error);
