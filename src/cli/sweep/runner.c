@@ -194,10 +194,10 @@ static void show(rhm_sweep_runner *runner) {
     waiting = fmax(waiting - done, 0);
     done += runner->busy_seconds;
     snprintf(stage, sizeof stage, "%zu of %zu cells%s", ended, runner->jobs, runner->failed ? ", some failed" : "");
-    const char *text = runner->stage ? runner->stage(runner->user) : stage;
-    if (!runner->stage)
+    if (!runner->progress)
         rhm_progress_overall(runner->bar, done, done + waiting);
-    rhm_progress_show(runner->bar, &(rhm_progress){.stage = text});
+    const rhm_progress progress = runner->progress ? runner->progress(runner->user) : (rhm_progress){.stage = stage};
+    rhm_progress_show(runner->bar, &progress);
 }
 
 static void interrupt_all(const rhm_sweep_runner *runner) {

@@ -41,7 +41,7 @@ typedef struct rhm_sweep_runner {
 
     /* Called when a cell has its row or its failure; may add jobs. May be NULL. */
     rhm_status (*ended)(void *user, struct rhm_sweep_runner *runner, const rhm_sweep_cell *cell, rhm_error *error);
-    const char *(*stage)(void *user); /* what to show instead of the number of cells. May be NULL */
+    rhm_progress (*progress)(void *user); /* what to show instead of the number of cells. May be NULL */
     void *user;
 } rhm_sweep_runner;
 

@@ -124,10 +124,10 @@ static rhm_status trial_ended(void *user, rhm_sweep_runner *runner, const rhm_sw
     return advance(t, number, runner, error);
 }
 
-static const char *describe(void *user) {
-    rhm_sweep_thresholds *t = user;
-    snprintf(t->stage, sizeof t->stage, "%zu of %zu thresholds", t->over, t->searches);
-    return t->stage;
+/* Trials that the next ones depend on cannot be foreseen: searches are counted. */
+static rhm_progress describe(void *user) {
+    const rhm_sweep_thresholds *t = user;
+    return (rhm_progress){.stage = "thresholds", .done = t->over, .total = t->searches};
 }
 
 /* ---- beginning ------------------------------------------------------------------------------------------- */
@@ -223,7 +223,7 @@ rhm_status rhm_sweep_thresholds_open(rhm_sweep_thresholds *out, const rhm_settin
 rhm_status rhm_sweep_thresholds_begin(rhm_sweep_thresholds *thresholds, rhm_sweep_runner *runner, rhm_error *error) {
     thresholds->store = runner->store;
     runner->ended = trial_ended;
-    runner->stage = describe;
+    runner->progress = describe;
     runner->user = thresholds;
     for (size_t i = 0; i < thresholds->searches; i++)
         RHM_TRY(advance(thresholds, i, runner, error));

@@ -38,7 +38,6 @@ typedef struct rhm_sweep_thresholds {
     rhm_sweep_search *search; /* (searches), owned */
     size_t searches, over;
     json_t *owner; /* numbers of searches by keys of trials that run; owned */
-    char stage[64];
 } rhm_sweep_thresholds;
 
 /* A search for every cell; refuses what no trial could run with. Clear it on failure too. */
