@@ -72,9 +72,9 @@ def test_slopes_are_found_with_their_intervals():
 def test_an_experiment_is_run_kept_and_drawn(tmp_path, monkeypatch):
     """A small E3 from the command to the page; the second time its cells are there."""
     small = experiments.Experiment("E3", "Depth", "How deep?", lambda _: [
-        experiments.Sweep("table", "learner=table; vocab=8; rules=4; levels=2..3; seed=1; test-samples=50"),
-        experiments.Sweep("latent", "learner=latent; vocab=8; rules=4; levels=2..3; samples=500; seed=1; test-samples=50"),
-        experiments.Sweep("layerwise", "learner=table; vocab=8; rules=4; levels=2; seed=1; test-samples=50")])
+        experiments.Sweep("table", "learner=table; vocab=8; rules=4; levels=2..3; seed=1; test-samples=50", keep=("cells", "times")),
+        experiments.Sweep("latent", "learner=latent; vocab=8; rules=4; levels=2..3; samples=500; seed=1; test-samples=50", keep=("cells", "times")),
+        experiments.Sweep("layerwise", "learner=table; vocab=8; rules=4; levels=2; seed=1; test-samples=50", keep=("cells", "times"))])
     monkeypatch.setattr(evidence, "EXPERIMENTS", [small])
     options = type("Options", (), {"only": "E3", "rhm": RHM, "work": tmp_path / "work", "output": tmp_path / "data"})
     assert evidence.run(options) == 0
