@@ -84,8 +84,9 @@ static rhm_status write_newest(void *context, rhm_rotation *g, double seconds, u
     return rhm_rotation_add(g, files, error);
 }
 
+/* Before its search has begun a stage has nothing that one could go on from. */
 void rhm_checkpoint_offer(rhm_checkpoint *cp) {
-    if (cp)
+    if (cp && (!cp->stage || cp->stage->searching))
         rhm_checkpoints_offer(&cp->files);
 }
 
