@@ -272,7 +272,7 @@ def draw_widths(axes, record):
                   label=f"bandwidth {kind}, ridge {'auto' if ridge == 'auto' else '1/|P_l|'}")
     axes.set_xscale("log", base=2)
     axes.grid(True)
-    axes.set_ylim(0, 1.6)  # room for the legend
+    axes.set_ylim(0, 1.8)  # room for the legend
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     axes.set_xticks(sorted({row["width"] for row in rows}), [str(width) for width in sorted({row["width"] for row in rows})])
     axes.set_xlabel("width M")
