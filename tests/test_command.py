@@ -341,7 +341,7 @@ def test_plan_prints_theorem_and_practice(here):
     for predicted, actual in zip(plan["practice"]["levels"], report["levels"]):
         assert predicted["draw"] == actual["draw"] and predicted["kept_share"] == actual["kept_share"] == 1
         assert 1 / 8 < predicted["distinct_patches"] / actual["distinct_patches"] < 8
-        assert all(seconds > 0 for name, seconds in predicted["seconds"].items() if name != "embed")
+        assert all(seconds > 0 for name, seconds in predicted["seconds"].items() if name not in ("embed", "epoch"))
     assert plan["practice"]["seconds"] > 0 and plan["practice"]["memory_bytes"] > 2 ** 20
     given = json.loads(run("plan", *SMALL, "--samples", "5000,400,300", "--width", 77, "--json", cwd=here).stdout)
     assert [level["samples"] for level in given["practice"]["levels"]] == [5000, 400, 300]
@@ -390,7 +390,7 @@ def test_the_level_above_the_last_table_is_thinned(tmp_path):
     thinned = levels[5]
     assert thinned["distinct_patches"] == 65536
     assert thinned["kept_share"] == pytest.approx(65536 / (32 * 16384 ** 2))  # rules are equally likely, so are their patches
-    assert 1e12 <= wanted <= 1e15
+    assert 1e11 <= wanted <= 1e15
     assert thinned["samples"] == pytest.approx(wanted * thinned["kept_share"], rel=0.06)  # two digits are printed
     plan = json.loads(run("plan", *deep, "--json", cwd=tmp_path).stdout)["practice"]["levels"]
     assert {level["level"]: level["kept_share"] < 1 for level in plan} == {l: l == 5 for l in levels}

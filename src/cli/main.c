@@ -30,12 +30,15 @@ static int exit_status(rhm_status status) {
     return FAILED;
 }
 
-/* One line, whatever a file name or a library put into the sentence. */
+/* One line, whatever a file name or a library put into the sentence; and in one piece, as launchers and logs mix what
+ * several processes write. */
 static void complain(const char *command, const char *sentence) {
-    fprintf(stderr, "rhm%s%s: ", *command ? " " : "", command);
-    for (; *sentence; sentence++)
-        fputc((unsigned char)*sentence < ' ' || *sentence == '\177' ? '?' : *sentence, stderr);
-    fputc('\n', stderr);
+    char line[RHM_ERROR_TEXT_NBYTES + 64];
+    size_t length = (size_t)snprintf(line, sizeof line, "rhm%s%.40s: ", *command ? " " : "", command);
+    for (; *sentence && length < sizeof line - 1; sentence++)
+        line[length++] = (unsigned char)*sentence < ' ' || *sentence == '\177' ? '?' : *sentence;
+    line[length++] = '\n';
+    fwrite(line, 1, length, stderr);
 }
 
 /*

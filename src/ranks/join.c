@@ -10,6 +10,8 @@
 #include "ranks/group.h"
 #include "ranks/module.h"
 
+enum { LAST_WORDS_SECONDS = 5 };
+
 /* What a rank is, for the others to compare. */
 typedef struct identity {
     char host[RHM_HOST_NBYTES];
@@ -111,10 +113,12 @@ rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm
         *out = ranks;
         return RHM_OK;
     }
-    /* All ranks compared the same: none of them stays. */
-    if (status == RHM_INVALID)
-        ranks->transport.close(ranks->transport.state);
-    else
+    /* All ranks compared the same, and none of them stays. The first has something to say, which launchers cut short as
+     * soon as any rank has failed: they end the others when it is done. */
+    if (status != RHM_INVALID)
         rhm_ranks_abort(ranks, 1);
+    ranks->transport.close(ranks->transport.state);
+    if (rhm_ranks_rank(ranks) > 0)
+        sleep(LAST_WORDS_SECONDS);
     return status;
 }
