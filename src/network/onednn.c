@@ -85,6 +85,7 @@ static rhm_status make_part(rhm_network_onednn *o, onednn_part *p, rhm_error *er
         p->dy[l] = take(o, nbytes, &status, error);
         p->g[l] = take(o, sizeof(float) * v->floats, &status, error);
         const size_t row = sizeof(float) * v->out * o->n->level[l].positions;
+        flat = v->of.room_nbytes > flat ? v->of.room_nbytes : flat;
         if (v->b) {
             p->bg[l] = take(o, row, &status, error);
             flat = row * o->sequences > flat ? row * o->sequences : flat;

@@ -24,7 +24,7 @@ typedef struct onednn_level {
 typedef struct onednn_part {
     float *plain_x; /* (sequences, d, V padded) */
     float *rows;    /* (sequences, n_c padded): logits, then their gradient */
-    float *flat;    /* gradients of outputs without a layout, of the level that is summed */
+    float *flat;    /* gradients without a layout, of the level that is at work */
     void *x;
     void *y[RHM_MAX_LEVELS + 1], *dy[RHM_MAX_LEVELS + 1];
     float *g[RHM_MAX_LEVELS + 1], *bg[RHM_MAX_LEVELS + 1];

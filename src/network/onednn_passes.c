@@ -111,7 +111,7 @@ static rhm_status back_level(const backward *b, onednn_part *p, uint32_t l, dnnl
     if (l > 0)
         RHM_TRY(rhm_convolution_back_relu(&v->of, stream, p->y[l], p->dy[l], p->pad, error));
     if (l < b->lowest)
-        RHM_TRY(rhm_convolution_back_data(&v->of, stream, p->dy[l], v->turned, p->dy[l + 1], p->pad, error));
+        RHM_TRY(rhm_convolution_back_data(&v->of, stream, p->dy[l], v->turned, p->dy[l + 1], p->flat, p->pad, error));
     const double middle = thread_seconds();
     p->seconds[l][BACK_DATA] = middle - start;
     if (b->rule->frozen[l])

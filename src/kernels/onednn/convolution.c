@@ -1,5 +1,7 @@
 #include "kernels/onednn/convolution.h"
 
+#include <string.h>
+
 #include "kernels/onednn/api.h"
 
 /* ------------------------------------------------------------------------------------------------------ descriptions
@@ -105,6 +107,35 @@ static dnnl_status_t create_forward(rhm_convolution *c, dnnl_engine_t engine, co
     return status;
 }
 
+static bool is_reference(const_dnnl_primitive_desc_t desc) {
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name &&
+           strstr(name, "ref") != NULL;
+}
+
+/* The gradient of x as a product: filters do not overlap, so each row of dy gives `taps` whole rows of it. */
+static dnnl_status_t create_back_product(rhm_convolution *c, dnnl_engine_t engine, const extents *e,
+                                         dnnl_primitive_attr_t attributes) {
+    const rhm_convolution_shape *s = &c->shape;
+    const int64_t rows = s->sequences * s->positions, deep = s->taps * s->inputs;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t status = rhm_dnnl_strided(&c->turned, 3, e->w, dnnl_f32, (dnnl_dims_t){deep, 1, s->inputs});
+    if (status == dnnl_success)
+        status =
+            rhm_dnnl_strided(&c->matrix_dy, 2, (dnnl_dims_t){rows, s->outputs}, dnnl_f32, (dnnl_dims_t){s->outputs, 1});
+    if (status == dnnl_success)
+        status = rhm_dnnl_strided(&c->matrix_w, 2, (dnnl_dims_t){s->outputs, deep}, dnnl_f32, (dnnl_dims_t){deep, 1});
+    if (status == dnnl_success)
+        status = rhm_dnnl_strided(&c->matrix_dx, 2, (dnnl_dims_t){rows, deep}, dnnl_f32, (dnnl_dims_t){deep, 1});
+    if (status == dnnl_success)
+        status = rhm_dnnl_describe_matmul(&desc, engine, &c->matrix_dy, &c->matrix_w, &c->matrix_dx, attributes);
+    if (status == dnnl_success)
+        status = finish(c, &c->back_data, &desc);
+    c->by_product = true;
+    c->room_nbytes = sizeof(float) * (size_t)rows * (size_t)(s->outputs + deep);
+    return status;
+}
+
 static dnnl_status_t create_back_data(rhm_convolution *c, dnnl_engine_t engine, const extents *e,
                                       dnnl_primitive_desc_t hint, dnnl_primitive_attr_t attributes) {
     rhm_dnnl_desc any = {0};
@@ -113,14 +144,15 @@ static dnnl_status_t create_back_data(rhm_convolution *c, dnnl_engine_t engine, 
     if (status == dnnl_success)
         status = rhm_dnnl_describe_back_data(&desc, engine, &(rhm_dnnl_convolution){&c->x, &any, &c->y, c->shape.taps},
                                              hint, attributes);
-    if (status == dnnl_success)
+    const bool slow = status == dnnl_success && !c->shape.narrow && is_reference(desc);
+    if (status == dnnl_success && !slow)
         status = rhm_dnnl_query(&c->turned, desc, dnnl_query_weights_md);
-    if (status == dnnl_success)
+    if (status == dnnl_success && !slow)
         status = finish(c, &c->back_data, &desc);
     rhm_dnnl_drop(&any);
     if (desc)
         dnnl_primitive_desc_destroy(desc);
-    return status;
+    return slow ? create_back_product(c, engine, e, attributes) : status;
 }
 
 static dnnl_status_t create_back_weights(rhm_convolution *c, dnnl_engine_t engine, const extents *e,
@@ -167,6 +199,18 @@ static dnnl_status_t create_others(rhm_convolution *c, dnnl_engine_t engine, con
     return status;
 }
 
+/* From the rows of a product to the layout of x. */
+static rhm_status create_place(rhm_convolution *c, dnnl_engine_t engine, rhm_error *error) {
+    const int64_t rows = c->shape.sequences * c->shape.positions * c->shape.taps, inputs = c->shape.inputs;
+    rhm_dnnl_desc plain = {0};
+    rhm_status status =
+        rhm_dnnl_floats(&plain, 3, (dnnl_dims_t){1, inputs, rows}, (dnnl_dims_t){rows * inputs, 1, inputs}, error);
+    if (status == RHM_OK)
+        status = rhm_dnnl_copy_create(&c->place, engine, &plain, &c->x, error);
+    rhm_dnnl_drop(&plain);
+    return status;
+}
+
 rhm_status rhm_convolution_create(rhm_convolution *out, dnnl_engine_t engine, const rhm_convolution_shape *shape,
                                   const rhm_dnnl_desc *x, bool below, rhm_error *error) {
     *out = (rhm_convolution){.shape = *shape};
@@ -195,6 +239,8 @@ rhm_status rhm_convolution_create(rhm_convolution *out, dnnl_engine_t engine, co
         result = rhm_dnnl_copy_create(&out->gather, engine, &out->y, &out->rows, error);
     if (result == RHM_OK)
         result = rhm_dnnl_copy_create(&out->spread, engine, &out->rows, &out->y, error);
+    if (result == RHM_OK && out->by_product)
+        result = create_place(out, engine, error);
     if (result != RHM_OK)
         rhm_convolution_destroy(out);
     return result;
@@ -202,8 +248,8 @@ rhm_status rhm_convolution_create(rhm_convolution *out, dnnl_engine_t engine, co
 
 void rhm_convolution_destroy(rhm_convolution *c) {
     const dnnl_primitive_t primitives[] = {c->forward, c->back_relu, c->back_data, c->back_weights, c->sum};
-    rhm_dnnl_desc *descs[] = {&c->x,     &c->y,    &c->w,    &c->turned,    &c->g,
-                              &c->plain, &c->rows, &c->ones, &c->sums_from, &c->sums_to};
+    rhm_dnnl_desc *descs[] = {&c->x,    &c->y,         &c->w,       &c->turned,    &c->g,        &c->plain,    &c->rows,
+                              &c->ones, &c->sums_from, &c->sums_to, &c->matrix_dy, &c->matrix_w, &c->matrix_dx};
     for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
         if (primitives[i])
             dnnl_primitive_destroy(primitives[i]);
@@ -211,6 +257,7 @@ void rhm_convolution_destroy(rhm_convolution *c) {
         rhm_dnnl_drop(descs[i]);
     rhm_dnnl_copy_destroy(&c->spread);
     rhm_dnnl_copy_destroy(&c->gather);
+    rhm_dnnl_copy_destroy(&c->place);
     *c = (rhm_convolution){0};
 }
 
@@ -270,7 +317,16 @@ rhm_status rhm_convolution_back_relu(const rhm_convolution *c, dnnl_stream_t str
 }
 
 rhm_status rhm_convolution_back_data(const rhm_convolution *c, dnnl_stream_t stream, void *dy, void *turned, void *dx,
-                                     void *pad, rhm_error *error) {
+                                     void *room, void *pad, rhm_error *error) {
+    if (c->by_product) {
+        float *rows = room, *product = rows + c->shape.sequences * c->shape.positions * c->shape.outputs;
+        const argument matrices[] = {{DNNL_ARG_SRC, &c->matrix_dy, rows},
+                                     {DNNL_ARG_WEIGHTS, &c->matrix_w, turned},
+                                     {DNNL_ARG_DST, &c->matrix_dx, product}};
+        RHM_TRY(rhm_dnnl_copy_run(&c->gather, stream, dy, rows, error));
+        RHM_TRY(execute(c->back_data, stream, 3, matrices, pad, "go back through a convolution", error));
+        return rhm_dnnl_copy_run(&c->place, stream, product, dx, error);
+    }
     const argument list[] = {
         {DNNL_ARG_DIFF_DST, &c->y, dy}, {DNNL_ARG_WEIGHTS, &c->turned, turned}, {DNNL_ARG_DIFF_SRC, &c->x, dx}};
     return execute(c->back_data, stream, 3, list, pad, "go back through a convolution", error);

@@ -37,6 +37,15 @@ typedef struct rhm_convolution {
     rhm_dnnl_copy spread, gather; /* rows to y, y to rows */
     rhm_dnnl_desc ones, sums_from, sums_to;
     size_t pad_nbytes; /* working memory of any of them */
+
+    /*
+     * Where oneDNN has nothing but its reference code for gradients of x, a thousand times slower (2.6, AVX2), they are
+     * the product of dy without a layout and `turned`, a matrix then.
+     */
+    bool by_product;
+    rhm_dnnl_desc matrix_dy, matrix_w, matrix_dx;
+    rhm_dnnl_copy place; /* of the product in x */
+    size_t room_nbytes;  /* of dy and dx without a layout */
 } rhm_convolution;
 
 /* x in the layout `x`, or, where that is NULL, in the one that oneDNN likes best. With `below` gradients of x as well.
@@ -51,8 +60,10 @@ rhm_status rhm_convolution_forward(const rhm_convolution *c, dnnl_stream_t strea
 /* dy becomes 0 where y is. */
 rhm_status rhm_convolution_back_relu(const rhm_convolution *c, dnnl_stream_t stream, void *y, void *dy, void *pad,
                                      rhm_error *error);
+
+/* `room` is needed where gradients are a product. */
 rhm_status rhm_convolution_back_data(const rhm_convolution *c, dnnl_stream_t stream, void *dy, void *turned, void *dx,
-                                     void *pad, rhm_error *error);
+                                     void *room, void *pad, rhm_error *error);
 rhm_status rhm_convolution_back_weights(const rhm_convolution *c, dnnl_stream_t stream, void *x, void *dy, void *g,
                                         void *pad, rhm_error *error);
 
