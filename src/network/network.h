@@ -51,7 +51,7 @@ typedef struct rhm_network_layout {
 /* RHM_INVALID for extents that are out of range, RHM_NO_MEMORY where sizes overflow. */
 rhm_status rhm_network_layout_init(rhm_network_layout *out, const rhm_network_shape *shape, rhm_error *error);
 
-/* Weights of one level, which is `scaled` multiply-adds of a product per sequence and pass. */
+/* Weights of level l: as many multiply-adds at each of its positions. */
 static inline size_t rhm_network_weights(const rhm_network_layout *layout, const rhm_network_shape *shape, uint32_t l) {
     return (l == 0 ? 1 : shape->branching[l]) * layout->inputs[l] * layout->outputs[l];
 }
