@@ -40,25 +40,35 @@ def usage():
     return "usage: perf SUBCOMMAND [options], `perf SUBCOMMAND --help` for its options\n\n" + "\n".join([*lines, "", INSTALLS])
 
 
-def main(argv):
+def read(argv):
+    """(module, arguments) of a command line; SystemExit where it asks for help or is wrong."""
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0 if argv else USAGE_ERROR
+        print(usage(), flush=True)
+        raise SystemExit(0 if argv else USAGE_ERROR)
     name = argv[0]
     if name not in COMMANDS:
         print(f"perf: unknown subcommand '{name}'\n\n{usage()}", file=sys.stderr)
-        return USAGE_ERROR
+        raise SystemExit(USAGE_ERROR)
     module = importlib.import_module(f"perf.{name}")
     parser = argparse.ArgumentParser(prog=f"perf {name}", description=module.__doc__, epilog=f"Takes {COMMANDS[name][1]} on two cores. {INSTALLS}",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
-    arguments = parser.parse_args(argv[1:])
-    from perf.harness.project import PerfError
+    return module, parser.parse_args(argv[1:])
+
+
+def say_beforehand(name, module, arguments):
     takes = module.takes(arguments) if hasattr(module, "takes") else None
     if takes:
         installs = module.installs(arguments) if hasattr(module, "installs") else "installs nothing"
         print(f"perf {name}: takes {takes}; {installs}", file=sys.stderr, flush=True)
+
+
+def main(argv):
+    from perf.harness.project import PerfError
+    name = argv[0] if argv else ""
     try:
+        module, arguments = read(argv)
+        say_beforehand(name, module, arguments)
         return module.run(arguments)
     except PerfError as failure:
         print(f"perf {name}: {failure}", file=sys.stderr)

@@ -185,6 +185,8 @@ def perf(*arguments):
 def test_command_line(tmp_path):
     assert perf("--help").returncode == 0 and "scaling" in perf("--help").stdout
     assert perf().returncode == 2
+    left = subprocess.run(["bash", "-c", f"{sys.executable} -B {ROOT / 'perf'} --help | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert left.stderr == "" and left.returncode in (0, 1), "a reader that leaves"
     unknown = perf("scalling")
     assert unknown.returncode == 2 and "scalling" in unknown.stderr
     empty = perf("history", tmp_path)
