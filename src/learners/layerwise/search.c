@@ -48,9 +48,16 @@ static double costly_gap(double gap, uint32_t level) {
     return gap;
 }
 
+/* Samples of a data set are there: as long as what was done is what any search may do, more of them cost nothing, and
+ * levels above inherit the noise of this one. */
+static bool given_and_cheap(const rhm_search *s, const rhm_search_problem *p) {
+    return p->available < UINT64_MAX && s->work < tuning->budget_least;
+}
+
 double rhm_search_target(const rhm_search *s, const rhm_search_problem *p) {
     return rhm_search_saturated(s, p) ? tuning->saturated_gap
            : costly(s)                ? costly_gap(tuning->costly_gap, p->level)
+           : given_and_cheap(s, p)    ? tuning->given_gap
                                       : tuning->target_gap;
 }
 

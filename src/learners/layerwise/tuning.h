@@ -11,7 +11,7 @@
 #include "rhm/status.h"
 
 /* Counts up with every change of a value or of what is done with it; in reports, models and checkpoints. */
-enum { RHM_TUNING_VERSION = 5 };
+enum { RHM_TUNING_VERSION = 6 };
 
 typedef struct rhm_tuning {
     /* ---- samples */
@@ -28,6 +28,7 @@ typedef struct rhm_tuning {
      * needed: what is wrong there is wrong for all levels above. Where they cost minutes, just enough, since below that
      * synonyms stay apart and noise grows from level to level. */
     double target_gap, saturated_gap;
+    double given_gap;                /* of data sets, as long as that is cheap */
     double costly_gap, costly_least; /* aimed at; will do where more samples do not help */
     double costly_ratio;             /* of both, from a costly level to the one below, */
     uint32_t free_levels;  /* except at this many levels at the top: their noise reaches none that is costly */
