@@ -120,8 +120,8 @@ static void limits_the_number_of_keys(void **unused) {
 /* Every file that ships is read with the keys it may have, and describes possible instances. */
 static void shipped_files_are_sound(void **unused) {
     (void)unused;
-    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "width",    "patches", "rows", "run",
-                                       "first", "c",     "samples",   "test",   "accuracy", "others",  NULL};
+    static const char *const keys[] = {"vocab", "rules", "branching", "levels", "width",    "patches", "rows",  "run",
+                                       "first", "c",     "samples",   "test",   "accuracy", "others",  "batch", NULL};
     glob_t files;
     assert_int_equal(glob(RHM_BENCH_DIR "/shapes/*.txt", 0, NULL, &files), 0);
     assert_true(files.gl_pathc >= 3);

@@ -291,7 +291,7 @@ HELP = {
     "grammar": OPTIONS["instance"] + ["--output", "--require-identifiable"],
     "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output"],
     "train": sum(OPTIONS.values(), []) + ["--learner", "--positions", "--between", "--protocol", "--data", "--parents", "--slices", "--require-identifiable", "--output", "--report",
-                                            "--ceilings", "--trace", "--checkpoint", "--checkpoint-seconds", "--resume"],
+                                            "--ceilings", "--trace", "--rank-timeout", "--checkpoint", "--checkpoint-seconds", "--resume"],
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
                                                                               "--json"],
     "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output"],

@@ -35,6 +35,7 @@ typedef struct rhm_ranks_options {
 typedef struct rhm_ranks_launch {
     int rank, size;
 } rhm_ranks_launch;
+
 RHM_API rhm_ranks_launch rhm_ranks_launched(void);
 
 /*
