@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -114,6 +116,34 @@ static void buffers_are_zeroed_aligned_and_wholly_usable(void **state) {
             }
     rhm_engine_destroy(engines[0]);
     rhm_engine_destroy(engines[1]);
+}
+
+/*
+ * The system maps downwards: a buffer comes right under a wall that was put up just before. Whether memory can be read
+ * is asked of the system, which answers instead of a signal.
+ */
+static void sixteen_bytes_from_the_last_element_on_are_readable(void **state) {
+    (void)state;
+    rhm_engine *engine = two_node_engine("scatter");
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    static const size_t sizes[] = {PAGE, 3 * PAGE, MEBIBYTE, 4 * MEBIBYTE};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (rhm_home_kind kind = RHM_HOME_TOUCH; kind <= RHM_HOME_CHUNKS; kind++) {
+            const size_t wall_nbytes = sizes[i] + 2 * MEBIBYTE;
+            void *wall = mmap(NULL, wall_nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            assert_ptr_not_equal(wall, MAP_FAILED);
+            rhm_buffer buffer = buffer_of(engine, (rhm_home){.kind = kind, .chunk_nbytes = PAGE}, sizes[i]);
+            char got[16];
+            const char *last = (const char *)buffer.data + sizes[i] - sizeof(float);
+            assert_int_equal(write(ends[1], last, sizeof got), sizeof got);
+            assert_int_equal(read(ends[0], got, sizeof got), sizeof got);
+            rhm_buffer_destroy(&buffer, engine);
+            munmap(wall, wall_nbytes);
+        }
+    close(ends[0]);
+    close(ends[1]);
+    rhm_engine_destroy(engine);
 }
 
 /* A page belongs to the thread in whose range its first byte is, but for the page that two ranges share. */
@@ -324,6 +354,7 @@ int main(void) {
         cmocka_unit_test(the_default_limit_is_what_the_machine_or_the_group_has),
         cmocka_unit_test(shapes_that_overflow_are_refused),
         cmocka_unit_test(buffers_are_zeroed_aligned_and_wholly_usable),
+        cmocka_unit_test(sixteen_bytes_from_the_last_element_on_are_readable),
         cmocka_unit_test(chunks_are_planned_near_their_threads),
         cmocka_unit_test(scratch_of_threads_is_apart),
         cmocka_unit_test(replicas_follow_their_source),

@@ -23,6 +23,14 @@
  */
 enum { HUGE_PART_NBYTES = 8 << 20 };
 
+/*
+ * QEMU (seen with 7.2) reads 16 bytes where a fused multiply-add takes one float or double from memory. After the last
+ * element of a buffer these must be there: on one page more, never written, which costs nothing but addresses.
+ */
+static size_t with_page_after(size_t mapped_nbytes) {
+    return mapped_nbytes + (size_t)sysconf(_SC_PAGESIZE);
+}
+
 enum { SIZE_TEXT_NBYTES = 32 };
 
 static const char *size_text(char text[SIZE_TEXT_NBYTES], uint64_t nbytes) {
@@ -200,7 +208,7 @@ rhm_status rhm_buffer_create(rhm_buffer *out, const rhm_engine *engine, rhm_home
     made.huge = huge_pages_pay(&made, engine);
     made.mapped_nbytes = round_up(nbytes > 0 ? nbytes : 1, (size_t)sysconf(_SC_PAGESIZE));
     RHM_TRY(rhm_memory_reserve(engine, made.mapped_nbytes, name, error));
-    made.data = map_aligned(made.mapped_nbytes, rhm_buffer_page_nbytes(&made));
+    made.data = map_aligned(with_page_after(made.mapped_nbytes), rhm_buffer_page_nbytes(&made));
     if (!made.data) {
         const int refusal = errno;
         rhm_memory_release(engine, made.mapped_nbytes);
@@ -221,7 +229,7 @@ rhm_status rhm_buffer_create(rhm_buffer *out, const rhm_engine *engine, rhm_home
 void rhm_buffer_destroy(rhm_buffer *buffer, const rhm_engine *engine) {
     if (buffer->data) {
         rhm_ledger_enter(engine->ledger, engine, buffer);
-        munmap(buffer->data, buffer->mapped_nbytes);
+        munmap(buffer->data, with_page_after(buffer->mapped_nbytes));
         rhm_memory_release(engine, buffer->mapped_nbytes);
     }
     *buffer = (rhm_buffer){0};

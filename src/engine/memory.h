@@ -27,7 +27,10 @@ typedef struct rhm_home {
     size_t chunk_nbytes; /* of RHM_HOME_CHUNKS; the last chunk may be shorter */
 } rhm_home;
 
-/* Zeroed memory that starts on a page. A plain value: it may be moved, and copied as long as one copy is destroyed. */
+/*
+ * Zeroed memory that starts on a page; 16 bytes from its last element on may be read. A plain value: it may be moved,
+ * and copied as long as one copy is destroyed.
+ */
 typedef struct rhm_buffer {
     void *data;
     size_t nbytes;        /* as asked */

@@ -16,6 +16,8 @@ COMMON = ["train", "--seed", "1", "--test-samples", "200", "--progress", "off", 
 LARGE = [*COMMON, "8", "--rules", "3", "--levels", "3", "--samples", "300,300,3000", "--width", "96",
          "--bandwidth", "0.5", "--ridge", "0.3"]
 SMALL = [*COMMON, "4", "--rules", "2", "--levels", "3", "--samples", "500", "--width", "32", "--bandwidth", "0.3", "--ridge", "0.03"]
+# Whole pages of weights, with whatever there is after the copy on each node.
+PAGES = [*COMMON, "6", "--rules", "3", "--levels", "2", "--samples", "500", "--width", "256", "--bandwidth", "0.5", "--ridge", "0.01"]
 # What the large one must have on every node: copies of what all threads read, and what a solver keeps near its threads.
 STRUCTURES = {"weights", "frequencies", "phase offsets", "cached features", "partial sums of a solver pass",
               "solver workspace"}
@@ -25,6 +27,8 @@ GUESTS = [
      {"isa": "avx2", "placement": "scatter", "numa_nodes": 2, "threads": 4}, STRUCTURES),
     ("Nehalem", SMALL, ["--threads", "3"],
      {"isa": "scalar", "placement": "compact", "numa_nodes": 2, "threads": 3}, {"weights"}),
+    ("max", PAGES, ["--isa", "scalar", "--placement", "0,2"],
+     {"isa": "scalar", "placement": "0,2", "numa_nodes": 2, "threads": 2}, {"weights"}),
 ]
 
 
