@@ -84,14 +84,14 @@ static int train_in_pieces(const rhm_grammar *grammar, const rhm_data *data, rhm
 static void interruptions_anywhere_change_nothing(void **state) {
     (void)state;
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), SEED);
-    assert_true(train_in_pieces(grammar, NULL, quick(), 7, "every 7") > 20);
+    assert_true(train_in_pieces(grammar, NULL, quick(), 15, "every 15") > 8);
     assert_true(train_in_pieces(grammar, NULL, quick(), 40, "every 40") > 3);
     rhm_train_options counts = quick(), raw = quick();
     counts.draw = RHM_DRAW_COUNTS;
     raw.raw = true;
     raw.max_samples = 4000;
-    assert_true(train_in_pieces(grammar, NULL, counts, 15, "counts") > 3);
-    assert_true(train_in_pieces(grammar, NULL, raw, 30, "raw") > 3);
+    assert_true(train_in_pieces(grammar, NULL, counts, 40, "counts") > 3);
+    assert_true(train_in_pieces(grammar, NULL, raw, 60, "raw") > 3);
     rhm_grammar_destroy(grammar);
 }
 
@@ -120,7 +120,7 @@ static void data_sets_too(void **state) {
     (void)state;
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 2), SEED);
     rhm_data data = sample_rows(grammar, false, 6000, SEED);
-    assert_true(train_in_pieces(NULL, &data, quick(), 5, "data") > 3);
+    assert_true(train_in_pieces(NULL, &data, quick(), 20, "data") > 3);
     free_rows(&data);
     rhm_grammar_destroy(grammar);
 }

@@ -126,8 +126,27 @@ static void *run_worker(void *context) {
     w->ranks->gone = calloc(MOST_RANKS, sizeof(rhm_departure));
     w->ranks->has_gone = calloc(MOST_RANKS, sizeof(bool));
     w->ranks->silent = calloc(MOST_RANKS, sizeof(bool));
+    w->ranks->farewell = calloc(MOST_RANKS, sizeof(void *));
     w->work(w);
     return NULL;
+}
+
+/* After a failure processes end as they are; threads do not. */
+static void clean_up(worker *w) {
+    free(w->ranks->host);
+    free(w->ranks->process);
+    free(w->ranks->gone);
+    free(w->ranks->has_gone);
+    free(w->ranks->silent);
+    for (int rank = 0; rank < w->size; rank++)
+        free(w->ranks->farewell[rank]);
+    free(w->ranks->farewell);
+    free(w->ranks);
+    for (message *m = boxes[w->rank].first, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    boxes[w->rank].first = NULL;
 }
 
 static worker workers[MOST_RANKS];
@@ -257,6 +276,8 @@ static void a_failing_rank_fails_all_and_is_named(void **state) {
         assert_non_null(strstr(workers[rank].error.text, "rank 2"));
         assert_non_null(strstr(workers[rank].error.text, "no room for 7 tables"));
     }
+    for (int rank = 0; rank < 3; rank++)
+        clean_up(&workers[rank]);
 }
 
 static void wait_in_vain(worker *w) {
@@ -273,6 +294,8 @@ static void a_silent_rank_is_named(void **state) {
     assert_int_equal(workers[0].status, RHM_FAILED);
     assert_non_null(strstr(workers[0].error.text, "rank 1"));
     assert_true(rhm_ranks_speaks(workers[0].ranks));
+    for (int rank = 0; rank < 2; rank++)
+        clean_up(&workers[rank]);
 }
 
 int main(void) {

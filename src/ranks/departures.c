@@ -102,8 +102,16 @@ static void announce(rhm_ranks *ranks, rhm_status outcome, const rhm_error *erro
         memcpy(mine->sentence, error->text, sizeof mine->sentence);
     ranks->has_gone[own] = true;
     for (int rank = 0; rank < rhm_ranks_size(ranks); rank++)
-        if (rank != own) /* small, and the bytes stay until the end: nobody need wait for it */
-            ranks->transport.send(ranks->transport.state, rank, RHM_MESSAGE_LEAVE, mine, sizeof *mine);
+        if (rank != own)
+            ranks->farewell[rank] =
+                ranks->transport.send(ranks->transport.state, rank, RHM_MESSAGE_LEAVE, mine, sizeof *mine);
+}
+
+/* What they were told has arrived, as they have been heard of themselves. */
+static void finish_farewells(rhm_ranks *ranks) {
+    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++)
+        while (ranks->farewell[rank] && ranks->transport.done(ranks->transport.state, ranks->farewell[rank]) == 0)
+            pause_briefly();
 }
 
 /* Waits for as long as the others work, unless one has failed. */
@@ -128,6 +136,7 @@ static void release(rhm_ranks *ranks) {
     rhm_free(ranks->gone);
     rhm_free(ranks->has_gone);
     rhm_free(ranks->silent);
+    rhm_free(ranks->farewell);
     rhm_free(ranks);
 }
 
@@ -138,6 +147,7 @@ rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *erro
     wait_for_others(ranks, outcome);
     const int rank = spokesman(ranks);
     if (rank < 0 && all_gone(ranks)) {
+        finish_farewells(ranks);
         ranks->transport.close(ranks->transport.state);
         release(ranks);
         return RHM_OK;

@@ -38,6 +38,7 @@ struct rhm_ranks {
     rhm_departure *gone;       /* (size) */
     bool *has_gone;            /* (size) */
     bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
+    void **farewell;           /* (size): requests of what they are told at the end */
     int blamed;                /* the rank whose end made this one fail, or -1 */
     rhm_traffic traffic;
 };

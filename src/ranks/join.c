@@ -107,8 +107,10 @@ rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm
     ranks->gone = RHM_NEW(rhm_departure, size, 1, 1, "ends of ranks", error);
     ranks->has_gone = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
     ranks->silent = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
-    status = ranks->host && ranks->process && ranks->gone && ranks->has_gone && ranks->silent ? meet(ranks, error)
-                                                                                              : RHM_NO_MEMORY;
+    ranks->farewell = RHM_NEW(void *, size, 1, 1, "ends of ranks", error);
+    status = ranks->host && ranks->process && ranks->gone && ranks->has_gone && ranks->silent && ranks->farewell
+                 ? meet(ranks, error)
+                 : RHM_NO_MEMORY;
     if (status == RHM_OK) {
         *out = ranks;
         return RHM_OK;
