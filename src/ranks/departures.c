@@ -175,6 +175,8 @@ void rhm_ranks_abort(rhm_ranks *ranks, int exit_status) {
     /* Who has something to say has the last word. */
     for (double begin = rhm_seconds(); !rhm_ranks_speaks(ranks) && rhm_seconds() - begin < GRACE_SECONDS;)
         pause_briefly();
+    /* Launchers drop what has not come through their pipes when they are told to end the job. */
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     kill_silent(ranks);
     ranks->transport.abort(ranks->transport.state, exit_status);
     _exit(exit_status);
