@@ -9,19 +9,6 @@
 
 enum { MASK_NBYTES = 256 };
 
-/* A part of the same size of each rank. */
-static rhm_status gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error) {
-    const size_t size = (size_t)rhm_ranks_size(ranks);
-    size_t *begin = RHM_NEW(size_t, size + 1, 1, 1, "parts of ranks", error);
-    if (!begin)
-        return RHM_NO_MEMORY;
-    for (size_t rank = 0; rank <= size; rank++)
-        begin[rank] = rank * each_nbytes;
-    const rhm_status status = rhm_ranks_gather(ranks, data, begin, error);
-    rhm_free(begin);
-    return status;
-}
-
 /* The `index`th of `parts` parts of the cores. */
 static rhm_status take_part(rhm_topology *topology, int index, int parts, rhm_error *error) {
     const int cores = topology->cores;
@@ -50,7 +37,7 @@ rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *e
         return RHM_NO_MEMORY;
     hwloc_bitmap_list_snprintf(mask + own * MASK_NBYTES, MASK_NBYTES,
                                hwloc_topology_get_topology_cpuset(topology->hwloc));
-    rhm_status status = gather_equal(ranks, mask, MASK_NBYTES, error);
+    rhm_status status = rhm_ranks_gather_equal(ranks, mask, MASK_NBYTES, error);
     int parts = 0, index = 0;
     for (int rank = 0; status == RHM_OK && rank < size; rank++) {
         const bool same = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own)) &&
@@ -75,7 +62,7 @@ rhm_status rhm_rank_places(rhm_rank_place **out, const rhm_topology *topology, i
     rhm_rank_place *own = &place[rhm_ranks_rank(ranks)];
     hwloc_bitmap_list_snprintf(own->cpus, sizeof own->cpus, hwloc_topology_get_topology_cpuset(topology->hwloc));
     own->threads = threads;
-    const rhm_status status = gather_equal(ranks, place, sizeof *place, error);
+    const rhm_status status = rhm_ranks_gather_equal(ranks, place, sizeof *place, error);
     if (status == RHM_OK)
         *out = place;
     else
@@ -91,7 +78,7 @@ rhm_status rhm_rank_least(rhm_ranks *ranks, uint64_t *value, rhm_error *error) {
     if (!all)
         return RHM_NO_MEMORY;
     all[rhm_ranks_rank(ranks)] = *value;
-    const rhm_status status = gather_equal(ranks, all, sizeof *all, error);
+    const rhm_status status = rhm_ranks_gather_equal(ranks, all, sizeof *all, error);
     for (size_t rank = 0; status == RHM_OK && rank < size; rank++)
         *value = all[rank] < *value ? all[rank] : *value;
     rhm_free(all);

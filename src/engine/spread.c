@@ -119,8 +119,7 @@ rhm_status rhm_spread_count(const rhm_engine *engine, uint64_t *count, rhm_error
     if (!all)
         return RHM_NO_MEMORY;
     all[rhm_ranks_rank(engine->ranks)] = *count;
-    const rhm_spread_output numbers = {all, sizeof *all, size * sizeof *all};
-    const rhm_status status = rhm_spread_gather(engine, size, &numbers, error);
+    const rhm_status status = rhm_ranks_gather_equal(engine->ranks, all, sizeof *all, error);
     *count = 0;
     for (size_t rank = 0; status == RHM_OK && rank < size; rank++)
         *count += all[rank];

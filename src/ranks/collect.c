@@ -1,12 +1,12 @@
 /* What all ranks do together: no arithmetic but the sums of the fixed tree, which are our own. */
-#include <string.h>
-
-#include "core/clock.h"
 #include "core/fail.h"
+#include "core/memory.h"
 #include "ranks/group.h"
 
 /* A binomial tree: rank r hears from r without its highest bit. */
-static rhm_status broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
+rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
+    if (!ranks || nbytes == 0)
+        return RHM_OK;
     const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
     int step = 1;
     for (; step <= rank; step *= 2)
@@ -17,34 +17,31 @@ static rhm_status broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_err
     return RHM_OK;
 }
 
-rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
-    if (!ranks || nbytes == 0)
-        return RHM_OK;
-    const double begin = rhm_seconds();
-    const rhm_status status = broadcast(ranks, data, nbytes, error);
-    ranks->traffic.seconds += rhm_seconds() - begin;
-    return status;
-}
-
 /* Parts go round in a ring: each rank sends and receives all but its own once. */
-static rhm_status gather(rhm_ranks *ranks, char *data, const size_t *begin, rhm_error *error) {
+rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    char *bytes = data;
     const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
     const int next = (rank + 1) % size, last = (rank + size - 1) % size;
     for (int step = 0; step + 1 < size; step++) {
         const int out = (rank + size - step) % size, in = (rank + 2 * size - step - 1) % size;
         const size_t out_nbytes = begin[out + 1] - begin[out], in_nbytes = begin[in + 1] - begin[in];
-        RHM_TRY(rhm_ranks_exchange(ranks, out_nbytes ? next : -1, data + begin[out], out_nbytes, in_nbytes ? last : -1,
-                                   data + begin[in], in_nbytes, error));
+        RHM_TRY(rhm_ranks_exchange(ranks, out_nbytes ? next : -1, bytes + begin[out], out_nbytes, in_nbytes ? last : -1,
+                                   bytes + begin[in], in_nbytes, error));
     }
     return RHM_OK;
 }
 
-rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
-    if (!ranks)
-        return RHM_OK;
-    const double start = rhm_seconds();
-    const rhm_status status = gather(ranks, data, begin, error);
-    ranks->traffic.seconds += rhm_seconds() - start;
+rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error) {
+    const size_t size = (size_t)rhm_ranks_size(ranks);
+    size_t *begin = RHM_NEW(size_t, size + 1, 1, 1, "parts of ranks", error);
+    if (!begin)
+        return RHM_NO_MEMORY;
+    for (size_t rank = 0; rank <= size; rank++)
+        begin[rank] = rank * each_nbytes;
+    const rhm_status status = rhm_ranks_gather(ranks, data, begin, error);
+    rhm_free(begin);
     return status;
 }
 
@@ -65,8 +62,10 @@ static void add_row(double *into, const double *from, size_t size) {
         into[i] += from[i];
 }
 
-static rhm_status reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size, size_t stride,
-                         double *spare, rhm_error *error) {
+rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
+                            size_t stride, double *spare, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
     const int rank = rhm_ranks_rank(ranks), ranks_count = rhm_ranks_size(ranks);
     for (size_t step = 1; step < count; step *= 2)
         for (size_t row = 0; row + step < count; row += 2 * step) {
@@ -85,14 +84,4 @@ static rhm_status reduce(rhm_ranks *ranks, double *rows, size_t count, const siz
             }
         }
     return RHM_OK;
-}
-
-rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
-                            size_t stride, double *spare, rhm_error *error) {
-    if (!ranks)
-        return RHM_OK;
-    const double begin = rhm_seconds();
-    const rhm_status status = reduce(ranks, rows, count, first, size, stride, spare, error);
-    ranks->traffic.seconds += rhm_seconds() - begin;
-    return status;
 }

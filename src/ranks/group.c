@@ -59,17 +59,11 @@ static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error 
     }
 }
 
-static void *start_send(rhm_ranks *ranks, int to, const void *data, size_t nbytes) {
-    ranks->traffic.messages++;
-    ranks->traffic.nbytes += nbytes;
-    return ranks->transport.send(ranks->transport.state, to, RHM_MESSAGE_DATA, data, nbytes);
-}
-
 rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,
                               size_t in_nbytes, rhm_error *error) {
     void *coming =
         from >= 0 ? ranks->transport.receive(ranks->transport.state, from, RHM_MESSAGE_DATA, in, in_nbytes) : NULL;
-    void *going = to >= 0 ? start_send(ranks, to, out, out_nbytes) : NULL;
+    void *going = to >= 0 ? ranks->transport.send(ranks->transport.state, to, RHM_MESSAGE_DATA, out, out_nbytes) : NULL;
     rhm_status status = from >= 0 ? wait_for(ranks, coming, from, error) : RHM_OK;
     if (status == RHM_OK && to >= 0)
         status = wait_for(ranks, going, to, error);

@@ -23,12 +23,6 @@ typedef struct rhm_departure {
     char sentence[RHM_ERROR_TEXT_NBYTES];
 } rhm_departure;
 
-/* What has passed between this rank and others; of collective operations, what this rank sent and received of them. */
-typedef struct rhm_traffic {
-    uint64_t messages, nbytes; /* sent */
-    double seconds;            /* in collective operations, waiting included */
-} rhm_traffic;
-
 struct rhm_ranks {
     rhm_transport transport;
     rhm_ranks_options options;
@@ -40,7 +34,6 @@ struct rhm_ranks {
     bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
     void **farewell;           /* (size): requests of what they are told at the end */
     int blamed;                /* the rank whose end made this one fail, or -1 */
-    rhm_traffic traffic;
 };
 
 /*
@@ -61,6 +54,9 @@ rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_
 
 /* Each rank's own part of `data` for all: rank r's begins at begin[r] and ends at begin[r + 1], in bytes. */
 rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error);
+
+/* The same with parts of one size: data is (size, each_nbytes). */
+rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error);
 
 /*
  * The sum of `count` rows in the binary tree of engine/reduce.h, of which rank r has rows first[r] .. first[r + 1] - 1.

@@ -58,8 +58,7 @@ static rhm_status compare(rhm_ranks *ranks, const identity *of, rhm_error *error
 static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
     const size_t size = (size_t)rhm_ranks_size(ranks);
     identity *all = RHM_NEW(identity, size, 1, 1, "what other ranks are", error);
-    size_t *begin = RHM_NEW(size_t, size + 1, 1, 1, "what other ranks are", error);
-    rhm_status status = all && begin ? RHM_OK : RHM_NO_MEMORY;
+    rhm_status status = all ? RHM_OK : RHM_NO_MEMORY;
     if (status == RHM_OK) {
         identity *own = &all[rhm_ranks_rank(ranks)];
         gethostname(own->host, sizeof own->host - 1);
@@ -70,10 +69,8 @@ static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
         hash_text(ranks->options.agreement ? ranks->options.agreement : "", own->agreement);
         status = hash_program(own->program, error);
     }
-    for (size_t rank = 0; status == RHM_OK && rank <= size; rank++)
-        begin[rank] = rank * sizeof *all;
     if (status == RHM_OK)
-        status = rhm_ranks_gather(ranks, all, begin, error);
+        status = rhm_ranks_gather_equal(ranks, all, sizeof *all, error);
     for (size_t rank = 0; status == RHM_OK && rank < size; rank++) {
         ranks->process[rank] = all[rank].process;
         memcpy(ranks->host + rank * RHM_HOST_NBYTES, all[rank].host, RHM_HOST_NBYTES);
@@ -81,7 +78,6 @@ static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
     if (status == RHM_OK)
         status = compare(ranks, all, error);
     rhm_free(all);
-    rhm_free(begin);
     return status;
 }
 
