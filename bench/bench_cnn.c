@@ -245,10 +245,6 @@ static rhm_status make_problem(void *out, const shapes *all, const shape *line, 
     return rhm_network_layout_init(&layout, &p->network, error);
 }
 
-static void clear_problem(void *p) {
-    (void)p;
-}
-
 int main(int argc, char **argv) {
     static const char *const keys[] = {"vocab", "branching", "levels", "width", "batch", NULL};
     const program what = {
@@ -257,7 +253,6 @@ int main(int argc, char **argv) {
         .keys = keys,
         .problem_nbytes = sizeof(problem),
         .make = make_problem,
-        .clear = clear_problem,
         .register_problems = register_problems,
     };
     return program_main(argc, argv, &what);

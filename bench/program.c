@@ -115,7 +115,7 @@ static rhm_status prepare(const char *path, rhm_error *error) {
 
 static void clear(void) {
     session_engine_clear();
-    for (size_t i = 0; all.problems && i < all.shapes.count; i++)
+    for (size_t i = 0; all.problems && all.what->clear && i < all.shapes.count; i++)
         all.what->clear((char *)all.problems + i * all.what->problem_nbytes);
     free(all.problems);
     while (all.rows) {

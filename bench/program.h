@@ -18,7 +18,7 @@ typedef struct program {
     const char *const *keys; /* that a line may have; NULL at the end */
     size_t problem_nbytes;   /* of what is made of a line */
     rhm_status (*make)(void *problem, const shapes *all, const shape *line, rhm_error *error);
-    void (*clear)(void *problem); /* accepts a zeroed one */
+    void (*clear)(void *problem); /* accepts a zeroed one; NULL: nothing to clear */
     void (*register_problems)(void *problems, size_t count);
 } program;
 
