@@ -1,13 +1,14 @@
 #include "cli/progress.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/text.h"
 
 static const double redraw_seconds = 0.1, plain_seconds = 10;
 static const double too_long = 4e5; /* seconds: such times only say that nothing is known yet */
@@ -42,45 +43,35 @@ static void shorten(double value, char text[NUMBER_NBYTES]) {
     snprintf(text, NUMBER_NBYTES, "%.3g%.*s", value, unit > 0, units + unit);
 }
 
-static void append(char *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void append(char *line, const char *format, ...) {
-    const size_t used = strlen(line);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line + used, LINE_NBYTES - used, format, arguments);
-    va_end(arguments);
-}
-
-/* "0:07 left", "1:02:33 elapsed" */
 static void append_clock(char *line, double seconds, const char *word) {
     const uint64_t whole = (uint64_t)(seconds + 0.5);
     const unsigned minutes = (unsigned)(whole / 60 % 60), rest = (unsigned)(whole % 60);
     if (whole >= 3600)
-        append(line, "  %" PRIu64 ":%02u:%02u %s", whole / 3600, minutes, rest, word);
+        rhm_text_append(line, LINE_NBYTES, "  %" PRIu64 ":%02u:%02u %s", whole / 3600, minutes, rest, word);
     else
-        append(line, "  %u:%02u %s", minutes, rest, word);
+        rhm_text_append(line, LINE_NBYTES, "  %u:%02u %s", minutes, rest, word);
 }
 
 static void append_bar(char *line, double done, double total) {
     const double share = done < total ? done / total : 1;
     const int filled = (int)(share * BAR);
-    append(line, "[%.*s%*s] %3d%%", filled, "########################", BAR - filled, "", (int)(share * 100));
+    rhm_text_append(line, LINE_NBYTES, "[%.*s%*s] %3d%%", filled, "########################", BAR - filled, "",
+                    (int)(share * 100));
 }
 
 /* `rate` is 0 as long as nothing is known about it. */
 static void compose_stage(char *line, const rhm_progress *progress, double rate) {
     const double done = (double)progress->done, total = (double)progress->total;
-    append(line, "%.100s", progress->stage);
+    rhm_text_append(line, LINE_NBYTES, "%.100s", progress->stage);
     if (progress->total > 0) {
-        append(line, "  ");
+        rhm_text_append(line, LINE_NBYTES, "  ");
         append_bar(line, done, total);
     }
     if (rate <= 0)
         return;
     char number[NUMBER_NBYTES];
     shorten(rate, number);
-    append(line, "  %s/s", number);
+    rhm_text_append(line, LINE_NBYTES, "  %s/s", number);
     if (total > done && (total - done) / rate < too_long)
         append_clock(line, (total - done) / rate, "left");
 }
@@ -92,9 +83,9 @@ static void compose_overall(char *line, const rhm_progress_bar *bar, const rhm_p
     append_clock(line, elapsed, "elapsed");
     if (elapsed > redraw_seconds && rate > 0 && (bar->expected - bar->done) / rate < too_long)
         append_clock(line, (bar->expected - bar->done) / rate, "left");
-    append(line, "  %.100s", progress->stage);
+    rhm_text_append(line, LINE_NBYTES, "  %.100s", progress->stage);
     if (progress->total > 0)
-        append(line, " %d%%", (int)(100 * (double)progress->done / (double)progress->total));
+        rhm_text_append(line, LINE_NBYTES, " %d%%", (int)(100 * (double)progress->done / (double)progress->total));
 }
 
 static void compose(char line[LINE_NBYTES], const rhm_progress_bar *bar, const rhm_progress *progress, double now) {

@@ -1,12 +1,12 @@
 #include "training/fingerprint.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/sha256.h"
+#include "core/text.h"
 #include "rhm/sampling.h"
 #include "training/options.h"
 
@@ -19,16 +19,6 @@ static char *add(rhm_fingerprint *fingerprint, const char *name) {
     return value;
 }
 
-static void append(char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void append(char *value, const char *format, ...) {
-    const size_t used = strlen(value);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(value + used, RHM_FACT_NBYTES - used, format, arguments);
-    va_end(arguments);
-}
-
 /* "16", or "16,8,8" where they differ, level `first` first and `last` at the end. */
 static void add_words(rhm_fingerprint *fingerprint, const char *name, const uint32_t *values, uint32_t first,
                       uint32_t last) {
@@ -37,7 +27,7 @@ static void add_words(rhm_fingerprint *fingerprint, const char *name, const uint
     for (uint32_t l = first; l <= last; l++)
         same = same && values[l] == values[first];
     for (uint32_t l = first; l <= (same ? first : last); l++)
-        append(value, "%s%" PRIu32, l > first ? "," : "", values[l]);
+        rhm_text_append(value, RHM_FACT_NBYTES, "%s%" PRIu32, l > first ? "," : "", values[l]);
 }
 
 /* Level L first where levels differ. */
@@ -53,7 +43,7 @@ static void add_option(rhm_fingerprint *fingerprint, const rhm_train_option *opt
     }
     for (uint32_t l = same ? 1 : last; l >= 1; l--) {
         rhm_train_option_text(option, options, l, text, sizeof text);
-        append(value, "%s%s", *value ? "," : "", text);
+        rhm_text_append(value, RHM_FACT_NBYTES, "%s%s", *value ? "," : "", text);
     }
 }
 
@@ -76,8 +66,9 @@ static void add_grammar(rhm_fingerprint *fingerprint, const rhm_grammar *grammar
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     add_words(fingerprint, "vocab", shape->vocab, 0, shape->levels);
     add_words(fingerprint, "rules", shape->rules, 1, shape->levels);
-    append(add(fingerprint, "rule-sampling"), "%s", rhm_rule_sampling_name(rhm_grammar_sampling(grammar)));
-    append(add(fingerprint, "seed"), "%" PRIu64, rhm_grammar_seed(grammar));
+    rhm_text_append(add(fingerprint, "rule-sampling"), RHM_FACT_NBYTES, "%s",
+                    rhm_rule_sampling_name(rhm_grammar_sampling(grammar)));
+    rhm_text_append(add(fingerprint, "seed"), RHM_FACT_NBYTES, "%" PRIu64, rhm_grammar_seed(grammar));
 }
 
 /* Shape and contents. */
@@ -98,28 +89,28 @@ void rhm_fingerprint_make(rhm_fingerprint *out, const rhm_engine *engine, const 
     const rhm_tree *tree = rhm_problem_tree(problem);
     char rules[RHM_SHA256_TEXT_NBYTES] = "none", data[RHM_SHA256_TEXT_NBYTES] = "none";
     out->count = 0;
-    append(add(out, "version"), "%s", rhm_version());
-    append(add(out, "stream-version"), "%d", RHM_STREAM_VERSION);
-    append(add(out, "order-of-sums"), "%d", versions.sums);
-    append(add(out, "tuning"), "%d", versions.tuning);
-    append(add(out, "levels"), "%" PRIu32, tree->levels);
+    rhm_text_append(add(out, "version"), RHM_FACT_NBYTES, "%s", rhm_version());
+    rhm_text_append(add(out, "stream-version"), RHM_FACT_NBYTES, "%d", RHM_STREAM_VERSION);
+    rhm_text_append(add(out, "order-of-sums"), RHM_FACT_NBYTES, "%d", versions.sums);
+    rhm_text_append(add(out, "tuning"), RHM_FACT_NBYTES, "%d", versions.tuning);
+    rhm_text_append(add(out, "levels"), RHM_FACT_NBYTES, "%" PRIu32, tree->levels);
     add_words(out, "branching", tree->branching, 1, tree->levels);
-    append(add(out, "labels"), "%" PRIu32, rhm_problem_classes(problem));
-    append(add(out, "tokens"), "%" PRIu32, rhm_problem_token_vocab(problem));
+    rhm_text_append(add(out, "labels"), RHM_FACT_NBYTES, "%" PRIu32, rhm_problem_classes(problem));
+    rhm_text_append(add(out, "tokens"), RHM_FACT_NBYTES, "%" PRIu32, rhm_problem_token_vocab(problem));
     if (problem->grammar)
         add_grammar(out, problem->grammar);
     add_words(out, "parents", problem->parents, 1, tree->levels);
     for (size_t i = 0; i < rhm_train_option_count; i++)
         if (!rhm_train_option_table[i].without_effect)
             add_option(out, &rhm_train_option_table[i], options, tree->levels);
-    append(add(out, "backend"), "%s", rhm_engine_describe(engine).backend);
+    rhm_text_append(add(out, "backend"), RHM_FACT_NBYTES, "%s", rhm_engine_describe(engine).backend);
     /* Last, because what is above says more where it differs too. */
     if (problem->grammar)
         hash_rules(problem->grammar, rules);
-    append(add(out, "grammar (SHA-256)"), "%s", rules);
+    rhm_text_append(add(out, "grammar (SHA-256)"), RHM_FACT_NBYTES, "%s", rules);
     if (problem->data)
         hash_data(problem->data, data);
-    append(add(out, "data (SHA-256)"), "%s", data);
+    rhm_text_append(add(out, "data (SHA-256)"), RHM_FACT_NBYTES, "%s", data);
 }
 
 rhm_status rhm_fingerprint_write(rhm_h5 *file, const char *group, const rhm_fingerprint *fingerprint,
