@@ -49,6 +49,20 @@ static inline void assert_same_on_any_engine(const rhm_grammar *grammar, const r
         }
 }
 
+/* Training refuses each of the options with its word. */
+static inline void assert_options_refused(const rhm_train_options *options, const char *const *words, size_t count) {
+    rhm_grammar *grammar = drawn_grammar(4, 2, 2, 2);
+    rhm_engine *engine = engine_of(1);
+    for (size_t i = 0; i < count; i++) {
+        rhm_model *model = NULL;
+        rhm_error error;
+        assert_refused(rhm_train(&model, NULL, engine, grammar, &options[i], &error), RHM_INVALID, &error, words[i]);
+        assert_null(model);
+    }
+    rhm_engine_destroy(engine);
+    rhm_grammar_destroy(grammar);
+}
+
 /* The first grammar from `seed` on that the first patch can learn (Assumption 6). */
 static inline rhm_grammar *learnable_grammar(rhm_shape shape, uint64_t seed) {
     for (;; seed++) {
@@ -186,6 +200,14 @@ static inline rhm_data sample_rows(rhm_grammar *grammar, bool with_grammar, size
     rhm_sample_sequences(sampler, rhm_stream(RHM_EXPORT, 0), 0, count, data.tokens, data.labels, NULL);
     rhm_sampler_destroy(sampler);
     return data;
+}
+
+static inline rhm_model *train_rows(const rhm_engine *engine, const rhm_data *data, rhm_train_options options,
+                                    rhm_train_report *report) {
+    rhm_model *model;
+    rhm_error error = {0};
+    assert_ok(rhm_train_data(&model, report, engine, data, NULL, &options, &error), &error);
+    return model;
 }
 
 static inline void free_rows(rhm_data *data) {

@@ -2,31 +2,15 @@
  * The ceilings are only as good as the claim that their loops do the stated work. So the kernels are compared bit by
  * bit with plain loops, and the measured values with what no processor can exceed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "ceilings/caches.h"
 #include "ceilings/ceilings.h"
 #include "ceilings/loops.h"
 #include "core/memory.h"
-#include "rhm/engine.h"
+#include "engines.h"
 
 enum { VALUES = CEILINGS_CHAINS * CEILINGS_MAX_LANES };
-
-static rhm_engine *engine_of(int threads) {
-    rhm_engine *engine;
-    rhm_error error = {0};
-    if (rhm_engine_create(&engine, &(rhm_engine_options){.threads = threads}, &error) != RHM_OK)
-        fail_msg("%s", error.text);
-    return engine;
-}
 
 static const rhm_ceilings_kernels *available(int isa) {
     return rhm_ceilings_has_isa((rhm_isa)isa) ? rhm_ceilings_loops.of[isa] : NULL;
@@ -106,7 +90,7 @@ static const double absurd_gflops_per_thread = 32 * 2 * 2 * 7.0, absurd_gbs_per_
 
 static void multiply_add_rates_are_possible(void **unused) {
     (void)unused;
-    rhm_engine *engine = engine_of(1);
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 1});
     for (int isa = 0; isa < RHM_ISA_COUNT; isa++) {
         const rhm_ceilings_result single = rhm_ceilings_measure_fma(engine, (rhm_isa)isa, CEILINGS_F32);
         if (!rhm_ceilings_has_isa((rhm_isa)isa)) {
@@ -125,7 +109,7 @@ static void multiply_add_rates_are_possible(void **unused) {
 
 static void bandwidths_are_possible(void **unused) {
     (void)unused;
-    rhm_engine *engine = engine_of(1);
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 1});
     for (int stream = 0; stream < CEILINGS_STREAM_COUNT; stream++) {
         for (int where = CEILINGS_L1; where <= CEILINGS_L2; where++) {
             const rhm_ceilings_result r =
@@ -147,7 +131,7 @@ static void bandwidths_are_possible(void **unused) {
 static void work_is_counted_exactly(void **unused) {
     (void)unused;
     rhm_ceilings_trial *trial = NULL;
-    rhm_engine *engine = engine_of(3);
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 3});
     assert_int_equal(rhm_ceilings_trial_fma(&trial, engine, RHM_ISA_SCALAR, CEILINGS_F64, NULL), RHM_OK);
     assert_true(rhm_ceilings_trial_work(trial) == 3.0 * 1024 * CEILINGS_CHAINS * 2);
     assert_int_equal(rhm_ceilings_trial_cpus(trial), 0);

@@ -1,13 +1,4 @@
 /* The engine on this machine: instruction-set choice, the pinned team, what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -16,14 +7,7 @@
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/record.h"
-
-static rhm_engine *engine_of(const rhm_engine_options *options) {
-    rhm_engine *engine;
-    rhm_error error = {0};
-    if (rhm_engine_create(&engine, options, &error) != RHM_OK)
-        fail_msg("%s", error.text);
-    return engine;
-}
+#include "engines.h"
 
 static cpu_set_t own_mask(void) {
     cpu_set_t set;
@@ -125,7 +109,7 @@ static void look(void *context, int thread) {
 static void threads_sit_on_their_planned_pus_until_the_end(void **state) {
     (void)state;
     const cpu_set_t before = own_mask();
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 3});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 3});
     if (!engine->team.binds) {
         rhm_engine_destroy(engine);
         skip();
@@ -157,9 +141,9 @@ static void two_engines_take_turns(void **state) {
     (void)state;
     const cpu_set_t before = own_mask();
     const char *const reverse = CPU_COUNT(&before) > 1 ? "1,0" : "0,0";
-    rhm_engine *first = engine_of(&(rhm_engine_options){.threads = 2, .placement = reverse});
-    rhm_engine *second = engine_of(&(rhm_engine_options){.threads = 3, .placement = "scatter"});
-    rhm_engine *last = engine_of(NULL);
+    rhm_engine *first = engine_with(&(rhm_engine_options){.threads = 2, .placement = reverse});
+    rhm_engine *second = engine_with(&(rhm_engine_options){.threads = 3, .placement = "scatter"});
+    rhm_engine *last = engine_with(NULL);
     assert_int_equal(first->topology.pus, second->topology.pus);
     assert_int_equal(last->topology.pus, CPU_COUNT(&before));
     if (first->team.binds) {
@@ -182,8 +166,8 @@ static void two_engines_take_turns(void **state) {
 static void threads_born_of_a_bound_one_are_free(void **state) {
     (void)state;
     const cpu_set_t before = own_mask();
-    rhm_engine *first = engine_of(&(rhm_engine_options){.threads = 1});
-    rhm_engine *second = engine_of(&(rhm_engine_options){.threads = 4, .placement = "none"});
+    rhm_engine *first = engine_with(&(rhm_engine_options){.threads = 1});
+    rhm_engine *second = engine_with(&(rhm_engine_options){.threads = 4, .placement = "none"});
     sightings seen;
     rhm_on_every_thread(second, look, &seen);
     for (int i = 0; i < 4; i++)
@@ -200,7 +184,7 @@ static void the_environment_has_precedence(void **state) {
     const cpu_set_t before = own_mask();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         setenv(names[i], "false", 1); /* too late for libgomp, not for us */
-        rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 2, .placement = "scatter"});
+        rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 2, .placement = "scatter"});
         assert_string_equal(rhm_engine_describe(engine).placement, "environment");
         assert_false(engine->team.binds);
         const cpu_set_t during = own_mask();
@@ -214,7 +198,7 @@ static void the_environment_has_precedence(void **state) {
         unsetenv(names[i]);
     }
     setenv("OMP_PLACES", "", 1);
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 1});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 1});
     assert_string_equal(rhm_engine_describe(engine).placement, "compact");
     rhm_engine_destroy(engine);
     unsetenv("OMP_PLACES");
@@ -239,7 +223,7 @@ static void the_number_of_threads_has_an_origin(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setenv("OMP_NUM_THREADS", cases[i].variable, 1);
-        rhm_engine *engine = engine_of(&cases[i].options);
+        rhm_engine *engine = engine_with(&cases[i].options);
         if (cases[i].from) {
             assert_int_equal(rhm_engine_threads(engine), cases[i].threads);
             assert_string_equal(engine->threads_from, cases[i].from);
@@ -277,10 +261,7 @@ static void senseless_options_are_refused(void **state) {
 }
 
 int main(void) {
-    static const char *const affinity[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
-                                           "RHM_ISA"};
-    for (size_t i = 0; i < sizeof affinity / sizeof *affinity; i++)
-        unsetenv(affinity[i]);
+    forget_environment();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(features_count_only_with_the_state_that_the_system_saves),
 #if defined(__x86_64__)

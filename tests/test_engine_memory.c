@@ -1,36 +1,20 @@
 /* The engine's memory and its record. Pages on several real nodes are checked in the guest; here the arithmetic is. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "engine/engine.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/planned.h"
 #include "engine/record.h"
+#include "engines.h"
 
 enum { PAGE = 4096, MEBIBYTE = 1 << 20 };
-
-static rhm_engine *engine_of(const rhm_engine_options *options) {
-    rhm_engine *engine;
-    rhm_error error = {0};
-    if (rhm_engine_create(&engine, options, &error) != RHM_OK)
-        fail_msg("%s", error.text);
-    return engine;
-}
 
 /* hwloc then believes in two sockets; nothing is bound, all else goes the way of a machine with two nodes. */
 static rhm_engine *two_node_engine(const char *placement) {
     setenv("HWLOC_SYNTHETIC", "pack:2 [numa] core:2 pu:1", 1);
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.placement = placement, .threads = 4});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.placement = placement, .threads = 4});
     unsetenv("HWLOC_SYNTHETIC");
     assert_int_equal(rhm_engine_describe(engine).numa_nodes, 2);
     return engine;
@@ -46,7 +30,7 @@ static rhm_buffer buffer_of(const rhm_engine *engine, rhm_home home, size_t nbyt
 
 static void the_limit_refuses_with_numbers(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 1, .memory_limit_nbytes = 10 * MEBIBYTE});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 1, .memory_limit_nbytes = 10 * MEBIBYTE});
     assert_int_equal(rhm_engine_describe(engine).memory_limit_nbytes, 10 * MEBIBYTE);
     const rhm_home anywhere = {.kind = RHM_HOME_TOUCH};
     rhm_buffer first = buffer_of(engine, anywhere, 7 * MEBIBYTE), second;
@@ -70,14 +54,14 @@ static void the_limit_refuses_with_numbers(void **state) {
 
 static void the_default_limit_is_what_the_machine_or_the_group_has(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 1});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 1});
     assert_in_range(engine->memory_limit_nbytes, MEBIBYTE, engine->physical_nbytes);
     rhm_engine_destroy(engine);
 }
 
 static void shapes_that_overflow_are_refused(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 1, .memory_limit_nbytes = UINT64_MAX});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 1, .memory_limit_nbytes = UINT64_MAX});
     const rhm_home anywhere = {.kind = RHM_HOME_TOUCH};
     static const size_t shapes[][4] = {
         {8, SIZE_MAX / 4, 1, 1}, {1, SIZE_MAX / 2, 2, 2}, {4, 1u << 31, 1u << 31, 1}, {1, PTRDIFF_MAX, 1, 1}};
@@ -98,7 +82,7 @@ static void shapes_that_overflow_are_refused(void **state) {
 
 static void buffers_are_zeroed_aligned_and_wholly_usable(void **state) {
     (void)state;
-    rhm_engine *engines[] = {engine_of(NULL), two_node_engine("compact")};
+    rhm_engine *engines[] = {engine_with(NULL), two_node_engine("compact")};
     static const size_t sizes[] = {0, 1, PAGE, PAGE + 1, 2 * MEBIBYTE - 1, 2 * MEBIBYTE, 9 * MEBIBYTE + 5};
     for (size_t e = 0; e < 2; e++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -177,7 +161,7 @@ static void chunks_are_planned_near_their_threads(void **state) {
 
 static void scratch_of_threads_is_apart(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 5});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 5});
     static const size_t sizes[] = {1, PAGE, 5000, 3 * MEBIBYTE};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         rhm_scratch scratch;
@@ -219,7 +203,7 @@ static void replicas_follow_their_source(void **state) {
     rhm_replica_destroy(&replica, engine);
     assert_int_equal(rhm_memory_used(engine), 0);
 
-    rhm_engine *small = engine_of(&(rhm_engine_options){.threads = 1});
+    rhm_engine *small = engine_with(&(rhm_engine_options){.threads = 1});
     assert_int_equal(rhm_replica_create(&replica, small, source, NBYTES, "weights", &error), RHM_OK);
     assert_ptr_equal(rhm_replica_at(&replica, 0), source);
     rhm_replica_destroy(&replica, small);
@@ -227,7 +211,7 @@ static void replicas_follow_their_source(void **state) {
 
     rhm_engine_destroy(engine);
     setenv("HWLOC_SYNTHETIC", "pack:2 [numa] core:2 pu:1", 1);
-    rhm_engine *tight = engine_of(&(rhm_engine_options){.threads = 4, .memory_limit_nbytes = NBYTES + 2 * PAGE});
+    rhm_engine *tight = engine_with(&(rhm_engine_options){.threads = 4, .memory_limit_nbytes = NBYTES + 2 * PAGE});
     unsetenv("HWLOC_SYNTHETIC");
     assert_int_equal(rhm_replica_create(&replica, tight, source, NBYTES, "weights", &error), RHM_NO_MEMORY);
     assert_int_equal(rhm_memory_used(tight), 0); /* the first copy is given back */
@@ -245,7 +229,7 @@ static rhm_status reserve_and_release(void *context, size_t chunk, int thread, r
 
 static void accounting_survives_races(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 4, .memory_limit_nbytes = 1000});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 4, .memory_limit_nbytes = 1000});
     rhm_error error = {0};
     assert_int_equal(rhm_parallel(engine, 20000, reserve_and_release, engine, &error), RHM_OK);
     assert_int_equal(rhm_memory_used(engine), 0);
@@ -255,7 +239,7 @@ static void accounting_survives_races(void **state) {
 
 static void pages_are_located(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 2});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 2});
     if (engine->ledger->locate_errno) {
         print_message("pages cannot be located here: %s\n", strerror(engine->ledger->locate_errno));
         rhm_engine_destroy(engine);
@@ -333,7 +317,7 @@ static void the_record_is_complete(void **state) {
 
 static void oversubscription_is_said(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.placement = "0,0,0"});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.placement = "0,0,0"});
     json_t *record;
     rhm_error error = {0};
     assert_int_equal(rhm_engine_record(engine, &record, &error), RHM_OK);
@@ -345,10 +329,7 @@ static void oversubscription_is_said(void **state) {
 }
 
 int main(void) {
-    static const char *const variables[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
-                                            "RHM_ISA"};
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        unsetenv(variables[i]);
+    forget_environment();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_limit_refuses_with_numbers),
         cmocka_unit_test(the_default_limit_is_what_the_machine_or_the_group_has),

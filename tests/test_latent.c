@@ -162,22 +162,13 @@ static void no_more_sequences_than_allowed(void **state) {
 
 static void options_without_meaning_are_refused(void **state) {
     (void)state;
-    rhm_grammar *grammar = drawn_grammar(4, 2, 2, 2);
-    rhm_engine *engine = engine_of(1);
-    rhm_model *model = NULL;
-    rhm_error error;
     const rhm_train_options cases[] = {{.learner = "latent", .width = 64},
                                        {.learner = "latent", .positions = {0, 1, 1}},
                                        {.learner = "latent", .draw = RHM_DRAW_COUNTS},
                                        {.learner = "latent", .checkpoint = {.directory = "c"}},
                                        {.learner = "latent", .samples = {0, 5, 6}}};
     static const char *const words[] = {"width", "positions", "draw", "checkpoint", "the same for all levels"};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_refused(rhm_train(&model, NULL, engine, grammar, &cases[i], &error), RHM_INVALID, &error, words[i]);
-        assert_null(model);
-    }
-    rhm_engine_destroy(engine);
-    rhm_grammar_destroy(grammar);
+    assert_options_refused(cases, words, sizeof cases / sizeof *cases);
 }
 
 int main(void) {

@@ -1,26 +1,11 @@
 /* Parallel loops: every chunk once, whatever the number of threads; failures and interrupts as promised. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
 #include "core/fail.h"
 #include "engine/engine.h"
 #include "engine/parallel.h"
-
-static rhm_engine *engine_of(const rhm_engine_options *options) {
-    rhm_engine *engine;
-    rhm_error error = {0};
-    if (rhm_engine_create(&engine, options, &error) != RHM_OK)
-        fail_msg("%s", error.text);
-    return engine;
-}
+#include "engines.h"
 
 static void ranges_are_contiguous_and_even(void **state) {
     (void)state;
@@ -53,7 +38,7 @@ static void every_chunk_runs_once(void **state) {
     enum { MOST = 1000 };
     static atomic_int visits[MOST];
     for (int threads = 1; threads <= 5; threads += 2) {
-        rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = threads});
+        rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = threads});
         for (size_t chunks = 0; chunks <= MOST; chunks = chunks < 12 ? chunks + 1 : chunks * 3) {
             memset(visits, 0, sizeof visits);
             rhm_error error;
@@ -88,7 +73,7 @@ static rhm_status wait_for_others(void *context, size_t chunk, int thread, rhm_e
 
 static void idle_threads_take_over(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 2});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 2});
     waiting work = {.others = 99};
     rhm_error error = {0};
     if (rhm_parallel(engine, 100, wait_for_others, &work, &error) != RHM_OK)
@@ -106,7 +91,7 @@ static rhm_status fail_at_some(void *context, size_t chunk, int thread, rhm_erro
 
 static void the_lowest_failure_is_reported(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 4});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 4});
     for (size_t lowest = 0; lowest < 60; lowest += 7) {
         char expected[32];
         snprintf(expected, sizeof expected, "chunk %zu", lowest);
@@ -128,7 +113,7 @@ static void visit_wholly(void *context, size_t chunk) {
 static void whole_loops_run_to_their_end(void **state) {
     (void)state;
     for (int threads = 1; threads <= 5; threads += 2) {
-        rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = threads, .interrupt = &raised});
+        rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = threads, .interrupt = &raised});
         for (size_t chunks = 0; chunks <= 300; chunks = chunks < 6 ? chunks + 1 : chunks * 3) {
             static atomic_int visits[300];
             memset(visits, 0, sizeof visits);
@@ -153,7 +138,7 @@ static rhm_status raise_flag(void *context, size_t chunk, int thread, rhm_error 
 
 static void an_interrupt_stops_soon(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(&(rhm_engine_options){.threads = 2, .interrupt = &raised});
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 2, .interrupt = &raised});
     atomic_int runs = 0;
     rhm_error error = {0};
     assert_int_equal(rhm_parallel(engine, 1000, raise_flag, &runs, &error), RHM_INTERRUPTED);

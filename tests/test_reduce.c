@@ -1,15 +1,8 @@
 /* Sums in a fixed tree: against the tree's definition, in blocks, and on any number of threads. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/philox.h"
 #include "engine/reduce.h"
+#include "engines.h"
 
 enum { MOST_ROWS = 130, MOST_SIZE = 1300, MARGIN = 3 };
 
@@ -35,14 +28,6 @@ static double sum_of(size_t first, size_t end, size_t stride, size_t column) {
     return sum_of(first, first + left, stride, column) + sum_of(first + left, end, stride, column);
 }
 
-static rhm_engine *engine_of(int threads) {
-    rhm_engine *engine;
-    rhm_error error = {0};
-    if (rhm_engine_create(&engine, &(rhm_engine_options){.threads = threads}, &error) != RHM_OK)
-        fail_msg("%s", error.text);
-    return engine;
-}
-
 static const struct {
     size_t count, size;
 } shapes[] = {{1, 5}, {2, 1}, {3, 700}, {7, 511}, {16, 512}, {33, 513}, {128, 1300}, {130, 1024}};
@@ -51,7 +36,7 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 static void the_tree_is_the_one_that_is_promised(void **state) {
     (void)state;
     for (int threads = 1; threads <= 3; threads++) {
-        rhm_engine *engine = engine_of(threads);
+        rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = threads});
         for (size_t s = 0; s < SHAPES; s++) {
             const size_t count = shapes[s].count, size = shapes[s].size, stride = size + s % (MARGIN + 1);
             fill(s, count * stride);
@@ -68,7 +53,7 @@ static void the_tree_is_the_one_that_is_promised(void **state) {
 /* As processes would that hold a block of rows each. */
 static void blocks_are_subtrees(void **state) {
     (void)state;
-    rhm_engine *engine = engine_of(2);
+    rhm_engine *engine = engine_with(&(rhm_engine_options){.threads = 2});
     for (size_t s = 0; s < SHAPES; s++)
         for (size_t block = 1; block <= 64; block *= 4) {
             const size_t count = shapes[s].count, size = shapes[s].size;

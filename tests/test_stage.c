@@ -7,14 +7,6 @@
 
 static const uint64_t SEED = 20260119;
 
-static rhm_model *train(const rhm_engine *engine, const rhm_data *data, rhm_train_options options,
-                        rhm_train_report *report) {
-    rhm_model *model;
-    rhm_error error = {0};
-    assert_ok(rhm_train_data(&model, report, engine, data, NULL, &options, &error), &error);
-    return model;
-}
-
 /* The two sources of the learner: a grammar's first patches, and the first columns of its whole sequences. */
 static void sources_give_the_same_samples(void **state) {
     (void)state;
@@ -129,7 +121,7 @@ static void stages_take_their_own_rows(void **state) {
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), SEED);
     rhm_data data = sample_rows(grammar, false, 10000, SEED);
     rhm_train_report report;
-    rhm_model *model = train(engine, &data, FIXED, &report);
+    rhm_model *model = train_rows(engine, &data, FIXED, &report);
     for (uint32_t l = 1; l <= 3; l++) {
         assert_int_equal(report.level[l].samples, FIXED.samples[l]);
         assert_int_equal(report.level[l].validation_samples, (FIXED.samples[l] + 3) / 4);
@@ -191,8 +183,8 @@ static void frequencies_are_one_list_per_level(void **state) {
     rhm_train_options wide = FIXED, sharp = FIXED;
     wide.width = 100;
     sharp.bandwidth[2] = 0.1;
-    rhm_model *model = train(engine, &data, FIXED, NULL), *wider = train(engine, &data, wide, NULL);
-    rhm_model *sharper = train(engine, &data, sharp, NULL);
+    rhm_model *model = train_rows(engine, &data, FIXED, NULL), *wider = train_rows(engine, &data, wide, NULL);
+    rhm_model *sharper = train_rows(engine, &data, sharp, NULL);
     for (uint32_t l = 1; l <= 3; l++) {
         const rhm_level_weights w = rhm_model_level(model, l), v = rhm_model_level(wider, l),
                                 u = rhm_model_level(sharper, l);

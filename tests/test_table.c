@@ -312,21 +312,12 @@ static void every_learner_plans_without_an_engine(void **state) {
 
 static void options_of_others_are_refused(void **state) {
     (void)state;
-    rhm_grammar *grammar = drawn_grammar(4, 2, 2, 2);
-    rhm_engine *engine = engine_of(1);
-    rhm_model *model = NULL;
-    rhm_error error;
     const rhm_train_options cases[] = {{.learner = "table", .width = 64},
                                        {.learner = "table", .ridge = {0, 1, 1}},
                                        {.learner = "table", .raw = true},
                                        {.learner = "nobody"}};
     static const char *const words[] = {"width", "ridge", "distinct", "layerwise, table"};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_refused(rhm_train(&model, NULL, engine, grammar, &cases[i], &error), RHM_INVALID, &error, words[i]);
-        assert_null(model);
-    }
-    rhm_engine_destroy(engine);
-    rhm_grammar_destroy(grammar);
+    assert_options_refused(cases, words, sizeof cases / sizeof *cases);
 }
 
 /* 19 200 patches by 1200 labels: hours of comparing all pairs. */

@@ -5,14 +5,6 @@
 
 static const uint64_t SEED = 20260119;
 
-static rhm_model *train(const rhm_engine *engine, const rhm_data *data, rhm_train_options options,
-                        rhm_train_report *report) {
-    rhm_model *model;
-    rhm_error error = {0};
-    assert_ok(rhm_train_data(&model, report, engine, data, NULL, &options, &error), &error);
-    return model;
-}
-
 static void given_rows_teach_as_well(void **state) {
     (void)state;
     const struct {
@@ -27,7 +19,7 @@ static void given_rows_teach_as_well(void **state) {
         for (int known = 0; known < 2; known++) {
             rhm_data data = sample_rows(grammar, known, cases[i].count, SEED);
             rhm_train_report report;
-            rhm_model *model = train(engine, &data, (rhm_train_options){.seed = 1}, &report);
+            rhm_model *model = train_rows(engine, &data, (rhm_train_options){.seed = 1}, &report);
             if (!(report.test_accuracy >= 0.99))
                 fail_msg("case %zu: accuracy %.4f", i, report.test_accuracy);
             assert_true((rhm_model_grammar(model) != NULL) == known);
@@ -60,7 +52,7 @@ static void rows_and_options_decide_the_model(void **state) {
     char first[RHM_HASH_TEXT_NBYTES], again[RHM_HASH_TEXT_NBYTES];
     for (int threads = 1; threads <= 3; threads++) {
         rhm_engine *engine = engine_of(threads);
-        rhm_model *model = train(engine, &data, options, NULL);
+        rhm_model *model = train_rows(engine, &data, options, NULL);
         rhm_model_hash(model, threads == 1 ? first : again);
         rhm_model_destroy(model);
         if (threads > 1)
@@ -68,12 +60,12 @@ static void rows_and_options_decide_the_model(void **state) {
         if (threads == 3) {
             for (size_t i = 9000 - 1000; i < 9000; i++)
                 data.labels[i] ^= 1; /* test rows teach nothing */
-            model = train(engine, &data, options, NULL);
+            model = train_rows(engine, &data, options, NULL);
             rhm_model_hash(model, again);
             rhm_model_destroy(model);
             assert_string_equal(first, again);
             data.labels[0] ^= 1;
-            model = train(engine, &data, options, NULL);
+            model = train_rows(engine, &data, options, NULL);
             rhm_model_hash(model, again);
             rhm_model_destroy(model);
             assert_string_not_equal(first, again);
@@ -187,7 +179,7 @@ static void noise_is_not_learned(void **state) {
     for (size_t i = 0; i < data.count; i++)
         data.labels[i] = (uint16_t)rhm_random_below(&random, 8);
     rhm_train_report report;
-    rhm_model_destroy(train(engine, &data, (rhm_train_options){.seed = 1, .max_width = 256}, &report));
+    rhm_model_destroy(train_rows(engine, &data, (rhm_train_options){.seed = 1, .max_width = 256}, &report));
     assert_true(report.test_accuracy > 0.06 && report.test_accuracy < 0.19);
     assert_true(report.level[2].limit[0] != '\0');
     free_rows(&data);

@@ -2,7 +2,6 @@
  * Checkpoints whose checksums are right and whose contents are anything: the training goes on, or says why it does not.
  * Writing one takes intent; reading one must not take more than care.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,14 +11,6 @@
 #include "target.h"
 
 static rhm_engine *engine;
-
-pid_t __wrap_fork(void);
-
-/* Linked in place of fork (-Wl,--wrap): rhm_h5_load then reads in this process. */
-pid_t __wrap_fork(void) {
-    errno = EAGAIN;
-    return -1;
-}
 
 static void stop(void) {
     rhm_engine_destroy(engine);
