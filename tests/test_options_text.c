@@ -93,7 +93,14 @@ static void training_is_reported(void **state) {
     rhm_engine *engine = engine_of(2);
     rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(6, 3, 2, 2), 1);
     const rhm_train_options options = {.learner = "table", .seed = 3, .test_samples = 500};
-    rhm_train_job job = {.grammar = grammar, .options = &options, .command = "as asked"};
+    rhm_train_report report;
+    double bayes = 0;
+    rhm_train_job job = {.grammar = grammar,
+                         .options = &options,
+                         .command = "as asked",
+                         .earlier_seconds = 1000,
+                         .outcome = &report,
+                         .bayes_accuracy = &bayes};
     rhm_model *model, *plain;
     char *json, hash[RHM_HASH_TEXT_NBYTES], other[RHM_HASH_TEXT_NBYTES];
     rhm_error error = {0};
@@ -102,6 +109,10 @@ static void training_is_reported(void **state) {
     rhm_model_hash(model, hash);
     rhm_model_hash(plain, other);
     assert_string_equal(hash, other);
+    assert_true(bayes == 1);
+    assert_int_equal(report.test_samples, 500);
+    assert_int_equal(report.level[1].level, 1);
+    assert_non_null(strstr(json, "\"seconds\": 100"));
     assert_non_null(strstr(json, hash));
     assert_non_null(strstr(json, "\"command\": \"as asked\""));
     assert_non_null(strstr(json, "\"bayes_accuracy\": 1"));
@@ -109,6 +120,7 @@ static void training_is_reported(void **state) {
     free(json);
     rhm_model_destroy(model);
     rhm_model_destroy(plain);
+    rhm_train_report_clear(&report);
     job.grammar = NULL;
     assert_int_equal(rhm_train_reported(&model, &json, engine, &job, &error), RHM_INVALID);
     assert_true(!model && !json);
@@ -116,6 +128,34 @@ static void training_is_reported(void **state) {
     job.options = &(rhm_train_options){.learner = "none"};
     assert_int_equal(rhm_train_reported(&model, &json, engine, &job, &error), RHM_INVALID);
     assert_true(!model && !json);
+    rhm_grammar_destroy(grammar);
+    rhm_engine_destroy(engine);
+}
+
+/* An interrupted training has no model, but says how far it came. */
+static volatile sig_atomic_t flag;
+
+static void interrupt(void *user, const rhm_train_state *state) {
+    (void)user;
+    flag = state->finished == 2;
+}
+
+static void an_interrupted_training_is_known(void **state) {
+    (void)state;
+    rhm_engine *engine;
+    rhm_error error = {0};
+    assert_ok(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1, .interrupt = &flag}, &error), &error);
+    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(6, 3, 2, 2), 1);
+    const rhm_train_options options = {.learner = "table", .watch = interrupt};
+    rhm_train_report report;
+    const rhm_train_job job = {.grammar = grammar, .options = &options, .command = "", .outcome = &report};
+    rhm_model *model;
+    char *json;
+    assert_int_equal(rhm_train_reported(&model, &json, engine, &job, &error), RHM_INTERRUPTED);
+    assert_true(!model && !json);
+    assert_int_equal(report.level[2].level, 2);
+    assert_int_equal(report.level[1].level, 0);
+    rhm_train_report_clear(&report);
     rhm_grammar_destroy(grammar);
     rhm_engine_destroy(engine);
 }
@@ -192,9 +232,13 @@ static void an_engine_is_opened_by_its_members(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_options_can_be_set),       cmocka_unit_test(numbers_are_exact),
-        cmocka_unit_test(nonsense_is_refused),          cmocka_unit_test(training_is_reported),
-        cmocka_unit_test(training_on_data_is_reported), cmocka_unit_test(an_engine_is_opened_by_its_members),
+        cmocka_unit_test(all_options_can_be_set),
+        cmocka_unit_test(numbers_are_exact),
+        cmocka_unit_test(nonsense_is_refused),
+        cmocka_unit_test(training_is_reported),
+        cmocka_unit_test(an_interrupted_training_is_known),
+        cmocka_unit_test(training_on_data_is_reported),
+        cmocka_unit_test(an_engine_is_opened_by_its_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,7 +150,8 @@ def test_oracle_on_what_it_knows(small):
 
 def test_a_model_is_the_command_s(small, tmp_path):
     run("train", *OPTIONS, "--learner", "table", "--data-seed", 9, "--test-samples", 500, "-o", "m.h5", "--report", "r.json", cwd=tmp_path)
-    model = rhm.train(small, "table", seed=9, test_samples=500)
+    model = rhm.train(small, "table", seed=9, test_samples=500, ceilings=True)
+    assert model.report["machine"]["fma_peak_gflops"] > 0 and model.report["predicted"]["seconds"] > 0
     report = json.loads((tmp_path / "r.json").read_text())
     assert model.hash == report["model_hash"] == model.report["model_hash"]
     assert model.report["instance"] == report["instance"] and model.report["test"]["accuracy"] == report["test"]["accuracy"]

@@ -339,6 +339,9 @@ RHM_API void rhm_train_report_clear(rhm_train_report *report);
 RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                              const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);
 
+/* At most one sequence in so many of a data set becomes the test set. */
+enum { RHM_HELD_OUT = 5 };
+
 /*
  * Train on a data set, whose last sequences are the test set; options->slices says how stages share the others.
  * parents[l] = |V_{l-1}| for l = 1..L, or NULL: |V_0| at level 1, |V_L| at the others. Diagnostics that need the

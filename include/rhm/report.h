@@ -5,6 +5,7 @@
 #ifndef RHM_REPORT_H
 #define RHM_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "rhm/data.h"
@@ -57,6 +58,11 @@ typedef struct rhm_train_job {
     const uint32_t *parents;          /* with data: as rhm_train_data takes them */
     const rhm_train_options *options; /* NULL: the defaults */
     const char *command, *data_name;  /* for the report; data_name may be NULL */
+    const rhm_analysis *analysis;     /* of the grammar that is known, or NULL: it is made */
+    double earlier_seconds;           /* of the run before this call, which count as its own */
+    bool ceilings;                    /* measure peaks and make a plan for the report, which takes a second or more */
+    rhm_train_report *outcome; /* what a training that fails knew, too: to be cleared in any case; NULL: not wanted */
+    double *bayes_accuracy;    /* as the report has it; NULL: not wanted */
 } rhm_train_job;
 
 typedef struct rhm_report_evaluated {
@@ -75,8 +81,8 @@ RHM_API rhm_status rhm_report_inference(char **json, const rhm_report_run *run, 
                                         const rhm_bayes *bayes, rhm_error *error);
 
 /*
- * Train, and report it as rhm_report_training does, Bayes accuracy included, peaks and plan left out. The model keeps
- * the report, too. *json is released with free().
+ * Train, and report it as rhm_report_training does, Bayes accuracy included. The model keeps the report, too. *json is
+ * released with free(). Of several ranks the first reports; on the others *json is NULL.
  */
 RHM_API rhm_status rhm_train_reported(rhm_model **out, char **json, const rhm_engine *engine, const rhm_train_job *job,
                                       rhm_error *error);
@@ -87,8 +93,7 @@ RHM_API rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, cons
 
 /* "rhm-probe/1": what rhm_probe found with these options. */
 RHM_API rhm_status rhm_report_probe(char **json, const rhm_report_run *run, const rhm_model *model,
-                                    const rhm_probe_options *options, const rhm_probe_report *probed,
-                                    rhm_error *error);
+                                    const rhm_probe_options *options, const rhm_probe_report *probed, rhm_error *error);
 
 /* The "instance" of a report by itself. */
 RHM_API rhm_status rhm_report_of_instance(char **json, const rhm_report_instance *instance, rhm_error *error);

@@ -100,7 +100,8 @@ class OneHot(ctypes.Structure):
 
 class TrainJob(ctypes.Structure):
     _fields_ = [("grammar", c_void_p), ("data", POINTER(Data)), ("parents", U32), ("options", c_void_p), ("command", c_char_p),
-                ("data_name", c_char_p)]
+                ("data_name", c_char_p), ("analysis", c_void_p), ("earlier_seconds", c_double), ("ceilings", c_bool),
+                ("outcome", c_void_p), ("bayes_accuracy", POINTER(c_double))]
 
 
 class LearnerInfo(ctypes.Structure):

@@ -100,7 +100,7 @@ def _command(learner, options):
     return f"rhm.train({', '.join(words)})".encode()
 
 
-def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, progress=None, **options):
+def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, progress=None, ceilings=False, **options):
     """Train a model on `source`: a Hierarchy, whose samples are drawn as needed; a Data; or the path of an HDF5 data set (of
     one that leaves its branching open hand over Data.load(path, branching=...)).
 
@@ -108,6 +108,8 @@ def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, 
     of symbols of level 0, ..., L-1, where they are known. Other options are those of `rhm train --learner NAME --help` with underscores:
     samples, width, max_width, max_samples, positions, bandwidth, ridge, solver, between, tolerance, test_samples, max_seconds, checkpoint
     (a directory), resume (True), ... Options that have levels take a number, a list with level L first, or a dict by level.
+
+    ceilings: measure for the report what the machine can do at most, and foresee what training takes; a second or more.
 
     progress: None shows it where somebody looks (a terminal, a notebook); True, False; or a function of (stage, done, total).
 
@@ -120,7 +122,7 @@ def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, 
     levels = source.levels
     seed = seed if seed is not None else source.seed if isinstance(source, Hierarchy) else 0
     choices = Options({"learner": learner, "data_seed": seed, **options}, levels)
-    job = c.TrainJob(options=choices.handle, command=_command(learner, options))
+    job = c.TrainJob(options=choices.handle, command=_command(learner, options), ceilings=ceilings)
     if isinstance(source, Hierarchy):
         if parents is not None:
             raise InvalidError("parents has no effect on a hierarchy, which knows: leave it out")

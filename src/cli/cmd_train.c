@@ -17,9 +17,6 @@
 #include "rhm/report.h"
 #include "rhm/sampling.h"
 
-/* At most one sequence in so many of a data set becomes the test set (learners/layerwise/train.c). */
-enum { HELD_OUT = 5 };
-
 static const rhm_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 
 static const rhm_word slices[] = {
@@ -119,15 +116,16 @@ static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *er
 }
 
 static rhm_status choose_parents(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
+    uint32_t vocab[RHM_MAX_LEVELS + 1];
     const bool vocab_list = rhm_option_given(settings, "vocab") && settings->instance.vocab.count > 1;
     for (uint32_t level = 0; level <= t->levels; level++)
-        t->vocab[level] = level == 0               ? t->data.label_vocab
-                          : t->data.latents[level] ? t->data.latent_vocab[level]
-                                                   : t->data.token_vocab;
+        vocab[level] = level == 0               ? t->data.label_vocab
+                       : t->data.latents[level] ? t->data.latent_vocab[level]
+                                                : t->data.token_vocab;
     if (t->known)
-        memcpy(t->vocab, rhm_grammar_shape(t->known)->vocab, sizeof t->vocab);
+        memcpy(vocab, rhm_grammar_shape(t->known)->vocab, sizeof vocab);
     if (vocab_list)
-        RHM_TRY(rhm_instance_vocab(t->vocab, settings, t->levels, error));
+        RHM_TRY(rhm_instance_vocab(vocab, settings, t->levels, error));
     if (rhm_option_given(settings, "parents")) {
         if (vocab_list)
             return rhm_option_refuse(settings, "parents", "repeats what a list in --vocab says: give one of them",
@@ -135,14 +133,14 @@ static rhm_status choose_parents(rhm_training *t, const rhm_settings *settings, 
         double typed[RHM_MAX_LEVELS + 1];
         RHM_TRY(rhm_settings_by_level(typed, settings, "parents", &settings->training.parents, t->levels, error));
         for (uint32_t level = 1; level <= t->levels; level++)
-            t->vocab[level - 1] = (uint32_t)typed[level];
-        if (t->vocab[0] != t->data.label_vocab)
+            vocab[level - 1] = (uint32_t)typed[level];
+        if (vocab[0] != t->data.label_vocab)
             return rhm_fail(error, RHM_INVALID,
                             "--parents %s says that there are %u labels at level 0, but there are %u",
-                            rhm_option_given(settings, "parents"), t->vocab[0], t->data.label_vocab);
+                            rhm_option_given(settings, "parents"), vocab[0], t->data.label_vocab);
     }
     for (uint32_t level = 1; level <= t->levels; level++)
-        t->parents[level] = t->vocab[level - 1];
+        t->parents[level] = vocab[level - 1];
     return RHM_OK;
 }
 
@@ -164,7 +162,7 @@ static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_e
     if (rhm_option_given(settings, "branching"))
         rhm_instance_branching(hints.branching, settings);
     RHM_TRY(rhm_running_input(rhm_data_load(&t->data, settings->data, &hints, error)));
-    if (rhm_option_given(settings, "test-samples") && settings->test_samples > t->data.count / HELD_OUT)
+    if (rhm_option_given(settings, "test-samples") && settings->test_samples > t->data.count / RHM_HELD_OUT)
         return rhm_fail(error, RHM_INVALID,
                         "--test-samples %" PRIu64 " is more than a fifth of the %zu sequences of %s",
                         settings->test_samples, t->data.count, rhm_path_shown(settings->data));
@@ -263,89 +261,54 @@ rhm_status rhm_training_check(rhm_grammar **grammar, rhm_train_options *options,
     return status;
 }
 
-/* What is said of the run: ceilings and a prediction take a second or two to measure, only for those who will read. */
-static rhm_status build_report(char **text, const rhm_training *t, const rhm_settings *settings,
-                               const rhm_train_options *options, double seconds, rhm_error *error) {
-    char command[RHM_COMMAND_LINE_NBYTES], *machine;
-    rhm_machine_peaks peaks;
-    rhm_training_plan plan;
-    rhm_report_run run = {
-        .command = command,
-        .instance = {t->known, &t->analysis, &t->data.tree, t->vocab},
-        .seconds = seconds,
-        .peak_rss_nbytes = rhm_machine_peak_rss_nbytes(),
-    };
-    rhm_report_trained trained = {
+/* Train, test and report: everything but the files and what is printed. */
+static rhm_status train(char **report, rhm_training *t, const rhm_train_options *options, double start,
+                        rhm_error *error) {
+    char command[RHM_COMMAND_LINE_NBYTES];
+    const rhm_settings *settings = t->settings;
+    const rhm_train_job job = {
+        .grammar = t->grammar,
+        .data = settings->data ? &t->data : NULL,
+        .parents = t->parents,
         .options = options,
-        .data = settings->data,
-        .train = &t->report,
-        .model = t->model,
-        .bayes_accuracy = t->bayes,
+        .command = command,
+        .data_name = settings->data,
+        .analysis = &t->analysis,
+        .earlier_seconds = rhm_progress_seconds() - start,
+        .ceilings = settings->report && settings->ceilings,
+        .outcome = &t->report,
+        .bayes_accuracy = &t->bayes,
     };
     rhm_results_command(command, settings);
-    if (settings->report && settings->ceilings) {
-        peaks = rhm_machine_measure_peaks(t->engine);
-        trained.peaks = &peaks;
-    }
-    RHM_TRY(rhm_machine_describe(&machine, t->engine, trained.peaks, error));
-    run.machine = machine;
-    /* After the record of what the run had in memory. A trained model is not lost to a prediction that fails. */
-    if (trained.peaks && t->grammar &&
-        rhm_plan_training(&plan, t->engine, t->grammar, options, t->base_nbytes, NULL) == RHM_OK)
-        trained.plan = &plan;
-    const rhm_status status = rhm_report_training(text, &run, &trained, error);
-    free(machine);
-    return status;
+    const rhm_status status = rhm_train_reported(&t->model, report, t->engine, &job, error);
+    rhm_progress_clear(&t->bar);
+    if (status == RHM_INTERRUPTED)
+        rhm_training_print_finished(t);
+    return explain_interrupt(t, settings, status, error);
 }
 
-static rhm_status write_results(const rhm_training *t, const rhm_settings *settings, const rhm_train_options *options,
-                                double seconds, rhm_error *error) {
-    char *text;
+static rhm_status write_results(const rhm_training *t, const char *report, const rhm_settings *settings,
+                                rhm_error *error) {
     if (rhm_ranks_rank(settings->running.ranks) > 0)
         return RHM_OK;
-    RHM_TRY(build_report(&text, t, settings, options, seconds, error));
-    rhm_status status = rhm_model_set_report(t->model, text, error);
-    if (status == RHM_OK && settings->output)
-        status = rhm_model_save(t->model, settings->output, error);
-    if (status == RHM_OK)
-        status = rhm_results_write(settings, text, error);
-    free(text);
-    return status;
-}
-
-static rhm_status find_bayes(rhm_training *t, const rhm_settings *settings, uint64_t seed, rhm_error *error) {
-    const rhm_bayes_of test = {
-        .grammar = t->known,
-        .data = settings->data ? &t->data : NULL,
-        .seed = seed,
-        .stream = rhm_stream(RHM_TEST, 0),
-        .first = settings->data ? t->data.count - t->report.test_samples : 0,
-        .count = t->report.test_samples,
-    };
-    const rhm_status status = rhm_bayes_bound(&t->bayes, t->engine, &test, error);
-    rhm_progress_clear(&t->bar);
-    return status;
+    if (settings->output)
+        RHM_TRY(rhm_model_save(t->model, settings->output, error));
+    return rhm_results_write(settings, report, error);
 }
 
 static rhm_status work(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     const double start = rhm_progress_seconds();
     rhm_train_options options;
     notes to = {&t->bar, settings};
+    char *report;
     t->settings = settings;
     RHM_TRY(prepare(t, &options, &to, settings, error));
-    t->base_nbytes = (double)rhm_machine_peak_rss_nbytes();
     options.watch = rhm_training_watch;
     options.watcher = t;
-    const rhm_status status =
-        settings->data ? rhm_train_data(&t->model, &t->report, t->engine, &t->data, t->parents, &options, error)
-                       : rhm_train(&t->model, &t->report, t->engine, t->grammar, &options, error);
-    const double seconds = rhm_progress_seconds() - start;
-    rhm_progress_clear(&t->bar);
-    if (status == RHM_INTERRUPTED)
-        rhm_training_print_finished(t);
-    RHM_TRY(explain_interrupt(t, settings, status, error));
-    RHM_TRY(find_bayes(t, settings, options.seed, error));
-    RHM_TRY(write_results(t, settings, &options, seconds, error));
+    RHM_TRY(train(&report, t, &options, start, error));
+    const rhm_status status = write_results(t, report, settings, error);
+    free(report);
+    RHM_TRY(status);
     rhm_training_print_results(t);
     return RHM_OK;
 }

@@ -14,13 +14,11 @@ typedef struct rhm_training {
     const rhm_grammar *known; /* either's grammar, or NULL */
     rhm_analysis analysis;
     uint32_t levels;
-    uint32_t vocab[RHM_MAX_LEVELS + 1];   /* |V_0|..|V_L| as far as known */
     uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
     rhm_engine *engine;
     rhm_progress_bar bar;
     const rhm_settings *settings;
-    uint32_t shown;     /* rows down to this level are on the screen; 0: none */
-    double base_nbytes; /* of the process before it trains */
+    uint32_t shown; /* rows down to this level are on the screen; 0: none */
     rhm_model *model;
     rhm_train_report report;
     double bayes; /* accuracy on the test sequences; NAN where the grammar is not known */

@@ -9,9 +9,6 @@
 #include "rhm/data.h"
 #include "rhm/learner.h"
 
-/* At most one sequence in so many of a data set becomes the test set. */
-enum { RHM_HELD_OUT = 5 };
-
 typedef struct rhm_problem {
     const rhm_grammar *grammar;           /* of which samples are drawn; with data: for diagnosis alone, or NULL */
     const rhm_data *data;                 /* NULL: fresh samples */
