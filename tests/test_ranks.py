@@ -94,7 +94,19 @@ def test_four_ranks_of_the_portable_kernels_write_one_file(mpi, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["alone.h5", "m.h5", "r.json"]
     ranks = json.loads((tmp_path / "r.json").read_text())["machine"]["ranks"]
     assert [one["rank"] for one in ranks] == [0, 1, 2, 3] and all(one["threads"] >= 1 and one["cpus"] for one in ranks)
+    told = [one["messages"] for one in ranks]
+    for kind in ("gather", "reduce", "broadcast", "other"):
+        assert sum(one[kind]["sent"] for one in told) == sum(one[kind]["received"] for one in told)
+        assert sum(one[kind]["sent_bytes"] for one in told) == sum(one[kind]["received_bytes"] for one in told)
+    assert all(one["reduce"]["sent"] > 0 for one in told[1:]) and told[0]["reduce"]["received"] > 0
+    assert all(0 <= one["waited_seconds"] for one in told)
     assert "1.0000" in run("eval", "m.h5", cwd=tmp_path).stdout
+
+
+def test_what_one_rank_measures_does_not_wait_for_others(tmp_path):
+    on_ranks(THERE[0], 2, "train", *SMALL, "--report", "r.json", cwd=tmp_path)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["machine"]["fma_peak_gflops"] > 0 and report["predicted"]["seconds"] > 0
 
 
 @pytest.mark.parametrize("mpi", THERE)

@@ -108,6 +108,7 @@ typedef struct worker {
     void (*work)(struct worker *worker);
     double rows[ROWS * SIZE], out[SIZE];
     char all[MOST_RANKS * 16];
+    rhm_rank_account account[MOST_RANKS];
     rhm_status status;
     rhm_error error;
 } worker;
@@ -255,6 +256,55 @@ static void every_rank_gets_all_parts(void **state) {
     }
 }
 
+/* ---- accounts ---------------------------------------------------------------------------------------------------- */
+
+/* A gather in which rank r has 8 (r + 1) bytes, a broadcast of 24, and a message of 3 from rank 0 to the last. */
+static void send_some(worker *w) {
+    size_t begin[MOST_RANKS + 1] = {0};
+    char bytes[8 * MOST_RANKS * MOST_RANKS] = {0};
+    for (int rank = 0; rank < w->size; rank++)
+        begin[rank + 1] = begin[rank] + 8 * (size_t)(rank + 1);
+    w->status = rhm_ranks_gather(w->ranks, bytes, begin, &w->error);
+    if (w->status == RHM_OK)
+        w->status = rhm_ranks_broadcast(w->ranks, bytes, 24, &w->error);
+    if (w->status == RHM_OK && w->rank == 0)
+        w->status = rhm_ranks_send(w->ranks, w->size - 1, bytes, 3, &w->error);
+    if (w->status == RHM_OK && w->rank == w->size - 1)
+        w->status = rhm_ranks_receive(w->ranks, 0, bytes, 3, &w->error);
+    assert_null(rhm_ranks_account(w->ranks, 0));
+    if (w->status == RHM_OK)
+        w->status = rhm_ranks_tell_accounts(w->ranks, &w->error);
+    for (int rank = 0; w->status == RHM_OK && rank < w->size; rank++)
+        w->account[rank] = *rhm_ranks_account(w->ranks, rank);
+    w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
+}
+
+static void messages_are_counted_exactly(void **state) {
+    (void)state;
+    for (int size = 2; size <= MOST_RANKS; size++) {
+        run_all(size, send_some);
+        uint64_t told = 0;
+        for (int rank = 0; rank < size; rank++) {
+            const rhm_rank_account *own = &workers[0].account[rank];
+            assert_int_equal(workers[rank].status, RHM_OK);
+            assert_memory_equal(workers[rank].account, workers[0].account, sizeof *own * (size_t)size);
+            /* Round the ring go all parts but the one that the next rank has, and all but the own one come. */
+            const uint64_t all = 4 * (uint64_t)(size * (size + 1)), next = 8 * (uint64_t)((rank + 1) % size + 1);
+            assert_int_equal(own->of[RHM_ACCOUNT_GATHER].sent, size - 1);
+            assert_int_equal(own->of[RHM_ACCOUNT_GATHER].sent_nbytes, all - next);
+            assert_int_equal(own->of[RHM_ACCOUNT_GATHER].received, size - 1);
+            assert_int_equal(own->of[RHM_ACCOUNT_GATHER].received_nbytes, all - 8 * (uint64_t)(rank + 1));
+            assert_int_equal(own->of[RHM_ACCOUNT_BROADCAST].received, rank > 0);
+            assert_int_equal(own->of[RHM_ACCOUNT_REDUCE].sent, 0);
+            assert_int_equal(own->of[RHM_ACCOUNT_OTHER].sent_nbytes, rank == 0 ? 3 : 0);
+            assert_int_equal(own->of[RHM_ACCOUNT_OTHER].received_nbytes, rank == size - 1 ? 3 : 0);
+            assert_true(own->waited_seconds >= 0 && own->of[RHM_ACCOUNT_GATHER].seconds >= 0);
+            told += own->of[RHM_ACCOUNT_BROADCAST].sent_nbytes;
+        }
+        assert_int_equal(told, 24 * (size - 1));
+    }
+}
+
 /* ---- ends -------------------------------------------------------------------------------------------------------- */
 
 static void fail_on_rank_two(worker *w) {
@@ -304,6 +354,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(every_rank_gets_all_parts),
+        cmocka_unit_test(messages_are_counted_exactly),
         cmocka_unit_test(a_failing_rank_fails_all_and_is_named),
         cmocka_unit_test(a_silent_rank_is_named),
     };

@@ -3,8 +3,10 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "learners/learner.h"
+#include "ranks/group.h"
 #include "training/options.h"
 
 static rhm_status train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
@@ -21,6 +23,8 @@ static rhm_status train(rhm_model **out, rhm_train_report *report, const rhm_eng
     rhm_status status = learner->fit(&model, report, engine, problem, options, error);
     if (status == RHM_OK && !report->test_samples)
         status = rhm_problem_test(report, engine, model, problem, options, error);
+    if (status == RHM_OK)
+        status = rhm_ranks_tell_accounts(rhm_engine_ranks(engine), error);
     rhm_trace_end(engine, span, (rhm_span_work){0});
     if (!wanted)
         rhm_train_report_clear(report);

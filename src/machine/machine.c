@@ -17,6 +17,7 @@
 #include "kernels/kernels.h"
 #include "kernels/operator.h"
 #include "machine/explore.h"
+#include "ranks/group.h"
 
 _Static_assert((int)RHM_MACHINE_BACKEND_NBYTES == (int)RHM_BACKEND_TEXT_NBYTES, "one text, two names of its size");
 
@@ -37,15 +38,31 @@ rhm_machine_peaks rhm_machine_measure_peaks(const rhm_engine *engine) {
     return peaks;
 }
 
+/* By what they were for: null before ranks have told each other. */
+static json_t *describe_messages(const rhm_rank_account *account) {
+    static const char *const kinds[RHM_ACCOUNT_KINDS] = {"other", "gather", "reduce", "broadcast"};
+    json_t *all = account ? json_object() : json_null();
+    for (int kind = 0; account && kind < RHM_ACCOUNT_KINDS; kind++)
+        rhm_json_set(&all, kinds[kind],
+                     json_pack("{s:o, s:o, s:o, s:o, s:f}", "sent", rhm_json_unsigned(account->of[kind].sent),
+                               "sent_bytes", rhm_json_unsigned(account->of[kind].sent_nbytes), "received",
+                               rhm_json_unsigned(account->of[kind].received), "received_bytes",
+                               rhm_json_unsigned(account->of[kind].received_nbytes), "seconds",
+                               account->of[kind].seconds));
+    if (account)
+        rhm_json_set(&all, "waited_seconds", json_real(account->waited_seconds));
+    return all;
+}
+
 /* Null in a process of its own. */
 static json_t *describe_ranks(const rhm_engine *engine) {
     const rhm_ranks *ranks = rhm_engine_ranks(engine);
     json_t *all = ranks ? json_array() : json_null();
     for (int rank = 0; ranks && rank < rhm_ranks_size(ranks); rank++) {
         const rhm_rank_place *place = rhm_engine_rank_place(engine, rank);
-        rhm_json_append(&all, json_pack("{s:i, s:o, s:s, s:i}", "rank", rank, "node",
+        rhm_json_append(&all, json_pack("{s:i, s:o, s:s, s:i, s:o}", "rank", rank, "node",
                                         rhm_json_text(rhm_ranks_host(ranks, rank)), "cpus", place->cpus, "threads",
-                                        place->threads));
+                                        place->threads, "messages", describe_messages(rhm_ranks_account(ranks, rank))));
     }
     return all;
 }

@@ -4,9 +4,7 @@
 #include "ranks/group.h"
 
 /* A binomial tree: rank r hears from r without its highest bit. */
-rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
-    if (!ranks || nbytes == 0)
-        return RHM_OK;
+static rhm_status broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
     const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
     int step = 1;
     for (; step <= rank; step *= 2)
@@ -17,10 +15,17 @@ rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_
     return RHM_OK;
 }
 
-/* Parts go round in a ring: each rank sends and receives all but its own once. */
-rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
-    if (!ranks)
+rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_error *error) {
+    if (!ranks || nbytes == 0)
         return RHM_OK;
+    const rhm_account_begun begun = rhm_account_begin(ranks, RHM_ACCOUNT_BROADCAST);
+    const rhm_status status = broadcast(ranks, data, nbytes, error);
+    rhm_account_end(ranks, begun);
+    return status;
+}
+
+/* Parts go round in a ring: each rank sends and receives all but its own once. */
+static rhm_status gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
     char *bytes = data;
     const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
     const int next = (rank + 1) % size, last = (rank + size - 1) % size;
@@ -31,6 +36,15 @@ rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, r
                                    bytes + begin[in], in_nbytes, error));
     }
     return RHM_OK;
+}
+
+rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    const rhm_account_begun begun = rhm_account_begin(ranks, RHM_ACCOUNT_GATHER);
+    const rhm_status status = gather(ranks, data, begin, error);
+    rhm_account_end(ranks, begun);
+    return status;
 }
 
 rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error) {
@@ -62,10 +76,8 @@ static void add_row(double *into, const double *from, size_t size) {
         into[i] += from[i];
 }
 
-rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
-                            size_t stride, double *spare, rhm_error *error) {
-    if (!ranks)
-        return RHM_OK;
+static rhm_status reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size, size_t stride,
+                         double *spare, rhm_error *error) {
     const int rank = rhm_ranks_rank(ranks), ranks_count = rhm_ranks_size(ranks);
     for (size_t step = 1; step < count; step *= 2)
         for (size_t row = 0; row + step < count; row += 2 * step) {
@@ -84,4 +96,14 @@ rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const 
             }
         }
     return RHM_OK;
+}
+
+rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
+                            size_t stride, double *spare, rhm_error *error) {
+    if (!ranks)
+        return RHM_OK;
+    const rhm_account_begun begun = rhm_account_begin(ranks, RHM_ACCOUNT_REDUCE);
+    const rhm_status status = reduce(ranks, rows, count, first, size, stride, spare, error);
+    rhm_account_end(ranks, begun);
+    return status;
 }

@@ -137,6 +137,7 @@ static void release(rhm_ranks *ranks) {
     rhm_free(ranks->has_gone);
     rhm_free(ranks->silent);
     rhm_free(ranks->farewell);
+    rhm_free(ranks->known);
     rhm_free(ranks);
 }
 

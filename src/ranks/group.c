@@ -35,11 +35,7 @@ static rhm_status look_around(rhm_ranks *ranks, int peer, double waited, rhm_err
     return rhm_departures_look(ranks, error);
 }
 
-static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error *error) {
-    if (!request)
-        return rhm_fail(error, RHM_FAILED, "%s refuses a message between ranks %d and %d", ranks->transport.name,
-                        rhm_ranks_rank(ranks), peer);
-    const double begin = rhm_seconds();
+static rhm_status wait_until_done(rhm_ranks *ranks, void *request, int peer, double begin, rhm_error *error) {
     for (unsigned turn = 1;; turn++) {
         const int done = ranks->transport.done(ranks->transport.state, request);
         if (done > 0)
@@ -59,6 +55,23 @@ static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error 
     }
 }
 
+static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error *error) {
+    if (!request)
+        return rhm_fail(error, RHM_FAILED, "%s refuses a message between ranks %d and %d", ranks->transport.name,
+                        rhm_ranks_rank(ranks), peer);
+    const double begin = rhm_seconds();
+    const rhm_status status = wait_until_done(ranks, request, peer, begin, error);
+    ranks->account.waited_seconds += rhm_seconds() - begin;
+    return status;
+}
+
+static void count(rhm_ranks *ranks, bool sent, size_t out_nbytes, bool received, size_t in_nbytes) {
+    ranks->account.of[ranks->kind].sent += sent;
+    ranks->account.of[ranks->kind].sent_nbytes += sent ? out_nbytes : 0;
+    ranks->account.of[ranks->kind].received += received;
+    ranks->account.of[ranks->kind].received_nbytes += received ? in_nbytes : 0;
+}
+
 rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,
                               size_t in_nbytes, rhm_error *error) {
     void *coming =
@@ -69,6 +82,8 @@ rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t 
         status = wait_for(ranks, going, to, error);
     else if (going)
         ranks->transport.cancel(ranks->transport.state, going);
+    if (status == RHM_OK)
+        count(ranks, to >= 0, out_nbytes, from >= 0, in_nbytes);
     return status;
 }
 

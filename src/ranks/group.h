@@ -23,6 +23,24 @@ typedef struct rhm_departure {
     char sentence[RHM_ERROR_TEXT_NBYTES];
 } rhm_departure;
 
+/* What a rank sends messages for. */
+typedef enum rhm_account_kind {
+    RHM_ACCOUNT_OTHER,
+    RHM_ACCOUNT_GATHER,
+    RHM_ACCOUNT_REDUCE,
+    RHM_ACCOUNT_BROADCAST,
+    RHM_ACCOUNT_KINDS,
+} rhm_account_kind;
+
+/* What a rank has told and been told since it joined, ends aside. A message of one's own counts when it has gone. */
+typedef struct rhm_rank_account {
+    struct {
+        uint64_t sent, sent_nbytes, received, received_nbytes;
+        double seconds; /* in it, waiting for other ranks included */
+    } of[RHM_ACCOUNT_KINDS];
+    double waited_seconds; /* for messages, of any kind */
+} rhm_rank_account;
+
 struct rhm_ranks {
     rhm_transport transport;
     rhm_ranks_options options;
@@ -34,6 +52,9 @@ struct rhm_ranks {
     bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
     void **farewell;           /* (size): requests of what they are told at the end */
     int blamed;                /* the rank whose end made this one fail, or -1 */
+    rhm_account_kind kind;     /* of what is under way */
+    rhm_rank_account account;  /* this rank's, which goes on */
+    rhm_rank_account *known;   /* (size): all ranks', as of rhm_ranks_tell_accounts; NULL before */
 };
 
 /*
@@ -46,6 +67,14 @@ rhm_status rhm_ranks_receive(rhm_ranks *ranks, int from, void *data, size_t nbyt
 /* Both at a time, from and to any ranks. */
 rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,
                               size_t in_nbytes, rhm_error *error);
+
+/* Between these two all messages count as of this kind; `begin` is what the first returns. */
+typedef struct rhm_account_begun {
+    rhm_account_kind before;
+    double seconds;
+} rhm_account_begun;
+rhm_account_begun rhm_account_begin(rhm_ranks *ranks, rhm_account_kind kind);
+void rhm_account_end(rhm_ranks *ranks, rhm_account_begun begin);
 
 /* ---- of all ranks, each of which must call them in the same order; no failure with `ranks` NULL ---- */
 
@@ -65,5 +94,11 @@ rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbyt
  */
 rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
                             size_t stride, double *spare, rhm_error *error);
+
+/* What each rank has sent, received and waited up to here, to all of them; rhm_ranks_account has it then. */
+rhm_status rhm_ranks_tell_accounts(rhm_ranks *ranks, rhm_error *error);
+
+/* NULL before. */
+const rhm_rank_account *rhm_ranks_account(const rhm_ranks *ranks, int rank);
 
 #endif
