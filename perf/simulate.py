@@ -121,6 +121,8 @@ def job_of(traces, threads=1):
     for trace in traces:
         if trace.get("otherData", {}).get("threads") != threads:
             raise PerfError(f"a trace of {trace.get('otherData', {}).get('threads')} threads, wanted one of --threads {threads}", 2)
+        if trace["otherData"].get("ranks"):
+            raise PerfError(f"a trace of {1 + len(trace['otherData']['ranks'])} ranks, wanted one of a single process", 2)
         if "loops" not in trace:
             raise PerfError("the trace says nothing of chunks: it was written by an older rhm", 2)
         if [(loop["name"], loop["chunks"]) for loop in trace["loops"]] != [(loop["name"], loop["chunks"]) for loop in first["loops"]]:

@@ -103,6 +103,20 @@ def test_four_ranks_of_the_portable_kernels_write_one_file(mpi, tmp_path):
     assert "1.0000" in run("eval", "m.h5", cwd=tmp_path).stdout
 
 
+def test_a_trace_has_tracks_of_all_ranks(tmp_path):
+    on_ranks(THERE[-1], 3, "train", *SMALL, "--threads", "2", "--trace", "t.json", cwd=tmp_path)
+    trace = json.loads((tmp_path / "t.json").read_text())
+    names = {event["pid"]: event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "process_name"}
+    for rank in range(3):
+        own = [event for event in trace["traceEvents"] if event["pid"] // 1000 == rank and event["ph"] == "X"]
+        sums = [event for event in own if event["name"] == "ranks: reduce"]
+        assert names[1000 * rank + 1].startswith(f"rank {rank} (") and {event["pid"] for event in own} <= set(names)
+        assert len({event["tid"] for event in own if event["cat"] == "loop"}) == 2
+        totals = (trace["otherData"] if rank == 0 else trace["otherData"]["ranks"][rank - 1])["totals"]
+        assert sum(total["spans"] for total in totals if total["name"] == "ranks: reduce") == len(sums) > 0
+    assert min(event["ts"] for event in trace["traceEvents"] if "ts" in event) == 0, "the first rank's start"
+
+
 def test_what_one_rank_measures_does_not_wait_for_others(tmp_path):
     on_ranks(THERE[0], 2, "train", *SMALL, "--report", "r.json", cwd=tmp_path)
     report = json.loads((tmp_path / "r.json").read_text())

@@ -103,6 +103,14 @@ enum { RHM_SENTENCE_NBYTES = 512 };
 RHM_API bool rhm_engine_shares_cpus(const rhm_engine *engine, char sentence[RHM_SENTENCE_NBYTES]);
 
 /*
+ * Of ranks whose engines trace, all that they have recorded, to rank 0, whose rhm_engine_write_trace then has a track
+ * for each: process 1000 r + 1 and the next ones are rank r's, with names that say so, and "otherData" has their sums
+ * in "ranks". Times are of rank 0's clock, but for half of a message's way. All ranks must call; no effect without
+ * ranks or traces. Events beyond 64 MiB of text a rank, or 1 GiB of all, are dropped and counted.
+ */
+RHM_API rhm_status rhm_engine_gather_trace(const rhm_engine *engine, rhm_error *error);
+
+/*
  * What an engine with `trace` has recorded, as trace-event JSON for Perfetto (ui.perfetto.dev) or chrome://tracing:
  * stages, draws, embeddings, fits and solver passes on one track, and on a track per thread, by NUMA node, its part in
  * every parallel loop. "loops" has, loop by loop, how long every chunk took (beside Chrome's format, which allows other

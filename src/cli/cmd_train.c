@@ -317,6 +317,9 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_training t = {0};
     rhm_status status = work(&t, settings, error);
     rhm_progress_clear(&t.bar);
+    /* After a failure others may not be there to tell. */
+    if (settings->trace && status == RHM_OK)
+        status = rhm_engine_gather_trace(t.engine, error);
     if (settings->trace && t.engine && rhm_ranks_rank(settings->running.ranks) == 0) {
         /* Of a failed run the failure is what is reported. */
         char command[RHM_COMMAND_LINE_NBYTES];

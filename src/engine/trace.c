@@ -25,6 +25,9 @@ void rhm_trace_destroy(rhm_trace *trace) {
         return;
     for (int t = 0; trace->seat && t < trace->threads; t++)
         rhm_free(trace->seat[t].chunk);
+    for (int rank = 1; rank < trace->other_end; rank++)
+        rhm_free(trace->others[rank]);
+    rhm_free(trace->others);
     rhm_free(trace->loops);
     rhm_free(trace->chunks);
     rhm_free(trace->seat);
@@ -150,6 +153,7 @@ rhm_status rhm_trace_create(rhm_trace **out, int threads, int64_t origin, rhm_er
     trace->threads = threads;
     trace->columns = 2 * (size_t)threads;
     trace->origin = origin;
+    trace->tracks.pid = 1;
     trace->seat = RHM_NEW(rhm_trace_seat, (size_t)threads, 1, 1, "trace", error);
     trace->frame_busy = RHM_NEW(int64_t, RHM_TRACE_DEPTH, trace->columns, 1, "trace", error);
     if (!trace->seat || !trace->frame_busy) {

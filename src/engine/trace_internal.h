@@ -1,14 +1,16 @@
-/* What a trace holds, for the two files that fill and write it. */
+/* What a trace holds, for the files that fill and write it. */
 #ifndef RHM_ENGINE_TRACE_INTERNAL_H
 #define RHM_ENGINE_TRACE_INTERNAL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "core/memory.h"
 #include "engine/trace.h"
 
 enum {
     RHM_TRACE_DEPTH = 16,
+    RHM_TRACE_PIDS = 1000,      /* of a rank: more than there are NUMA nodes */
     RHM_TRACE_SPANS = 1 << 18,  /* 24 MiB */
     RHM_TRACE_SHARES = 1 << 19, /* 24 MiB */
     RHM_TRACE_KINDS = 1 << 12,
@@ -82,12 +84,19 @@ typedef struct rhm_trace_frame {
     uint64_t loops;
 } rhm_trace_frame;
 
+/* How the events of a process are told from others' in a file of several. */
+typedef struct rhm_trace_tracks {
+    int pid;       /* of the first track */
+    int64_t shift; /* nanoseconds from the file's origin to the trace's */
+    char of[96];   /* before the names of processes: "rank 1 (host), " */
+} rhm_trace_tracks;
+
 struct rhm_trace {
     int threads;
     int64_t origin;
     rhm_trace_seat *seat; /* (threads) */
     int64_t loop_begin, loop_cpu_begin;
-    bool paused;
+    bool paused, gathered;
     int depth; /* open spans, which may be more than the frames that there are */
     rhm_trace_frame frame[RHM_TRACE_DEPTH];
     size_t columns;      /* 2 x threads: nanoseconds in loops, and of these on a processor */
@@ -103,6 +112,9 @@ struct rhm_trace {
     size_t loop_count, loop_capacity;
     uint32_t *chunks;
     size_t chunk_count, chunk_capacity;
+    rhm_trace_tracks tracks;
+    char **others; /* [1..other_end - 1] of each other rank the events, and behind their end the sums; owned */
+    int other_end;
     uint64_t spans_dropped, shares_dropped, kinds_dropped, loops_dropped, chunks_dropped;
 };
 
@@ -114,5 +126,12 @@ int64_t rhm_trace_on_cpu(void);
 
 /* End what is open, as of now: the outermost span, and whatever a failed call left. */
 void rhm_trace_finish(rhm_trace *trace);
+
+/* Spans and loops; those beyond a file of so many bytes count as dropped. Every event ends in a comma. */
+void rhm_trace_put_events(FILE *file, const rhm_engine *engine, const rhm_trace_tracks *tracks, size_t most_nbytes);
+
+/* Members of an object: "dropped" and "totals". */
+void rhm_trace_put_sums(FILE *file, const rhm_trace *trace);
+void rhm_trace_put_work(FILE *file, const rhm_span_work *work);
 
 #endif

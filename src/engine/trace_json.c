@@ -1,7 +1,4 @@
-/*
- * Chrome's trace-event format ("Trace Event Format", Google, 2016), written as it goes: a trace can be a hundred
- * megabytes. Process 1 is the calling thread with its spans; process 2 + k has the threads of NUMA node k.
- */
+/* The file of a trace, written as it goes: it can be a hundred megabytes. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,93 +12,8 @@
 #include "engine/record.h"
 #include "engine/trace_internal.h"
 
-enum { SPANS_PID = 1, NODE_PID = 2, LEAD_TID = 1 };
-
 static double microseconds(int64_t nanoseconds) {
     return 1e-3 * (double)nanoseconds;
-}
-
-/* A level is a stage of its own to a reader; elsewhere it is an argument. */
-static void put_name(FILE *file, const char *name, uint32_t level) {
-    if (strcmp(name, "level") == 0)
-        fprintf(file, "\"name\":\"level %u\"", level);
-    else
-        fprintf(file, "\"name\":\"%s\"", name);
-}
-
-static void put_meta(FILE *file, const char *what, int pid, int tid, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
-
-static void put_meta(FILE *file, const char *what, int pid, int tid, const char *format, ...) {
-    va_list arguments;
-    fprintf(file, "{\"ph\":\"M\",\"name\":\"%s\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"", what, pid, tid);
-    va_start(arguments, format);
-    vfprintf(file, format, arguments);
-    va_end(arguments);
-    fputs("\"}},\n", file);
-}
-
-static int node_pid(const rhm_engine *engine, int thread) {
-    return NODE_PID + (engine->thread_node[thread] < 0 ? engine->topology.node_count : engine->thread_node[thread]);
-}
-
-static void put_tracks(FILE *file, const rhm_engine *engine) {
-    put_meta(file, "process_name", SPANS_PID, LEAD_TID, "rhm");
-    put_meta(file, "thread_name", SPANS_PID, LEAD_TID, "stages");
-    for (int node = 0; node < engine->topology.node_count; node++)
-        if (engine->node_threads[node] > 0)
-            put_meta(file, "process_name", NODE_PID + node, 0, "NUMA node %u", engine->topology.node[node].os_index);
-    if (!engine->threads_have_nodes)
-        put_meta(file, "process_name", NODE_PID + engine->topology.node_count, 0, "threads of no fixed node");
-    for (int t = 0; t < engine->threads; t++) {
-        const int pid = node_pid(engine, t), tid = LEAD_TID + t;
-        if (engine->plan.place)
-            put_meta(file, "thread_name", pid, tid, "thread %d, PU %d", t, engine->plan.place[t].pu_os);
-        else
-            put_meta(file, "thread_name", pid, tid, "thread %d, not bound by rhm", t);
-    }
-}
-
-static void put_work(FILE *file, const rhm_span_work *work) {
-    const struct {
-        const char *key;
-        double value;
-    } all[] = {{"flops", work->flops},   {"bytes", work->nbytes},        {"items", work->items},
-               {"tokens", work->tokens}, {"embedding", work->embedding}, {"classes", work->classes},
-               {"width", work->width},   {"rows", work->rows},           {"run", work->run}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i].value > 0)
-            fprintf(file, ",\"%s\":%.17g", all[i].key, all[i].value);
-}
-
-static void put_rate(FILE *file, int64_t when, double gflops) {
-    fprintf(file, "{\"ph\":\"C\",\"name\":\"GFLOP/s\",\"pid\":%d,\"ts\":%.3f,\"args\":{\"GFLOP/s\":%.4g}},\n",
-            SPANS_PID, microseconds(when), gflops);
-}
-
-static void put_span(FILE *file, const rhm_trace_span *span) {
-    const int64_t lasted = span->end - span->begin;
-    fputs("{\"ph\":\"X\",", file);
-    put_name(file, span->name, span->level);
-    fprintf(file, ",\"cat\":\"span\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"level\":%u", SPANS_PID,
-            LEAD_TID, microseconds(span->begin), microseconds(lasted), span->level);
-    put_work(file, &span->work);
-    fprintf(file, "%s}},\n", span->unfinished ? ",\"unfinished\":true" : "");
-    if (span->work.flops > 0 && lasted > 0) {
-        put_rate(file, span->begin, span->work.flops / (double)lasted);
-        put_rate(file, span->end, 0);
-    }
-}
-
-static void put_share(FILE *file, const rhm_engine *engine, const rhm_trace_share *share) {
-    fputs("{\"ph\":\"X\",", file);
-    put_name(file, share->name, share->level);
-    fprintf(file,
-            ",\"cat\":\"loop\",\"pid\":%d,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"level\":%u,\"chunks\":%u,"
-            "\"taken_from_others\":%u,\"cpu\":%d,\"late_us\":%.3f,\"idle_us\":%.3f}},\n",
-            node_pid(engine, share->thread), LEAD_TID + share->thread, microseconds(share->begin),
-            microseconds(share->end - share->begin), share->level, share->own + share->stolen, share->stolen,
-            share->cpu, microseconds(share->begin - share->loop_begin), microseconds(share->loop_end - share->end));
 }
 
 static void put_total(FILE *file, const rhm_trace *trace, size_t i) {
@@ -111,7 +23,7 @@ static void put_total(FILE *file, const rhm_trace *trace, size_t i) {
             "\"loop_seconds\":%.9f",
             total->name, total->level, (unsigned long long)total->spans, 1e-9 * (double)total->total,
             1e-9 * (double)total->self, (unsigned long long)total->loops, 1e-9 * (double)total->in_loops);
-    put_work(file, &total->work);
+    rhm_trace_put_work(file, &total->work);
     const int64_t *busy = trace->total_busy + i * trace->columns;
     fprintf(file, ",\"one_thread_cpu_seconds\":%.9f,\"thread_seconds\":[", 1e-9 * (double)total->alone_cpu);
     for (int t = 0; t < trace->threads; t++)
@@ -120,6 +32,28 @@ static void put_total(FILE *file, const rhm_trace *trace, size_t i) {
     for (int t = 0; t < trace->threads; t++)
         fprintf(file, "%s%.9f", t ? "," : "", 1e-9 * (double)busy[trace->threads + t]);
     fprintf(file, "]}%s\n", i + 1 < trace->total_count ? "," : "");
+}
+
+void rhm_trace_put_sums(FILE *file, const rhm_trace *trace) {
+    fprintf(
+        file,
+        "\"dropped\":{\"spans\":%llu,\"shares\":%llu,\"kinds\":%llu,\"loops\":%llu,\"chunks\":%llu},\n\"totals\":[\n",
+        (unsigned long long)trace->spans_dropped, (unsigned long long)trace->shares_dropped,
+        (unsigned long long)trace->kinds_dropped, (unsigned long long)trace->loops_dropped,
+        (unsigned long long)trace->chunks_dropped);
+    for (size_t i = 0; i < trace->total_count; i++)
+        put_total(file, trace, i);
+    fputs("]", file);
+}
+
+static void put_others(FILE *file, const rhm_engine *engine) {
+    fputs(",\n\"ranks\":[", file);
+    for (int rank = 1; rank < engine->trace->other_end; rank++) {
+        const char *text = engine->trace->others[rank];
+        fprintf(file, "%s{\"rank\":%d,\"first_pid\":%d,\n%s}", rank > 1 ? ",\n" : "", rank, rank * RHM_TRACE_PIDS + 1,
+                text + strlen(text) + 1);
+    }
+    fputs("]", file);
 }
 
 /* Text that others wrote, as JSON. */
@@ -149,15 +83,8 @@ static void put_other(FILE *file, const rhm_engine *engine, const char *command)
     for (int t = 0; t < engine->threads; t++)
         fprintf(file, "%s%d", t ? "," : "", engine->plan.place ? engine->plan.place[t].pu_os : -1);
     fprintf(file, "],\n\"peak_rss_bytes\":%llu,\n", (unsigned long long)rhm_peak_rss_nbytes());
-    fprintf(
-        file,
-        "\"dropped\":{\"spans\":%llu,\"shares\":%llu,\"kinds\":%llu,\"loops\":%llu,\"chunks\":%llu},\n\"totals\":[\n",
-        (unsigned long long)trace->spans_dropped, (unsigned long long)trace->shares_dropped,
-        (unsigned long long)trace->kinds_dropped, (unsigned long long)trace->loops_dropped,
-        (unsigned long long)trace->chunks_dropped);
-    for (size_t i = 0; i < trace->total_count; i++)
-        put_total(file, trace, i);
-    fputs("]", file);
+    rhm_trace_put_sums(file, trace);
+    put_others(file, engine);
 }
 
 /* Not of Chrome's format, whose readers skip what they do not know. Chunks take time on a processor, not by the clock:
@@ -170,8 +97,9 @@ static void put_loops(FILE *file, const rhm_trace *trace) {
             file,
             "%s\n{\"name\":\"%s\",\"level\":%u,\"ts\":%.3f,\"dur\":%.3f,\"cpu_us\":%.3f,\"chunks\":%u,\"sum_us\":%.3f,"
             "\"longest_us\":%.3f,\"chunk_ns\":[",
-            i ? "," : "", loop->name, loop->level, microseconds(loop->begin), microseconds(loop->end - loop->begin),
-            microseconds(loop->on_cpu), loop->chunks, microseconds(loop->sum), microseconds(loop->longest));
+            i ? "," : "", loop->name, loop->level, microseconds(loop->begin + trace->tracks.shift),
+            microseconds(loop->end - loop->begin), microseconds(loop->on_cpu), loop->chunks, microseconds(loop->sum),
+            microseconds(loop->longest));
         for (size_t k = 0; k < loop->kept; k++)
             fprintf(file, "%s%u", k ? "," : "", trace->chunks[loop->first + k]);
         fputs("]}", file);
@@ -186,11 +114,9 @@ static rhm_status write_to(const rhm_engine *engine, const char *target, const c
     if (!file)
         return rhm_fail(error, RHM_IO, "%s: cannot write the trace: %s", rhm_path_shown(path), strerror(errno));
     fputs("{\"displayTimeUnit\":\"ms\",\n\"traceEvents\":[\n", file);
-    put_tracks(file, engine);
-    for (size_t i = 0; i < trace->span_count; i++)
-        put_span(file, &trace->spans[i]);
-    for (size_t i = 0; i < trace->share_count; i++)
-        put_share(file, engine, &trace->shares[i]);
+    rhm_trace_put_events(file, engine, &trace->tracks, SIZE_MAX);
+    for (int rank = 1; rank < trace->other_end; rank++)
+        fputs(trace->others[rank], file);
     /* Every event above ends in a comma; JSON wants none after the last. */
     fputs("{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":1,\"tid\":1,\"args\":{\"sort_index\":-1}}\n],\n"
           "\"otherData\":{\n",

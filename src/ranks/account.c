@@ -1,19 +1,7 @@
-/* How many messages, how many bytes, and how long that took. */
-#include "core/clock.h"
+/* What all ranks have exchanged, as they tell each other. */
 #include "core/fail.h"
 #include "core/memory.h"
 #include "ranks/group.h"
-
-rhm_account_begun rhm_account_begin(rhm_ranks *ranks, rhm_account_kind kind) {
-    const rhm_account_begun begin = {ranks->kind, rhm_seconds()};
-    ranks->kind = kind;
-    return begin;
-}
-
-void rhm_account_end(rhm_ranks *ranks, rhm_account_begun begin) {
-    ranks->account.of[ranks->kind].seconds += rhm_seconds() - begin.seconds;
-    ranks->kind = begin.before;
-}
 
 rhm_status rhm_ranks_tell_accounts(rhm_ranks *ranks, rhm_error *error) {
     if (!ranks)

@@ -65,6 +65,17 @@ static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error 
     return status;
 }
 
+rhm_account_begun rhm_account_begin(rhm_ranks *ranks, rhm_account_kind kind) {
+    const rhm_account_begun begin = {ranks->kind, rhm_seconds()};
+    ranks->kind = kind;
+    return begin;
+}
+
+void rhm_account_end(rhm_ranks *ranks, rhm_account_begun begin) {
+    ranks->account.of[ranks->kind].seconds += rhm_seconds() - begin.seconds;
+    ranks->kind = begin.before;
+}
+
 static void count(rhm_ranks *ranks, bool sent, size_t out_nbytes, bool received, size_t in_nbytes) {
     ranks->account.of[ranks->kind].sent += sent;
     ranks->account.of[ranks->kind].sent_nbytes += sent ? out_nbytes : 0;
