@@ -85,6 +85,16 @@ def test_the_model_does_not_depend_on_the_number_of_ranks(case, tmp_path):
         assert out.count("model hash") == 1, "rank 0 talks, alone"
 
 
+def test_four_ranks_do_what_one_has_no_memory_for(tmp_path):
+    command = ["train", "--vocab", "8", "--rules", "4", "--levels", "3", "--seed", "2", "--test-samples", "500", "--samples", "20000",
+               "--width", "1024", "--progress", "off"]
+    limit = ["--memory-limit", "18M"]
+    alone = hash_of(run(*command, cwd=tmp_path).stdout)
+    assert "of the memory limit of 18.0 MiB (option)" in run(*command, *limit, cwd=tmp_path, expect=1).stderr
+    out, _ = on_ranks(THERE[0], 4, *command, *limit, cwd=tmp_path)
+    assert hash_of(out) == alone
+
+
 @pytest.mark.parametrize("mpi", THERE)
 def test_four_ranks_of_the_portable_kernels_write_one_file(mpi, tmp_path):
     command = ["train", *SMALL, "--isa", "scalar"]

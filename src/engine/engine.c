@@ -111,6 +111,11 @@ static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_e
     const uint64_t group = engine->cgroup.memory_limit_nbytes;
     engine->memory_limit_nbytes = group < engine->physical_nbytes ? group : engine->physical_nbytes;
     engine->memory_limit_from = group < engine->physical_nbytes ? "control group" : "physical memory";
+    const int sharing = rhm_rank_neighbours(engine->ranks);
+    if (sharing > 1) {
+        engine->memory_limit_nbytes /= (uint64_t)sharing;
+        engine->memory_limit_from = "this rank's share of the machine's memory";
+    }
     if (asked_nbytes) {
         engine->memory_limit_nbytes = asked_nbytes;
         engine->memory_limit_from = "option";

@@ -51,6 +51,14 @@ rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *e
     return status;
 }
 
+int rhm_rank_neighbours(const rhm_ranks *ranks) {
+    const int own = rhm_ranks_rank(ranks);
+    int count = ranks ? 0 : 1;
+    for (int rank = 0; ranks && rank < rhm_ranks_size(ranks); rank++)
+        count += !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own));
+    return count;
+}
+
 rhm_status rhm_rank_places(rhm_rank_place **out, const rhm_topology *topology, int threads, rhm_ranks *ranks,
                            rhm_error *error) {
     *out = NULL;

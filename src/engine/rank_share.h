@@ -13,6 +13,9 @@
  */
 rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *error);
 
+/* Ranks on this one's node, itself included; 1 where `ranks` is NULL. */
+int rhm_rank_neighbours(const rhm_ranks *ranks);
+
 /* Where a rank is, as the reports say it. */
 typedef struct rhm_rank_place {
     char cpus[96]; /* PUs it may use, operating-system numbers such as "0-3" */

@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "engine/spread.h"
 #include "engine/trace.h"
+#include "linear/gram_tiles.h"
 #include "linear/passes.h"
 #include "patches/whole.h"
 
@@ -23,30 +24,31 @@ enum {
 typedef struct gram {
     rhm_normal normal;
     rhm_passes *passes;
-    rhm_buffer
-        matrix;      /* (blocks): tiles of RHM_GRAM_SIDE x RHM_GRAM_SIDE groups, (0, 0), (0, 1), (1, 1), (0, 2), ... */
-    size_t groups;   /* of RHM_LANES features */
-    size_t slice;    /* of these in a slice of a product; results do not depend on it */
-    size_t columns;  /* classes of a block, rounded up to whole RHM_GRAM_CLASSES */
-    double *operand; /* (blocks, 16 groups, columns) */
-    double *product; /* (blocks, 16 groups, columns) */
+    rhm_gram_tiles tiles;
+    rhm_buffer matrix; /* (blocks, kept): tiles of RHM_GRAM_SIDE x RHM_GRAM_SIDE groups */
+    size_t groups;     /* of RHM_LANES features */
+    size_t columns;    /* classes of a block, rounded up to whole RHM_GRAM_CLASSES */
+    double *operand;   /* (blocks, 16 groups, columns) */
+    double *product;   /* (blocks, 16 groups, columns) */
 } gram;
 
 static size_t tiles_of(size_t groups) {
     return (groups + SIDE - 1) / SIDE;
 }
 
-static size_t tile_count(size_t groups) {
-    return tiles_of(groups) * (tiles_of(groups) + 1) / 2;
+/* Of all blocks, as far as this rank keeps them, and makes them. */
+static size_t kept_tiles(const gram *g) {
+    return g->normal.data.blocks * g->tiles.kept;
 }
 
-static size_t all_tiles(const gram *g) {
-    return g->normal.data.blocks * tile_count(g->groups);
+static size_t made_tiles(const gram *g) {
+    return g->normal.data.blocks * g->tiles.made;
 }
 
-/* Tile (row, column), row <= column, of a block. */
+/* Tile (row, column), row <= column, of a block: one that is kept. */
 static double *tile_at(const gram *g, size_t block, size_t row, size_t column) {
-    return (double *)g->matrix.data + (block * tile_count(g->groups) + column * (column + 1) / 2 + row) * TILE;
+    const size_t place = rhm_gram_tile_place(&g->tiles, rhm_gram_tile_number(row, column));
+    return (double *)g->matrix.data + (block * g->tiles.kept + place) * TILE;
 }
 
 static size_t smaller(size_t a, size_t b) {
@@ -54,7 +56,8 @@ static size_t smaller(size_t a, size_t b) {
 }
 
 double rhm_gram_nbytes(size_t width) {
-    return (double)tile_count(2 * rhm_padded_width(width) / RHM_LANES) * TILE * sizeof(double);
+    const size_t side = tiles_of(2 * rhm_padded_width(width) / RHM_LANES);
+    return (double)rhm_gram_tiles_of(side) * TILE * sizeof(double);
 }
 
 /* What passes were accounted for belongs to the whole. */
@@ -70,7 +73,6 @@ static void take_over(gram *g) {
 typedef struct forming {
     gram *g;
     size_t first, count; /* patches of the panels */
-    rhm_spread_part own; /* tiles that this rank makes */
     rhm_buffer panel;    /* (blocks): features times the root of their patch's share */
 } forming;
 
@@ -102,11 +104,10 @@ static rhm_status fill_panels(void *context, size_t stretch, int thread, rhm_err
     return RHM_OK;
 }
 
-/* Of the tiles of all blocks. */
-static void tile_index(const gram *g, size_t tile, size_t *block, size_t *row, size_t *column) {
-    size_t j = 0;
-    *block = tile / tile_count(g->groups);
-    tile %= tile_count(g->groups);
+/* Of the made tiles of all blocks. */
+static void tile_index(const gram *g, size_t index, size_t *block, size_t *row, size_t *column) {
+    size_t j = 0, tile = rhm_gram_tile_made(&g->tiles, index % g->tiles.made);
+    *block = index / g->tiles.made;
     for (; tile > j; j++)
         tile -= j + 1;
     *row = tile;
@@ -115,7 +116,6 @@ static void tile_index(const gram *g, size_t tile, size_t *block, size_t *row, s
 
 static rhm_status add_tile(void *context, size_t tile, int thread, rhm_error *error) {
     const forming *work = context;
-    tile += work->own.first;
     const rhm_operator *op = &work->g->passes->op;
     size_t block, row, column;
     tile_index(work->g, tile, &block, &row, &column);
@@ -128,7 +128,6 @@ static rhm_status finish_tile(void *context, size_t tile, int thread, rhm_error 
     (void)thread, (void)error;
     const forming *work = context;
     const gram *g = work->g;
-    tile += work->own.first;
     const double scale = 1 / (double)g->normal.data.width;
     size_t block, row, column;
     tile_index(g, tile, &block, &row, &column);
@@ -148,7 +147,7 @@ static rhm_status allocate(gram *g, rhm_buffer *panel, rhm_error *error) {
     const size_t padded = n->data.map->padded;
     const rhm_home near_tiles = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * TILE};
     const rhm_home everywhere = {.kind = RHM_HOME_INTERLEAVE};
-    RHM_TRY(rhm_buffer_create(&g->matrix, n->engine, near_tiles, sizeof(double), all_tiles(g), TILE, 1, "Gram matrix",
+    RHM_TRY(rhm_buffer_create(&g->matrix, n->engine, near_tiles, sizeof(double), kept_tiles(g), TILE, 1, "Gram matrix",
                               error));
     RHM_TRY(rhm_buffer_create(panel, n->engine, everywhere, sizeof(float), n->data.blocks,
                               rhm_gram_panel_floats(padded), 1, "features of a Gram matrix", error));
@@ -183,9 +182,9 @@ static rhm_span_work work_of(const gram *g, double flops, double nbytes) {
 static rhm_status add_panels(forming *work, bool *done, rhm_error *error) {
     gram *g = work->g;
     const rhm_normal *n = &g->normal;
-    const size_t tiles = all_tiles(g), stretch = g->passes->op.block;
+    const size_t stretch = g->passes->op.block;
     const bool whole = !rhm_engine_ranks(n->engine);
-    rhm_solve_state state = {.phase = RHM_PHASE_GRAM, .vector = {g->matrix.data}, .length = {tiles * TILE}};
+    rhm_solve_state state = {.phase = RHM_PHASE_GRAM, .vector = {g->matrix.data}, .length = {kept_tiles(g) * TILE}};
     if (rhm_solve_restore(n->watch, &state))
         work->first = (size_t)state.iterations * RHM_GRAM_PANEL;
     for (; work->first < n->rows.count; work->first += RHM_GRAM_PANEL) {
@@ -198,7 +197,7 @@ static rhm_status add_panels(forming *work, bool *done, rhm_error *error) {
         if (status == RHM_INTERRUPTED && whole)
             rhm_solve_show(n->watch, &state);
         RHM_TRY(status);
-        RHM_TRY(rhm_whole_run(n->engine, work->own.end - work->own.first, done, add_tile, work, error));
+        RHM_TRY(rhm_whole_run(n->engine, made_tiles(g), done, add_tile, work, error));
         if (n->label)
             rhm_engine_progress(n->engine, n->label, work->first, n->rows.count);
     }
@@ -211,19 +210,17 @@ static rhm_status prepare(rhm_normal *normal, rhm_error *error) {
     const rhm_operator *op = &g->passes->op;
     const int span = rhm_trace_begin(normal->engine, op->phasor_rows ? "gram (phasors)" : "gram", 0);
     const int64_t begin = rhm_trace_now();
-    const size_t tiles = all_tiles(g);
-    work.own = rhm_spread_own(normal->engine, tiles);
+    rhm_buffer_destroy(&g->passes->partial, normal->engine); /* its next pass would make them again */
     rhm_status status = allocate(g, &work.panel, error);
-    bool *done = status == RHM_OK ? RHM_NEW(bool, tiles, 1, 1, "tiles of a Gram matrix", error) : NULL;
+    bool *done = status == RHM_OK ? RHM_NEW(bool, made_tiles(g), 1, 1, "tiles of a Gram matrix", error) : NULL;
     if (status == RHM_OK && !done)
         status = RHM_NO_MEMORY;
     if (status == RHM_OK)
         status = add_panels(&work, done, error);
     if (status == RHM_OK)
-        status = rhm_whole_run(normal->engine, work.own.end - work.own.first, done, finish_tile, &work, error);
-    const rhm_spread_output made = {g->matrix.data, sizeof(double) * TILE, g->matrix.nbytes};
+        status = rhm_whole_run(normal->engine, made_tiles(g), done, finish_tile, &work, error);
     if (status == RHM_OK)
-        status = rhm_spread_gather(normal->engine, tiles, &made, error);
+        status = rhm_gram_tiles_exchange(&g->tiles, g->matrix.data, normal->data.blocks, error);
     rhm_buffer_destroy(&work.panel, normal->engine);
     rhm_free(done);
     const double patches = (double)normal->rows.count, width = (double)normal->data.width;
@@ -248,10 +245,6 @@ typedef struct product_work {
     size_t block;
 } product_work;
 
-static size_t slices_of(const gram *g) {
-    return (g->groups + g->slice - 1) / g->slice;
-}
-
 /* Thinner slices read the operand more often, so only where threads would have nothing to do; or ranks, which have to
  * have the same ones. */
 static size_t slice_for(const gram *g) {
@@ -275,7 +268,8 @@ static rhm_status product_slice(void *context, size_t slice, int thread, rhm_err
     const gram *g = work->g;
     const rhm_kernels *kernels = &g->passes->op.kernels;
     const size_t block = work->block;
-    const size_t row = slice * g->slice / SIDE, begin = slice * g->slice, end = smaller(begin + g->slice, g->groups);
+    const size_t row = slice * g->tiles.slice / SIDE, begin = slice * g->tiles.slice,
+                 end = smaller(begin + g->tiles.slice, g->groups);
     double *y = g->product + block * block_size(g) + begin * RHM_LANES * g->columns;
     memset(y, 0, sizeof *y * (end - begin) * RHM_LANES * g->columns);
     for (size_t column = 0; column < tiles_of(g->groups); column++) {
@@ -306,10 +300,10 @@ static void store_class(void *context, size_t c) {
 static rhm_status multiply(product_work *work, rhm_error *error) {
     const gram *g = work->g;
     const size_t nbytes = sizeof *g->product * block_size(g),
-                 slice_nbytes = sizeof *g->product * g->slice * RHM_LANES * g->columns;
+                 slice_nbytes = sizeof *g->product * g->tiles.slice * RHM_LANES * g->columns;
     for (work->block = 0; work->block < g->normal.data.blocks; work->block++) {
         const rhm_spread_output y = {g->product + work->block * block_size(g), slice_nbytes, nbytes};
-        RHM_TRY(rhm_spread(g->normal.engine, slices_of(g), product_slice, work, &y, 1, error));
+        RHM_TRY(rhm_spread(g->normal.engine, g->tiles.slices, product_slice, work, &y, 1, error));
     }
     rhm_normal_each_class(&g->normal, store_class, work);
     return RHM_OK;
@@ -360,6 +354,7 @@ static double nbytes(const rhm_normal *normal) {
 static void destroy(rhm_normal *normal) {
     gram *g = (gram *)normal;
     discard(g);
+    rhm_gram_tiles_clear(&g->tiles);
     rhm_normal_destroy(g->passes ? &g->passes->normal : NULL);
     rhm_free(g);
 }
@@ -371,7 +366,7 @@ rhm_status rhm_gram_create(rhm_normal **out, const rhm_engine *engine, const rhm
     if (!g)
         return RHM_NO_MEMORY;
     rhm_normal *passes;
-    const rhm_status status = rhm_passes_create(&passes, engine, data, 0, error);
+    rhm_status status = rhm_passes_create(&passes, engine, data, 0, error);
     if (status != RHM_OK) {
         rhm_free(g);
         return status;
@@ -381,8 +376,11 @@ rhm_status rhm_gram_create(rhm_normal **out, const rhm_engine *engine, const rhm
     g->normal.type = &type;
     g->normal.record.representation = RHM_FORMED;
     g->groups = 2 * data->map->padded / RHM_LANES;
-    g->slice = slice_for(g);
     g->columns = (rhm_linear_block_classes(data) + RHM_GRAM_CLASSES - 1) / RHM_GRAM_CLASSES * RHM_GRAM_CLASSES;
+    if ((status = rhm_gram_tiles_init(&g->tiles, engine, g->groups, slice_for(g), error)) != RHM_OK) {
+        destroy(&g->normal);
+        return status;
+    }
     *out = &g->normal;
     return RHM_OK;
 }

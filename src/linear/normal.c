@@ -7,7 +7,7 @@
 
 size_t rhm_normal_cache_nbytes(const rhm_engine *engine) {
     const uint64_t most = RHM_CACHE_MOST_NBYTES, share = engine->memory_limit_nbytes / 4;
-    return (size_t)(share && share < most ? share : most);
+    return (size_t)(share && share < most ? share : most) * (size_t)rhm_ranks_size(engine->ranks);
 }
 
 void rhm_normal_destroy(rhm_normal *normal) {

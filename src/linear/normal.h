@@ -60,7 +60,8 @@ rhm_status rhm_normal_create(rhm_normal **out, const rhm_engine *engine, const r
                              size_t cache_nbytes, rhm_error *error);
 void rhm_normal_destroy(rhm_normal *normal); /* accepts NULL */
 
-/* What cached features may take: all distinct patches', where they are small against the memory of the engine. */
+/* What cached features may take, on all ranks together: all distinct patches', where they are small against the memory
+ * of the engine. */
 size_t rhm_normal_cache_nbytes(const rhm_engine *engine);
 
 rhm_status rhm_normal_right_hand_side(rhm_normal *normal, double *out, rhm_error *error);

@@ -62,9 +62,6 @@ static const rhm_normal_type type = {right_hand_side, NULL, apply, flops, nbytes
 static rhm_status make_arrays(rhm_passes *p, rhm_error *error) {
     const rhm_normal *n = &p->normal;
     const size_t size = rhm_normal_size(n);
-    const rhm_home by_leaf = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * size};
-    RHM_TRY(rhm_buffer_create(&p->partial, n->engine, by_leaf, sizeof(double), p->own.end - p->own.first, size, 1,
-                              "partial sums of a solver pass", error));
     if (rhm_engine_ranks(n->engine) && !(p->sum = RHM_NEW(double, size, 1, 1, "sum of a solver pass", error)))
         return RHM_NO_MEMORY;
     if (n->record.representation == RHM_CACHED && p->leaves > 0)

@@ -123,9 +123,20 @@ double rhm_passes_terms(const rhm_passes *p, rhm_pass_factor factor) {
     return (p->kind->makes_features ? rhm_operator_feature_terms(&p->op) : 0) + products;
 }
 
+/* Near the threads whose leaves use them. Only passes need them: who is done with these may destroy the buffer. */
+static rhm_status make_partial_sums(rhm_passes *p, rhm_error *error) {
+    const size_t size = rhm_normal_size(&p->normal);
+    const rhm_home by_leaf = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * size};
+    if (p->partial.data)
+        return RHM_OK;
+    return rhm_buffer_create(&p->partial, p->normal.engine, by_leaf, sizeof(double), p->own.end - p->own.first, size, 1,
+                             "partial sums of a solver pass", error);
+}
+
 rhm_status rhm_passes_run(rhm_passes *p, rhm_pass_factor factor, double *out, rhm_error *error) {
     const rhm_normal *n = &p->normal;
     pass work = {p, factor};
+    RHM_TRY(make_partial_sums(p, error));
     if (p->split && factor == RHM_FACTOR_OUTPUTS)
         RHM_TRY(p->split(p, error));
     else

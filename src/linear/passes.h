@@ -44,7 +44,7 @@ struct rhm_passes {
     float *share;          /* (count, blocks): p_mu in that order, which is not theirs in memory: of factored.c */
     size_t leaves;         /* fixed partial sums, a function of the problem's sizes alone */
     rhm_spread_part own;   /* those of this rank */
-    rhm_buffer partial;    /* doubles (own leaves, classes, stride) */
+    rhm_buffer partial;    /* doubles (own leaves, classes, stride), from the first pass on */
     double *sum;           /* of all ranks: (classes, stride); NULL without */
     float *operand;        /* (classes, stride): what a pass multiplies with */
     rhm_scratch workspace; /* per thread: features, then factors */
