@@ -290,7 +290,7 @@ OPTIONS = {
 HELP = {
     "grammar": OPTIONS["instance"] + ["--output", "--require-identifiable"],
     "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output"],
-    "train": sum(OPTIONS.values(), []) + ["--learner", "--positions", "--between", "--protocol", "--data", "--parents", "--slices", "--require-identifiable", "--output", "--report",
+    "train": sum(OPTIONS.values(), []) + ["--learner", "--positions", "--between", "--protocol", "--data", "--parents", "--shuffle", "--slices", "--require-identifiable", "--output", "--report",
                                             "--ceilings", "--trace", "--rank-timeout", "--checkpoint", "--checkpoint-seconds", "--resume"],
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
                                                                               "--json"],

@@ -203,6 +203,15 @@ def test_training_on_arrays(small, tmp_path):
     of_file = rhm.train(tmp_path / "d.h5", "table", test_samples=500)
     of_arrays = rhm.train(rhm.Data(tokens, labels, hierarchy=small), "table", test_samples=500)
     assert of_file.hash == of_arrays.hash
+    by_class = np.argsort(labels, kind="stable")
+    ordered = rhm.Data(tokens[by_class], labels[by_class], hierarchy=small)
+    before = ordered.tokens.copy()
+    with pytest.warns(rhm.NoteWarning, match="no random order"):
+        of_sorted = rhm.train(ordered, "table", seed=3, test_samples=500)
+    assert of_sorted.report["options"]["shuffled"] is True and (ordered.tokens == before).all() and not ordered.is_mixed()
+    mixed = ordered.shuffled(3)
+    assert rhm.train(mixed, "table", seed=3, test_samples=500).hash == of_sorted.hash and mixed.is_mixed()
+    assert rhm.train(ordered, "table", seed=3, test_samples=1200, shuffle=False).report["test"]["accuracy"] < 0.5
     for wrong in (lambda: rhm.Data(tokens, labels), lambda: rhm.Data(tokens, labels, 3), lambda: rhm.Data(tokens, labels[:-1], 2),
                   lambda: rhm.Data(tokens, labels, 2, latents={3: tokens}), lambda: rhm.Data(tokens.astype(float), labels, 2)):
         with pytest.raises(rhm.InvalidError):

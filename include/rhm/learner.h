@@ -343,7 +343,8 @@ RHM_API rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rh
 enum { RHM_HELD_OUT = 5 };
 
 /*
- * Train on a data set, whose last sequences are the test set; options->slices says how stages share the others.
+ * Train on a data set, whose last sequences are the test set; options->slices says how stages share the others. Where
+ * they are not in random order (rhm_data_is_mixed), call rhm_data_shuffle first.
  * parents[l] = |V_{l-1}| for l = 1..L, or NULL: |V_0| at level 1, |V_L| at the others. Diagnostics that need the
  * grammar use data->grammar.
  */

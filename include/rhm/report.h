@@ -44,6 +44,7 @@ typedef struct rhm_report_run {
 typedef struct rhm_report_trained {
     const rhm_train_options *options; /* as rhm_train took them; NULL: the defaults */
     const char *data;                 /* the file that was trained on, or NULL */
+    bool shuffled;                    /* rhm_data.shuffled of what was trained on */
     const rhm_train_report *train;
     const rhm_model *model;
     double bayes_accuracy;          /* rhm_bayes_bound on the test sequences */

@@ -3,7 +3,7 @@ import ctypes
 import ctypes.util
 import os
 import pathlib
-from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 from . import _structures as c
 
@@ -78,6 +78,7 @@ CHECKED = {
     "rhm_encode_one_hot": [_P, POINTER(c.OneHot), POINTER(c.TokenRows), _P],
     "rhm_encode_integers": [_P, POINTER(c.TokenRows), c_int64, _P],
     "rhm_data_load": [POINTER(c.Data), _TEXT, POINTER(c.DataHints)],
+    "rhm_data_is_mixed": [POINTER(c_bool), POINTER(c.Data)],
     "rhm_data_writer_open": [POINTER(_P), _TEXT, _P, _U64, _SIZE, c_int],
     "rhm_data_writer_append": [_P, _SIZE, _P, _P, _LATENTS],
     "rhm_data_writer_commit": [POINTER(_P)],
@@ -115,6 +116,7 @@ PLAIN = {
     "rhm_analysis_explain": (None, [POINTER(c.Analysis), _P, _SIZE]),
     "rhm_sampler_destroy": (None, [_P]),
     "rhm_data_clear": (None, [POINTER(c.Data)]),
+    "rhm_data_shuffle": (None, [POINTER(c.Data), c_uint64]),
     "rhm_data_writer_abandon": (None, [POINTER(_P)]),
     "rhm_oracle_destroy": (None, [_P]),
     "rhm_oracle_mask": (None, [_U64, _U32, _U64, _SIZE, _SIZE, c_double, _P]),

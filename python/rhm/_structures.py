@@ -57,7 +57,7 @@ class Analysis(ctypes.Structure):
 
 class Data(ctypes.Structure):
     _fields_ = [("count", c_size_t), ("tree", Tree), ("token_vocab", c_uint32), ("label_vocab", c_uint32), ("tokens", U16), ("labels", U16),
-                ("grammar", c_void_p), ("latents", U16 * BY_LEVEL), ("latent_vocab", c_uint32 * BY_LEVEL)]
+                ("grammar", c_void_p), ("latents", U16 * BY_LEVEL), ("latent_vocab", c_uint32 * BY_LEVEL), ("shuffled", c_int)]
 
 
 class DataHints(ctypes.Structure):

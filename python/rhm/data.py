@@ -1,6 +1,7 @@
 """Labelled sequences in memory, and their HDF5 files."""
+import copy
 import warnings
-from ctypes import byref, c_void_p
+from ctypes import byref, c_bool, c_void_p
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Data:
         self.label_vocab = label_vocab or (known[0] if known else largest(self.labels))
         self.hierarchy = hierarchy
         self.path = None
+        self.is_shuffled = False
         self.latents = self._checked(latents or {})
         self.latent_vocab = {l: known[l] if known else largest(a) for l, a in self.latents.items()}
 
@@ -64,11 +66,26 @@ class Data:
         """As the library reads it; the arrays stay ours."""
         pointer = lambda array: None if array is None else array.ctypes.data_as(c.U16)
         data = c.Data(count=len(self.tokens), tree=arrays.tree_of(self.branching), token_vocab=self.token_vocab, label_vocab=self.label_vocab,
-                      tokens=pointer(self.tokens), labels=pointer(self.labels))
+                      tokens=pointer(self.tokens), labels=pointer(self.labels), shuffled=self.is_shuffled)
         data.grammar = self.hierarchy._handle if self.hierarchy is not None else None
         for level, array in self.latents.items():
             data.latents[level], data.latent_vocab[level] = pointer(array), self.latent_vocab[level]
         return data
+
+    def is_mixed(self):
+        """Whether the sequences may be in random order: labels and first tokens are distributed alike in all parts, as far as chance goes."""
+        mixed = c_bool()
+        call("rhm_data_is_mixed", byref(mixed), byref(self._structure()))
+        return mixed.value
+
+    def shuffled(self, seed=0):
+        """A copy in an order that the seed decides, that of `rhm train --data-seed`."""
+        other = copy.copy(self)
+        other.tokens, other.labels = self.tokens.copy(), None if self.labels is None else self.labels.copy()
+        other.latents = {level: array.copy() for level, array in self.latents.items()}
+        library.rhm_data_shuffle(byref(other._structure()), seed_number(seed))
+        other.is_shuffled = True
+        return other
 
     @classmethod
     def load(cls, path, *, latents=False, branching=None, levels=None, token_vocab=None, label_vocab=None, labels=True):

@@ -100,12 +100,20 @@ def _command(learner, options):
     return f"rhm.train({', '.join(words)})".encode()
 
 
-def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, progress=None, ceilings=False, **options):
+def _ordered(data, shuffle, seed):
+    if shuffle is None and not data.is_mixed():
+        warnings.warn("the sequences are in no random order: they are shuffled before a part of them becomes the test set", NoteWarning, stacklevel=3)
+        shuffle = True
+    return data.shuffled(seed) if shuffle else data
+
+
+def train(source, learner="layerwise", *, seed=None, parents=None, shuffle=None, engine=None, progress=None, ceilings=False, **options):
     """Train a model on `source`: a Hierarchy, whose samples are drawn as needed; a Data; or the path of an HDF5 data set (of
     one that leaves its branching open hand over Data.load(path, branching=...)).
 
     learner: a name of rhm.learners(). seed: of samples and random features; None: the hierarchy's, or 0. parents: for data, the numbers
-    of symbols of level 0, ..., L-1, where they are known. Other options are those of `rhm train --learner NAME --help` with underscores:
+    of symbols of level 0, ..., L-1, where they are known. shuffle: put data (a copy of them) into an order that the seed decides before
+    the last sequences become the test set; None: where they are in no random order, as sorted ones are, with a NoteWarning. Other options are those of `rhm train --learner NAME --help` with underscores:
     samples, width, max_width, max_samples, positions, bandwidth, ridge, solver, between, tolerance, test_samples, max_seconds, checkpoint
     (a directory), resume (True), ... Options that have levels take a number, a list with level L first, or a dict by level.
 
@@ -128,6 +136,7 @@ def train(source, learner="layerwise", *, seed=None, parents=None, engine=None, 
             raise InvalidError("parents has no effect on a hierarchy, which knows: leave it out")
         job.grammar = source._handle
     else:
+        source = _ordered(source, shuffle, seed)
         structure, known = source._structure(), _parents(source, parents)
         job.data = ctypes.pointer(structure)
         job.data_name = path_bytes(source.path) if source.path else None

@@ -19,6 +19,10 @@
 
 static const rhm_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 
+enum shuffle { SHUFFLE_AUTO, SHUFFLE_ON, SHUFFLE_OFF };
+
+static const rhm_word shuffles[] = {{"auto", SHUFFLE_AUTO}, {"on", SHUFFLE_ON}, {"off", SHUFFLE_OFF}, {NULL, 0}};
+
 static const rhm_word slices[] = {
     {"auto", RHM_SLICES_AUTO}, {"disjoint", RHM_SLICES_DISJOINT}, {"shared", RHM_SLICES_SHARED}, {NULL, 0}};
 
@@ -35,6 +39,15 @@ static const rhm_option own[] = {
      .greatest = RHM_MAX_VOCAB,
      .place = offsetof(rhm_settings, training.parents),
      .help = "With --data: number of different symbols above the patches of each level, level L first."},
+    {.name = "shuffle",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "auto|on|off",
+     .fallback = "auto",
+     .words = shuffles,
+     .place = offsetof(rhm_settings, training.shuffle),
+     .help = "With --data: put the sequences into an order that --data-seed decides, before the last ones become the "
+             "test set. off: take them in the order of the file. auto: on where that is no random order, because "
+             "labels or first tokens change from part to part, as in a file that is sorted by class."},
     {.name = "slices",
      .kind = RHM_OPTION_CHOICE,
      .argument = "auto|disjoint|shared",
@@ -69,9 +82,11 @@ static const rhm_option own[] = {
     {0}};
 static const rhm_option_group own_options = {"Data and results", own};
 
-static rhm_status check_slices(const rhm_settings *settings, const rhm_train_options *options, rhm_error *error) {
+static rhm_status check_data_options(const rhm_settings *settings, const rhm_train_options *options, rhm_error *error) {
     const rhm_learner_info *learner;
     RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
+    if (!settings->data)
+        RHM_TRY(rhm_option_refuse(settings, "shuffle", "has no effect without --data, whose order it changes", error));
     if (!settings->data)
         return rhm_option_refuse(settings, "slices", "has no effect without --data: each stage draws its own samples",
                                  error);
@@ -98,7 +113,7 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
                                  error);
     out->slices = (rhm_slices)settings->training.slices;
     RHM_TRY(rhm_settings_learner(out, settings, levels, error));
-    RHM_TRY(check_slices(settings, out, error));
+    RHM_TRY(check_data_options(settings, out, error));
     RHM_TRY(rhm_settings_budget(out, settings, levels, error));
     RHM_TRY(rhm_settings_by_level(out->bandwidth, settings, "bandwidth", &settings->training.bandwidth, levels, error));
     return rhm_settings_by_level(out->ridge, settings, "ridge", &settings->training.ridge, levels, error);
@@ -144,6 +159,25 @@ static rhm_status choose_parents(rhm_training *t, const rhm_settings *settings, 
     return RHM_OK;
 }
 
+/* The last sequences become the test set, and levels have slices one after the other. */
+static rhm_status choose_order(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
+    bool mixed;
+    RHM_TRY(rhm_data_is_mixed(&mixed, &t->data, error));
+    const int shuffle = settings->training.shuffle;
+    if (shuffle == SHUFFLE_ON || (shuffle == SHUFFLE_AUTO && !mixed))
+        rhm_data_shuffle(&t->data, rhm_settings_data_seed(settings));
+    if (mixed)
+        return RHM_OK;
+    char text[RHM_ERROR_TEXT_NBYTES];
+    snprintf(text, sizeof text,
+             "the sequences of %.200s are in no random order, labels or first tokens change from part to part: %s",
+             rhm_path_shown(settings->data),
+             t->data.shuffled ? "they are shuffled before a part of them becomes the test set"
+                              : "as --shuffle off says, the last ones are the test set all the same");
+    rhm_running_note(&(rhm_listener){settings->command->name}, text);
+    return RHM_OK;
+}
+
 static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(refuse_beside_data(settings, error));
     rhm_listener listener = {settings->command->name};
@@ -166,6 +200,7 @@ static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_e
         return rhm_fail(error, RHM_INVALID,
                         "--test-samples %" PRIu64 " is more than a fifth of the %zu sequences of %s",
                         settings->test_samples, t->data.count, rhm_path_shown(settings->data));
+    RHM_TRY(choose_order(t, settings, error));
     t->known = t->data.grammar;
     t->levels = t->data.tree.levels;
     RHM_TRY(choose_parents(t, settings, error));

@@ -33,7 +33,7 @@ typedef struct rhm_settings {
         const char *learner;
         rhm_list samples, bandwidth, ridge, parents, positions, width;
         uint64_t max_samples, max_width;
-        int solver, draw, distinct, between, slices;
+        int solver, draw, distinct, between, slices, shuffle;
         double tolerance, max_seconds;
     } training;
 

@@ -21,8 +21,8 @@ static void print_checkpoints(FILE *words, const rhm_checkpoint_report *done, co
 }
 
 static void print_data(FILE *words, const rhm_training *t, const rhm_settings *settings) {
-    fprintf(words, "data        %zu sequences of %s: |V_0| = %u, |V_L| = %u, s = ", t->data.count, settings->data,
-            t->data.label_vocab, t->data.token_vocab);
+    fprintf(words, "data        %zu sequences of %s%s: |V_0| = %u, |V_L| = %u, s = ", t->data.count, settings->data,
+            t->data.shuffled ? ", shuffled" : "", t->data.label_vocab, t->data.token_vocab);
     rhm_instance_print_sizes(words, t->data.tree.branching, 1, t->levels);
     fprintf(words, ", L = %u\n", t->levels);
 }

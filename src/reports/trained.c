@@ -60,6 +60,7 @@ static rhm_status build(char **json, training *t, rhm_error *error) {
     rhm_report_trained trained = {
         .options = job->options,
         .data = job->data_name,
+        .shuffled = job->data && job->data->shuffled,
         .train = t->report,
         .model = t->model,
         .bayes_accuracy = t->bayes,

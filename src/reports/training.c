@@ -72,12 +72,13 @@ static json_t *positions(const rhm_train_report *train) {
 static json_t *options(const rhm_train_options *o, const rhm_report_trained *t) {
     const bool regression = t->train->level[t->train->levels].width > 0;
     static const char *const slices[] = {[RHM_SLICES_DISJOINT] = "disjoint", [RHM_SLICES_SHARED] = "shared"};
-    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o}",
                      "solver", regression ? json_string(rhm_solver_name(o->solver)) : json_null(),
                      "distinct", (int)!o->raw,
                      "tolerance", rhm_json_number(regression ? o->tolerance : (double)NAN),
                      "data_seed", rhm_json_unsigned(o->seed),
                      "data", t->data ? rhm_json_text(t->data) : json_null(),
+                     "shuffled", (int)t->shuffled,
                      "slices", t->train->slices ? json_string(slices[t->train->slices]) : json_null(),
                      "tuning", t->train->tuning ? json_integer(t->train->tuning) : json_null());
 }

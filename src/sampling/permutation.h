@@ -16,6 +16,7 @@ __extension__ typedef unsigned __int128 rhm_u128;
 
 /* Philox streams of whoever needs a permutation. */
 #define RHM_DISTINCT_STREAM UINT32_C(0x00020000)
+#define RHM_SHUFFLE_STREAM  UINT32_C(0x00030000)
 
 typedef struct rhm_permutation {
     rhm_round_keys keys; /* of the seed */

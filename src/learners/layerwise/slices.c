@@ -57,7 +57,7 @@ static uint64_t add_up(const slicing *s, double *wanted) {
 }
 
 /*
- * In file order, per stage training and validation. A stage with a given N takes N and a quarter of that for
+ * In the order of the rows, per stage training and validation. A stage with a given N takes N and a quarter of that for
  * validation; the others share what is left in proportion to c V m^l, their needs according to the scaling law.
  */
 static rhm_status cut(const slicing *s, rhm_error *error) {
