@@ -127,6 +127,15 @@ def test_a_trace_has_tracks_of_all_ranks(tmp_path):
     assert min(event["ts"] for event in trace["traceEvents"] if "ts" in event) == 0, "the first rank's start"
 
 
+def test_messages_between_ranks_are_measured(tmp_path):
+    out, _ = on_ranks(THERE[0], 2, "machine", "--json", "--threads", "1", cwd=tmp_path)
+    messages = json.loads(out)["messages"]
+    assert [pair["ranks"] for pair in messages["pairs"]] == [[0, 1]] and messages["between_nodes"] is None
+    assert messages["pairs"][0]["same_node"] and messages["within_nodes"]["latency_us"] == messages["pairs"][0]["latency_us"] > 0
+    for row in messages["all_to_all"]:
+        assert abs(row["gbs"] * row["seconds"] * 1e9 - row["bytes"]) < 1e-6 * row["bytes"], "to one other rank"
+
+
 def test_what_one_rank_measures_does_not_wait_for_others(tmp_path):
     on_ranks(THERE[0], 2, "train", *SMALL, "--report", "r.json", cwd=tmp_path)
     report = json.loads((tmp_path / "r.json").read_text())

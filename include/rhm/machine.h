@@ -61,6 +61,15 @@ RHM_API double rhm_machine_measure_seconds(const rhm_engine *engine, unsigned pa
  */
 RHM_API rhm_status rhm_machine_measure(char **json, const rhm_engine *engine, unsigned parts, rhm_error *error);
 
+/*
+ * What messages between the engine's ranks cost: of pairs of ranks (of all, or where there are more than 16 of rank 0
+ * with each other one) the latency of a message of 8 bytes and the bandwidth that one of 4 MiB adds, one way and from
+ * there and back; their medians "within_nodes" and "between_nodes"; and "all_to_all", in which each rank sends each
+ * other one so many "bytes": "seconds", and "gbs" that a rank sends, and receives, meanwhile. All ranks must call, and
+ * have the same text but for rounding of the clock. RHM_INVALID without ranks. A second for a few ranks.
+ */
+RHM_API rhm_status rhm_machine_measure_messages(char **json, const rhm_engine *engine, rhm_error *error);
+
 enum { RHM_MACHINE_BACKEND_NBYTES = 96 };
 
 /* What became of the engine's choice of a backend, in a few words: "native", "auto: oneDNN 2.6.3 for 2 of 3 shapes". */

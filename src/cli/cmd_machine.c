@@ -44,15 +44,22 @@ static void print_ceilings(json_t *ceilings) {
     }
 }
 
-static rhm_status show(json_t *machine, json_t *ceilings, json_t *measured, const rhm_engine *engine,
-                       const rhm_settings *settings, rhm_error *error) {
-    json_t *record = json_object_get(machine, "record"), *kernels = json_object_get(machine, "kernels");
+/* What there is to show, owned; NULL: not measured. */
+typedef struct findings {
+    json_t *machine, *ceilings, *measured, *messages;
+} findings;
+
+static rhm_status show(const findings *found, const rhm_engine *engine, const rhm_settings *settings,
+                       rhm_error *error) {
+    json_t *record = json_object_get(found->machine, "record"), *kernels = json_object_get(found->machine, "kernels");
     if (settings->json) {
         json_incref(record);
         rhm_json_set(&record, "kernels", json_incref(kernels));
-        rhm_json_set(&record, "ceilings", json_incref(ceilings));
-        if (measured)
-            rhm_json_set(&record, "measured", json_incref(measured));
+        rhm_json_set(&record, "ceilings", json_incref(found->ceilings));
+        if (found->measured)
+            rhm_json_set(&record, "measured", json_incref(found->measured));
+        if (found->messages)
+            rhm_json_set(&record, "messages", json_incref(found->messages));
         return rhm_results_print(record, error);
     }
     char *text;
@@ -60,9 +67,11 @@ static rhm_status show(json_t *machine, json_t *ceilings, json_t *measured, cons
     fputs(text, stdout);
     free(text);
     printf("\nkernels     %s\n", json_string_value(kernels));
-    print_ceilings(ceilings);
-    if (measured)
-        rhm_measured_print(stdout, measured);
+    print_ceilings(found->ceilings);
+    if (found->measured)
+        rhm_measured_print(stdout, found->measured);
+    if (found->messages)
+        rhm_measured_print_messages(stdout, found->messages);
     return RHM_OK;
 }
 
@@ -76,33 +85,42 @@ static rhm_status begin_measuring(const rhm_engine *engine, unsigned parts, rhm_
     return RHM_OK;
 }
 
+/* One measurement: its text, parsed. */
+static rhm_status keep(json_t **out, rhm_status status, char **text, rhm_error *error) {
+    return status == RHM_OK ? rhm_results_parse(out, *text, error) : status;
+}
+
+static rhm_status find(findings *found, const rhm_engine *engine, rhm_progress_bar *bar, unsigned parts,
+                       const rhm_ranks *ranks, rhm_error *error) {
+    char *text = NULL;
+    RHM_TRY(keep(&found->machine, rhm_machine_describe(&text, engine, NULL, error), &text, error));
+    RHM_TRY(keep(&found->ceilings, rhm_machine_measure_ceilings(&text, engine, error), &text, error));
+    if (ranks)
+        RHM_TRY(keep(&found->messages, rhm_machine_measure_messages(&text, engine, error), &text, error));
+    if (!parts)
+        return RHM_OK;
+    const rhm_status status = rhm_machine_measure(&text, engine, parts, error);
+    rhm_progress_clear(bar);
+    return keep(&found->measured, status, &text, error);
+}
+
 static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_settings *settings, rhm_error *error) {
-    json_t *machine = NULL, *ceilings = NULL, *measured = NULL;
+    findings found = {0};
     unsigned parts = 0;
-    char *text;
+    if (settings->running.ranks)
+        RHM_TRY(rhm_option_refuse(settings, "measure", "measures a machine in one process: leave out mpirun", error));
     if (settings->measure)
         RHM_TRY(rhm_measured_parts(&parts, settings->measure, error));
     RHM_TRY(rhm_running_engine(engine, bar, settings, error));
     rhm_status status = parts ? begin_measuring(*engine, parts, error) : RHM_OK;
     if (status == RHM_OK)
-        status = rhm_machine_describe(&text, *engine, NULL, error);
+        status = find(&found, *engine, bar, parts, settings->running.ranks, error);
     if (status == RHM_OK)
-        status = rhm_results_parse(&machine, text, error);
-    if (status == RHM_OK)
-        status = rhm_machine_measure_ceilings(&text, *engine, error);
-    if (status == RHM_OK)
-        status = rhm_results_parse(&ceilings, text, error);
-    if (status == RHM_OK && parts) {
-        status = rhm_machine_measure(&text, *engine, parts, error);
-        rhm_progress_clear(bar);
-        if (status == RHM_OK)
-            status = rhm_results_parse(&measured, text, error);
-    }
-    if (status == RHM_OK)
-        status = show(machine, ceilings, measured, *engine, settings, error);
-    json_decref(machine);
-    json_decref(ceilings);
-    json_decref(measured);
+        status = show(&found, *engine, settings, error);
+    json_decref(found.machine);
+    json_decref(found.ceilings);
+    json_decref(found.measured);
+    json_decref(found.messages);
     return status;
 }
 
@@ -121,9 +139,12 @@ const rhm_command rhm_command_machine = {
     .description =
         "Show what this process may use of the machine (hwloc topology, affinity, cgroup), where the threads of a run "
         "would be and are, which kernels it would take, and how fast the machine is at most: multiply-adds "
-        "and bytes per second, measured with the threads of the run. --measure looks closer.",
+        "and bytes per second, measured with the threads of the run. --measure looks closer. Under mpirun all that is "
+        "rank 0's, while the others do the same, and latency and bandwidth of messages between ranks are measured too.",
     .examples = "rhm machine\n"
-                "rhm machine --measure frequency,smt",
-    .groups = {&rhm_thread_options, &rhm_kernel_options, &own_options},
+                "rhm machine --measure frequency,smt\n"
+                "mpirun -n 4 rhm machine",
+    .groups = {&rhm_thread_options, &rhm_kernel_options, &rhm_rank_options, &own_options},
+    .on_ranks = true,
     .run = run,
 };

@@ -129,3 +129,56 @@ void rhm_measured_print(FILE *stream, const json_t *measured) {
         print_matrix(stream, part, "latency_ns", "latency between nodes, ns");
     }
 }
+
+static const json_t *pair_of(const json_t *pairs, json_int_t a, json_int_t b) {
+    size_t i;
+    const json_t *pair;
+    json_array_foreach(pairs, i, pair) {
+        const json_t *ranks = json_object_get(pair, "ranks");
+        if (json_integer_value(json_array_get(ranks, 0)) == (a < b ? a : b) &&
+            json_integer_value(json_array_get(ranks, 1)) == (a < b ? b : a))
+            return pair;
+    }
+    return NULL;
+}
+
+static void print_pairs(FILE *stream, const json_t *messages, const char *key, const char *title) {
+    const json_t *pairs = json_object_get(messages, "pairs"), *hosts = json_object_get(messages, "hosts");
+    const size_t count = json_array_size(hosts), rows = pair_of(pairs, 1, 2) ? count : 1;
+    fprintf(stream, "\n%s between ranks\n  %6s", title, "");
+    for (size_t b = 0; b < count; b++)
+        fprintf(stream, " %9zu", b);
+    for (size_t a = 0; a < rows; a++) {
+        fprintf(stream, "\n  %6zu", a);
+        for (size_t b = 0; b < count; b++) {
+            const json_t *pair = a == b ? NULL : pair_of(pairs, (json_int_t)a, (json_int_t)b);
+            if (pair && json_is_number(json_object_get(pair, key)))
+                fprintf(stream, " %9.2f", json_number_value(json_object_get(pair, key)));
+            else
+                fprintf(stream, " %9s", "-");
+        }
+        fprintf(stream, "   %s", json_string_value(json_array_get(hosts, a)));
+    }
+    fputc('\n', stream);
+}
+
+static void print_typical(FILE *stream, const json_t *link, const char *where) {
+    if (json_is_object(link))
+        fprintf(stream, "%s %.3g us, %.3g GB/s", where, json_number_value(json_object_get(link, "latency_us")),
+                json_number_value(json_object_get(link, "gbs")));
+}
+
+void rhm_measured_print_messages(FILE *stream, const json_t *messages) {
+    size_t i;
+    json_t *row;
+    fprintf(stream, "\nmessages    %s", json_string_value(json_object_get(messages, "library")));
+    print_typical(stream, json_object_get(messages, "within_nodes"), "; within nodes");
+    print_typical(stream, json_object_get(messages, "between_nodes"), "; between nodes");
+    fputc('\n', stream);
+    print_pairs(stream, messages, "latency_us", "latency, us,");
+    print_pairs(stream, messages, "gbs", "bandwidth, GB/s,");
+    fprintf(stream, "\nall ranks to all others\n  %9s %12s %12s\n", "bytes", "us", "GB/s a rank");
+    json_array_foreach(json_object_get(messages, "all_to_all"), i, row) fprintf(
+        stream, "  %9lld %12.1f %12.3f\n", (long long)json_integer_value(json_object_get(row, "bytes")),
+        1e6 * json_number_value(json_object_get(row, "seconds")), json_number_value(json_object_get(row, "gbs")));
+}

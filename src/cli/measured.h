@@ -13,4 +13,7 @@ rhm_status rhm_measured_parts(unsigned *parts, const char *text, rhm_error *erro
 /* `measured` is what rhm_machine_measure said. */
 void rhm_measured_print(FILE *stream, const json_t *measured);
 
+/* `messages` is what rhm_machine_measure_messages said. */
+void rhm_measured_print_messages(FILE *stream, const json_t *messages);
+
 #endif

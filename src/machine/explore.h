@@ -17,6 +17,9 @@ rhm_status rhm_explore_on(rhm_engine **out, const rhm_engine *parent, const rhm_
                           rhm_error *error);
 rhm_status rhm_explore_cores(rhm_plan *plan, const rhm_engine *engine, rhm_error *error);
 
+/* What rhm_machine_measure_messages does; a new reference. */
+rhm_status rhm_machine_survey_messages(json_t **out, const rhm_engine *engine, rhm_error *error);
+
 rhm_status rhm_explore_nodes(json_t **out, const rhm_engine *parent, rhm_error *error);
 
 #endif

@@ -144,6 +144,13 @@ rhm_status rhm_machine_measure(char **json, const rhm_engine *engine, unsigned p
     return to_text(json, found, error);
 }
 
+rhm_status rhm_machine_measure_messages(char **json, const rhm_engine *engine, rhm_error *error) {
+    json_t *found;
+    *json = NULL;
+    RHM_TRY(rhm_machine_survey_messages(&found, engine, error));
+    return to_text(json, found, error);
+}
+
 void rhm_machine_backend(const rhm_engine *engine, char text[RHM_MACHINE_BACKEND_NBYTES]) {
     rhm_backend_text(engine, text);
 }
