@@ -131,10 +131,3 @@ rhm_status rhm_fields_read(const rhm_h5 *file, const char *object, const rhm_fie
     rhm_free(table);
     return status;
 }
-
-void rhm_fields_copy(const rhm_fields *fields, void *to, const void *from) {
-    for (size_t f = 0; f < fields->count; f++) {
-        const rhm_field *field = &fields->field[f];
-        memcpy((char *)to + field->place, (const char *)from + field->place, times(field) * member_nbytes[field->type]);
-    }
-}

@@ -55,7 +55,4 @@ json_t *rhm_fields_json(const rhm_fields *fields, const void *structure);
 json_t *rhm_json_number(double value);
 json_t *rhm_json_unsigned(uint64_t value);
 
-/* The members of one structure into another. */
-void rhm_fields_copy(const rhm_fields *fields, void *to, const void *from);
-
 #endif

@@ -3,7 +3,6 @@
 #include <stddef.h>
 
 #include "core/fail.h"
-#include "core/fields.h"
 #include "engine/engine.h"
 #include "kernels/backend.h"
 
@@ -20,8 +19,8 @@ static const rhm_field choice_columns[] = {
     {"native_seconds", RHM_FIELD_F64, PICK(native_seconds), .count = 0},
     {"onednn_seconds", RHM_FIELD_F64, PICK(onednn_seconds), .count = 0},
 };
-static const rhm_fields choice_fields = {choice_columns, sizeof choice_columns / sizeof *choice_columns,
-                                         sizeof(rhm_backend_choice)};
+const rhm_fields rhm_backend_choice_fields = {choice_columns, sizeof choice_columns / sizeof *choice_columns,
+                                              sizeof(rhm_backend_choice)};
 
 rhm_status rhm_backend_choices_write(rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
     rhm_backend *backend;
@@ -29,7 +28,8 @@ rhm_status rhm_backend_choices_write(rhm_h5 *file, const rhm_engine *engine, rhm
         return RHM_OK;
     RHM_TRY(rhm_backend_of(&backend, engine, error));
     RHM_TRY(rhm_h5_write_group(file, "/backend", error));
-    return rhm_fields_write(file, "/backend/choices", &choice_fields, backend->choice, backend->choices, error);
+    return rhm_fields_write(file, "/backend/choices", &rhm_backend_choice_fields, backend->choice, backend->choices,
+                            error);
 }
 
 rhm_status rhm_backend_choices_read(const rhm_h5 *file, const rhm_engine *engine, rhm_error *error) {
@@ -38,11 +38,11 @@ rhm_status rhm_backend_choices_read(const rhm_h5 *file, const rhm_engine *engine
     if (engine->backend_kind != RHM_BACKEND_AUTO)
         return RHM_OK;
     RHM_TRY(rhm_backend_of(&backend, engine, error));
-    RHM_TRY(rhm_fields_rows(file, "/backend/choices", &choice_fields, &count, error));
+    RHM_TRY(rhm_fields_rows(file, "/backend/choices", &rhm_backend_choice_fields, &count, error));
     if (count > RHM_BACKEND_CHOICES)
         return rhm_h5_refuse(file, "/backend/choices", error, "has %zu rows; at most %d are expected", count,
                              RHM_BACKEND_CHOICES);
-    RHM_TRY(rhm_fields_read(file, "/backend/choices", &choice_fields, backend->choice, count, error));
+    RHM_TRY(rhm_fields_read(file, "/backend/choices", &rhm_backend_choice_fields, backend->choice, count, error));
     backend->choices = count;
     const char *obstacle = rhm_backend_obstacle(RHM_BACKEND_ONEDNN, engine->isa);
     for (size_t i = 0; i < count && obstacle; i++)

@@ -71,8 +71,8 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
         .available = stage->training.stream.available,
         .held_out_available = stage->validation.stream.available,
         .separation = separation,
-        .spent = stage->earlier_work,
-        .positions_left = rhm_positions_more(stage->task, stage->options, stage->level, stage->positions) > 0,
+        .spent = stage->costs.earlier_work,
+        .positions_left = rhm_positions_more(stage->task, stage->options, stage->level, stage->costs.positions) > 0,
     };
     rhm_search *search = &stage->search;
     *out = (rhm_choice){0};
@@ -83,14 +83,14 @@ rhm_status rhm_choose(rhm_choice *out, rhm_stage *stage, double separation, doub
     stage->searching = true;
     while (search->request.action != RHM_SEARCH_END) {
         RHM_TRY(step(stage, &problem, deadline, error));
-        rhm_watch_work(stage->watch, stage->earlier_work + search->work);
+        rhm_watch_work(stage->watch, stage->costs.earlier_work + search->work);
         rhm_stage_offer(stage);
     }
     out->resolved = rhm_search_resolved(search, &problem);
     out->apart = rhm_search_apart(search, &problem);
-    out->work = stage->earlier_work + search->work;
+    out->work = stage->costs.earlier_work + search->work;
     out->foreseen = search->foreseen;
-    out->allowed = stage->earlier_work + search->allowed;
+    out->allowed = stage->costs.earlier_work + search->allowed;
     rhm_search_limit(search, &problem, out->limit);
     return RHM_OK;
 }

@@ -138,11 +138,11 @@ static rhm_status look(occurrence *o, double separation, uint32_t *positions, rh
 }
 
 rhm_status rhm_positions_showing_all(uint32_t *positions, const rhm_stage *stage, double separation, rhm_error *error) {
-    occurrence o = {.stage = stage, .most = stage->positions};
-    *positions = stage->positions;
+    occurrence o = {.stage = stage, .most = stage->costs.positions};
+    *positions = stage->costs.positions;
     for (uint32_t more = o.most; more > 0; more = rhm_positions_more(stage->task, stage->options, stage->level, more))
         o.most = more;
-    if (o.most == stage->positions || (stage->level < stage->task->tree.levels && !(separation > 0)))
+    if (o.most == stage->costs.positions || (stage->level < stage->task->tree.levels && !(separation > 0)))
         return RHM_OK;
     const int span = rhm_trace_begin(stage->engine, "look for positions", 0);
     const rhm_status status = look(&o, separation, positions, error);

@@ -36,7 +36,7 @@ rhm_status rhm_stage_init(rhm_stage *stage, const rhm_engine *engine, const rhm_
                           uint64_t first_look, rhm_stream_of_samples training, rhm_stream_of_samples validation,
                           rhm_error *error) {
     *stage = (rhm_stage){.engine = engine, .task = task, .options = options, .ready = ready, .level = level};
-    stage->positions = rhm_task_positions(task, level);
+    stage->costs.positions = rhm_task_positions(task, level);
     rhm_status status = set_init(&stage->training, task, options, level, first_look, training, error);
     if (status == RHM_OK)
         status = set_init(&stage->validation, task, options, level, first_look, validation, error);
@@ -103,7 +103,7 @@ static rhm_status add(rhm_stage *stage, rhm_sample_set *set, const char *what, u
     const rhm_status status = set->draw.counted ? add_counts(stage, set, label, samples, error)
                                                 : add_samples(stage, set, label, samples, error);
     rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)set->patches.samples - have});
-    stage->sample_seconds += rhm_seconds() - begin;
+    stage->costs.sample_seconds += rhm_seconds() - begin;
     return status;
 }
 
@@ -116,7 +116,7 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
     rhm_patch_counts_clear(&set->counts);
     RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, stage->engine, error));
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
-    stage->sample_seconds += rhm_seconds() - begin;
+    stage->costs.sample_seconds += rhm_seconds() - begin;
 
     begin = rhm_seconds();
     span = rhm_trace_begin(stage->engine, "embed", 0);
@@ -130,10 +130,10 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
         kernels += set->table[j].kernel_seconds;
         flops += set->table[j].flops;
     }
-    stage->kernel_seconds += kernels;
-    stage->flops += flops;
+    stage->costs.kernel_seconds += kernels;
+    stage->costs.flops += flops;
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
-    stage->embed_seconds += rhm_seconds() - begin;
+    stage->costs.embed_seconds += rhm_seconds() - begin;
     set->stale = status != RHM_OK;
     return status;
 }
@@ -182,16 +182,16 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     rhm_embeddings out = {0};
     rhm_status status = rhm_embed(&out, stage->engine, ready, &set->patches.subtree[stage->level],
                                   &set->table[stage->level + 1], &fit->clamped, error);
-    stage->kernel_seconds += out.kernel_seconds;
+    stage->costs.kernel_seconds += out.kernel_seconds;
     if (status == RHM_OK) {
-        stage->flops += out.flops;
+        stage->costs.flops += out.flops;
         const int span = rhm_trace_begin(stage->engine, "score", 0);
         status = rhm_score_outputs(fit, stage->engine, set, out.row, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
     if (status == RHM_OK) {
         const int span = rhm_trace_begin(stage->engine, "cluster", 0);
-        rhm_cluster_bound(out.row, distinct, stage->positions, stage->task->classes);
+        rhm_cluster_bound(out.row, distinct, stage->costs.positions, stage->task->classes);
         status = rhm_cluster(&fit->clusters, stage->engine, out.row, distinct, outputs,
                              stage->task->parents[stage->level], stage->options->seed, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
@@ -246,7 +246,8 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
     rhm_design *design = &stage->design;
     const int span = rhm_trace_begin(stage->engine, "fit", 0);
     char label[64];
-    snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->fits + 1, width);
+    snprintf(label, sizeof label, "level %u: fit %u (M = %u), solver passes", stage->level, stage->costs.fits + 1,
+             width);
     rhm_status status = design_for(stage, &fit->layer, &watch, label, error);
     if (status != RHM_OK)
         goto done;
@@ -278,12 +279,12 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
         const rhm_solve_state solved = rhm_solved_state(design->normal, &fit->solve, design->solution);
         rhm_solve_show(&watch, &solved);
     }
-    stage->fits++;
+    stage->costs.fits++;
 done:
-    stage->fit_seconds += rhm_seconds() - begin;
+    stage->costs.fit_seconds += rhm_seconds() - begin;
     const rhm_design_work work = rhm_design_take_work(design);
-    stage->flops += work.flops;
-    stage->kernel_seconds += work.kernel_seconds;
+    stage->costs.flops += work.flops;
+    stage->costs.kernel_seconds += work.kernel_seconds;
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     if (design->normal) {
         design->normal->label = NULL;

@@ -62,19 +62,25 @@ typedef struct rhm_keeper {
     void (*fitted)(void *context);
 } rhm_keeper;
 
+/* What a stage has done so far, searches with fewer positions included. */
+typedef struct rhm_stage_costs {
+    double sample_seconds, embed_seconds, fit_seconds;
+    double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
+    double flops;
+    uint32_t fits;
+    uint32_t positions;  /* those of now */
+    double earlier_work; /* of searches with fewer */
+} rhm_stage_costs;
+
 typedef struct rhm_stage {
     const rhm_engine *engine;
     const rhm_task *task;
     const rhm_train_options *options;
     const rhm_ready_layer *ready; /* [j], j = level+1..L: the levels below */
-    uint32_t level, positions;
+    uint32_t level;
     rhm_sample_set training, validation;
-    double sample_seconds, embed_seconds, fit_seconds;
-    double kernel_seconds; /* in the kernels' loops over patches: of embed_seconds and fit_seconds */
-    double flops;
-    uint32_t fits;
-    double earlier_work; /* of searches with fewer positions; so are costs above */
-    rhm_search search;   /* of choose.h, once it has begun */
+    rhm_stage_costs costs;
+    rhm_search search; /* of choose.h, once it has begun */
     bool searching;
     rhm_fit best;                    /* its best fit so far; owned */
     rhm_drawn drawn[RHM_MOST_DRAWS]; /* what the draws were asked for, in their order */

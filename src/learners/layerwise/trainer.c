@@ -28,7 +28,7 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
     r->kept_share = rhm_patches_kept_share(&stage->training.patches);
     r->validation_samples = stage->validation.patches.samples;
     r->distinct_patches = rhm_patches_distinct(&stage->training.patches);
-    r->positions = stage->positions;
+    r->positions = stage->costs.positions;
     r->width = fit->layer.width;
     r->bandwidth = fit->layer.bandwidth;
     r->ridge = fit->layer.ridge;
@@ -45,14 +45,14 @@ static void fill_report(rhm_level_report *r, const rhm_stage *stage, const rhm_c
     r->cluster_separation = formed.separation;
     r->cluster_radius = formed.radius;
     r->clamped = fit->clamped;
-    r->attempts = stage->fits;
-    r->sample_seconds = stage->sample_seconds;
-    r->embed_seconds = stage->embed_seconds;
-    r->bandwidth_seconds = stage->fit_seconds - fit->seconds;
+    r->attempts = stage->costs.fits;
+    r->sample_seconds = stage->costs.sample_seconds;
+    r->embed_seconds = stage->costs.embed_seconds;
+    r->bandwidth_seconds = stage->costs.fit_seconds - fit->seconds;
     r->solve_seconds = fit->seconds;
-    r->kernel_seconds = stage->kernel_seconds;
+    r->kernel_seconds = stage->costs.kernel_seconds;
     r->total_seconds = rhm_seconds() - begin;
-    r->flops = stage->flops;
+    r->flops = stage->costs.flops;
     r->work = choice->work;
     r->foreseen_work = choice->foreseen;
     r->allowed_work = choice->allowed;
@@ -111,13 +111,9 @@ static rhm_status begin_again(training *t, rhm_stage *stage, const rhm_choice *c
     rhm_stage_clear(stage);
     t->setup.task.positions[before.level] = positions;
     RHM_TRY(begin_stage(t, stage, before.level, error));
-    stage->sample_seconds = before.sample_seconds;
-    stage->embed_seconds = before.embed_seconds;
-    stage->fit_seconds = before.fit_seconds;
-    stage->kernel_seconds = before.kernel_seconds;
-    stage->flops = before.flops;
-    stage->fits = before.fits;
-    stage->earlier_work = choice->work;
+    stage->costs = before.costs;
+    stage->costs.positions = positions;
+    stage->costs.earlier_work = choice->work;
     rhm_checkpoint_enter(t->checkpoint, stage);
     return RHM_OK;
 }
@@ -125,12 +121,12 @@ static rhm_status begin_again(training *t, rhm_stage *stage, const rhm_choice *c
 /* With as many positions as it takes for all patches to occur. */
 static rhm_status begin_where_all_occur(training *t, rhm_stage *stage, rhm_error *error) {
     const double begin = rhm_seconds();
-    const rhm_choice nothing = {.work = stage->earlier_work};
+    const rhm_choice nothing = {.work = stage->costs.earlier_work};
     uint32_t positions;
     RHM_TRY(rhm_positions_showing_all(&positions, stage, t->separation, error));
-    if (positions > stage->positions)
+    if (positions > stage->costs.positions)
         RHM_TRY(begin_again(t, stage, &nothing, positions, error));
-    stage->sample_seconds += rhm_seconds() - begin;
+    stage->costs.sample_seconds += rhm_seconds() - begin;
     return RHM_OK;
 }
 
@@ -140,7 +136,7 @@ static rhm_status choose(training *t, rhm_stage *stage, rhm_choice *choice, rhm_
         RHM_TRY(begin_where_all_occur(t, stage, error));
     for (;;) {
         RHM_TRY(rhm_choose(choice, stage, t->separation, t->deadline, error));
-        const uint32_t more = rhm_positions_more(stage->task, t->options, stage->level, stage->positions);
+        const uint32_t more = rhm_positions_more(stage->task, t->options, stage->level, stage->costs.positions);
         bool late;
         RHM_TRY(rhm_stage_late(&late, stage, t->deadline, error));
         if (choice->apart || more == 0 || late)
