@@ -289,15 +289,15 @@ OPTIONS = {
 }
 HELP = {
     "grammar": OPTIONS["instance"] + ["--output", "--require-identifiable"],
-    "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output"],
+    "sample": OPTIONS["instance"] + OPTIONS["threads"] + ["--samples", "--latents", "--data-seed", "--output", "--rank-timeout"],
     "train": sum(OPTIONS.values(), []) + ["--learner", "--positions", "--between", "--protocol", "--data", "--parents", "--shuffle", "--slices", "--require-identifiable", "--output", "--report",
                                             "--ceilings", "--trace", "--rank-timeout", "--checkpoint", "--checkpoint-seconds", "--resume"],
     "eval": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--test-samples", "--data-seed", "--report",
-                                                                              "--json"],
-    "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output"],
+                                                                              "--json", "--rank-timeout"],
+    "predict": OPTIONS["threads"] + OPTIONS["kernels"] + ["--output", "--rank-timeout"],
     "oracle": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--data", "--samples", "--data-seed", "--mask",
                                                                                 "--precision", "--output", "--marginals",
-                                                                                "--report", "--json"],
+                                                                                "--report", "--json", "--rank-timeout"],
     "inspect": ["--json", "--branching"],
     "plan": OPTIONS["instance"] + OPTIONS["network"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + [
         "--json", "--learner", "--positions", "--between", "--protocol"],

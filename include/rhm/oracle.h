@@ -43,7 +43,12 @@ typedef struct rhm_beliefs {
         *marginals; /* [l], l = 0..L: NULL or (count, nodes of level l, V_l), of the symbols before noise; or NULL */
 } rhm_beliefs;
 
-/* tokens (count, d); masked NULL or (count, d), not 0 where a token is hidden, its value then meaning nothing. */
+/* Sequences from a multiple of so many on are inferred side by side, in the precision that all of them need: ranks that
+ * share a set part it there, so that the bits stay the same. */
+enum { RHM_ORACLE_TOGETHER = 16 };
+
+/* Each rank for itself. tokens (count, d); masked NULL or (count, d), not 0 where a token is hidden, its value then
+ * meaning nothing. */
 RHM_API rhm_status rhm_oracle_infer(const rhm_oracle *oracle, const uint16_t *tokens, const uint8_t *masked,
                                     size_t count, const rhm_beliefs *out, rhm_error *error);
 

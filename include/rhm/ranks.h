@@ -14,6 +14,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "rhm/status.h"
 
@@ -65,6 +66,20 @@ RHM_API bool rhm_ranks_speaks(const rhm_ranks *ranks);
 
 RHM_API int rhm_ranks_rank(const rhm_ranks *ranks); /* 0 for NULL */
 RHM_API int rhm_ranks_size(const rhm_ranks *ranks); /* 1 for NULL */
+
+/* For work that a caller shares among ranks: items first..end-1. */
+typedef struct rhm_ranks_part {
+    size_t first, end;
+} rhm_ranks_part;
+
+/* This rank's of `count` items: equal shares in the order of ranks, `together` >= 1 items from a multiple of that on
+ * always in one of them. All of them for NULL. */
+RHM_API rhm_ranks_part rhm_ranks_share(const rhm_ranks *ranks, size_t count, size_t together);
+
+/* Items of `nbytes` each, (count, nbytes), of which every rank has its share: rank 0 gets all of them. All ranks must
+ * call with the same numbers, in the same order. Nothing for NULL. */
+RHM_API rhm_status rhm_ranks_collect(rhm_ranks *ranks, void *items, size_t nbytes, size_t count, size_t together,
+                                     rhm_error *error);
 
 /* "Open MPI 4.1.4", and the host of a rank; owned by `ranks`. */
 RHM_API const char *rhm_ranks_library(const rhm_ranks *ranks);

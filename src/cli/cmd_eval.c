@@ -156,6 +156,8 @@ static rhm_status work(evaluation *e, const rhm_settings *settings, rhm_error *e
     const double test_seconds = rhm_progress_seconds() - test_start;
     RHM_TRY(compare(e, settings, samples, error));
     rhm_progress_clear(&e->bar);
+    if (!rhm_running_writes(settings))
+        return RHM_OK;
     return tell(e, settings, rhm_progress_seconds() - start, test_seconds, error);
 }
 
@@ -178,6 +180,7 @@ const rhm_command rhm_command_eval = {
     .description = "Measure the accuracy of a trained model on fresh sequences or on those of a file.",
     .examples = "rhm eval model.h5\n"
                 "rhm eval model.h5 --data data.h5 --json",
-    .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options},
+    .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options, &rhm_rank_options},
+    .on_ranks = true,
     .run = run,
 };

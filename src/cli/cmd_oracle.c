@@ -184,20 +184,68 @@ static rhm_status allocate(consultation *c, const rhm_settings *settings, rhm_er
     return allocate_beliefs(c, settings->oracle.marginals, error);
 }
 
+/* Rows of a block from `at` on. */
+static void beliefs_from(rhm_beliefs *out, double *marginals[RHM_MAX_LEVELS + 1], const consultation *c, size_t at) {
+    const rhm_shape *shape = rhm_grammar_shape(c->grammar);
+    for (uint32_t level = 0; level <= shape->levels; level++)
+        marginals[level] = c->marginals[level] ? c->marginals[level] + at * rhm_grammar_tree(c->grammar)->nodes[level] *
+                                                                           shape->vocab[level]
+                                               : NULL;
+    *out = (rhm_beliefs){.posteriors = c->beliefs.posteriors + at * shape->vocab[0],
+                         .log_likelihood = c->beliefs.log_likelihood + at,
+                         .marginals = c->beliefs.marginals ? marginals : NULL};
+}
+
+/* Sequences first..first+count-1, which are `at` and the following ones of a block. */
+static rhm_status infer_own(consultation *c, const rhm_settings *settings, uint64_t first, size_t at, size_t count,
+                            rhm_error *error) {
+    const size_t tokens = rhm_grammar_tree(c->grammar)->leaves[0];
+    const uint32_t stream = rhm_stream(RHM_TEST, ORACLE_STREAM);
+    const uint16_t *seen = settings->data ? c->data.tokens + first * tokens : c->tokens + at * tokens;
+    uint8_t *masked = c->masked ? c->masked + at * tokens : NULL;
+    double *marginals[RHM_MAX_LEVELS + 1];
+    rhm_beliefs beliefs;
+    beliefs_from(&beliefs, marginals, c, at);
+    if (!settings->data)
+        RHM_TRY(rhm_sample_with_engine(c->engine, c->sampler, stream, first, count, c->tokens + at * tokens,
+                                       c->labels + at, NULL, error));
+    if (settings->oracle.mask > 0)
+        rhm_oracle_mask(rhm_settings_data_seed(settings), stream, first, count, tokens, settings->oracle.mask, masked);
+    for (size_t i = 0; c->mask && i < count * tokens; i++)
+        masked[i] = c->mask[first * tokens + i] || (settings->oracle.mask > 0 && masked[i]);
+    return rhm_oracle_infer(c->oracle, seen, masked, count, &beliefs, error);
+}
+
+static rhm_status collect(rhm_ranks *ranks, void *items, size_t nbytes, size_t count, rhm_error *error) {
+    return items ? rhm_ranks_collect(ranks, items, nbytes, count, RHM_ORACLE_TOGETHER, error) : RHM_OK;
+}
+
+/* What ranks have of a block, on the one that writes. */
+static rhm_status collect_block(const consultation *c, rhm_ranks *ranks, size_t count, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(c->grammar);
+    const rhm_tree *tree = rhm_grammar_tree(c->grammar);
+    RHM_TRY(collect(ranks, c->tokens, sizeof *c->tokens * tree->leaves[0], count, error));
+    RHM_TRY(collect(ranks, c->labels, sizeof *c->labels, count, error));
+    RHM_TRY(collect(ranks, c->masked, tree->leaves[0], count, error));
+    RHM_TRY(collect(ranks, c->beliefs.posteriors, sizeof(double) * shape->vocab[0], count, error));
+    RHM_TRY(collect(ranks, c->beliefs.log_likelihood, sizeof(double), count, error));
+    for (uint32_t level = 0; level <= shape->levels; level++)
+        RHM_TRY(collect(ranks, c->marginals[level], sizeof(double) * tree->nodes[level] * shape->vocab[level], count,
+                        error));
+    return RHM_OK;
+}
+
 static rhm_status infer_block(consultation *c, const rhm_settings *settings, uint64_t first, size_t count,
                               rhm_error *error) {
     const size_t tokens = rhm_grammar_tree(c->grammar)->leaves[0];
-    const uint64_t seed = rhm_settings_data_seed(settings);
-    const uint32_t stream = rhm_stream(RHM_TEST, ORACLE_STREAM), classes = rhm_grammar_shape(c->grammar)->vocab[0];
+    const uint32_t classes = rhm_grammar_shape(c->grammar)->vocab[0];
+    const rhm_ranks_part mine = rhm_ranks_share(settings->running.ranks, count, RHM_ORACLE_TOGETHER);
+    RHM_TRY(infer_own(c, settings, first + mine.first, mine.first, mine.end - mine.first, error));
+    RHM_TRY(collect_block(c, settings->running.ranks, count, error));
+    if (!rhm_running_writes(settings))
+        return RHM_OK;
     const uint16_t *seen = settings->data ? c->data.tokens + first * tokens : c->tokens;
     const uint16_t *labels = !settings->data ? c->labels : c->data.labels ? c->data.labels + first : NULL;
-    if (!settings->data)
-        RHM_TRY(rhm_sample_with_engine(c->engine, c->sampler, stream, first, count, c->tokens, c->labels, NULL, error));
-    if (settings->oracle.mask > 0)
-        rhm_oracle_mask(seed, stream, first, count, tokens, settings->oracle.mask, c->masked);
-    for (size_t i = 0; c->mask && i < count * tokens; i++)
-        c->masked[i] = c->mask[first * tokens + i] || (settings->oracle.mask > 0 && c->masked[i]);
-    RHM_TRY(rhm_oracle_infer(c->oracle, seen, c->masked, count, &c->beliefs, error));
     if (labels)
         rhm_bayes_add(&c->bayes, c->beliefs.posteriors, labels, count, classes);
     if (!c->writer)
@@ -266,7 +314,7 @@ static rhm_status work(consultation *c, const rhm_settings *settings, rhm_error 
     RHM_TRY(rhm_oracle_create(&c->oracle, c->engine, c->grammar, (rhm_precision)settings->oracle.precision, error));
     RHM_TRY(allocate(c, settings, error));
     const rhm_beliefs_contents contents = {settings->oracle.marginals, !settings->data, c->masked != NULL};
-    if (settings->output)
+    if (settings->output && rhm_running_writes(settings))
         RHM_TRY(rhm_beliefs_writer_open(&c->writer, settings->output, c->grammar, c->samples, contents, error));
     const double start = rhm_progress_seconds();
     for (uint64_t first = 0; first < c->samples; first += c->block) {
@@ -279,6 +327,8 @@ static rhm_status work(consultation *c, const rhm_settings *settings, rhm_error 
     if (c->writer)
         RHM_TRY(rhm_beliefs_writer_commit(&c->writer, c->bayes.samples ? &c->bayes : NULL, error));
     rhm_progress_clear(&c->bar);
+    if (!rhm_running_writes(settings))
+        return RHM_OK;
     return tell(c, settings, error);
 }
 
@@ -313,6 +363,7 @@ const rhm_command rhm_command_oracle = {
         "of a file.",
     .examples = "rhm oracle --vocab 8 --levels 3 --token-noise 0.1\n"
                 "rhm oracle --data data.h5 -o beliefs.h5",
-    .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options},
+    .groups = {&own_options, &rhm_instance_options, &rhm_thread_options, &rhm_kernel_options, &rhm_rank_options},
+    .on_ranks = true,
     .run = run,
 };

@@ -24,7 +24,7 @@ typedef struct prediction {
     rhm_data data;
     rhm_engine *engine;
     rhm_progress_bar bar;
-    rhm_h5 *file;
+    rhm_h5 *file; /* of the process that writes */
     rhm_h5_shape labels_shape, posteriors_shape;
     uint16_t *labels;  /* of a block */
     float *posteriors; /* of a block, |V_0| each */
@@ -68,34 +68,25 @@ static rhm_status predict_all(prediction *p, rhm_error *error) {
         uint64_t clamped = 0;
         RHM_TRY(rhm_predict(p->engine, p->model, p->data.tokens + first * tokens, count, p->labels, p->posteriors,
                             &clamped, error));
+        p->clamped += clamped;
+        for (size_t i = 0; p->data.labels && i < count; i++)
+            p->correct += p->labels[i] == p->data.labels[first + i];
+        if (!p->file)
+            continue;
         RHM_TRY(
             rhm_h5_write_rows(p->file, labels_object, RHM_H5_U16, &p->labels_shape, first, count, p->labels, error));
         RHM_TRY(rhm_h5_write_rows(p->file, posteriors_object, RHM_H5_F32, &p->posteriors_shape, first, count,
                                   p->posteriors, error));
-        p->clamped += clamped;
-        for (size_t i = 0; p->data.labels && i < count; i++)
-            p->correct += p->labels[i] == p->data.labels[first + i];
     }
     return RHM_OK;
 }
 
-static rhm_status finish(prediction *p, rhm_error *error) {
+static rhm_status finish(prediction *p, const rhm_settings *settings, rhm_error *error) {
     if (p->data.labels) {
         const double accuracy = (double)p->correct / (double)p->data.count;
         RHM_TRY(rhm_h5_write_attribute(p->file, "/prediction", "accuracy", RHM_H5_F64, 0, &accuracy, error));
     }
-    return rhm_h5_commit(&p->file, error);
-}
-
-static rhm_status work(prediction *p, const rhm_settings *settings, rhm_error *error) {
-    if (!settings->output)
-        return rhm_fail(error, RHM_INVALID, "-o is missing: usage is rhm predict MODEL DATA -o FILE [options]");
-    RHM_TRY(open_inputs(p, settings, error));
-    RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
-    RHM_TRY(open_output(p, settings, error));
-    RHM_TRY(predict_all(p, error));
-    RHM_TRY(finish(p, error));
-    rhm_progress_clear(&p->bar);
+    RHM_TRY(rhm_h5_commit(&p->file, error));
     FILE *words = rhm_files_words(settings);
     fprintf(words, "%zu sequences predicted, written to %s\n", p->data.count, settings->output);
     if (p->data.labels)
@@ -103,6 +94,18 @@ static rhm_status work(prediction *p, const rhm_settings *settings, rhm_error *e
     if (p->clamped)
         fprintf(words, "note: %" PRIu64 " outputs met the floor of the normalisation\n", p->clamped);
     return RHM_OK;
+}
+
+static rhm_status work(prediction *p, const rhm_settings *settings, rhm_error *error) {
+    if (!settings->output)
+        return rhm_fail(error, RHM_INVALID, "-o is missing: usage is rhm predict MODEL DATA -o FILE [options]");
+    RHM_TRY(open_inputs(p, settings, error));
+    RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
+    if (rhm_running_writes(settings))
+        RHM_TRY(open_output(p, settings, error));
+    RHM_TRY(predict_all(p, error));
+    rhm_progress_clear(&p->bar);
+    return p->file ? finish(p, settings, error) : RHM_OK;
 }
 
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
@@ -128,6 +131,7 @@ const rhm_command rhm_command_predict = {
         "/prediction/posteriors (N x |V_0|, float32: they sum to 1 but may be negative); the accuracy is printed "
         "where the file has labels.",
     .examples = "rhm predict model.h5 data.h5 -o predicted.h5",
-    .groups = {&own_options, &rhm_thread_options, &rhm_kernel_options},
+    .groups = {&own_options, &rhm_thread_options, &rhm_kernel_options, &rhm_rank_options},
+    .on_ranks = true,
     .run = run,
 };

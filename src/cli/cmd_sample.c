@@ -64,17 +64,39 @@ static rhm_status allocate(block *b, const rhm_settings *settings, const rhm_tre
     return RHM_OK;
 }
 
-static rhm_status stream(block *b, rhm_data_writer *writer, const rhm_engine *engine, rhm_progress_bar *bar,
-                         uint64_t samples, rhm_error *error) {
+/* This rank's share of the block. */
+static rhm_status draw(const block *b, const rhm_engine *engine, rhm_ranks *ranks, rhm_error *error) {
+    const rhm_ranks_part mine = rhm_ranks_share(ranks, b->count, 1);
+    uint16_t *latents[RHM_MAX_LEVELS + 1] = {0};
+    for (uint32_t level = 1; b->with_latents && level < b->tree.levels; level++)
+        latents[level] = b->latents[level] + mine.first * b->tree.nodes[level];
+    return rhm_sample_with_engine(engine, b->sampler, rhm_stream(RHM_EXPORT, 0), b->first + mine.first,
+                                  mine.end - mine.first, b->tokens + mine.first * b->tree.leaves[0],
+                                  b->labels + mine.first, b->with_latents ? latents : NULL, error);
+}
+
+static rhm_status collect(const block *b, rhm_ranks *ranks, rhm_error *error) {
+    RHM_TRY(rhm_ranks_collect(ranks, b->tokens, sizeof *b->tokens * b->tree.leaves[0], b->count, 1, error));
+    RHM_TRY(rhm_ranks_collect(ranks, b->labels, sizeof *b->labels, b->count, 1, error));
+    for (uint32_t level = 1; b->with_latents && level < b->tree.levels; level++)
+        RHM_TRY(
+            rhm_ranks_collect(ranks, b->latents[level], sizeof *b->labels * b->tree.nodes[level], b->count, 1, error));
+    return RHM_OK;
+}
+
+/* `writer` is NULL where another rank writes. */
+static rhm_status stream(block *b, rhm_data_writer *writer, const rhm_engine *engine, rhm_ranks *ranks,
+                         rhm_progress_bar *bar, uint64_t samples, rhm_error *error) {
     const size_t most = b->count;
     for (b->first = 0; b->first < samples; b->first += b->count) {
         if (bar->on)
             rhm_progress_show(bar, &(rhm_progress){"sampling", b->first, samples});
         b->count = samples - b->first < most ? (size_t)(samples - b->first) : most;
-        RHM_TRY(rhm_sample_with_engine(engine, b->sampler, rhm_stream(RHM_EXPORT, 0), b->first, b->count, b->tokens,
-                                       b->labels, b->with_latents ? b->latents : NULL, error));
-        RHM_TRY(
-            rhm_data_writer_append(writer, b->count, b->tokens, b->labels, b->with_latents ? b->latents : NULL, error));
+        RHM_TRY(draw(b, engine, ranks, error));
+        RHM_TRY(collect(b, ranks, error));
+        if (writer)
+            RHM_TRY(rhm_data_writer_append(writer, b->count, b->tokens, b->labels, b->with_latents ? b->latents : NULL,
+                                           error));
     }
     return RHM_OK;
 }
@@ -90,11 +112,14 @@ static rhm_status work(sampling *s, const rhm_settings *settings, rhm_error *err
     RHM_TRY(rhm_sampler_create(&s->sampler, s->grammar, seed, error));
     b->sampler = s->sampler;
     RHM_TRY(allocate(b, settings, rhm_grammar_tree(s->grammar), error));
-    RHM_TRY(rhm_data_writer_open(&s->writer, settings->output, s->grammar, seed, (size_t)settings->samples,
-                                 settings->latents, error));
-    RHM_TRY(stream(b, s->writer, s->engine, &s->bar, settings->samples, error));
-    RHM_TRY(rhm_data_writer_commit(&s->writer, error));
+    if (rhm_running_writes(settings))
+        RHM_TRY(rhm_data_writer_open(&s->writer, settings->output, s->grammar, seed, (size_t)settings->samples,
+                                     settings->latents, error));
+    RHM_TRY(stream(b, s->writer, s->engine, settings->running.ranks, &s->bar, settings->samples, error));
     rhm_progress_clear(&s->bar);
+    if (!s->writer)
+        return RHM_OK;
+    RHM_TRY(rhm_data_writer_commit(&s->writer, error));
     fprintf(rhm_files_words(settings), "%" PRIu64 " sequences of %zu tokens written to %s\n", settings->samples,
             b->tree.leaves[0], settings->output);
     return RHM_OK;
@@ -124,6 +149,7 @@ const rhm_command rhm_command_sample = {
         "sequences of a longer file are those of a shorter one.",
     .examples = "rhm sample --vocab 8 --levels 3 --samples 1e5 -o data.h5\n"
                 "rhm sample --grammar grammar.h5 --samples 1000 --latents -o latents.h5",
-    .groups = {&rhm_instance_options, &own_options, &rhm_thread_options},
+    .groups = {&rhm_instance_options, &own_options, &rhm_thread_options, &rhm_rank_options},
+    .on_ranks = true,
     .run = run,
 };

@@ -324,7 +324,7 @@ static rhm_status train(char **report, rhm_training *t, const rhm_train_options 
 
 static rhm_status write_results(const rhm_training *t, const char *report, const rhm_settings *settings,
                                 rhm_error *error) {
-    if (rhm_ranks_rank(settings->running.ranks) > 0)
+    if (!rhm_running_writes(settings))
         return RHM_OK;
     if (settings->output)
         RHM_TRY(rhm_model_save(t->model, settings->output, error));
@@ -355,7 +355,7 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     /* After a failure others may not be there to tell. */
     if (settings->trace && status == RHM_OK)
         status = rhm_engine_gather_trace(t.engine, error);
-    if (settings->trace && t.engine && rhm_ranks_rank(settings->running.ranks) == 0) {
+    if (settings->trace && t.engine && rhm_running_writes(settings)) {
         /* Of a failed run the failure is what is reported. */
         char command[RHM_COMMAND_LINE_NBYTES];
         rhm_results_command(command, settings);

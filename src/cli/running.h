@@ -25,4 +25,9 @@ static inline rhm_status rhm_running_input(rhm_status status) {
     return status == RHM_IO || status == RHM_UNSUPPORTED ? RHM_INVALID : status;
 }
 
+/* Whether this process talks and writes: of several ranks the first does. */
+static inline bool rhm_running_writes(const rhm_settings *settings) {
+    return rhm_ranks_rank(settings->running.ranks) == 0;
+}
+
 #endif

@@ -135,6 +135,18 @@ static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_e
                              error);
 }
 
+static rhm_status copy_without_ranks(rhm_engine *engine, rhm_error *error) {
+    if (!engine->ranks)
+        return RHM_OK;
+    rhm_engine *alone = RHM_NEW(rhm_engine, 1, 1, 1, "engine", error);
+    if (!alone)
+        return RHM_NO_MEMORY;
+    *alone = *engine;
+    alone->ranks = NULL;
+    engine->alone = alone;
+    return RHM_OK;
+}
+
 rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options, rhm_error *error) {
     static const rhm_engine_options automatic = {0};
     const rhm_engine_options *o = options ? options : &automatic;
@@ -180,6 +192,8 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
         status = rhm_rank_places(&engine->rank_place, &engine->topology, engine->threads, engine->ranks, error);
     if (status == RHM_OK && o->trace)
         status = rhm_trace_create(&engine->trace, engine->threads, start, error);
+    if (status == RHM_OK)
+        status = copy_without_ranks(engine, error);
     if (status != RHM_OK)
         goto fail;
     *out = engine;
@@ -203,6 +217,7 @@ void rhm_engine_destroy(rhm_engine *engine) {
     rhm_neighbours_clear(&engine->neighbours);
     rhm_topology_clear(&engine->topology);
     rhm_free(engine->rank_place);
+    rhm_free(engine->alone);
     rhm_free(engine->thread_node);
     rhm_free(engine->node_threads);
     rhm_free(engine->backend);

@@ -33,6 +33,7 @@ struct rhm_engine {
     void *user;
     rhm_ranks *ranks;                  /* NULL: this process is alone; the caller's */
     struct rhm_rank_place *rank_place; /* (ranks), owned; NULL without */
+    struct rhm_engine *alone;          /* a copy that knows of no ranks and owns nothing, owned; NULL without */
 
     char cpu[RHM_CPU_NAME_NBYTES];
     rhm_isa isa;

@@ -13,18 +13,17 @@ rhm_ranks *rhm_engine_ranks(const rhm_engine *engine) {
     return engine->ranks;
 }
 
-static size_t begin_of(size_t count, size_t ranks, size_t rank) {
-    const size_t rest = count % ranks;
-    return count / ranks * rank + (rank < rest ? rank : rest);
+const rhm_engine *rhm_engine_alone(const rhm_engine *engine) {
+    return engine->alone ? engine->alone : engine;
 }
 
 size_t rhm_spread_begin(const rhm_engine *engine, size_t count, int rank) {
-    return begin_of(count, (size_t)rhm_ranks_size(engine->ranks), (size_t)rank);
+    return rhm_ranks_begin(engine->ranks, count, 1, rank);
 }
 
 rhm_spread_part rhm_spread_own(const rhm_engine *engine, size_t count) {
-    const int rank = rhm_ranks_rank(engine->ranks);
-    return (rhm_spread_part){rhm_spread_begin(engine, count, rank), rhm_spread_begin(engine, count, rank + 1)};
+    const rhm_ranks_part own = rhm_ranks_share(engine->ranks, count, 1);
+    return (rhm_spread_part){own.first, own.end};
 }
 
 typedef struct shifted {
@@ -47,7 +46,7 @@ rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const
     if (!begin)
         return RHM_NO_MEMORY;
     for (size_t rank = 0; rank <= ranks; rank++) {
-        const size_t at = begin_of(chunk_count, ranks, rank) * output->chunk_nbytes;
+        const size_t at = rhm_spread_begin(engine, chunk_count, (int)rank) * output->chunk_nbytes;
         begin[rank] = at < output->nbytes ? at : output->nbytes;
     }
     const rhm_status status = rhm_ranks_gather(engine->ranks, output->data, begin, error);
@@ -99,7 +98,7 @@ rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t coun
     if (!first)
         return RHM_NO_MEMORY;
     for (size_t rank = 0; rank <= ranks; rank++)
-        first[rank] = begin_of(count, ranks, rank);
+        first[rank] = rhm_spread_begin(engine, count, (int)rank);
     const int span = rhm_trace_begin(engine, "ranks: reduce", 0);
     rhm_status status = rhm_ranks_reduce(engine->ranks, rows, count, first, size, stride, spare, error);
     if (status == RHM_OK && rhm_ranks_rank(engine->ranks) == 0)

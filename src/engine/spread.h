@@ -17,6 +17,10 @@ typedef struct rhm_spread_output {
 /* The ranks, or NULL. */
 rhm_ranks *rhm_engine_ranks(const rhm_engine *engine);
 
+/* The same engine without them: what it is asked for is this rank's business. The engine itself where there are none;
+ * lives as long as it. */
+const rhm_engine *rhm_engine_alone(const rhm_engine *engine);
+
 /* First of `count` things that belong to rank 0..ranks, with `ranks` the end of all: equal shares, in order. */
 size_t rhm_spread_begin(const rhm_engine *engine, size_t count, int rank);
 

@@ -31,7 +31,7 @@ rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const u
     const rhm_data_source source = {&data, 0};
     const rhm_batch batch = {rhm_draw_from_data, &source, 0, count, "predicting"};
     rhm_outputs outputs = {.labels = labels, .posteriors = posteriors};
-    RHM_TRY(model->kind->forward(model, engine, &batch, &outputs, error));
+    RHM_TRY(rhm_model_forward(model, engine, &batch, &outputs, error));
     if (clamped)
         *clamped = outputs.score.clamped;
     return RHM_OK;
@@ -54,7 +54,7 @@ rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_m
     const rhm_grammar_source source = {grammar, seed, sampler, stream};
     const rhm_batch batch = {rhm_draw_from_grammar, &source, first, count, "evaluating"};
     rhm_outputs outputs = {0};
-    const rhm_status status = model->kind->forward(model, engine, &batch, &outputs, error);
+    const rhm_status status = rhm_model_forward(model, engine, &batch, &outputs, error);
     rhm_sampler_destroy(sampler);
     if (status == RHM_OK)
         *out = accuracy_of(&outputs.score);
@@ -78,7 +78,7 @@ rhm_status rhm_evaluate_data(rhm_accuracy *out, const rhm_engine *engine, const 
     const rhm_data_source source = {data, first};
     const rhm_batch batch = {rhm_draw_from_data, &source, 0, count, "evaluating"};
     rhm_outputs outputs = {0};
-    RHM_TRY(model->kind->forward(model, engine, &batch, &outputs, error));
+    RHM_TRY(rhm_model_forward(model, engine, &batch, &outputs, error));
     *out = accuracy_of(&outputs.score);
     return RHM_OK;
 }

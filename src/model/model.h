@@ -62,6 +62,10 @@ struct rhm_model_kind {
     rhm_status (*forward)(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                           rhm_outputs *outputs, rhm_error *error);
 
+    /* Sequences from a multiple of this number on that `forward` takes together, and shares among the ranks of an
+     * engine; what it counts as clamped depends on them. NULL: any, and every rank does all of them. */
+    size_t (*together)(const rhm_model *model);
+
     /* Outputs of a level (rhm_model_embed), and how many numbers they are a patch; both NULL: there is no access. */
     uint32_t (*embedding)(const rhm_model *model, uint32_t level);
     rhm_status (*embed)(const rhm_model *model, const rhm_engine *engine, uint32_t level, const uint16_t *tokens,
@@ -80,6 +84,11 @@ struct rhm_model {
 /* The common part of a zeroed model; refuses vocabularies out of range. */
 rhm_status rhm_model_init(rhm_model *model, const struct rhm_model_kind *kind, const rhm_tree *tree, uint32_t classes,
                           uint32_t token_vocab, rhm_error *error);
+
+/* The kind's `forward`, shared among the ranks of the engine: all of them have all results. `outputs` is zeroed but for
+ * its pointers. */
+rhm_status rhm_model_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
+                             rhm_outputs *outputs, rhm_error *error);
 
 /* Keep a copy of the grammar (NULL: forget it); its shape must be the model's. */
 rhm_status rhm_model_keep_grammar(rhm_model *model, const rhm_grammar *grammar, rhm_error *error);

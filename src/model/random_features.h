@@ -65,5 +65,6 @@ rhm_status rhm_random_features_write(rhm_h5 *file, const rhm_model *model, rhm_e
 rhm_status rhm_random_features_read(rhm_model *model, const rhm_h5 *file, rhm_error *error);
 rhm_status rhm_random_features_forward(const rhm_model *model, const rhm_engine *engine, const rhm_batch *batch,
                                        rhm_outputs *outputs, rhm_error *error);
+size_t rhm_random_features_together(const rhm_model *model);
 
 #endif

@@ -80,6 +80,7 @@ const struct rhm_model_kind rhm_random_features_kind = {
     .write = rhm_random_features_write,
     .read = rhm_random_features_read,
     .forward = rhm_random_features_forward,
+    .together = rhm_random_features_together,
     .embedding = rhm_random_features_embedding,
     .embed = rhm_random_features_embed,
 };

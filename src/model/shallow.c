@@ -69,6 +69,10 @@ static rhm_status forward_flat(const rhm_model *model, const rhm_engine *engine,
     return rhm_random_features_forward(flat_of(model), engine, batch, outputs, error);
 }
 
+static size_t flat_together(const rhm_model *model) {
+    return rhm_random_features_together(flat_of(model));
+}
+
 static uint32_t flat_embedding(const rhm_model *model, uint32_t level) {
     return level == 1 ? rhm_random_features_embedding(flat_of(model), 1) : 0;
 }
@@ -91,6 +95,7 @@ const struct rhm_model_kind rhm_shallow_kind = {
     .write = write_flat,
     .read = read_flat,
     .forward = forward_flat,
+    .together = flat_together,
     .embedding = flat_embedding,
     .embed = embed_flat,
 };

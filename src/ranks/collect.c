@@ -59,6 +59,21 @@ rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbyt
     return status;
 }
 
+rhm_status rhm_ranks_collect(rhm_ranks *ranks, void *items, size_t nbytes, size_t count, size_t together,
+                             rhm_error *error) {
+    const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
+    char *bytes = items;
+    for (int from = rank > 0 ? rank : 1; from < size && (rank == 0 || from == rank); from++) {
+        const size_t first = rhm_ranks_begin(ranks, count, together, from);
+        const size_t part = (rhm_ranks_begin(ranks, count, together, from + 1) - first) * nbytes;
+        if (part == 0)
+            continue;
+        RHM_TRY(rank > 0 ? rhm_ranks_send(ranks, 0, bytes + first * nbytes, part, error)
+                         : rhm_ranks_receive(ranks, from, bytes + first * nbytes, part, error));
+    }
+    return RHM_OK;
+}
+
 static int owner_of(const size_t *first, int size, size_t row) {
     int low = 0, high = size - 1;
     while (low < high) {

@@ -84,6 +84,9 @@ rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_
 /* Each rank's own part of `data` for all: rank r's begins at begin[r] and ends at begin[r + 1], in bytes. */
 rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error);
 
+/* As rhm_ranks_share: where the part of a rank begins, 0..size. */
+size_t rhm_ranks_begin(const rhm_ranks *ranks, size_t count, size_t together, int rank);
+
 /* The same with parts of one size: data is (size, each_nbytes). */
 rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error);
 

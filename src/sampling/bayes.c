@@ -4,7 +4,8 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/philox.h"
-#include "engine/parallel.h"
+#include "engine/spread.h"
+#include "ranks/group.h"
 #include "rhm/oracle.h"
 #include "sampling/sampler.h"
 #include "sampling/source.h"
@@ -80,6 +81,24 @@ static rhm_status draw_chunk(void *context, size_t c, int thread, rhm_error *err
     return RHM_OK;
 }
 
+/* What the oracle of this rank says of its share of the sequences, on rank 0 of all of them. */
+static rhm_status infer(drawing *d, const rhm_engine *engine, const rhm_oracle *oracle, double *posteriors,
+                        uint32_t classes, rhm_error *error) {
+    rhm_ranks *ranks = rhm_engine_ranks(engine);
+    const size_t all = d->count;
+    const rhm_ranks_part own = rhm_ranks_share(ranks, all, RHM_ORACLE_TOGETHER);
+    drawing mine = *d;
+    mine.first += own.first;
+    mine.count = own.end - own.first;
+    mine.tokens += own.first * d->tokens_each;
+    mine.labels += own.first;
+    const rhm_beliefs beliefs = {.posteriors = posteriors + own.first * classes};
+    RHM_TRY(rhm_parallel(engine, (mine.count + d->chunk - 1) / d->chunk, draw_chunk, &mine, error));
+    RHM_TRY(rhm_oracle_infer(oracle, mine.tokens, NULL, mine.count, &beliefs, error));
+    RHM_TRY(rhm_ranks_collect(ranks, d->labels, sizeof *d->labels, all, RHM_ORACLE_TOGETHER, error));
+    return rhm_ranks_collect(ranks, posteriors, sizeof *posteriors * classes, all, RHM_ORACLE_TOGETHER, error);
+}
+
 static rhm_status score(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar, rhm_patch_source *source,
                         const void *context, uint64_t first, uint64_t count, rhm_error *error) {
     const size_t tokens = rhm_grammar_tree(grammar)->leaves[0];
@@ -96,17 +115,16 @@ static rhm_status score(rhm_bayes *out, const rhm_engine *engine, const rhm_gram
                              !(d.labels = RHM_NEW(uint16_t, block, 1, 1, "labels", error)) ||
                              !(posteriors = RHM_NEW(double, block, classes, 1, "posteriors", error))))
         status = RHM_NO_MEMORY;
-    const rhm_beliefs beliefs = {.posteriors = posteriors};
     for (uint64_t done = 0; done < count && status == RHM_OK; done += d.count) {
         d.first = first + done;
         d.count = count - done < block ? (size_t)(count - done) : block;
         rhm_engine_progress(engine, "exact inference", done, count);
-        status = rhm_parallel(engine, (d.count + d.chunk - 1) / d.chunk, draw_chunk, &d, error);
-        if (status == RHM_OK)
-            status = rhm_oracle_infer(oracle, d.tokens, NULL, d.count, &beliefs, error);
-        if (status == RHM_OK)
+        status = infer(&d, engine, oracle, posteriors, classes, error);
+        if (status == RHM_OK && rhm_ranks_rank(rhm_engine_ranks(engine)) == 0)
             rhm_bayes_add(&bayes, posteriors, d.labels, d.count, classes);
     }
+    if (status == RHM_OK)
+        status = rhm_ranks_broadcast(rhm_engine_ranks(engine), &bayes, sizeof bayes, error);
     rhm_free(d.tokens);
     rhm_free(d.labels);
     rhm_free(posteriors);

@@ -14,6 +14,8 @@ enum {
     MOST_SINGLE_BRANCHING = 8,
 };
 
+_Static_assert((int)RHM_ORACLE_TOGETHER == (int)RHM_BP_LANES, "groups of sequences");
+
 struct rhm_oracle {
     const rhm_engine *engine;
     rhm_bp bp;

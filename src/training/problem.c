@@ -100,7 +100,7 @@ rhm_status rhm_problem_test_batch(rhm_train_report *report, const rhm_engine *en
     const double begin = rhm_seconds();
     rhm_outputs outputs = {0};
     const int span = rhm_trace_begin(engine, "test", 0);
-    RHM_TRY(model->kind->forward(model, engine, batch, &outputs, error));
+    RHM_TRY(rhm_model_forward(model, engine, batch, &outputs, error));
     rhm_trace_end(engine, span, (rhm_span_work){.items = (double)outputs.score.samples});
     take_score(report, &outputs.score, rhm_seconds() - begin);
     return RHM_OK;

@@ -1,0 +1,101 @@
+"""Commands other than train under mpirun: what one process prints and writes, and one sentence when something fails."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from command_tools import RHM, run
+from test_ranks import LAUNCHERS, QUIET, THERE, nobody_is_left, on_ranks, processes, pytestmark, start  # noqa: F401
+
+INSTANCE = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2"]
+NOISY = [*INSTANCE, "--token-noise", "0.1", "--label-noise", "0.05"]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A model, another kind of model, and noisy sequences, of more blocks than one."""
+    folder = tmp_path_factory.mktemp("inputs")
+    run("train", *INSTANCE, "--test-samples", "100", "-o", "m.h5", cwd=folder)
+    run("train", *INSTANCE, "--learner", "table", "--test-samples", "100", "-o", "t.h5", cwd=folder)
+    run("sample", *NOISY, "--samples", "70000", "-o", "d.h5", cwd=folder)
+    return folder
+
+
+def without_times(text):
+    return re.sub(r"[0-9.e+]+ s\b|[0-9.e+]+ a second", "_", text)
+
+
+def all_ways(case, *arguments, cwd, output):
+    """The same words and bytes from one process and from several ranks."""
+    alone = without_times(run(*arguments, *(["-o", "alone.h5"] if output else []), "--threads", 1, cwd=cwd).stdout)
+    ways = [(mpi, ranks) for mpi in THERE for ranks in (2, 3)]
+    for mpi, ranks in ways[case % 2::2]:
+        out, errors = on_ranks(mpi, ranks, *map(str, arguments), *(["-o", "ranks.h5"] if output else []), cwd=cwd)
+        assert without_times(out).replace("ranks.h5", "alone.h5") == alone, (mpi, ranks, errors)
+        if output:
+            assert (cwd / "ranks.h5").read_bytes() == (cwd / "alone.h5").read_bytes(), (mpi, ranks)
+            os.remove(cwd / "ranks.h5")
+
+
+CASES = {
+    "sample": (True, ["sample", *NOISY, "--samples", "70001", "--latents"]),
+    "sample few": (True, ["sample", *NOISY, "--samples", "2"]),
+    "predict": (True, ["predict", "{}/m.h5", "{}/d.h5"]),
+    "predict by a table": (True, ["predict", "{}/t.h5", "{}/d.h5"]),
+    "oracle": (True, ["oracle", *NOISY, "--samples", "40001", "--mask", "0.2"]),
+    "oracle of a file": (True, ["oracle", "--data", "{}/d.h5", "--samples", "999", "--marginals"]),
+    "eval": (False, ["eval", "{}/m.h5", "--test-samples", "200000"]),
+    "eval of a file": (False, ["eval", "{}/m.h5", "--data", "{}/d.h5", "--test-samples", "69999"]),
+    "eval of a table": (False, ["eval", "{}/t.h5", "--test-samples", "1"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ranks_say_and_write_what_one_process_does(case, inputs, tmp_path):
+    output, arguments = CASES[case]
+    all_ways(len(case), *(word.format(inputs) for word in arguments), cwd=tmp_path, output=output)
+    assert sorted(os.listdir(tmp_path)) == (["alone.h5"] if output else [])
+
+
+def test_what_one_rank_cannot_read_is_said_with_its_name(inputs, tmp_path):
+    mpi = THERE[0]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "d.h5").symlink_to(inputs / "d.h5")
+    (tmp_path / "a/m.h5").symlink_to(inputs / "m.h5")
+    words = ["predict", "m.h5", "d.h5", "-o", str(tmp_path / "p.h5")]
+    job = [*LAUNCHERS[mpi], "1", "-wdir", str(tmp_path / "a"), RHM, *words, ":", "-n", "1", "-wdir", str(tmp_path / "b"), RHM, *words]
+    done = subprocess.run(job, cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
+    assert done.returncode != 0 and done.stderr.count("rhm predict: ") == 1, done.stderr
+    assert re.search(r"rank 1 \(.+\): m.h5: ", done.stderr), done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_a_full_disk_of_rank_0_ends_all(mpi, inputs, tmp_path):
+    _, errors = on_ranks(mpi, 2, "predict", str(inputs / "t.h5"), str(inputs / "d.h5"), "-o", "/dev/full", cwd=tmp_path, expect=1)
+    assert errors.count("rhm predict: ") == 1 and "No space left" in errors, errors
+
+
+@pytest.mark.parametrize("mpi", THERE)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_ends_early_leaves_nothing_behind(mpi, how, tmp_path):
+    """Ctrl-C of the job; the death of a rank."""
+    name = f"sampling-{mpi}-{how}-{os.getpid()}"
+    os.environ["RHM_TEST_JOB"] = name
+    job = start(mpi, 2, "sample", *INSTANCE, "--samples", "3e8", "-o", "big.h5", cwd=tmp_path)
+    end = time.monotonic() + 30
+    while (len(processes(name)) < 2 or not os.listdir(tmp_path)) and time.monotonic() < end:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    if how == signal.SIGKILL:
+        os.kill(processes(name)[1], how)
+    else:
+        os.kill(job.pid, how)
+    job.communicate(timeout=60)
+    assert job.returncode != 0
+    nobody_is_left(name)
+    assert "big.h5" not in os.listdir(tmp_path)
