@@ -81,7 +81,11 @@ static int is_done(void *state, void *pending) {
     return outcome;
 }
 
-static void give_up(void *state, void *pending) {
+static void cancel(void *state, void *pending) {
+    (void)state, (void)pending;
+}
+
+static void drop(void *state, void *pending) {
     (void)state;
     free(pending);
 }
@@ -117,8 +121,8 @@ static void *run_worker(void *context) {
     worker *w = context;
     w->ranks = calloc(1, sizeof *w->ranks);
     *w->ranks = (rhm_ranks){
-        .transport = {"mailboxes", w->rank, w->size, &w->rank, send_to, receive_from, is_done, give_up, has_arrived,
-                      NULL, close_it},
+        .transport = {"mailboxes", w->rank, w->size, &w->rank, send_to, receive_from, is_done, cancel, drop,
+                      has_arrived, NULL, close_it},
         .blamed = -1,
     };
     /* Released by rhm_ranks_leave: aligned memory of the library is malloc's too. */

@@ -18,7 +18,7 @@ static void pause_briefly(void) {
     nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 }
 
-static void hear(rhm_ranks *ranks) {
+void rhm_departures_hear(rhm_ranks *ranks) {
     const rhm_transport *t = &ranks->transport;
     for (int from; t->arrived(t->state, RHM_MESSAGE_LEAVE, &from);) {
         rhm_departure *gone = &ranks->gone[from];
@@ -79,7 +79,7 @@ bool rhm_ranks_speaks(const rhm_ranks *ranks) {
 }
 
 rhm_status rhm_departures_look(rhm_ranks *ranks, rhm_error *error) {
-    hear(ranks);
+    rhm_departures_hear(ranks);
     const int rank = spokesman(ranks);
     if (rank < 0)
         return RHM_OK;
@@ -118,7 +118,7 @@ static void finish_farewells(rhm_ranks *ranks) {
 static void wait_for_others(rhm_ranks *ranks, rhm_status outcome) {
     double failed = outcome == RHM_OK ? -1 : rhm_seconds();
     for (;;) {
-        hear(ranks);
+        rhm_departures_hear(ranks);
         if (all_gone(ranks))
             return;
         const volatile sig_atomic_t *flag = ranks->options.interrupt;

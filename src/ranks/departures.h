@@ -4,7 +4,10 @@
 
 #include "ranks/group.h"
 
-/* Hear who has ended. The failure of a rank that did so with one, and its sentence. */
+/* Take in who has ended. */
+void rhm_departures_hear(rhm_ranks *ranks);
+
+/* The same. The failure of a rank that did so with one, and its sentence. */
 rhm_status rhm_departures_look(rhm_ranks *ranks, rhm_error *error);
 
 /* A rank has been waited for in vain: it counts as one that has failed. */

@@ -11,7 +11,8 @@
 
 /* A message comes within microseconds, or the other rank computes: then its processor may be this one. */
 static const double SPIN_SECONDS = 20e-6, YIELD_SECONDS = 2e-3;
-enum { LOOK_EVERY = 32 }; /* turns of spinning, between looks at anything but the message */
+static const double GIVE_UP_SECONDS = 10; /* for a message whose other end is at work on something else */
+enum { LOOK_EVERY = 32 };                 /* turns of spinning, between looks at anything but the message */
 
 static void rest(double waited) {
     if (waited < SPIN_SECONDS)
@@ -35,6 +36,23 @@ static rhm_status look_around(rhm_ranks *ranks, int peer, double waited, rhm_err
     return rhm_departures_look(ranks, error);
 }
 
+/* Libraries read and write the memory of a message that is on its way behind everybody's back, from other processes
+ * too: its owner may not free it before. Who has ended has no such message. */
+static void give_up(rhm_ranks *ranks, void *request, int peer) {
+    const rhm_transport *t = &ranks->transport;
+    const double begin = rhm_seconds();
+    t->cancel(t->state, request);
+    while (rhm_seconds() - begin < GIVE_UP_SECONDS) {
+        if (t->done(t->state, request) != 0)
+            return;
+        if (ranks->has_gone[peer])
+            break;
+        rhm_departures_hear(ranks);
+        rest(YIELD_SECONDS);
+    }
+    t->drop(t->state, request);
+}
+
 static rhm_status wait_until_done(rhm_ranks *ranks, void *request, int peer, double begin, rhm_error *error) {
     for (unsigned turn = 1;; turn++) {
         const int done = ranks->transport.done(ranks->transport.state, request);
@@ -48,7 +66,7 @@ static rhm_status wait_until_done(rhm_ranks *ranks, void *request, int peer, dou
         const double waited = rhm_seconds() - begin;
         const rhm_status status = look_around(ranks, peer, waited, error);
         if (status != RHM_OK) {
-            ranks->transport.cancel(ranks->transport.state, request);
+            give_up(ranks, request, peer);
             return status;
         }
         rest(waited);
@@ -92,7 +110,7 @@ rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t 
     if (status == RHM_OK && to >= 0)
         status = wait_for(ranks, going, to, error);
     else if (going)
-        ranks->transport.cancel(ranks->transport.state, going);
+        give_up(ranks, going, to);
     if (status == RHM_OK)
         count(ranks, to >= 0, out_nbytes, from >= 0, in_nbytes);
     return status;

@@ -67,12 +67,17 @@ static int done(void *state, void *pending) {
 static void cancel(void *state, void *pending) {
     (void)state;
     request *r = pending;
+    for (int i = 0; i < r->count && r->receives; i++)
+        if (r->piece[i] != MPI_REQUEST_NULL)
+            MPI_Cancel(&r->piece[i]);
+}
+
+static void drop(void *state, void *pending) {
+    (void)state;
+    request *r = pending;
     for (int i = 0; i < r->count; i++)
-        if (r->piece[i] != MPI_REQUEST_NULL) {
-            if (r->receives)
-                MPI_Cancel(&r->piece[i]);
+        if (r->piece[i] != MPI_REQUEST_NULL)
             MPI_Request_free(&r->piece[i]);
-        }
     free(r);
 }
 
@@ -129,6 +134,7 @@ bool rhm_transport_open_module(rhm_transport *out, int version, char *sentence, 
                            .receive = start_receive,
                            .done = done,
                            .cancel = cancel,
+                           .drop = drop,
                            .arrived = arrived,
                            .abort = abort_all,
                            .close = close_all};

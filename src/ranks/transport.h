@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RHM_TRANSPORT_VERSION = 1, RHM_TRANSPORT_NAME_NBYTES = 96 };
+enum { RHM_TRANSPORT_VERSION = 2, RHM_TRANSPORT_NAME_NBYTES = 96 };
 
 /* Kinds of messages, which do not overtake others of their kind between the same two ranks. */
 typedef enum rhm_message_kind {
@@ -28,8 +28,11 @@ typedef struct rhm_transport {
     /* 1: done, and the request is gone; 0: not yet; -1: failed, and the request is gone. */
     int (*done)(void *state, void *request);
 
-    /* Give up a request of receive. */
+    /* Ask that a request be given up: a receive for which nothing has come is then soon done. */
     void (*cancel)(void *state, void *request);
+
+    /* Forget a request, done or not: nobody may touch its bytes any more. */
+    void (*drop)(void *state, void *request);
 
     /* Whether a message of this kind has come, and from whom. */
     bool (*arrived)(void *state, rhm_message_kind kind, int *from);
