@@ -27,50 +27,57 @@ static rhm_status create(rhm_ceilings_trial **trial, const row *r, int threads, 
 }
 
 typedef struct turn {
+    const row *r;
     rhm_ceilings_trial *trial;
     uint64_t rounds;
 } turn;
 
-static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
-    const turn *t = context;
+static rhm_status prepare(void *state, void *of, int threads, bool verify, rhm_error *error) {
+    (void)verify; /* every trial does */
+    turn *t = state;
+    t->r = of;
+    RHM_TRY(create(&t->trial, t->r, threads, error));
+    t->rounds = rhm_ceilings_trial_rounds(t->trial);
+    return RHM_OK;
+}
+
+static void clear(void *state) {
+    rhm_ceilings_trial_destroy(((turn *)state)->trial);
+}
+
+static rhm_status run_trial(void *state, double *seconds, rhm_error *error) {
+    const turn *t = state;
     *seconds = rhm_ceilings_trial_run(t->trial, t->rounds);
     return isfinite(*seconds)
                ? RHM_OK
                : rhm_fail(error, RHM_FAILED, "the team had fewer threads than asked for, or its result was wrong");
 }
 
-static void run(gb_state *state, void *user) {
-    const row *r = user;
-    rhm_ceilings_trial *trial = NULL;
-    rhm_error error = {0};
-    double best = HUGE_VAL;
-    const rhm_status status = create(&trial, r, (int)gb_range(state, 0), &error);
-    const uint64_t rounds = status == RHM_OK ? rhm_ceilings_trial_rounds(trial) : 0;
-    turn t = {trial, rounds};
-    if (program_measure(state, status, run_trial, &t, &best, false, &error) != RHM_OK)
-        goto done;
-    const double work = rhm_ceilings_trial_work(trial) * (double)rounds;
-    if (r->is_bandwidth) {
-        gb_counter(state, "bytes", work, 0);
-        gb_bytes_processed(state, (int64_t)work * gb_iterations_done(state));
-        gb_counter(state, "best_bytes_per_second", work / best, 0);
-        gb_counter(state, "best_traffic_per_second", rhm_ceilings_trial_traffic(trial) * (double)rounds / best, 0);
-        gb_counter(state, "working_set_bytes", (double)rhm_ceilings_trial_working_set(trial), GB_1024);
+static void report(gb_state *gb, const void *state, double best) {
+    const turn *t = state;
+    const double rounds = (double)t->rounds, work = rhm_ceilings_trial_work(t->trial) * rounds;
+    if (t->r->is_bandwidth) {
+        gb_counter(gb, "bytes", work, 0);
+        gb_bytes_processed(gb, (int64_t)work * gb_iterations_done(gb));
+        gb_counter(gb, "best_bytes_per_second", work / best, 0);
+        gb_counter(gb, "best_traffic_per_second", rhm_ceilings_trial_traffic(t->trial) * rounds / best, 0);
+        gb_counter(gb, "working_set_bytes", (double)rhm_ceilings_trial_working_set(t->trial), GB_1024);
     } else {
-        gb_counter(state, "flops", work, 0);
-        gb_counter(state, "flops_per_second", work, GB_RATE | GB_INVARIANT);
-        gb_counter(state, "best_flops_per_second", work / best, 0);
+        gb_counter(gb, "flops", work, 0);
+        gb_counter(gb, "flops_per_second", work, GB_RATE | GB_INVARIANT);
+        gb_counter(gb, "best_flops_per_second", work / best, 0);
     }
-    gb_counter(state, "cpus", rhm_ceilings_trial_cpus(trial), 0);
-done:
-    rhm_ceilings_trial_destroy(trial);
+    gb_counter(gb, "cpus", rhm_ceilings_trial_cpus(t->trial), 0);
 }
 
-static void register_all(void) {
+static const program_kind kind = {sizeof(turn), false, prepare, run_trial, report, clear};
+
+static void register_rows(void *none, size_t count) {
+    (void)none, (void)count;
     for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
         for (int precision = 0; precision < CEILINGS_PRECISION_COUNT; precision++) {
             const row r = {false, isa, precision};
-            gb_iterations(program_add(run, &r, sizeof r, "ceiling/fma/%s/%s",
+            gb_iterations(program_add(&kind, &r, sizeof r, "ceiling/fma/%s/%s",
                                       rhm_ceilings_precision_name((rhm_ceilings_precision)precision),
                                       rhm_isa_name((rhm_isa)isa)),
                           TRIALS);
@@ -78,7 +85,7 @@ static void register_all(void) {
     for (int stream = 0; stream < CEILINGS_STREAM_COUNT; stream++)
         for (int where = 0; where < CEILINGS_MEMORY_COUNT; where++) {
             const row r = {true, stream, where};
-            gb_iterations(program_add(run, &r, sizeof r, "ceiling/%s/%s",
+            gb_iterations(program_add(&kind, &r, sizeof r, "ceiling/%s/%s",
                                       rhm_ceilings_stream_name((rhm_ceilings_stream)stream),
                                       rhm_ceilings_memory_name((rhm_ceilings_memory)where)),
                           TRIALS);
@@ -86,8 +93,8 @@ static void register_all(void) {
 }
 
 int main(int argc, char **argv) {
+    const program what = {.about = "bench_ceilings: what this machine can do at most",
+                          .register_problems = register_rows};
     session_no_ceilings();
-    const int status = session_main(argc, argv, "bench_ceilings: what this machine can do at most", register_all);
-    session_engine_clear();
-    return status;
+    return program_main(argc, argv, &what);
 }

@@ -13,13 +13,19 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/gaussian.h"
 #include "core/memory.h"
 #include "core/philox.h"
 #include "network/network.h"
 #include "network/parts.h"
 #include "program.h"
 
-enum { VERIFIED_STEPS = 3 };
+enum {
+    VERIFIED_STEPS = 3,
+    VERIFIED_BATCH = 16, /* sequences at most: without vectors steps are slow */
+};
+
+static const double TRIAL_FLOPS = 1e8;
 
 typedef enum work { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, STEP, WORKS } work;
 
@@ -34,8 +40,6 @@ typedef struct row {
     work what;
     rhm_isa isa;
     bool onednn;
-    size_t calls; /* of a trial, the same in all calls of the row */
-    double best;  /* seconds of a trial */
 } row;
 
 typedef struct batch {
@@ -45,21 +49,14 @@ typedef struct batch {
 } batch;
 
 typedef struct trial {
-    row *r;
+    const row *r;
     batch b;
     size_t calls; /* of a trial */
 } trial;
 
 static const rhm_network_rule RULE = {.rate = 0.05f, .momentum = 0.9f, .penalty = 5e-4f};
 
-static float normal(rhm_random *random) {
-    double sum = -6;
-    for (int i = 0; i < 12; i++)
-        sum += (double)rhm_random_word(random) * 0x1p-32;
-    return (float)sum;
-}
-
-static void clear(batch *b) {
+static void clear_batch(batch *b) {
     rhm_network_free(b->network);
     rhm_free(b->tokens);
     rhm_free(b->labels);
@@ -78,7 +75,7 @@ static rhm_status make(batch *b, const problem *p, const rhm_engine *engine, boo
     rhm_status status = parameters && b->tokens && b->labels && b->logits ? RHM_OK : RHM_NO_MEMORY;
     if (status == RHM_OK) {
         for (size_t i = 0; i < layout->parameters; i++)
-            parameters[i] = normal(&random);
+            parameters[i] = (float)rhm_gaussian(1, 1 << 20, i);
         for (size_t i = 0; i < p->batch * layout->tokens; i++)
             b->tokens[i] = (uint16_t)rhm_random_below(&random, (uint32_t)p->network.vocab);
         for (size_t i = 0; i < p->batch; i++)
@@ -123,27 +120,13 @@ static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
     return RHM_OK;
 }
 
-/* As many calls as take about two milliseconds. */
-static rhm_status make_trial(trial *t, const rhm_engine *engine, rhm_error *error) {
-    double loss, seconds;
-    RHM_TRY(make(&t->b, t->r->of, engine, t->r->onednn, error));
-    RHM_TRY(step(&t->b, t->r->of, &loss, error));
-    t->calls = 1;
-    RHM_TRY(run_trial(t, &seconds, error));
-    RHM_TRY(run_trial(t, &seconds, error));
-    if (t->r->calls == 0)
-        t->r->calls = seconds < 2e-3 ? (size_t)ceil(2e-3 / fmax(seconds, 1e-6)) : 1;
-    t->calls = t->r->calls;
-    return RHM_OK;
-}
-
 static rhm_status losses_of(double losses[VERIFIED_STEPS], const problem *p, const rhm_engine *engine, bool onednn,
                             rhm_error *error) {
     batch b;
     rhm_status status = make(&b, p, engine, onednn, error);
     for (int i = 0; i < VERIFIED_STEPS && status == RHM_OK; i++)
         status = step(&b, p, &losses[i], error);
-    clear(&b);
+    clear_batch(&b);
     return status;
 }
 
@@ -151,10 +134,12 @@ static rhm_status losses_of(double losses[VERIFIED_STEPS], const problem *p, con
 static rhm_status verify(const row *r, int threads, rhm_error *error) {
     double want[VERIFIED_STEPS], have[VERIFIED_STEPS];
     rhm_engine *engine;
+    problem few = *r->of;
+    few.batch = few.batch < VERIFIED_BATCH ? few.batch : VERIFIED_BATCH;
     RHM_TRY(session_engine(&engine, RHM_ISA_SCALAR, 1, error));
-    RHM_TRY(losses_of(want, r->of, engine, false, error));
+    RHM_TRY(losses_of(want, &few, engine, false, error));
     RHM_TRY(session_engine(&engine, r->isa, threads, error));
-    RHM_TRY(losses_of(have, r->of, engine, r->onednn, error));
+    RHM_TRY(losses_of(have, &few, engine, r->onednn, error));
     for (int i = 0; i < VERIFIED_STEPS; i++)
         if (!(fabs(have[i] - want[i]) <= (r->onednn ? 1e-4 * want[i] : 0)))
             return rhm_fail(error, RHM_FAILED, "wrong result: step %d has the loss %.9g, without vectors %.9g", i,
@@ -173,37 +158,41 @@ static double flops_of(const row *r) {
     return once * (r->what == STEP ? 3 : 1);
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    trial t = {.r = r};
-    const int threads = (int)gb_range(state, 0);
-    rhm_status status = RHM_OK;
-    if (program_first(state, &r->best)) {
-        r->calls = 0;
-        status = verify(r, threads, &error);
-    }
-    rhm_engine *engine = NULL;
-    if (status == RHM_OK)
-        status = session_engine(&engine, r->isa, threads, &error);
-    if (status == RHM_OK)
-        status = make_trial(&t, engine, &error);
-    if (program_measure(state, status, run_trial, &t, &r->best, true, &error) == RHM_OK) {
-        gb_items_processed(state, (int64_t)(r->of->batch * t.calls) * gb_iterations_done(state));
-        program_report_flops(state, flops_of(r), r->best / (double)t.calls);
-        gb_counter(state, "best_calls_per_second", (double)t.calls / r->best, 0);
-        session_report_placement(state);
-        gb_label(state, "sequences");
-    }
-    clear(&t.b);
+/* Calls of a trial follow from the work, so that every build does the same. */
+static rhm_status prepare(void *state, void *of, int threads, bool verified, rhm_error *error) {
+    trial *t = state;
+    rhm_engine *engine;
+    double loss;
+    t->r = of;
+    t->calls = (size_t)fmax(1, TRIAL_FLOPS / flops_of(t->r));
+    if (verified)
+        RHM_TRY(verify(t->r, threads, error));
+    RHM_TRY(session_engine(&engine, t->r->isa, threads, error));
+    RHM_TRY(make(&t->b, t->r->of, engine, t->r->onednn, error));
+    return step(&t->b, t->r->of, &loss, error);
 }
+
+static void clear(void *state) {
+    clear_batch(&((trial *)state)->b);
+}
+
+static void report(gb_state *gb, const void *state, double best) {
+    const trial *t = state;
+    gb_items_processed(gb, (int64_t)(t->r->of->batch * t->calls) * gb_iterations_done(gb));
+    program_report_flops(gb, flops_of(t->r), best / (double)t->calls);
+    gb_counter(gb, "best_calls_per_second", (double)t->calls / best, 0);
+    session_report_placement(gb);
+    gb_label(gb, "sequences");
+}
+
+static const program_kind kind = {sizeof(trial), true, prepare, run_trial, report, clear};
 
 /* Of oneDNN, which goes through all levels part by part, forward passes and whole steps. */
 static void add_rows(problem *p, work what, rhm_isa isa) {
     static const char *const kinds[] = {"forward", "backward_data", "backward_weights", "step"};
     for (int onednn = 0; onednn < (what == FORWARD || what == STEP ? 2 : 1); onednn++) {
         const row r = {.of = p, .what = what, .isa = isa, .onednn = onednn};
-        program_add(run, &r, sizeof r, "%s/%s/%s/%s", kinds[what], p->source->name, rhm_isa_name(isa),
+        program_add(&kind, &r, sizeof r, "%s/%s/%s/%s", kinds[what], p->source->name, rhm_isa_name(isa),
                     onednn ? "onednn" : "native");
     }
 }

@@ -32,14 +32,14 @@ typedef struct row {
     problem *of;
     work what;
     rhm_isa isa;
-    double best, ceiling; /* seconds of a trial; bytes a second */
 } row;
 
 typedef struct trial {
-    row *r;
+    const row *r;
     rhm_engine *engine;
     rhm_ceilings_trial *ceiling;
     uint64_t rounds; /* of the ceiling's trial */
+    double most;     /* bytes a second, of the best of these trials */
     rhm_id_ops ops;
     size_t threads, items, calls; /* items of a call, calls of a thread */
     uint16_t *input, *output;     /* (threads, items, words), (threads, items) */
@@ -69,7 +69,7 @@ static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
     RHM_TRY(rhm_parallel(t->engine, t->threads, lane, t, error));
     *seconds = session_seconds() - start;
     const double ceiling = rhm_ceilings_trial_run(t->ceiling, t->rounds);
-    t->r->ceiling = fmax(t->r->ceiling, rhm_ceilings_trial_work(t->ceiling) * (double)t->rounds / ceiling);
+    t->most = fmax(t->most, rhm_ceilings_trial_work(t->ceiling) * (double)t->rounds / ceiling);
     return RHM_OK;
 }
 
@@ -116,37 +116,38 @@ static rhm_status verify(const trial *t, rhm_error *error) {
     return same ? RHM_OK : rhm_fail(error, RHM_FAILED, "wrong result: it differs from that of the reference");
 }
 
-static void report(gb_state *state, const trial *t) {
-    const double bytes = nbytes_of(t), items = (double)t->items * (double)t->calls * (double)t->threads;
-    gb_items_processed(state, (int64_t)items * gb_iterations_done(state));
-    gb_counter(state, "bytes", bytes, 0);
-    gb_counter(state, "best_items_per_second", items / t->r->best, 0);
-    gb_counter(state, "best_bytes_per_second", bytes / t->r->best, 0);
-    gb_counter(state, "ceiling_bytes_per_second", t->r->ceiling, 0);
-    gb_counter(state, "share", bytes / t->r->best / t->r->ceiling, 0);
-    session_report_placement(state);
-    gb_label(state, t->r->what == LOOK_UP ? "patches" : "families");
+static rhm_status prepare(void *state, void *of, int threads, bool verified, rhm_error *error) {
+    trial *t = state;
+    t->r = of;
+    t->threads = (size_t)threads;
+    t->ops = rhm_id_ops_at(t->r->isa);
+    RHM_TRY(session_engine(&t->engine, t->r->isa, threads, error));
+    RHM_TRY(make_trial(t, error));
+    return verified ? verify(t, error) : RHM_OK;
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    trial t = {.r = r, .threads = (size_t)gb_range(state, 0), .ops = rhm_id_ops_at(r->isa)};
-    rhm_status status = session_engine(&t.engine, r->isa, (int)t.threads, &error);
-    if (status == RHM_OK)
-        status = make_trial(&t, &error);
-    if (program_first(state, &r->best)) {
-        r->ceiling = 0;
-        if (status == RHM_OK)
-            status = verify(&t, &error);
-    }
-    if (program_measure(state, status, run_trial, &t, &r->best, false, &error) == RHM_OK)
-        report(state, &t);
-    rhm_ceilings_trial_destroy(t.ceiling);
-    rhm_free(t.input);
-    rhm_free(t.output);
-    rhm_free(t.count);
+static void clear(void *state) {
+    trial *t = state;
+    rhm_ceilings_trial_destroy(t->ceiling);
+    rhm_free(t->input);
+    rhm_free(t->output);
+    rhm_free(t->count);
 }
+
+static void report(gb_state *gb, const void *state, double best) {
+    const trial *t = state;
+    const double bytes = nbytes_of(t), items = (double)t->items * (double)t->calls * (double)t->threads;
+    gb_items_processed(gb, (int64_t)items * gb_iterations_done(gb));
+    gb_counter(gb, "bytes", bytes, 0);
+    gb_counter(gb, "best_items_per_second", items / best, 0);
+    gb_counter(gb, "best_bytes_per_second", bytes / best, 0);
+    gb_counter(gb, "ceiling_bytes_per_second", t->most, 0);
+    gb_counter(gb, "share", bytes / best / t->most, 0);
+    session_report_placement(gb);
+    gb_label(gb, t->r->what == LOOK_UP ? "patches" : "families");
+}
+
+static const program_kind kind = {sizeof(trial), false, prepare, run_trial, report, clear};
 
 static void register_problems(void *problems, size_t count) {
     static const char *const kinds[] = {"look_up", "pairs"};
@@ -155,7 +156,7 @@ static void register_problems(void *problems, size_t count) {
         for (size_t i = 0; i < count; i++)
             for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++) {
                 const row r = {.of = &p[i], .what = (work)what, .isa = (rhm_isa)isa};
-                program_add(run, &r, sizeof r, "%s/%s/%s", kinds[what], p[i].source->name, rhm_isa_name(r.isa));
+                program_add(&kind, &r, sizeof r, "%s/%s/%s", kinds[what], p[i].source->name, rhm_isa_name(r.isa));
             }
 }
 

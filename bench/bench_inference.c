@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/fail.h"
 #include "core/memory.h"
 #include "job.h"
 #include "model/forward.h"
@@ -28,7 +29,6 @@ typedef struct subject {
 typedef struct row {
     subject *of;
     bool evaluate;
-    double best; /* seconds, over all calls of the row */
 } row;
 
 static rhm_status train(subject *s, const rhm_engine *engine, rhm_error *error) {
@@ -103,28 +103,26 @@ static rhm_status verify(const row *r, subject *s, int threads, rhm_error *error
     return RHM_FAILED;
 }
 
-static void report(gb_state *state, const row *r, const rhm_score *last) {
-    const subject *s = r->of;
-    const double sequences = (double)s->of.options.test_samples;
-    gb_items_processed(state, (int64_t)sequences * gb_iterations_done(state));
-    gb_counter(state, "best_items_per_second", sequences / r->best, 0);
-    gb_counter(state, "bytes", 2 * sequences * (double)(s->length + 1), 0);
-    program_report_flops(state, last->flops, r->best);
-    gb_counter(state, "seconds_sampling", last->sample_seconds, 0);
-    gb_counter(state, "seconds_kernels", last->kernel_seconds, 0);
-    session_report_placement(state);
-    gb_label(state, "sequences, fresh ones each trial");
-}
-
 typedef struct trials {
     const row *r;
-    const rhm_engine *engine;
+    rhm_engine *engine;
     uint64_t turn;
     rhm_score last;
 } trials;
 
-static rhm_status timed(void *context, double *seconds, rhm_error *error) {
-    trials *t = context;
+static rhm_status prepare(void *state, void *of, int threads, bool verified, rhm_error *error) {
+    trials *t = state;
+    const row *r = t->r = of;
+    t->turn = 1;
+    RHM_TRY(session_engine(&t->engine, instance_isa(), threads, error));
+    RHM_TRY(train(r->of, t->engine, error));
+    if (verified)
+        RHM_TRY(verify(r, r->of, threads, error));
+    return session_engine(&t->engine, instance_isa(), threads, error);
+}
+
+static rhm_status timed(void *state, double *seconds, rhm_error *error) {
+    trials *t = state;
     const subject *s = t->r->of;
     t->last = (rhm_score){0};
     const double start = session_seconds();
@@ -134,30 +132,29 @@ static rhm_status timed(void *context, double *seconds, rhm_error *error) {
     return status;
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    subject *s = r->of;
-    const int threads = (int)gb_range(state, 0);
-    rhm_error error = {0};
-    rhm_engine *engine = NULL;
-    rhm_status status = session_engine(&engine, instance_isa(), threads, &error);
-    if (status == RHM_OK)
-        status = train(s, engine, &error);
-    if (program_first(state, &r->best) && status == RHM_OK)
-        status = verify(r, s, threads, &error);
-    if (status == RHM_OK)
-        status = session_engine(&engine, instance_isa(), threads, &error);
-    trials t = {.r = r, .engine = engine, .turn = 1};
-    if (program_measure(state, status, timed, &t, &r->best, true, &error) == RHM_OK)
-        report(state, r, &t.last);
+static void report(gb_state *gb, const void *state, double best) {
+    const trials *t = state;
+    const subject *s = t->r->of;
+    const double sequences = (double)s->of.options.test_samples;
+    gb_items_processed(gb, (int64_t)sequences * gb_iterations_done(gb));
+    gb_counter(gb, "best_items_per_second", sequences / best, 0);
+    gb_counter(gb, "bytes", 2 * sequences * (double)(s->length + 1), 0);
+    program_report_flops(gb, t->last.flops, best);
+    gb_counter(gb, "seconds_sampling", t->last.sample_seconds, 0);
+    gb_counter(gb, "seconds_kernels", t->last.kernel_seconds, 0);
+    session_report_placement(gb);
+    gb_label(gb, "sequences, fresh ones each trial");
 }
+
+static const program_kind kind = {sizeof(trials), true, prepare, timed, report, NULL};
 
 static void register_problems(void *problems, size_t count) {
     subject *subjects = problems;
     for (int evaluate = 0; evaluate < 2; evaluate++)
         for (size_t i = 0; i < count; i++) {
-            const row r = {&subjects[i], evaluate, 0};
-            program_add(run, &r, sizeof r, "%s/%s", evaluate ? "evaluate" : "predict", subjects[i].of.of.source->name);
+            const row r = {&subjects[i], evaluate};
+            program_add(&kind, &r, sizeof r, "%s/%s", evaluate ? "evaluate" : "predict",
+                        subjects[i].of.of.source->name);
         }
 }
 

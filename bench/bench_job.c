@@ -31,7 +31,6 @@ typedef struct subject {
 typedef struct row {
     subject *of;           /* of a job */
     const char *arguments; /* of the command */
-    double best;           /* seconds, over all calls of the row */
 } row;
 
 static char command[PATH_NBYTES]; /* rhm, or "" */
@@ -49,39 +48,22 @@ static rhm_status check(const row *r, const rhm_model *model, const rhm_train_re
     return RHM_FAILED;
 }
 
-static void report_job(gb_state *state, const row *r, const rhm_train_report *report) {
-    double flops = 0, sampling = report->test_sample_seconds, kernels = report->test_kernel_seconds;
-    double samples = (double)report->test_samples;
-    char name[32];
-    for (uint32_t level = report->levels; level >= 1; level--) {
-        const rhm_level_report *one = &report->level[level];
-        snprintf(name, sizeof name, "seconds_level_%u", level);
-        gb_counter(state, name, one->total_seconds, 0);
-        flops += one->flops;
-        sampling += one->sample_seconds;
-        kernels += one->kernel_seconds;
-        samples += (double)(one->samples + one->validation_samples);
-    }
-    gb_counter(state, "seconds_sampling", sampling, 0);
-    gb_counter(state, "seconds_kernels", kernels, 0);
-    gb_counter(state, "seconds_test", report->test_seconds, 0);
-    gb_counter(state, "best_seconds", r->best, 0);
-    gb_counter(state, "samples", samples, 0);
-    program_report_flops(state, flops, r->best);
-    gb_counter(state, "accuracy", report->test_accuracy, 0);
-    gb_counter(state, "best_items_per_second", samples / r->best, 0);
-    session_report_placement(state);
-    gb_label(state, "samples, from nothing");
-}
-
 typedef struct trials {
     const row *r;
     rhm_engine *engine;
+    double fastest;        /* seconds */
     rhm_train_report best; /* of the fastest; no levels before the first */
 } trials;
 
-static rhm_status train(void *context, double *seconds, rhm_error *error) {
-    trials *t = context;
+static rhm_status prepare_job(void *state, void *of, int threads, bool verify, rhm_error *error) {
+    (void)verify; /* every trial does */
+    trials *t = state;
+    t->r = of;
+    return session_engine(&t->engine, instance_isa(), threads, error);
+}
+
+static rhm_status train(void *state, double *seconds, rhm_error *error) {
+    trials *t = state;
     rhm_model *model = NULL;
     rhm_train_report report;
     const job *of = &t->r->of->of;
@@ -91,23 +73,53 @@ static rhm_status train(void *context, double *seconds, rhm_error *error) {
     if (status == RHM_OK)
         status = check(t->r, model, &report, error);
     rhm_model_destroy(model);
-    if (status == RHM_OK && (*seconds < t->r->best || t->best.levels == 0))
+    if (status == RHM_OK && (*seconds < t->fastest || t->best.levels == 0)) {
         t->best = report;
+        t->fastest = *seconds;
+    }
     return status;
 }
 
-static void run_job(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    trials t = {.r = r};
-    const rhm_status status = session_engine(&t.engine, instance_isa(), (int)gb_range(state, 0), &error);
-    program_first(state, &r->best);
-    if (program_measure(state, status, train, &t, &r->best, true, &error) == RHM_OK)
-        report_job(state, r, &t.best);
+static void report_job(gb_state *gb, const void *state, double best) {
+    const rhm_train_report *report = &((const trials *)state)->best;
+    double flops = 0, sampling = report->test_sample_seconds, kernels = report->test_kernel_seconds;
+    double samples = (double)report->test_samples;
+    char name[32];
+    for (uint32_t level = report->levels; level >= 1; level--) {
+        const rhm_level_report *one = &report->level[level];
+        snprintf(name, sizeof name, "seconds_level_%u", level);
+        gb_counter(gb, name, one->total_seconds, 0);
+        flops += one->flops;
+        sampling += one->sample_seconds;
+        kernels += one->kernel_seconds;
+        samples += (double)(one->samples + one->validation_samples);
+    }
+    gb_counter(gb, "seconds_sampling", sampling, 0);
+    gb_counter(gb, "seconds_kernels", kernels, 0);
+    gb_counter(gb, "seconds_test", report->test_seconds, 0);
+    gb_counter(gb, "best_seconds", best, 0);
+    gb_counter(gb, "samples", samples, 0);
+    program_report_flops(gb, flops, best);
+    gb_counter(gb, "accuracy", report->test_accuracy, 0);
+    gb_counter(gb, "best_items_per_second", samples / best, 0);
+    session_report_placement(gb);
+    gb_label(gb, "samples, from nothing");
 }
 
-static rhm_status start_engine(void *context, double *seconds, rhm_error *error) {
-    const rhm_engine_options *options = context;
+static void report_start(gb_state *gb, const void *state, double best) {
+    (void)state;
+    gb_counter(gb, "best_seconds", best, 0);
+}
+
+static rhm_status prepare_engine(void *state, void *of, int threads, bool verify, rhm_error *error) {
+    (void)of, (void)verify, (void)error;
+    session_engine_clear(); /* threads inherit the mask of their creator */
+    *(rhm_engine_options *)state = (rhm_engine_options){.threads = threads, .placement = session_placement()};
+    return RHM_OK;
+}
+
+static rhm_status start_engine(void *state, double *seconds, rhm_error *error) {
+    const rhm_engine_options *options = state;
     rhm_engine *engine;
     const double start = session_seconds();
     RHM_TRY(rhm_engine_create(&engine, options, error));
@@ -117,16 +129,6 @@ static rhm_status start_engine(void *context, double *seconds, rhm_error *error)
     return threads == options->threads
                ? RHM_OK
                : rhm_fail(error, RHM_FAILED, "wrong result: the engine has another number of threads");
-}
-
-static void run_engine(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    rhm_engine_options options = {.threads = (int)gb_range(state, 0), .placement = session_placement()};
-    session_engine_clear(); /* threads inherit the mask of their creator */
-    program_first(state, &r->best);
-    program_measure(state, RHM_OK, start_engine, &options, &r->best, false, &error);
-    gb_counter(state, "best_seconds", r->best, 0);
 }
 
 /* Exit status of `rhm` with arguments separated by spaces and its output thrown away, or -1. */
@@ -148,39 +150,39 @@ static int spawn(const char *arguments) {
     return status;
 }
 
-static rhm_status start_command(void *context, double *seconds, rhm_error *error) {
-    const row *r = context;
+static rhm_status prepare_command(void *state, void *of, int threads, bool verify, rhm_error *error) {
+    (void)threads, (void)verify;
+    if (access(command, X_OK) != 0)
+        return rhm_fail(error, RHM_UNSUPPORTED, "there is no rhm beside this program");
+    session_engine_clear(); /* the child inherits our mask */
+    *(const row **)state = of;
+    return RHM_OK;
+}
+
+static rhm_status start_command(void *state, double *seconds, rhm_error *error) {
     const double start = session_seconds();
-    const int status = spawn(r->arguments);
+    const int status = spawn((*(const row **)state)->arguments);
     *seconds = session_seconds() - start;
     return status == 0 ? RHM_OK : rhm_fail(error, RHM_FAILED, "wrong result: rhm failed");
 }
 
-static void run_command(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    program_first(state, &r->best);
-    if (access(command, X_OK) != 0) {
-        gb_skip_message(state, "there is no rhm beside this program");
-        return;
-    }
-    session_engine_clear(); /* the child inherits our mask */
-    program_measure(state, RHM_OK, start_command, r, &r->best, false, &error);
-    gb_counter(state, "best_seconds", r->best, 0);
-}
+static const program_kind jobs = {sizeof(trials), true, prepare_job, train, report_job, NULL},
+                          engines =
+                              {sizeof(rhm_engine_options), false, prepare_engine, start_engine, report_start, NULL},
+                          commands = {sizeof(row *), false, prepare_command, start_command, report_start, NULL};
 
 static void register_problems(void *problems, size_t count) {
     subject *subjects = problems;
     for (size_t i = 0; i < count; i++) {
         const row r = {.of = &subjects[i]};
-        program_add(run_job, &r, sizeof r, "job/%s", subjects[i].of.of.source->name);
+        program_add(&jobs, &r, sizeof r, "job/%s", subjects[i].of.of.source->name);
     }
     const row engine = {0}, version = {.arguments = "--version"},
               smallest = {.arguments = "train --vocab 2 --rules 1 --levels 1 --samples 64 --width 16 --test-samples 64 "
                                        "--bandwidth 1 --ridge 0.01 --progress off"};
-    program_add(run_engine, &engine, sizeof engine, "start/engine");
-    program_add_alone(run_command, &version, sizeof version, "start/command");
-    program_add_alone(run_command, &smallest, sizeof smallest, "start/train");
+    program_add(&engines, &engine, sizeof engine, "start/engine");
+    program_add_alone(&commands, &version, sizeof version, "start/command");
+    program_add_alone(&commands, &smallest, sizeof smallest, "start/train");
 }
 
 static rhm_status make_subject(void *problem, const shapes *all, const shape *line, rhm_error *error) {

@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "core/fail.h"
 #include "kernel_work.h"
 #include "program.h"
 
@@ -19,8 +20,13 @@ typedef struct row {
     operation what;
     rhm_isa isa;
     bool onednn;
-    double best; /* seconds, over all calls of the row */
 } row;
+
+typedef struct turn {
+    const row *r;
+    int threads;
+    work w;
+} turn;
 
 /* The scalar table is an order of magnitude slower: fewer patches keep its trials as short. */
 static size_t trial_patches(const row *r) {
@@ -28,43 +34,46 @@ static size_t trial_patches(const row *r) {
     return r->isa != RHM_ISA_SCALAR ? most : most < SCALAR_FRACTION ? 1 : most / SCALAR_FRACTION;
 }
 
-static void report(gb_state *state, const row *r, const work *w, int threads) {
-    const size_t count = w->patches * (size_t)threads;
-    const double flops = work_flops(r->p, r->what, count), bytes = work_bytes(r->p, r->what, count);
-    const double resident = work_resident_nbytes(w, r->what);
-    program_report_flops(state, flops, r->best);
-    gb_counter(state, "bytes", bytes, 0);
-    gb_counter(state, "patches", (double)count, 0);
-    gb_counter(state, "flops_per_second", flops, GB_RATE | GB_INVARIANT);
-    gb_counter(state, "resident_bytes", resident, GB_1024);
-    session_report_placement(state);
-    gb_bytes_processed(state, (int64_t)bytes * gb_iterations_done(state));
-    gb_label(state, resident <= session_l2_nbytes() ? "reused operands fit L2, patches stream"
-                                                    : "reused operands exceed L2, patches stream");
+static rhm_status prepare(void *state, void *of, int threads, bool verify, rhm_error *error) {
+    turn *t = state;
+    const row *r = t->r = of;
+    rhm_engine *engine;
+    t->threads = threads;
+    RHM_TRY(problem_fill(r->p, error));
+    RHM_TRY(session_engine(&engine, r->isa, threads, error));
+    RHM_TRY(work_init(&t->w, r->p, engine, r->what, r->onednn, trial_patches(r), error));
+    return verify ? work_verify(&t->w, error) : RHM_OK;
 }
 
-static rhm_status trial(void *context, double *seconds, rhm_error *error) {
+static void clear(void *state) {
+    work_clear(&((turn *)state)->w);
+}
+
+static rhm_status trial(void *state, double *seconds, rhm_error *error) {
     const double start = session_seconds();
-    const rhm_status status = work_run(context, error);
+    const rhm_status status = work_run(&((turn *)state)->w, error);
     *seconds = session_seconds() - start;
     return status;
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    const int threads = (int)gb_range(state, 0);
-    rhm_error error = {0};
-    rhm_engine *engine = NULL;
-    work w = {0};
-    rhm_status status = session_engine(&engine, r->isa, threads, &error);
-    if (status == RHM_OK)
-        status = work_init(&w, r->p, engine, r->what, r->onednn, trial_patches(r), &error);
-    if (program_first(state, &r->best) && status == RHM_OK)
-        status = work_verify(&w, &error);
-    if (program_measure(state, status, trial, &w, &r->best, true, &error) == RHM_OK)
-        report(state, r, &w, threads);
-    work_clear(&w);
+static void report(gb_state *gb, const void *state, double best) {
+    const turn *t = state;
+    const row *r = t->r;
+    const size_t count = t->w.patches * (size_t)t->threads;
+    const double flops = work_flops(r->p, r->what, count), bytes = work_bytes(r->p, r->what, count);
+    const double resident = work_resident_nbytes(&t->w, r->what);
+    program_report_flops(gb, flops, best);
+    gb_counter(gb, "bytes", bytes, 0);
+    gb_counter(gb, "patches", (double)count, 0);
+    gb_counter(gb, "flops_per_second", flops, GB_RATE | GB_INVARIANT);
+    gb_counter(gb, "resident_bytes", resident, GB_1024);
+    session_report_placement(gb);
+    gb_bytes_processed(gb, (int64_t)bytes * gb_iterations_done(gb));
+    gb_label(gb, resident <= session_l2_nbytes() ? "reused operands fit L2, patches stream"
+                                                 : "reused operands exceed L2, patches stream");
 }
+
+static const program_kind kind = {sizeof(turn), true, prepare, trial, report, clear};
 
 /* oneDNN's kernels need AVX2: no row of it for scalar. */
 static void register_problems(void *problems, size_t count) {
@@ -73,8 +82,8 @@ static void register_problems(void *problems, size_t count) {
         for (size_t i = 0; i < count; i++)
             for (int isa = RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++)
                 for (int onednn = 0; onednn <= (isa > RHM_ISA_SCALAR); onednn++) {
-                    const row r = {&p[i], (operation)what, (rhm_isa)isa, onednn, 0};
-                    program_add(run, &r, sizeof r, "%s/%s/%s/%s", operation_name(r.what), p[i].source->name,
+                    const row r = {&p[i], (operation)what, (rhm_isa)isa, onednn};
+                    program_add(&kind, &r, sizeof r, "%s/%s/%s/%s", operation_name(r.what), p[i].source->name,
                                 rhm_isa_name(r.isa), onednn ? "onednn" : "native");
                 }
 }

@@ -30,7 +30,6 @@ typedef struct level {
 typedef struct row {
     level *of;
     way how;
-    double best; /* seconds, over all calls of the row */
 } row;
 
 static rhm_status make(rhm_patches *out, const row *r, rhm_error *error) {
@@ -90,7 +89,7 @@ done:
 
 typedef struct trials {
     const row *r;
-    const rhm_engine *engine;
+    rhm_engine *engine;
     rhm_patches known; /* of KNOWN */
     uint64_t turn;
     size_t distinct; /* patches that the collection had after the last one */
@@ -110,47 +109,51 @@ static rhm_status trial(void *context, double *seconds, rhm_error *error) {
     return status;
 }
 
-static void report(gb_state *state, const row *r, size_t distinct) {
+static void report(gb_state *gb, const void *state, double best) {
+    const trials *t = state;
+    const row *r = t->r;
     const double items = r->how == COUNTS ? r->of->cells : (double)r->of->samples;
     const double leaves = (double)rhm_grammar_tree(r->of->of.grammar)->leaves[r->of->first - 1];
     /* Each token drawn once and each count touched once; a cell of the table is a probability and a count. */
     const double nbytes = items * (r->how == COUNTS ? 2 * sizeof(double) : 2 * (leaves + 1) + sizeof(uint64_t));
-    gb_items_processed(state, (int64_t)items * gb_iterations_done(state));
-    gb_counter(state, "flops", 0, 0);
-    gb_counter(state, "bytes", nbytes, 0);
-    gb_counter(state, "samples", r->how == COUNTS ? COUNTED : (double)r->of->samples, 0);
-    gb_counter(state, "distinct_patches", (double)distinct, 0);
-    gb_counter(state, "best_items_per_second", items / r->best, 0);
-    session_report_placement(state);
-    gb_label(state, r->how == COUNTS ? "cells of the law" : r->how == KNOWN ? "samples, collection warm" : "samples");
+    gb_items_processed(gb, (int64_t)items * gb_iterations_done(gb));
+    gb_counter(gb, "flops", 0, 0);
+    gb_counter(gb, "bytes", nbytes, 0);
+    gb_counter(gb, "samples", r->how == COUNTS ? COUNTED : (double)r->of->samples, 0);
+    gb_counter(gb, "distinct_patches", (double)t->distinct, 0);
+    gb_counter(gb, "best_items_per_second", items / best, 0);
+    session_report_placement(gb);
+    gb_label(gb, r->how == COUNTS ? "cells of the law" : r->how == KNOWN ? "samples, collection warm" : "samples");
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    rhm_engine *engine = NULL;
-    if (r->how == COUNTS && r->of->cells > RHM_AFFORDABLE_CELLS) {
-        gb_skip_message(state, "the table of probabilities of this level is too large");
-        return;
-    }
-    rhm_status status = session_engine(&engine, instance_isa(), (int)gb_range(state, 0), &error);
-    if (program_first(state, &r->best) && status == RHM_OK)
-        status = verify(r, engine, &error);
-    trials t = {.r = r, .engine = engine, .turn = 1};
-    if (status == RHM_OK && r->how == KNOWN && (status = make(&t.known, r, &error)) == RHM_OK)
-        status = add(&t.known, r, engine, t.turn++, &error);
-    if (program_measure(state, status, trial, &t, &r->best, false, &error) == RHM_OK)
-        report(state, r, t.distinct);
-    rhm_patches_destroy(&t.known);
+static rhm_status prepare(void *state, void *of, int threads, bool verified, rhm_error *error) {
+    trials *t = state;
+    const row *r = t->r = of;
+    t->turn = 1;
+    if (r->how == COUNTS && r->of->cells > RHM_AFFORDABLE_CELLS)
+        return rhm_fail(error, RHM_UNSUPPORTED, "the table of probabilities of this level is too large");
+    RHM_TRY(session_engine(&t->engine, instance_isa(), threads, error));
+    if (verified)
+        RHM_TRY(verify(r, t->engine, error));
+    if (r->how != KNOWN)
+        return RHM_OK;
+    RHM_TRY(make(&t->known, r, error));
+    return add(&t->known, r, t->engine, t->turn++, error);
 }
+
+static void clear(void *state) {
+    rhm_patches_destroy(&((trials *)state)->known);
+}
+
+static const program_kind kind = {sizeof(trials), false, prepare, trial, report, clear};
 
 static void register_problems(void *problems, size_t count) {
     static const char *const kinds[] = {"known", "empty", "raw", "counts"};
     level *levels = problems;
     for (int how = 0; how < WAYS; how++)
         for (size_t i = 0; i < count; i++) {
-            const row r = {&levels[i], (way)how, 0};
-            program_add(run, &r, sizeof r, "%s/%s", kinds[how], levels[i].of.source->name);
+            const row r = {&levels[i], (way)how};
+            program_add(&kind, &r, sizeof r, "%s/%s", kinds[how], levels[i].of.source->name);
         }
 }
 

@@ -43,7 +43,6 @@ typedef struct row {
     problem *of;
     drawing what;
     rhm_isa isa;
-    double best; /* seconds, over all calls of the row */
 } row;
 
 /* What the threads of a trial share. */
@@ -57,7 +56,7 @@ typedef struct trial {
     size_t calls;                /* of one thread */
     uint16_t *memory;            /* per thread: leaves, labels, as drawn by one call */
     size_t lane;                 /* elements of it */
-    rhm_ceilings_trial *ceiling; /* of writing; NULL where there is none */
+    rhm_ceilings_trial *ceiling; /* of writing; NULL where there is none, or nobody asks */
     uint64_t rounds;             /* of it */
     double best_write;           /* bytes per second */
 } trial;
@@ -170,17 +169,20 @@ static rhm_status trial_make(trial *t, rhm_error *error) {
     if (!t->memory)
         return RHM_NO_MEMORY;
     const rhm_ceilings_memory where = t->r->what == WRITTEN ? CEILINGS_DRAM : CEILINGS_L2;
-    if (whole(t->r) && rhm_ceilings_trial_bandwidth(&t->ceiling, t->engine, CEILINGS_WRITE, where, NULL) == RHM_OK)
+    if (whole(t->r) && session_has_ceilings() &&
+        rhm_ceilings_trial_bandwidth(&t->ceiling, t->engine, CEILINGS_WRITE, where, NULL) == RHM_OK)
         t->rounds = rhm_ceilings_trial_rounds(t->ceiling);
     return RHM_OK;
 }
 
-/* Before and after the trials: in between it would be part of their processor time. */
-static void try_ceiling(trial *t) {
+/* Bytes a second, before and after the trials: in between it would be part of their processor time. */
+static double best_write(const trial *t) {
+    double most = t->best_write;
     for (int i = 0; i < CEILING_TRIALS && t->ceiling; i++) {
         const double seconds = rhm_ceilings_trial_run(t->ceiling, t->rounds);
-        t->best_write = fmax(t->best_write, rhm_ceilings_trial_work(t->ceiling) * (double)t->rounds / seconds);
+        most = fmax(most, rhm_ceilings_trial_work(t->ceiling) * (double)t->rounds / seconds);
     }
+    return most;
 }
 
 /* Of a trial. */
@@ -205,21 +207,23 @@ static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
     return status;
 }
 
-static void report(gb_state *state, const row *r, const trial *t) {
+static void report(gb_state *gb, const void *state, double best) {
+    const trial *t = state;
+    const row *r = t->r;
     const double samples = (double)samples_of(t);
     const double items = whole(r) ? samples * (double)t->leaves : samples;
-    gb_items_processed(state, (int64_t)items * gb_iterations_done(state));
-    gb_counter(state, "bytes", 2 * samples * (double)(t->leaves + 1), 0);
-    gb_counter(state, "samples", samples, 0);
-    gb_counter(state, "best_items_per_second", items / r->best, 0);
+    gb_items_processed(gb, (int64_t)items * gb_iterations_done(gb));
+    gb_counter(gb, "bytes", 2 * samples * (double)(t->leaves + 1), 0);
+    gb_counter(gb, "samples", samples, 0);
+    gb_counter(gb, "best_items_per_second", items / best, 0);
     if (t->ceiling) {
-        const double written = 2 * samples * (double)t->leaves;
-        gb_counter(state, "best_bytes_per_second", written / r->best, 0);
-        gb_counter(state, "ceiling_bytes_per_second", t->best_write, 0);
-        gb_counter(state, "share", written / r->best / t->best_write, 0);
+        const double written = 2 * samples * (double)t->leaves, most = best_write(t);
+        gb_counter(gb, "best_bytes_per_second", written / best, 0);
+        gb_counter(gb, "ceiling_bytes_per_second", most, 0);
+        gb_counter(gb, "share", written / best / most, 0);
     }
-    session_report_placement(state);
-    gb_label(state, whole(r) ? "tokens" : "samples");
+    session_report_placement(gb);
+    gb_label(gb, whole(r) ? "tokens" : "samples");
 }
 
 static rhm_status verify(const trial *t, rhm_error *error) {
@@ -230,25 +234,26 @@ static rhm_status verify(const trial *t, rhm_error *error) {
                 : rhm_fail(error, RHM_FAILED, "wrong result: the samples differ from those of the scalar path");
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    trial t = {.r = r, .threads = (int)gb_range(state, 0)};
-    rhm_status status = session_engine(&t.engine, r->isa, t.threads, &error);
-    if (status == RHM_OK)
-        status = trial_make(&t, &error);
-    if (status == RHM_OK)
-        rhm_sampler_use(r->of->of.sampler, r->isa);
-    if (program_first(state, &r->best) && status == RHM_OK)
-        status = verify(&t, &error);
-    try_ceiling(&t);
-    if (program_measure(state, status, run_trial, &t, &r->best, false, &error) == RHM_OK) {
-        try_ceiling(&t);
-        report(state, r, &t);
-    }
-    rhm_ceilings_trial_destroy(t.ceiling);
-    rhm_free(t.memory);
+static rhm_status prepare(void *state, void *of, int threads, bool verified, rhm_error *error) {
+    trial *t = state;
+    t->r = of;
+    t->threads = threads;
+    RHM_TRY(session_engine(&t->engine, t->r->isa, threads, error));
+    RHM_TRY(trial_make(t, error));
+    rhm_sampler_use(t->r->of->of.sampler, t->r->isa);
+    if (verified)
+        RHM_TRY(verify(t, error));
+    t->best_write = best_write(t);
+    return RHM_OK;
 }
+
+static void clear(void *state) {
+    trial *t = state;
+    rhm_ceilings_trial_destroy(t->ceiling);
+    rhm_free(t->memory);
+}
+
+static const program_kind kind = {sizeof(trial), false, prepare, run_trial, report, clear};
 
 static void register_problems(void *problems, size_t count) {
     static const char *const kinds[] = {"sequences", "written", "first", "counted"};
@@ -256,8 +261,8 @@ static void register_problems(void *problems, size_t count) {
     for (int what = 0; what < DRAWING_COUNT; what++)
         for (size_t i = 0; i < count; i++)
             for (int isa = what == WRITTEN ? RHM_ISA_SCALAR + 1 : RHM_ISA_SCALAR; isa < RHM_ISA_COUNT; isa++) {
-                const row r = {&p[i], (drawing)what, (rhm_isa)isa, 0};
-                program_add(run, &r, sizeof r, "%s/%s/%s", kinds[what], p[i].of.source->name, rhm_isa_name(r.isa));
+                const row r = {&p[i], (drawing)what, (rhm_isa)isa};
+                program_add(&kind, &r, sizeof r, "%s/%s/%s", kinds[what], p[i].of.source->name, rhm_isa_name(r.isa));
             }
 }
 

@@ -56,7 +56,6 @@ typedef struct row {
     instance *of;
     work what;
     way how;
-    double best; /* seconds, over all calls of the row */
 } row;
 
 /* ------------------------------------------------------------------------------------------------------- instances */
@@ -255,16 +254,37 @@ static rhm_status verify(solving *s, const rhm_engine *engine, rhm_error *error)
     return status;
 }
 
-static void report(gb_state *state, const row *r, const solving *s) {
+static rhm_status prepare(void *state, void *of, int threads, bool verified, rhm_error *error) {
+    solving *s = state;
+    const row *r = s->r = of;
+    double seconds;
+    RHM_TRY(session_engine(&s->engine, rhm_isa_here(), threads, error));
+    if (r->what != SOLVE)
+        RHM_TRY(start(s, s->engine, r->what == PRODUCT, error));
+    if (!verified)
+        return RHM_OK;
+    RHM_TRY(run_once(s, &seconds, error));
+    return verify(s, s->engine, error);
+}
+
+static void clear(void *state) {
+    solving *s = state;
+    rhm_normal_destroy(s->normal);
+    rhm_free(s->target);
+}
+
+static void report(gb_state *gb, const void *state, double best) {
+    const solving *s = state;
+    const row *r = s->r;
     const instance *p = r->of;
-    gb_counter(state, "best_seconds", r->best, 0);
-    program_report_flops(state, s->flops, r->best);
+    gb_counter(gb, "best_seconds", best, 0);
+    program_report_flops(gb, s->flops, best);
     if (r->what != SOLVE)
         return;
     double steps = 0;
     for (int i = 0; i < RIDGES; i++)
         steps += s->result[i].iterations;
-    gb_counter(state, "steps", steps, 0);
+    gb_counter(gb, "steps", steps, 0);
     const rhm_route_sizes sizes = {
         .patches = (double)p->patches,
         .width = (double)p->width,
@@ -272,37 +292,22 @@ static void report(gb_state *state, const row *r, const solving *s) {
         .inputs = (double)(p->branching * p->vocab),
         .products = rhm_solver_products(RHM_CG, RIDGES),
     };
-    gb_label(state, rhm_route_choose(&sizes) == RHM_ROUTE_GRAM ? "the rule takes gram" : "the rule takes passes");
+    gb_label(gb, rhm_route_choose(&sizes) == RHM_ROUTE_GRAM ? "the rule takes gram" : "the rule takes passes");
 }
 
-static void run(gb_state *state, void *user) {
-    row *r = user;
-    rhm_error error = {0};
-    double seconds;
-    solving s = {.r = r};
-    rhm_status status = session_engine(&s.engine, rhm_isa_here(), (int)gb_range(state, 0), &error);
-    if (status == RHM_OK && r->what != SOLVE)
-        status = start(&s, s.engine, r->what == PRODUCT, &error);
-    if (program_first(state, &r->best) && status == RHM_OK && (status = run_once(&s, &seconds, &error)) == RHM_OK)
-        status = verify(&s, s.engine, &error);
-    /* Between products, which are short, a ceiling would be measured more often than they are. */
-    status = program_measure(state, status, run_once, &s, &r->best, r->what != PRODUCT, &error);
-    if (r->what == PRODUCT && status == RHM_OK)
-        session_ceiling_trial();
-    if (status == RHM_OK)
-        report(state, r, &s);
-    rhm_normal_destroy(s.normal);
-    rhm_free(s.target);
-}
+/* Between products, which are short, a ceiling would be measured more often than they are. */
+static const program_kind kind = {sizeof(solving), true, prepare, run_once, report, clear},
+                          products = {sizeof(solving), false, prepare, run_once, report, clear};
 
 static void register_problems(void *problems, size_t count) {
     instance *instances = problems;
     for (int what = 0; what < WORKS; what++)
         for (size_t i = 0; i < count; i++)
             for (int how = 0; how < WAYS; how++) {
-                const row r = {&instances[i], (work)what, (way)how, 0};
+                const row r = {&instances[i], (work)what, (way)how};
                 if (exists(r.of, r.what, r.how))
-                    program_add(run, &r, sizeof r, "%s/%s/%s", work_names[what], r.of->source->name, way_names[how]);
+                    program_add(what == PRODUCT ? &products : &kind, &r, sizeof r, "%s/%s/%s", work_names[what],
+                                r.of->source->name, way_names[how]);
             }
 }
 

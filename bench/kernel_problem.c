@@ -13,7 +13,7 @@ enum {
 
 const char *operation_name(operation what) {
     static const char *const names[WORK_COUNT] = {
-        "forward", "pass",           "kept",        "features",        "product",        "gradient",
+        "forward", "pass",           "kept",        "features",        "product",         "gradient",
         "gram",    "shared_forward", "shared_pass", "shared_features", "rotated_forward", "rotated_pass"};
     return names[what];
 }
@@ -38,6 +38,16 @@ static float *random_floats(rhm_random *random, size_t count, float scale, rhm_e
     for (size_t i = 0; out && i < count; i++)
         out[i] = scale * (2 * (float)rhm_random_word(random) * 0x1p-32f - 1);
     return out;
+}
+
+static void release(problem *p) {
+    float **all[] = {&p->half_turns, &p->offset, &p->table, &p->w, &p->frequency, &p->residual, &p->output};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        rhm_free(*all[i]);
+        *all[i] = NULL;
+    }
+    rhm_free(p->ids);
+    p->ids = NULL;
 }
 
 /* Frequencies beyond the width are padding: zero phases, and no weight. */
@@ -69,6 +79,12 @@ rhm_status problem_make(problem *out, const shapes *all, const shape *source, rh
     p->stride = rhm_feature_stride(p->padded);
     const double slot_nbytes = 4.0 * (double)p->patches * (double)(p->tokens + p->vocab);
     p->slots = (size_t)(4 * session_l2_nbytes() / slot_nbytes) + 1 + (size_t)session_allowed_cpus();
+    return RHM_OK;
+}
+
+rhm_status problem_fill(problem *p, rhm_error *error) {
+    if (p->ids)
+        return RHM_OK;
     rhm_random random = {.seed = 1, .stream = STREAM};
     p->half_turns = random_floats(&random, p->padded * p->tokens * p->vocab, 2, error);
     p->offset = random_floats(&random, p->padded, 1, error);
@@ -79,7 +95,7 @@ rhm_status problem_make(problem *out, const shapes *all, const shape *source, rh
     p->output = RHM_NEW(float, p->slots, p->patches, p->vocab, "outputs of a benchmark", error);
     p->ids = RHM_NEW(uint32_t, p->slots, p->patches, p->tokens, "ids of a benchmark", error);
     if (!p->half_turns || !p->offset || !p->table || !p->w || !p->frequency || !p->residual || !p->output || !p->ids) {
-        problem_clear(p);
+        release(p);
         return RHM_NO_MEMORY;
     }
     for (size_t i = 0; i < p->slots * p->patches; i++)
@@ -98,14 +114,7 @@ rhm_status problem_make(problem *out, const shapes *all, const shape *source, rh
 }
 
 void problem_clear(problem *p) {
-    rhm_free(p->half_turns);
-    rhm_free(p->offset);
-    rhm_free(p->table);
-    rhm_free(p->w);
-    rhm_free(p->frequency);
-    rhm_free(p->residual);
-    rhm_free(p->output);
-    rhm_free(p->ids);
+    release(p);
     *p = (problem){0};
 }
 

@@ -49,7 +49,9 @@ typedef struct problem {
     rhm_phase_map map; /* of the above */
 } problem;
 
+/* The sizes, from a line of a shapes file; the operands when they are first needed. */
 rhm_status problem_make(problem *out, const shapes *all, const shape *source, rhm_error *error);
+rhm_status problem_fill(problem *p, rhm_error *error);
 void problem_clear(problem *p); /* accepts a zeroed one */
 
 /* Exact floating-point operations of the products for `count` patches; cosines, sines and sums are not counted. */

@@ -14,7 +14,7 @@
 
 typedef struct program {
     const char *about;       /* for --help */
-    const char *shapes_path; /* where --shapes=FILE is not given */
+    const char *shapes_path; /* where --shapes=FILE is not given; NULL: the rows are of no problems */
     const char *const *keys; /* that a line may have; NULL at the end */
     size_t problem_nbytes;   /* of what is made of a line */
     rhm_status (*make)(void *problem, const shapes *all, const shape *line, rhm_error *error);
@@ -25,29 +25,33 @@ typedef struct program {
 /* The main of such a program; its exit status. */
 int program_main(int argc, char **argv, const program *what);
 
+/* One trial: its seconds. RHM_UNSUPPORTED and all other failures end the row. */
+typedef rhm_status program_trial(void *state, double *seconds, rhm_error *error);
+
 /*
- * Register a row: `body` is given a copy of the `nbytes` at `row`, which lives as long as the program, at every thread
- * count of the session. The name is printed as printf does.
+ * How rows of one kind are run. A row's state is made when the row begins and kept until another one does, so that
+ * turns that follow each other find it ready and its memory warm.
  */
-__attribute__((format(printf, 4, 5))) gb_bench *program_add(gb_function *body, const void *row, size_t nbytes,
+typedef struct program_kind {
+    size_t state_nbytes;  /* zeroed before it is prepared */
+    bool against_ceiling; /* a trial of the multiply-add ceiling follows each */
+    /* Make the state for `threads` (0: the row has none), and verify its result where that is asked for. */
+    rhm_status (*prepare)(void *state, void *row, int threads, bool verify, rhm_error *error);
+    program_trial *trial;
+    /* Counters, label and items, after the trials; best: seconds of the shortest, over all calls of the row. */
+    void (*report)(gb_state *gb, const void *state, double best);
+    void (*clear)(void *state); /* accepts what a prepare that failed left; NULL: nothing to clear */
+} program_kind;
+
+/*
+ * Register a row: the `nbytes` at `row` are copied and live as long as the program. It has every thread count of the
+ * session. The name is printed as printf does.
+ */
+__attribute__((format(printf, 4, 5))) gb_bench *program_add(const program_kind *kind, const void *row, size_t nbytes,
                                                             const char *name, ...);
 
 /* The same without threads. */
-void program_add_alone(gb_function *body, const void *row, size_t nbytes, const char *name);
-
-/* One trial: its seconds. RHM_UNSUPPORTED and all other failures end the row. */
-typedef rhm_status program_trial(void *context, double *seconds, rhm_error *error);
-
-/*
- * Go on with trials until the row is measured, each followed by one of the ceiling where `against_ceiling`; *best
- * (seconds) falls to the shortest, over all calls of the row. `status` is that of the preparation: when it is no RHM_OK
- * nothing is run. The status of everything; the row has been ended with `error` when that is not RHM_OK.
- */
-rhm_status program_measure(gb_state *state, rhm_status status, program_trial *trial, void *context, double *best,
-                           bool against_ceiling, rhm_error *error);
-
-/* Whether this is the first call of a row, which is to verify its result; *best begins anew then. */
-bool program_first(gb_state *state, double *best);
+void program_add_alone(const program_kind *kind, const void *row, size_t nbytes, const char *name);
 
 /* The counters flops, best_flops_per_second, ceiling_flops_per_second and share of work that took `best` seconds. */
 void program_report_flops(gb_state *state, double flops, double best);

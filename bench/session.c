@@ -15,6 +15,12 @@ enum { MOST_THREADS = 4096 };
 
 static const char *placement = "compact", *thread_list; /* exact: rows are compared */
 
+static bool serves;
+
+bool session_serves(void) {
+    return serves;
+}
+
 const char *session_placement(void) {
     return placement;
 }
@@ -37,8 +43,8 @@ static bool session_take_flag(int *argc, char **argv, const char *flag) {
 }
 
 int session_allowed_cpus(void) {
+    static int count; /* an engine binds this thread */
     cpu_set_t *set = NULL;
-    int count = 0;
     /* The kernel refuses a set smaller than its own; machines above 1024 CPUs exist. */
     for (int cpus = 1024; count == 0 && cpus <= 1 << 20; cpus *= 2) {
         const size_t nbytes = CPU_ALLOC_SIZE(cpus);
@@ -47,7 +53,7 @@ int session_allowed_cpus(void) {
             count = CPU_COUNT_S(nbytes, set);
         CPU_FREE(set);
     }
-    return count > 0 ? count : 1;
+    return count = count > 0 ? count : 1;
 }
 
 /* Whole numbers from 1 to MOST_THREADS with commas between them; how many, or 0 for anything else. */
@@ -134,7 +140,7 @@ int session_main(int argc, char **argv, const char *about, void (*register_all)(
         return 2;
     }
     rhm_status status = gb_init(&argc, argv, &error);
-    const bool serves = session_take_flag(&argc, argv, "--serve");
+    serves = session_take_flag(&argc, argv, "--serve");
     if (status == RHM_OK && gb_report_unrecognized(argc, argv))
         return 2;
     if (status == RHM_OK)

@@ -2,6 +2,8 @@
 #ifndef RHM_BENCH_SESSION_H
 #define RHM_BENCH_SESSION_H
 
+#include <stdbool.h>
+
 enum { SESSION_THREAD_COUNTS = 16 }; /* at most, of a sweep */
 
 /*
@@ -11,12 +13,19 @@ enum { SESSION_THREAD_COUNTS = 16 }; /* at most, of a sweep */
 int session_main(int argc, char **argv, const char *about, void (*register_all)(void));
 
 /*
+ * Where rows are asked for one at a time (--serve), call this before each is run, so that a program of many rows can
+ * register those alone: the library looks at all that there are whenever it runs one. Before session_main.
+ */
+void session_on_request(void (*prepare)(const char *row));
+bool session_serves(void); /* in `register_all` */
+
+/*
  * Take the last "<prefix>value" out of argv, as Google Benchmark does with its flags: *value points to what follows the
  * prefix, and stays as it is when there is none. For programs with a flag of their own, before session_main.
  */
 void session_take_option(int *argc, char **argv, const char *prefix, const char **value);
 
-/* CPUs this process may run on; Google Benchmark's own num_cpus counts those of the machine. */
+/* CPUs this process could run on at its first call; Google Benchmark's own num_cpus counts those of the machine. */
 int session_allowed_cpus(void);
 
 /*

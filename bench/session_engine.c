@@ -10,7 +10,7 @@
 
 enum { MAX_THREADS = 4096, FIRST_TRIALS = 20 };
 
-static bool without_ceilings;
+static bool without_ceilings, without_verification;
 static double best[RHM_ISA_COUNT][MAX_THREADS + 1]; /* 0: not measured yet */
 
 static struct {
@@ -23,6 +23,18 @@ static struct {
 
 void session_no_ceilings(void) {
     without_ceilings = true;
+}
+
+void session_verify(bool on) {
+    without_verification = !on;
+}
+
+bool session_verifies(void) {
+    return !without_verification;
+}
+
+bool session_has_ceilings(void) {
+    return !without_ceilings;
 }
 
 void session_engine_clear(void) {

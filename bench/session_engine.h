@@ -22,6 +22,11 @@ void session_ceiling_trial(void);
 /* Make none of these trials: for a program whose rows are compared with those of another build, not with the machine.
  */
 void session_no_ceilings(void);
+bool session_has_ceilings(void);
+
+/* Whether rows verify their result at their first call. They do, unless told that another process did. */
+void session_verify(bool on);
+bool session_verifies(void);
 
 /* The best of these trials so far in this process, operations per second; NaN when it could not be measured. */
 double session_ceiling(void);

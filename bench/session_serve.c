@@ -18,6 +18,12 @@
 
 enum { LINE_NBYTES = 1024, PROTOCOL = 1 };
 
+static void (*on_request)(const char *row);
+
+void session_on_request(void (*prepare)(const char *row)) {
+    on_request = prepare;
+}
+
 static void add_counter(void *context, const char *name, double value) {
     json_object_set_new(context, name, json_real(value));
 }
@@ -53,22 +59,24 @@ static json_t *failure(const char *text) {
     return json_pack("{s:s}", "error", text);
 }
 
-/* "run ITERATIONS ROW"; the answer is NULL only when memory is short. */
+/* "run ITERATIONS ROW" or "time ITERATIONS ROW"; the answer is NULL only when memory is short. */
 static json_t *carry_out(char *line) {
-    static const char run[] = "run ";
     line[strcspn(line, "\n")] = '\0';
     char *end = NULL;
-    const bool is_run = strncmp(line, run, sizeof run - 1) == 0;
+    const bool is_run = strncmp(line, "run ", 4) == 0, is_time = strncmp(line, "time ", 5) == 0;
     errno = 0;
-    const intmax_t iterations = is_run ? strtoimax(line + sizeof run - 1, &end, 10) : 0;
-    if (!is_run || errno || *end != ' ' || end[1] == '\0')
-        return failure("a request is \"run ITERATIONS ROW\"");
+    const intmax_t iterations = is_run || is_time ? strtoimax(strchr(line, ' ') + 1, &end, 10) : 0;
+    if (!end || errno || *end != ' ' || end[1] == '\0')
+        return failure("a request is \"run ITERATIONS ROW\" or \"time ITERATIONS ROW\"");
     const char *row = end + 1;
     rhm_error error = {0};
     gb_sample sample;
     json_t *counters = json_object();
     rhm_effort_mark mark;
     int cpus[2] = {sched_getcpu(), -1};
+    session_verify(is_run);
+    if (on_request)
+        on_request(row);
     rhm_effort_begin(&mark, true);
     const rhm_status status = gb_run_row(row, iterations, &sample, add_counter, counters, &error);
     const rhm_effort effort = rhm_effort_read(&mark);
@@ -92,11 +100,12 @@ static rhm_status print(FILE *answers, json_t *answer, rhm_error *error) {
 rhm_status session_serve(FILE *requests, FILE *answers, rhm_error *error) {
     char line[LINE_NBYTES];
     session_no_ceilings();
-    rhm_status status = print(answers,
-                              json_pack("{s:s, s:i, s:s, s:s, s:i}", "serves", program_invocation_short_name,
-                                        "protocol", PROTOCOL, "version", rhm_version(), "isa_widest",
-                                        rhm_isa_name(rhm_isa_here()), "cpus_allowed", session_allowed_cpus()),
-                              error);
+    rhm_status status =
+        print(answers,
+              json_pack("{s:s, s:i, s:s, s:s, s:i, s:[s, s]}", "serves", program_invocation_short_name, "protocol",
+                        PROTOCOL, "version", rhm_version(), "isa_widest", rhm_isa_name(rhm_isa_here()), "cpus_allowed",
+                        session_allowed_cpus(), "requests", "run", "time"),
+              error);
     while (status == RHM_OK && fgets(line, sizeof line, requests))
         status = print(answers, carry_out(line), error);
     return status;

@@ -4,7 +4,8 @@
  *
  * It prints a line of JSON when it is ready and one for every request:
  *
- *     {"serves": "bench_kernels", "protocol": 1, "version": "0.1.0", "isa_widest": "avx2", "cpus_allowed": 2}
+ *     {"serves": "bench_kernels", "protocol": 1, "version": "0.1.0", "isa_widest": "avx2", "cpus_allowed": 2,
+ *      "requests": ["run", "time"]}
  *     run 8 forward/v16/avx2/native/t:1
  *     {"row": "forward/v16/avx2/native/t:1", "passes": [seconds, ...], "cpu_passes": [seconds, ...],
  *      "counters": {"flops": 1e8, ...}, "label": "", "reason": "", "skipped": false,
@@ -15,6 +16,9 @@
  * `preempted` (involuntary context switches) and `cpus` (where the calling thread was first and last) belong to all
  * that the row did, preparation included. A request that cannot be carried out is answered with
  * {"error": sentence}.
+ *
+ * "time 8 ROW" is the same for a row whose result another process of this build has verified: the first "run" of a row
+ * verifies it, "time" never does.
  */
 #ifndef RHM_BENCH_SESSION_SERVE_H
 #define RHM_BENCH_SESSION_SERVE_H

@@ -96,7 +96,7 @@ class Bench:
             if self.row.kind != "job":
                 entry.passes = max(entry.passes, min(blocks.MOST_PASSES, int(PASS_SECONDS * entry.passes / max(entry.turn_seconds, 1e-6))))
             for _ in range(MOST_ROUNDS):
-                found += blocks.run(arms, measured, ROUND, self.generator)[self.row.name]
+                found += blocks.run(arms, measured, [ROUND], self.generator)[self.row.name]
                 if entry.reason:
                     raise Skipped(entry.reason)
                 if enough(found):

@@ -89,7 +89,8 @@ def run(arguments):
 
 def show(arguments, documents):
     practical = {document["plan"]["practical"] for document in documents}
-    rules = verdict.Rules(practical=math.log1p(max(practical)), alpha=max(document["plan"]["alpha"] for document in documents))
+    rules = verdict.Rules(practical=math.log1p(max(practical)), alpha=max(document["plan"]["alpha"] for document in documents),
+                          looks=max(document["plan"].get("looks", 1) for document in documents))
     none = rates(documents, trials=arguments.trials, seed=arguments.seed, rules=rules)
     print(f"{arguments.trials} comparisons drawn from {len(documents)} recorded ones")
     print(f"false verdicts without any difference: {100 * none['false']:.2f} % of the comparisons")

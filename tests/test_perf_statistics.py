@@ -176,7 +176,7 @@ class FakeArm:
     def __init__(self, bench, name):
         self.bench, self.name = bench, name
 
-    def run(self, row, passes):
+    def run(self, row, passes, verify=False):
         return self.bench.turn(self.name, row, passes)
 
 
@@ -213,7 +213,7 @@ def entries(*names):
 
 def test_blocks_go_there_and_back_again():
     bench = FakeBench({})
-    found = blocks.run(bench, entries("a/t:1", "b/t:1"), 8, random.Random(SEED))
+    found = blocks.run(bench, entries("a/t:1", "b/t:1"), [8], random.Random(SEED))
     assert {name: len(each) for name, each in found.items()} == {"a/t:1": 8, "b/t:1": 8}
     assert bench.renewals == 2
     orders = set()
@@ -226,7 +226,7 @@ def test_blocks_go_there_and_back_again():
         orders.add(tuple(visits))
     assert len(orders) > 3, "the lead is random"
     again = FakeBench({})
-    blocks.run(again, entries("a/t:1", "b/t:1"), 8, random.Random(SEED))
+    blocks.run(again, entries("a/t:1", "b/t:1"), [8], random.Random(SEED))
     assert again.log == bench.log, "the seed decides the order"
 
 
@@ -234,28 +234,68 @@ def test_blocks_go_there_and_back_again():
 def test_drift_cancels(stolen):
     """A machine that is 2.7 times as slow in the end: arms of a block are up to 24 passes apart."""
     bench = FakeBench({"head": 1.1}, drift=1 / 960, stolen=stolen)
-    found = blocks.run(bench, entries("a/t:1"), 20, random.Random(SEED))["a/t:1"]
+    found = blocks.run(bench, entries("a/t:1"), [20], random.Random(SEED))["a/t:1"]
     effect, same = statistics.differences(found)
     assert statistics.median(effect) == pytest.approx(math.log(1.1), abs=0.02)
     assert statistics.median(same) == pytest.approx(0, abs=0.02)
 
 
 def test_plan_keeps_to_the_time():
-    needed = lambda count: statistics.blocks_needed(max(1, count), 0.05, 1)
+    needed = lambda count, looks: statistics.blocks_needed(max(1, count), 0.05 / looks, 1)
     rows = entries(*(f"r{i}/t:1" for i in range(14)))
-    for entry in rows:
-        entry.turn_seconds, entry.first_seconds, entry.passes = 0.01, 0.05, 3
-    plan = blocks.plan(rows, 75, 20, needed)
-    assert plan.blocks == 20 and plan.seconds <= 75 and all(entry.passes > 3 for entry in rows)
-    for entry in rows:
-        entry.turn_seconds, entry.first_seconds, entry.passes = 0.02, 0.1, 3
-    rows[3].turn_seconds = 5.0
-    plan = blocks.plan(rows, 60, 20, needed)
+
+    def planned(turn, setup, seconds, first=0.0, most=1000):
+        for entry in rows:
+            entry.turn_seconds, entry.setup_seconds, entry.first_seconds, entry.passes, entry.reason = turn, setup, first, 3, ""
+        rows[3].turn_seconds *= 1 + 200 * (first > 0)
+        return blocks.plan(rows, seconds, most, needed)
+
+    plan = planned(0.003, 0.003, 90)
+    assert tuple(plan.looks) == blocks.LOOKS and plan.seconds <= blocks.FIRST_SHARE * 90
+    assert all(entry.passes > 3 and entry.turn_seconds <= blocks.TURN_SECONDS * 1.01 for entry in rows)
+    assert planned(0.003, 0.003, 90, most=40).looks == [24], "one look where there is no second"
+    # A busy machine: fewer blocks, and without the row that alone takes most of the time.
+    plan = planned(0.02, 0.01, 72, first=0.1)
     assert rows[3].reason and not any(entry.reason for entry in rows if entry is not rows[3])
-    assert needed(13) <= plan.blocks < 20 and plan.seconds <= 60
+    assert len(plan.looks) == 1 and needed(13, 1) <= plan.looks[0] < 24 and plan.seconds <= 72
+
+
+def test_a_row_that_is_decided_leaves_its_time_to_others():
+    bench, asked = FakeBench({}), []
+
+    def undecided(found):
+        asked.append({name: len(each) for name, each in found.items()})
+        return {"b/t:1"} if len(asked) == 1 else set()
+
+    found = blocks.run(bench, entries("a/t:1", "b/t:1"), [4, 8, 16], random.Random(SEED), undecided=undecided)
+    assert asked == [{"a/t:1": 4, "b/t:1": 4}, {"a/t:1": 4, "b/t:1": 8}]
+    assert {name: len(each) for name, each in found.items()} == {"a/t:1": 4, "b/t:1": 8}
+
+
+def test_looking_again_costs_no_errors():
+    """Rows of which every tenth pass is disturbed, looked at after so many blocks until they are decided: as in `compare`."""
+    generator, rules, trials, rows = random.Random(SEED), verdict.Rules(looks=len(blocks.LOOKS)), 40, 10
+    disturbed = lambda: math.exp(generator.gauss(0, 0.01) + (generator.random() < 0.1) * generator.uniform(0, 0.4))
+    ends, used = [], []
+    for trial in range(trials):
+        slow = {"r0": 1.1} if trial % 2 else {}
+        found = {f"r{i}": [] for i in range(rows)}
+        active = set(found)
+        for look in blocks.LOOKS:
+            for name in active:
+                found[name] += [{arm: disturbed() * (slow.get(name, 1) if arm == "head" else 1) for arm in blocks.ARMS}
+                                for _ in range(look - len(found[name]))]
+            judged = verdict.judge([{"name": name, "kind": "row", "blocks": each} for name, each in found.items()], rules, confirm=False)
+            active = {name for name in found if judged[name].verdict == "inconclusive"}
+        ends.append((slow, {name: judgement.verdict for name, judgement in judged.items()}))
+        used += map(len, found.values())
+    called = [(name in slow, what) for slow, end in ends for name, what in end.items() if what in ("regressed", "improved")]
+    assert all(was for was, _ in called) and len(called) == trials // 2, "found, all of them, and nothing else"
+    decided = sum(what != "inconclusive" for _, end in ends for what in end.values()) / (trials * rows)
+    assert decided > 0.98 and statistics.median(used) == blocks.LOOKS[0] and max(used) == blocks.LOOKS[-1]
 
 
 def test_deadline_stops_all_rows_alike():
     bench = FakeBench({})
-    found = blocks.run(bench, entries("a/t:1", "b/t:1"), 50, random.Random(SEED), deadline=0.0)
+    found = blocks.run(bench, entries("a/t:1", "b/t:1"), [50], random.Random(SEED), deadline=0.0)
     assert {len(each) for each in found.values()} == {0}

@@ -1,8 +1,8 @@
 """Measuring in blocks: within a block every row visits the three arms there and back again (base, head, again, again, head, base in
-one of the six orders, drawn anew; twice, unless it is a whole job), so that drift favours no arm. Rows come in random order. Processes
-live for a few blocks, since where their pages landed is noise as well, and so is where the linker put the code: with every life
-an arm goes on to the next layout of its build. The number of blocks is fixed before anything is measured; only time can cut it
-short."""
+one of the six orders, drawn anew; twice, where a visit is not a process), so that drift favours no arm. Rows come in random order.
+Processes live for a few blocks, since where their pages landed is noise as well, and so is where the linker put the code: with every
+life an arm goes on to the next layout of its build. The numbers of blocks after which rows are looked at are fixed before anything is
+measured; a row that is decided then gets no more of them, and its time is the others'. Only a deadline can cut this short."""
 import math
 import random
 import time
@@ -15,9 +15,13 @@ from perf.harness.effort import Effort
 ARMS = ("base", "head", "again")
 STEPS = {"base": 0, "head": 0, "again": 1}  # of layouts that an arm is ahead: copies of base never have the same one
 # There and back again, of a block; a job is one pass a visit, so it comes more often, and every visit of a foreign program is a process.
-TRIPS = {"job": 3, "row": 2, "control": 2, "program": 1}
-LIFE = 4           # blocks between new processes
-LEAST_PASSES, MOST_PASSES = {"job": 1, "program": 1}, 256  # three of others at least
+TRIPS = {"job": 2, "row": 2, "control": 2, "program": 1}
+LIFE = 4              # blocks between new processes
+SERVED = ("row", "control")  # kinds whose passes are of one process, to which a turn is a request
+SHORT_SECONDS = 0.005  # of a pass; of a shorter one a turn has three at least
+TURN_SECONDS, MOST_PASSES = 0.01, 256  # of a turn, at most, unless the least passes take longer
+FIRST_SHARE = 0.5      # of the time, for the first look: what is decided then leaves the rest to the others
+LOOKS = (24, 48, 96)   # blocks of every row; each pair of layouts in as many
 
 
 @dataclass
@@ -25,8 +29,9 @@ class Measured:
     """A row and what became of it."""
     row: arm_module.Row
     passes: int = 1            # of one turn, the same for every arm
-    turn_seconds: float = 0.0   # of one turn at calibration, preparation included, by the wall clock
-    first_seconds: float = 0.0  # of the first turn of a process
+    turn_seconds: float = 0.0   # of one turn at calibration, by the wall clock
+    setup_seconds: float = 0.0  # more of an arm's first turn in a block, in which the row is prepared
+    first_seconds: float = 0.0  # more of the first turn of a process, where every process verifies the row
     reason: str = ""           # why it is not measured
     skipped: bool = False      # neither side can run it on this machine
     blocks: list = field(default_factory=list)
@@ -39,6 +44,11 @@ class Measured:
     def turns(self):
         """Of all arms in a block."""
         return 2 * len(ARMS) * TRIPS[self.row.kind]
+
+    def seconds(self, count):
+        """Of so many blocks."""
+        return count * (self.turns * self.turn_seconds + len(ARMS) * self.setup_seconds) + \
+            len(ARMS) * math.ceil(count / LIFE) * self.first_seconds
 
 
 def facts_of(sample):
@@ -77,8 +87,8 @@ class Bench:
         self.close()
 
 
-def _turn(bench, measured, name):
-    sample = bench.arms[name].run(measured.row, measured.passes)
+def _turn(bench, measured, name, verify=False):
+    sample = bench.arms[name].run(measured.row, measured.passes, verify)
     if measured.row.threads > 1 and measured.row.kind != "job":
         time.sleep(arm_module.SPIN_SECONDS)
     return sample
@@ -89,71 +99,75 @@ def calibrate(bench, rows, say=lambda text: None):
     bench.renew(ARMS)
     measured = [Measured(row) for row in rows]
     for entry in measured:
-        tried = {name: _try(bench, entry, name) for name in ("base", "head")}
+        tried = {name: _verify(bench, entry, name) for name in ("base", "head")}
         entry.facts = {name: facts_of(sample) for name, sample in tried.items() if not sample.reason}
         entry.skipped = all(sample.skipped for sample in tried.values())
         entry.reason = "; ".join(f"{name}: {sample.reason}" for name, sample in tried.items() if sample.reason)
         if entry.reason:
             say(f"{entry.row.name} is left out, {entry.reason}")
+            continue
+        shortest = min(min(sample.passes[entry.row.clock]) for sample in tried.values())
+        entry.passes = 3 if entry.row.kind in SERVED and shortest < SHORT_SECONDS else 1
+    for entry in measured:
+        # Another row was the last one, so that the first of two turns prepares this one, as in a block.
+        for name in ("base", "head") if not entry.reason else ():
+            seconds = []
+            for _ in range(2 if entry.row.kind in SERVED else 1):
+                start = time.monotonic()
+                _turn(bench, entry, name)
+                seconds.append(time.monotonic() - start)
+            entry.turn_seconds = max(entry.turn_seconds, seconds[-1])
+            entry.setup_seconds = max(entry.setup_seconds, seconds[0] - seconds[-1])
     return [entry for entry in measured if not entry.skipped]
 
 
-def _try(bench, entry, name):
-    """Two turns: the first one verifies the result, the second one is timed. The last sample."""
+def _verify(bench, entry, name):
+    """The first turn of a row, in which its result is verified."""
+    start = time.monotonic()
     try:
-        for turn, entry.passes in enumerate((1, LEAST_PASSES.get(entry.row.kind, 3))):
-            start = time.monotonic()
-            sample = _turn(bench, entry, name)
-            if turn == 0:
-                entry.first_seconds = time.monotonic() - start
-            if sample.reason:
-                return sample
-        entry.turn_seconds = time.monotonic() - start
+        sample = _turn(bench, entry, name, verify=True)
     except arm_module.Unservable as missing:
         return arm_module.nothing(str(missing))
+    if sample.verifies_anew:
+        entry.first_seconds = time.monotonic() - start
     return sample
 
 
 @dataclass
 class Plan:
     """How the time is spent, decided at calibration and not revised by what is measured."""
-    blocks: int
-    seconds: float  # expected
+    looks: list     # numbers of blocks after which rows are looked at; the last is the most
+    seconds: float  # expected until the first of them
 
 
-def _turns(entries, blocks):
-    return blocks * sum(entry.turns * entry.turn_seconds for entry in entries)
-
-
-def _renewals(entries, blocks):
-    """Every new process verifies each of its rows once."""
-    return len(ARMS) * math.ceil(blocks / LIFE) * sum(entry.first_seconds for entry in entries)
-
-
-def plan(measured, seconds, wanted, needed):
-    """Choose the number of blocks, `wanted` at most and needed(rows) at least, and every row's passes, so that all takes about
-    `seconds`. Where even the least is too much, as on a busy machine, the costliest rows are left out and say so."""
+def plan(measured, seconds, most, needed):
+    """Choose the looks, with `most` blocks at most and needed(rows, looks) at the first one at least, and every row's passes, so that the
+    first look at all rows takes FIRST_SHARE of `seconds`. Where even the least is too much, as on a busy machine, the costliest rows are
+    left out and say so."""
     active = [entry for entry in measured if not entry.reason]
+    cost = lambda count: sum(entry.seconds(count) for entry in active)
     while active:
-        least = min(wanted, needed(sum(entry.row.kind != "control" for entry in active)))
-        fitting = [blocks for blocks in range(wanted, least - 1, -1) if _turns(active, blocks) + _renewals(active, blocks) <= seconds]
-        if fitting or len(active) == 1:
-            blocks = fitting[0] if fitting else least
+        rows = sum(entry.row.kind != "control" for entry in active)
+        looks = [count for count in LOOKS if count <= most]
+        if len(looks) < 2 or looks[0] < needed(rows, len(looks)) or cost(looks[0]) > seconds:
+            # One look, at what can be afforded.
+            least = min(most, needed(rows, 1))
+            looks = [next((count for count in range(min(most, LOOKS[0]), least, -1) if cost(count) <= seconds), least)]
+        if cost(looks[0]) <= seconds or len(active) == 1:
             break
-        costliest = max(active, key=lambda entry: entry.turns * entry.turn_seconds)
-        costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {least} blocks in the time given"
+        costliest = max(active, key=lambda entry: entry.seconds(looks[0]))
+        costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {looks[0]} blocks in the time given"
         active.remove(costliest)
     else:
-        return Plan(0, 0.0)
-    spare = max(0.0, seconds - _turns(active, blocks) - _renewals(active, blocks))
-    rows = [entry for entry in active if entry.row.kind != "job"]
-    for entry in rows:
-        # Beside its passes a turn has its preparation.
+        return Plan([0], 0.0)
+    spare = max(0.0, seconds * (FIRST_SHARE if len(looks) > 1 else 1) - cost(looks[0]))
+    short = [entry for entry in active if entry.row.kind != "job"]
+    for entry in short:
         each = max(entry.turn_seconds / entry.passes, 1e-6)
-        more = spare / len(rows) / (entry.turns * blocks) / each
-        entry.passes = min(MOST_PASSES, entry.passes + int(more))
+        more = min(spare / len(short) / (entry.turns * looks[0]), max(0.0, TURN_SECONDS - entry.turn_seconds)) / each
+        entry.passes = max(entry.passes, min(MOST_PASSES, entry.passes + int(more)))
         entry.turn_seconds = entry.passes * each
-    return Plan(blocks, _turns(active, blocks) + _renewals(active, blocks))
+    return Plan(looks, cost(looks[0]))
 
 
 def _block(bench, entry, generator):
@@ -183,16 +197,20 @@ def _in_turn(active, generator):
         yield from generator.sample(teams[team], len(teams[team]))
 
 
-def run(bench, measured, count, generator, deadline=None, show=lambda done, count: None):
-    """Measure `count` blocks of every row that can be. {name: blocks}; fewer blocks, the same of every row, after the deadline."""
+def run(bench, measured, looks, generator, deadline=None, show=lambda done, count: None, undecided=None):
+    """Measure blocks of every row that can be: as many as the last of `looks` says, but after each of the others only of rows whose names
+    are in undecided(found). {name: blocks}; fewer blocks, the same of every row that goes on, after the deadline."""
     active = [entry for entry in measured if not entry.reason]
     found = {entry.row.name: [] for entry in active}
-    for number in range(count):
-        if deadline is not None and time.monotonic() > deadline:
+    for number in range(looks[-1]):
+        if number in looks:
+            names = undecided(found)
+            active = [entry for entry in active if entry.row.name in names]
+        if not active or (deadline is not None and time.monotonic() > deadline):
             break
         if number % LIFE == 0:
             bench.renew(generator.sample(ARMS, len(ARMS)))
-        show(number, count)
+        show(number, next(look for look in looks if look > number))
         for entry in _in_turn(active, generator):
             block = _block(bench, entry, generator) if not entry.reason else None
             if block:

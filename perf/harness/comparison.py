@@ -11,16 +11,17 @@ from perf.harness.project import PerfError
 
 EXACT_STATUS = verdict.STATUS["facts differ"]
 CONFIRM_SHARE = 0.25       # of the time, kept for the confirmation
+CONFIRM_BLOCKS = blocks.LOOKS[0]
 LATE = 1.1                # times what was planned, after which no block is begun
 SPARE_BLOCKS = 1           # outliers at either end of an interval, at least
-BLOCKS = 24                # each pair of layouts in as many of them
+BLOCKS = blocks.LOOKS[-1]
 
 
 def add_arguments(parser):
     parser.add_argument("--rows", default="", type=types.regex, metavar="REGEX", help="only rows whose name has a match, and the controls")
     parser.add_argument("--seconds", type=types.real(), default=120, metavar="S",
                         help="for the measurement with its confirmation, without builds and facts (default: %(default)g)")
-    parser.add_argument("--blocks", type=types.whole(), default=BLOCKS, metavar="N", help="of every row (default: %(default)d)")
+    parser.add_argument("--blocks", type=types.whole(), default=BLOCKS, metavar="N", help="of a row, at most (default: %(default)d)")
     parser.add_argument("--threshold", type=types.percent, default=5.0, metavar="PERCENT",
                         help="the smallest change that matters (default: %(default)g)")
     parser.add_argument("--alpha", type=types.real(0, 0.5), default=0.05, metavar="P",
@@ -72,17 +73,26 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
     if not active:
         return measured, [record(entry, [], reproduce) for entry in measured], took
     derived = len(pairs_of({entry.row.name for entry in active}))
-    needed = lambda count: statistics.blocks_needed(max(1, count + derived), arguments.alpha, SPARE_BLOCKS)
-    if arguments.blocks < needed(1):
-        raise PerfError(f"--blocks {arguments.blocks}: at least {needed(1)} are needed for any interval", 2)
+    needed = lambda count, looks: statistics.blocks_needed(max(1, count + derived), arguments.alpha / looks, SPARE_BLOCKS)
+    if arguments.blocks < needed(1, 1):
+        raise PerfError(f"--blocks {arguments.blocks}: at least {needed(1, 1)} are needed for any interval", 2)
     share = arguments.seconds * (1 - CONFIRM_SHARE)
     plan = blocks.plan(measured, share - took["calibration_seconds"], arguments.blocks, needed)
-    took["expected_seconds"], took["blocks"] = plan.seconds, plan.blocks
+    took["expected_seconds"], rules.looks = plan.seconds, len(plan.looks)
     for entry in measured:
         if entry.reason.startswith("left out"):
             say(f"{entry.row.name} is {entry.reason}")
-    found = blocks.run(bench, measured, plan.blocks, generator, start + share * LATE, progress("measuring"))
+
+    def undecided(found):
+        """Rows that go on, or whose efficiency does."""
+        so_far = [record(entry, found.get(entry.row.name, []), reproduce) for entry in measured]
+        judged = verdict.judge(so_far + efficiencies(so_far, reproduce), rules, confirm=False)
+        names = {name for name, judgement in judged.items() if judgement.verdict == verdict.INCONCLUSIVE}
+        return names | {name for pair in pairs_of(found) if PREFIX + pair[0] in names for name in pair}
+
+    found = blocks.run(bench, measured, plan.looks, generator, start + share * LATE, progress("measuring"), undecided)
     took["first_seconds"] = time.monotonic() - start
+    took["blocks"] = [min(map(len, filter(None, found.values())), default=0), max(map(len, found.values()), default=0)]
     records = [record(entry, found.get(entry.row.name, []), reproduce) for entry in measured]
     suspects = verdict.first_round(records + efficiencies(records, reproduce), rules)
     if suspects:
@@ -90,8 +100,8 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
         partners = {name for row, one in pairs_of({each["name"] for each in records}) if PREFIX + row in suspects for name in (row, one)}
         again = [entry for entry in measured if entry.row.name in partners | set(suspects)]
         left = max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic())
-        second = blocks.plan(again, left, arguments.blocks, needed)
-        confirmed = blocks.run(bench, again, second.blocks, generator, time.monotonic() + left * LATE, progress("confirming"))
+        second = blocks.plan(again, left, CONFIRM_BLOCKS, needed)
+        confirmed = blocks.run(bench, again, second.looks, generator, time.monotonic() + left * LATE, progress("confirming"))
         for each in records:
             if confirmed.get(each["name"]):
                 each["confirmation"] = confirmed[each["name"]]
@@ -165,7 +175,7 @@ def conclude(document, records, rules, disturbances=()):
             each["valid"], each["reason"] = False, judged[each["name"]].reason
     blocking = sum(fact["blocks"] for fact in document["facts"]["differ"])
     kinds = {each["name"]: each["kind"] for each in records}
-    document["rows"] = records
+    document["rows"], document["plan"]["looks"] = records, rules.looks
     document["verdict"] = verdict.overall(judged, kinds, blocking, timed=not document["plan"]["exact_only"])
     document["exit_status"] = verdict.STATUS[document["verdict"]]
     return judged

@@ -41,7 +41,7 @@ class Arm:
     def __init__(self, words):
         self.words = words
 
-    def run(self, row, passes):
+    def run(self, row, passes, verify=False):
         command = [*self.words, f"--benchmark_filter={exactly(row.name)}", f"--benchmark_min_time={REPETITION_SECONDS}",
                    f"--benchmark_repetitions={passes}", "--benchmark_report_aggregates_only=false", "--benchmark_out_format=json"]
         done = process.run_json(command, "--benchmark_out=", timeout=LONGEST_SECONDS)

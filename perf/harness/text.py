@@ -114,7 +114,9 @@ def _effort_lines(document):
 
 def _footer(document):
     took, plan = document["took"], document["plan"]
-    lines = [f"{took.get('blocks', 0)} blocks, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
+    counts = took.get("blocks", 0)
+    told = " to ".join(map(str, sorted(set(counts)))) if isinstance(counts, list) else counts
+    lines = [f"{told} blocks of a row, seed {plan['seed']}; building {took['build_seconds']:.0f} s, "
              f"measuring {took.get('seconds', took.get('first_seconds', 0)):.0f} s, in all {took['total_seconds']:.0f} s"]
     base, head = (document["arms"][arm].get("flags") for arm in ("base", "head"))
     if base or head:

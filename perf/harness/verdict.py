@@ -8,7 +8,8 @@ For each row, with d the log ratio head/base of its blocks and d0 that of the tw
   floor        the far end of the 95 % sign interval of d0, these medians taken out
   threshold    max(practical, 2 x floor, layout)
   regressed    the sign test says that the median of d is above the threshold, corrected over all rows (Holm, both directions),
-               and says so again in the confirmation, a second set of blocks that only such rows get
+               and says so again in the confirmation, a second set of blocks that only such rows get. Where a row is looked at
+               several times, and gets no more blocks once it is decided, the level of a look is its share of the whole
   improved     likewise below minus the threshold
   equivalent   the interval of d, at the level corrected over all rows, lies inside +-threshold, and the threshold is at most
                twice the practical one: a noisy machine cannot vouch for anything. Or there is nothing to measure, as the program that
@@ -50,6 +51,12 @@ class Rules:
     floors: float = 2.0                # times the measured floor
     vague: float = 2.0                 # times the practical threshold, above which nothing is called equivalent
     off_plan: float = 0.05             # share of a row's samples that may have run elsewhere
+    looks: int = 1                     # at which a row may be decided, each of which could err
+
+    @property
+    def level(self):
+        """Of one look at all rows."""
+        return self.alpha / self.looks
 
 
 @dataclass
@@ -121,11 +128,11 @@ def _judge_alone(row, rules, count, p):
         return Judgement(EQUIVALENT, "the program is the same machine code on both sides, so that no clock was asked", ratio=1.0)
     if not row["blocks"]:
         return Judgement(UNMEASURED, row.get("reason") or "no block was measured")
-    effect, floor, layout, threshold, interval = _numbers(row, rules, rules.alpha / count)
+    effect, floor, layout, threshold, interval = _numbers(row, rules, rules.level / count)
     result = Judgement(INCONCLUSIVE, "", ratio=math.exp(statistics.median(effect)), blocks=len(effect),
                        p_regressed=p[0], p_improved=p[1])
     if math.isinf(floor) or not interval:
-        needed = statistics.blocks_needed(count, rules.alpha)
+        needed = statistics.blocks_needed(count, rules.level)
         result.reason = f"{len(effect)} blocks: {needed} are needed for {count} rows"
         return result
     low, high, _ = interval
@@ -134,9 +141,9 @@ def _judge_alone(row, rules, count, p):
     result.layout = None if layout is None else math.expm1(layout)
     half = statistics.median(effect) - low
     result.resolvable = math.expm1(threshold + max(half, 0.0))
-    if p[0] <= rules.alpha:
+    if p[0] <= rules.level:
         result.verdict, result.reason = REGRESSED, f"more than {100 * result.threshold:.1f} % slower"
-    elif p[1] <= rules.alpha:
+    elif p[1] <= rules.level:
         result.verdict, result.reason = IMPROVED, f"more than {100 * result.threshold:.1f} % faster"
     elif low < -threshold or high > threshold:
         result.reason = "the interval reaches beyond the threshold"
