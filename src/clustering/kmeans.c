@@ -1,12 +1,11 @@
 #include "clustering/kmeans.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
+#include "clustering/loop.h"
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
 #include "engine/sort.h"
 
 enum {
@@ -14,8 +13,7 @@ enum {
     SWAPS = 8,
     MOST_STEPS = 60,
     AGREEMENTS = 2,
-    CHUNK_WORK = 1 << 14, /* multiply-adds: about ten microseconds */
-    BLOCK = 1 << 12,      /* points that are added up one after the other */
+    BLOCK = 1 << 12, /* points that are added up one after the other */
 };
 
 static const double SAME = 1e-9; /* relative: costs of one optimum */
@@ -25,33 +23,6 @@ double rhm_squared_distance(const double *a, const double *b, size_t width) {
     for (size_t j = 0; j < width; j++)
         sum += (a[j] - b[j]) * (a[j] - b[j]);
     return sum;
-}
-
-/* ---- loops ------------------------------------------------------------------------------------------------------- */
-
-/* A loop over points or centres; `offer` is the centre, `pick` the points in question. */
-typedef struct sweep {
-    rhm_kmeans *g;
-    void (*body)(struct sweep *sweep, size_t first, size_t end);
-    size_t items, chunk;
-    size_t offer;
-    size_t pick[RHM_KMEANS_CANDIDATES];
-    const double *values; /* (count), to be added up or compared */
-    atomic_bool changed;
-} sweep;
-
-static rhm_status sweep_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
-    (void)thread, (void)error;
-    sweep *s = context;
-    const size_t first = chunk * s->chunk, end = first + s->chunk;
-    s->body(s, first, end < s->items ? end : s->items);
-    return RHM_OK;
-}
-
-static rhm_status run_sweep(sweep *s, size_t items, size_t work_per_item, rhm_error *error) {
-    s->items = items;
-    s->chunk = work_per_item < CHUNK_WORK ? CHUNK_WORK / work_per_item : 1;
-    return rhm_parallel(s->g->engine, (items + s->chunk - 1) / s->chunk, sweep_chunk, s, error);
 }
 
 static const double *point_at(const rhm_kmeans *g, size_t i) {
@@ -70,19 +41,19 @@ static size_t end_of_block(const rhm_kmeans *g, size_t block) {
     return g->count - block * BLOCK < BLOCK ? g->count : (block + 1) * BLOCK;
 }
 
-static void add_blocks(sweep *s, size_t first, size_t end) {
+static void add_blocks(rhm_kmeans_loop *loop, size_t first, size_t end) {
     for (size_t b = first; b < end; b++) {
         double sum = 0;
-        for (size_t i = b * BLOCK; i < end_of_block(s->g, b); i++)
-            sum += s->values[i];
-        s->g->block[b] = sum;
+        for (size_t i = b * BLOCK; i < end_of_block(loop->g, b); i++)
+            sum += loop->values[i];
+        loop->g->block[b] = sum;
     }
 }
 
 /* Of one value a point; those of the blocks are left in g->block. */
 static rhm_status add_up(rhm_kmeans *g, const double *values, double *sum, rhm_error *error) {
-    sweep s = {.g = g, .body = add_blocks, .values = values};
-    RHM_TRY(run_sweep(&s, blocks_of(g), BLOCK, error));
+    rhm_kmeans_loop s = {.g = g, .body = add_blocks, .values = values};
+    RHM_TRY(rhm_kmeans_loop_run(&s, blocks_of(g), BLOCK, error));
     *sum = 0;
     for (size_t b = 0; b < blocks_of(g); b++)
         *sum += g->block[b];
@@ -91,11 +62,11 @@ static rhm_status add_up(rhm_kmeans *g, const double *values, double *sum, rhm_e
 
 /* ---- seeding ----------------------------------------------------------------------------------------------------- */
 
-static void offer_to(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void offer_to(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     for (size_t i = first; i < end; i++) {
-        const double d = rhm_squared_distance(point_at(g, i), centre_at(g, s->offer), g->width);
-        if (s->offer == 0 || d < g->distance[i])
+        const double d = rhm_squared_distance(point_at(g, i), centre_at(g, loop->offer), g->width);
+        if (loop->offer == 0 || d < g->distance[i])
             g->distance[i] = d;
     }
 }
@@ -112,22 +83,24 @@ static size_t draw_point(rhm_kmeans *g, double sum) {
     return pick;
 }
 
-static void offer_candidates(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void offer_candidates(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++)
         for (size_t i = first; i < end; i++)
             g->offered[c * g->count + i] =
-                fmin(g->distance[i], rhm_squared_distance(point_at(g, i), point_at(g, s->pick[c]), g->width));
+                fmin(g->distance[i], rhm_squared_distance(point_at(g, i), point_at(g, loop->pick[c]), g->width));
 }
 
 /* Of some points drawn the one whose choice as a centre leaves the smallest sum of distances. */
 static rhm_status best_of_some(rhm_kmeans *g, size_t *best, rhm_error *error) {
-    sweep s = {.g = g, .body = offer_candidates};
+    rhm_kmeans_loop s = {.g = g, .body = offer_candidates};
     double sum;
     RHM_TRY(add_up(g, g->distance, &sum, error));
     for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++)
         s.pick[c] = draw_point(g, sum);
-    RHM_TRY(run_sweep(&s, g->count, RHM_KMEANS_CANDIDATES * g->width, error));
+    for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++)
+        rhm_kmeans_loop_writes(&s, g->offered + c * g->count, sizeof *g->offered, g->count);
+    RHM_TRY(rhm_kmeans_loop_run(&s, g->count, RHM_KMEANS_CANDIDATES * g->width, error));
     double least = INFINITY;
     for (size_t c = 0; c < RHM_KMEANS_CANDIDATES; c++) {
         double cost;
@@ -140,8 +113,8 @@ static rhm_status best_of_some(rhm_kmeans *g, size_t *best, rhm_error *error) {
     return RHM_OK;
 }
 
-static void find_farthest(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void find_farthest(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     for (size_t b = first; b < end; b++) {
         size_t pick = b * BLOCK;
         for (size_t i = pick + 1; i < end_of_block(g, b); i++)
@@ -153,8 +126,8 @@ static void find_farthest(sweep *s, size_t first, size_t end) {
 
 /* The first of those that are farthest from their centre. */
 static rhm_status farthest_of(rhm_kmeans *g, size_t *pick, rhm_error *error) {
-    sweep s = {.g = g, .body = find_farthest};
-    RHM_TRY(run_sweep(&s, blocks_of(g), BLOCK, error));
+    rhm_kmeans_loop s = {.g = g, .body = find_farthest};
+    RHM_TRY(rhm_kmeans_loop_run(&s, blocks_of(g), BLOCK, error));
     *pick = 0;
     for (size_t b = 0; b < blocks_of(g); b++)
         if (g->distance[g->sorted[b]] > g->distance[*pick])
@@ -177,16 +150,16 @@ static rhm_status seed_centres(rhm_kmeans *g, int start, rhm_error *error) {
             RHM_TRY(best_of_some(g, &pick, error));
         }
         memcpy(centre_at(g, c), point_at(g, pick), sizeof(double) * g->width);
-        sweep s = {.g = g, .body = offer_to, .offer = c};
-        RHM_TRY(run_sweep(&s, g->count, g->width, error));
+        rhm_kmeans_loop s = {.g = g, .body = offer_to, .offer = c};
+        RHM_TRY(rhm_kmeans_loop_run(&s, g->count, g->width, error));
     }
     return RHM_OK;
 }
 
 /* ---- Lloyd's iterations ------------------------------------------------------------------------------------------ */
 
-static void assign_points(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void assign_points(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     bool changed = false;
     for (size_t i = first; i < end; i++) {
         uint32_t owner = 0;
@@ -203,13 +176,15 @@ static void assign_points(sweep *s, size_t first, size_t end) {
         g->distance[i] = nearest;
     }
     if (changed)
-        atomic_store_explicit(&s->changed, true, memory_order_relaxed);
+        atomic_store_explicit(&loop->changed, true, memory_order_relaxed);
 }
 
 /* Give every point to its nearest centre. *cost is the sum of squared distances. */
 static rhm_status assign(rhm_kmeans *g, bool *changed, double *cost, rhm_error *error) {
-    sweep s = {.g = g, .body = assign_points};
-    RHM_TRY(run_sweep(&s, g->count, g->k * g->width, error));
+    rhm_kmeans_loop s = {.g = g, .body = assign_points};
+    rhm_kmeans_loop_writes(&s, g->owner, sizeof *g->owner, g->count);
+    rhm_kmeans_loop_writes(&s, g->distance, sizeof *g->distance, g->count);
+    RHM_TRY(rhm_kmeans_loop_run(&s, g->count, g->k * g->width, error));
     *changed = atomic_load(&s.changed);
     return add_up(g, g->distance, cost, error);
 }
@@ -218,14 +193,14 @@ static uint32_t owner_of(const void *context, uint32_t point) {
     return ((const rhm_kmeans *)context)->owner[point];
 }
 
-static void number_points(sweep *s, size_t first, size_t end) {
+static void number_points(rhm_kmeans_loop *loop, size_t first, size_t end) {
     for (size_t i = first; i < end; i++)
-        s->g->sorted[i] = (uint32_t)i;
+        loop->g->sorted[i] = (uint32_t)i;
 }
 
 /* Where the members of a centre begin and end among the sorted points. */
-static void find_ends(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void find_ends(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     for (size_t i = first; i < end; i++) {
         const uint32_t c = g->owner[g->sorted[i]];
         if (i == 0 || g->owner[g->sorted[i - 1]] != c)
@@ -249,24 +224,24 @@ static void sort_few(rhm_kmeans *g) {
 
 /* Points in the order of their owners, then of their numbers. */
 static rhm_status sort_by_owner(rhm_kmeans *g, rhm_error *error) {
-    sweep number = {.g = g, .body = number_points}, ends = {.g = g, .body = find_ends};
+    rhm_kmeans_loop number = {.g = g, .body = number_points}, ends = {.g = g, .body = find_ends};
     if (g->count <= BLOCK) {
         sort_few(g);
         return RHM_OK;
     }
-    RHM_TRY(run_sweep(&number, g->count, 1, error));
+    RHM_TRY(rhm_kmeans_loop_run(&number, g->count, 1, error));
     RHM_TRY(rhm_sort(g->engine, &g->sorted, &g->spare, g->count, owner_of, g, g->k, error));
     memset(g->members, 0, sizeof *g->members * g->k);
     memset(g->end, 0, sizeof *g->end * g->k);
-    RHM_TRY(run_sweep(&ends, g->count, 1, error));
+    RHM_TRY(rhm_kmeans_loop_run(&ends, g->count, 1, error));
     for (size_t c = 0; c < g->k; c++)
         g->members[c] = g->end[c] - g->members[c];
     return RHM_OK;
 }
 
 /* A centre that lost all its points stays where it was. */
-static void update_centres(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void update_centres(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     for (size_t c = first; c < end; c++) {
         if (g->members[c] == 0)
             continue;
@@ -289,14 +264,14 @@ static rhm_status lloyd(rhm_kmeans *g, double *cost, rhm_error *error) {
         if (!changed)
             break;
         RHM_TRY(sort_by_owner(g, error));
-        sweep s = {.g = g, .body = update_centres};
-        RHM_TRY(run_sweep(&s, g->k, (g->count / g->k + 1) * g->width, error));
+        rhm_kmeans_loop s = {.g = g, .body = update_centres};
+        RHM_TRY(rhm_kmeans_loop_run(&s, g->k, (g->count / g->k + 1) * g->width, error));
     }
     return RHM_OK;
 }
 
-static void find_nearest(sweep *s, size_t first, size_t end) {
-    const rhm_kmeans *g = s->g;
+static void find_nearest(rhm_kmeans_loop *loop, size_t first, size_t end) {
+    const rhm_kmeans *g = loop->g;
     for (size_t a = first; a < end; a++) {
         g->apart[a] = INFINITY;
         for (size_t b = 0; b < a; b++)
@@ -310,8 +285,8 @@ static rhm_status move_one(rhm_kmeans *g, rhm_error *error) {
     size_t moved = 0, best = 0;
     double nearest = INFINITY, cost;
     bool changed;
-    sweep s = {.g = g, .body = find_nearest};
-    RHM_TRY(run_sweep(&s, g->k, g->k / 2 * g->width + 1, error));
+    rhm_kmeans_loop s = {.g = g, .body = find_nearest};
+    RHM_TRY(rhm_kmeans_loop_run(&s, g->k, g->k / 2 * g->width + 1, error));
     for (size_t a = 1; a < g->k; a++)
         if (g->apart[a] < nearest) {
             nearest = g->apart[a];

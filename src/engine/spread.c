@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/rank_share.h"
 #include "engine/reduce.h"
 #include "engine/trace.h"
 #include "ranks/group.h"
@@ -72,6 +73,54 @@ rhm_status rhm_spread(const rhm_engine *engine, size_t chunk_count, rhm_chunk_bo
     return status;
 }
 
+bool rhm_spread_is_many(const rhm_engine *engine, size_t chunk_count) {
+    return engine->ranks && chunk_count >= (size_t)rhm_ranks_size(engine->ranks);
+}
+
+rhm_status rhm_spread_many(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
+                           const rhm_spread_output *outputs, size_t output_count, rhm_error *error) {
+    if (rhm_spread_is_many(engine, chunk_count))
+        return rhm_spread(engine, chunk_count, body, context, outputs, output_count, error);
+    return rhm_parallel(engine, chunk_count, body, context, error);
+}
+
+rhm_status rhm_spread_collect(rhm_spread_parcels *out, const rhm_engine *engine, const void *own, size_t nbytes,
+                              rhm_error *error) {
+    const size_t size = (size_t)rhm_ranks_size(engine->ranks), rank = (size_t)rhm_ranks_rank(engine->ranks);
+    *out = (rhm_spread_parcels){.begin = RHM_NEW(size_t, size + 1, 1, 1, "parts of ranks", error)};
+    if (!out->begin)
+        return RHM_NO_MEMORY;
+    const int span = rhm_trace_begin(engine, "ranks: collect", 0);
+    out->begin[rank] = nbytes;
+    RHM_TRY(rhm_ranks_gather_equal(engine->ranks, out->begin, sizeof *out->begin, error));
+    size_t all = 0;
+    for (size_t r = 0; r <= size; r++) {
+        const size_t of_rank = r < size ? out->begin[r] : 0;
+        out->begin[r] = all;
+        all += of_rank;
+    }
+    if (!(out->data = rhm_alloc(1, all, 1, 1, "parts of ranks", error)))
+        return RHM_NO_MEMORY;
+    if (nbytes > 0)
+        memcpy((char *)out->data + out->begin[rank], own, nbytes);
+    const rhm_status status = rhm_ranks_gather(engine->ranks, out->data, out->begin, error);
+    rhm_trace_end(engine, span, (rhm_span_work){.nbytes = (double)all});
+    return status;
+}
+
+void rhm_spread_parcels_clear(rhm_spread_parcels *parcels) {
+    rhm_free(parcels->data);
+    rhm_free(parcels->begin);
+    *parcels = (rhm_spread_parcels){0};
+}
+
+size_t rhm_spread_threads(const rhm_engine *engine) {
+    size_t threads = engine->ranks ? 0 : (size_t)engine->threads;
+    for (int rank = 0; engine->ranks && rank < rhm_ranks_size(engine->ranks); rank++)
+        threads += (size_t)engine->rank_place[rank].threads;
+    return threads;
+}
+
 /* Complete subtrees among the own rows [first, end) are blocks of 2^j of them: threads add up those that fit, from the
  * largest blocks that begin at the first row to those that end at the last. */
 static rhm_status reduce_own(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
@@ -107,6 +156,20 @@ rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t coun
         status = rhm_ranks_broadcast(engine->ranks, spare, sizeof *spare * size, error);
     rhm_trace_end(engine, span, (rhm_span_work){.nbytes = 2 * sizeof *spare * (double)size});
     rhm_free(first);
+    return status;
+}
+
+rhm_status rhm_spread_reduce_many(const rhm_engine *engine, double *rows, size_t count, size_t size, rhm_error *error) {
+    if (!rhm_spread_is_many(engine, count))
+        return rhm_reduce(engine, rows, count, size, size, error);
+    const double *sum = rows;
+    double *spare = RHM_NEW(double, size, 1, 1, "sum of ranks", error);
+    if (!spare)
+        return RHM_NO_MEMORY;
+    const rhm_status status = rhm_spread_reduce(engine, rows, count, size, size, spare, &sum, error);
+    if (status == RHM_OK)
+        memcpy(rows, sum, sizeof *rows * size);
+    rhm_free(spare);
     return status;
 }
 

@@ -38,9 +38,31 @@ rhm_spread_part rhm_spread_own(const rhm_engine *engine, size_t count);
 rhm_status rhm_spread(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
                       const rhm_spread_output *outputs, size_t output_count, rhm_error *error);
 
-/* The second half of that alone: what each rank wrote for its share of the chunks, to all of them. */
+/* The same where there is a chunk for each rank; else every rank runs all of them. */
+rhm_status rhm_spread_many(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
+                           const rhm_spread_output *outputs, size_t output_count, rhm_error *error);
+
+/* Whether there is a chunk for each of several ranks. */
+bool rhm_spread_is_many(const rhm_engine *engine, size_t chunk_count);
+
+/* The second half of rhm_spread alone: what each rank wrote for its share of the chunks, to all of them. */
 rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const rhm_spread_output *output,
                              rhm_error *error);
+
+/* What each rank has, in the order of ranks. */
+typedef struct rhm_spread_parcels {
+    void *data;
+    size_t *begin; /* (ranks + 1), bytes: where each rank's begin */
+} rhm_spread_parcels;
+
+/* All ranks' `own` bytes, on all of them; engines without ranks have nothing to collect. Release with
+ * rhm_spread_parcels_clear, also after failures. */
+rhm_status rhm_spread_collect(rhm_spread_parcels *out, const rhm_engine *engine, const void *own, size_t nbytes,
+                              rhm_error *error);
+void rhm_spread_parcels_clear(rhm_spread_parcels *parcels); /* accepts zeroed ones */
+
+/* Threads of all ranks. */
+size_t rhm_spread_threads(const rhm_engine *engine);
 
 /*
  * rhm_reduce of `count` rows, of which this rank has its share only: `rows` is where row 0 would be, and the sum is
@@ -49,6 +71,10 @@ rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const
  */
 rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
                              double *spare, const double **sum, rhm_error *error);
+
+/* rhm_reduce of rows that rhm_spread_many has filled, those of the own chunks where these are many: the sum in row 0
+ * of all ranks. */
+rhm_status rhm_spread_reduce_many(const rhm_engine *engine, double *rows, size_t count, size_t size, rhm_error *error);
 
 /* Of the ranks' numbers the sum, on all of them. */
 rhm_status rhm_spread_count(const rhm_engine *engine, uint64_t *count, rhm_error *error);

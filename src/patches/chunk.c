@@ -119,7 +119,7 @@ static rhm_status look_up_hashed(const reading *r) {
     return RHM_OK;
 }
 
-static rhm_status reserve(rhm_fresh *fresh, size_t count, size_t words, rhm_error *error) {
+rhm_status rhm_fresh_reserve(rhm_fresh *fresh, size_t count, size_t words, rhm_error *error) {
     fresh->count = count;
     if (count <= fresh->capacity)
         return RHM_OK;
@@ -137,7 +137,7 @@ static rhm_status reserve(rhm_fresh *fresh, size_t count, size_t words, rhm_erro
 
 /* Where next to nothing was found before, and no tuple came twice in a chunk, looking would be wasted. */
 static rhm_status list_blindly(const reading *r, rhm_fresh *fresh) {
-    RHM_TRY(reserve(fresh, r->units, r->words, r->error));
+    RHM_TRY(rhm_fresh_reserve(fresh, r->units, r->words, r->error));
     memcpy(fresh->tuples, r->codes, sizeof *r->codes * r->units * r->words);
     for (size_t i = 0; i < r->units; i++)
         r->codes[i] = (uint32_t)(r->members->count + i);
@@ -154,7 +154,7 @@ static rhm_status look_up(const reading *r, rhm_fresh *fresh) {
         RHM_TRY(look_up_hashed(r));
     else
         RHM_TRY(list_all(r));
-    RHM_TRY(reserve(fresh, r->listed->count, r->words, r->error));
+    RHM_TRY(rhm_fresh_reserve(fresh, r->listed->count, r->words, r->error));
     if (fresh->count > 0) /* else there is no memory, which memcpy must not see even for 0 bytes */
         memcpy(fresh->tuples, r->listed->tuples, sizeof *fresh->tuples * fresh->count * r->words);
     return RHM_OK;

@@ -38,6 +38,9 @@ typedef struct rhm_fresh {
     size_t count, capacity;
 } rhm_fresh;
 
+/* Room for `count` tuples, and this is how many there are; what was there is lost. */
+rhm_status rhm_fresh_reserve(rhm_fresh *fresh, size_t count, size_t words, rhm_error *error);
+
 typedef struct rhm_patch_chunk {
     size_t patches;
     rhm_fresh fresh[RHM_MAX_LEVELS + 1]; /* by level; cells at level - 1 */

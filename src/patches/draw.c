@@ -1,10 +1,12 @@
 #include "patches/draw.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/memory.h"
+#include "engine/spread.h"
 
 enum {
     CHUNK_CELLS = 1 << 14, /* counters of a thread: 128 KiB, and enough to pay for finding the way down to them */
@@ -93,8 +95,9 @@ static rhm_status make_drawing(rhm_patches *patches, const rhm_engine *engine, c
 typedef struct drawing_call {
     const rhm_patches *patches;
     rhm_law_draw draw;
-    uint64_t *by_symbol; /* (positions, V_0, V_{level-1}) */
-    uint64_t **counters; /* (threads): NULL or (chunk_places, positions, V_0), zero between chunks */
+    uint64_t *by_symbol;      /* (positions, V_0, V_{level-1}) */
+    uint64_t **counters;      /* (threads): NULL or (chunk_places, positions, V_0), zero between chunks */
+    rhm_spread_parcels drawn; /* the cells of all chunks, where ranks have drawn them */
 } drawing_call;
 
 /* Keep what is not zero, and clear it. */
@@ -126,14 +129,65 @@ static rhm_status draw_chunk(void *context, size_t c, int thread, rhm_error *err
     if (!*counters && !(*counters = RHM_NEW(uint64_t, d->chunk_places, classes, 1, "counters of a chunk", error)))
         return RHM_NO_MEMORY;
     rhm_law_split_places(&d->law, &call->draw, call->by_symbol, begin, end, *counters);
-    RHM_TRY(keep(chunk, *counters, begin, end, classes, error));
+    return keep(chunk, *counters, begin, end, classes, error);
+}
+
+/* What a chunk adds to the collection. */
+static rhm_status compare_chunk(void *context, size_t c, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const drawing_call *call = context;
+    const rhm_drawing *d = call->patches->drawing;
     const uint32_t *number = d->number[d->law.level];
+    rhm_drawn_chunk *chunk = &d->chunk[c];
     chunk->patches = 0;
     for (size_t i = 0; i < chunk->cells; i++)
         chunk->patches +=
             number[chunk->cell[i].place] == 0 && (i == 0 || chunk->cell[i].place != chunk->cell[i - 1].place);
     chunk->all_cells = rhm_drawing_merge(call->patches, c, NULL, NULL);
     return RHM_OK;
+}
+
+/* Cells that ranks have drawn, to all of them. */
+static rhm_status share_chunks(drawing_call *call, const rhm_engine *engine, rhm_error *error) {
+    const rhm_drawing *d = call->patches->drawing;
+    const rhm_spread_part own = rhm_spread_own(engine, d->chunks);
+    size_t cells = 0, *of_chunk = RHM_NEW(size_t, d->chunks, 1, 1, "cells of chunks", error);
+    for (size_t c = own.first; of_chunk && c < own.end; c++)
+        cells += of_chunk[c] = d->chunk[c].cells;
+    rhm_drawn_cell *drawn = of_chunk ? RHM_NEW(rhm_drawn_cell, cells, 1, 1, "drawn counts", error) : NULL, *at = drawn;
+    rhm_status status = RHM_NO_MEMORY;
+    for (size_t c = own.first; drawn && c < own.end; c++) {
+        memcpy(at, d->chunk[c].cell, sizeof *at * of_chunk[c]);
+        at += of_chunk[c];
+        rhm_free(d->chunk[c].cell);
+        d->chunk[c].cell = NULL;
+    }
+    const rhm_spread_output counts = {of_chunk, sizeof *of_chunk, sizeof *of_chunk * d->chunks};
+    if (drawn && (status = rhm_spread_gather(engine, d->chunks, &counts, error)) == RHM_OK)
+        status = rhm_spread_collect(&call->drawn, engine, drawn, sizeof *drawn * cells, error);
+    at = call->drawn.data;
+    for (size_t c = 0; status == RHM_OK && c < d->chunks; at += of_chunk[c++]) {
+        d->chunk[c].cell = at;
+        d->chunk[c].cells = of_chunk[c];
+    }
+    rhm_free(of_chunk);
+    rhm_free(drawn);
+    return status;
+}
+
+/* Each rank draws its share, unless there is too little. */
+static rhm_status draw_chunks(drawing_call *call, const rhm_engine *engine, uint64_t count, rhm_error *error) {
+    enum { FEW_CELLS = 1 << 14 };
+    const rhm_drawing *d = call->patches->drawing;
+    const double drawn = (double)count * (double)d->law.positions;
+    const bool shared = rhm_engine_ranks(engine) && fmin(d->law.cells, drawn) >= FEW_CELLS;
+    if (shared) {
+        RHM_TRY(rhm_spread(engine, d->chunks, draw_chunk, call, NULL, 0, error));
+        RHM_TRY(share_chunks(call, engine, error));
+    } else {
+        RHM_TRY(rhm_parallel(engine, d->chunks, draw_chunk, call, error));
+    }
+    return rhm_parallel(engine, d->chunks, compare_chunk, call, error);
 }
 
 static rhm_status refuse(const rhm_patches *patches, const rhm_grammar *grammar, uint64_t round, uint64_t count,
@@ -197,12 +251,13 @@ rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, cons
                                    "counts of symbols", error)))
         goto done;
     rhm_law_split_samples(&d->law, &call.draw, count, call.by_symbol);
-    if ((status = rhm_parallel(engine, d->chunks, draw_chunk, &call, error)) == RHM_OK &&
+    if ((status = draw_chunks(&call, engine, count, error)) == RHM_OK &&
         (status = rhm_drawing_enter(patches, engine, error)) == RHM_OK)
         patches->samples += count;
 done:
-    for (size_t c = 0; c < d->chunks; c++)
+    for (size_t c = 0; c < d->chunks && !call.drawn.data; c++)
         rhm_free(d->chunk[c].cell);
+    rhm_spread_parcels_clear(&call.drawn);
     memset(d->chunk, 0, sizeof *d->chunk * d->chunks);
     for (size_t t = 0; call.counters && t < threads; t++)
         rhm_free(call.counters[t]);

@@ -8,6 +8,7 @@
 #include "patches/draw.h"
 #include "patches/merge.h"
 #include "patches/raw.h"
+#include "patches/share.h"
 
 enum {
     CHUNKS_PER_THREAD = 4,       /* in a round, so that a slow chunk does not idle the others */
@@ -47,9 +48,9 @@ void rhm_patches_destroy(rhm_patches *patches) {
     *patches = (rhm_patches){0};
 }
 
-/* One round: chunks are read by all threads, and what they list is merged. */
+/* One round: chunks are read by all threads of all ranks, and what they list is merged by each rank. */
 typedef struct counting {
-    const rhm_patches *patches;
+    rhm_patches *patches;
     rhm_patch_chunk *chunk;     /* (most chunks of a round) */
     rhm_patch_scratch *scratch; /* (threads) */
     rhm_patch_source *source;
@@ -58,23 +59,34 @@ typedef struct counting {
     uint64_t first;
     uint64_t count;
     size_t chunk_samples;
+    rhm_spread_part own; /* chunks that this rank reads */
     rhm_sample_rows rows;
 } counting;
 
+static uint32_t *ids_of(const counting *r, size_t chunk) {
+    return r->ids ? r->ids + chunk * r->chunk_samples * r->patches->positions : NULL;
+}
+
 static rhm_status read_chunk(void *context, size_t index, int thread, rhm_error *error) {
     const counting *r = context;
+    index += r->own.first;
     const uint64_t begin = index * r->chunk_samples;
     const uint64_t left = r->count - begin;
     rhm_patch_scratch *scratch = &r->scratch[thread];
     RHM_TRY(rhm_patch_scratch_init(scratch, r->patches, r->chunk_samples, &r->rows, error));
     return rhm_patch_chunk_read(&r->chunk[index], scratch, r->patches, r->source, r->context, r->first + begin,
                                 left < r->chunk_samples ? (size_t)left : r->chunk_samples, r->chunk_samples, &r->rows,
-                                r->ids ? r->ids + begin * r->patches->positions : NULL, error);
+                                ids_of(r, index), error);
 }
 
 static rhm_status read_round(counting *r, const rhm_engine *engine, size_t chunks, rhm_error *error) {
     const int span = rhm_trace_begin(engine, "read", 0);
-    const rhm_status status = rhm_parallel(engine, chunks, read_chunk, r, error);
+    r->own = rhm_chunks_own(engine, chunks);
+    for (size_t c = 0; c < chunks; c++)
+        r->chunk[c].ids = ids_of(r, c);
+    rhm_status status = rhm_parallel(engine, r->own.end - r->own.first, read_chunk, r, error);
+    if (status == RHM_OK)
+        status = rhm_chunks_share(r->patches, engine, r->chunk, chunks, r->chunk_samples, r->scratch, error);
     const double samples = (double)r->count;
     rhm_trace_end(engine, span, (rhm_span_work){.items = samples, .nbytes = 2 * samples * (double)(r->rows.width + 1)});
     return status;
@@ -97,13 +109,13 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
                         patches->level);
     if (patches->raw)
         return rhm_raw_add(patches, engine, stage, source, context, first, count, ids, error);
-    const size_t threads = (size_t)rhm_engine_threads(engine);
+    const size_t threads = (size_t)rhm_engine_threads(engine), all = rhm_spread_threads(engine);
     counting r = {.patches = patches, .source = source, .context = context};
     r.rows = rhm_sample_rows_of(patches);
     r.chunk_samples = rhm_patch_chunk_samples(count, r.rows.width);
     const uint64_t needed = (count + r.chunk_samples - 1) / r.chunk_samples;
-    const size_t most = needed < threads * MOST_CHUNKS_PER_THREAD ? (size_t)needed : threads * MOST_CHUNKS_PER_THREAD;
-    size_t chunks = threads * CHUNKS_PER_THREAD;
+    const size_t most = needed < all * MOST_CHUNKS_PER_THREAD ? (size_t)needed : all * MOST_CHUNKS_PER_THREAD;
+    size_t chunks = all * CHUNKS_PER_THREAD;
 
     rhm_merge merge = {0};
     rhm_status status = RHM_NO_MEMORY;
@@ -128,7 +140,7 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
             break;
         if (stage)
             rhm_engine_progress(engine, stage, r.first + r.count, first + count);
-        chunks = listed < used * (r.chunk_samples * patches->positions / 64) ? chunks * 2 : threads * CHUNKS_PER_THREAD;
+        chunks = listed < used * (r.chunk_samples * patches->positions / 64) ? chunks * 2 : all * CHUNKS_PER_THREAD;
     }
 done:
     rhm_merge_destroy(&merge);

@@ -3,6 +3,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/memory.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "patches/chunk.h"
 #include "patches/draw.h"
@@ -22,35 +23,73 @@ typedef struct raw_round {
     uint32_t *ids;      /* of the round, or NULL */
 } raw_round;
 
+static size_t samples_of(const raw_round *r, size_t chunk) {
+    const size_t left = r->count - chunk * r->chunk_samples;
+    return left < r->chunk_samples ? left : r->chunk_samples;
+}
+
+/* Of the round: (count, leaves), and (count, positions, 2) of a patch and a label. */
+static uint32_t *tokens_of(const raw_round *r) {
+    const rhm_intern *set = &r->patches->subtree[r->patches->tree.levels];
+    return set->tuples + set->count * set->words;
+}
+
+static uint32_t *pairs_of(const raw_round *r) {
+    return r->patches->cell.tuples + 2 * r->have;
+}
+
+/* What only the source knows: tokens and labels. */
 static rhm_status read_chunk(void *context, size_t c, int thread, rhm_error *error) {
     const raw_round *r = context;
     const rhm_patches *patches = r->patches;
-    const size_t positions = patches->positions, begin = c * r->chunk_samples, left = r->count - begin;
-    const size_t samples = left < r->chunk_samples ? left : r->chunk_samples;
-    const size_t count = samples * positions, id = r->have + begin * positions;
+    const size_t begin = c * r->chunk_samples, samples = samples_of(r, c);
     uint16_t **leaves = &r->scratch[thread];
     if (!*leaves && !(*leaves = RHM_NEW(uint16_t, r->chunk_samples, r->rows.width + 1, 1, "leaves of a chunk", error)))
         return RHM_NO_MEMORY;
     uint16_t *labels = *leaves + r->chunk_samples * r->rows.width;
     r->source(r->context, r->rows.from, r->first + begin, samples, *leaves, labels);
-
-    for (uint32_t j = patches->tree.levels; j >= patches->level; j--) {
-        const size_t words = rhm_tree_below(&patches->tree, patches->level - 1, j); /* of a sample */
-        uint32_t *tuples = patches->subtree[j].tuples + id * words;
-        for (size_t i = 0; i < count * words && j < patches->tree.levels; i++)
-            tuples[i] = (uint32_t)(id * words + i);
-        for (size_t i = 0; i < samples && j == patches->tree.levels; i++, tuples += r->rows.leaves)
-            for (size_t t = 0; t < r->rows.leaves; t++)
-                tuples[t] = (*leaves)[i * r->rows.width + t];
-    }
-    for (size_t i = 0; i < count; i++) {
-        patches->cell.tuples[2 * (id + i)] = (uint32_t)(id + i);
-        patches->cell.tuples[2 * (id + i) + 1] = (uint32_t)(i % positions) * patches->classes + labels[i / positions];
-        patches->count[id + i] = 1;
-        if (r->ids)
-            r->ids[begin * positions + i] = (uint32_t)(id + i);
+    uint32_t *tokens = tokens_of(r) + begin * r->rows.leaves, *pairs = pairs_of(r) + 2 * begin * patches->positions;
+    for (size_t i = 0; i < samples; i++) {
+        for (size_t t = 0; t < r->rows.leaves; t++)
+            *tokens++ = (*leaves)[i * r->rows.width + t];
+        for (uint32_t p = 0; p < patches->positions; p++) {
+            *pairs++ = (uint32_t)(r->have + (begin + i) * patches->positions + p);
+            *pairs++ = p * patches->classes + labels[i];
+        }
     }
     return RHM_OK;
+}
+
+/* What follows from the numbers of the samples. */
+static rhm_status number_chunk(void *context, size_t c, int thread, rhm_error *error) {
+    (void)thread, (void)error;
+    const raw_round *r = context;
+    const rhm_patches *patches = r->patches;
+    const size_t positions = patches->positions, begin = c * r->chunk_samples * positions;
+    const size_t count = samples_of(r, c) * positions, id = r->have + begin;
+    for (uint32_t j = patches->level; j < patches->tree.levels; j++) {
+        const size_t words = rhm_tree_below(&patches->tree, patches->level - 1, j); /* of a patch */
+        for (size_t i = id * words; i < (id + count) * words; i++)
+            patches->subtree[j].tuples[i] = (uint32_t)i;
+    }
+    for (size_t i = 0; i < count; i++) {
+        patches->count[id + i] = 1;
+        if (r->ids)
+            r->ids[begin + i] = (uint32_t)(id + i);
+    }
+    return RHM_OK;
+}
+
+/* Each rank reads its share. */
+static rhm_status read_round(raw_round *r, const rhm_engine *engine, rhm_error *error) {
+    const size_t chunks = (r->count + r->chunk_samples - 1) / r->chunk_samples, positions = r->patches->positions;
+    const size_t of_tokens = sizeof(uint32_t) * r->rows.leaves, of_pairs = sizeof(uint32_t) * 2 * positions;
+    const rhm_spread_output read[] = {
+        {tokens_of(r), of_tokens * r->chunk_samples, of_tokens * r->count},
+        {pairs_of(r), of_pairs * r->chunk_samples, of_pairs * r->count},
+    };
+    RHM_TRY(rhm_spread(engine, chunks, read_chunk, r, read, sizeof read / sizeof *read, error));
+    return rhm_parallel(engine, chunks, number_chunk, r, error);
 }
 
 static rhm_status widen(rhm_intern *set, size_t capacity, rhm_error *error) {
@@ -99,7 +138,7 @@ rhm_status rhm_raw_add(rhm_patches *patches, const rhm_engine *engine, const cha
     r.chunk_samples = rhm_patch_chunk_samples(count, r.rows.width);
     if (!(r.scratch = RHM_NEW(uint16_t *, threads, 1, 1, "sampling chunks", error)))
         return RHM_NO_MEMORY;
-    const uint64_t most = (uint64_t)threads * CHUNKS_PER_THREAD * r.chunk_samples;
+    const uint64_t most = (uint64_t)rhm_spread_threads(engine) * CHUNKS_PER_THREAD * r.chunk_samples;
     rhm_status status = RHM_OK;
     for (uint64_t done = 0; done < count; done += r.count) {
         r.first = first + done;
@@ -107,7 +146,7 @@ rhm_status rhm_raw_add(rhm_patches *patches, const rhm_engine *engine, const cha
         r.count = (size_t)(count - done < most ? count - done : most);
         r.ids = ids ? ids + done * patches->positions : NULL;
         const int span = rhm_trace_begin(engine, "read raw", 0);
-        status = rhm_parallel(engine, (r.count + r.chunk_samples - 1) / r.chunk_samples, read_chunk, &r, error);
+        status = read_round(&r, engine, error);
         const double samples = (double)r.count;
         rhm_trace_end(engine, span,
                       (rhm_span_work){.items = samples, .nbytes = 2 * samples * (double)(r.rows.width + 1)});

@@ -4,8 +4,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
-#include "engine/reduce.h"
+#include "engine/spread.h"
 #include "hierarchy/position_law.h"
 #include "learners/layerwise/design.h"
 
@@ -48,8 +47,10 @@ static rhm_status parse_parents(const rhm_engine *engine, const rhm_grammar *gra
     for (uint32_t j = patches->tree.levels; j >= patches->level && status == RHM_OK; j--) {
         const rhm_intern *set = &patches->subtree[j];
         parsing p = {grammar, set, below, RHM_NEW(uint32_t, set->count, 1, 1, "parsed symbols", error), j};
-        status =
-            p.symbol ? rhm_parallel(engine, (set->count + CHUNK - 1) / CHUNK, parse_chunk, &p, error) : RHM_NO_MEMORY;
+        const rhm_spread_output parsed = {p.symbol, sizeof *p.symbol * CHUNK, sizeof *p.symbol * set->count};
+        status = p.symbol
+                     ? rhm_spread_many(engine, (set->count + CHUNK - 1) / CHUNK, parse_chunk, &p, &parsed, 1, error)
+                     : RHM_NO_MEMORY;
         rhm_free(below);
         below = p.symbol;
     }
@@ -76,7 +77,7 @@ typedef struct diagnosis {
     const rhm_patch_counts *counts;
     const float *y;         /* (distinct, outputs), centred */
     const uint32_t *parent; /* (distinct) */
-    double *output;         /* (distinct, outputs), not centred */
+    double *output;         /* (distinct, outputs), not centred: of this rank's runs */
     double *sum;            /* (runs, parents, 1 + outputs): share of the samples, and outputs weighted with it */
     comparison *compared;   /* (runs) */
     double *posterior;      /* (parents, outputs): exact, as far as blocks learn it */
@@ -121,8 +122,8 @@ static rhm_status add_run(void *context, size_t run, int thread, rhm_error *erro
 
 static rhm_status find_means(diagnosis *d, const rhm_engine *engine, rhm_error *error) {
     const size_t row = d->parents * (1 + d->outputs);
-    RHM_TRY(rhm_parallel(engine, d->runs, add_run, d, error));
-    RHM_TRY(rhm_reduce(engine, d->sum, d->runs, row, row, error));
+    RHM_TRY(rhm_spread_many(engine, d->runs, add_run, d, NULL, 0, error));
+    RHM_TRY(rhm_spread_reduce_many(engine, d->sum, d->runs, row, error));
     for (size_t p = 0; p < d->parents; p++)
         for (size_t c = 0; c < d->outputs && share_of(d, p) > 0; c++)
             mean_of(d, p)[c] /= share_of(d, p);
@@ -214,7 +215,8 @@ static rhm_status compare(diagnosis *d, const rhm_engine *engine, const rhm_gram
     const size_t rules = rhm_grammar_shape(grammar)->rules[report->level];
     comparison all = {0};
     double floor = 0;
-    RHM_TRY(rhm_parallel(engine, d->runs, compare_run, d, error));
+    const rhm_spread_output compared = {d->compared, sizeof *d->compared, sizeof *d->compared * d->runs};
+    RHM_TRY(rhm_spread_many(engine, d->runs, compare_run, d, &compared, 1, error));
     for (size_t run = 0; run < d->runs; run++) {
         all.mean += d->compared[run].mean;
         all.most = fmax(all.most, d->compared[run].most);

@@ -5,8 +5,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
-#include "engine/reduce.h"
+#include "engine/spread.h"
 
 /*
  * Patches are added up in runs that their number alone decides, so that the threads do not: at least LEAST_RUN, and no
@@ -122,12 +121,12 @@ static double evidence_of(const scoring *s) {
 /* The spreads need the means of all runs, which are in the first one by then; the others' spreads are still nothing. */
 static rhm_status sum_up(scoring *s, const rhm_engine *engine, rhm_error *error) {
     const size_t row = s->positions * s->width;
-    RHM_TRY(rhm_parallel(engine, s->runs, add_losses, s, error));
-    RHM_TRY(rhm_reduce(engine, s->sum, s->runs, row, row, error));
+    RHM_TRY(rhm_spread_many(engine, s->runs, add_losses, s, NULL, 0, error));
+    RHM_TRY(rhm_spread_reduce_many(engine, s->sum, s->runs, row, error));
     for (size_t run = 1; run < s->runs; run++)
         memset(s->sum + run * row, 0, sizeof *s->sum * row);
-    RHM_TRY(rhm_parallel(engine, s->runs, add_spreads, s, error));
-    return rhm_reduce(engine, s->sum, s->runs, row, row, error);
+    RHM_TRY(rhm_spread_many(engine, s->runs, add_spreads, s, NULL, 0, error));
+    return rhm_spread_reduce_many(engine, s->sum, s->runs, row, error);
 }
 
 rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_engine *engine, const rhm_sample_set *set, const float *outputs,
