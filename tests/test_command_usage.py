@@ -29,6 +29,10 @@ BAD_USAGE = [
     (["train", "--learner", "nobody"], ["--learner nobody", "layerwise"]),
     (["train", "--positions", "0"], ["--positions", "1 to 65536"]),
     (["train", "--", "--stray"], ["--stray"]),
+    (["plan", "--nodes", "2"], ["--nodes 2", "--ranks"]),
+    (["plan", "--ranks", "2", "--nodes", "3"], ["--nodes 3", "1 to 2"]),
+    (["plan", "--ranks", "0"], ["--ranks '0'", "1 to 65536"]),
+    (["plan", "--ranks", "2", "--network-latency", "0"], ["--network-latency '0'"]),
     (["inspect"], ["FILE"]),
     (["inspect", "a", "b"], ["b"]),
     (["inspect", "g.h5", "--branching", "2"], ["--branching 2", "data set"]),
@@ -300,7 +304,7 @@ HELP = {
                                                                                 "--report", "--json", "--rank-timeout"],
     "inspect": ["--json", "--branching"],
     "plan": OPTIONS["instance"] + OPTIONS["network"] + OPTIONS["budget"] + OPTIONS["draw"] + OPTIONS["threads"] + OPTIONS["kernels"] + [
-        "--json", "--learner", "--positions", "--between", "--protocol"],
+        "--json", "--learner", "--positions", "--between", "--protocol", "--ranks", "--nodes", "--node-cores", "--network-latency", "--network-bandwidth"],
 }
 
 

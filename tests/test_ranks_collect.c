@@ -11,6 +11,7 @@
 
 #include "core/philox.h"
 #include "ranks/group.h"
+#include "rhm/plan.h"
 
 enum { MOST_RANKS = 7, ROWS = 37, SIZE = 5 };
 
@@ -190,8 +191,12 @@ static double tree_sum(size_t row, size_t span, size_t column) {
     return row + span / 2 < ROWS ? left + tree_sum(row + span / 2, span / 2, column) : left;
 }
 
+/* Equal shares, the first ranks' larger by one, as engine/spread.h has them. */
 static size_t begin_of(int size, int rank) {
-    return (size_t)rank * ROWS / (size_t)size;
+    size_t begin = 0;
+    for (int before = 0; before < rank; before++)
+        begin += ROWS / (size_t)size + ((size_t)before < ROWS % (size_t)size);
+    return begin;
 }
 
 /* Add up what lies in the own part, as rhm_spread_reduce does with all threads. */
@@ -218,6 +223,7 @@ static void sum_rows(worker *w) {
         memcpy(w->out, w->rows, sizeof w->out);
     if (w->status == RHM_OK)
         w->status = rhm_ranks_broadcast(w->ranks, w->out, sizeof w->out, &w->error);
+    w->account[0] = w->ranks->account;
     w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
 }
 
@@ -257,6 +263,28 @@ static void every_rank_gets_all_parts(void **state) {
                 for (int i = 0; i < from; i++)
                     assert_int_equal(workers[rank].all[at++], 'a' + from);
         }
+    }
+}
+
+/* rhm plan counts what was sent, and takes for it no less than the longest chain of messages. */
+static void a_plan_foresees_the_messages_of_a_sum(void **state) {
+    (void)state;
+    for (int size = 1; size <= MOST_RANKS; size++) {
+        double sent = 0, sent_nbytes = 0, clock[MOST_RANKS];
+        int depth = 0;
+        run_all(size, sum_rows);
+        for (int rank = 0; rank < size; rank++)
+            for (int kind = 0; kind < RHM_ACCOUNT_KINDS; kind++) {
+                sent += (double)workers[rank].account[0].of[kind].sent;
+                sent_nbytes += (double)workers[rank].account[0].of[kind].sent_nbytes;
+            }
+        for (int reach = 1; reach < size; reach *= 2)
+            depth++;
+        rhm_plan_cluster cluster = rhm_plan_cluster_default(size, 1, 4);
+        cluster.within = (rhm_plan_link){1, 1e300};
+        const rhm_plan_messages foreseen = rhm_plan_sum(&cluster, ROWS, SIZE * sizeof(double), clock);
+        assert_true(foreseen.count == sent && foreseen.nbytes == sent_nbytes);
+        assert_true(foreseen.seconds >= 2 * depth && foreseen.seconds <= foreseen.count + 1);
     }
 }
 
@@ -357,6 +385,7 @@ int main(void) {
         pthread_mutex_init(&boxes[i].mutex, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_do_not_depend_on_the_number_of_ranks),
+        cmocka_unit_test(a_plan_foresees_the_messages_of_a_sum),
         cmocka_unit_test(every_rank_gets_all_parts),
         cmocka_unit_test(messages_are_counted_exactly),
         cmocka_unit_test(a_failing_rank_fails_all_and_is_named),

@@ -92,7 +92,8 @@ def test_reports_of_evaluations_and_inference(trained):
 def test_plans(tmp_path):
     planned = section("## Reports of other commands").split("`rhm plan --json`")[1]
     plan = json.loads(run("plan", *TINY[:-2], "--json", cwd=tmp_path).stdout)
-    compare(keys(planned) | common("schema", "version", "learner", "instance") | {"instance.k_rho"}, [plan])
+    ranks = json.loads(run("plan", *TINY[:-2], "--ranks", "3", "--nodes", "2", "--json", cwd=tmp_path).stdout)
+    compare(keys(planned) | common("schema", "version", "learner", "instance") | {"instance.k_rho"}, [plan, ranks])
 
 
 def test_the_test_itself():

@@ -5,11 +5,40 @@
 #ifndef RHM_PLAN_H
 #define RHM_PLAN_H
 
+#include <stdbool.h>
+
 #include "rhm/learner.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* A message takes latency + bytes / rate. */
+typedef struct rhm_plan_link {
+    double latency; /* seconds */
+    double rate;    /* bytes a second */
+} rhm_plan_link;
+
+/* Messages of all ranks together, and how long they keep the job waiting. */
+typedef struct rhm_plan_messages {
+    double count, nbytes, seconds;
+} rhm_plan_messages;
+
+/* Ranks in equal parts, in order, on nodes that are alike. */
+typedef struct rhm_plan_cluster {
+    int ranks, nodes;
+    int cores;                     /* of a node, which its ranks divide */
+    int threads;                   /* of a rank; 0: a thread for each core it has */
+    rhm_plan_link within, between; /* of ranks on a node, and of nodes */
+} rhm_plan_cluster;
+
+/* What of a training its ranks share, one or several joined by |; the rest every rank does for itself. */
+typedef enum rhm_plan_part {
+    RHM_SPREAD_DRAW = 1,  /* drawing and counting samples */
+    RHM_SPREAD_EMBED = 2, /* embeddings of distinct patches */
+    RHM_SPREAD_FIT = 4,   /* of fits what is in shared_fit_seconds: passes and Gram matrices */
+    RHM_SPREAD_TEST = 8,  /* the test */
+} rhm_plan_part;
 
 /* What is expected of a level. Members that mean nothing to the learner are 0, numbers of them NAN. */
 typedef struct rhm_plan_level {
@@ -35,6 +64,14 @@ typedef struct rhm_plan_level {
     double allowed_work;    /* multiply-adds after which the search ends in any case, */
     double allowed_seconds; /* and about how long they take: */
     double allowed_multiple, allowed_least; /* so many times the work foreseen, but not before so many multiply-adds */
+    double shared_fit_seconds;              /* of fit_seconds, what several ranks could share (rhm_plan_spread) */
+    double shared_parts;                    /* into which that falls, or 0 where it falls into any number, */
+    bool parts_divide;                      /* of which a rank's threads can share one */
+    double sums, sum_rows, sum_nbytes;      /* passes over all patches; partial sums of one, and bytes of its sum */
+    double products, product_nbytes;        /* products with Gram matrices, and bytes of one */
+    double embeddings, embedded_nbytes;     /* times that outputs are made, and bytes of all of them */
+    double divided_nbytes, gram_nbytes;     /* of nbytes, what ranks have equal parts of, and Gram matrices */
+    rhm_plan_messages messages;             /* of several ranks; their seconds are the level's, too */
 } rhm_plan_level;
 
 typedef struct rhm_training_plan {
@@ -43,12 +80,35 @@ typedef struct rhm_training_plan {
     uint32_t levels;
     rhm_plan_level level[RHM_MAX_LEVELS + 1]; /* [1..levels] */
     double test_seconds;
-    double base_nbytes; /* of the process before a level begins */
+    double base_nbytes;       /* of the process before a level begins */
+    unsigned spread;          /* parts that ranks share */
+    rhm_plan_cluster cluster; /* for which the plan is; its ranks are 0 in that of one process */
 } rhm_training_plan;
 
 /* A second or two of measuring, in which nothing else may run. `options` as rhm_train takes them. */
 RHM_API rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, const rhm_grammar *grammar,
                                      const rhm_train_options *options, double base_nbytes, rhm_error *error);
+
+/* Links within and between nodes as they often are. */
+RHM_API rhm_plan_cluster rhm_plan_cluster_default(int ranks, int nodes, int cores);
+
+/* The ranks of an engine that is one of several, and where they are; links as above. */
+RHM_API rhm_plan_cluster rhm_plan_cluster_here(const rhm_engine *engine);
+
+/*
+ * Turn the plan of one process into that of a rank of several: seconds are of the job, bytes of a rank. Work that is
+ * shared is in equal parts, down to single partial sums; what is not is done by every rank with its own cores, each as
+ * fast as one of the machine that was measured with all of them at work. Ranks that share a core take turns. Sums and
+ * gathers take the messages that they do, one after the other where they depend on each other. Not foreseen: ranks that
+ * wait for slower ones. RHM_INVALID for more nodes than ranks.
+ */
+RHM_API rhm_status rhm_plan_spread(rhm_training_plan *plan, const rhm_plan_cluster *cluster, rhm_error *error);
+
+RHM_API int rhm_plan_node_ranks(const rhm_plan_cluster *cluster);    /* at most, of a node */
+RHM_API double rhm_plan_rank_cores(const rhm_plan_cluster *cluster); /* that a rank has; 1/2: two take turns on one */
+
+/* A sum over `rows` partial sums of `nbytes` each up the tree, and back to all; `clock` is (ranks), overwritten. */
+RHM_API rhm_plan_messages rhm_plan_sum(const rhm_plan_cluster *cluster, double rows, double nbytes, double *clock);
 
 RHM_API double rhm_plan_level_seconds(const rhm_training_plan *plan, uint32_t level);
 RHM_API double rhm_plan_seconds(const rhm_training_plan *plan); /* test included */

@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -17,6 +18,56 @@
 static const rhm_option own[] = {RHM_OPTION_JSON, {0}};
 static const rhm_option_group own_options = {"Output", own};
 
+#define AT(member) offsetof(rhm_settings, cluster.member)
+static const rhm_option cluster[] = {
+    {.name = "ranks",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "R",
+     .otherwise = "one process",
+     .least = 1,
+     .greatest = 65536,
+     .place = AT(ranks),
+     .help = "Plan for so many processes under mpirun. Rates are measured here, on all cores; --threads are those of a "
+             "rank."},
+    {.name = "nodes",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "N",
+     .fallback = "1",
+     .least = 1,
+     .greatest = 65536,
+     .place = AT(nodes),
+     .help = "Machines that share the ranks evenly, in order."},
+    {.name = "node-cores",
+     .kind = RHM_OPTION_COUNT,
+     .argument = "C",
+     .otherwise = "as many as here",
+     .least = 1,
+     .greatest = 65536,
+     .place = AT(node_cores),
+     .help = "Cores of a node, each as fast as one of this machine when all are at work."},
+    {.name = "network-latency",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "microseconds",
+     .otherwise = "30 between nodes, 1.5 on one",
+     .least = DBL_MIN,
+     .greatest = 1e9,
+     .place = AT(latency),
+     .help = "Of a message, one way; between nodes, or between ranks where there is one node. Measured by `mpirun rhm "
+             "machine`."},
+    {.name = "network-bandwidth",
+     .kind = RHM_OPTION_REAL,
+     .argument = "x",
+     .unit = "GB/s",
+     .otherwise = "1.1 between nodes, 3 on one",
+     .least = DBL_MIN,
+     .greatest = 1e9,
+     .place = AT(bandwidth),
+     .help = "Likewise, of one message at a time."},
+    {0}};
+#undef AT
+static const rhm_option_group cluster_options = {"Several processes", cluster};
+
 /* What is planned, and for what. */
 typedef struct planning {
     rhm_grammar *grammar;
@@ -26,6 +77,7 @@ typedef struct planning {
     uint32_t levels;
     rhm_engine *engine;
     rhm_progress_bar bar;
+    double seconds_alone; /* of one process with all cores */
     rhm_training_plan practice;
 } planning;
 
@@ -59,8 +111,48 @@ static void print_theory(const planning *p) {
         "  within a patch; N, sigma: samples and bandwidth as the paper prints them, and as its proofs need them\n");
 }
 
+/* Nothing for one process. */
+static void print_ranks(const planning *p) {
+    const rhm_training_plan *plan = &p->practice;
+    const rhm_plan_cluster *c = &plan->cluster;
+    double sum = 0;
+    if (c->ranks == 0)
+        return;
+    const double cores = rhm_plan_rank_cores(c);
+    printf("\n%d rank%s on %d node%s of %d core%s; a rank has ", c->ranks, c->ranks == 1 ? "" : "s", c->nodes,
+           c->nodes == 1 ? "" : "s", c->cores, c->cores == 1 ? "" : "s");
+    if (cores < 1)
+        printf("a core together with %.0f others", 1 / cores - 1);
+    else
+        printf("%.0f core%s", cores, cores == 1 ? "" : "s");
+    printf("\na message takes %.3g us and a second for %.3g GB on a node, %.3g us and a second for %.3g GB between "
+           "nodes\n\n",
+           1e6 * c->within.latency, 1e-9 * c->within.rate, 1e6 * c->between.latency, 1e-9 * c->between.rate);
+    printf("%5s %9s %9s %9s %10s %9s %12s %9s\n", "level", "s draw", "s embed", "s fit", "s messages", "s", "messages",
+           "GB");
+    for (uint32_t level = plan->levels; level >= 1; level--) {
+        const rhm_plan_level *s = &plan->level[level];
+        if (s->level == 0)
+            continue;
+        printf("%5u %9.3g %9.3g %9.3g %10.3g %9.3g %12.4g %9.3g\n", level, s->draw_seconds, s->embed_seconds,
+               s->fit_seconds, s->messages.seconds, rhm_plan_level_seconds(plan, level), s->messages.count,
+               1e-9 * s->messages.nbytes);
+        sum += s->messages.seconds;
+    }
+    const double seconds = rhm_plan_seconds(plan);
+    printf(
+        "  memory at most %.0f MiB a rank; about %.3g s, test included (%.3g s), messages %.1f %%; one process on one "
+        "such node: %.3g s\n"
+        "  every rank does for itself:%s%s%s%s grouping, and what is left of fits\n",
+        rhm_plan_nbytes(plan) / 0x1p20, seconds, plan->test_seconds, 100 * sum / seconds, p->seconds_alone,
+        plan->spread & RHM_SPREAD_DRAW ? "" : " drawing,", plan->spread & RHM_SPREAD_EMBED ? "" : " embedding,",
+        plan->spread & RHM_SPREAD_FIT ? "" : " fits,", plan->spread & RHM_SPREAD_TEST ? "" : " the test,");
+}
+
 static void print_total(const planning *p) {
     const int threads = rhm_engine_describe(p->engine).threads;
+    if (p->practice.cluster.ranks > 0)
+        return;
     printf("  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n",
            rhm_plan_samples(&p->practice), rhm_plan_nbytes(&p->practice) / 0x1p20, rhm_plan_seconds(&p->practice),
            threads, threads == 1 ? "" : "s");
@@ -148,6 +240,48 @@ static void print_practice(const planning *p) {
            p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 
+static void settle_cluster(rhm_plan_cluster *out, const rhm_settings *settings, int cores_here) {
+    const uint64_t asked = settings->cluster.node_cores;
+    *out = rhm_plan_cluster_default((int)settings->cluster.ranks, (int)settings->cluster.nodes,
+                                    asked ? (int)asked : cores_here);
+    out->threads = (int)settings->running.threads;
+    rhm_plan_link *network = out->nodes > 1 ? &out->between : &out->within;
+    if (settings->cluster.latency > 0)
+        network->latency = 1e-6 * settings->cluster.latency;
+    if (settings->cluster.bandwidth > 0)
+        network->rate = 1e9 * settings->cluster.bandwidth;
+}
+
+/* Rates of a node whose ranks are all at work, as far as this machine has the cores. */
+static rhm_status open_engine(planning *p, rhm_plan_cluster *c, const rhm_settings *settings, rhm_error *error) {
+    rhm_settings here = *settings;
+    if (settings->cluster.ranks == 0)
+        return rhm_running_engine(&p->engine, &p->bar, settings, error);
+    here.running.threads = 0;
+    RHM_TRY(rhm_running_engine(&p->engine, &p->bar, &here, error));
+    const int cores = rhm_engine_describe(p->engine).threads;
+    settle_cluster(c, settings, cores);
+    const double busy = c->threads * (double)rhm_plan_node_ranks(c);
+    if (c->threads == 0 || busy >= cores)
+        return RHM_OK;
+    rhm_progress_clear(&p->bar);
+    rhm_engine_destroy(p->engine);
+    p->engine = NULL;
+    here.running.threads = (uint64_t)busy;
+    return rhm_running_engine(&p->engine, &p->bar, &here, error);
+}
+
+static rhm_status refuse_cluster(const rhm_settings *settings, rhm_error *error) {
+    static const char *const names[] = {"nodes", "node-cores", "network-latency", "network-bandwidth"};
+    const uint64_t ranks = settings->cluster.ranks, nodes = settings->cluster.nodes;
+    for (size_t i = 0; ranks == 0 && i < sizeof names / sizeof *names; i++)
+        RHM_TRY(rhm_option_refuse(settings, names[i], "has no effect without --ranks", error));
+    if (ranks > 0 && nodes > ranks)
+        return rhm_fail(error, RHM_INVALID, "--nodes %d: allowed are 1 to %d, as many as --ranks", (int)nodes,
+                        (int)ranks);
+    return RHM_OK;
+}
+
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
     RHM_TRY(rhm_instance_build(&p->grammar, &p->analysis, settings, error));
     p->levels = rhm_grammar_shape(p->grammar)->levels;
@@ -157,10 +291,16 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
     p->options.seed = settings->instance.seed;
     RHM_TRY(rhm_settings_learner(&p->options, settings, p->levels, error));
     RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
-    RHM_TRY(rhm_running_engine(&p->engine, &p->bar, settings, error));
+    RHM_TRY(refuse_cluster(settings, error));
+    rhm_plan_cluster c = {0};
+    RHM_TRY(open_engine(p, &c, settings, error));
     RHM_TRY(rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, (double)rhm_machine_peak_rss_nbytes(),
                               error));
     rhm_progress_clear(&p->bar);
+    p->seconds_alone =
+        rhm_plan_seconds(&p->practice) * p->practice.threads / (c.cores > 0 ? c.cores : p->practice.threads);
+    if (c.ranks > 0)
+        RHM_TRY(rhm_plan_spread(&p->practice, &c, error));
     p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
     if (settings->json) {
         char *text;
@@ -172,6 +312,7 @@ static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *err
     rhm_instance_print(stdout, p->grammar, &p->analysis);
     print_theory(p);
     print_practice(p);
+    print_ranks(p);
     return RHM_OK;
 }
 
@@ -194,8 +335,9 @@ const rhm_command rhm_command_plan = {
                    "and time of "
                    "a practical run on this machine, from rates measured now.",
     .examples = "rhm plan\n"
-                "rhm plan --vocab 8 --levels 8",
+                "rhm plan --vocab 8 --levels 8\n"
+                "rhm plan --ranks 64 --nodes 64 --network-latency 2 --network-bandwidth 12",
     .groups = {&rhm_instance_options, &rhm_learner_options, &rhm_network_options, &rhm_budget_options,
-               &rhm_draw_options, &rhm_thread_options, &rhm_kernel_options, &own_options},
+               &rhm_draw_options, &cluster_options, &rhm_thread_options, &rhm_kernel_options, &own_options},
     .run = run,
 };

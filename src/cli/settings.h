@@ -48,6 +48,11 @@ typedef struct rhm_settings {
     } running;
 
     struct {
+        uint64_t ranks, nodes, node_cores;
+        double latency, bandwidth; /* of the network: microseconds, GB/s; 0: usual ones */
+    } cluster;
+
+    struct {
         const char *directory;
         bool resume;
         double seconds;

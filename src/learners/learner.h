@@ -11,6 +11,7 @@
 
 struct rhm_learner {
     rhm_learner_info info;
+    unsigned spread; /* rhm_plan_part: of its work, what ranks share */
 
     /*
      * Train a model and report on it: levels, seconds, checkpoint. The model is a function of problem and options

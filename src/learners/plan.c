@@ -15,6 +15,7 @@ rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, c
     *out = (rhm_training_plan){.levels = rhm_grammar_shape(grammar)->levels, .base_nbytes = base_nbytes};
     RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
     out->learner = learner->info.name;
+    out->spread = learner->spread;
     out->threads = engine ? rhm_engine_describe(engine).threads : 0;
     RHM_TRY(rhm_train_options_check(options, &learner->info, out->levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, out->levels, error));
@@ -39,7 +40,7 @@ rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, c
 
 double rhm_plan_level_seconds(const rhm_training_plan *plan, uint32_t level) {
     const rhm_plan_level *s = &plan->level[level];
-    return s->draw_seconds + s->embed_seconds + s->fit_seconds;
+    return s->draw_seconds + s->embed_seconds + s->fit_seconds + s->messages.seconds;
 }
 
 double rhm_plan_seconds(const rhm_training_plan *plan) {

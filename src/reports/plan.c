@@ -38,6 +38,9 @@ static const rhm_field level_fields[] = {
     {"seconds.draw", RHM_FIELD_F64, AT(draw_seconds), .meaning = "drawing"},
     {"seconds.embed", RHM_FIELD_F64, AT(embed_seconds), .meaning = "pushing samples through the levels below"},
     {"seconds.fit", RHM_FIELD_F64, AT(fit_seconds), .meaning = "fits, or groupings"},
+    {"seconds.messages", RHM_FIELD_F64, AT(messages.seconds), .meaning = "of messages between ranks"},
+    {"messages", RHM_FIELD_F64, AT(messages.count), .meaning = "that all ranks send"},
+    {"message_bytes", RHM_FIELD_F64, AT(messages.nbytes), .meaning = "in these"},
     {"epochs", RHM_FIELD_F64, AT(epochs), .meaning = "of gradient descent, at most; 0: there are none"},
     {"seconds.epoch", RHM_FIELD_F64, AT(epoch_seconds), .meaning = "of an epoch, or the level's share of it"},
     {"at_most.multiply_adds", RHM_FIELD_F64, AT(allowed_work), .meaning = "after which the search ends in any case",
@@ -91,13 +94,39 @@ static json_t *theorem(const rhm_theory_problem *problem) {
                      "samples_corrected", rhm_json_number(corrected));
 }
 
+static json_t *link_json(const rhm_plan_link *link) {
+    return json_pack("{s:f, s:f}",
+                     "latency_us", 1e6 * link->latency,
+                     "gbs", 1e-9 * link->rate);
+}
+
+/* Null for one process. */
+static json_t *ranks(const rhm_training_plan *plan) {
+    const rhm_plan_cluster *c = &plan->cluster;
+    if (c->ranks == 0)
+        return json_null();
+    return json_pack("{s:i, s:i, s:i, s:f, s:o, s:o, s:{s:b, s:b, s:b, s:b}}",
+                     "ranks", c->ranks,
+                     "nodes", c->nodes,
+                     "node_cores", c->cores,
+                     "rank_cores", rhm_plan_rank_cores(c),
+                     "within_nodes", link_json(&c->within),
+                     "between_nodes", link_json(&c->between),
+                     "shared",
+                     "draw", (plan->spread & RHM_SPREAD_DRAW) != 0,
+                     "embed", (plan->spread & RHM_SPREAD_EMBED) != 0,
+                     "fit", (plan->spread & RHM_SPREAD_FIT) != 0,
+                     "test", (plan->spread & RHM_SPREAD_TEST) != 0);
+}
+
 static json_t *practice(const rhm_training_plan *plan) {
     json_t *levels = json_array();
     for (uint32_t level = plan->levels; level >= 1; level--)
         if (plan->level[level].level > 0)
             rhm_json_append(&levels, rhm_fields_json(&level_table, &plan->level[level]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:i}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}",
                      "levels", levels,
+                     "ranks", ranks(plan),
                      "samples", rhm_json_number(rhm_plan_samples(plan)),
                      "memory_bytes", rhm_json_number(rhm_plan_nbytes(plan)),
                      "seconds", rhm_json_number(rhm_plan_seconds(plan)),

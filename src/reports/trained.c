@@ -73,8 +73,11 @@ static rhm_status build(char **json, training *t, rhm_error *error) {
     run.machine = machine;
     /* After the record of what the run had in memory. A trained model is not lost to a plan that fails. */
     if (job->ceilings && job->grammar &&
-        rhm_plan_training(&plan, t->engine, job->grammar, job->options, t->base_nbytes, NULL) == RHM_OK)
-        trained.plan = &plan;
+        rhm_plan_training(&plan, t->engine, job->grammar, job->options, t->base_nbytes, NULL) == RHM_OK) {
+        const rhm_plan_cluster ranks = rhm_plan_cluster_here(t->engine);
+        if (!rhm_engine_ranks(t->engine) || rhm_plan_spread(&plan, &ranks, NULL) == RHM_OK)
+            trained.plan = &plan;
+    }
     const rhm_status status = rhm_report_training(json, &run, &trained, error);
     free(machine);
     return status;

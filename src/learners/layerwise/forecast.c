@@ -67,6 +67,21 @@ static void imagine_draw(const rhm_forecasting *f, rhm_forecast *s, outlook *r, 
     s->distinct = f->options->raw ? r->samples * s->positions : rhm_price_distinct(f, s->level, s->level, r->samples);
 }
 
+/* What several ranks would make of it. */
+static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_price *price, rhm_route route) {
+    bool divide = true;
+    const double rows = rhm_price_sum_rows(f, s, &divide);
+    s->shared_fit_seconds += price->shared;
+    s->shared_parts = route == RHM_ROUTE_GRAM ? 0 : rows;
+    s->parts_divide = divide;
+    s->sums += price->sums;
+    s->sum_rows = rows;
+    s->sum_nbytes = s->product_nbytes = rhm_price_sum_nbytes(f, s);
+    s->products += price->products;
+    s->divided_nbytes = fmax(s->divided_nbytes, rhm_price_pass_memory(f, s));
+    s->gram_nbytes = rhm_price_gram_memory(f, s);
+}
+
 static void imagine_fit(const rhm_forecasting *f, rhm_forecast *s, outlook *r, const rhm_search_request *ask,
                         rhm_search_seen *seen) {
     s->width = ask->width;
@@ -78,7 +93,9 @@ static void imagine_fit(const rhm_forecasting *f, rhm_forecast *s, outlook *r, c
     s->route = rhm_price_route(f, s, s->distinct, 1);
     s->ridge_route = rhm_price_route(f, s, s->distinct, f->options->ridge[s->level] == 0 ? RHM_RIDGE_FITS : 1);
     s->fits++;
-    s->fit_seconds += rhm_price_fit(f, s, s->distinct, r->held_out, seen->fit.route, ask->solves);
+    const rhm_fit_price price = rhm_price_fit(f, s, s->distinct, r->held_out, seen->fit.route, ask->solves);
+    s->fit_seconds += price.seconds;
+    share_fit(f, s, &price, seen->fit.route);
     /* A round may hold more than the last one: kept features stop where they no longer fit. */
     s->nbytes = fmax(s->nbytes, rhm_price_memory(f, s, r->samples, r->held_out));
 }
@@ -179,6 +196,12 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
         return RHM_OK;
     }
     s->embed_seconds = rhm_price_embedding(f, level, s->samples) + rhm_price_embedding(f, level, held_out);
+    for (uint32_t j = level + 1; j <= f->shape->levels; j++)
+        s->embedded_nbytes += sizeof(float) * rhm_task_outputs(&f->task, j) *
+                              (rhm_price_distinct(f, level, j, s->samples) + rhm_price_distinct(f, level, j, held_out));
+    s->embedded_nbytes +=
+        s->fits * sizeof(float) * rhm_task_outputs(&f->task, level) * rhm_price_distinct(f, level, level, held_out);
+    s->embeddings = 2.0 * (f->shape->levels - level) + s->fits;
     RHM_TRY(rhm_price_draw(f, s, s->samples, &s->draw_seconds, error));
     return rhm_price_draw(f, s, held_out, &s->draw_seconds, error);
 }

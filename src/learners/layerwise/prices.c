@@ -16,6 +16,8 @@ static const double SETTING_UP = 2; /* products of a fit beside its iterations: 
 static const double SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
 static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products; rotated weights nothing */
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
+static const double TRIGONOMETRY = 14;      /* linear/plan.h */
+static const double CHUNK = 96;             /* patches, of a loop over them */
 static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
 /* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */
 static const double RETAINED_SHARE = 0.3, RETAINED_NBYTES = 0x1p25;
@@ -31,7 +33,6 @@ static double inputs_of(const rhm_forecasting *f, uint32_t level) {
 
 /* What was measured with one position, by the multiply-adds of a patch and frequency with those of the level. */
 static rhm_rates rates_of(const rhm_forecasting *f, uint32_t level) {
-    static const double TRIGONOMETRY = 14; /* linear/plan.h */
     const bool bottom = level == f->shape->levels;
     const double labels = f->shape->vocab[0], outputs = outputs_of(f, level);
     const double features = inputs_of(f, level) + TRIGONOMETRY;
@@ -100,27 +101,49 @@ static double pass_seconds(const rhm_forecasting *f, const rhm_forecast *s, doub
                                               : r->pass;
 }
 
-double rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
-                     double solves) {
+double rhm_price_sum_rows(const rhm_forecasting *f, const rhm_forecast *s, bool *divide) {
+    const double matrix = outputs_of(f, s->level) * 2.0 * s->width;
+    *divide = passes_of(f, s, s->distinct).representation == RHM_CACHED;
+    return (double)rhm_pass_leaves((size_t)fmin(s->distinct / CHUNK + 1, 1e15), (size_t)matrix);
+}
+
+double rhm_price_sum_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    return sizeof(double) * outputs_of(f, s->level) * 2.0 * s->width;
+}
+
+/* All ranks make all features of a Gram matrix: of the multiply-adds that form it, their share. */
+static double gram_features(const rhm_forecasting *f, const rhm_forecast *s) {
+    const double terms = inputs_of(f, s->level) + TRIGONOMETRY;
+    return terms / (terms + s->positions * (2.0 * s->width + 1));
+}
+
+rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out,
+                            rhm_route route, double solves) {
     const rhm_rates rates = rates_of(f, s->level), *r = &rates;
     const double units = distinct * s->width, classes = outputs_of(f, s->level),
                  parents = f->shape->vocab[s->level - 1];
-    const double measuring = fmin(rhm_price_distinct(f, s->level, s->level, held_out), 1e9) * s->width * r->forward +
-                             fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
+    const double embedding = fmin(rhm_price_distinct(f, s->level, s->level, held_out), 1e9) * s->width * r->forward;
+    const double grouping = fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
     const double pass = pass_seconds(f, s, distinct);
     const double passes = fmax(1, rhm_solver_products(f->options->solver, 1)) + SETTING_UP;
-    double seconds;
+    rhm_fit_price price = {.shared = embedding, .seconds = grouping};
     if (route == RHM_ROUTE_GRAM) {
         const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
-        seconds = units * s->width * r->gram / solves + units * pass / solves + passes * product;
+        const double forming = units * s->width * r->gram / solves, features = gram_features(f, s);
+        price.shared += forming * (1 - features) + units * pass / solves + passes * product;
+        price.seconds += forming * features;
+        price.sums = 1 / solves;
+        price.products = passes;
     } else {
         const double sample = (double)rhm_sample_size((size_t)fmin(distinct, 1e15), s->width);
         if (sample > 0)
-            seconds = SAMPLED_PASSES * (units * pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
+            price.shared += SAMPLED_PASSES * (units * pass + SAMPLE_ITERATIONS * sample * s->width * r->kept_pass);
         else
-            seconds = units * (pass + passes * r->kept_pass);
+            price.shared += units * (pass + passes * r->kept_pass);
+        price.sums = sample > 0 ? SAMPLED_PASSES * (1 + SAMPLE_ITERATIONS) : 1 + passes;
     }
-    return seconds + measuring;
+    price.seconds += price.shared;
+    return price;
 }
 
 rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves) {
@@ -200,17 +223,27 @@ static double phasors_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
                : table + 4 * s->distinct * (2 + (double)f->shape->branching[s->level]);
 }
 
-static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
-    const double classes = outputs_of(f, s->level), matrix = classes * 2.0 * s->width;
-    const double leaves = (double)rhm_pass_leaves((size_t)fmin(s->distinct / 96 + 1, 1e15), (size_t)matrix);
+double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s) {
+    (void)f;
+    return s->route == RHM_ROUTE_GRAM || s->ridge_route == RHM_ROUTE_GRAM ? s->positions * rhm_gram_nbytes(s->width)
+                                                                          : 0;
+}
+
+/* Kept features and partial sums. */
+double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
+    bool divide;
     const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
-    const double gram = s->positions * rhm_gram_nbytes(s->width),
-                 passes = fmin((double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes,
-                               (double)RHM_CACHE_MOST_NBYTES);
-    const double largest = s->route == RHM_ROUTE_GRAM         ? gram
-                           : s->ridge_route == RHM_ROUTE_GRAM ? fmax(gram, passes)
-                                                              : passes;
-    return largest + (leaves * (sample > 0 ? 2 : 1) + 8) * matrix * 8 + 3 * s->width * inputs_of(f, s->level) * 4;
+    const double features = (double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes;
+    const double sums = rhm_price_sum_rows(f, s, &divide) * (sample > 0 ? 2 : 1) * rhm_price_sum_nbytes(f, s);
+    return (s->route == RHM_ROUTE_GRAM ? 0 : fmin(features, (double)RHM_CACHE_MOST_NBYTES)) + sums;
+}
+
+static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    bool divide;
+    const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
+    const double sums = rhm_price_sum_rows(f, s, &divide) * (sample > 0 ? 2 : 1) * rhm_price_sum_nbytes(f, s);
+    const double largest = fmax(rhm_price_gram_memory(f, s), rhm_price_pass_memory(f, s) - sums);
+    return largest + sums + 8 * rhm_price_sum_nbytes(f, s) + 3 * s->width * inputs_of(f, s->level) * 4;
 }
 
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out) {

@@ -24,9 +24,18 @@ double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, 
 /* Seconds to push the patches of so many samples through the levels below `level`. */
 double rhm_price_embedding(const rhm_forecasting *f, uint32_t level, double samples);
 
-/* Seconds of one of `solves` fits with the same bandwidth, evaluation on `held_out` samples included. */
-double rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out, rhm_route route,
-                     double solves);
+/* Of passes over all patches, the partial sums, and whether threads can share one; bytes of a sum. */
+double rhm_price_sum_rows(const rhm_forecasting *f, const rhm_forecast *s, bool *divide);
+double rhm_price_sum_nbytes(const rhm_forecasting *f, const rhm_forecast *s);
+
+typedef struct rhm_fit_price {
+    double seconds, shared; /* and what of them ranks could share */
+    double sums, products;  /* passes over all patches, and products with a Gram matrix */
+} rhm_fit_price;
+
+/* One of `solves` fits with the same bandwidth, evaluation on `held_out` samples included. */
+rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out,
+                            rhm_route route, double solves);
 rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves);
 
 /* Add the seconds to draw so many samples, from a short trial of the real thing. */
@@ -34,5 +43,9 @@ rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samp
 
 /* Bytes that a stage holds with these sets and s->distinct patches, its solver included. */
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out);
+
+/* Of these what is kept for passes, and for products. */
+double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s);
+double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s);
 
 #endif

@@ -1,0 +1,163 @@
+/* What becomes of a plan where several ranks train: times of shared and of unshared work, and of messages. */
+#include <math.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/memory.h"
+#include "engine/rank_share.h"
+#include "engine/spread.h"
+#include "rhm/plan.h"
+
+/* Messages on shared memory, and over a network of 10 Gbit/s Ethernet: measured ones are better (rhm machine). */
+static const rhm_plan_link within = {1.5e-6, 3e9}, between = {30e-6, 1.1e9};
+static const double ADD_RATE = 4e9; /* bytes a second of a row that is added to another */
+
+rhm_plan_cluster rhm_plan_cluster_default(int ranks, int nodes, int cores) {
+    return (rhm_plan_cluster){.ranks = ranks, .nodes = nodes, .cores = cores, .within = within, .between = between};
+}
+
+rhm_plan_cluster rhm_plan_cluster_here(const rhm_engine *engine) {
+    const rhm_ranks *ranks = rhm_engine_ranks(engine);
+    const int size = rhm_ranks_size(ranks), threads = rhm_engine_describe(engine).threads;
+    int nodes = 0, neighbours = 0, masks = 0;
+    for (int rank = 0; ranks && rank < size; rank++) {
+        bool new_host = true, new_mask = true;
+        for (int other = 0; other < rank; other++) {
+            const bool same = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, other));
+            new_host = new_host && !same;
+            new_mask = new_mask && !(same && !strcmp(rhm_engine_rank_place(engine, rank)->cpus,
+                                                     rhm_engine_rank_place(engine, other)->cpus));
+        }
+        const bool here = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, 0));
+        nodes += new_host;
+        neighbours += here;
+        masks += here && new_mask;
+    }
+    /* Those that share cores have one each. */
+    const int cores = masks < neighbours ? masks : neighbours * threads;
+    return rhm_plan_cluster_default(size, ranks ? nodes : 1, ranks ? cores : threads);
+}
+
+int rhm_plan_node_ranks(const rhm_plan_cluster *cluster) {
+    return (cluster->ranks + cluster->nodes - 1) / cluster->nodes;
+}
+
+/* Of the node with the most ranks, as the engine divides them; less than 1 where ranks take turns on a core. */
+double rhm_plan_rank_cores(const rhm_plan_cluster *cluster) {
+    const int parts = rhm_plan_node_ranks(cluster), cores = cluster->cores;
+    if (parts > cores)
+        return 1.0 / ((parts + cores - 1) / cores);
+    const int share = cores / parts;
+    return cluster->threads > 0 && cluster->threads < share ? cluster->threads : share;
+}
+
+static double link_seconds(const rhm_plan_cluster *c, int from, int to, double nbytes) {
+    const int parts = rhm_plan_node_ranks(c);
+    const rhm_plan_link *link = from / parts == to / parts ? &c->within : &c->between;
+    return link->latency + nbytes / link->rate;
+}
+
+/* A message of some size begins when both are there. Its sender need not wait for the last of it to arrive. */
+static void pass_on(double *clock, const rhm_plan_cluster *c, int from, int to, double nbytes) {
+    const double begin = fmax(clock[from], clock[to]);
+    clock[to] = begin + link_seconds(c, from, to, nbytes);
+    clock[from] = begin + link_seconds(c, from, to, nbytes) - link_seconds(c, from, to, 0);
+}
+
+/* As rhm_spread_begin shares them. */
+static int owner_of(size_t count, int ranks, size_t row) {
+    const size_t size = count / (size_t)ranks, rest = count % (size_t)ranks, larger = rest * (size + 1);
+    return (int)(row < larger ? row / (size + 1) : rest + (row - larger) / size);
+}
+
+/* As rhm_ranks_reduce and rhm_ranks_broadcast go about it. */
+rhm_plan_messages rhm_plan_sum(const rhm_plan_cluster *c, double rows, double nbytes, double *clock) {
+    const size_t count = (size_t)rows;
+    rhm_plan_messages m = {0};
+    memset(clock, 0, sizeof *clock * (size_t)c->ranks);
+    for (size_t step = 1; step < count; step *= 2)
+        for (size_t row = 0; row + step < count; row += 2 * step) {
+            const size_t end = count - row < 2 * step ? count : row + 2 * step;
+            const int left = owner_of(count, c->ranks, row), right = owner_of(count, c->ranks, row + step);
+            if (owner_of(count, c->ranks, end - 1) == left)
+                continue;
+            if (left != right) {
+                pass_on(clock, c, right, left, nbytes);
+                m.count++;
+            }
+            clock[left] += nbytes / ADD_RATE;
+        }
+    for (int step = 1; step < c->ranks; step *= 2)
+        for (int rank = 0; rank < step && rank + step < c->ranks; rank++) {
+            pass_on(clock, c, rank, rank + step, nbytes);
+            m.count++;
+        }
+    m.nbytes = m.count * nbytes;
+    for (int rank = 0; rank < c->ranks; rank++)
+        m.seconds = fmax(m.seconds, clock[rank]);
+    return m;
+}
+
+/* Round a ring, in which every step waits for the slowest link. */
+static rhm_plan_messages gather(const rhm_plan_cluster *c, double count, double nbytes) {
+    const double steps = c->ranks - 1, part = nbytes / c->ranks;
+    const rhm_plan_link *slowest = c->nodes > 1 ? &c->between : &c->within;
+    return (rhm_plan_messages){.count = count * steps * c->ranks,
+                               .nbytes = steps * nbytes,
+                               .seconds = steps * (count * slowest->latency + part / slowest->rate)};
+}
+
+static void add(rhm_plan_messages *sum, rhm_plan_messages more) {
+    sum->count += more.count;
+    sum->nbytes += more.nbytes;
+    sum->seconds += more.seconds;
+}
+
+/* Of shared work that takes one core `seconds`, in so many parts that go to ranks, and to threads, as a whole. */
+static double shared_seconds(const rhm_plan_cluster *c, const rhm_plan_level *level, double seconds) {
+    const double parts = level->shared_parts, cores = rhm_plan_rank_cores(c);
+    if (parts == 0)
+        return seconds / c->ranks / cores;
+    const double own = ceil(parts / c->ranks);
+    return seconds * own / parts / (level->parts_divide ? cores : fmin(cores, own));
+}
+
+/* `alone`: what a rank takes for all of what one process takes a second for. */
+static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsigned spread, double alone,
+                         double *clock) {
+    const double equal = alone / c->ranks, ranks = c->ranks;
+    const double shared = level->shared_fit_seconds, rest = level->fit_seconds - shared;
+    rhm_plan_messages m = {0};
+    level->draw_seconds *= spread & RHM_SPREAD_DRAW ? equal : alone;
+    level->embed_seconds *= spread & RHM_SPREAD_EMBED ? equal : alone;
+    level->fit_seconds = rest * alone;
+    level->fit_seconds +=
+        spread & RHM_SPREAD_FIT ? shared_seconds(c, level, shared * alone * rhm_plan_rank_cores(c)) : shared * alone;
+    if (spread & RHM_SPREAD_FIT) {
+        const double divided = level->divided_nbytes, gram = level->gram_nbytes;
+        rhm_plan_messages one = rhm_plan_sum(c, level->sum_rows, level->sum_nbytes, clock);
+        add(&m, (rhm_plan_messages){one.count * level->sums, one.nbytes * level->sums, one.seconds * level->sums});
+        add(&m, gather(c, level->products, level->products * level->product_nbytes));
+        level->nbytes -= divided * (1 - 1 / ranks) + gram * (1 - (2 / ranks - 1 / (ranks * ranks)));
+    }
+    if (spread & RHM_SPREAD_EMBED)
+        add(&m, gather(c, level->embeddings, level->embedded_nbytes));
+    level->messages = m;
+}
+
+rhm_status rhm_plan_spread(rhm_training_plan *plan, const rhm_plan_cluster *cluster, rhm_error *error) {
+    if (cluster->ranks < 1 || cluster->nodes < 1 || cluster->nodes > cluster->ranks)
+        return rhm_fail(error, RHM_INVALID, "%d ranks on %d nodes: allowed are one node to as many as there are ranks",
+                        cluster->ranks, cluster->nodes);
+    double *clock = RHM_NEW(double, (size_t)cluster->ranks, 1, 1, "clocks of ranks", error);
+    if (!clock)
+        return RHM_NO_MEMORY;
+    /* Rates are of all threads together: what a rank has of them, for one whole and unshared. */
+    const double alone = plan->threads / rhm_plan_rank_cores(cluster);
+    for (uint32_t level = 1; level <= plan->levels; level++)
+        spread_level(&plan->level[level], cluster, plan->spread, alone, clock);
+    plan->test_seconds *= plan->spread & RHM_SPREAD_TEST ? alone / cluster->ranks : alone;
+    plan->cluster = *cluster;
+    rhm_free(clock);
+    return RHM_OK;
+}
