@@ -3,6 +3,8 @@
 Every round measures every point once, in an order drawn anew; speed-ups are ratios within a round, so that what changes from
 minute to minute cancels. Strong: the same work for any number of threads. Weak: work grows with them. Points whose threads
 were not where they were planned, or that a quota stopped, are invalid rather than slow.
+--ranks: `rhm train` under mpirun instead, by ranks and threads of each (--threads, one if left out): speed-up, exact counts of messages and
+bytes, and the shares of time that messages and the tree of sums take; --predict compares with `rhm plan --ranks`.
 Exit status: 0 measured, 1 a program failed or nothing valid was measured, 2 bad usage."""
 import random
 import sys
@@ -10,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from perf import environment, placement, programs
+from perf import environment, placement, programs, ranks
 from perf.harness import arguments as types
 from perf.harness import effort, host, laws, project, session, terminal
 from perf.subjects import Counting, Job, Kernel, Point, Triad
@@ -27,6 +29,9 @@ def add_arguments(parser):
                         help="options of rhm train, with fixed --samples; '' leaves the job out (default: the default instance with "
                              "samples, bandwidths and ridges given)")
     parser.add_argument("--threads", type=types.whole_list, metavar="LIST", help="thread counts (default: 1, 2, 3, 4, 6, 8, ..., topology edges, all allowed)")
+    parser.add_argument("--ranks", type=types.whole_list, metavar="LIST", help="numbers of ranks, such as 1,2,4")
+    parser.add_argument("--mpi", choices=sorted(ranks.LAUNCHERS), help="with --ranks (default: the first with a launcher and a module)")
+    parser.add_argument("--predict", action="store_true", help="with --ranks: compare with what rhm plan would have said, which measures for seconds in every run")
     parser.add_argument("--placements", default="compact,scatter,none", metavar="LIST",
                         help="of the placement sweep; the first one is that of the strong and weak sweeps (default: compact,scatter,none)")
     parser.add_argument("--rounds", type=types.whole(), default=7, help="each measures every point once; 6 or more give intervals (default: 7)")
@@ -36,6 +41,8 @@ def add_arguments(parser):
 
 
 def takes(arguments):
+    if arguments.ranks:
+        return f"as long as the job {arguments.rounds * len(ranks.points_of(arguments.ranks, arguments.threads or [1]))} times"
     return f"about 40 s a round on two CPUs, {arguments.rounds * 2 / 3:.0f} minutes in all; more where there are more CPUs, and points"
 
 
@@ -197,6 +204,10 @@ def prepare(arguments, binaries, record):
 
 
 def run(arguments):
+    if arguments.ranks:
+        return ranks.run(arguments)
+    if arguments.mpi or arguments.predict:
+        raise project.PerfError("--mpi and --predict need --ranks", 2)
     binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_sampling", "bench_ceilings"))
     surroundings = environment.Environment(binaries)
     subjects, counts, policies, plans, places = prepare(arguments, binaries, surroundings.record)

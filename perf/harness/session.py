@@ -1,7 +1,7 @@
 """The one canonical form of a result. Pages, pictures and the formats of other tools are made from it.
 
 {"schema": "NAME-perf/1" with the project's name,
- "kind": "scaling" | "compare" | "profile" | "peers" | "training" | "cnn" | "bench" | "history" | "bisect" | "predict",
+ "kind": "scaling" | "compare" | "profile" | "peers" | "training" | "cnn" | "bench" | "history" | "bisect" | "predict" | "ranks",
  "command": the command line that made it,
  "started", "finished": UTC, ISO 8601,
  "environment": what is known of the machine, the build and the moment,
@@ -24,7 +24,7 @@ from pathlib import Path
 from perf.harness.project import NAME, ROOT, PerfError
 
 SCHEMA = f"{NAME}-perf/1"
-KINDS = ("scaling", "compare", "profile", "peers", "training", "cnn", "bench", "history", "bisect", "predict")
+KINDS = ("scaling", "compare", "profile", "peers", "training", "cnn", "bench", "history", "bisect", "predict", "ranks")
 ABSOLUTE = ("bench", "scaling", "profile", "peers", "training", "cnn")  # their values mean something over commits
 RESULTS = ROOT / "build" / "perf-results"
 
