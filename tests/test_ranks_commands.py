@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -102,3 +103,58 @@ def test_what_ends_early_leaves_nothing_behind(mpi, how, tmp_path):
         assert "big.h5" not in os.listdir(tmp_path)
     else:
         assert os.listdir(tmp_path) == []
+
+
+GRID = "vocab=4,6; rules=2; levels=2..3; seed=1,2; learner=table; test-samples=100"
+TABLES = ("table.csv", "table.h5", "levels.csv")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("swept")
+    run("sweep", "--grid", GRID, "-o", "alone", cwd=folder)
+    return folder / "alone"
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_cells_of_a_sweep_are_dealt_out_to_ranks(mpi, swept, tmp_path):
+    ranks = 2 + THERE.index(mpi)
+    out, errors = on_ranks(mpi, ranks, "sweep", "--grid", GRID, "--threads", "1", "-o", "ranks", cwd=tmp_path)
+    assert "8 done" in out and f"with {ranks} cells at a time" in out, (out, errors)
+    for name in TABLES:
+        assert (tmp_path / "ranks" / name).read_bytes() == (swept / name).read_bytes(), name
+    assert "8 of them before" in on_ranks(mpi, 2, "sweep", "--grid", GRID, "-o", "ranks", cwd=tmp_path)[0]
+
+
+def test_thresholds_are_searched_for_by_ranks(tmp_path):
+    words = ["sweep", "--grid", "vocab=4; rules=2; levels=2; learner=latent", "--find-threshold", "samples", "--trials", "2"]
+    run(*words, "-o", "alone", cwd=tmp_path)
+    on_ranks(THERE[-1], 3, *words, "-o", "ranks", cwd=tmp_path)
+    for name in (*TABLES, "thresholds.csv", "curves.csv"):
+        assert (tmp_path / "ranks" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_a_sweep_goes_on_after_the_death_of_a_rank(mpi, tmp_path):
+    """No cell of a dead rank lives on either."""
+    name = f"sweeping-{mpi}-{os.getpid()}"
+    os.environ["RHM_TEST_JOB"] = name
+    words = ["sweep", "--grid", GRID + " | vocab=8; rules=4; levels=8; seed=1; test-samples=100", "--progress", "off", "-o", "kept"]
+    job = start(mpi, 2, *words, cwd=tmp_path)
+    lines, end = tmp_path / "kept/cells.jsonl", time.monotonic() + 60
+    while (not lines.exists() or lines.stat().st_size == 0 or len(processes(name)) < 4) and time.monotonic() < end:
+        time.sleep(0.02)
+    children = {pid for pid in processes(name) if b"train" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    os.kill([pid for pid in processes(name) if pid not in children][1], signal.SIGKILL)
+    job.communicate(timeout=60)
+    assert job.returncode != 0
+    nobody_is_left(name)
+    done = len(lines.read_text().splitlines())
+    assert f"8 done, {done} of them before" in run("sweep", "--grid", GRID, "-o", "kept", cwd=tmp_path).stdout
+
+
+def test_what_only_rank_0_refuses_is_said_once(tmp_path):
+    for mpi in THERE:
+        _, errors = on_ranks(mpi, 2, "sweep", "--grid", "vocab=x", "-o", "s", cwd=tmp_path, expect=2)
+        assert errors.count("rhm sweep: ") == 1 and "'x' is refused" in errors, errors
+    assert os.listdir(tmp_path) == []

@@ -81,6 +81,14 @@ RHM_API rhm_ranks_part rhm_ranks_share(const rhm_ranks *ranks, size_t count, siz
 RHM_API rhm_status rhm_ranks_collect(rhm_ranks *ranks, void *items, size_t nbytes, size_t count, size_t together,
                                      rhm_error *error);
 
+/*
+ * Texts that nobody waits for: one rank posts a copy, and the other finds it when it looks; those of a rank come in the
+ * order in which they were posted. *text is NULL where none has come, else from malloc, and *from the rank that posted
+ * it. Fails where a rank has failed. Every text has to be fetched before the ranks leave.
+ */
+RHM_API rhm_status rhm_ranks_post(rhm_ranks *ranks, int to, const char *text, rhm_error *error);
+RHM_API rhm_status rhm_ranks_fetch(rhm_ranks *ranks, char **text, int *from, rhm_error *error);
+
 /* "Open MPI 4.1.4", and the host of a rank; owned by `ranks`. */
 RHM_API const char *rhm_ranks_library(const rhm_ranks *ranks);
 RHM_API const char *rhm_ranks_host(const rhm_ranks *ranks, int rank);

@@ -118,27 +118,38 @@ static rhm_status plan(sweep *s, int cores, rhm_error *error) {
     return rhm_interrupt_check(error);
 }
 
+static rhm_engine_options engine_options(const rhm_settings *settings) {
+    return (rhm_engine_options){.memory_limit_nbytes = settings->running.memory_limit_nbytes,
+                                .ranks = settings->running.ranks,
+                                .interrupt = &rhm_interrupt};
+}
+
 /* One, unless the longest cell alone would take longer than all of them do on all cores. */
-static int choose_threads(const sweep *s, int cores) {
+static int choose_threads(const sweep *s, int cores, int most) {
     const double all = rhm_sweep_forecast_left(&s->forecast), longest = rhm_sweep_forecast_longest(&s->forecast);
     if (s->settings->running.threads)
         return (int)s->settings->running.threads;
     double threads = all > 0 ? longest * cores / all : 1;
     threads = fmax(threads, (double)cores / (double)(s->runner.jobs ? s->runner.jobs : 1));
-    return (int)fmin(fmax(floor(threads + 0.5), 1), cores);
+    return (int)fmin(fmax(floor(threads + 0.5), 1), most);
 }
 
-static rhm_status deal_cores(sweep *s, rhm_core_sets *sets, rhm_error *error) {
+/* (*owner)[i] is the rank of set i; NULL: there is one process. */
+static rhm_status deal_cores(sweep *s, rhm_core_sets *sets, int **owner, rhm_error *error) {
     rhm_engine *engine;
-    const rhm_engine_options options = {.memory_limit_nbytes = s->settings->running.memory_limit_nbytes};
-    RHM_TRY(rhm_engine_create(&engine, &options, error));
-    const rhm_engine_info info = rhm_engine_describe(engine);
-    const int cores = info.threads;
-    s->runner.memory_nbytes = (double)info.memory_limit_nbytes;
-    rhm_status status = plan(s, cores, error);
+    rhm_ranks *ranks = s->settings->running.ranks;
+    int cores = 0, fewest = 0;
+    const rhm_engine_options options = engine_options(s->settings);
+    rhm_status status = rhm_sweep_remote_join(&engine, &cores, &fewest, ranks, &options, error);
+    if (status == RHM_OK) {
+        s->runner.memory_nbytes = (double)rhm_engine_describe(engine).memory_limit_nbytes;
+        status = plan(s, cores, error);
+    }
     if (status == RHM_OK)
-        status = rhm_core_sets_deal(sets, engine, choose_threads(s, cores), error);
+        status = rhm_core_sets_deal(sets, engine, choose_threads(s, cores, fewest), error);
     rhm_engine_destroy(engine);
+    if (status == RHM_OK)
+        status = rhm_sweep_remote_deal(sets, owner, ranks, error);
     while (status == RHM_OK && s->settings->sweep.jobs && sets->count > (int)s->settings->sweep.jobs)
         rhm_free(sets->set[--sets->count].cpu);
     return status;
@@ -233,8 +244,17 @@ static rhm_status judge(const sweep *s, rhm_error *error) {
     return RHM_OK;
 }
 
+/* A signal that came here, or to another rank. */
+static rhm_status explain_interrupt(const sweep *s, rhm_error *error) {
+    char words[RHM_ERROR_TEXT_NBYTES];
+    snprintf(words, sizeof words, "%.200s", error->text);
+    return rhm_fail(error, RHM_INTERRUPTED, "%s; the same command goes on from %s", words,
+                    rhm_path_shown(s->store.directory));
+}
+
 static rhm_status work(sweep *s, rhm_error *error) {
     rhm_core_sets sets = {0};
+    int *owner = NULL;
     RHM_TRY(read_grid(s, error));
     if (s->settings->sweep.size == RHM_SWEEP_NO_SIZE)
         RHM_TRY(refuse_without_search(s->settings, error));
@@ -245,18 +265,20 @@ static rhm_status work(sweep *s, rhm_error *error) {
     RHM_TRY(choose_jobs(s, error));
     rhm_status status = RHM_OK;
     if (s->runner.jobs) {
-        status = deal_cores(s, &sets, error);
+        status = deal_cores(s, &sets, &owner, error);
         if (status == RHM_OK)
-            status = rhm_sweep_runner_run(&s->runner, &sets, error);
+            status = rhm_sweep_runner_run(&s->runner, &sets, owner, error);
         rhm_core_sets_clear(&sets);
+        rhm_free(owner);
     }
+    if (status == RHM_OK)
+        status = rhm_sweep_remote_finish(s->settings->running.ranks, error);
     if (status != RHM_OK && status != RHM_INTERRUPTED)
         return status;
     const rhm_status written = write_tables(s, status == RHM_OK ? error : NULL);
     print_account(s);
     if (status == RHM_INTERRUPTED)
-        return rhm_fail(error, status, "interrupted by signal %d; the same command goes on from %s", (int)rhm_interrupt,
-                        rhm_path_shown(s->store.directory));
+        return explain_interrupt(s, error);
     return written == RHM_OK ? judge(s, error) : written;
 }
 
@@ -264,7 +286,12 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     sweep s = {.settings = settings,
                .store = {.lock = -1, .cells = -1, .failures = -1},
                .bar = rhm_progress_open((rhm_progress_mode)settings->running.progress)};
-    s.runner = (rhm_sweep_runner){.store = &s.store, .forecast = &s.forecast, .bar = &s.bar};
+    if (!rhm_running_writes(settings)) {
+        const rhm_engine_options options = engine_options(settings);
+        return rhm_sweep_serve(settings->running.ranks, &options, error);
+    }
+    s.runner =
+        (rhm_sweep_runner){.store = &s.store, .forecast = &s.forecast, .bar = &s.bar, .ranks = settings->running.ranks};
     rhm_status status = rhm_sweep_forecast_open(&s.forecast, error);
     if (status == RHM_OK)
         status = work(&s, error);
@@ -288,10 +315,13 @@ const rhm_command rhm_command_sweep = {
     .description =
         "Run rhm train for every cell of a grid of its options, as processes of their own on cores of their own, and "
         "put the results into one table. Killed at any moment and started again it goes on; the table then has the "
-        "same bytes. A cell that fails is kept with its reason and stops nothing.",
+        "same bytes. A cell that fails is kept with its reason and stops nothing. Under mpirun cells run on the cores "
+        "of "
+        "all ranks.",
     .examples = "rhm sweep --grid \"vocab=8,16; rules=2,4; levels=2..6; seed=1..10; learner=table\" -o results\n"
                 "rhm sweep --grid \"learner=layerwise; samples=1000..64000*4 | learner=latent\" -o results\n"
                 "rhm sweep --grid \"vocab=8; levels=2..5; learner=latent\" --find-threshold samples -o thresholds",
     .groups = {&rhm_sweep_options, &rhm_sweep_search_options},
+    .on_ranks = true,
     .run = run,
 };

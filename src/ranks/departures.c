@@ -149,6 +149,7 @@ rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *erro
     const int rank = spokesman(ranks);
     if (rank < 0 && all_gone(ranks)) {
         finish_farewells(ranks);
+        rhm_posts_forget(ranks);
         ranks->transport.close(ranks->transport.state);
         release(ranks);
         return RHM_OK;

@@ -73,7 +73,7 @@ static rhm_status wait_until_done(rhm_ranks *ranks, void *request, int peer, dou
     }
 }
 
-static rhm_status wait_for(rhm_ranks *ranks, void *request, int peer, rhm_error *error) {
+rhm_status rhm_ranks_wait(rhm_ranks *ranks, void *request, int peer, rhm_error *error) {
     if (!request)
         return rhm_fail(error, RHM_FAILED, "%s refuses a message between ranks %d and %d", ranks->transport.name,
                         rhm_ranks_rank(ranks), peer);
@@ -106,9 +106,9 @@ rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t 
     void *coming =
         from >= 0 ? ranks->transport.receive(ranks->transport.state, from, RHM_MESSAGE_DATA, in, in_nbytes) : NULL;
     void *going = to >= 0 ? ranks->transport.send(ranks->transport.state, to, RHM_MESSAGE_DATA, out, out_nbytes) : NULL;
-    rhm_status status = from >= 0 ? wait_for(ranks, coming, from, error) : RHM_OK;
+    rhm_status status = from >= 0 ? rhm_ranks_wait(ranks, coming, from, error) : RHM_OK;
     if (status == RHM_OK && to >= 0)
-        status = wait_for(ranks, going, to, error);
+        status = rhm_ranks_wait(ranks, going, to, error);
     else if (going)
         give_up(ranks, going, to);
     if (status == RHM_OK)

@@ -41,6 +41,14 @@ typedef struct rhm_rank_account {
     double waited_seconds; /* for messages, of any kind */
 } rhm_rank_account;
 
+/* A text on its way: its length, then itself. */
+struct rhm_posted {
+    struct rhm_posted *next;
+    void *request[2]; /* NULL: has gone */
+    uint64_t nbytes;
+    char text[];
+};
+
 struct rhm_ranks {
     rhm_transport transport;
     rhm_ranks_options options;
@@ -52,6 +60,7 @@ struct rhm_ranks {
     bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
     void **farewell;           /* (size): requests of what they are told at the end */
     int blamed;                /* the rank whose end made this one fail, or -1 */
+    struct rhm_posted *posted; /* texts that have not gone yet, owned */
     rhm_account_kind kind;     /* of what is under way */
     rhm_rank_account account;  /* this rank's, which goes on */
     rhm_rank_account *known;   /* (size): all ranks', as of rhm_ranks_tell_accounts; NULL before */
@@ -63,6 +72,12 @@ struct rhm_ranks {
  */
 rhm_status rhm_ranks_send(rhm_ranks *ranks, int to, const void *data, size_t nbytes, rhm_error *error);
 rhm_status rhm_ranks_receive(rhm_ranks *ranks, int from, void *data, size_t nbytes, rhm_error *error);
+
+/* A request of the transport until it is done, in the same way. */
+rhm_status rhm_ranks_wait(rhm_ranks *ranks, void *request, int peer, rhm_error *error);
+
+/* Release posted texts that have gone. */
+void rhm_posts_forget(rhm_ranks *ranks);
 
 /* Both at a time, from and to any ranks. */
 rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,

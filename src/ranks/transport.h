@@ -14,6 +14,7 @@ enum { RHM_TRANSPORT_VERSION = 2, RHM_TRANSPORT_NAME_NBYTES = 96 };
 typedef enum rhm_message_kind {
     RHM_MESSAGE_DATA,
     RHM_MESSAGE_LEAVE, /* how a rank's work ended */
+    RHM_MESSAGE_POST,  /* texts that nobody waits for */
 } rhm_message_kind;
 
 typedef struct rhm_transport {

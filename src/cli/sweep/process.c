@@ -32,7 +32,8 @@ static sigset_t ends_of_children(void) {
 
 void rhm_sweep_process_prepare(void) {
     const sigset_t set = ends_of_children();
-    signal(SIGCHLD, SIG_DFL); /* ignored, ends would be lost */
+    setenv("RHM_MPI", "off", 1); /* a cell is alone, whoever started the sweep */
+    signal(SIGCHLD, SIG_DFL);    /* ignored, ends would be lost */
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 

@@ -51,19 +51,29 @@ static void sort_waiting(rhm_sweep_runner *runner) {
 
 /* ---- starting -------------------------------------------------------------------------------------------- */
 
-static double memory_of(const rhm_sweep_runner *runner, const rhm_sweep_job *job) {
-    const double share = runner->memory_nbytes / runner->sets.count;
+/* Cells of a rank that could run, or do. */
+static int places_of(const rhm_sweep_runner *runner, int rank, bool running) {
+    int count = 0;
+    for (int i = 0; i < runner->sets.count; i++)
+        count += runner->place[i].rank == rank && (!running || runner->place[i].job);
+    return count;
+}
+
+static double memory_of(const rhm_sweep_runner *runner, const rhm_sweep_job *job, int rank) {
+    const double share = runner->memory_nbytes / places_of(runner, rank, false);
     return fmin(fmax(share, memory_reserve * runner->forecast->class[job->class].nbytes), runner->memory_nbytes);
 }
 
-/* The next job, or one soon after it, that fits into the memory that is left; it becomes the last of the started. */
-static rhm_sweep_job *next_job(rhm_sweep_runner *runner) {
+/* The next job, or one soon after it, that fits into the memory that is left of a rank's; it becomes the last of the
+ * started. */
+static rhm_sweep_job *next_job(rhm_sweep_runner *runner, int rank) {
     double left = runner->memory_nbytes;
     for (int i = 0; i < runner->sets.count; i++)
-        left -= runner->place[i].job ? runner->place[i].nbytes : 0;
+        left -= runner->place[i].rank == rank && runner->place[i].job ? runner->place[i].nbytes : 0;
+    const bool others = places_of(runner, rank, true) > 0;
     for (size_t i = runner->started; i < runner->jobs && i < runner->started + LOOK_AHEAD; i++) {
         rhm_sweep_job *job = runner->job[i];
-        if (runner->running > 0 && memory_of(runner, job) > left * (1 + 1e-9))
+        if (others && memory_of(runner, job, rank) > left * (1 + 1e-9))
             continue;
         for (size_t j = i; j > runner->started; j--)
             runner->job[j] = runner->job[j - 1];
@@ -77,7 +87,7 @@ static rhm_status start(rhm_sweep_runner *runner, rhm_sweep_place *place, rhm_sw
     char threads[ARGUMENT_NBYTES], memory[ARGUMENT_NBYTES], resume[] = "--resume", *checkpoint = NULL, **arguments;
     size_t count;
     const double seconds = rhm_sweep_forecast_seconds(runner->forecast, job->class);
-    place->nbytes = memory_of(runner, job);
+    place->nbytes = memory_of(runner, job, place->rank);
     RHM_TRY(rhm_sweep_cell_arguments(&arguments, &count, job->cell.options, RHM_SWEEP_SPARE_ARGUMENTS, error));
     size_t at = count;
     snprintf(threads, sizeof threads, "--threads=%d", runner->sets.threads);
@@ -91,9 +101,12 @@ static rhm_status start(rhm_sweep_runner *runner, rhm_sweep_place *place, rhm_sw
         arguments[at++] = status == RHM_OK ? resume : NULL;
     }
     if (status == RHM_OK)
-        status = rhm_sweep_process_start(&place->process, arguments, count, place->cores, error);
+        status = place->rank == 0
+                     ? rhm_sweep_process_start(&place->process, arguments, count, place->cores, error)
+                     : rhm_sweep_remote_start(runner->ranks, place->rank, place->number, arguments, count, error);
     if (status == RHM_OK) {
         place->job = job;
+        place->process.began = rhm_progress_seconds();
         runner->running++;
     }
     rhm_free(checkpoint);
@@ -103,7 +116,7 @@ static rhm_status start(rhm_sweep_runner *runner, rhm_sweep_place *place, rhm_sw
 
 static rhm_status fill_places(rhm_sweep_runner *runner, rhm_error *error) {
     for (int i = 0; i < runner->sets.count; i++) {
-        rhm_sweep_job *job = runner->place[i].job ? NULL : next_job(runner);
+        rhm_sweep_job *job = runner->place[i].job ? NULL : next_job(runner, runner->place[i].rank);
         if (job)
             RHM_TRY(start(runner, &runner->place[i], job, error));
     }
@@ -153,7 +166,7 @@ static rhm_status end_place(rhm_sweep_runner *runner, rhm_sweep_place *place, rh
     rhm_sweep_place ended = *place;
     place->job = NULL;
     runner->running--;
-    rhm_sweep_job *next = *stopping ? NULL : next_job(runner);
+    rhm_sweep_job *next = *stopping ? NULL : next_job(runner, place->rank);
     rhm_status status = next ? start(runner, place, next, error) : RHM_OK;
     rhm_status recorded = RHM_OK;
     if (!(*stopping && outcome->interrupted))
@@ -169,13 +182,33 @@ static rhm_status end_places(rhm_sweep_runner *runner, bool stopping, rhm_error 
     rhm_status status = RHM_OK;
     for (int i = 0; i < runner->sets.count; i++) {
         rhm_sweep_outcome outcome;
-        if (!runner->place[i].job || !rhm_sweep_process_ended(&runner->place[i].process, &outcome))
+        rhm_sweep_place *place = &runner->place[i];
+        if (!place->job || place->rank > 0 || !rhm_sweep_process_ended(&place->process, &outcome))
             continue;
-        const rhm_status one =
-            end_place(runner, &runner->place[i], &outcome, &stopping, status == RHM_OK ? error : NULL);
+        const rhm_status one = end_place(runner, place, &outcome, &stopping, status == RHM_OK ? error : NULL);
         status = status == RHM_OK ? one : status;
     }
     return status;
+}
+
+static rhm_sweep_place *place_of(rhm_sweep_runner *runner, int rank, int number) {
+    rhm_sweep_place *place = runner->place;
+    while (place->rank != rank || place->number != number)
+        place++;
+    return place;
+}
+
+/* Of cells of other ranks. */
+static rhm_status end_remote(rhm_sweep_runner *runner, rhm_error *error) {
+    bool stopping = false;
+    for (int rank = runner->ranks ? 1 : 0; rank > 0;) {
+        int number;
+        rhm_sweep_outcome outcome;
+        RHM_TRY(rhm_sweep_remote_ended(&rank, &number, &outcome, runner->ranks, error));
+        if (rank > 0)
+            RHM_TRY(end_place(runner, place_of(runner, rank, number), &outcome, &stopping, error));
+    }
+    return RHM_OK;
 }
 
 /* ---- the run --------------------------------------------------------------------------------------------- */
@@ -200,10 +233,17 @@ static void show(rhm_sweep_runner *runner) {
     rhm_progress_show(runner->bar, &progress);
 }
 
-static void interrupt_all(const rhm_sweep_runner *runner) {
-    for (int i = 0; i < runner->sets.count; i++)
-        if (runner->place[i].job)
-            rhm_sweep_process_interrupt(&runner->place[i].process);
+/* Other ranks stop theirs when they hear that this one has ended. */
+static void interrupt_all(rhm_sweep_runner *runner) {
+    for (int i = 0; i < runner->sets.count; i++) {
+        rhm_sweep_place *place = &runner->place[i];
+        if (place->job && place->rank == 0) {
+            rhm_sweep_process_interrupt(&place->process);
+        } else if (place->job) {
+            place->job = NULL;
+            runner->running--;
+        }
+    }
 }
 
 static rhm_status run_all(rhm_sweep_runner *runner, rhm_error *error) {
@@ -219,9 +259,11 @@ static rhm_status run_all(rhm_sweep_runner *runner, rhm_error *error) {
             status = fill_places(runner, error);
         show(runner);
         if (runner->running > 0)
-            rhm_sweep_process_wait(redraw_seconds);
+            rhm_sweep_process_wait(runner->ranks ? RHM_SWEEP_NAP_SECONDS : redraw_seconds);
         const rhm_status ended = end_places(runner, stopping, status == RHM_OK ? error : NULL);
         status = status == RHM_OK ? ended : status;
+        if (status == RHM_OK)
+            status = end_remote(runner, error);
         if (status == RHM_OK)
             status = rhm_interrupt_check(error);
         if (status != RHM_OK && !stopping) {
@@ -232,14 +274,18 @@ static rhm_status run_all(rhm_sweep_runner *runner, rhm_error *error) {
     return status;
 }
 
-rhm_status rhm_sweep_runner_run(rhm_sweep_runner *runner, rhm_core_sets *sets, rhm_error *error) {
+rhm_status rhm_sweep_runner_run(rhm_sweep_runner *runner, rhm_core_sets *sets, const int *owner, rhm_error *error) {
     runner->sets = *sets;
     *sets = (rhm_core_sets){0};
     runner->place = RHM_NEW(rhm_sweep_place, (size_t)runner->sets.count, 1, 1, "cells side by side", error);
     if (!runner->place)
         return RHM_NO_MEMORY;
-    for (int i = 0; i < runner->sets.count; i++)
-        runner->place[i].cores = &runner->sets.set[i];
+    for (int i = 0; i < runner->sets.count; i++) {
+        rhm_sweep_place *place = &runner->place[i];
+        place->cores = &runner->sets.set[i];
+        place->rank = owner ? owner[i] : 0;
+        place->number = i > 0 && place[-1].rank == place->rank ? place[-1].number + 1 : 0;
+    }
     rhm_sweep_process_prepare();
     runner->began = rhm_progress_seconds();
     const rhm_status status = run_all(runner, error);

@@ -7,7 +7,7 @@
 
 #include "cli/progress.h"
 #include "cli/sweep/forecast.h"
-#include "cli/sweep/process.h"
+#include "cli/sweep/remote.h"
 #include "cli/sweep/store.h"
 
 typedef struct rhm_sweep_job {
@@ -19,6 +19,7 @@ typedef struct rhm_sweep_job {
 /* Cores, and who is on them. */
 typedef struct rhm_sweep_place {
     const rhm_core_set *cores;
+    int rank, number;   /* whose cores, and which set of its */
     rhm_sweep_job *job; /* NULL: nobody */
     rhm_sweep_process process;
     double nbytes; /* that it may take */
@@ -28,7 +29,8 @@ typedef struct rhm_sweep_runner {
     rhm_sweep_store *store;
     rhm_sweep_forecast *forecast;
     rhm_progress_bar *bar;
-    double memory_nbytes; /* for all cells together */
+    double memory_nbytes; /* for all cells of a rank together */
+    rhm_ranks *ranks;     /* NULL: this process is alone */
 
     rhm_core_sets sets;     /* owned */
     rhm_sweep_place *place; /* (sets.count), owned */
@@ -49,10 +51,11 @@ typedef struct rhm_sweep_runner {
 rhm_status rhm_sweep_runner_add(rhm_sweep_runner *runner, rhm_sweep_cell *cell, rhm_error *error);
 
 /*
- * Run all jobs on `sets`, which are taken over. RHM_INTERRUPTED, or a store that cannot be written, ends the cells that
+ * Run all jobs on `sets`, which are taken over; owner[i] is the rank of set i, whose sets follow each other, NULL: all
+ * are this one's. RHM_INTERRUPTED, or a store that cannot be written, ends the cells that
  * run, which keep what they have; a cell that fails ends nothing.
  */
-rhm_status rhm_sweep_runner_run(rhm_sweep_runner *runner, rhm_core_sets *sets, rhm_error *error);
+rhm_status rhm_sweep_runner_run(rhm_sweep_runner *runner, rhm_core_sets *sets, const int *owner, rhm_error *error);
 
 /* Accepts a zeroed one. */
 void rhm_sweep_runner_clear(rhm_sweep_runner *runner);

@@ -1,0 +1,19 @@
+/* Texts on their way. */
+#include "core/memory.h"
+#include "ranks/group.h"
+
+void rhm_posts_forget(rhm_ranks *ranks) {
+    const rhm_transport *t = &ranks->transport;
+    for (struct rhm_posted **at = &ranks->posted; *at;) {
+        struct rhm_posted *posted = *at;
+        for (int i = 0; i < 2; i++)
+            if (posted->request[i] && t->done(t->state, posted->request[i]) != 0)
+                posted->request[i] = NULL;
+        if (posted->request[0] || posted->request[1]) {
+            at = &posted->next;
+        } else {
+            *at = posted->next;
+            rhm_free(posted);
+        }
+    }
+}
