@@ -78,10 +78,19 @@ static int delayed_done(void *state, void *pending) {
 
 static void cancel_delayed(void *state, void *pending) {
     delayed *d = pending;
+    d->receives = false; /* what comes now need not be late */
     if (d->data)
         inner.cancel(state, d->data);
     if (d->stamp)
         inner.cancel(state, d->stamp);
+}
+
+static void drop_delayed(void *state, void *pending) {
+    delayed *d = pending;
+    if (d->data)
+        inner.drop(state, d->data);
+    if (d->stamp)
+        inner.drop(state, d->stamp);
     free(d);
 }
 
@@ -97,5 +106,6 @@ bool rhm_transport_open_module(rhm_transport *out, int version, char *sentence, 
     out->receive = receive_delayed;
     out->done = delayed_done;
     out->cancel = cancel_delayed;
+    out->drop = drop_delayed;
     return true;
 }

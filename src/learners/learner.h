@@ -11,7 +11,7 @@
 
 struct rhm_learner {
     rhm_learner_info info;
-    unsigned spread; /* rhm_plan_part: of its work, what ranks share */
+    unsigned spread; /* rhm_plan_part: of its work, what ranks share beside the test */
 
     /*
      * Train a model and report on it: levels, seconds, checkpoint. The model is a function of problem and options

@@ -15,7 +15,7 @@ rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, c
     *out = (rhm_training_plan){.levels = rhm_grammar_shape(grammar)->levels, .base_nbytes = base_nbytes};
     RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
     out->learner = learner->info.name;
-    out->spread = learner->spread;
+    out->spread = learner->spread | RHM_SPREAD_TEST;
     out->threads = engine ? rhm_engine_describe(engine).threads : 0;
     RHM_TRY(rhm_train_options_check(options, &learner->info, out->levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, out->levels, error));

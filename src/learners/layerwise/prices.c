@@ -126,7 +126,7 @@ rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, dou
     const double grouping = fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
     const double pass = pass_seconds(f, s, distinct);
     const double passes = fmax(1, rhm_solver_products(f->options->solver, 1)) + SETTING_UP;
-    rhm_fit_price price = {.shared = embedding, .seconds = grouping};
+    rhm_fit_price price = {.shared = embedding + grouping};
     if (route == RHM_ROUTE_GRAM) {
         const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
         const double forming = units * s->width * r->gram / solves, features = gram_features(f, s);

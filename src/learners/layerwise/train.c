@@ -135,7 +135,7 @@ const struct rhm_learner rhm_layerwise = {
              .needs = "labelled samples",
              .model_kind = "random-features",
              .options = options_taken},
-    .spread = RHM_SPREAD_EMBED | RHM_SPREAD_FIT,
+    .spread = RHM_SPREAD_DRAW | RHM_SPREAD_EMBED | RHM_SPREAD_FIT,
     .fit = fit,
     .plan = plan,
 };
