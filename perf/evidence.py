@@ -82,9 +82,12 @@ def cost_of(folder):
     return {"trainings": len(rows), "cpu_seconds": round(math.fsum(float(row["cpu_seconds"]) for row in rows), 1)}
 
 
-def tables_of(sweep, folder):
+def tables_of(sweep, folder, rhm):
     if sweep.options:
-        return {"thresholds": read_table(folder / "thresholds.csv"), "errors": errors_by_size(folder / "table.csv")}
+        tables = {"thresholds": read_table(folder / "thresholds.csv"), "errors": errors_by_size(folder / "table.csv")}
+        if sweep.of_grammars:
+            tables["grammars"] = getattr(laws, sweep.of_grammars)(rhm, findings.rows_of(tables["thresholds"]))
+        return tables
     files = {"cells": "table.csv", "levels": "levels.csv", "times": "times.csv"}
     return {name: read_table(folder / files[name]) for name in sweep.keep}
 
@@ -98,7 +101,7 @@ def run_sweep(sweep, arguments, experiment):
     if done.returncode:
         raise PerfError(f"the sweep {sweep.name} of {experiment.name} ended with status {done.returncode}", status=done.returncode)
     shown = ["rhm", "sweep", "--grid", sweep.grid, *sweep.options, "-o", f"{experiment.name}-{sweep.name}"]
-    return {"command": shlex.join(shown), **cost_of(folder), **tables_of(sweep, folder)}
+    return {"command": shlex.join(shown), **cost_of(folder), **tables_of(sweep, folder, arguments.rhm)}
 
 
 def machine(rhm):

@@ -57,6 +57,23 @@ def test_positions_are_those_of_samples(tmp_path, monkeypatch):
                 np.testing.assert_allclose(np.bincount(own, minlength=4) / len(own), exact[symbol], atol=5 * 0.5 / len(own) ** 0.5)
 
 
+def test_laws_of_siblings_are_those_of_samples(tmp_path):
+    """Of one level of symbols, from how often two stand side by side; with all patches in use no two symbols differ."""
+    for rules, more in ((2, []), (4, ["--rule-law", "zipf:1"])):
+        subprocess.run([RHM, "grammar", "--vocab", "4", "--rules", str(rules), "--levels", "2", "--seed", "3", "--rule-sampling", "uniform", *more, "-o", tmp_path / f"{rules}.h5"],
+                       check=True, capture_output=True)
+        subprocess.run([RHM, "sample", "--grammar", tmp_path / f"{rules}.h5", "--samples", "100000", "--latents", "-o", tmp_path / "d.h5"], check=True, capture_output=True)
+        with h5py.File(tmp_path / "d.h5") as file:
+            pairs = np.zeros((4, 4))
+            np.add.at(pairs, tuple(file["data/latents_1"][()].T.astype(int)), 1)
+        beside = [np.concatenate([pairs[i] / pairs[i].sum(), pairs[:, i] / pairs[:, i].sum()]) for i in range(4)]
+        with h5py.File(tmp_path / f"{rules}.h5") as file:
+            assert laws.siblings(file["grammar"]) == pytest.approx(min(np.linalg.norm(a - b) for i, a in enumerate(beside) for b in beside[:i]), abs=0.02)
+        (tmp_path / "d.h5").unlink()
+    assert laws.siblings_of_searches(RHM, [{"learner": "latent", "vocab": 4, "rules": 4, "levels": 2, "seed": 3, "rule-sampling": "uniform"},
+                                           {"learner": "table", "vocab": 4, "rules": 2, "levels": 2, "seed": 3}])["rows"] == [[4, 2, 3, 0.0]]
+
+
 def test_slopes_are_found_with_their_intervals():
     x = np.array([2.0**k for k in range(4, 14)])
     exact = findings.slope(list(zip(x, 3 * x**1.5)))

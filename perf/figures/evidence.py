@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from perf.harness import style
-from perf.results.findings import found, kinds_of_bandwidth, rows_of
+from perf.results.findings import by_rho, by_rival, found, kinds_of_bandwidth, rows_of
 
 LEARNERS = {"table": style.BLUE, "latent": style.GREEN, "layerwise": style.VERMILION, "one-step": style.PURPLE, "shallow": style.OCHRE, "cnn": style.SKY}
 LEVEL_COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.OCHRE, style.SKY, style.MUTED)
@@ -44,23 +44,37 @@ def draw_thresholds(axes, record):
             if row.get("low") and row.get("high"):
                 axes.plot([row["V_mL"]] * 2, [row["low"], row["high"]], color=colour, linewidth=0.8, alpha=0.5)
         axes.plot(x, [row["threshold"] for row in rows], marker, color=colour, markersize=3.5,
-                  label=f"{label}: slope {fit['slope']} ({fit['low']} to {fit['high']})")
+                  label=f"{label}: slope {fit['slope']}")
         ends = np.array([min(x), max(x)])
         axes.plot(ends, fit["factor"] * ends ** fit["slope"], color=colour, linewidth=1)
-    ends = np.array([60, max(row["V_mL"] for row in found(record["sweeps"]["table"]["thresholds"]))])
-    axes.plot(ends, ends, color=style.MUTED, linewidth=1, linestyle=":", label="V m^L itself")
+    axes.set_xlabel("V m^L")
+    axes.set_title("Samples that half of the trainings need")
+
+
+def draw_by_rho(axes, record):
+    points, fit = by_rho(record["sweeps"]["table"]), record["findings"]["against_rho"]
+    for i, rules in enumerate(sorted({point[0] for point in points})):
+        own = record["findings"]["by_rules"][f"m = {rules}"]["2 V m / rho^2"]
+        axes.plot(*zip(*[point[2:] for point in points if point[0] == rules]), style.MARKERS[i], color=LEVEL_COLOURS[i], markersize=3.5,
+                  label=f"m = {rules}: slope {own['slope']}")
+    ends = np.array([min(point[2] for point in points), max(point[2] for point in points)])
+    axes.plot(ends, fit["factor"] * ends ** fit["slope"], color=style.INK, linewidth=1, label=f"all: {fit['slope']} ({fit['low']} to {fit['high']})")
+    axes.set_xlabel("2 V m / rho^2, with the exact rho of level L")
+    axes.set_title("The table's, against the closest symbols")
+
+
+def finish_thresholds(axes):
+    ends = np.array([60, 1e12])
+    axes.plot(ends, ends, color=style.MUTED, linewidth=1, linestyle=":", label="slope 1")
     log_axes(axes)
     powers(axes.xaxis)
     powers(axes.yaxis)
-    axes.set_xlabel("V m^L")
-    axes.set_ylabel("samples a stage, N*")
-    axes.set_title("Samples that half of the trainings need")
-    axes.set_ylim(top=axes.get_ylim()[1] * 1e5)
+    axes.set_ylabel("samples a level, N*")
+    axes.set_ylim(top=axes.get_ylim()[1] * 1e4)
     legend(axes, loc="upper left")
 
 
-def draw_collapse(axes, record):
-    unit = {(row["rules"], row["levels"], row["seed"]): row["V_mL"] for row in rows_of(record["sweeps"]["table"]["thresholds"])}
+def draw_collapse(axes, record, unit, name):
     levels = sorted({key[1] for key in unit})
     curves = {}
     for row in rows_of(record["sweeps"]["table"]["errors"]):
@@ -74,60 +88,62 @@ def draw_collapse(axes, record):
     axes.axhline(0.1, color=style.MUTED, linewidth=1, linestyle=":")
     log_axes(axes, y=False)
     powers(axes.xaxis)
+    axes.set_xlim(1e-3, 1e5)
     axes.set_ylim(0, 1.15)
-    axes.set_xlabel("N / (V m^L)")
+    axes.set_xlabel(f"N / ({name})")
     axes.set_ylabel("test error / error of guessing")
-    axes.set_title("The table's curves, each grammar one")
-    legend(axes, loc="upper right", ncols=2)
+    axes.set_title(f"The table's curves over {name}")
+    legend(axes, loc="upper right")
 
 
 def draw_e1(record):
-    picture, grid = style.figure(3.9, columns=2)
+    picture, grid = style.figure(7.4, columns=2, rows=2)
     draw_thresholds(grid[0][0], record)
-    draw_collapse(grid[0][1], record)
+    draw_by_rho(grid[0][1], record)
+    for axes in grid[0]:
+        finish_thresholds(axes)
+    table = record["sweeps"]["table"]
+    key = lambda row: (row["rules"], row["levels"], row["seed"])
+    draw_collapse(grid[1][0], record, {key(row): row["V_mL"] for row in rows_of(table["thresholds"])}, "V m^L")
+    vocab = rows_of(table["thresholds"])[0]["vocab"]
+    draw_collapse(grid[1][1], record, {key(row): 2 * vocab * row["rules"] / row["rho"] ** 2 for row in rows_of(table["grammars"])}, "2 V m / rho^2")
     return {"": picture}
 
 
 # ---- E2 --------------------------------------------------------------------------------------------------------------------------
 
 
-def draw_rivals(axes, record, depth, sweeps):
-    points, beyond = {}, {}
-    for sweep in sweeps:
-        if sweep not in record["sweeps"]:
+def draw_rivals(axes, record, depth, top):
+    """A line goes through the means of those f at which every grammar had enough; where one had not stands a triangle."""
+    numbers = by_rival(record["sweeps"])
+    for learner, colour in LEARNERS.items():
+        levels = 1 if learner in ("latent", "shallow", "cnn") else depth
+        own = {m / 8: values for m in range(2, 9) if (values := numbers.get(f"{learner}, L = {depth}, m = {m}"))}
+        if not own:
             continue
-        for row in rows_of(record["sweeps"][sweep]["thresholds"]):
-            learner = row.get("learner") or sweep
-            stages = 1 if learner in ("latent", "shallow", "cnn") else depth
-            f = row["rules"] / 8
-            if row["state"] == "found":
-                points.setdefault(learner, {}).setdefault(f, []).append(row["threshold"] * stages)
-            elif row["state"] == "above":
-                beyond.setdefault(learner, set()).add(f)
-    top = 4 * max(value for series in points.values() for values in series.values() for value in values)
-    for learner, series in sorted(points.items()):
-        colour = LEARNERS[learner]
-        x = sorted(series)
-        for f in x:
-            axes.plot([f] * len(series[f]), series[f], ".", color=colour, markersize=4, alpha=0.6)
         marker = style.MARKERS[list(LEARNERS).index(learner)]
-        axes.plot(x, [math.exp(np.mean(np.log(series[f]))) for f in x], marker + "-", color=colour, label=learner, markersize=4.5)
-        for f in beyond.get(learner, ()):
-            axes.plot(f, top, "^", color=colour, markersize=6, markerfacecolor="none", clip_on=False)
-    for learner in set(beyond) - set(points):
-        axes.plot(sorted(beyond[learner]), [top] * len(beyond[learner]), "^", color=LEARNERS[learner], markerfacecolor="none", label=learner)
+        whole = [f for f, values in own.items() if None not in values]
+        axes.plot(whole, [math.exp(np.mean(np.log(own[f]))) * levels for f in whole], marker + "-", color=colour, label=learner, markersize=4.5)
+        for f, values in own.items():
+            known = [value * levels for value in values if value is not None]
+            axes.plot([f] * len(known), known, ".", color=colour, markersize=4, alpha=0.6)
+            if len(known) < len(values):
+                axes.plot(f, top, "^", color=colour, markersize=6, markerfacecolor="none")
+                axes.annotate(f"{len(values) - len(known)} of {len(values)}", (f, top), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7, color=colour)
     log_axes(axes, x=False)
     powers(axes.yaxis)
     axes.set_xlabel("f = m / V^(s-1)")
-    axes.set_title(f"L = {depth} (△: more than was tried)")
-    legend(axes, loc="lower right")
+    axes.set_title(f"L = {depth} (△: not with what was tried)")
 
 
 def draw_e2(record):
-    picture, grid = style.figure(3.9, columns=2, sharey=True)
-    draw_rivals(grid[0][0], record, 3, ("counting", "layerwise", "shallow", "cnn"))
-    draw_rivals(grid[0][1], record, 6, ("deep",))
-    grid[0][0].set_ylabel("samples of all stages, or sequences")
+    picture, grid = style.figure(4.2, columns=2, sharey=True)
+    for axes, depth, top in ((grid[0][0], 3, 1e6), (grid[0][1], 6, 1e8)):
+        draw_rivals(axes, record, depth, top)
+    grid[0][0].set_ylim(top=3e9)
+    grid[0][0].set_ylabel("samples of all levels, or sequences")
+    legend(grid[0][0], loc="upper left", ncols=2)
+    legend(grid[0][1], loc="upper left", ncols=2)
     return {"": picture}
 
 
@@ -244,7 +260,8 @@ def draw_e5(record):
             right.plot(sorted(gaps), [np.mean(gaps[a]) for a in sorted(gaps)], style.MARKERS[i] + line, color=LEARNERS[learner], markersize=4.5,
                        label=f"{learner}, token noise {noise}")
     log_axes(left, x=False)
-    left.set_ylabel("samples a stage, or sequences")
+    style.plain_log(left.yaxis)
+    left.set_ylabel("samples a level, or sequences")
     left.set_title("Samples that half of the trainings need")
     right.set_ylabel("Bayes accuracy - accuracy")
     right.set_title("Gap to the Bayes accuracy, N = 64 000")

@@ -17,6 +17,7 @@ class Sweep:
     grid: str
     options: list = field(default_factory=list)
     keep: tuple = ("cells",)  # tables of a sweep without a search: cells, levels, times
+    of_grammars: str = ""  # a function of perf/results/laws.py: what a search's grammars are, beside its results
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ def first_patch(_):
     layerwise = "learner=layerwise; width=512; vocab=8; test-samples=1000"
     return [
         Sweep("table", "learner=table; positions=1; vocab=16; rules=2,4,8,16; levels=2..8; seed=1,101,201; test-samples=1000; "
-              "require-identifiable=on", [*THRESHOLD, "--greatest", "1e13"]),
-        Sweep("table_auto", "learner=table; vocab=16; rules=2,4,8,16; levels=2..8; seed=1,101,201; test-samples=1000", [*THRESHOLD, "--greatest", "1e13"]),
+              "require-identifiable=on", [*THRESHOLD, "--greatest", "1e13"], of_grammars="rho_of_searches"),
+        # Counts at all positions of sequences of 2^L tokens cost m times as much with each level: seconds at V m^L = 10^7.
+        Sweep("table_auto", " | ".join(f"learner=table; vocab=16; rules={rules}; levels=2..{deepest}; seed=1,101,201; test-samples=1000"
+                                       for rules, deepest in ((2, 8), (4, 6), (8, 5), (16, 5))), [*THRESHOLD, "--greatest", "1e13"]),
         Sweep("layerwise", f"{layerwise}; positions=1; rules=2,4,8; levels=2..3; seed=1,101; require-identifiable=on | "
               f"{layerwise}; positions=1; rules=2,4; levels=4; seed=1; require-identifiable=on", quick),
         Sweep("layerwise_auto", f"{layerwise}; rules=2,4,8; levels=2..3; seed=1,101 | {layerwise}; rules=2,4; levels=4; seed=1", quick),
@@ -47,12 +50,13 @@ def rivals(_):
     common = "vocab=8; rule-sampling=uniform; test-samples=1000"
     quick = [*THRESHOLD, "--trials", "6"]
     return [
-        Sweep("counting", f"learner=table,latent,one-step; {common}; levels=3; rules=2..8; seed=1..3", THRESHOLD),
+        Sweep("counting", f"learner=table,latent,one-step; {common}; levels=3; rules=2..8; seed=1..3", THRESHOLD, of_grammars="siblings_of_searches"),
         Sweep("layerwise", f"learner=layerwise; width=512; {common}; levels=3; rules=2,4,6; seed=1..2", quick),
         Sweep("shallow", f"learner=shallow; width=512; {common}; levels=3; rules=2,3,4; seed=1", [*quick, "--greatest", "32768"]),
         Sweep("cnn", f"learner=cnn; protocol=2025; width=64; {common}; levels=3; rules=2,4,6,8; seed=1",
               ["--find-threshold", "sequences", "--trials", "6", "--least", "64", "--greatest", "65536"]),
-        Sweep("deep", f"learner=table,latent; {common}; levels=6; rules=2..8; seed=1..3", THRESHOLD),
+        Sweep("deep", f"learner=table; {common}; levels=6; rules=2..8; seed=1..3", [*THRESHOLD, "--greatest", "1e9"]),
+        Sweep("deep_latent", f"learner=latent; {common}; levels=6; rules=2..8; seed=1..3", THRESHOLD, of_grammars="siblings_of_searches"),
     ]
 
 

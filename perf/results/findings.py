@@ -50,51 +50,71 @@ def median(values):
 
 # ---- one experiment each ---------------------------------------------------------------------------------------------------------
 
-NAMES = {"table": "table, first patch", "table_auto": "table, automatic positions", "layerwise": "layerwise, first patch",
-         "layerwise_auto": "layerwise, automatic positions"}
+def by_rho(sweep):
+    """(m, V m^L, 2 V m / rho^2, threshold) of each search that ended. With rho^2 = 2 m^-(L-1) the second and the third are the same."""
+    rho = {(row["rules"], row["levels"], row["seed"]): row["rho"] for row in rows_of(sweep["grammars"])}
+    return [(row["rules"], row["V_mL"], 2 * row["vocab"] * row["rules"] / rho[row["rules"], row["levels"], row["seed"]] ** 2, row["threshold"])
+            for row in found(sweep["thresholds"])]
 
 
 def first_patch(sweeps):
     fits = {name: slope([(row["V_mL"], row["threshold"]) for row in found(sweep["thresholds"])]) for name, sweep in sweeps.items()}
+    points = by_rho(sweeps["table"])
+    numbers = sorted({point[0] for point in points})
+    against_rho = slope([point[2:] for point in points])
+    by_m = {f"m = {m}": {"V m^L": slope([(x, y) for rules, x, _, y in points if rules == m]),
+                         "2 V m / rho^2": slope([(x, y) for rules, _, x, y in points if rules == m])} for m in numbers}
     lost = sum(censored(sweep["thresholds"]) for sweep in sweeps.values())
-    say = lambda name: f"{fits[name]['slope']} ({fits[name]['low']} to {fits[name]['high']})"
-    return {"fits": fits, "censored": lost, "sentences": [
+    say = lambda fit: f"{fit['slope']} ({fit['low']} to {fit['high']})"
+    each = lambda axis: ", ".join(f"{by_m[f'm = {m}'][axis]['slope']}" for m in numbers)
+    return {"fits": fits, "against_rho": against_rho, "by_rules": by_m, "censored": lost, "sentences": [
         f"Over {fits['table']['points']} grammars (V = 16, m = 2..16, L = 2..8) the table that reads first patches needs samples like (V m^L)^x with "
-        f"x = {say('table')}; the layerwise learner itself, which is too slow for so many, has x = {say('layerwise')} over {fits['layerwise']['points']}.",
-        f"With automatic positions, which read several patches of a sequence where that tells more, x is {say('table_auto')} for the table and "
-        f"{say('layerwise_auto')} for the layerwise learner.",
+        f"x = {say(fits['table'])}, not 1: {each('V m^L')} at m = {', '.join(map(str, numbers))}.",
+        "The reason is rho, the distance of the closest two symbols, which falls faster than m^(-l/2) ([E4](E4.md)): against 2 V m / rho^2 with the exact rho of level L, "
+        f"which is V m^L where rho^2 = 2 m^-(L-1), x is {say(against_rho)}, and {each('2 V m / rho^2')} at these m; at m = 2 trainings pass before the closest symbols are told apart.",
+        f"The layerwise learner itself, too slow for so many, has x = {say(fits['layerwise'])} over {fits['layerwise']['points']} smaller grammars; with automatic positions, which read several "
+        f"patches of a sequence where that tells more, x is {say(fits['table_auto'])} for the table (shallower at large m) and {say(fits['layerwise_auto'])} for the layerwise learner.",
         f"Intervals are 95 % of a straight line through logarithms; {lost} of {sum(len(sweep['thresholds']['rows']) for sweep in sweeps.values())} searches were "
         "censored by the largest or smallest size and are left out."]}
 
 
-def rivals(sweeps):
+def by_rival(sweeps):
+    """{"learner, L = l, m = m": thresholds, a number for each grammar; None: more than was tried}"""
     numbers = {}
     for sweep in sweeps:
-        for row in found(sweeps[sweep]["thresholds"]):
-            key = f"{row.get('learner') or sweep}, L = {row['depth']}, m = {row['rules']}"
-            numbers.setdefault(key, []).append(row["threshold"])
-    means = {key: geometric_mean(values) for key, values in numbers.items()}
-    above = {}
-    for sweep in sweeps:
         for row in rows_of(sweeps[sweep]["thresholds"]):
-            if row["state"] == "above":
-                key = f"{row.get('learner') or sweep}, L = {row['depth']}, m = {row['rules']}"
-                above[key] = above.get(key, 0) + 1
+            key = f"{row.get('learner') or sweep}, L = {row['depth']}, m = {row['rules']}"
+            numbers.setdefault(key, []).append(row["threshold"] if row["state"] == "found" else None)
+    return numbers
+
+
+def rivals(sweeps):
+    numbers = by_rival(sweeps)
+    means = {key: geometric_mean(values) for key, values in numbers.items() if None not in values}
+    above = {key: sum(value is None for value in values) for key, values in numbers.items() if None in values}
     cross = {}
     for levels in (3, 6):
-        better = [m for m in range(2, 9) if (means.get(f"latent, L = {levels}, m = {m}") or math.inf) < (means.get(f"table, L = {levels}, m = {m}") or math.inf) * levels]
+        mean = lambda learner, m: means.get(f"{learner}, L = {levels}, m = {m}") or math.inf
+        better = [m for m in range(2, 9) if mean("latent", m) < mean("table", m) * levels]
         cross[f"L = {levels}"] = max(better) / 8 if better else None
-    get = lambda key: means.get(key) or "no number of"
-    return {"thresholds": means, "above": above, "latent_wins_up_to_f": cross, "sentences": [
+    alike = {f"L = {row['levels']}, m = {row['rules']}, seed {row['seed']}": row["sibling_distance"] == 0
+             for sweep in sweeps.values() if "grammars" in sweep for row in rows_of(sweep["grammars"])}
+    lost = [(row["rules"] / 8, f"L = {row['depth']}, m = {row['rules']}, seed {row['seed']}") for sweep in sweeps.values() for row in rows_of(sweep["thresholds"])
+            if row.get("learner") == "latent" and row["state"] == "above"]
+    explained = sum(alike[name] for _, name in lost)
+    shares = {f: (sum(other == f for other, _ in lost), sum(name.split(", ")[1] == f"m = {8 * f:.0f}" for name in alike)) for f in sorted({f for f, _ in lost})}
+    get = lambda key: f"{means[key]:.0f}" if key in means else "no number of"
+    return {"thresholds": means, "above": above, "latent_wins_up_to_f": cross, "latent_lost": len(lost), "siblings_alike": explained,
+            "siblings_alike_but_found": sum(alike.values()) - explained, "sentences": [
         f"At V = 8, m = 4, L = 3 latent clustering needs {get('latent, L = 3, m = 4')} sequences in all, the table {get('table, L = 3, m = 4')} samples for each of three "
-        f"stages, the layerwise learner {get('layerwise, L = 3, m = 4')}, one gradient step {get('one-step, L = 3, m = 4')}, a convolutional network (2025 protocol, width 64) "
+        f"levels, the layerwise learner {get('layerwise, L = 3, m = 4')}, one gradient step {get('one-step, L = 3, m = 4')}, a convolutional network (2025 protocol, width 64) "
         f"{get('cnn, L = 3, m = 4')} sequences; "
-        + (f"random features of whole sequences {means['shallow, L = 3, m = 4']}." if "shallow, L = 3, m = 4" in means
+        + (f"random features of whole sequences {get('shallow, L = 3, m = 4')}." if "shallow, L = 3, m = 4" in means
            else "random features of whole sequences did not get there with 32 768."),
-        "Counting the samples of all stages, latent clustering is ahead up to "
+        "Counting the samples of all levels, latent clustering is ahead of the table on all grammars up to "
         + " and ".join(f"f = {f} at {levels}" if f is not None else f"no f at {levels}" for levels, f in cross.items()) + ".",
-        f"Searches that found no sufficient size are shown at the top edge: {sum(above.values())}, of them "
-        f"{sum(n for key, n in above.items() if key.startswith('latent') and key.endswith('m = 8'))} of latent clustering at f = 1, where siblings tell nothing."]}
+        f"Triangles are searches that found no sufficient size, {sum(above.values())} in all: {len(lost)} of them are of latent clustering, and {explained} of these have two symbols of a level "
+        "with exactly the same law of siblings, so that no number of sequences would do (" + ", ".join(f"{n} of {of} grammars at f = {f}" for f, (n, of) in shares.items()) + ")."]}
 
 
 def depth(sweeps):
@@ -112,8 +132,7 @@ def depth(sweeps):
     return {"reached": reached, "seconds_at_deepest": seconds, "sentences": [
         f"All grammars of a depth are read with accuracy .99 or more up to L = {say('table')} by the table, {say('latent')} by latent clustering from 4000 sequences, "
         f"{say('layerwise')} by the layerwise learner (V = 8, m = 4).",
-        f"At the deepest the table has accuracy {reached['table']['accuracy_there']} on average: beyond, differences of posteriors come near to the precision of its counts "
-        "(up to 10^15 samples a level).",
+        f"At the deepest the table has accuracy {reached['table']['accuracy_there']} on average, from counts of up to 10^15 samples a level, which are drawn from their exact law and not one by one.",
         f"Training takes {seconds['table']} s, {seconds['latent']} s and {seconds['layerwise']} s at the deepest of each, on one core; a sequence has 2^L tokens."]}
 
 

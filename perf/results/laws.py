@@ -1,4 +1,6 @@
-"""Exact rho of many grammars, for the first patch alone and for several positions, from the rules that `rhm grammar` draws."""
+"""Exact rho of many grammars, for the first patch alone and for several positions, from the rules that `rhm grammar` draws; and what
+`rhm grammar` itself says of the grammars of a search."""
+import math
 import subprocess
 import tempfile
 from pathlib import Path
@@ -55,16 +57,62 @@ def rho(tables, level, positions):
     return float(least) if least > EQUAL else 0.0
 
 
+def draw(rhm, path, options, *more):
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run([rhm, "grammar", *words, *more, "-o", str(path)], capture_output=True, text=True)
+    if done.returncode:
+        raise PerfError(f"rhm grammar: {done.stderr.strip()}")
+
+
+def of_searches(rhm, searches, column, measured):
+    """A table of `measured` of the grammar file of each search (a row of thresholds.csv)."""
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "g.h5"
+        for search in searches:
+            key = search["rules"], search["levels"], search["seed"]
+            if key in rows:
+                continue
+            options = {name: search[name] for name in ("vocab", "rules", "levels", "seed", "rule-sampling") if name in search}
+            draw(rhm, path, options, *["--require-identifiable"] * (search.get("require-identifiable") == "on"))
+            with h5py.File(path) as file:
+                rows[key] = [*key, float(f"{measured(file['grammar']):.6g}")]
+    return {"columns": ["rules", "levels", "seed", column], "rows": list(rows.values())}
+
+
+def rho_of_searches(rhm, searches):
+    """The smallest rho, which is that of level L."""
+    return of_searches(rhm, searches, "rho", lambda grammar: grammar["rho"][-1])
+
+
+def siblings(grammar):
+    """Smallest distance, over the levels 1..L-1, of two symbols' laws of the symbol beside them (s = 2): given that they are the first of
+    a patch, and the second, one after the other. 0: no learner that sees siblings alone can tell them apart."""
+    known, least = grammar["label_probability"][()], math.inf
+    for level in range(1, int(grammar.attrs["levels"])):
+        rules, weight = grammar[f"rules_{level}"][()].astype(int), grammar[f"probability_{level}"][()]
+        vocab = int(grammar.attrs["vocab"][level])
+        pairs = np.zeros((vocab, vocab))
+        np.add.at(pairs, (rules[..., 0], rules[..., 1]), known[:, None] * weight)
+        with np.errstate(invalid="ignore"):
+            laws = np.nan_to_num(np.concatenate([pairs / pairs.sum(axis=1, keepdims=True), (pairs / pairs.sum(axis=0, keepdims=True)).T], axis=1))
+        apart = np.sqrt(((laws[:, None] - laws[None]) ** 2).sum(axis=2))
+        least = min(least, apart[~np.eye(vocab, dtype=bool)].min())
+        known = (pairs.sum(axis=0) + pairs.sum(axis=1)) / 2
+    return least if least > EQUAL else 0.0
+
+
+def siblings_of_searches(rhm, searches):
+    return of_searches(rhm, [search for search in searches if search["learner"] == "latent"], "sibling_distance", siblings)
+
+
 def laws_of(rhm, vocab, rules, sampling, grammars=GRAMMARS):
     """Rows (level, positions, share with rho = 0 at the level, at the level or below, quartiles of the other rho)."""
     found = {(level, k): [] for level in range(1, LEVELS + 1) for k in POSITIONS}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "g.h5"
         for seed in range(1, grammars + 1):
-            done = subprocess.run([rhm, "grammar", "--vocab", str(vocab), "--rules", str(rules), "--levels", str(LEVELS), "--seed", str(seed),
-                                   "--rule-sampling", sampling, "-o", str(path)], capture_output=True, text=True)
-            if done.returncode:
-                raise PerfError(f"rhm grammar: {done.stderr.strip()}")
+            draw(rhm, path, {"vocab": vocab, "rules": rules, "levels": LEVELS, "seed": seed, "rule-sampling": sampling})
             tables = transitions(path)
             for (level, k), values in found.items():
                 values.append(rho(tables, level, k))
