@@ -61,6 +61,28 @@ def test_ranks_say_and_write_what_one_process_does(case, inputs, tmp_path):
     assert sorted(os.listdir(tmp_path)) == (["alone.h5"] if output else [])
 
 
+LEARNERS = {
+    "table": (2, ["--learner", "table", "--draw", "samples", "--samples", "20000", "--positions", "2"]),
+    "tensor": (3, ["--learner", "tensor", "--draw", "samples", "--samples", "5000"]),
+    "latent": (3, ["--learner", "latent"]),
+    "latent with little memory": (3, ["--learner", "latent", "--samples", "800001", "--memory-limit", "16M"]),
+    "one-step": (2, ["--learner", "one-step", "--draw", "samples", "--samples", "20000"]),
+    "shallow": (2, ["--learner", "shallow", "--samples", "1000"]),
+    "table of a file": (3, ["--data", "{}/d.h5", "--learner", "table"]),
+    "latent of a file": (2, ["--data", "{}/d.h5", "--learner", "latent"]),
+}
+
+
+@pytest.mark.parametrize("case", LEARNERS)
+def test_learners_that_count_share_their_samples(case, inputs, tmp_path):
+    ranks, words = LEARNERS[case]
+    instance = [] if "file" in case else INSTANCE
+    command = ["train", *instance, "--test-samples", "200", *(word.format(inputs) for word in words)]
+    alone = [line for line in run(*command, "--threads", 1, cwd=tmp_path).stdout.splitlines() if "accuracy" in line or "hash" in line]
+    out, errors = on_ranks(THERE[len(case) % len(THERE)], ranks, *command, cwd=tmp_path)
+    assert [line for line in out.splitlines() if "accuracy" in line or "hash" in line] == alone and alone, (out, errors)
+
+
 def test_what_one_rank_cannot_read_is_said_with_its_name(inputs, tmp_path):
     mpi = THERE[0]
     for folder in ("a", "b"):

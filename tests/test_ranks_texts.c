@@ -1,4 +1,4 @@
-/* Work that callers share among ranks, and texts that nobody waits for. */
+/* Work that callers share among ranks, whole numbers, and texts that nobody waits for. */
 #include "mailboxes.h"
 
 enum { ITEMS = 29, TOGETHER = 4 };
@@ -22,6 +22,26 @@ static void rank_0_gets_all_shares(void **state) {
             assert_int_equal(workers[rank].status, RHM_OK);
         for (int i = 0; i < ITEMS; i++)
             assert_true(workers[0].rows[i] == i);
+    }
+}
+
+static void add_numbers(worker *w) {
+    uint64_t number[ITEMS];
+    for (int i = 0; i < ITEMS; i++)
+        number[i] = (UINT64_C(1) << 60) / 8 + (uint64_t)(w->rank * i);
+    w->status = rhm_ranks_add(w->ranks, number, ITEMS, &w->error);
+    for (int i = 0; i < ITEMS; i++)
+        assert_true(number[i] ==
+                    (UINT64_C(1) << 60) / 8 * (uint64_t)w->size + (uint64_t)(w->size * (w->size - 1) / 2 * i));
+    w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
+}
+
+static void whole_numbers_are_added_exactly(void **state) {
+    (void)state;
+    for (int size = 2; size <= MOST_RANKS; size++) {
+        run_all(size, add_numbers);
+        for (int rank = 0; rank < size; rank++)
+            assert_int_equal(workers[rank].status, RHM_OK);
     }
 }
 
@@ -61,6 +81,7 @@ int main(void) {
     open_boxes();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rank_0_gets_all_shares),
+        cmocka_unit_test(whole_numbers_are_added_exactly),
         cmocka_unit_test(texts_come_in_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,9 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "counts/unite.h"
 #include "engine/memory.h"
-#include "engine/parallel.h"
+#include "engine/spread.h"
 
 /* ---- counts ---------------------------------------------------------------------------------------------- */
 
@@ -154,15 +155,17 @@ static rhm_status count_chunk(void *context, size_t chunk, int thread, rhm_error
 }
 
 static rhm_status pass(counting *c, const rhm_engine *engine, rhm_error *error) {
-    return rhm_parallel(engine, (size_t)((c->samples + c->chunk - 1) / c->chunk), count_chunk, c, error);
+    return rhm_spread(engine, (size_t)((c->samples + c->chunk - 1) / c->chunk), count_chunk, c, NULL, 0, error);
 }
 
-static rhm_status merge_seen(rhm_intern *all, const counting *c, size_t threads, rhm_error *error) {
+static rhm_status merge_seen(rhm_intern *all, const counting *c, const rhm_engine *engine, rhm_error *error) {
+    const size_t threads = (size_t)rhm_engine_threads(engine);
     uint32_t id;
     RHM_TRY(rhm_intern_init(all, c->tree->branching[c->level], 0, error));
     for (size_t t = 0; t < threads; t++)
         for (size_t i = 0; i < c->of_thread[t].seen.count; i++)
             RHM_TRY(rhm_intern_add(all, rhm_intern_tuple(&c->of_thread[t].seen, i), &id, NULL, error));
+    RHM_TRY(rhm_tuples_unite(all, engine, error));
     return all->count <= RHM_TABLE_MOST_PATCHES
                ? RHM_OK
                : rhm_fail(error, RHM_INVALID,
@@ -192,12 +195,14 @@ static rhm_status count_all(rhm_table_counts *out, counting *c, const rhm_engine
     if (status == RHM_OK)
         status = pass(c, engine, error);
     if (status == RHM_OK)
-        status = merge_seen(&all, c, threads, error);
+        status = merge_seen(&all, c, engine, error);
     if (status == RHM_OK)
         status = rhm_table_counts_init(out, engine, &all, c->positions, classes, c->samples, error);
     if (status == RHM_OK) {
         c->counts = out;
         status = pass(c, engine, error);
+        if (status == RHM_OK)
+            status = rhm_counts_add_up(out->count, out->patch.count * c->positions * classes, engine, error);
         if (status != RHM_OK)
             rhm_table_counts_clear(out);
     }

@@ -59,6 +59,41 @@ rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbyt
     return status;
 }
 
+/* To every rank what the others have of its part, which it adds up; then all get all parts. */
+static rhm_status add_parts(rhm_ranks *ranks, uint64_t *values, const size_t *begin, uint64_t *spare,
+                            rhm_error *error) {
+    const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
+    uint64_t *own = values + begin[rank] / sizeof *own;
+    const size_t nbytes = begin[rank + 1] - begin[rank];
+    for (int step = 1; step < size; step++) {
+        const int to = (rank + step) % size, from = (rank + size - step) % size;
+        const size_t out_nbytes = begin[to + 1] - begin[to];
+        RHM_TRY(rhm_ranks_exchange(ranks, out_nbytes ? to : -1, (const char *)values + begin[to], out_nbytes,
+                                   nbytes ? from : -1, spare, nbytes, error));
+        for (size_t i = 0; i < nbytes / sizeof *own; i++)
+            own[i] += spare[i];
+    }
+    return rhm_ranks_gather(ranks, values, begin, error);
+}
+
+rhm_status rhm_ranks_add(rhm_ranks *ranks, uint64_t *values, size_t count, rhm_error *error) {
+    const int size = rhm_ranks_size(ranks);
+    if (!ranks || count == 0)
+        return RHM_OK;
+    size_t *begin = RHM_NEW(size_t, (size_t)size + 1, 1, 1, "parts of ranks", error);
+    if (!begin)
+        return RHM_NO_MEMORY;
+    for (int rank = 0; rank <= size; rank++)
+        begin[rank] = sizeof *values * rhm_ranks_begin(ranks, count, 1, rank);
+    uint64_t *spare = RHM_NEW(uint64_t, count / (size_t)size + 1, 1, 1, "numbers of a rank", error);
+    const rhm_account_begun account = rhm_account_begin(ranks, RHM_ACCOUNT_REDUCE);
+    const rhm_status status = spare ? add_parts(ranks, values, begin, spare, error) : RHM_NO_MEMORY;
+    rhm_account_end(ranks, account);
+    rhm_free(spare);
+    rhm_free(begin);
+    return status;
+}
+
 rhm_status rhm_ranks_collect(rhm_ranks *ranks, void *items, size_t nbytes, size_t count, size_t together,
                              rhm_error *error) {
     const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);

@@ -105,6 +105,9 @@ size_t rhm_ranks_begin(const rhm_ranks *ranks, size_t count, size_t together, in
 /* The same with parts of one size: data is (size, each_nbytes). */
 rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error);
 
+/* Sums of the ranks' numbers, exact below 2^64: values (count), on all of them. */
+rhm_status rhm_ranks_add(rhm_ranks *ranks, uint64_t *values, size_t count, rhm_error *error);
+
 /*
  * The sum of `count` rows in the binary tree of engine/reduce.h, of which rank r has rows first[r] .. first[r + 1] - 1.
  * Rows whose subtrees lie in one rank's part have been added up by it. The sum ends in `row` 0 of rank 0. `rows` are

@@ -2,6 +2,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "counts/unite.h"
 #include "engine/parallel.h"
 
 /* Patches with labels that a thread has met, and how often. */
@@ -55,13 +56,14 @@ static rhm_status run(rhm_table_counts *out, rhm_intern *all, counting *c, rhm_s
         RHM_TRY(rhm_intern_init(&c->worker[t].set, c->words + 1, 0, error));
     RHM_TRY(rhm_sequences_visit(s, 0, samples, "level 1: counting labels", count, c, error));
     RHM_TRY(merge(all, c, threads, error));
+    RHM_TRY(rhm_tuples_unite(all, s->engine, error));
     RHM_TRY(rhm_table_counts_init(out, s->engine, all, 1, classes, samples, error));
     for (size_t t = 0; t < threads; t++)
         for (size_t i = 0; i < c->worker[t].set.count; i++) {
             const uint32_t *tuple = rhm_intern_tuple(&c->worker[t].set, i);
             out->count[rhm_intern_find(&out->patch, tuple) * classes + tuple[c->words]] += c->worker[t].count[i];
         }
-    return RHM_OK;
+    return rhm_counts_add_up(out->count, out->patch.count * classes, s->engine, error);
 }
 
 rhm_status rhm_labels_count(rhm_table_counts *out, rhm_sequences *s, uint64_t samples, rhm_error *error) {

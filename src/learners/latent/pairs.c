@@ -6,7 +6,8 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "counts/counts.h"
-#include "engine/parallel.h"
+#include "counts/unite.h"
+#include "engine/spread.h"
 
 enum {
     BLOCK = 4096,      /* patches whose numbers are looked up at a time, or as many as a family has */
@@ -200,7 +201,7 @@ static rhm_status sort(rhm_intern *set, rhm_error *error) {
 
 /* ---- counts ---------------------------------------------------------------------------------------------- */
 
-/* Room for the counts of a set of patches, with those of `old`. */
+/* Room for the counts of a set of patches, with those of `old`, of which one rank takes care. */
 static rhm_status make_room(rhm_pairs *out, const rhm_engine *engine, const rhm_pairs *old, uint32_t level,
                             rhm_error *error) {
     const size_t places = rhm_pairs_places(out->siblings), p = out->patch.count, before = old->patch.count;
@@ -215,7 +216,7 @@ static rhm_status make_room(rhm_pairs *out, const rhm_engine *engine, const rhm_
     out->reserved_nbytes = nbytes;
     if (!(out->count = RHM_NEW(uint64_t, places, p, p, "pairs of siblings", error)))
         return RHM_NO_MEMORY;
-    for (size_t i = 0; i < before; i++) {
+    for (size_t i = 0; i < before && rhm_ranks_rank(rhm_engine_ranks(engine)) == 0; i++) {
         const size_t row = rhm_intern_find(&out->patch, rhm_intern_tuple(&old->patch, i));
         for (size_t j = 0; j < before; j++) {
             const size_t column = rhm_intern_find(&out->patch, rhm_intern_tuple(&old->patch, j));
@@ -264,6 +265,7 @@ static rhm_status add(counting *c, const rhm_pairs *old, rhm_sequences *s, uint6
     for (size_t i = 0; i < old->patch.count; i++)
         RHM_TRY(rhm_intern_add(set, rhm_intern_tuple(&old->patch, i), &id, NULL, error));
     RHM_TRY(survey_end(c, set, error));
+    RHM_TRY(rhm_tuples_unite(set, s->engine, error));
     RHM_TRY(sort(set, error));
     RHM_TRY(make_room(c->pairs, s->engine, old, s->level, error));
     RHM_TRY(count_begin(c, error));
@@ -271,6 +273,8 @@ static rhm_status add(counting *c, const rhm_pairs *old, rhm_sequences *s, uint6
     for (size_t t = 0; t < c->threads; t++)
         if (c->worker[t].count)
             flush(c, &c->worker[t]);
+    RHM_TRY(rhm_counts_add_up(c->pairs->count, rhm_pairs_places(c->pairs->siblings) * set->count * set->count,
+                              s->engine, error));
     c->pairs->families = old->families + (last - first) * (c->patches / c->pairs->siblings);
     return RHM_OK;
 }

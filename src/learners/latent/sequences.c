@@ -6,7 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/memory.h"
-#include "engine/parallel.h"
+#include "engine/spread.h"
 #include "sampling/tile_ops.h"
 
 enum {
@@ -82,11 +82,28 @@ void rhm_sequences_seconds(const rhm_sequences *s, double *drawing, double *look
 
 /* ---- visits ---------------------------------------------------------------------------------------------- */
 
+static uint64_t ranks_of(const rhm_sequences *s) {
+    return (uint64_t)rhm_ranks_size(rhm_engine_ranks(s->engine));
+}
+
+/* The first chunk of this rank's that is not before `chunk`. */
+static uint64_t own_chunk_from(const rhm_sequences *s, uint64_t chunk) {
+    const uint64_t ranks = ranks_of(s), rank = (uint64_t)rhm_ranks_rank(rhm_engine_ranks(s->engine));
+    return chunk + (ranks + rank - chunk % ranks) % ranks;
+}
+
+/* Rows for this rank's of the sequences 0..count-1: its chunks follow each other. */
+static uint64_t own_rows(const rhm_sequences *s, uint64_t count) {
+    const uint64_t chunks = own_chunk_from(s, (count + s->chunk - 1) / s->chunk) / ranks_of(s);
+    return chunks * s->chunk < count ? chunks * s->chunk : count;
+}
+
 typedef struct visit {
     const rhm_sequences *s;
     rhm_sequences_visitor *visitor;
     void *context;
-    uint64_t first, last; /* of this loop */
+    uint64_t first, last; /* of this range */
+    uint64_t chunk;       /* the first one of this loop */
     bool drawn, keep;     /* else they are read from what is kept */
 } visit;
 
@@ -94,58 +111,65 @@ static rhm_status visit_chunk(void *context, size_t chunk, int thread, rhm_error
     const visit *v = context;
     const rhm_sequences *s = v->s;
     const rhm_tree *tree = &s->table->model.tree;
-    const uint64_t first = v->first + chunk * s->chunk, left = v->last - first;
-    const size_t count = left < s->chunk ? (size_t)left : s->chunk, width = tree->nodes[s->level];
+    const uint64_t number = v->chunk + chunk * ranks_of(s), begin = number * s->chunk, end = begin + s->chunk;
+    const uint64_t first = begin > v->first ? begin : v->first;
+    const size_t count = (size_t)((end < v->last ? end : v->last) - first), width = tree->nodes[s->level];
+    const size_t row = (size_t)(number / ranks_of(s) * s->chunk + first - begin);
     if (!v->drawn)
-        return v->visitor(v->context, thread, count, s->ids + first * width, s->labels + first, error);
+        return v->visitor(v->context, thread, count, s->ids + row * width, s->labels + row, error);
     scratch *mine = rhm_scratch_at(&s->scratch, thread);
     uint16_t *tokens = mine->symbols, *labels = mine->symbols + s->chunk * tree->leaves[0];
-    const double begin = rhm_seconds();
+    const double start = rhm_seconds();
     s->source(s->context, 1, first, count, tokens, labels);
     const double drawn = rhm_seconds();
     rhm_table_rise(s->table, &s->ops, tree->levels, s->level, count, tokens);
     if (v->keep) {
-        memcpy(s->ids + first * width, tokens, sizeof *s->ids * count * width);
-        memcpy(s->labels + first, labels, sizeof *s->labels * count);
+        memcpy(s->ids + row * width, tokens, sizeof *s->ids * count * width);
+        memcpy(s->labels + row, labels, sizeof *s->labels * count);
     }
-    mine->drawing += drawn - begin;
+    mine->drawing += drawn - start;
     mine->looking_up += rhm_seconds() - drawn;
     return v->visitor(v->context, thread, count, tokens, labels, error);
 }
 
 static rhm_status visit_range(visit *v, uint64_t first, uint64_t last, const char *stage, uint64_t begin, uint64_t end,
                               rhm_error *error) {
-    const rhm_engine *engine = v->s->engine;
-    const uint64_t round = ROUND * (uint64_t)v->s->chunk * (uint64_t)rhm_engine_threads(engine);
-    for (v->first = first; v->first < last; v->first = v->last) {
-        v->last = last - v->first < round ? last : v->first + round;
-        rhm_engine_progress(engine, stage, v->first - begin, end - begin);
-        const uint64_t chunks = (v->last - v->first + v->s->chunk - 1) / v->s->chunk;
-        RHM_TRY(rhm_parallel(engine, (size_t)chunks, visit_chunk, v, error));
+    const rhm_sequences *s = v->s;
+    const uint64_t ranks = ranks_of(s), most = ROUND * (uint64_t)rhm_engine_threads(s->engine);
+    const uint64_t chunks = first < last ? (last + s->chunk - 1) / s->chunk : 0;
+    v->first = first;
+    v->last = last;
+    for (v->chunk = own_chunk_from(s, first / s->chunk); v->chunk < chunks;) {
+        const uint64_t left = (chunks - v->chunk + ranks - 1) / ranks, now = left < most ? left : most;
+        const uint64_t at = v->chunk * s->chunk;
+        rhm_engine_progress(s->engine, stage, (at > first ? at : first) - begin, end - begin);
+        RHM_TRY(rhm_parallel(s->engine, (size_t)now, visit_chunk, v, error));
+        v->chunk += now * ranks;
     }
     return RHM_OK;
 }
 
 static uint64_t most_kept(const rhm_sequences *s, uint32_t level) {
-    return s->most_kept_nbytes / (sizeof(uint16_t) * (s->table->model.tree.nodes[level] + 1));
+    const uint64_t rows = s->most_kept_nbytes / (sizeof(uint16_t) * (s->table->model.tree.nodes[level] + 1));
+    return ranks_of(s) == 1 ? rows : rows / s->chunk * s->chunk * ranks_of(s);
 }
 
 /* Room for the ids of `kept` sequences, of which the first are copied. */
 static rhm_status make_room(rhm_sequences *s, uint64_t kept, rhm_error *error) {
-    const size_t width = s->table->model.tree.nodes[s->level];
-    const size_t nbytes = sizeof(uint16_t) * (size_t)kept * (width + 1);
+    const size_t width = s->table->model.tree.nodes[s->level], rows = (size_t)own_rows(s, kept);
+    const size_t nbytes = sizeof(uint16_t) * rows * (width + 1);
     RHM_TRY(rhm_memory_reserve(s->engine, nbytes, "ids of sequences", error));
-    uint16_t *ids = RHM_NEW(uint16_t, kept, width, 1, "ids of sequences", error);
-    uint16_t *labels = ids ? RHM_NEW(uint16_t, kept, 1, 1, "labels of sequences", error) : NULL;
+    uint16_t *ids = RHM_NEW(uint16_t, rows, width, 1, "ids of sequences", error);
+    uint16_t *labels = ids ? RHM_NEW(uint16_t, rows, 1, 1, "labels of sequences", error) : NULL;
     if (!labels) {
         rhm_free(ids);
         rhm_memory_release(s->engine, nbytes);
         return RHM_NO_MEMORY;
     }
-    const uint64_t old = s->kept;
-    if (old) {
-        memcpy(ids, s->ids, sizeof *ids * old * width);
-        memcpy(labels, s->labels, sizeof *labels * old);
+    const uint64_t old = s->kept, old_rows = own_rows(s, old);
+    if (old_rows) {
+        memcpy(ids, s->ids, sizeof *ids * old_rows * width);
+        memcpy(labels, s->labels, sizeof *labels * old_rows);
     }
     forget(s);
     s->ids = ids;
@@ -190,7 +214,7 @@ static rhm_status rise_chunk(void *context, size_t chunk, int thread, rhm_error 
     const rising *r = context;
     const rhm_sequences *s = r->s;
     const rhm_tree *tree = &s->table->model.tree;
-    const uint64_t first = chunk * (uint64_t)s->chunk, left = s->kept - first;
+    const uint64_t first = chunk * (uint64_t)s->chunk, left = own_rows(s, s->kept) - first;
     const size_t count = left < s->chunk ? (size_t)left : s->chunk;
     rhm_table_apply(s->table, &s->ops, s->level, s->ids + first * tree->nodes[s->level],
                     count * tree->nodes[s->level - 1], r->out + first * tree->nodes[s->level - 1]);
@@ -200,18 +224,19 @@ static rhm_status rise_chunk(void *context, size_t chunk, int thread, rhm_error 
 rhm_status rhm_sequences_rise(rhm_sequences *s, rhm_error *error) {
     const size_t width = s->table->model.tree.nodes[s->level - 1];
     rising r = {.s = s};
-    if (s->kept) {
-        const size_t nbytes = sizeof(uint16_t) * (size_t)s->kept * width;
+    const size_t rows = (size_t)own_rows(s, s->kept);
+    if (rows) {
+        const size_t nbytes = sizeof(uint16_t) * rows * width;
         RHM_TRY(rhm_memory_reserve(s->engine, nbytes, "ids of sequences", error));
         rhm_status status = RHM_NO_MEMORY;
-        if ((r.out = RHM_NEW(uint16_t, s->kept, width, 1, "ids of sequences", error)))
-            status = rhm_parallel(s->engine, (size_t)((s->kept + s->chunk - 1) / s->chunk), rise_chunk, &r, error);
+        if ((r.out = RHM_NEW(uint16_t, rows, width, 1, "ids of sequences", error)))
+            status = rhm_parallel(s->engine, (rows + s->chunk - 1) / s->chunk, rise_chunk, &r, error);
         if (status != RHM_OK) {
             rhm_free(r.out);
             rhm_memory_release(s->engine, nbytes);
             return status;
         }
-        const size_t labels_nbytes = sizeof(uint16_t) * (size_t)s->kept;
+        const size_t labels_nbytes = sizeof(uint16_t) * rows;
         rhm_free(s->ids);
         rhm_memory_release(s->engine, s->kept_nbytes - labels_nbytes);
         s->ids = r.out;

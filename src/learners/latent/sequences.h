@@ -2,6 +2,7 @@
  * Whole sequences, the same for all levels. Each is drawn (or read) once and pushed up through the levels that are
  * learnt so far; of the first ones the ids that they have reached are kept, as many as fit, so that the next level goes
  * on from there. What does not fit is drawn again: the same sequences, because a sequence is a function of its number.
+ * Of several ranks each has every so many-th chunk of them, at all levels.
  */
 #ifndef RHM_LEARNERS_LATENT_SEQUENCES_H
 #define RHM_LEARNERS_LATENT_SEQUENCES_H
@@ -19,10 +20,10 @@ typedef struct rhm_sequences {
     uint32_t level; /* whose ids are visited; L: tokens */
     size_t chunk;   /* sequences that a thread has at a time */
     size_t most_kept_nbytes;
-    uint64_t kept;       /* sequences 0..kept-1 are there as ids of `level` */
-    uint16_t *ids;       /* (kept, nodes of `level`) */
+    uint64_t kept;       /* of sequences 0..kept-1 the own ones are there as ids of `level` */
+    uint16_t *ids;       /* (own ones, nodes of `level`) */
     size_t kept_nbytes;  /* as accounted */
-    uint16_t *labels;    /* (kept) */
+    uint16_t *labels;    /* (own ones) */
     rhm_scratch scratch; /* of each thread: a chunk of sequences */
 } rhm_sequences;
 
@@ -41,7 +42,7 @@ size_t rhm_sequences_scratch_nbytes(size_t tokens);
 typedef rhm_status rhm_sequences_visitor(void *context, int thread, size_t count, const uint16_t *ids,
                                          const uint16_t *labels, rhm_error *error);
 
-/* Sequences first..last-1 as ids of `level`; `stage` is for the display of progress. */
+/* This rank's of the sequences first..last-1 as ids of `level`; `stage` is for the display of progress. */
 rhm_status rhm_sequences_visit(rhm_sequences *sequences, uint64_t first, uint64_t last, const char *stage,
                                rhm_sequences_visitor *visitor, void *context, rhm_error *error);
 
