@@ -34,7 +34,7 @@ typedef struct rhm_plan_cluster {
 
 /* What of a training its ranks share, one or several joined by |; the rest every rank does for itself. */
 typedef enum rhm_plan_part {
-    RHM_SPREAD_DRAW = 1,  /* drawing and counting samples */
+    RHM_SPREAD_DRAW = 1,  /* drawing and counting samples, but for merge_seconds */
     RHM_SPREAD_EMBED = 2, /* embeddings of distinct patches */
     RHM_SPREAD_FIT = 4,   /* of fits what is in shared_fit_seconds: passes and Gram matrices */
     RHM_SPREAD_TEST = 8,  /* the test */
@@ -64,6 +64,7 @@ typedef struct rhm_plan_level {
     double allowed_work;    /* multiply-adds after which the search ends in any case, */
     double allowed_seconds; /* and about how long they take: */
     double allowed_multiple, allowed_least; /* so many times the work foreseen, but not before so many multiply-adds */
+    double merge_seconds, listed_nbytes;    /* of draw_seconds, what no ranks share: merging what each has listed */
     double shared_fit_seconds;              /* of fit_seconds, what several ranks could share (rhm_plan_spread) */
     double shared_parts;                    /* into which that falls, or 0 where it falls into any number, */
     bool parts_divide;                      /* of which a rank's threads can share one */

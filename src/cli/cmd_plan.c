@@ -143,7 +143,7 @@ static void print_ranks(const planning *p) {
     printf(
         "  memory at most %.0f MiB a rank; about %.3g s, test included (%.3g s), messages %.1f %%; one process on one "
         "such node: %.3g s\n"
-        "  every rank does for itself:%s%s%s%s the features of Gram matrices; and, not foreseen, merges patches\n",
+        "  every rank does for itself:%s%s%s%s merging patches, the features of Gram matrices\n",
         rhm_plan_nbytes(plan) / 0x1p20, seconds, plan->test_seconds, 100 * sum / seconds, p->seconds_alone,
         plan->spread & RHM_SPREAD_DRAW ? "" : " drawing,", plan->spread & RHM_SPREAD_EMBED ? "" : " embedding,",
         plan->spread & RHM_SPREAD_FIT ? "" : " fits,", plan->spread & RHM_SPREAD_TEST ? "" : " the test,");

@@ -128,7 +128,8 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
     const double equal = alone / c->ranks, ranks = c->ranks;
     const double shared = level->shared_fit_seconds, rest = level->fit_seconds - shared;
     rhm_plan_messages m = {0};
-    level->draw_seconds *= spread & RHM_SPREAD_DRAW ? equal : alone;
+    const double merging = level->merge_seconds, reading = level->draw_seconds - merging, before = level->fit_seconds;
+    level->draw_seconds = merging * alone + reading * (spread & RHM_SPREAD_DRAW ? equal : alone);
     level->embed_seconds *= spread & RHM_SPREAD_EMBED ? equal : alone;
     level->fit_seconds = rest * alone;
     level->fit_seconds +=
@@ -140,6 +141,9 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
         add(&m, gather(c, level->products, level->products * level->product_nbytes));
         level->nbytes -= divided * (1 - 1 / ranks) + gram * (1 - (2 / ranks - 1 / (ranks * ranks)));
     }
+    level->allowed_seconds *= before > 0 ? level->fit_seconds / before : 1;
+    if (spread & RHM_SPREAD_DRAW)
+        add(&m, gather(c, 1, level->listed_nbytes));
     if (spread & RHM_SPREAD_EMBED)
         add(&m, gather(c, level->embeddings, level->embedded_nbytes));
     level->messages = m;

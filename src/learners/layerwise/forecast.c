@@ -203,7 +203,10 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
         s->fits * sizeof(float) * rhm_task_outputs(&f->task, level) * rhm_price_distinct(f, level, level, held_out);
     s->embeddings = 2.0 * (f->shape->levels - level) + s->fits;
     RHM_TRY(rhm_price_draw(f, s, s->samples, &s->draw_seconds, error));
-    return rhm_price_draw(f, s, held_out, &s->draw_seconds, error);
+    RHM_TRY(rhm_price_draw(f, s, held_out, &s->draw_seconds, error));
+    rhm_price_merge(f, s, s->samples);
+    rhm_price_merge(f, s, held_out);
+    return RHM_OK;
 }
 
 static rhm_status measure_rates(rhm_forecasting *f, rhm_error *error) {

@@ -16,6 +16,8 @@ static const double SETTING_UP = 2; /* products of a fit beside its iterations: 
 static const double SAMPLED_PASSES = 5, SAMPLE_ITERATIONS = 15;
 static const double SHARED_PASS = 1.2;      /* what phasors cost beside the two products; rotated weights nothing */
 static const double CLUSTER_SECONDS = 5e-8; /* per point of at most 4096, cluster and coordinate: k-means restarts */
+static const double MERGE_SECONDS = 1e-7;   /* of one thread, per different patch: traces of `rhm train` */
+static const double DRAWN_NBYTES = 16;      /* of a count that is drawn */
 static const double TRIGONOMETRY = 14;      /* linear/plan.h */
 static const double CHUNK = 96;             /* patches, of a loop over them */
 static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
@@ -186,6 +188,22 @@ rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samp
     }
     rhm_sampler_destroy(sampler);
     return status;
+}
+
+void rhm_price_merge(const rhm_forecasting *f, rhm_forecast *s, double samples) {
+    const double cells =
+        fmin(samples * s->positions, rhm_price_distinct(f, s->level, s->level, samples) * outputs_of(f, s->level));
+    double listed = 0;
+    for (uint32_t j = s->level; j <= f->shape->levels && s->draw == RHM_DRAW_SAMPLES; j++) {
+        const double distinct = rhm_price_distinct(f, s->level, j, samples);
+        listed += distinct;
+        s->listed_nbytes += distinct * 4 * f->shape->branching[j];
+    }
+    if (s->draw == RHM_DRAW_COUNTS) {
+        listed = cells;
+        s->listed_nbytes += cells * DRAWN_NBYTES;
+    }
+    s->merge_seconds = fmin(s->draw_seconds, s->merge_seconds + listed * MERGE_SECONDS / rhm_engine_threads(f->engine));
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */

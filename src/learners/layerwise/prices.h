@@ -41,6 +41,10 @@ rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, doubl
 /* Add the seconds to draw so many samples, from a short trial of the real thing. */
 rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samples, double *seconds, rhm_error *error);
 
+/* Add what of s->draw_seconds goes into merging the lists of different patches among so many samples, and their bytes.
+ */
+void rhm_price_merge(const rhm_forecasting *f, rhm_forecast *s, double samples);
+
 /* Bytes that a stage holds with these sets and s->distinct patches, its solver included. */
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out);
 
