@@ -83,13 +83,16 @@ static int train_in_pieces(const rhm_grammar *grammar, const rhm_data *data, rhm
 
 static void interruptions_anywhere_change_nothing(void **state) {
     (void)state;
-    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), SEED);
-    assert_true(train_in_pieces(grammar, NULL, quick(), 15, "every 15") > 8);
-    assert_true(train_in_pieces(grammar, NULL, quick(), 40, "every 40") > 3);
-    rhm_train_options counts = quick(), raw = quick();
+    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(6, 3, 2, 3), SEED);
+    rhm_train_options samples = quick();
+    samples.max_width = 64;
+    samples.max_samples = 6000;
+    assert_true(train_in_pieces(grammar, NULL, samples, 15, "every 15") > 8);
+    assert_true(train_in_pieces(grammar, NULL, samples, 40, "every 40") > 3);
+    rhm_train_options counts = samples, raw = samples;
     counts.draw = RHM_DRAW_COUNTS;
     raw.raw = true;
-    raw.max_samples = 4000;
+    raw.max_samples = 1500;
     assert_true(train_in_pieces(grammar, NULL, counts, 40, "counts") > 3);
     assert_true(train_in_pieces(grammar, NULL, raw, 60, "raw") > 3);
     rhm_grammar_destroy(grammar);

@@ -216,7 +216,7 @@ static void error_falls_with_samples(void **state) {
         begin(&s, grammar,
               (rhm_train_options){.seed = 5,
                                   .samples = {0, 2000, samples},
-                                  .width = 2048,
+                                  .width = 1024,
                                   .bandwidth = {0, 0, 0.35},
                                   .ridge = {0, 0, 1e-4},
                                   .test_samples = 100});

@@ -88,7 +88,7 @@ static void counts_have_the_law_of_samples(void **state) {
  */
 static void means_and_covariances_are_multinomial(void **state) {
     (void)state;
-    enum { ROUNDS = 2000, MOST = 64 };
+    enum { ROUNDS = 1000, MOST = 64 };
     rhm_engine *engine = must_engine((rhm_engine_options){.threads = 1});
     const uint64_t sizes[] = {3, 400, 1000000};
     for (uint64_t seed = 1; seed <= 25; seed++) {

@@ -91,7 +91,7 @@ static void goes_on_from_everywhere(rhm_solver solver, flavour kind, double tole
     unsigned seen = 0;
     for (size_t i = 0; i < shown.count; i++)
         seen |= 1u << shown.state[i].phase;
-    const size_t last = shown.count - 1, step = shown.count < 48 ? 1 : shown.count / 12;
+    const size_t last = shown.count - 1, step = shown.count < 48 ? 1 : shown.count / 6;
     for (size_t i = 0; i < shown.count; i = i < last && i + step > last ? last : i + step) {
         assert_int_equal(
             solve(&dense, i % 2 ? 2 : 1, solver, kind, tolerance, &shown.state[i], NULL, &flag, &part, &again), RHM_OK);
@@ -106,7 +106,7 @@ static void goes_on_from_everywhere(rhm_solver solver, flavour kind, double tole
     assert_int_equal(seen, phases | 1u << RHM_PHASE_SOLVED);
 
     /* An interrupted pass: what is shown last is whole, and at most that pass is lost. */
-    for (long left = 0; left < (long)shown.count; left += 1 + (long)shown.count / 7) {
+    for (long left = 0; left < (long)shown.count; left += 1 + (long)shown.count / 4) {
         album before = {.state = must_alloc(MOST_STATES, sizeof *before.state), .flag = &flag, .left = left};
         assert_int_equal(solve(&dense, 2, solver, kind, tolerance, NULL, &before, &flag, &part, &again),
                          RHM_INTERRUPTED);

@@ -37,7 +37,7 @@ static void auto_takes_as_many_as_it_needs(void **state) {
     for (uint64_t seed = 100; seed <= 300; seed += 100) {
         rhm_grammar *grammar = degenerate_grammar(seed);
         const rhm_train_report report =
-            train(grammar, NULL, (rhm_train_options){.seed = seed, .test_samples = 2000}, 1, NULL, hash);
+            train(grammar, NULL, (rhm_train_options){.seed = seed, .width = 256, .test_samples = 2000}, 1, NULL, hash);
         bool more = false;
         for (uint32_t l = 1; l <= LEVELS; l++) {
             more |= report.level[l].positions > 1;
@@ -86,9 +86,9 @@ static void all_symbols_occur_at_what_auto_takes(void **state) {
 /* What one position resolves gets the bits of one position; more, or fewer than there are, are obeyed. */
 static void given_positions_are_obeyed(void **state) {
     (void)state;
-    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, LEVELS), SEED);
+    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(6, 3, 2, LEVELS), SEED);
     char one[RHM_HASH_TEXT_NBYTES], automatic[RHM_HASH_TEXT_NBYTES], two[RHM_HASH_TEXT_NBYTES];
-    rhm_train_options options = {.seed = SEED, .test_samples = 1000, .max_samples = 1000000};
+    rhm_train_options options = {.seed = SEED, .test_samples = 1000, .width = 256, .max_samples = 200000};
     rhm_train_report report = train(grammar, NULL, options, 1, NULL, automatic);
     for (uint32_t l = 1; l <= LEVELS; l++)
         options.positions[l] = 1;
@@ -112,20 +112,20 @@ static void given_positions_are_obeyed(void **state) {
 static void bits_are_always_the_same(void **state) {
     (void)state;
     rhm_grammar *grammar = degenerate_grammar(100);
-    rhm_data data = sample_rows(grammar, false, 30000, SEED);
+    rhm_data data = sample_rows(grammar, false, 12000, SEED);
     for (int way = 0; way < 3; way++) {
         const rhm_data *rows = way == 2 ? &data : NULL;
         const rhm_train_options options = {.seed = SEED,
                                            .test_samples = 500,
-                                           .width = 96,
-                                           .max_samples = 40000,
+                                           .width = 64,
+                                           .max_samples = 12000,
                                            .draw = way == 1 ? RHM_DRAW_SAMPLES : RHM_DRAW_AUTO};
         char through[RHM_HASH_TEXT_NBYTES], again[RHM_HASH_TEXT_NBYTES];
         const rhm_train_report report = train(grammar, rows, options, 1, NULL, through);
         assert_true(report.level[2].positions > 1 || report.level[3].positions > 1);
         train(grammar, rows, options, 2, "scalar", again);
         assert_string_equal(again, through);
-        for (long left = 3; left < 1000; left = 2 * left + 5) {
+        for (long left = 3; left < 1000; left = 3 * left + 5) {
             interrupting run = {.left = left, .threads = 2};
             rhm_error error = {0};
             char directory[32];
