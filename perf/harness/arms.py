@@ -151,16 +151,20 @@ class Server:
         answer = self._answer()
         if "error" in answer:
             return nothing(answer["error"])
-        counters = answer["counters"]
+        own = counters = answer["counters"]
         off_plan = counters.pop("threads_off_plan", 0) > 0
         passes = {WALL: answer["passes"], CPU: answer["cpu_passes"]} if not answer["reason"] else {WALL: [], CPU: []}
         if row.kind == "control":
             # Ceilings choose their own amount of work in every process: seconds are of one unit of it.
             work = counters.get("flops") or counters.get("bytes") or 1.0
             passes, counters = {clock: [each / work for each in seconds] for clock, seconds in passes.items()}, {}
-        return Sample(passes, answer["seconds"], answer["cpu_seconds"], answer.get("system_seconds"),
-                      answer.get("hertz") or frequency.by_additions(), counters,
-                      answer["label"], answer["reason"], answer["skipped"], off_plan, always, answer["preempted"])
+        cpu_seconds, system_seconds, switches = answer["cpu_seconds"], answer.get("system_seconds"), answer["preempted"]
+        if "system_share" in own:
+            # Of the trials alone, without what was prepared for them.
+            cpu_seconds = sum(answer["cpu_passes"])
+            system_seconds, switches = own["system_share"] * cpu_seconds, round(own["involuntary_switches"])
+        return Sample(passes, answer["seconds"], cpu_seconds, system_seconds, answer.get("hertz") or frequency.by_additions(), counters,
+                      answer["label"], answer["reason"], answer["skipped"], off_plan, always, switches)
 
     def close(self):
         if self.process.stdin:

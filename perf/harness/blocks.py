@@ -20,6 +20,7 @@ LIFE = 4              # blocks between new processes
 SERVED = ("row", "control")  # kinds whose passes are of one process, to which a turn is a request
 SHORT_SECONDS = 0.005  # of a pass; of a shorter one a turn has three at least
 TURN_SECONDS, MOST_PASSES = 0.01, 256  # of a turn, at most, unless the least passes take longer
+TRIED = 3              # such turns at calibration, of which the shortest counts
 FIRST_SHARE = 0.5      # of the time, for the first look: what is decided then leaves the rest to the others
 LOOKS = (24, 48, 96)   # blocks of every row; each pair of layouts in as many
 
@@ -109,15 +110,15 @@ def calibrate(bench, rows, say=lambda text: None):
         shortest = min(min(sample.passes[entry.row.clock]) for sample in tried.values())
         entry.passes = 3 if entry.row.kind in SERVED and shortest < SHORT_SECONDS else 1
     for entry in measured:
-        # Another row was the last one, so that the first of two turns prepares this one, as in a block.
+        # Another row was the last one, so that the first turn prepares this one, as in a block.
         for name in ("base", "head") if not entry.reason else ():
             seconds = []
-            for _ in range(2 if entry.row.kind in SERVED else 1):
+            for _ in range(1 + TRIED if entry.row.kind in SERVED else 1):
                 start = time.monotonic()
                 _turn(bench, entry, name)
                 seconds.append(time.monotonic() - start)
-            entry.turn_seconds = max(entry.turn_seconds, seconds[-1])
-            entry.setup_seconds = max(entry.setup_seconds, seconds[0] - seconds[-1])
+            entry.turn_seconds = max(entry.turn_seconds, min(seconds))
+            entry.setup_seconds = max(entry.setup_seconds, seconds[0] - min(seconds))
     return [entry for entry in measured if not entry.skipped]
 
 
@@ -142,32 +143,32 @@ class Plan:
 
 def plan(measured, seconds, most, needed):
     """Choose the looks, with `most` blocks at most and needed(rows, looks) at the first one at least, and every row's passes, so that the
-    first look at all rows takes FIRST_SHARE of `seconds`. Where even the least is too much, as on a busy machine, the costliest rows are
-    left out and say so."""
+    first look at all rows takes FIRST_SHARE of `seconds`. Where there is no time for that, as on a busy machine, there is one look, when the
+    time is over; where even the least is too much, the costliest rows are left out and say so."""
     active = [entry for entry in measured if not entry.reason]
     cost = lambda count: sum(entry.seconds(count) for entry in active)
     while active:
         rows = sum(entry.row.kind != "control" for entry in active)
         looks = [count for count in LOOKS if count <= most]
         if len(looks) < 2 or looks[0] < needed(rows, len(looks)) or cost(looks[0]) > seconds:
-            # One look, at what can be afforded.
-            least = min(most, needed(rows, 1))
-            looks = [next((count for count in range(min(most, LOOKS[0]), least, -1) if cost(count) <= seconds), least)]
-        if cost(looks[0]) <= seconds or len(active) == 1:
+            looks = [most]
+        least = looks[0] if len(looks) > 1 else min(most, needed(rows, 1))
+        if cost(least) <= seconds or len(active) == 1:
             break
-        costliest = max(active, key=lambda entry: entry.seconds(looks[0]))
-        costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {looks[0]} blocks in the time given"
+        costliest = max(active, key=lambda entry: entry.seconds(least))
+        costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {least} blocks in the time given"
         active.remove(costliest)
     else:
         return Plan([0], 0.0)
-    spare = max(0.0, seconds * (FIRST_SHARE if len(looks) > 1 else 1) - cost(looks[0]))
+    goal = min(looks[0], LOOKS[0])
+    spare = max(0.0, seconds * (FIRST_SHARE if len(looks) > 1 else 1) - cost(goal))
     short = [entry for entry in active if entry.row.kind != "job"]
     for entry in short:
         each = max(entry.turn_seconds / entry.passes, 1e-6)
-        more = min(spare / len(short) / (entry.turns * looks[0]), max(0.0, TURN_SECONDS - entry.turn_seconds)) / each
+        more = min(spare / len(short) / (entry.turns * goal), max(0.0, TURN_SECONDS - entry.turn_seconds)) / each
         entry.passes = max(entry.passes, min(MOST_PASSES, entry.passes + int(more)))
         entry.turn_seconds = entry.passes * each
-    return Plan(looks, cost(looks[0]))
+    return Plan(looks, min(seconds, cost(looks[0])))
 
 
 def _block(bench, entry, generator):
