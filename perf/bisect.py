@@ -21,9 +21,9 @@ from perf.harness import blocks, git, session, snapshots, statistics, verdict
 from perf.harness.project import PerfError, relative
 
 ROUND = 12          # blocks between looks at a step: each pair of layouts in as many
-MOST_ROUNDS = 4
+MOST_ROUNDS = 6
 SURE = 0.01         # chance of a wrong turn, of one step
-PASS_SECONDS = 0.1  # of one arm's turn
+PASS_SECONDS = 0.03  # of one arm's turn
 UNCLEAR = "as near to good as to bad"
 INCONCLUSIVE = verdict.STATUS[verdict.INCONCLUSIVE]
 
