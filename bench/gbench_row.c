@@ -84,7 +84,7 @@ static rhm_status anchored(char *filter, size_t nbytes, const char *row, rhm_err
                         (nbytes - sizeof tail - 1) / 2);
     filter[used++] = '^';
     for (const char *c = row; *c; c++) {
-        if (strchr(".[]{}()*+?^$|\\", *c))
+        if (strchr(".[{()*+?^$|\\", *c)) /* no others: the library reads extended expressions */
             filter[used++] = '\\';
         filter[used++] = *c;
     }

@@ -139,6 +139,8 @@ def test_an_efficiency_is_asked_for_by_its_name(tmp_path):
 
 SOURCE = r"""
 #include <benchmark/benchmark.h>
+#include <cstdio>
+#include <cstdlib>
 #include <random>
 
 // Times are made up: a level, a little noise, and now and then a neighbour.
@@ -152,8 +154,16 @@ template <class A, class B> static void pairs(benchmark::State &state) { made_up
 BENCHMARK_CAPTURE(made_up, steady, 1e-3)->UseManualTime();
 BENCHMARK_CAPTURE(made_up, slowed, 1e-3 * SLOWED)->UseManualTime()->Repetitions(3)->ReportAggregatesOnly();
 BENCHMARK_TEMPLATE(pairs, int, double)->UseManualTime();
+static int said = std::puts("a line of its own");
+BENCHMARK_CAPTURE(made_up, odd, 1e-3)->Name("odd {name} [1] (a|b)+?")->UseManualTime();
 static void failing(benchmark::State &state) { state.SkipWithError("no such device"); }
 BENCHMARK(failing);
+#ifdef MORE
+static void crashing(benchmark::State &state) { made_up(state, 1e-3); }
+#else
+static void crashing(benchmark::State &) { std::abort(); }
+#endif
+BENCHMARK(crashing)->UseManualTime();
 #ifdef MORE
 BENCHMARK_CAPTURE(made_up, more, 1e-3)->UseManualTime();
 #endif
@@ -179,12 +189,13 @@ def test_ten_percent_of_a_foreign_program_are_found(foreign_programs, tmp_path, 
              "--output", str(output), "--blocks", "12"]
     assert command.main([*words, "--csv-samples", str(tmp_path / "samples.csv")]) == 15
     document = json.loads(output.read_text())
-    assert [fact["name"] for fact in document["facts"]["differ"]] == ["made_up/more/manual_time: exists"], "head lost a row"
-    assert command.main([*words, "--accept", "more"]) == 10
+    assert [(fact["name"], fact["says"]) for fact in document["facts"]["differ"]] == [
+        ("crashing/manual_time: can be measured", "head: status -6"), ("made_up/more/manual_time: exists", "head no longer has the row")]
+    assert command.main([*words, "--accept", "more", "--accept", "crashing"]) == 10
     document = json.loads(output.read_text())
     found = {row["name"]: row["judgement"]["verdict"] for row in document["rows"]}
-    assert found == {"made_up/steady/manual_time": "equivalent",
-                     "made_up/slowed/repeats:3/manual_time": "regressed", "pairs<int, double>/manual_time": "equivalent"}
+    assert found == {"made_up/steady/manual_time": "equivalent", "odd {name} [1] (a|b)+?/manual_time": "equivalent",
+                     "crashing/manual_time": "unmeasured", "made_up/slowed/repeats:3/manual_time": "regressed", "pairs<int, double>/manual_time": "equivalent"}
     slowed = next(row for row in document["rows"] if row["judgement"]["verdict"] == "regressed")
     assert 1.08 < slowed["judgement"]["ratio"] < 1.12 and "'^made_up/slowed/repeats:3/manual_time$'" in slowed["reproduce"]
     assert "machine" not in document["environment"] and document["environment"]["system"]["kernel"], "nobody asked rhm"
@@ -210,7 +221,7 @@ def test_usage(words, says, capsys):
 
 
 def test_rows_are_named_exactly():
-    assert foreign.exactly("f<a, b>/8(x)[1]") == r"^f<a, b>/8\(x\)\[1\]$"
+    assert foreign.exactly("f<a, b>/8(x)[1]{2}") == r"^f<a, b>/8\(x\)\[1]\{2}$"
     assert foreign.clock_of("a/real_time") == foreign.clock_of("a/threads:12") == "wall"
     assert foreign.clock_of("a/threads:1") == foreign.clock_of("a/8") == "cpu"
 

@@ -99,7 +99,9 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
         say(f"confirming {', '.join(suspects)}")
         partners = {name for row, one in pairs_of({each["name"] for each in records}) if PREFIX + row in suspects for name in (row, one)}
         again = [entry for entry in measured if entry.row.name in partners | set(suspects)]
-        left = max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic())
+        # A row that changed is not left undecided for want of seconds.
+        least = LATE * sum(entry.seconds(needed(len(again), 1)) for entry in again)
+        left = max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic(), least)
         second = blocks.plan(again, left, CONFIRM_BLOCKS, needed)
         confirmed = blocks.run(bench, again, second.looks, generator, time.monotonic() + left * LATE, progress("confirming"))
         for each in records:

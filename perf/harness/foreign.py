@@ -14,15 +14,15 @@ UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 def words_of(command):
     """Words of a command line whose program exists; PerfError, as bad usage, where it does not."""
-    words = shlex.split(command)
+    words = [command] if shutil.which(command) else shlex.split(command)
     if not words or not shutil.which(words[0]):
         raise PerfError(f"--program '{command}': {words[0] if words else 'an empty command'} is not a program", 2)
     return [shutil.which(words[0]), *words[1:]]
 
 
 def exactly(name):
-    """Of one row, for either kind of regular expression that the library may be built with."""
-    return "^" + re.sub(r"([.\[\]{}()*+?^$|\\])", r"\\\1", name) + "$"
+    """Of one row, in extended regular expressions, whose escapes may not stand before other characters."""
+    return "^" + re.sub(r"([.\[{()*+?^$|\\])", r"\\\1", name) + "$"
 
 
 def clock_of(name):
@@ -43,11 +43,15 @@ class Arm:
 
     def run(self, row, passes, verify=False):
         command = [*self.words, f"--benchmark_filter={exactly(row.name)}", f"--benchmark_min_time={REPETITION_SECONDS}",
-                   f"--benchmark_repetitions={passes}", "--benchmark_report_aggregates_only=false", "--benchmark_out_format=json"]
+                   f"--benchmark_repetitions={passes}", "--benchmark_report_aggregates_only=false", "--benchmark_out_format=json",
+                   "--benchmark_format=json"]  # so that errors hold what the program says, and not what the machine is
         done = process.run_json(command, "--benchmark_out=", timeout=LONGEST_SECONDS)
         said = done.errors.strip()[-300:]
+        if "Failed to match any benchmarks" in said:
+            # What the program prints besides is listed among its rows.
+            return arms.nothing("the program knows no such row", skipped=True)
         if done.status or not done.report:
-            return arms.nothing(f"status {done.status}: {said}" if done.status else f"it wrote no report: {said}")
+            return arms.nothing(f"status {done.status}{': ' if said else ''}{said}" if done.status else f"it wrote no report: {said}")
         passes = {arms.CPU: [], arms.WALL: []}
         reported = done.report.get("benchmarks", [])
         if any(values.get("error_occurred") or values.get("skipped") for values in reported):

@@ -77,12 +77,14 @@ def run_json(command, option, keep=None, **more):
         path = Path(folder) / "report.json"
         named = [option + str(path)] if option.endswith("=") else [option, path]
         done = run([*command, *named], **more)
-        if path.exists():
+        if path.exists() and path.stat().st_size:
             if keep:
                 shutil.copyfile(path, keep)
             try:
                 done.report = json.loads(path.read_text())
             except ValueError as failure:
+                if done.status:
+                    return done  # what broke off says so itself
                 raise PerfError(f"{shlex.join(done.command)} wrote no JSON: {failure}") from None
     return done
 
