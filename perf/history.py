@@ -69,13 +69,26 @@ def series_of(document):
     return (get("machine", "cpu") or get("system", "cpu_model"), get("system", "microcode"), get("system", "kernel"), get("build", "compiler"))
 
 
+def origin_of(document):
+    """The source that a result is of: of a comparison of states that of its head, wherever it was made."""
+    source = document["environment"].get("source", {})
+    head = document.get("arms", {}).get("head", {})
+    if "commit" not in head:
+        return source
+    known = source if source.get("commit") == head["commit"] else host.source_of(head["commit"])
+    if not session.is_available(known):
+        known = {"commit": head["commit"], "time": document["started"], "subject": head.get("name")}
+    return {**known, "dirty_files_that_matter": ["?"] if head.get("dirty") else []}
+
+
 def join(documents):
     """(commits, series, rows): commits oldest first, what each series was measured on, by when it began, and a row for each kind and name
     with a point for each of its series and commits."""
     commits, platforms, found = {}, {}, {}
     for document in sorted(documents, key=lambda document: document["started"]):
-        source = document["environment"].get("source", {})
-        if document["kind"] == "history" or not session.is_available(source) or "commit" not in source:
+        source = origin_of(document)
+        # A bisection has ratios, which are no levels.
+        if document["kind"] in ("history", "bisect") or not session.is_available(source) or "commit" not in source:
             continue
         # A dirty tree is not its commit.
         commit = source["commit"][:12] + ("+" if source.get("dirty_files_that_matter") else "")

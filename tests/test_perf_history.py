@@ -12,7 +12,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import fake_bench  # noqa: E402
 from perf import __main__ as command  # noqa: E402
 from perf import bisect  # noqa: E402
-from perf.harness import blocks, change_points, git, project, session, snapshots  # noqa: E402
+from perf.harness import blocks, change_points, comparison, git, project, session, snapshots, verdict  # noqa: E402
 
 SEED = 20261128
 LAWS = {"normal": lambda g, n: g.standard_normal(n), "heavy tails": lambda g, n: g.standard_t(2, n),
@@ -51,6 +51,23 @@ def test_the_same_series_gives_the_same_answer():
 
 
 # --------------------------------------------------------------------------------------------------------------------- history
+
+
+def test_a_comparison_is_a_point_of_its_head(monkeypatch):
+    """In seconds, and of the commit that was measured, whatever was checked out meanwhile; ratios of a bisection are no levels."""
+    from perf import history
+    head = "a" * 40
+    monkeypatch.setattr(history.host, "source_of", lambda commit: {"commit": commit, "time": "2026-01-02T00:00:00+00:00", "subject": "faster"})
+    here = {"commit": "f" * 40, "time": "2026-01-01T00:00:00+00:00", "subject": "checked out", "dirty_files_that_matter": ["src/a.c"]}
+    rows = [{"name": "a", "kind": "row", "unit": "s", "reproduce": "x", "blocks": [{"base": 2.0, "again": 2.0, "head": 3.0}] * 24}]
+    document = session.new("compare", {"source": here, "system": {}})
+    document.update(arms={"head": {"name": "HEAD", "commit": head, "dirty": False}}, facts={"differ": []}, plan={"exact_only": False})
+    comparison.conclude(document, rows, verdict.Rules())
+    bisection = session.new("bisect", {"source": here, "system": {}})
+    bisection["rows"] = [session.row("a", "1", "x", value=1.1)]
+    commits, _, joined = history.join([document, bisection])
+    assert [(each["commit"], each["subject"]) for each in commits] == [(head[:12], "faster")]
+    assert [(row["name"], row["unit"], row["points"][0]["value"]) for row in joined] == [("compare: a", "s", 3.0)]
 
 
 def result(folder, i, value, **system):

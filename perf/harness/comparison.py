@@ -171,8 +171,7 @@ def conclude(document, records, rules, disturbances=()):
         each["judgement"] = judged[each["name"]].record()
         if each["blocks"]:
             each["median"] = {arm: statistics.median([block[arm] for block in each["blocks"]]) for arm in blocks.ARMS}
-        if each["blocks"] or each.get("same_code"):
-            each["value"] = judged[each["name"]].ratio
+            each["value"] = each["median"]["head"]
         if judged[each["name"]].verdict == verdict.INVALID:
             each["valid"], each["reason"] = False, judged[each["name"]].reason
     blocking = sum(fact["blocks"] for fact in document["facts"]["differ"])
