@@ -1,6 +1,7 @@
 """Commands other than train under mpirun: what one process prints and writes, and one sentence when something fails."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -83,17 +84,22 @@ def test_learners_that_count_share_their_samples(case, inputs, tmp_path):
     assert [line for line in out.splitlines() if "accuracy" in line or "hash" in line] == alone and alone, (out, errors)
 
 
-def test_what_one_rank_cannot_read_is_said_with_its_name(inputs, tmp_path):
+@pytest.mark.parametrize("other, sentence", [
+    (None, r"rank 1 \(.+\): m.h5: "), ("t.h5", r"m.h5 of rank 1 \(.+\) is not what it is for rank 0")])
+def test_what_one_rank_cannot_read_is_said_with_its_name(other, sentence, inputs, tmp_path):
+    """Ranks in other directories: one file is not there, or another one."""
     mpi = THERE[0]
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "d.h5").symlink_to(inputs / "d.h5")
+        shutil.copy(inputs / "d.h5", tmp_path / folder / "d.h5")
     (tmp_path / "a/m.h5").symlink_to(inputs / "m.h5")
+    if other:
+        (tmp_path / "b/m.h5").symlink_to(inputs / other)
     words = ["predict", "m.h5", "d.h5", "-o", str(tmp_path / "p.h5")]
     job = [*LAUNCHERS[mpi], "1", "-wdir", str(tmp_path / "a"), RHM, *words, ":", "-n", "1", "-wdir", str(tmp_path / "b"), RHM, *words]
     done = subprocess.run(job, cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
     assert done.returncode != 0 and done.stderr.count("rhm predict: ") == 1, done.stderr
-    assert re.search(r"rank 1 \(.+\): m.h5: ", done.stderr), done.stderr
+    assert re.search(sentence, done.stderr), done.stderr
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 

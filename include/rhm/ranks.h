@@ -67,6 +67,9 @@ RHM_API bool rhm_ranks_speaks(const rhm_ranks *ranks);
 RHM_API int rhm_ranks_rank(const rhm_ranks *ranks); /* 0 for NULL */
 RHM_API int rhm_ranks_size(const rhm_ranks *ranks); /* 1 for NULL */
 
+/* The first rank whose text is not rank 0's, on all of them; -1: there is none. */
+RHM_API rhm_status rhm_ranks_compare(rhm_ranks *ranks, const char *text, int *other, rhm_error *error);
+
 /* For work that a caller shares among ranks: items first..end-1. */
 typedef struct rhm_ranks_part {
     size_t first, end;

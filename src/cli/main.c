@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/settings.h"
 #include "core/fail.h"
@@ -102,7 +103,8 @@ static rhm_status work(const rhm_command *command, rhm_ranks *ranks, int count, 
     static rhm_settings settings;
     RHM_TRY(rhm_options_parse(&settings, command, count, arguments, error));
     if (ranks && !command->on_ranks)
-        return rhm_fail(error, RHM_UNSUPPORTED, "this command works in one process, but %d ranks were started",
+        return rhm_fail(error, RHM_UNSUPPORTED,
+                        "this command works in one process, but %d ranks were started: start it without mpirun",
                         rhm_ranks_size(ranks));
     if (!ranks)
         RHM_TRY(rhm_option_refuse(&settings, "rank-timeout", "has no effect without mpirun: leave it out", error));
@@ -110,6 +112,7 @@ static rhm_status work(const rhm_command *command, rhm_ranks *ranks, int count, 
     rhm_ranks_limit_silence(ranks, settings.running.rank_timeout);
     rhm_interrupt_install();
     RHM_TRY(rhm_files_check(&settings, error));
+    RHM_TRY(rhm_inputs_compare(&settings, error));
     return command->run(&settings, error);
 }
 

@@ -83,6 +83,9 @@ void rhm_posts_forget(rhm_ranks *ranks);
 rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,
                               size_t in_nbytes, rhm_error *error);
 
+/* SHA-256 of a text, in RHM_SHA256_TEXT_NBYTES of hexadecimal digits. */
+void rhm_ranks_hash(const char *text, char *out);
+
 /* Between these two all messages count as of this kind; `begin` is what the first returns. */
 typedef struct rhm_account_begun {
     rhm_account_kind before;

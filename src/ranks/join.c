@@ -20,13 +20,6 @@ typedef struct identity {
     char program[RHM_SHA256_TEXT_NBYTES], agreement[RHM_SHA256_TEXT_NBYTES];
 } identity;
 
-static void hash_text(const char *text, char out[RHM_SHA256_TEXT_NBYTES]) {
-    struct sha256_ctx hash;
-    sha256_init(&hash);
-    sha256_update(&hash, strlen(text), (const uint8_t *)text);
-    rhm_sha256_text(&hash, out);
-}
-
 static rhm_status hash_program(char out[RHM_SHA256_TEXT_NBYTES], rhm_error *error) {
     FILE *file = fopen("/proc/self/exe", "rb");
     if (!file)
@@ -66,7 +59,7 @@ static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
         own->process.pid = getpid();
         own->process.of_namespace = stat("/proc/self/ns/pid", &names) == 0 ? names.st_ino : 0;
         snprintf(own->version, sizeof own->version, "%.60s", rhm_version());
-        hash_text(ranks->options.agreement ? ranks->options.agreement : "", own->agreement);
+        rhm_ranks_hash(ranks->options.agreement ? ranks->options.agreement : "", own->agreement);
         status = hash_program(own->program, error);
     }
     if (status == RHM_OK)
