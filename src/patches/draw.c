@@ -219,15 +219,16 @@ static rhm_status refuse(const rhm_patches *patches, const rhm_grammar *grammar,
     return RHM_OK;
 }
 
-/* What a call can need at most besides what the collection has: lists of the call, and longer ones of the collection.
- */
-static size_t most_nbytes(const rhm_patches *patches, uint64_t count) {
+/* What a call can need at most besides what the collection has: lists of the call, of ranks also what each has drawn
+ * before all have it, and longer lists of the collection. */
+static size_t most_nbytes(const rhm_patches *patches, const rhm_engine *engine, uint64_t count) {
     const rhm_law *law = &patches->drawing->law;
     const double drawn = (double)count * (double)law->positions;
     const double cells = law->cells < drawn ? law->cells : drawn;
     const double old = (double)patches->cell.count;
     const double all = old + cells < law->cells ? old + cells : law->cells;
-    double nbytes = (double)sizeof(rhm_drawn_cell) * cells + (2 * sizeof(uint32_t) + sizeof(uint64_t)) * all;
+    const double lists = rhm_engine_ranks(engine) ? 1 + 1.0 / rhm_ranks_size(rhm_engine_ranks(engine)) : 1;
+    double nbytes = (double)sizeof(rhm_drawn_cell) * cells * lists + (2 * sizeof(uint32_t) + sizeof(uint64_t)) * all;
     for (uint32_t j = law->level; j <= law->tree.levels; j++)
         nbytes += (double)(sizeof(uint32_t) * law->tree.branching[j] * law->at[j].places);
     return (size_t)nbytes;
@@ -242,7 +243,7 @@ rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, cons
         RHM_TRY(make_drawing(patches, engine, grammar, seed, stream, error));
     const rhm_drawing *d = patches->drawing;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const size_t threads = (size_t)rhm_engine_threads(engine), reserved_nbytes = most_nbytes(patches, count);
+    const size_t threads = (size_t)rhm_engine_threads(engine), reserved_nbytes = most_nbytes(patches, engine, count);
     RHM_TRY(rhm_memory_reserve(engine, reserved_nbytes, "drawn counts", error));
     drawing_call call = {.patches = patches, .draw = {seed, stream, (uint32_t)round}};
     rhm_status status = RHM_NO_MEMORY;
