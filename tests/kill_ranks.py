@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import two_nodes
-from test_ranks import LAUNCHERS, QUIET, RHM, THERE, processes
+from test_ranks import LAUNCHERS, QUIET, RHM, THERE, end_of, processes
 
 INSTANCE = ["--vocab", "8", "--rules", "4", "--levels", "4", "--seed", "3", "--test-samples", "500"]
 
@@ -66,7 +66,9 @@ def trial(chance, number, command, seconds, launcher=None):
         if hit:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(there[victim], signal.SIGKILL)
-        said_last = "".join(job.communicate(timeout=120))  # MPICH says it on standard output
+        said_last = end_of(job, name)
+        if "the launcher was killed" in said_last:
+            said += ", mpirun locked up after its ranks had gone"
         if hit and job.returncode == 0:
             hit = False  # it was done but for the end
         if hit and not re.search(r"(?i)killed|signal|rank \d|BAD TERMINATION", said_last):

@@ -57,11 +57,11 @@ static double link_seconds(const rhm_plan_cluster *c, int from, int to, double n
     return link->latency + nbytes / link->rate;
 }
 
-/* A message of some size begins when both are there. Its sender need not wait for the last of it to arrive. */
+/* Its sender is busy with its bytes, and does not wait for it to arrive. */
 static void pass_on(double *clock, const rhm_plan_cluster *c, int from, int to, double nbytes) {
-    const double begin = fmax(clock[from], clock[to]);
-    clock[to] = begin + link_seconds(c, from, to, nbytes);
-    clock[from] = begin + link_seconds(c, from, to, nbytes) - link_seconds(c, from, to, 0);
+    const double arrived = clock[from] + link_seconds(c, from, to, nbytes);
+    clock[from] = arrived - link_seconds(c, from, to, 0);
+    clock[to] = fmax(clock[to], arrived);
 }
 
 /* As rhm_spread_begin shares them. */

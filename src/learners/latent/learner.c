@@ -48,6 +48,7 @@ const struct rhm_learner rhm_latent_learner = {
              .needs = "whole sequences, few labels",
              .model_kind = "table",
              .options = options_taken},
+    .spread = RHM_SPREAD_DRAW,
     .fit = fit,
     .plan = plan,
 };

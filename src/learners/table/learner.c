@@ -47,6 +47,7 @@ const struct rhm_learner rhm_table_learner = {
              .needs = "labelled samples",
              .model_kind = "table",
              .options = options_taken},
+    .spread = RHM_SPREAD_DRAW,
     .fit = fit,
     .plan = plan,
 };

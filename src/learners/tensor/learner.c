@@ -92,6 +92,7 @@ const struct rhm_learner rhm_tensor_learner = {
              .model_kind = "table",
              .latents = true,
              .options = options_taken},
+    .spread = RHM_SPREAD_DRAW,
     .fit = fit,
     .plan = plan,
 };
