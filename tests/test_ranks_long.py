@@ -49,7 +49,7 @@ def test_two_nodes_train_the_same_model(mpi, nodes, tmp_path):
 def slow(ranks, latency_us, cwd):
     """The report of a training whose messages take so long each, in the module that tests have for that."""
     mpi = THERE[0]
-    words = [*LAUNCHERS[mpi], str(ranks), RHM, "train", *SMALL, "--solver", "gd", "--samples", "1000", "--width", "64", "--report", "slow.json", "--ceilings", "off"]
+    words = [*LAUNCHERS[mpi], str(ranks), RHM, "train", *SMALL, "--samples", "1000", "--width", "64", "--report", "slow.json", "--ceilings", "off"]
     delay = {"RHM_MODULES": str(MODULES.parent / "delayed"), "RHM_TEST_LATENCY_US": str(latency_us)}
     done = subprocess.run(words, cwd=cwd, env={**os.environ, **QUIET, **delay}, text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr

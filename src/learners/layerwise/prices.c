@@ -105,7 +105,9 @@ static double pass_seconds(const rhm_forecasting *f, const rhm_forecast *s, doub
 
 double rhm_price_sum_rows(const rhm_forecasting *f, const rhm_forecast *s, bool *divide) {
     const double matrix = outputs_of(f, s->level) * 2.0 * s->width;
-    *divide = passes_of(f, s, s->distinct).representation == RHM_CACHED;
+    const rhm_linear_record how = passes_of(f, s, s->distinct);
+    const bool sampled = rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width) > 0;
+    *divide = !sampled && how.representation == RHM_CACHED && how.cache_nbytes <= RHM_CACHE_MOST_NBYTES;
     return (double)rhm_pass_leaves((size_t)fmin(s->distinct / CHUNK + 1, 1e15), (size_t)matrix);
 }
 
