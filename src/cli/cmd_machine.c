@@ -10,8 +10,16 @@
 #include "core/json.h"
 #include "rhm/machine.h"
 
+static const rhm_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 static const rhm_option own[] = {
     RHM_OPTION_JSON,
+    {.name = "ceilings",
+     .kind = RHM_OPTION_CHOICE,
+     .argument = "on|off",
+     .fallback = "on",
+     .words = on_off,
+     .place = offsetof(rhm_settings, ceilings),
+     .help = "Measure multiply-adds and bytes per second, which takes some seconds. off: the key is null."},
     {.name = "measure",
      .kind = RHM_OPTION_TEXT,
      .argument = "all|PART,...",
@@ -55,7 +63,7 @@ static rhm_status show(const findings *found, const rhm_engine *engine, const rh
     if (settings->json) {
         json_incref(record);
         rhm_json_set(&record, "kernels", json_incref(kernels));
-        rhm_json_set(&record, "ceilings", json_incref(found->ceilings));
+        rhm_json_set(&record, "ceilings", found->ceilings ? json_incref(found->ceilings) : json_null());
         if (found->measured)
             rhm_json_set(&record, "measured", json_incref(found->measured));
         if (found->messages)
@@ -67,7 +75,8 @@ static rhm_status show(const findings *found, const rhm_engine *engine, const rh
     fputs(text, stdout);
     free(text);
     printf("\nkernels     %s\n", json_string_value(kernels));
-    print_ceilings(found->ceilings);
+    if (found->ceilings)
+        print_ceilings(found->ceilings);
     if (found->measured)
         rhm_measured_print(stdout, found->measured);
     if (found->messages)
@@ -91,11 +100,12 @@ static rhm_status keep(json_t **out, rhm_status status, char **text, rhm_error *
 }
 
 static rhm_status find(findings *found, const rhm_engine *engine, rhm_progress_bar *bar, unsigned parts,
-                       const rhm_ranks *ranks, rhm_error *error) {
+                       const rhm_settings *settings, rhm_error *error) {
     char *text = NULL;
     RHM_TRY(keep(&found->machine, rhm_machine_describe(&text, engine, NULL, error), &text, error));
-    RHM_TRY(keep(&found->ceilings, rhm_machine_measure_ceilings(&text, engine, error), &text, error));
-    if (ranks)
+    if (settings->ceilings)
+        RHM_TRY(keep(&found->ceilings, rhm_machine_measure_ceilings(&text, engine, error), &text, error));
+    if (settings->running.ranks)
         RHM_TRY(keep(&found->messages, rhm_machine_measure_messages(&text, engine, error), &text, error));
     if (!parts)
         return RHM_OK;
@@ -114,7 +124,7 @@ static rhm_status work(rhm_engine **engine, rhm_progress_bar *bar, const rhm_set
     RHM_TRY(rhm_running_engine(engine, bar, settings, error));
     rhm_status status = parts ? begin_measuring(*engine, parts, error) : RHM_OK;
     if (status == RHM_OK)
-        status = find(&found, *engine, bar, parts, settings->running.ranks, error);
+        status = find(&found, *engine, bar, parts, settings, error);
     if (status == RHM_OK)
         status = show(&found, *engine, settings, error);
     json_decref(found.machine);
