@@ -64,6 +64,7 @@ def test_ranks_say_and_write_what_one_process_does(case, inputs, tmp_path):
 
 LEARNERS = {
     "table": (2, ["--learner", "table", "--draw", "samples", "--samples", "20000", "--positions", "2"]),
+    "table of its law": (2, ["--learner", "table", "--positions", "4"]),
     "tensor": (3, ["--learner", "tensor", "--draw", "samples", "--samples", "5000"]),
     "latent": (3, ["--learner", "latent"]),
     "latent with little memory": (3, ["--learner", "latent", "--samples", "800001", "--memory-limit", "16M"]),

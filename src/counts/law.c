@@ -4,7 +4,8 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/parallel.h"
+#include "counts/unite.h"
+#include "engine/spread.h"
 #include "sampling/binomial.h"
 #include "sampling/law.h"
 
@@ -234,7 +235,9 @@ rhm_status rhm_table_draw_counts(rhm_table_counts *out, const rhm_engine *engine
     drawing d = {law, position, out, seed, stream | RHM_DRAW_STREAM, 1};
     while (d.leaves < law->patch.count * classes)
         d.leaves *= 2;
-    rhm_status status = rhm_parallel(engine, positions, draw_position, &d, error);
+    rhm_status status = rhm_spread_many(engine, positions, draw_position, &d, NULL, 0, error);
+    if (status == RHM_OK && rhm_spread_is_many(engine, positions))
+        status = rhm_counts_add_up(out->count, law->patch.count * positions * classes, engine, error);
     if (status == RHM_OK)
         status = rhm_table_counts_compact(out, error);
     if (status != RHM_OK)

@@ -57,7 +57,9 @@ static const rhm_option own[] = {
      .greatest = 4096,
      .place = offsetof(rhm_settings, sweep.jobs),
      .help = "At most so many cells at a time."},
-    RHM_OPTION_MEMORY_LIMIT("Memory of all cells together; each gets its share, or what its plan asks for."),
+    RHM_OPTION_MEMORY_LIMIT(
+        "Memory of all cells together, under mpirun of those of each rank; each gets its share, or what its plan asks "
+        "for."),
     RHM_OPTION_PROGRESS,
     {0}};
 const rhm_option_group rhm_sweep_options = {"Sweep", own};
