@@ -215,6 +215,9 @@ static rhm_status end_remote(rhm_sweep_runner *runner, rhm_error *error) {
 
 static void show(rhm_sweep_runner *runner) {
     char stage[STAGE_NBYTES];
+    if (rhm_progress_seconds() - runner->shown < redraw_seconds)
+        return;
+    runner->shown = rhm_progress_seconds();
     double done = 0, waiting = rhm_sweep_forecast_left(runner->forecast);
     const size_t ended = runner->done + runner->failed;
     for (int i = 0; i < runner->sets.count; i++) {

@@ -40,6 +40,7 @@ typedef struct rhm_sweep_runner {
     size_t jobs, room, started; /* the first `started` of them have been */
     size_t done, failed;        /* in this run */
     double began, busy_seconds; /* core-seconds in which cells had their cores */
+    double shown;               /* when progress was last looked at */
 
     /* Called when a cell has its row or its failure; may add jobs. May be NULL. */
     rhm_status (*ended)(void *user, struct rhm_sweep_runner *runner, const rhm_sweep_cell *cell, rhm_error *error);
