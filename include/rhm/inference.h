@@ -1,6 +1,7 @@
 /*
  * Whole sequences through a trained model of any kind: every level applies its map to every patch, a convolution whose
- * kernel and stride are both s; the single level-1 output is the posterior of the label.
+ * kernel and stride are both s; the single level-1 output is the posterior of the label. All ranks of an engine must
+ * call rhm_predict, rhm_evaluate and rhm_evaluate_data alike; they share the sequences, and each has all results.
  */
 #ifndef RHM_INFERENCE_H
 #define RHM_INFERENCE_H

@@ -71,7 +71,8 @@ typedef struct rhm_bayes {
 RHM_API void rhm_bayes_add(rhm_bayes *bayes, const double *posteriors, const uint16_t *labels, size_t count,
                            uint32_t classes);
 
-/* Of samples first..first+count-1 of a stream of the grammar, or of the sequences of a data set. */
+/* Of samples first..first+count-1 of a stream of the grammar, or of the sequences of a data set; ranks of an engine,
+ * all of which must call, share them. */
 RHM_API rhm_status rhm_bayes_of_grammar(rhm_bayes *out, const rhm_engine *engine, const rhm_grammar *grammar,
                                         uint64_t seed, uint32_t stream, uint64_t first, uint64_t count,
                                         rhm_error *error);

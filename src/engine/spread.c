@@ -23,8 +23,7 @@ size_t rhm_spread_begin(const rhm_engine *engine, size_t count, int rank) {
 }
 
 rhm_spread_part rhm_spread_own(const rhm_engine *engine, size_t count) {
-    const rhm_ranks_part own = rhm_ranks_share(engine->ranks, count, 1);
-    return (rhm_spread_part){own.first, own.end};
+    return rhm_ranks_share(engine->ranks, count, 1);
 }
 
 typedef struct shifted {

@@ -25,9 +25,7 @@ const rhm_engine *rhm_engine_alone(const rhm_engine *engine);
 size_t rhm_spread_begin(const rhm_engine *engine, size_t count, int rank);
 
 /* This rank's, from `first` up to but without `end`. */
-typedef struct rhm_spread_part {
-    size_t first, end;
-} rhm_spread_part;
+typedef rhm_ranks_part rhm_spread_part;
 rhm_spread_part rhm_spread_own(const rhm_engine *engine, size_t count);
 
 /*
