@@ -211,7 +211,8 @@ static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_t
             rhm_table_check_work(l, level, patches, next, classes, NULL) != RHM_OK)
             break;
     }
-    out->merge_seconds = out->draw == RHM_DRAW_COUNTS ? out->draw_seconds : 0; /* each rank draws all counts */
+    /* Ranks share positions, of which one is drawn by one of them. */
+    out->merge_seconds = out->draw == RHM_DRAW_COUNTS ? out->draw_seconds / (double)positions : 0;
     out->positions = (uint32_t)positions;
     out->nbytes = drawing_nbytes(l->engine, patches, (double)positions, classes) +
                   l->method->nbytes(options, patches, (double)positions, classes);
