@@ -101,6 +101,13 @@ def test_other_traces_are_refused(traces, says):
         simulate.job_of(traces)
 
 
+def test_traces_of_several_ranks_are_refused():
+    trace = made_up()
+    trace["otherData"]["ranks"] = [{"rank": 1}, {"rank": 2}]
+    with pytest.raises(PerfError, match="a trace of 3 ranks"):
+        simulate.job_of([trace])
+
+
 def test_a_real_trace(tmp_path):
     command = [RHM, "train", "--vocab", "8", "--rules", "4", "--levels", "2", "--samples", "4000", "--width", "64", "--test-samples", "500", "--progress", "off",
                "--placement", "compact"]
