@@ -184,10 +184,6 @@ void gb_raw_unit(void *raw, gb_time_unit unit) {
     as_family(raw).Unit(units[unit]);
 }
 
-void gb_raw_min_time(void *raw, double seconds) {
-    as_family(raw).MinTime(seconds);
-}
-
 void gb_raw_iterations(void *raw, int64_t count) {
     as_family(raw).Iterations(count);
 }

@@ -117,8 +117,8 @@ typedef void gb_counter_sink(void *context, const char *name, double value);
  * Run one row, exactly `iterations` times round its loop, without any report, and time every pass by itself. `row` is
  * the name as registered with its arguments, "name/t:2". For programs that take turns with another build of themselves:
  * the count is the caller's, so that both do the same work, and gb_run_index goes on from call to call, so that the
- * result is verified and memory allocated once. RHM_INVALID: no such row, or iterations < 1. RHM_UNSUPPORTED: the
- * benchmark was registered with gb_min_time. RHM_OK for a row that was skipped or failed: see `reason`.
+ * result is verified and memory allocated once. RHM_INVALID: no such row, or iterations < 1. RHM_OK for a row that was
+ * skipped or failed: see `reason`.
  */
 rhm_status gb_run_row(const char *row, int64_t iterations, gb_sample *out, gb_counter_sink *sink, void *context,
                       rhm_error *error);
@@ -147,9 +147,6 @@ void gb_arg_names(gb_bench *bench, const char *const *names, size_t count);
 typedef enum gb_time_unit { GB_NANOSECOND, GB_MICROSECOND, GB_MILLISECOND, GB_SECOND } gb_time_unit;
 
 void gb_unit(gb_bench *bench, gb_time_unit unit);
-
-/* At least so many seconds per repetition, by the selected clock. Excludes gb_iterations. */
-void gb_min_time(gb_bench *bench, double seconds);
 
 /* Exactly so many iterations. */
 void gb_iterations(gb_bench *bench, int64_t count);

@@ -188,30 +188,13 @@ void gb_unit(gb_bench *bench, gb_time_unit unit) {
         gb_raw_unit(bench->raw, unit);
 }
 
-void gb_min_time(gb_bench *bench, double seconds) {
-    if (!bench)
-        return;
-    if (!(seconds > 0) || !isfinite(seconds))
-        note_mistake(bench->name, "has a minimum time of %g s: allowed is more than 0", seconds);
-    else if (bench->has_iterations)
-        note_mistake(bench->name, "has both a minimum time and a number of iterations");
-    else {
-        bench->has_min_time = true;
-        gb_raw_min_time(bench->raw, seconds);
-    }
-}
-
 void gb_iterations(gb_bench *bench, int64_t count) {
     if (!bench)
         return;
     if (count < 1)
         note_mistake(bench->name, "has %" PRId64 " iterations: allowed are 1 or more", count);
-    else if (bench->has_min_time)
-        note_mistake(bench->name, "has both a minimum time and a number of iterations");
-    else {
-        bench->has_iterations = true;
+    else
         gb_raw_iterations(bench->raw, count);
-    }
 }
 
 void gb_repetitions(gb_bench *bench, int count) {

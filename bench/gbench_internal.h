@@ -49,7 +49,7 @@ struct gb_bench {
     gb_row *rows; /* (row_count, row_capacity allocated) */
     size_t row_count, row_capacity;
     size_t range_count;
-    bool has_ranges, has_rows, has_min_time, has_iterations, has_real_time, has_manual_time;
+    bool has_ranges, has_rows, has_real_time, has_manual_time;
     struct {
         char name[GB_COUNTER_NBYTES];
         unsigned flags;
@@ -164,7 +164,6 @@ void *gb_raw_register(gb_bench *bench);
 bool gb_raw_args(void *raw, const int64_t *values, size_t count);
 bool gb_raw_arg_names(void *raw, const char *const *names, size_t count);
 void gb_raw_unit(void *raw, gb_time_unit unit);
-void gb_raw_min_time(void *raw, double seconds);
 void gb_raw_iterations(void *raw, int64_t count);
 void gb_raw_repetitions(void *raw, int count);
 void gb_raw_use_real_time(void *raw);

@@ -101,8 +101,6 @@ rhm_status gb_run_row(const char *row, int64_t iterations, gb_sample *out, gb_co
         return rhm_fail(error, RHM_INVALID, "there is no row '%s'", row);
     if (iterations < 1)
         return rhm_fail(error, RHM_INVALID, "%" PRId64 " iterations of '%s': allowed are 1 or more", iterations, row);
-    if (bench->has_min_time)
-        return rhm_fail(error, RHM_UNSUPPORTED, "'%s' has a minimum time: its iterations cannot be set", row);
     RHM_TRY(anchored(filter, sizeof filter, row, error));
     gb_raw_iterations(bench->raw, iterations);
     record.active = record.complete = true;

@@ -54,24 +54,8 @@ static void too_many_rows(void) {
 static void unit_that_is_none(void) {
     gb_unit(gb_register("b", plain, NULL), (gb_time_unit)4);
 }
-static void no_time(void) {
-    gb_min_time(gb_register("b", plain, NULL), 0);
-}
-static void nan_time(void) {
-    gb_min_time(gb_register("b", plain, NULL), (double)NAN);
-}
 static void no_iterations(void) {
     gb_iterations(gb_register("b", plain, NULL), 0);
-}
-static void time_and_iterations(void) {
-    gb_bench *b = gb_register("b", plain, NULL);
-    gb_iterations(b, 1);
-    gb_min_time(b, 1);
-}
-static void iterations_and_time(void) {
-    gb_bench *b = gb_register("b", plain, NULL);
-    gb_min_time(b, 1);
-    gb_iterations(b, 1);
 }
 static void no_repetitions(void) {
     gb_repetitions(gb_register("b", plain, NULL), 0);
@@ -108,11 +92,7 @@ static void mistakes_in_registration_are_named(void **unused) {
         {same_args, "'b' has the same arguments twice"},
         {too_many_rows, "'b' has more than 4096"},
         {unit_that_is_none, "'b' has time unit 4"},
-        {no_time, "'b' has a minimum time of 0 s"},
-        {nan_time, "'b' has a minimum time of nan s"},
         {no_iterations, "'b' has 0 iterations"},
-        {time_and_iterations, "'b' has both"},
-        {iterations_and_time, "'b' has both"},
         {no_repetitions, "'b' has 0 repetitions"},
         {two_clocks, "'b' uses real time and manual time"},
     };

@@ -81,7 +81,6 @@ static int prepare(void **unused) {
     gb_use_manual_time(gb_register("by_hand", by_hand, NULL));
     gb_register("skipping", skipping, NULL);
     gb_register("failing", failing, NULL);
-    gb_min_time(gb_register("long", sleeping, NULL), 0.5);
     return 0;
 }
 
@@ -177,8 +176,6 @@ static void what_cannot_be_is_refused(void **unused) {
     rhm_error error = {0};
     assert_int_equal(gb_run_row("count/5", 0, &sample, NULL, NULL, &error), RHM_INVALID);
     assert_non_null(strstr(error.text, "allowed are 1 or more"));
-    assert_int_equal(gb_run_row("long", 1, &sample, NULL, NULL, &error), RHM_UNSUPPORTED);
-    assert_non_null(strstr(error.text, "minimum time"));
 }
 
 static void requests_are_answered(void **unused) {

@@ -79,9 +79,9 @@ static inline int run_everything(void **unused) {
     (void)unused;
     snprintf(report_path, sizeof report_path, "test_gbench-%d.json", (int)getpid());
     char program[] = "test_gbench", flag[] = "--benchmark_context=from=flag,and=another", mine[] = "--mine",
-         colour[] = "--benchmark_color=false";
-    char *argv[] = {program, flag, mine, colour, NULL};
-    int argc = 4;
+         colour[] = "--benchmark_color=false", least[] = "--benchmark_min_time=0.02";
+    char *argv[] = {program, flag, mine, colour, least, NULL};
+    int argc = 5;
     rhm_error error = {0};
     if (gb_init(&argc, argv, &error) != RHM_OK || argc != 2 || strcmp(argv[1], "--mine") != 0 ||
         gb_add_context("key", "value with \x02 and \"quotes\"", &error) != RHM_OK) {
