@@ -17,7 +17,7 @@ import time
 
 from perf import compare, environment
 from perf.harness import arguments as types
-from perf.harness import blocks, git, session, snapshots, statistics, verdict
+from perf.harness import blocks, comparison, git, session, snapshots, statistics, verdict
 from perf.harness.project import PerfError, relative
 
 ROUND = 12          # blocks between looks at a step: each pair of layouts in as many
@@ -41,8 +41,8 @@ def add_arguments(parser):
 
 
 def takes(arguments):
-    return ("for each step, some log2 of the number of commits: about a minute on two cores for the build where the cache has none, and 10 "
-            "to 60 s of measuring")
+    return ("for each step, some log2 of the number of commits: about a minute on two cores for the build where the cache has none, and 5 "
+            "to 40 s of measuring")
 
 
 def say(text):
@@ -82,7 +82,8 @@ class Bench:
             # The name itself, where it is also the beginning of others.
             rows = [row for row in rows if re.fullmatch(self.arguments.row, row.name)] or rows
         if len(rows) != 1:
-            raise PerfError(f"--row {self.arguments.row}: {len(rows)} rows match, one is wanted"
+            pair = " (an efficiency is of two rows: ask for the one that changed)" if comparison.PREFIX.rstrip("/") in self.arguments.row else ""
+            raise PerfError(f"--row {self.arguments.row}: {len(rows)} rows match, one is wanted{pair}"
                             + (f": {', '.join(row.name for row in rows[:6])}" if rows else ""), 2)
         self.row = rows[0]
 

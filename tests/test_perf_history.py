@@ -184,6 +184,6 @@ def test_nothing_to_find(commits, capsys):
     assert "nothing to find" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("row, says", [("forward", "2 rows match"), ("none", "0 rows match")])
+@pytest.mark.parametrize("row, says", [("forward", "2 rows match"), ("none", "0 rows match"), ("efficiency/", "ask for the one that changed")])
 def test_usage(commits, capsys, row, says):
     assert commits([{}, SLOW], row=row)[0] == 2 and says in capsys.readouterr().err
