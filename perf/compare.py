@@ -198,7 +198,7 @@ def compare_states(arguments):
         gathered = {arm.arm: facts.gather(arm, cpus, isa, arguments.callgrind, arguments.cache) for arm in (base, head)}
         if arguments.exact_only:
             # Once round every row for its work and its verified result.
-            measured, records, took = blocks.calibrate(bench, rows, say), [], {}
+            measured, records, took = blocks.calibrate(bench, rows, say, timed=False), [], {}
         else:
             if unchanged:
                 say(f"{len(unchanged)} rows need no clock: their programs are the same machine code on both sides")

@@ -95,8 +95,9 @@ def _turn(bench, measured, name, verify=False):
     return sample
 
 
-def calibrate(bench, rows, say=lambda text: None):
-    """Try every row on both builds. Rows that neither can run on this machine are dropped; others that fail say why."""
+def calibrate(bench, rows, say=lambda text: None, timed=True):
+    """Try every row on both builds, and take the time of its turns. Rows that neither can run on this machine are dropped; others that fail
+    say why."""
     bench.renew(ARMS)
     measured = [Measured(row) for row in rows]
     for entry in measured:
@@ -111,7 +112,7 @@ def calibrate(bench, rows, say=lambda text: None):
         entry.passes = 3 if entry.row.kind in SERVED and shortest < SHORT_SECONDS else 1
     for entry in measured:
         # Another row was the last one, so that the first turn prepares this one, as in a block.
-        for name in ("base", "head") if not entry.reason else ():
+        for name in ("base", "head") if timed and not entry.reason else ():
             seconds = []
             for _ in range(1 + TRIED if entry.row.kind in SERVED else 1):
                 start = time.monotonic()
