@@ -186,23 +186,24 @@ static void move_rows(const float *source, size_t from, float *target, size_t to
             target[i * to + c] = c < from ? source[i * from + c] : 0;
 }
 
-/* Weights (taps, inputs, outputs) to or from (taps, in, out). */
-static void move_weights(const onednn_level *v, const rhm_network_level *of, float *plain, float *padded, bool in) {
-    for (size_t t = 0; t < of->taps; t++) {
-        float *here = plain + t * of->inputs * of->outputs, *there = padded + t * v->in * v->out;
-        if (in)
-            move_rows(here, of->outputs, there, v->out, of->inputs);
-        else
-            move_rows(there, v->out, here, of->outputs, of->inputs);
-    }
+/* Weights (taps, in, out) from weights (taps, inputs, outputs), or the other way. */
+static void pad_weights(const onednn_level *v, const rhm_network_level *of, const float *plain, float *padded) {
+    for (size_t t = 0; t < of->taps; t++)
+        move_rows(plain + t * of->inputs * of->outputs, of->outputs, padded + t * v->in * v->out, v->out, of->inputs);
 }
 
-/* Between `array`, parameters or momenta, and what is kept. */
-static rhm_status move_level(const rhm_network_onednn *o, uint32_t l, float *array, bool momenta, bool in,
+static void strip_weights(const onednn_level *v, const rhm_network_level *of, const float *padded, float *plain) {
+    for (size_t t = 0; t < of->taps; t++)
+        move_rows(padded + t * v->in * v->out, v->out, plain + t * of->inputs * of->outputs, of->outputs, of->inputs);
+}
+
+/* Parameters or momenta to what is kept from the array `in`, or from it to `out`. */
+static rhm_status move_level(const rhm_network_onednn *o, uint32_t l, const float *in, float *out, bool momenta,
                              rhm_error *error) {
     const onednn_level *v = &o->level[l];
     const rhm_network_level *of = &o->n->level[l];
-    float *kept = momenta ? v->v : v->w, *bias = array + o->n->layout.bias[l], *kept_bias = momenta ? v->bv : v->b;
+    const size_t weights = o->n->layout.weights[l], bias = o->n->layout.bias[l];
+    float *kept = momenta ? v->v : v->w, *kept_bias = momenta ? v->bv : v->b;
     float *padded = RHM_NEW(float, of->taps, v->in, v->out, "weights of a level", error);
     rhm_dnnl_copy copy = {0};
     rhm_status status = padded ? RHM_OK : RHM_NO_MEMORY;
@@ -210,38 +211,38 @@ static rhm_status move_level(const rhm_network_onednn *o, uint32_t l, float *arr
         status = rhm_dnnl_copy_create(&copy, o->onednn->dnnl, in ? &v->of.plain : &v->of.g,
                                       in ? &v->of.g : &v->of.plain, error);
     if (status == RHM_OK && in)
-        move_weights(v, of, array + o->n->layout.weights[l], padded, true);
+        pad_weights(v, of, in + weights, padded);
     if (status == RHM_OK)
         status = rhm_dnnl_copy_run(&copy, onednn_stream(o, 0), in ? padded : kept, in ? kept : padded, error);
     if (status == RHM_OK && !in)
-        move_weights(v, of, array + o->n->layout.weights[l], padded, false);
+        strip_weights(v, of, padded, out + weights);
     rhm_dnnl_copy_destroy(&copy);
     rhm_free(padded);
     if (status == RHM_OK && v->b && in)
-        move_rows(bias, of->outputs, kept_bias, v->out, of->positions);
+        move_rows(in + bias, of->outputs, kept_bias, v->out, of->positions);
     else if (status == RHM_OK && v->b)
-        move_rows(kept_bias, v->out, bias, of->outputs, of->positions);
+        move_rows(kept_bias, v->out, out + bias, of->outputs, of->positions);
     return status;
 }
 
 rhm_status rhm_network_onednn_load(rhm_network_onednn *o, const float *parameters, const float *momenta,
                                    rhm_error *error) {
     for (uint32_t l = 0; l <= o->n->shape.levels; l++) {
-        RHM_TRY(move_level(o, l, (float *)(uintptr_t)parameters, false, true, error));
+        RHM_TRY(move_level(o, l, parameters, NULL, false, error));
         memset(o->level[l].v, 0, sizeof(float) * o->level[l].floats);
         if (o->level[l].bv)
             memset(o->level[l].bv, 0, sizeof(float) * o->n->level[l].positions * o->level[l].out);
         if (momenta)
-            RHM_TRY(move_level(o, l, (float *)(uintptr_t)momenta, true, true, error));
+            RHM_TRY(move_level(o, l, momenta, NULL, true, error));
     }
     return rhm_network_onednn_refresh(o, error);
 }
 
 rhm_status rhm_network_onednn_store(const rhm_network_onednn *o, float *parameters, float *momenta, rhm_error *error) {
     for (uint32_t l = 0; l <= o->n->shape.levels; l++) {
-        RHM_TRY(move_level(o, l, parameters, false, false, error));
+        RHM_TRY(move_level(o, l, NULL, parameters, false, error));
         if (momenta)
-            RHM_TRY(move_level(o, l, momenta, true, false, error));
+            RHM_TRY(move_level(o, l, NULL, momenta, true, error));
     }
     return RHM_OK;
 }
