@@ -110,6 +110,31 @@ def test_links(path):
         assert not anchor or anchor in anchors(there.read_text()), target
 
 
+SOURCES = [path.relative_to(ROOT) for end in ("c", "h", "py") for path in sorted(ROOT.rglob(f"*.{end}")) if "build" not in path.relative_to(ROOT).parts]
+
+
+def ends(paths):
+    """A path may leave out the directories before a name."""
+    return {"/".join(path.parts[i:]) for path in paths for i in range(len(path.parts))}
+
+
+def missing_paths(text, known):
+    named = re.findall(r"(?<![\w./-])((?:\.\./)*[\w-]+(?:/[\w-]+)*\.(?:c|h|py|md))(?![\w.])", text)
+    return [name for name in named if re.sub(r"^(\.\./)+", "", name) not in known]
+
+
+def test_files_that_are_named_exist():
+    known = ends([*SOURCES, *(path.relative_to(ROOT) for path in EVERYWHERE)])
+    for path in EVERYWHERE:
+        page = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.M | re.S)
+        for code in re.findall(r"`([^`\n]+)`", page):
+            assert re.search(r"\s", code) or missing_paths(code, known) == [], f"{path.relative_to(ROOT)}: {code}"
+    for path in SOURCES:
+        if path.suffix != ".py":
+            for comment in re.findall(r"/\*.*?\*/", (ROOT / path).read_text(), flags=re.S):
+                assert missing_paths(comment, known) == [], f"{path}: {missing_paths(comment, known)}"
+
+
 # ---- the tests themselves --------------------------------------------------------------------------------------------
 
 EXAMPLE = "<!-- file: a.c -->\n```c\nint a;\n```\n\ntext\n\n<!-- python\nassert x\n-->\n```console\n$ echo 1 a\n2 a\n```\n"
@@ -120,6 +145,12 @@ def test_blocks_are_found():
     assert [(block.language, block.text, block.line, block.hidden) for block in found] == [
         ("c", "int a;\n", 3, False), ("python", "assert x\n", 9, True), ("console", "$ echo 1 a\n2 a\n", 12, False)]
     assert found[0].marks == {"file": "a.c"}
+
+
+def test_missing_paths_are_found():
+    known = ends([pathlib.Path("src/core/fail.h"), pathlib.Path("docs/design.md")])
+    assert missing_paths("src/core/fail.h, core/fail.h, ../core/fail.h, fail.h; a.b.c, x.h5", known) == []
+    assert missing_paths("see fial.h (core/gone.c, design.md)", known) == ["fial.h", "core/gone.c"]
 
 
 def test_blocks_that_fail_are_noticed(tmp_path):
