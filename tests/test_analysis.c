@@ -1,5 +1,6 @@
 /* The exact analysis and its sentences, against all derivations of small grammars. */
 #include "drawn.h"
+#include "rhm/theory.h"
 
 enum { RANDOM_GRAMMARS = 400 };
 
@@ -121,6 +122,91 @@ static void analysis_equals_enumeration(void **state) {
     }
     /* The random grammars must exercise every verdict. */
     assert_true(finite > 20 && infinite > 20 && degenerate > 20);
+}
+
+/* ------------------------------------------------------------------------------------------------------ positions */
+
+typedef struct positions {
+    uint32_t level, count;
+    double joint[RHM_ANALYSED_POSITIONS][5][5]; /* [position][symbol][label] */
+    double prior[5];
+} positions;
+
+static void add_positions(void *context, const derivation *d) {
+    positions *p = context;
+    const uint32_t label = d->symbols[0][0];
+    for (uint32_t j = 0; j < p->count; j++)
+        p->joint[j][d->symbols[p->level - 1][j]][label] += d->probability;
+    p->prior[label] += d->probability;
+}
+
+static bool posterior_at(double *out, const positions *p, uint32_t j, uint32_t symbol, uint32_t labels) {
+    double sum = 0;
+    for (uint32_t z = 0; z < labels; z++)
+        sum += p->joint[j][symbol][z];
+    for (uint32_t z = 0; z < labels; z++)
+        out[z] = sum > 0 ? p->joint[j][symbol][z] / sum : p->prior[z];
+    return sum > 0;
+}
+
+static bool same(double a, double b) {
+    return isinf(a) ? isinf(b) : fabs(a - b) <= 1e-12;
+}
+
+/* At the positions `first` to `last` side by side. */
+static double rho_between(const positions *p, uint32_t first, uint32_t last, uint32_t symbols, uint32_t labels,
+                          uint32_t *missing) {
+    double rho = (double)INFINITY, a[5], b[5];
+    *missing = 0;
+    for (uint32_t s = 0; s < symbols; s++) {
+        bool here = false;
+        for (uint32_t j = first; j <= last; j++)
+            here = posterior_at(a, p, j, s, labels) || here;
+        *missing += !here;
+        for (uint32_t t = 0; here && t < s; t++) {
+            bool there = false;
+            double sum = 0;
+            for (uint32_t j = first; j <= last; j++) {
+                posterior_at(a, p, j, s, labels);
+                there = posterior_at(b, p, j, t, labels) || there;
+                sum += distance(a, b, labels) * distance(a, b, labels);
+            }
+            rho = there ? fmin(rho, sqrt(sum)) : rho;
+        }
+    }
+    return rho;
+}
+
+static void positions_equal_enumeration(void **state) {
+    (void)state;
+    static tables t;
+    for (uint64_t seed = 1; seed <= RANDOM_GRAMMARS / 4; seed++) {
+        random_tables(&t, seed, 1000);
+        rhm_grammar *grammar;
+        rhm_error error = {0};
+        assert_int_equal(create_from_tables(&grammar, &t, &error), RHM_OK);
+        for (uint32_t level = 1; level <= t.shape.levels; level++) {
+            rhm_position_analysis found;
+            assert_int_equal(rhm_analyse_positions(&found, grammar, level, &error), RHM_OK);
+            const size_t nodes = rhm_grammar_tree(grammar)->nodes[level - 1];
+            assert_int_equal(found.positions, nodes < RHM_ANALYSED_POSITIONS ? nodes : RHM_ANALYSED_POSITIONS);
+            positions p = {.level = level, .count = found.positions};
+            visit_derivations(&t, add_positions, &p);
+            for (uint32_t j = 0; j < found.positions; j++) {
+                const uint32_t symbols = t.shape.vocab[level - 1], labels = t.shape.vocab[0];
+                uint32_t absent, nowhere;
+                if (!same(rho_between(&p, j, j, symbols, labels, &absent), found.rho[j]) ||
+                    !same(rho_between(&p, 0, j, symbols, labels, &nowhere), found.together[j]))
+                    fail_msg("seed %llu level %u position %u: rho differs", (unsigned long long)seed, level, j);
+                assert_int_equal(absent, found.absent[j]);
+                assert_int_equal(nowhere, found.nowhere[j]);
+            }
+        }
+        rhm_position_analysis none;
+        assert_int_equal(rhm_analyse_positions(&none, grammar, 0, &error), RHM_INVALID);
+        assert_int_equal(rhm_analyse_positions(&none, grammar, t.shape.levels + 1, &error), RHM_INVALID);
+        rhm_grammar_destroy(grammar);
+    }
 }
 
 /* docs/mathematics.md, section 2: rho^(1) is sqrt 2 whatever the rules, and first-token-uniform means kappa = 1. */
@@ -260,6 +346,7 @@ int main(void) {
         cmocka_unit_test(analysis_equals_enumeration),         cmocka_unit_test(worked_check),
         cmocka_unit_test(degenerate_share_is_the_known_one),   cmocka_unit_test(rounding_does_not_separate_symbols),
         cmocka_unit_test(explanations_name_level_and_symbols), cmocka_unit_test(a_single_label_is_legal),
+        cmocka_unit_test(positions_equal_enumeration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,26 @@ RHM_API double rhm_theory_possible_patches(const rhm_shape *shape, uint32_t leve
  * 1/possible)^samples). */
 RHM_API double rhm_theory_expected_distinct(double possible, double samples);
 
+/* Positions of a level that rhm_analyse_positions looks at, at most. */
+enum { RHM_ANALYSED_POSITIONS = 16 };
+
+/* The exact rho of a level where other patches than the first are looked at; entry j is about position j = 0.. */
+typedef struct rhm_position_analysis {
+    uint32_t positions;                       /* the first ones of the level, at most RHM_ANALYSED_POSITIONS */
+    double rho[RHM_ANALYSED_POSITIONS];       /* at position j alone, over the symbols that come there */
+    uint32_t absent[RHM_ANALYSED_POSITIONS];  /* symbols that never come at position j */
+    double together[RHM_ANALYSED_POSITIONS];  /* rho at the positions 0..j side by side, over those that come at any */
+    uint32_t nowhere[RHM_ANALYSED_POSITIONS]; /* symbols that never come at positions 0..j */
+} rhm_position_analysis;
+
+/*
+ * What layerwise training can tell apart with several positions (docs/mathematics.md): posteriors of positions stand
+ * side by side, the label's own law where a symbol never comes. Symbols that occur nowhere in sequences count as
+ * absent.
+ */
+RHM_API rhm_status rhm_analyse_positions(rhm_position_analysis *out, const rhm_grammar *grammar, uint32_t level,
+                                         rhm_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stddef.h>
 
 #include "cli/files.h"
@@ -6,6 +7,7 @@
 #include "cli/shared_options.h"
 #include "core/fail.h"
 #include "rhm/grammar.h"
+#include "rhm/theory.h"
 
 static const rhm_option own[] = {
     RHM_OPTION_OUTPUT("only print", "Write the grammar and its exact analysis to this HDF5 file."),
@@ -15,6 +17,45 @@ static const rhm_option own[] = {
      .help = "Try the seeds S, S + 1, ... until the grammar satisfies Assumption 6, and say which one does."},
     {0}};
 static const rhm_option_group own_options = {"Grammar", own};
+
+static void print_number(FILE *words, double value) {
+    if (isinf(value))
+        fprintf(words, " %9s", "-");
+    else
+        fprintf(words, " %9.4g", value);
+}
+
+/* What the learner's automatic choice of positions goes through: 1, 2, 4, ... side by side. */
+static rhm_status print_positions(FILE *words, const rhm_grammar *grammar, rhm_error *error) {
+    const uint32_t levels = rhm_grammar_shape(grammar)->levels;
+    if (levels < 2)
+        return RHM_OK;
+    fprintf(words, "\nlevel   positions: first");
+    for (uint32_t k = 2; k <= RHM_ANALYSED_POSITIONS; k *= 2)
+        fprintf(words, "  %7u", k);
+    fprintf(words, "   alone: worst      best   nowhere\n");
+    for (uint32_t level = levels; level >= 2; level--) {
+        rhm_position_analysis a;
+        RHM_TRY(rhm_analyse_positions(&a, grammar, level, error));
+        double worst = a.rho[0], best = a.rho[0];
+        for (uint32_t j = 1; j < a.positions; j++) {
+            worst = fmin(worst, a.rho[j]);
+            best = fmax(best, a.rho[j]);
+        }
+        fprintf(words, "%5u %17s", level, "");
+        print_number(words, a.together[0]);
+        for (uint32_t k = 2; k <= RHM_ANALYSED_POSITIONS; k *= 2)
+            print_number(words, k <= a.positions ? a.together[k - 1] : (double)INFINITY);
+        fprintf(words, "   ");
+        print_number(words, worst);
+        print_number(words, best);
+        fprintf(words, " %9u\n", a.nowhere[a.positions - 1]);
+    }
+    fprintf(words,
+            "rho where the first so many patches of a sequence are looked at side by side (--positions), and of one of "
+            "them alone;\nnowhere: symbols that none of these patches shows\n");
+    return RHM_OK;
+}
 
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_grammar *grammar;
@@ -26,7 +67,8 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     if (status == RHM_OK) {
         FILE *words = rhm_files_words(settings);
         rhm_instance_print(words, grammar, &analysis);
-        if (settings->output)
+        status = print_positions(words, grammar, error);
+        if (status == RHM_OK && settings->output)
             fprintf(words, "\nwritten to %s\n", settings->output);
     }
     rhm_analysis_clear(&analysis);
