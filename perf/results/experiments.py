@@ -39,9 +39,11 @@ def first_patch(_):
         # Counts at all positions of sequences of 2^L tokens cost m times as much with each level: seconds at V m^L = 10^7.
         Sweep("table_auto", " | ".join(f"learner=table; vocab=16; rules={rules}; levels=2..{deepest}; seed=1,101,201; test-samples=1000"
                                        for rules, deepest in ((2, 8), (4, 6), (8, 5), (16, 4))), [*THRESHOLD, "--greatest", "1e13"]),
-        Sweep("layerwise", f"{layerwise}; positions=1; rules=2,4; levels=2..4; seed=1; require-identifiable=on | "
+        Sweep("layerwise", f"{layerwise}; positions=1; rules=2,4; levels=2..3; seed=1; require-identifiable=on | "
+              f"{layerwise}; positions=1; rules=2; levels=4; seed=1; require-identifiable=on | "
               f"{layerwise}; positions=1; rules=8; levels=2..3; seed=1; require-identifiable=on", quick),
-        Sweep("layerwise_auto", f"{layerwise}; rules=2,4; levels=2..4; seed=1 | {layerwise}; rules=8; levels=2; seed=1", quick),
+        Sweep("layerwise_auto", f"{layerwise}; rules=2,4; levels=2..3; seed=1 | {layerwise}; rules=2; levels=4; seed=1 | "
+              f"{layerwise}; rules=8; levels=2; seed=1", quick),
     ]
 
 
