@@ -220,14 +220,16 @@ static rhm_status collect(rhm_ranks *ranks, void *items, size_t nbytes, size_t c
     return items ? rhm_ranks_collect(ranks, items, nbytes, count, RHM_ORACLE_TOGETHER, error) : RHM_OK;
 }
 
-/* What ranks have of a block, on the one that writes. */
-static rhm_status collect_block(const consultation *c, rhm_ranks *ranks, size_t count, rhm_error *error) {
+/* What ranks have of a block, on the one that writes; without a file it only counts. */
+static rhm_status collect_block(const consultation *c, rhm_ranks *ranks, size_t count, bool file, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(c->grammar);
     const rhm_tree *tree = rhm_grammar_tree(c->grammar);
-    RHM_TRY(collect(ranks, c->tokens, sizeof *c->tokens * tree->leaves[0], count, error));
     RHM_TRY(collect(ranks, c->labels, sizeof *c->labels, count, error));
-    RHM_TRY(collect(ranks, c->masked, tree->leaves[0], count, error));
     RHM_TRY(collect(ranks, c->beliefs.posteriors, sizeof(double) * shape->vocab[0], count, error));
+    if (!file)
+        return RHM_OK;
+    RHM_TRY(collect(ranks, c->tokens, sizeof *c->tokens * tree->leaves[0], count, error));
+    RHM_TRY(collect(ranks, c->masked, tree->leaves[0], count, error));
     RHM_TRY(collect(ranks, c->beliefs.log_likelihood, sizeof(double), count, error));
     for (uint32_t level = 0; level <= shape->levels; level++)
         RHM_TRY(collect(ranks, c->marginals[level], sizeof(double) * tree->nodes[level] * shape->vocab[level], count,
@@ -241,7 +243,7 @@ static rhm_status infer_block(consultation *c, const rhm_settings *settings, uin
     const uint32_t classes = rhm_grammar_shape(c->grammar)->vocab[0];
     const rhm_ranks_part mine = rhm_ranks_share(settings->running.ranks, count, RHM_ORACLE_TOGETHER);
     RHM_TRY(infer_own(c, settings, first + mine.first, mine.first, mine.end - mine.first, error));
-    RHM_TRY(collect_block(c, settings->running.ranks, count, error));
+    RHM_TRY(collect_block(c, settings->running.ranks, count, settings->output != NULL, error));
     if (!rhm_running_writes(settings))
         return RHM_OK;
     const uint16_t *seen = settings->data ? c->data.tokens + first * tokens : c->tokens;
