@@ -41,7 +41,7 @@ def first_patch(_):
                                        for rules, deepest in ((2, 8), (4, 6), (8, 5), (16, 4))), [*THRESHOLD, "--greatest", "1e13"]),
         Sweep("layerwise", f"{layerwise}; positions=1; rules=2,4; levels=2..3; seed=1; require-identifiable=on | "
               f"{layerwise}; positions=1; rules=2; levels=4; seed=1; require-identifiable=on | "
-              f"{layerwise}; positions=1; rules=8; levels=2..3; seed=1; require-identifiable=on", quick),
+              f"{layerwise}; positions=1; rules=8; levels=2; seed=1; require-identifiable=on", quick),
         Sweep("layerwise_auto", f"{layerwise}; rules=2,4; levels=2..3; seed=1 | {layerwise}; rules=2; levels=4; seed=1 | "
               f"{layerwise}; rules=8; levels=2; seed=1", quick),
     ]
