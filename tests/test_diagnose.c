@@ -162,7 +162,7 @@ static double exact_floor(const study *s, uint32_t level) {
 static void report_equals_recomputation(void **state) {
     (void)state;
     const rhm_train_options options[] = {
-        {.seed = 11, .test_samples = 100, .max_samples = 6000, .width = 200},
+        {.seed = 11, .test_samples = 100, .max_samples = 6000, .width = 96},
         {.seed = 12,
          .test_samples = 100,
          .max_samples = 4000,
@@ -170,7 +170,7 @@ static void report_equals_recomputation(void **state) {
          .ridge = {0, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER, RHM_RIDGE_PAPER}},
         {.seed = 13, .test_samples = 100, .width = 33, .samples = {0, 300, 300, 300}}, /* too few: unresolved levels */
     };
-    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(8, 4, 2, 3), SEED);
+    rhm_grammar *grammar = learnable_grammar(rhm_shape_uniform(6, 3, 2, 3), SEED);
     for (size_t i = 0; i < 3; i++) {
         study s;
         begin(&s, grammar, options[i]);
