@@ -71,7 +71,7 @@ def trial(chance, number, command, seconds, launcher=None):
             said += ", mpirun locked up after its ranks had gone"
         if hit and (job.returncode == 0 or "model hash" in said_last):
             hit = False  # it was done but for the end
-        if hit and not re.search(r"(?i)killed|signal|rank \d|BAD TERMINATION", said_last):
+        if hit and not re.search(r"(?i)killed|signal|rank \d|bad termination|aborted", said_last):
             wrong.append(f"it ended without a sentence, but with {said_last!r}")
         left = wait_for_none(name)
         if left:
