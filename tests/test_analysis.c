@@ -194,7 +194,7 @@ static void positions_equal_enumeration(void **state) {
             visit_derivations(&t, add_positions, &p);
             for (uint32_t j = 0; j < found.positions; j++) {
                 const uint32_t symbols = t.shape.vocab[level - 1], labels = t.shape.vocab[0];
-                uint32_t absent, nowhere;
+                uint32_t absent = 0, nowhere = 0;
                 if (!same(rho_between(&p, j, j, symbols, labels, &absent), found.rho[j]) ||
                     !same(rho_between(&p, 0, j, symbols, labels, &nowhere), found.together[j]))
                     fail_msg("seed %llu level %u position %u: rho differs", (unsigned long long)seed, level, j);

@@ -34,13 +34,13 @@ static size_t unnamed(const rhm_fields *fields, const unsigned char *held) {
     return first;
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+
 static void check_table(const char *name, const rhm_fields *fields, const unsigned char *held, size_t nbytes) {
     assert_int_equal(fields->structure_nbytes, nbytes);
     if (unnamed(fields, held) < nbytes)
         fail_msg("%s: the value at byte %zu has no field, or two", name, unnamed(fields, held));
 }
-
-#if defined(__GNUC__) && !defined(__clang__)
 
 /* 1 in each byte of a value. */
 #define MARK_VALUES(held)                                                                                              \

@@ -193,7 +193,7 @@ def test_as_a_part_of_another_build(subproject):
     cache = (subproject / "CMakeCache.txt").read_text()
     assert "RHM_TESTS:BOOL=OFF" in cache and "cmocka_" not in cache
     assert "test_kernels" not in call("cmake", "--build", subproject, "--target", "help").stdout
-    steps = call("cmake", "--build", subproject, "--", "-n").stdout
+    steps = call("cmake", "--build", subproject, "--", "-t", "commands").stdout
     assert "librhm" in steps and "cli/main.c" not in steps, "the command is built where it is asked for"
 
 
