@@ -4,6 +4,7 @@
 
 #include "core/fail.h"
 #include "engine/engine.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 #include "learners/learner.h"
 #include "training/options.h"
@@ -19,13 +20,9 @@ rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, c
     out->threads = engine ? rhm_engine_describe(engine).threads : 0;
     RHM_TRY(rhm_train_options_check(options, &learner->info, out->levels, error));
     RHM_TRY(rhm_train_options_resolve(&resolved, options, out->levels, error));
-    rhm_engine alone;
-    if (engine) {
-        /* Other ranks may be elsewhere: what is measured is this one's threads. */
-        alone = *engine;
-        alone.ranks = NULL;
-        engine = &alone;
-    }
+    /* Other ranks may be elsewhere: what is measured is this one's threads. */
+    if (engine)
+        engine = rhm_engine_alone(engine);
     /* What is measured here is not in the trace of what is planned, or was done before. */
     const int span = engine ? rhm_trace_begin(engine, "measure ceilings", 0) : 0;
     if (engine)
