@@ -223,3 +223,9 @@ def test_a_silent_rank_is_named(rank, tmp_path):
     _, errors = job.communicate(timeout=90)
     assert job.returncode != 0 and f"rank {rank}" in errors and "has been silent for 1 seconds" in errors, errors
     nobody_is_left(name)
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_ranks_do_not_choose_backends_each_for_itself(mpi, tmp_path):
+    _, errors = on_ranks(mpi, 2, "train", *SMALL, "--backend", "auto", cwd=tmp_path, expect=2)
+    assert 'backend is "auto", which each of 2 ranks would decide' in errors, errors

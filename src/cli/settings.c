@@ -188,7 +188,7 @@ static const rhm_option kernels[] = {
      .place = AT(running.backend),
      .help = "Who computes the products of a level: the project's own kernels, whose "
              "results are the same everywhere; oneDNN, equal within rounding; or, "
-             "shape by shape, whichever a measurement on this machine finds faster."},
+             "shape by shape, whichever a measurement on this machine finds faster (one process only)."},
     RHM_OPTION_MEMORY_LIMIT(
         "Memory that large arrays may take together; features are then recomputed where they cannot be kept, and "
         "a level that needs more is refused with the numbers."),

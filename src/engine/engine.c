@@ -170,6 +170,11 @@ rhm_status rhm_engine_create(rhm_engine **out, const rhm_engine_options *options
     if (status != RHM_OK)
         goto fail;
     status = rhm_backend_find(&engine->backend_kind, o->backend, engine->isa, error);
+    if (status == RHM_OK && o->ranks && engine->backend_kind == RHM_BACKEND_AUTO)
+        status = rhm_fail(error, RHM_INVALID,
+                          "backend is \"auto\", which each of %d ranks would decide by measurements of its own: ranks "
+                          "have native or onednn",
+                          rhm_ranks_size(o->ranks));
     if (status != RHM_OK)
         goto fail;
     status = RHM_NO_MEMORY;
