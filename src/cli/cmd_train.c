@@ -352,9 +352,11 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_training t = {0};
     rhm_status status = work(&t, settings, error);
     rhm_progress_clear(&t.bar);
-    /* After a failure others may not be there to tell. */
-    if (settings->trace && status == RHM_OK)
+    /* After a failure others may not be there to tell. Rank 0 has measured and written meanwhile, however long. */
+    if (settings->trace && status == RHM_OK) {
+        rhm_ranks_limit_silence(settings->running.ranks, 0);
         status = rhm_engine_gather_trace(t.engine, error);
+    }
     if (settings->trace && t.engine && rhm_running_writes(settings)) {
         /* Of a failed run the failure is what is reported. */
         char command[RHM_COMMAND_LINE_NBYTES];
