@@ -11,7 +11,7 @@ enum { PIECE_NBYTES = 1 << 30, MOST_PIECES = 64 };
 
 typedef struct request {
     int count;
-    bool receives;
+    bool receives, failed;
     MPI_Request piece[MOST_PIECES];
 } request;
 
@@ -28,15 +28,33 @@ static request *begin(size_t nbytes, bool receives) {
     return r;
 }
 
+static void cancel(void *state, void *pending) {
+    (void)state;
+    request *r = pending;
+    for (int i = 0; i < r->count && r->receives; i++)
+        if (r->piece[i] != MPI_REQUEST_NULL)
+            MPI_Cancel(&r->piece[i]);
+}
+
+/* Pieces that are on their way are waited for; that a later one was refused is said then. */
+static void *refused_piece(request *r) {
+    r->failed = true;
+    if (--r->count > 0) {
+        if (r->receives)
+            cancel(NULL, r);
+        return r;
+    }
+    free(r);
+    return NULL;
+}
+
 static void *start_send(void *state, int to, rhm_message_kind kind, const void *data, size_t nbytes) {
     (void)state;
     request *r = begin(nbytes, false);
     for (size_t at = 0; r && (at < nbytes || r->count == 0); at += PIECE_NBYTES)
         if (MPI_Isend((const char *)data + at, piece_nbytes(nbytes - at), MPI_BYTE, to, (int)kind, MPI_COMM_WORLD,
-                      &r->piece[r->count++]) != MPI_SUCCESS) {
-            free(r);
-            return NULL;
-        }
+                      &r->piece[r->count++]) != MPI_SUCCESS)
+            return refused_piece(r);
     return r;
 }
 
@@ -45,10 +63,8 @@ static void *start_receive(void *state, int from, rhm_message_kind kind, void *d
     request *r = begin(nbytes, true);
     for (size_t at = 0; r && (at < nbytes || r->count == 0); at += PIECE_NBYTES)
         if (MPI_Irecv((char *)data + at, piece_nbytes(nbytes - at), MPI_BYTE, from, (int)kind, MPI_COMM_WORLD,
-                      &r->piece[r->count++]) != MPI_SUCCESS) {
-            free(r);
-            return NULL;
-        }
+                      &r->piece[r->count++]) != MPI_SUCCESS)
+            return refused_piece(r);
     return r;
 }
 
@@ -60,16 +76,9 @@ static int done(void *state, void *pending) {
     const int outcome = MPI_Testall(r->count, r->piece, &all, statuses);
     if (outcome == MPI_SUCCESS && !all)
         return 0;
+    const bool failed = r->failed || outcome != MPI_SUCCESS;
     free(r);
-    return outcome == MPI_SUCCESS ? 1 : -1;
-}
-
-static void cancel(void *state, void *pending) {
-    (void)state;
-    request *r = pending;
-    for (int i = 0; i < r->count && r->receives; i++)
-        if (r->piece[i] != MPI_REQUEST_NULL)
-            MPI_Cancel(&r->piece[i]);
+    return failed ? -1 : 1;
 }
 
 static void drop(void *state, void *pending) {

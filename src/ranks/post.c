@@ -1,4 +1,5 @@
 /* Texts that nobody waits for. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,10 @@ rhm_status rhm_ranks_post(rhm_ranks *ranks, int to, const char *text, rhm_error 
     const rhm_transport *t = &ranks->transport;
     const size_t nbytes = strlen(text);
     rhm_posts_forget(ranks);
-    struct rhm_posted *posted =
-        nbytes < MOST_NBYTES ? rhm_alloc(sizeof *posted + nbytes, 1, 1, 1, "a message to a rank", error) : NULL;
+    if (nbytes >= MOST_NBYTES)
+        return rhm_fail(error, RHM_INVALID, "a message to rank %d has %zu bytes: fewer than %d are allowed", to, nbytes,
+                        MOST_NBYTES);
+    struct rhm_posted *posted = rhm_alloc(sizeof *posted + nbytes, 1, 1, 1, "a message to a rank", error);
     if (!posted)
         return RHM_NO_MEMORY;
     posted->nbytes = nbytes;
@@ -40,9 +43,12 @@ rhm_status rhm_ranks_fetch(rhm_ranks *ranks, char **text, int *from, rhm_error *
     if (!t->arrived(t->state, RHM_MESSAGE_POST, from))
         return rhm_departures_look(ranks, error);
     RHM_TRY(receive(ranks, *from, &nbytes, sizeof nbytes, error));
-    char *words = nbytes < MOST_NBYTES ? malloc((size_t)nbytes + 1) : NULL;
+    if (nbytes >= MOST_NBYTES)
+        return rhm_fail(error, RHM_FAILED, "a message from rank %d has %" PRIu64 " bytes: fewer than %d are allowed",
+                        *from, nbytes, MOST_NBYTES);
+    char *words = rhm_alloc((size_t)nbytes + 1, 1, 1, 1, "a message from a rank", error);
     if (!words)
-        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for a message from rank %d", *from);
+        return RHM_NO_MEMORY;
     const rhm_status status = receive(ranks, *from, words, (size_t)nbytes, error);
     if (status != RHM_OK) {
         free(words);
