@@ -251,7 +251,7 @@ static size_t slice_for(const gram *g) {
     const int ranks = rhm_ranks_size(rhm_engine_ranks(g->normal.engine));
     const size_t threads = (size_t)(ranks > 1 ? ranks : rhm_engine_threads(g->normal.engine));
     size_t slice = SLICE;
-    while (slice > 1 && g->normal.data.blocks * g->groups < 2 * threads * slice)
+    while (slice > 1 && g->groups < 2 * threads * slice)
         slice /= 2;
     return slice;
 }
