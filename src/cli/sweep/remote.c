@@ -139,8 +139,14 @@ rhm_status rhm_sweep_remote_deal(rhm_core_sets *sets, int **owner, rhm_ranks *ra
 rhm_status rhm_sweep_remote_start(rhm_ranks *ranks, int rank, int number, char **options, size_t count,
                                   rhm_error *error) {
     json_t *list = json_array();
-    for (size_t i = 0; i < count || options[i]; i++)
-        rhm_json_append(&list, json_string(options[i]));
+    for (size_t i = 0; i < count || options[i]; i++) {
+        json_t *word = json_string(options[i]);
+        if (!word && list) {
+            json_decref(list);
+            return rhm_fail(error, RHM_INVALID, "%s: only UTF-8 can be told to other ranks", options[i]);
+        }
+        rhm_json_append(&list, word);
+    }
     return rhm_sweep_tell(ranks, rank, json_pack("{s:s, s:i, s:o}", "do", "start", "number", number, "options", list),
                           error);
 }
