@@ -93,6 +93,12 @@ def test_every_directory_has_its_place():
     assert there == set(directories())
 
 
+def test_the_page_lists_directories_in_their_order():
+    page = (ROOT / "docs/design.md").read_text()
+    table = page.split("| `src/` | holds |", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == directories()
+
+
 def test_directories_know_only_those_before_them():
     order = directories()
     wrong = [f"{path.relative_to(ROOT)} includes {name}" for path in SOURCES for name in includes(path)
@@ -129,8 +135,9 @@ def test_learners_do_not_know_each_other():
 
 
 def test_the_command_knows_public_headers():
-    used = {name for path in SOURCES if path.parent.name == "cli" for name in includes(path)
-            if directory(name) not in ("cli", "core")}
+    of_command = [path for path in SOURCES if path.is_relative_to(ROOT / "src/cli")]
+    assert any(path.parent.name == "sweep" for path in of_command)
+    used = {name for path in of_command for name in includes(path) if directory(name) not in ("cli", "core")}
     assert used == set()
 
 
