@@ -1,6 +1,6 @@
 /*
- * The seam between learners and everything else: what a learner is to those that do not know it. To add one, make a
- * directory with a `struct rhm_learner` that registry.c names; rhm_train, the command and the documentation of its
+ * The interface between learners and everything else: what a learner is to those that do not know it. To add one, make
+ * a directory with a `struct rhm_learner` that registry.c names; rhm_train, the command and the documentation of its
  * options find it there.
  */
 #ifndef RHM_LEARNERS_LEARNER_H
