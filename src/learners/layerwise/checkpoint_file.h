@@ -3,10 +3,13 @@
  *
  *     checkpoint-N.h5
  *       /run        attributes: the fingerprint of the training; level (in hand, or 0), seconds, level_begin,
- * samples_file (its number) /levels     rows: a table of the finished levels' reports; weights_l with the attribute
- * limit /stage      of the level in hand (stage_file.h) /solver     attributes phase, iterations, seconds; numbers,
- * vector_i: of the fit in hand /backend    choices: a table of what --backend auto has chosen samples-N.h5 /training,
- * /validation (patches/patches_file.h)
+ *                   samples_file (its number)
+ *       /levels     rows: a table of the finished levels' reports; weights_l with the attribute limit
+ *       /stage      of the level in hand (stage_file.h)
+ *       /solver     attributes phase, iterations, seconds; numbers, vector_i: of the fit in hand
+ *       /backend    choices: a table of what --backend auto has chosen
+ *     samples-N.h5  (samples_file.h)
+ *       /training, /validation (patches/patches_file.h)
  *
  * Frequencies, indexes, counts by patch and embeddings follow from these and are computed again.
  */
