@@ -226,18 +226,18 @@ static void print_practice(const planning *p) {
     printf("  positions (patches of a sequence that are looked at), level L first:");
     for (uint32_t level = p->levels; level >= 1; level--)
         printf(" %u", p->practice.level[level].positions);
-    printf("\n  restricted: N counts the samples that are kept, those with one of the distinct first patches (see rhm "
-           "train "
-           "--help)\n"
-           "  fit, ridges: how one fit at a bandwidth, and a walk along ridges, multiply with the normal matrix: by "
-           "passes\n"
-           "  over the patches, or by forming it once (gram)\n"
-           "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
-           "the\n"
-           "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished; searches "
-           "with\n"
-           "  fewer positions count too\n",
-           p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
+    printf(
+        "\n  restricted: N counts the samples that are kept, those with one of the distinct first patches (see rhm "
+        "train "
+        "--help)\n"
+        "  fit, ridges: how one fit at a bandwidth, and fits at successive ridges, multiply with the normal matrix:\n"
+        "  by passes over the patches, or by forming it once (gram)\n"
+        "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
+        "the\n"
+        "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished; searches "
+        "with\n"
+        "  fewer positions count too\n",
+        p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
 }
 
 static void settle_cluster(rhm_plan_cluster *out, const rhm_settings *settings, int cores_here) {

@@ -32,8 +32,8 @@ static const rhm_option budget[] = {
      .of_training = true,
      .words = automatic,
      .place = AT(training.samples),
-     .help = "Fresh samples of each level, level L first. auto: until the outputs of the level are well apart. "
-             "--learner latent: whole sequences, the same for all levels, so one number."},
+     .help = "Fresh samples of each level, level L first. auto: until gap / spread reaches its target "
+             "(docs/training.md). --learner latent: whole sequences, the same for all levels, so one number."},
     {.name = "width",
      .kind = RHM_OPTION_COUNTS,
      .argument = "auto|M",
@@ -69,13 +69,13 @@ static const rhm_option draw[] = {
      .fallback = "auto",
      .words = draws,
      .place = AT(training.draw),
-     .help = "Where the counts of (first patch, label) come from: samples, drawn and counted one by one; or their "
-             "multinomial law, drawn directly at a cost that does not depend on the number of samples. auto: counts "
-             "where the table of probabilities is small enough (the lowest levels), else samples. Where --samples is "
-             "auto too, the level above these has counts of a restricted support if it takes many samples and "
-             "--max-samples allows "
-             "enough: only samples are kept whose first patch is one of 65536, chosen at random before labels are "
-             "seen."},
+     .help =
+         "How the counts of (first patch, label) are made. samples: every sample is drawn and counted. counts: they "
+         "are drawn from their multinomial distribution, at a cost that does not depend on the number of samples. "
+         "auto: counts where the table of probabilities is small enough (the lowest levels), else samples. Where "
+         "--samples is auto too, the level above these keeps only samples whose first patch is one of 65536, chosen "
+         "at random before labels are seen, and draws their counts, if it takes many samples and --max-samples allows "
+         "enough."},
     {.name = "distinct",
      .kind = RHM_OPTION_CHOICE,
      .argument = "on|off",

@@ -23,7 +23,7 @@
  * passes whatever the cost. */
 enum { RHM_GRAM_MOST_WIDTH = 4096 };
 
-/* Fits with one bandwidth that a walk along ridges takes, of about: what the search announces before it begins one. */
+/* Fits with one bandwidth at successive ridges, of about: what the search announces before it begins them. */
 enum { RHM_RIDGE_FITS = 4 };
 
 typedef struct rhm_route_sizes {

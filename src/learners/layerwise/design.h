@@ -1,6 +1,6 @@
 /*
  * All of a fit that does not depend on the ridge: random frequencies, the normal equations as they are
- * represented, and their right-hand side. A walk along ridges makes it once.
+ * represented, and their right-hand side. Fits at successive ridges make it once.
  */
 #ifndef RHM_LEARNERS_LAYERWISE_DESIGN_H
 #define RHM_LEARNERS_LAYERWISE_DESIGN_H
