@@ -14,7 +14,7 @@ import headers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "CHANGELOG.md", "docs/*.md", "docs/images/*", "perf/*.md", "perf/images/*", "bench/README.md", "tests/fuzz/README.md", "src/*/README.md",
-         "examples/**/*.md", "examples/notebooks/*.ipynb", "LICENSE"]
+         "src/learners/*/README.md", "examples/**/*.md", "examples/notebooks/*.ipynb", "LICENSE"]
 
 
 def stage(into):
