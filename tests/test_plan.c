@@ -36,7 +36,7 @@ static void the_rule_is_as_documented(void **state) {
     assert_false(takes_gram(64, 1024, 16, 4 * cg)); /* fewer patches than features */
     assert_false(takes_gram(1024, 1024, 16, 4 * cg));
     assert_false(takes_gram(30856, 1024, 16, cg));    /* the default instance's level 2: one fit */
-    assert_true(takes_gram(30856, 1024, 16, 4 * cg)); /* and a walk along ridges */
+    assert_true(takes_gram(30856, 1024, 16, 4 * cg)); /* and fits at successive ridges */
     assert_true(takes_gram(262144, 1024, 32, cg));
     assert_false(takes_gram(262144, 4096, 32, cg));
     assert_true(takes_gram(262144, 4096, 32, 4 * cg));
