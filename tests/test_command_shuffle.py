@@ -68,6 +68,18 @@ def test_parts_that_differ_are_seen(tmp_path):
     assert trained(tmp_path, *few, "--data", "few.h5", note="in no random order")["options"]["shuffled"] is True
 
 
+def test_files_with_few_sequences_a_class_are_seen(tmp_path):
+    """Sorted, and as they come: four sequences of each of 200 classes."""
+    chance = np.random.default_rng(4)
+    labels = np.repeat(np.arange(200), 4)
+    for name, order in (("sorted.h5", labels), ("mixed.h5", chance.permutation(labels))):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["tokens"], file["labels"] = chance.integers(0, 8, (800, 4)), order
+    few = ["--learner", "latent", "--branching", 2, "--samples", 600, "--test-samples", 100]
+    assert trained(tmp_path, *few, "--data", "sorted.h5", note="in no random order")["options"]["shuffled"] is True
+    assert trained(tmp_path, *few, "--data", "mixed.h5")["options"]["shuffled"] is False
+
+
 @pytest.mark.parametrize("learner", [["table"], ["tensor"], ["shallow", "--width", 64], ["layerwise", "--width", 64, "--positions", 1]])
 def test_the_order_is_that_of_the_data_seed(tmp_path, sorted_file, learner):
     """Training on rows that NumPy has put in order is training on the file."""

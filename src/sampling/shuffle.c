@@ -1,6 +1,7 @@
 /* Whether the order of a data set matters, and another one. */
 #include <math.h>
 
+#include "core/fail.h"
 #include "core/memory.h"
 #include "core/philox.h"
 #include "rhm/data.h"
@@ -19,8 +20,9 @@ typedef struct column {
     uint32_t vocab;
 } column;
 
-/* Pearson's chi-squared statistic of the symbols in equal parts of the rows, against the same law in all of them.
- * Symbols that are expected less than once in a part count as one. */
+/* Pearson's chi-squared statistic of the symbols in equal parts of the rows, against the same law in all of them. Rare
+ * symbols are one kind with those that follow, so that one is expected in each part: in a file that is sorted by symbol
+ * they are neighbours. */
 static bool differs(const column *c, size_t parts, uint32_t *count) {
     const size_t rows = c->rows / parts;
     size_t kinds = 0;
@@ -29,27 +31,39 @@ static bool differs(const column *c, size_t parts, uint32_t *count) {
         count[i] = 0;
     for (size_t i = 0; i < parts * rows; i++)
         count[(size_t)c->symbol[i * c->stride] * parts + i / rows]++;
-    uint32_t rare[MOST_PARTS] = {0};
-    for (uint32_t v = 0; v <= c->vocab; v++) {
-        const uint32_t *own = v < c->vocab ? count + v * parts : rare;
-        double mean = 0;
-        for (size_t p = 0; p < parts; p++)
-            mean += (double)own[p] / (double)parts;
-        kinds += mean >= 1;
+    uint64_t kind[MOST_PARTS] = {0}, all = 0;
+    for (uint32_t v = 0; v < c->vocab; v++) {
         for (size_t p = 0; p < parts; p++) {
-            if (mean >= 1)
-                statistic += (own[p] - mean) * (own[p] - mean) / mean;
-            else if (v < c->vocab)
-                rare[p] += own[p];
+            kind[p] += count[v * parts + p];
+            all += count[v * parts + p];
         }
+        if (all < parts)
+            continue;
+        const double mean = (double)all / (double)parts;
+        for (size_t p = 0; p < parts; p++) {
+            statistic += ((double)kind[p] - mean) * ((double)kind[p] - mean) / mean;
+            kind[p] = 0;
+        }
+        all = 0;
+        kinds++;
     }
     const double freedom = kinds > 1 ? (double)(kinds - 1) * (double)(parts - 1) : 0;
     return kinds > 1 && statistic > freedom + BEYOND_CHANCE * sqrt(2 * freedom);
 }
 
+static rhm_status check(const column *c, const char *what, rhm_error *error) {
+    for (size_t i = 0; c->symbol && i < c->rows; i++)
+        if (c->symbol[i * c->stride] >= c->vocab)
+            return rhm_fail(error, RHM_INVALID, "the %s of sequence %zu is %u: allowed are 0 to %u", what, i,
+                            (unsigned)c->symbol[i * c->stride], c->vocab - 1);
+    return RHM_OK;
+}
+
 rhm_status rhm_data_is_mixed(bool *mixed, const rhm_data *data, rhm_error *error) {
     const column columns[] = {{data->labels, data->count, 1, data->label_vocab},
                               {data->tokens, data->count, data->tree.leaves[0], data->token_vocab}};
+    RHM_TRY(check(&columns[0], "label", error));
+    RHM_TRY(check(&columns[1], "first token", error));
     const uint32_t vocab = data->label_vocab > data->token_vocab ? data->label_vocab : data->token_vocab;
     uint32_t *count = RHM_NEW(uint32_t, vocab, MOST_PARTS, 1, "counts of symbols in parts of the data set", error);
     if (!count)
