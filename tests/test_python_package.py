@@ -211,9 +211,12 @@ def test_training_on_arrays(small, tmp_path):
     assert of_sorted.report["options"]["shuffled"] is True and (ordered.tokens == before).all() and not ordered.is_mixed()
     mixed = ordered.shuffled(3)
     assert rhm.train(mixed, "table", seed=3, test_samples=500).hash == of_sorted.hash and mixed.is_mixed()
-    assert rhm.train(ordered, "table", seed=3, test_samples=1200, shuffle=False).report["test"]["accuracy"] < 0.5
+    for never in (False, "off"):
+        assert rhm.train(ordered, "table", seed=3, test_samples=1200, shuffle=never).report["test"]["accuracy"] < 0.5
     for wrong in (lambda: rhm.Data(tokens, labels), lambda: rhm.Data(tokens, labels, 3), lambda: rhm.Data(tokens, labels[:-1], 2),
-                  lambda: rhm.Data(tokens, labels, 2, latents={3: tokens}), lambda: rhm.Data(tokens.astype(float), labels, 2)):
+                  lambda: rhm.Data(tokens, labels, 2, latents={3: tokens}), lambda: rhm.Data(tokens.astype(float), labels, 2),
+                  lambda: rhm.train(rhm.Data(tokens, labels, 2, token_vocab=2), "table"), lambda: rhm.train(rhm.Data(tokens, labels, 2, label_vocab=2), "table"),
+                  lambda: rhm.train(mixed, "table", shuffle="perhaps"), lambda: rhm.train(small, "table", shuffle=True)):
         with pytest.raises(rhm.InvalidError):
             wrong()
 

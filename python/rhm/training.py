@@ -101,6 +101,10 @@ def _command(learner, options):
 
 
 def _ordered(data, shuffle, seed):
+    """Takes the command's words too, as all options do."""
+    shuffle = {"auto": None, "on": True, "off": False}.get(shuffle, shuffle) if isinstance(shuffle, str) else shuffle
+    if shuffle not in (None, True, False):
+        raise InvalidError(f"shuffle is {shuffle!r}: allowed are True, False and None")
     if shuffle is None and not data.is_mixed():
         warnings.warn("the sequences are in no random order: they are shuffled before a part of them becomes the test set", NoteWarning, stacklevel=3)
         shuffle = True
@@ -127,13 +131,15 @@ def train(source, learner="layerwise", *, seed=None, parents=None, shuffle=None,
     info = _known_learner(learner)
     if not isinstance(source, (Hierarchy, Data)):
         source = Data.load(source, latents=info["latents"])
-    levels = source.levels
+    levels, asked_seed = source.levels, seed
     seed = seed if seed is not None else source.seed if isinstance(source, Hierarchy) else 0
     choices = Options({"learner": learner, "data_seed": seed, **options}, levels)
-    job = c.TrainJob(options=choices.handle, command=_command(learner, options), ceilings=ceilings)
+    job = c.TrainJob(options=choices.handle, command=_command(learner, {"seed": asked_seed, "shuffle": shuffle, **options}), ceilings=ceilings)
     if isinstance(source, Hierarchy):
         if parents is not None:
             raise InvalidError("parents has no effect on a hierarchy, which knows: leave it out")
+        if shuffle is not None:
+            raise InvalidError("shuffle has no effect on a hierarchy, whose samples are drawn: leave it out")
         job.grammar = source._handle
     else:
         source = _ordered(source, shuffle, seed)
