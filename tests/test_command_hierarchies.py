@@ -1,5 +1,6 @@
 """Hierarchies that are not the same at every level, through every command."""
 import json
+import re
 
 import h5py
 import numpy as np
@@ -92,3 +93,16 @@ def test_laws(tmp_path):
         refused("train", *option, cwd=tmp_path, says=[option[0]])
     refused("train", "--grammar", "g.h5", "--rule-law", "zipf:1", cwd=tmp_path, says=["--rule-law", "--grammar"])
     refused("train", "--data", "d.h5", "--label-law", "zipf:1", cwd=tmp_path, says=["--label-law", "--data"])
+
+
+def test_positions_stand_under_their_heads(tmp_path):
+    lines = run("grammar", "--vocab", 8, "--rules", 4, "--levels", 4, cwd=tmp_path).stdout.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("level   positions:"))
+    ends = [word.end() for word in re.finditer(r"first|\d+|worst|best|nowhere", lines[head])]
+    assert len(ends) == 8
+    for row in lines[head + 1:head + 4]:
+        assert [word.end() for word in re.finditer(r"\S+", row)][1:] == ends, (lines[head], row)
+
+
+def test_positions_of_many_symbols_are_left_out(tmp_path):
+    assert "rho of several positions is left out" in run("grammar", "--vocab", 1400, "--rules", 2, "--levels", 2, cwd=tmp_path).stdout

@@ -25,31 +25,52 @@ static void print_number(FILE *words, double value) {
         fprintf(words, " %9.4g", value);
 }
 
+/* Differences of posteriors that all levels have. */
+static double differences(const rhm_shape *shape) {
+    double sum = 0;
+    for (uint32_t level = 2; level <= shape->levels; level++)
+        sum += 0.5 * shape->vocab[level - 1] * shape->vocab[level - 1] * shape->vocab[0] * RHM_ANALYSED_POSITIONS;
+    return sum;
+}
+
+static void print_row(FILE *words, uint32_t level, const rhm_position_analysis *a) {
+    double worst = (double)INFINITY, best = -(double)INFINITY;
+    for (uint32_t j = 0; j < a->positions; j++)
+        if (!isinf(a->rho[j])) {
+            worst = fmin(worst, a->rho[j]);
+            best = fmax(best, a->rho[j]);
+        }
+    fprintf(words, "%5u %17s", level, "");
+    print_number(words, a->together[0]);
+    for (uint32_t k = 2; k <= RHM_ANALYSED_POSITIONS; k *= 2)
+        print_number(words, k <= a->positions ? a->together[k - 1] : (double)INFINITY);
+    fprintf(words, "   ");
+    print_number(words, worst);
+    print_number(words, best);
+    fprintf(words, " %9u\n", a->nowhere[a->positions - 1]);
+}
+
 /* What the learner's automatic choice of positions goes through: 1, 2, 4, ... side by side. */
 static rhm_status print_positions(FILE *words, const rhm_grammar *grammar, rhm_error *error) {
-    const uint32_t levels = rhm_grammar_shape(grammar)->levels;
-    if (levels < 2)
+    static const double most = 2e10; /* some ten seconds */
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    if (shape->levels < 2)
         return RHM_OK;
-    fprintf(words, "\nlevel   positions: first");
+    if (differences(shape) > most) {
+        fprintf(words,
+                "\nrho of several positions is left out: it has %.1e differences of posteriors, and at most %.0e are "
+                "computed\n",
+                differences(shape), most);
+        return RHM_OK;
+    }
+    fprintf(words, "\nlevel   positions:%15s", "first");
     for (uint32_t k = 2; k <= RHM_ANALYSED_POSITIONS; k *= 2)
-        fprintf(words, "  %7u", k);
-    fprintf(words, "   alone: worst      best   nowhere\n");
-    for (uint32_t level = levels; level >= 2; level--) {
+        fprintf(words, " %9u", k);
+    fprintf(words, "%13s %9s %9s\n", "alone: worst", "best", "nowhere");
+    for (uint32_t level = shape->levels; level >= 2; level--) {
         rhm_position_analysis a;
         RHM_TRY(rhm_analyse_positions(&a, grammar, level, error));
-        double worst = a.rho[0], best = a.rho[0];
-        for (uint32_t j = 1; j < a.positions; j++) {
-            worst = fmin(worst, a.rho[j]);
-            best = fmax(best, a.rho[j]);
-        }
-        fprintf(words, "%5u %17s", level, "");
-        print_number(words, a.together[0]);
-        for (uint32_t k = 2; k <= RHM_ANALYSED_POSITIONS; k *= 2)
-            print_number(words, k <= a.positions ? a.together[k - 1] : (double)INFINITY);
-        fprintf(words, "   ");
-        print_number(words, worst);
-        print_number(words, best);
-        fprintf(words, " %9u\n", a.nowhere[a.positions - 1]);
+        print_row(words, level, &a);
     }
     fprintf(words,
             "rho where the first so many patches of a sequence are looked at side by side (--positions), and of one of "
