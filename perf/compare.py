@@ -8,14 +8,14 @@ facts that needs no clock. Or two programs of anybody's that link Google Benchma
 
 Exit status
    0  equivalent: every row is within its threshold and no fact differs
-   1  error: a build failed, a program did not do what it should
+   1  error: a build failed, a program that serves rows ended
    2  wrong usage
   10  regressed: at least one row, confirmed
   11  improved: at least one row, confirmed, and none regressed or unresolved
   12  inconclusive: at least one row, the noise being larger than what is asked for
   13  invalid: something else than the code decided the times (quota, placement, a control moved)
   14  nothing was measured
-  15  facts differ: the first tier blocks, whatever the clock says
+  15  facts differ: the first tier blocks, whatever the clock says; a row that broke while it was measured is one
 
 perf/harness/verdict.py has the rules, perf/compare.md the reasons."""
 import hashlib
@@ -218,13 +218,14 @@ def compare_states(arguments):
 
 
 def can_be_measured(measured, accept):
-    """Facts: rows that base runs and head does not."""
+    """Facts: rows that base runs and head does not, and rows that either broke while they were measured."""
     found = []
     for entry in measured:
-        if "base" in entry.facts and "head" not in entry.facts and entry.reason:
+        if entry.broke or ("base" in entry.facts and "head" not in entry.facts and entry.reason):
             name = f"{entry.row.name}: can be measured"
             accepted = any(word in name for word in accept)
-            found.append({"name": name, "base": True, "head": False, "accepted": accepted, "blocks": not accepted, "says": entry.reason})
+            of_base = entry.broke in ("base", "again")
+            found.append({"name": name, "base": not of_base, "head": of_base, "accepted": accepted, "blocks": not accepted, "says": entry.reason})
     return found
 
 

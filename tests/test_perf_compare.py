@@ -125,6 +125,18 @@ def test_nothing_measured_where_no_row_matches(comparison):
     assert comparison({}, {}, "--rows", "no such row")[0] == 14
 
 
+@pytest.mark.parametrize("side, turns, slow", [("head", 30, 1.0), ("base", 30, 1.0), ("head", 70, 1.1), ("head", 3, 1.0)])
+def test_a_row_that_breaks_while_it_is_measured_blocks(comparison, side, turns, slow):
+    """In the measurement, in the confirmation, and at calibration."""
+    behaviours = {"base": {}, "head": {"factors": {A: slow}}}
+    behaviours[side]["breaks"] = {A: turns}
+    status, document, printed = comparison(behaviours["base"], behaviours["head"])
+    assert status == 15 and judgement(document, A)["verdict"] == "unmeasured" and "wrong result at last" in judgement(document, A)["reason"]
+    fact, = document["facts"]["differ"]
+    assert fact["name"] == f"{A}: can be measured" and fact["blocks"] and fact["says"].endswith("wrong result at last")
+    assert judgement(document, B)["verdict"] == "equivalent" and "wrong result at last" in printed.out
+
+
 def test_a_row_that_fails_on_head_only_blocks(comparison):
     status, document, _ = comparison({}, {"reasons": {A: "wrong result of thread 0"}})
     assert status == 15

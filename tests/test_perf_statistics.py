@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from perf.harness import blocks, statistics, verdict  # noqa: E402
+from perf import compare  # noqa: E402
+from perf.harness import blocks, comparison, statistics, verdict  # noqa: E402
 from perf.harness.arms import Row, Sample  # noqa: E402
 
 SEED = 20260131
@@ -238,6 +239,32 @@ def test_drift_cancels(stolen):
     effect, same = statistics.differences(found)
     assert statistics.median(effect) == pytest.approx(math.log(1.1), abs=0.02)
     assert statistics.median(same) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("arm", blocks.ARMS)
+def test_a_row_that_breaks_keeps_its_blocks_and_says_so(arm):
+    bench, rows = FakeBench({}), entries("a/t:1", "b/t:1")
+    turn, turns = bench.turn, []
+
+    def breaking(name, row, passes):
+        if (name, row.name) == (arm, "a/t:1"):
+            turns.append(passes)
+            if len(turns) == 15:
+                return Sample({"cpu": [], "wall": []}, reason="status 139")
+        return turn(name, row, passes)
+
+    bench.turn = breaking
+    found = blocks.run(bench, rows, [8], random.Random(SEED))
+    assert {name: len(each) for name, each in found.items()} == {"a/t:1": 3, "b/t:1": 8}, "four turns of an arm in a block"
+    assert (rows[0].broke, rows[0].reason) == (arm, f"{arm}: status 139") and not rows[1].broke
+    fact, = compare.can_be_measured(rows, [])
+    assert fact["blocks"] and fact["head"] is not fact["base"] and fact["base"] is (arm == "head") and fact["says"] == rows[0].reason
+    assert not compare.can_be_measured(rows, ["can be measured"])[0]["blocks"]
+    records = [comparison.record(entry, found[entry.row.name], " ".join) for entry in rows]
+    judged = verdict.judge(records, verdict.Rules())
+    assert [judged[name].verdict for name in ("a/t:1", "b/t:1")] == ["unmeasured", "equivalent"]
+    both = [{**each, "name": f"k/t:{n}", "work": {"flops": 1.0}} for each, n in zip(records, (1, 2))]
+    assert not comparison.efficiencies(both, " ".join), "nor what is derived of it"
 
 
 def test_plan_keeps_to_the_time():

@@ -115,6 +115,27 @@ def test_unmeasured():
     assert (result.verdict, result.reason) == ("unmeasured", "head: wrong result")
 
 
+def test_a_row_that_broke_is_not_judged_by_what_came_before():
+    broke = {"broke": "head", "reason": "head: status 139"}
+    result = judge(row(**broke), row("b"))
+    assert (result["a"].verdict, result["a"].reason) == ("unmeasured", "broke after 20 blocks, head: status 139")
+    assert result["b"].verdict == "equivalent" and verdict.overall(result, dict.fromkeys("ab", "row")) == "inconclusive"
+    assert judge({**confirmed(row(effect=0.10)), **broke})["a"].verdict == "unmeasured", "in the confirmation"
+    # It does not count among the rows for which the level is corrected: 6 blocks are enough for one.
+    assert judge(row(count=6), row("b", count=6, **broke))["a"].verdict == "equivalent"
+
+
+def test_controls_vouch_and_are_not_judged_themselves():
+    noisy, moved, still = (row(f"{kind} control", kind="control", **more) for kind, more in
+                           (("noisy", {"spread": 0.5}), ("moved", {"effect": 0.2}), ("still", {})))
+    assert judge(noisy)["noisy control"].verdict == "inconclusive"
+    assert verdict.undecided([row(), noisy], RULES) == set(), "nothing is left that a control would vouch for"
+    vague = row("b", effect=0.055, spread=0.02)
+    assert verdict.undecided([row(), vague, noisy, still], RULES) == {"b", "noisy control", "still control"}
+    assert verdict.first_round([row("b", effect=0.10), still], RULES) == ["b"]
+    assert verdict.first_round([row("b", effect=0.10), moved], RULES) == [], "all is invalid, so that nothing is worth a confirmation"
+
+
 def verdicts(**named):
     judged = {name: verdict.Judgement(each, "") for name, each in named.items()}
     return judged, dict.fromkeys(named, "row")

@@ -34,6 +34,7 @@ class Measured:
     setup_seconds: float = 0.0  # more of an arm's first turn in a block, in which the row is prepared
     first_seconds: float = 0.0  # more of the first turn of a process, where every process verifies the row
     reason: str = ""           # why it is not measured
+    broke: str = ""            # the arm that failed although it had run before: what was measured until then is no verdict
     skipped: bool = False      # neither side can run it on this machine
     blocks: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)  # {arm: {"counters", "label"}}
@@ -112,12 +113,17 @@ def calibrate(bench, rows, say=lambda text: None, timed=True):
         entry.passes = 3 if entry.row.kind in SERVED and shortest < SHORT_SECONDS else 1
     for entry in measured:
         # Another row was the last one, so that the first turn prepares this one, as in a block.
-        for name in ("base", "head") if timed and not entry.reason else ():
+        for name in ("base", "head") if timed else ():
+            if entry.reason:
+                break
             seconds = []
             for _ in range(1 + TRIED if entry.row.kind in SERVED else 1):
                 start = time.monotonic()
-                _turn(bench, entry, name)
+                sample = _turn(bench, entry, name)
                 seconds.append(time.monotonic() - start)
+                if sample.reason:
+                    entry.reason, entry.broke = f"{name}: {sample.reason}", name
+                    break
             entry.turn_seconds = max(entry.turn_seconds, min(seconds))
             entry.setup_seconds = max(entry.setup_seconds, seconds[0] - min(seconds))
     return [entry for entry in measured if not entry.skipped]
@@ -182,7 +188,7 @@ def _block(bench, entry, generator):
         entry.off_plan += sample.off_plan
         entry.effort[name].add(sample)
         if sample.reason:
-            entry.reason = f"{name}: {sample.reason}"
+            entry.reason, entry.broke = f"{name}: {sample.reason}", name
             return None
         for clock, seconds in sample.passes.items():
             passes[name][clock] += seconds

@@ -86,8 +86,7 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
     def undecided(found):
         """Rows that go on, or whose efficiency does."""
         so_far = [record(entry, found.get(entry.row.name, []), reproduce) for entry in measured]
-        judged = verdict.judge(so_far + efficiencies(so_far, reproduce), rules, confirm=False)
-        names = {name for name, judgement in judged.items() if judgement.verdict == verdict.INCONCLUSIVE}
+        names = verdict.undecided(so_far + efficiencies(so_far, reproduce), rules)
         return names | {name for pair in pairs_of(found) if PREFIX + pair[0] in names for name in pair}
 
     found = blocks.run(bench, measured, plan.looks, generator, start + share * LATE, progress("measuring"), undecided)
@@ -107,6 +106,9 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
         for each in records:
             if confirmed.get(each["name"]):
                 each["confirmation"] = confirmed[each["name"]]
+        for entry in again:
+            if entry.broke:
+                next(each for each in records if each["name"] == entry.row.name).update(reason=entry.reason, broke=entry.broke)
     took["seconds"] = time.monotonic() - start
     return measured, records + efficiencies(records, reproduce), took
 
@@ -119,7 +121,7 @@ def record(entry, found, reproduce):
             "disturbed": {"samples": entry.samples, "off_plan": entry.off_plan,
                           "preempted": sum(effort.involuntary_switches for effort in entry.effort.values())},
             "effort": {name: effort.record() for name, effort in entry.effort.items()},
-            **({"reason": entry.reason} if entry.reason else {})}
+            **({"reason": entry.reason} if entry.reason else {}), **({"broke": entry.broke} if entry.broke else {})}
 
 
 def of_same_code(row, reproduce):
@@ -147,7 +149,7 @@ def efficiencies(records, reproduce):
     """Rows of what threads lose: threads times the time of a unit of work on all of them over that on one, 1 where scaling is
     perfect, 2 where half of every thread is lost. Judged like times; shown as the efficiency, which is the inverse. Both by the wall
     clock and from the same block, so that what the machine did meanwhile cancels."""
-    by_name, found = {each["name"]: each for each in records if each["blocks"] and each["kind"] != "control"}, []
+    by_name, found = {each["name"]: each for each in records if each["blocks"] and each["kind"] != "control" and not each.get("broke")}, []
     for name, one in pairs_of(set(by_name)):
         many, single = by_name[name], by_name[one]
         work = next((many["work"][key] / single["work"][key] for key in ("flops", "bytes", "items")
@@ -172,7 +174,7 @@ def conclude(document, records, rules, disturbances=()):
         if each["blocks"]:
             each["median"] = {arm: statistics.median([block[arm] for block in each["blocks"]]) for arm in blocks.ARMS}
             each["value"] = each["median"]["head"]
-        if judged[each["name"]].verdict == verdict.INVALID:
+        if judged[each["name"]].verdict == verdict.INVALID or each.get("broke"):
             each["valid"], each["reason"] = False, judged[each["name"]].reason
     blocking = sum(fact["blocks"] for fact in document["facts"]["differ"])
     kinds = {each["name"]: each["kind"] for each in records}

@@ -14,6 +14,7 @@ For each row, with d the log ratio head/base of its blocks and d0 that of the tw
   equivalent   the interval of d, at the level corrected over all rows, lies inside +-threshold, and the threshold is at most
                twice the practical one: a noisy machine cannot vouch for anything. Or there is nothing to measure, as the program that
                the row belongs to is the same machine code on both sides
+  unmeasured   it was not measured, or its program failed while it was, whatever the blocks before that say
   invalid      something else than the code decided the times: the quota throttled, threads ran elsewhere than planned, or a
                control that the change cannot touch moved
   inconclusive everything else
@@ -128,6 +129,8 @@ def _judge_alone(row, rules, count, p):
         return Judgement(EQUIVALENT, "the program is the same machine code on both sides, so that no clock was asked", ratio=1.0)
     if not row["blocks"]:
         return Judgement(UNMEASURED, row.get("reason") or "no block was measured")
+    if row.get("broke"):
+        return Judgement(UNMEASURED, f"broke after {len(row['blocks']) + len(row.get('confirmation', []))} blocks, {row['reason']}")
     effect, floor, layout, threshold, interval = _numbers(row, rules, rules.level / count)
     result = Judgement(INCONCLUSIVE, "", ratio=math.exp(statistics.median(effect)), blocks=len(effect),
                        p_regressed=p[0], p_improved=p[1])
@@ -165,20 +168,28 @@ def _disturbed(row, rules):
 
 def first_round(rows, rules):
     """Names of the rows that need the confirmation: decided by the first set of blocks alone."""
-    judged = {name: judgement for name, judgement in judge(rows, rules, confirm=False).items()}
-    return [name for name, judgement in judged.items() if judgement.verdict in (REGRESSED, IMPROVED)]
+    judged = judge(rows, rules, confirm=False)
+    return [row["name"] for row in rows if not _is_control(row) and judged[row["name"]].verdict in (REGRESSED, IMPROVED)]
+
+
+def undecided(rows, rules):
+    """Names of the rows that go on after a look: those that are not decided and, while there are any, the controls, which vouch for their
+    blocks too."""
+    judged = judge(rows, rules, confirm=False)
+    names = {row["name"] for row in rows if not _is_control(row) and judged[row["name"]].verdict == INCONCLUSIVE}
+    return names | {row["name"] for row in rows if _is_control(row)} if names else set()
 
 
 def judge(rows, rules, disturbances=(), confirm=True):
     """{name: Judgement} of all rows. `disturbances` are sentences about the whole session (throttled).
 
     A row is {"name", "kind": "row" | "job" | "control", "blocks": [{"base", "again", "head": seconds}], "confirmation": the same or
-    absent, "disturbed": {"samples", "off_plan"}}."""
+    absent, "disturbed": {"samples", "off_plan"}, "broke": the arm that failed while it was measured, or absent, "reason"}."""
     subjects = [row for row in rows if not _is_control(row)]
     controls = [row for row in rows if _is_control(row)]
     judged = {}
     for group in (controls, subjects):
-        measured = [row for row in group if row["blocks"]]
+        measured = [row for row in group if row["blocks"] and not row.get("broke")]
         p = _p_values(measured, rules)
         for row in group:
             judged[row["name"]] = _judge_alone(row, rules, max(1, len(measured)), p.get(row["name"], (1.0, 1.0)))
