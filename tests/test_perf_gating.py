@@ -100,9 +100,24 @@ def test_layouts_are_the_floor_below_which_no_change_is_believed():
     # Head's layouts are other ones than base's; three of each are a small sample, and a confirmation asks the same three.
     assert several < 0.1 < single / 3
     assert called(generator, 100, spread=0.01, effect=0.10) > 0.95, "a real change is found"
+    # Many blocks are still of three layouts of each side.
+    assert called(generator, 150, spread=0.06, count=blocks.LOOKS[-1]) < 0.1
     row = {"name": "a", "kind": "row", "blocks": laid_out(random.Random(1), spread=0.2)}
     judged = verdict.judge([row], verdict.Rules())["a"]
     assert judged.threshold >= judged.layout > 0.1 and judged.verdict == "inconclusive"
+
+
+def test_layouts_of_head_are_a_floor_too():
+    """Copies of base are alike: only head's times show how far its layouts are apart."""
+    def judged(*shifts):
+        made = [{"base": 1.0, "again": 1.001 ** (-1) ** i, "head": math.exp(shifts[i // blocks.LIFE % 3]),
+                 "layouts": {"base": i // blocks.LIFE % 3, "head": i // blocks.LIFE % 3, "again": (i // blocks.LIFE + 1) % 3}}
+                for i in range(blocks.LOOKS[-1])]
+        return verdict.judge([{"name": "a", "kind": "row", "blocks": made, "confirmation": made}], verdict.Rules())["a"]
+
+    one = judged(0.0, 0.08, 0.12)
+    assert one.verdict == "inconclusive" and one.layout == pytest.approx(math.expm1(0.12), abs=2e-3)
+    assert judged(0.09, 0.10, 0.11).verdict == "regressed" and judged(0.0, 0.01, 0.02).verdict == "equivalent"
 
 
 # ---------------------------------------------------------------------------------------------------------------------- scaling

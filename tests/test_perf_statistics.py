@@ -3,6 +3,7 @@ import math
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -278,13 +279,63 @@ def test_plan_keeps_to_the_time():
         return blocks.plan(rows, seconds, most, needed)
 
     plan = planned(0.003, 0.003, 90)
-    assert tuple(plan.looks) == blocks.LOOKS and plan.seconds <= blocks.FIRST_SHARE * 90
+    assert tuple(plan.looks) == (*blocks.LOOKS, 1000) and plan.seconds <= blocks.FIRST_SHARE * 90
     assert all(entry.passes > 3 and entry.turn_seconds <= blocks.TURN_SECONDS * 1.01 for entry in rows)
-    assert planned(0.003, 0.003, 90, most=40).looks == [40], "one look where there is no second"
+    assert planned(0.003, 0.003, 90, most=40).looks == [24, 40] and planned(0.003, 0.003, 90, most=96).looks == list(blocks.LOOKS)
+    assert planned(0.003, 0.003, 90, most=30).looks == [30], "a second look is not worth its share of the level"
     # A busy machine: one look, when the time is over, and without the row that alone takes most of it.
     plan = planned(0.02, 0.01, 72, first=0.1)
     assert rows[3].reason and not any(entry.reason for entry in rows if entry is not rows[3])
     assert plan.looks == [1000] and plan.seconds <= 72 and sum(entry.seconds(needed(13, 1)) for entry in rows if not entry.reason) <= 72
+
+
+def test_plan_of_rows_that_cannot_be_timed():
+    """Not even the fewest blocks fit: nothing is measured, and controls alone are nothing."""
+    needed = lambda count, looks: statistics.blocks_needed(max(1, count), 0.05 / looks, 1)
+    rows = [blocks.Measured(Row(kind, "p", kind, ()), turn_seconds=seconds) for kind, seconds in (("job", 30.0), ("control", 0.01))]
+    assert blocks.plan(rows, 90, 96, needed).looks == [0]
+    assert rows[0].reason == "left out: a turn took 30.00 s, too long for 9 blocks in the time given" and not rows[1].reason
+
+
+def test_processes_have_passes_for_the_time_that_is_spare():
+    needed = lambda count, looks: statistics.blocks_needed(max(1, count), 0.05 / looks, 1)
+    rows = [blocks.Measured(Row("program", "p", name, ()), turn_seconds=0.03, pass_seconds=0.005) for name in "ab"]
+    plan = blocks.plan(rows, 100, 96, needed)
+    assert plan.looks == list(blocks.LOOKS) and 0.9 * 50 < sum(entry.seconds(24) for entry in rows) <= 50
+    assert rows[0].passes == 1 + int((50 - 2 * 24 * 6 * 0.03) / 2 / (24 * 6) / 0.005) and rows[0].passes == rows[1].passes
+    # A confirmation of many blocks has fewer passes left.
+    again = blocks.plan(rows[:1], 100, 96, needed, once=True)
+    assert again.looks == [96] and rows[0].seconds(96) <= 100
+
+
+def test_a_confirmation_has_as_many_blocks_as_decided():
+    assert blocks.of_confirmation(96, [24]) == 24 and blocks.of_confirmation(96, [24, 96, 48]) == 96
+    assert blocks.of_confirmation(14, [14]) == 14 and blocks.of_confirmation(96, [9]) == 24
+
+
+def test_calibration_ends_in_time(monkeypatch):
+    """A clock that goes on by 2 s with every turn, on rows of either kind: the control is tried first, and who comes too late says so."""
+    now = [0.0]
+    monkeypatch.setattr(blocks, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: None))
+    kinds = {"served": "row", "job": "job", "control": "control", "late": "job"}
+    rows = [Row(kind, "p", name, ()) for name, kind in kinds.items()]
+    bench = FakeBench({})
+    turn = bench.turn
+
+    def slow(*words):
+        now[0] += 2
+        return turn(*words)
+
+    bench.turn = slow
+    measured = {entry.row.name: entry for entry in blocks.calibrate(bench, rows, deadline=11.0)}
+    assert list(measured) == list(kinds), "in the order that was given"
+    assert measured["late"].reason == blocks.NO_TIME and not measured["late"].facts
+    assert not measured["job"].reason and measured["job"].turn_seconds == 2, "the turns that tried it are its time"
+    assert measured["served"].reason == blocks.NO_TIME and measured["served"].facts, "it was verified, but not timed"
+    now[0] = 0.0
+    bench.log.clear()
+    job = blocks.calibrate(bench, rows[1:2], deadline=100.0)[0]
+    assert job.turn_seconds == 2 and not job.reason and len(bench.log) == 2, "one turn of a whole job on either side tries and times it"
 
 
 def test_a_row_that_is_decided_leaves_its_time_to_others():

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from perf.harness import arms as arm_module
-from perf.harness import statistics
+from perf.harness import foreign, statistics
 from perf.harness.effort import Effort
 
 ARMS = ("base", "head", "again")
@@ -21,8 +21,10 @@ SERVED = ("row", "control")  # kinds whose passes are of one process, to which a
 SHORT_SECONDS = 0.005  # of a pass; of a shorter one a turn has three at least
 TURN_SECONDS, MOST_PASSES = 0.01, 256  # of a turn, at most, unless the least passes take longer
 TRIED = 3              # such turns at calibration, of which the shortest counts
+NO_TIME = "left out: no time to try it"
 FIRST_SHARE = 0.5      # of the time, for the first look: what is decided then leaves the rest to the others
 LOOKS = (24, 48, 96)   # blocks of every row; each pair of layouts in as many
+FURTHER = 1.5          # times the blocks of a look, from which another one is worth its share of the level
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Measured:
     passes: int = 1            # of one turn, the same for every arm
     turn_seconds: float = 0.0   # of one turn at calibration, by the wall clock
     setup_seconds: float = 0.0  # more of an arm's first turn in a block, in which the row is prepared
+    pass_seconds: float = 0.0   # of one pass more in a turn, where a turn is a process; 0: a turn's share
     first_seconds: float = 0.0  # more of the first turn of a process, where every process verifies the row
     reason: str = ""           # why it is not measured
     broke: str = ""            # the arm that failed although it had run before: what was measured until then is no verdict
@@ -96,12 +99,17 @@ def _turn(bench, measured, name, verify=False):
     return sample
 
 
-def calibrate(bench, rows, say=lambda text: None, timed=True):
+def calibrate(bench, rows, say=lambda text: None, timed=True, deadline=None):
     """Try every row on both builds, and take the time of its turns. Rows that neither can run on this machine are dropped; others that fail
-    say why."""
+    say why, and so do those that are not tried before the deadline. Controls come first: without them nothing is vouched for."""
     bench.renew(ARMS)
     measured = [Measured(row) for row in rows]
-    for entry in measured:
+    over = lambda: deadline is not None and time.monotonic() > deadline
+    in_order = sorted(measured, key=lambda entry: entry.row.kind != "control")
+    for entry in in_order:
+        if over():
+            entry.reason = NO_TIME
+            continue
         tried = {name: _verify(bench, entry, name) for name in ("base", "head")}
         entry.facts = {name: facts_of(sample) for name, sample in tried.items() if not sample.reason}
         entry.skipped = all(sample.skipped for sample in tried.values())
@@ -111,33 +119,53 @@ def calibrate(bench, rows, say=lambda text: None, timed=True):
             continue
         shortest = min(min(sample.passes[entry.row.clock]) for sample in tried.values())
         entry.passes = 3 if entry.row.kind in SERVED and shortest < SHORT_SECONDS else 1
-    for entry in measured:
-        # Another row was the last one, so that the first turn prepares this one, as in a block.
-        for name in ("base", "head") if timed else ():
-            if entry.reason:
-                break
-            seconds = []
-            for _ in range(1 + TRIED if entry.row.kind in SERVED else 1):
-                start = time.monotonic()
-                sample = _turn(bench, entry, name)
-                seconds.append(time.monotonic() - start)
-                if sample.reason:
-                    entry.reason, entry.broke = f"{name}: {sample.reason}", name
-                    break
-            entry.turn_seconds = max(entry.turn_seconds, min(seconds))
-            entry.setup_seconds = max(entry.setup_seconds, seconds[0] - min(seconds))
+    for entry in in_order if timed else ():
+        if not entry.reason and over() and not entry.turn_seconds:
+            entry.reason = NO_TIME
+        for name in ("base", "head"):
+            if not entry.reason and not over():
+                _time_turns(bench, entry, name)
     return [entry for entry in measured if not entry.skipped]
 
 
+def _time_turns(bench, entry, name):
+    seconds = []
+
+    def turn():
+        start = time.monotonic()
+        sample = _turn(bench, entry, name)
+        seconds.append(time.monotonic() - start)
+        if sample.reason:
+            entry.reason, entry.broke = f"{name}: {sample.reason}", name
+        return None if sample.reason else sample
+
+    if entry.row.kind in SERVED:
+        # Another row was the last one, so that the first turn prepares this one, as in a block.
+        if all(turn() for _ in range(1 + TRIED)):
+            entry.turn_seconds = max(entry.turn_seconds, min(seconds))
+            entry.setup_seconds = max(entry.setup_seconds, seconds[0] - min(seconds))
+    elif entry.row.kind == "program" and name == "base":
+        # The turn that tried it had one pass: what more of them cost is the difference.
+        entry.passes = 1 + TRIED
+        sample = turn()
+        if sample:
+            least = max(foreign.REPETITION_SECONDS, min(sample.passes[arm_module.WALL]))
+            entry.pass_seconds = max(least, (seconds[0] - entry.turn_seconds) / TRIED)
+        entry.passes = 1
+
+
 def _verify(bench, entry, name):
-    """The first turn of a row, in which its result is verified."""
+    """The first turn of a row, in which its result is verified, and which is like all others where each of them is a process."""
     start = time.monotonic()
     try:
         sample = _turn(bench, entry, name, verify=True)
     except arm_module.Unservable as missing:
         return arm_module.nothing(str(missing))
+    seconds = time.monotonic() - start
     if sample.verifies_anew:
-        entry.first_seconds = time.monotonic() - start
+        entry.first_seconds = seconds
+    if entry.row.kind not in SERVED:
+        entry.turn_seconds = max(entry.turn_seconds, seconds)
     return sample
 
 
@@ -148,33 +176,47 @@ class Plan:
     seconds: float  # expected until the first of them
 
 
-def plan(measured, seconds, most, needed):
+def of_confirmation(most, decided):
+    """Blocks of a confirmation: as many as decided the row that needed the most."""
+    return min(most, max(LOOKS[0], *decided))
+
+
+def looks_until(most):
+    """LOOKS as far as they go, with `most` as the last."""
+    return [count for count in LOOKS if FURTHER * count <= most] + [most]
+
+
+def plan(measured, seconds, most, needed, once=False):
     """Choose the looks, with `most` blocks at most and needed(rows, looks) at the first one at least, and every row's passes, so that the
-    first look at all rows takes FIRST_SHARE of `seconds`. Where there is no time for that, as on a busy machine, there is one look, when the
-    time is over; where even the least is too much, the costliest rows are left out and say so."""
+    first look at all rows takes FIRST_SHARE of `seconds`, unless turns have MOST_PASSES before that. Where there is no time for several, as
+    on a busy machine, or only one is wanted (`once`), there is one look, after `most` blocks or when the time is over; where even the least
+    is too much, the costliest rows are left out and say so."""
     active = [entry for entry in measured if not entry.reason]
     cost = lambda count: sum(entry.seconds(count) for entry in active)
-    while active:
+    while any(entry.row.kind != "control" for entry in active):
         rows = sum(entry.row.kind != "control" for entry in active)
-        looks = [count for count in LOOKS if count <= most]
+        looks = [most] if once else looks_until(most)
         if len(looks) < 2 or looks[0] < needed(rows, len(looks)) or cost(looks[0]) > seconds:
             looks = [most]
         least = looks[0] if len(looks) > 1 else min(most, needed(rows, 1))
-        if cost(least) <= seconds or len(active) == 1:
+        if cost(least) <= seconds:
             break
         costliest = max(active, key=lambda entry: entry.seconds(least))
         costliest.reason = f"left out: a turn took {costliest.turn_seconds:.2f} s, too long for {least} blocks in the time given"
         active.remove(costliest)
     else:
         return Plan([0], 0.0)
-    goal = min(looks[0], LOOKS[0])
+    goal = looks[0] if cost(looks[0]) <= seconds else min(looks[0], LOOKS[0])
     spare = max(0.0, seconds * (FIRST_SHARE if len(looks) > 1 else 1) - cost(goal))
     short = [entry for entry in active if entry.row.kind != "job"]
     for entry in short:
-        each = max(entry.turn_seconds / entry.passes, 1e-6)
-        more = min(spare / len(short) / (entry.turns * goal), max(0.0, TURN_SECONDS - entry.turn_seconds)) / each
-        entry.passes = max(entry.passes, min(MOST_PASSES, entry.passes + int(more)))
-        entry.turn_seconds = entry.passes * each
+        each = max(entry.pass_seconds or entry.turn_seconds / entry.passes, 1e-6)
+        share = spare / len(short) / (entry.turns * goal)
+        # A process takes much longer to start than a pass does; what is spare is its passes'.
+        room = max(0.0, TURN_SECONDS - entry.turn_seconds) if entry.row.kind in SERVED else share
+        more = max(0, min(MOST_PASSES - entry.passes, int(min(share, room) / each)))
+        entry.passes += more
+        entry.turn_seconds += more * each
     return Plan(looks, min(seconds, cost(looks[0])))
 
 

@@ -11,7 +11,7 @@ from perf.harness.project import PerfError
 
 EXACT_STATUS = verdict.STATUS["facts differ"]
 CONFIRM_SHARE = 0.25       # of the time, kept for the confirmation
-CONFIRM_BLOCKS = blocks.LOOKS[0]
+CALIBRATION_SHARE = 0.3    # of the time, after which no further row is tried
 LATE = 1.1                # times what was planned, after which no block is begun
 SPARE_BLOCKS = 1           # outliers at either end of an interval, at least
 BLOCKS = blocks.LOOKS[-1]
@@ -67,7 +67,7 @@ def begin(arguments, sides, rules, **more):
 def measure(arguments, bench, rows, generator, rules, reproduce):
     """All blocks of all rows, and the confirmation of those that changed. Returns (rows measured, records, what it took)."""
     start = time.monotonic()
-    measured = blocks.calibrate(bench, rows, say)
+    measured = blocks.calibrate(bench, rows, say, deadline=start + CALIBRATION_SHARE * arguments.seconds)
     took = {"calibration_seconds": time.monotonic() - start}
     active = [entry for entry in measured if not entry.reason and entry.row.kind != "control"]
     if not active:
@@ -78,7 +78,7 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
         raise PerfError(f"--blocks {arguments.blocks}: at least {needed(1, 1)} are needed for any interval", 2)
     share = arguments.seconds * (1 - CONFIRM_SHARE)
     plan = blocks.plan(measured, share - took["calibration_seconds"], arguments.blocks, needed)
-    took["expected_seconds"], rules.looks = plan.seconds, len(plan.looks)
+    took["expected_seconds"], rules.looks, rules.look_blocks = plan.seconds, len(plan.looks), plan.looks
     for entry in measured:
         if entry.reason.startswith("left out"):
             say(f"{entry.row.name} is {entry.reason}")
@@ -101,7 +101,8 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
         # A row that changed is not left undecided for want of seconds.
         least = LATE * sum(entry.seconds(needed(len(again), 1)) for entry in again)
         left = max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic(), least)
-        second = blocks.plan(again, left, CONFIRM_BLOCKS, needed)
+        count = blocks.of_confirmation(arguments.blocks, [len(found[entry.row.name]) for entry in again])
+        second = blocks.plan(again, left, count, needed, once=True)
         confirmed = blocks.run(bench, again, second.looks, generator, time.monotonic() + left * LATE, progress("confirming"))
         for each in records:
             if confirmed.get(each["name"]):
@@ -178,7 +179,7 @@ def conclude(document, records, rules, disturbances=()):
             each["valid"], each["reason"] = False, judged[each["name"]].reason
     blocking = sum(fact["blocks"] for fact in document["facts"]["differ"])
     kinds = {each["name"]: each["kind"] for each in records}
-    document["rows"], document["plan"]["looks"] = records, rules.looks
+    document["rows"], document["plan"]["looks"], document["plan"]["look_blocks"] = records, rules.looks, list(rules.look_blocks)
     document["verdict"] = verdict.overall(judged, kinds, blocking, timed=not document["plan"]["exact_only"])
     document["exit_status"] = verdict.STATUS[document["verdict"]]
     return judged

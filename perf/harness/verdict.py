@@ -3,9 +3,10 @@ recorded can be judged again, and tests/test_perf_verdict.py does.
 
 For each row, with d the log ratio head/base of its blocks and d0 that of the two copies of base:
 
-  layout       by how much builds of base whose objects are linked in different orders are apart: the largest median of d0 over blocks
-               with the same two layouts
-  floor        the far end of the 95 % sign interval of d0, these medians taken out
+  layout       by how much builds whose objects are linked in different orders are apart: the largest median of d0 over blocks with the
+               same two layouts of base, or the range of the medians of d over blocks with the same layouts of all arms, if that is more.
+               However many blocks there are, they are of a few layouts only
+  floor        the far end of the 95 % sign interval of d0, the medians of d0 taken out
   threshold    max(practical, 2 x floor, layout)
   regressed    the sign test says that the median of d is above the threshold, corrected over all rows (Holm, both directions),
                and says so again in the confirmation, a second set of blocks that only such rows get. Where a row is looked at
@@ -53,6 +54,7 @@ class Rules:
     vague: float = 2.0                 # times the practical threshold, above which nothing is called equivalent
     off_plan: float = 0.05             # share of a row's samples that may have run elsewhere
     looks: int = 1                     # at which a row may be decided, each of which could err
+    look_blocks: tuple = ()            # blocks at each, where rows are still to be measured
 
     @property
     def level(self):
@@ -96,9 +98,20 @@ def by_layouts(blocks, same):
     return left, max(map(abs, spreads), default=None)
 
 
+def effect_by_layouts(blocks, effect):
+    """Range of the medians of `effect` over blocks whose arms had the same layouts; None where there is one such median only."""
+    kinds = {}
+    for block, value in zip(blocks, effect):
+        if block.get("layouts"):
+            kinds.setdefault(tuple(block["layouts"][arm] for arm in ("base", "head", "again")), []).append(value)
+    medians = [statistics.median(values) for values in kinds.values() if len(values) >= LAYOUT_BLOCKS]
+    return max(medians) - min(medians) if len(medians) > 1 else None
+
+
 def _numbers(row, rules, level):
     effect, same = statistics.differences(row["blocks"])
     left, layout = by_layouts(row["blocks"], same)
+    layout = max(filter(None, (layout, effect_by_layouts(row["blocks"], effect))), default=layout)
     floor = statistics.floor_of(left, rules.alpha)
     threshold = max(rules.practical, rules.floors * floor, layout or 0.0)
     return effect, floor, layout, threshold, statistics.sign_interval(effect, level)
