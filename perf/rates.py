@@ -1,5 +1,6 @@
 """How often `perf compare` would be wrong on noise that was really there: recorded comparisons of a state with itself are drawn from,
-again and again, and judged by the same rules.
+again and again, and judged by the same rules: rows that are undecided get more blocks until the last look, those that changed are confirmed
+by as many fresh ones as `compare` would ask for.
 
   perf compare HEAD HEAD --output a.json
   perf rates a.json ...                          false alarms
@@ -8,8 +9,10 @@ again and again, and judged by the same rules.
 Blocks are drawn in runs of those that shared their processes, since what a process is born with stays with it."""
 import math
 import random
+from dataclasses import dataclass, replace
 
 from perf.harness import arguments as types
+from perf.harness import blocks as measuring
 from perf.harness import session, verdict
 from perf.harness.project import PerfError
 
@@ -21,18 +24,32 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=types.whole(0), default=1, help="(default: %(default)d)")
 
 
+@dataclass
+class Recorded:
+    """What one comparison leaves to draw from."""
+    rows: dict   # {(name, kind): chunks of blocks}
+    looks: list  # numbers of blocks
+
+
+def looks_of(document):
+    """As planned; but one look is after all blocks that there was time for. Older results have the number of looks only."""
+    plan = document["plan"]
+    planned = plan.get("look_blocks") or measuring.LOOKS[:plan.get("looks", 1)]
+    return list(planned) if len(planned) > 1 else [max(len(row["blocks"]) for row in document["rows"])]
+
+
 def pool(documents):
-    """Per document {(name, kind): chunks of blocks}, rows without blocks left out."""
+    """Of every document that has blocks."""
     runs = []
     for document in documents:
         life = document["plan"]["life"]
         rows = {}
         for row in document["rows"]:
             chunks = [row["blocks"][i:i + life] for i in range(0, len(row["blocks"]), life)]
-            if chunks:
+            if chunks and not row.get("broke"):
                 rows[row["name"], row["kind"]] = chunks
         if rows:
-            runs.append(rows)
+            runs.append(Recorded(rows, looks_of(document)))
     return runs
 
 
@@ -46,13 +63,22 @@ def _draw(generator, chunks, count, factor):
 def trial(generator, runs, rules, slow):
     """Judgements of one made-up comparison; `slow` gives the factor of a row by its name."""
     run, other = generator.choice(runs), generator.choice(runs)
-    rows = [{"name": name, "kind": kind, "directories": [],
-             "blocks": _draw(generator, chunks, sum(map(len, chunks)), slow(name) if kind != "control" else 1.0)}
-            for (name, kind), chunks in run.items()]
-    for name in verdict.first_round(rows, rules):
-        row = next(row for row in rows if row["name"] == name)
-        chunks = other.get((name, row["kind"])) or run[name, row["kind"]]
-        row["confirmation"] = _draw(generator, chunks, len(row["blocks"]), slow(name))
+    rows = [{"name": name, "kind": kind, "directories": [], "blocks": []} for name, kind in run.rows]
+    rules = replace(rules, looks=len(run.looks))
+    names = {row["name"] for row in rows}
+    for look in run.looks:
+        for row in rows:
+            if row["name"] in names:
+                row["blocks"] += _draw(generator, run.rows[row["name"], row["kind"]], look - len(row["blocks"]),
+                                       slow(row["name"]) if row["kind"] != "control" else 1.0)
+        if look != run.looks[-1]:
+            names = verdict.undecided(rows, rules)
+    suspects = [row for row in rows if row["name"] in verdict.first_round(rows, rules)]
+    if suspects:
+        count = measuring.of_confirmation(run.looks[-1], [len(row["blocks"]) for row in suspects])
+    for row in suspects:
+        key = row["name"], row["kind"]
+        row["confirmation"] = _draw(generator, other.rows.get(key) or run.rows[key], count, slow(row["name"]))
     return verdict.judge(rows, rules)
 
 
@@ -89,8 +115,7 @@ def run(arguments):
 
 def show(arguments, documents):
     practical = {document["plan"]["practical"] for document in documents}
-    rules = verdict.Rules(practical=math.log1p(max(practical)), alpha=max(document["plan"]["alpha"] for document in documents),
-                          looks=max(document["plan"].get("looks", 1) for document in documents))
+    rules = verdict.Rules(practical=math.log1p(max(practical)), alpha=max(document["plan"]["alpha"] for document in documents))
     none = rates(documents, trials=arguments.trials, seed=arguments.seed, rules=rules)
     print(f"{arguments.trials} comparisons drawn from {len(documents)} recorded ones")
     print(f"false verdicts without any difference: {100 * none['false']:.2f} % of the comparisons")

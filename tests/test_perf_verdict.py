@@ -2,6 +2,7 @@
 import copy
 import json
 import math
+import random
 import sys
 from pathlib import Path
 
@@ -201,6 +202,26 @@ def test_long_run_rate_of_false_verdicts(name):
     """Comparisons drawn from recorded noise: at most 1 in 20 says anything of a change that is none."""
     found = rates.rates([load(name)], trials=100)
     assert found["false"] <= 0.05, found
+
+
+def test_rates_are_of_what_a_comparison_does(monkeypatch):
+    """Undecided rows get more blocks, those that are decided none; controls as many as any; a confirmation as many as decided."""
+    rows = [row("quiet", count=24), row("slow", effect=0.10, count=24), row("vague", spread=0.3, count=96),
+            row("still", count=96, kind="control")]
+    document = {"plan": {"life": 4, "look_blocks": [24, 48, 96]}, "rows": rows}
+    drawn, draw = [], rates._draw
+
+    def counted(generator, chunks, count, factor):
+        drawn.append((chunks[0][0]["head"], count))
+        return draw(generator, chunks, count, factor)
+
+    monkeypatch.setattr(rates, "_draw", counted)
+    judged = rates.trial(random.Random(1), rates.pool([document]), RULES, lambda name: 1.0)
+    assert {name: judgement.blocks for name, judgement in judged.items()} == {"quiet": 24, "slow": 24, "vague": 96, "still": 96}
+    assert judged["slow"].confirmed and [count for head, count in drawn if head == rows[1]["blocks"][0]["head"]] == [24, 24]
+    # Results of one look, and older ones, which say how many there were.
+    looks = lambda **plan: rates.looks_of({"plan": plan, "rows": rows[:2]})
+    assert looks() == looks(look_blocks=[1000]) == looks(looks=1) == [24] and looks(looks=2) == [24, 48]
 
 
 @pytest.mark.parametrize("name", [name for name in SAME if "quiet" in name])

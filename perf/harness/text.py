@@ -125,7 +125,7 @@ def _footer(document):
         lines.append("The programs of both sides are identical, byte for byte.")
     spreads = [row["judgement"]["layout"] for row in document["rows"] if row["judgement"].get("layout") is not None and row["kind"] != "control"]
     if spreads:
-        lines.append(f"Each side was linked in {document['plan'].get('layouts', 1)} orders of its objects, which alone moves times of base by up to "
+        lines.append(f"Each side was linked in {document['plan'].get('layouts', 1)} orders of its objects, which alone moves times by up to "
                      f"{100 * max(spreads):.1f} %.")
     lines += _effort_lines(document)
     for name, reason in document["facts"]["unavailable"].items():
