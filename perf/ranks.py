@@ -1,7 +1,7 @@
 """What `perf scaling --ranks` measures: `rhm train` under mpirun, by numbers of ranks and of threads of each.
 
 Strong: the same samples for any number of ranks. Weak: samples grow with the cores at work. Every round runs every point once, in an order
-drawn anew; speed-ups are ratios within a round to one process of one thread. What ranks said to each other is counted exactly by them."""
+drawn anew; speed-ups are ratios within a round to one process of one thread. Runs that a quota or heat throttled are invalid. What ranks said to each other is counted exactly by them."""
 import os
 import random
 import shlex
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perf import environment, programs
-from perf.harness import effort, laws, process, project, session
-from perf.subjects import job_flops
+from perf.harness import effort, host, laws, process, project, session
+from perf.subjects import job_flops, job_words, more_samples
 
 LAUNCHERS = {"openmpi": ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none", "--quiet", "-n"], "mpich": ["mpirun.mpich", "-n"]}
 QUIET = {"OMPI_MCA_btl_base_warn_component_unused": "0"}
@@ -36,6 +36,7 @@ class Sample:
     told: list        # messages of each rank, as machine.ranks of the report has them; [] for one process
     predicted: float  # seconds that rhm plan would have said, or None
     run: object = None  # the process
+    reason: str = ""    # why it must not be used; "" when it may
 
 
 def find_launcher(binaries, asked=None):
@@ -55,11 +56,9 @@ def points_of(ranks, threads):
 
 
 def words_of(point, job, cores):
-    words = shlex.split(job)
+    words = job_words(job)
     if point.mode == "weak":
-        at = words.index("--samples") + 1
-        busy = min(point.ranks * point.threads, cores)
-        words[at] = ",".join(f"{float(n) * busy:.0f}" for n in words[at].split(","))
+        words = more_samples(words, min(point.ranks * point.threads, cores))
     return [*words, "--threads", str(point.threads)]
 
 
@@ -67,11 +66,13 @@ def command_of(point, launcher, rhm, job, cores):
     return [*([*launcher, str(point.ranks)] if point.ranks > 1 else []), str(rhm), "train", "--progress", "off", *words_of(point, job, cores)]
 
 
-def run_point(point, launcher, rhm, job, cores, predict, hashes):
+def run_point(point, launcher, rhm, job, cores, predict, hashes, timeout=None):
     command = command_of(point, launcher, rhm, job, cores)
     ceilings = "on" if predict else "off"
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
-    done = process.reported(process.run_json([*command, "--ceilings", ceilings], "--report", environment={**QUIET, **root}))
+    before = host.counters()
+    done = process.reported(process.run_json([*command, "--ceilings", ceilings], "--report", environment={**QUIET, **root}, timeout=timeout))
+    troubles = host.disturbed(host.change(before, host.counters()))
     report = done.report
     # A wrong model is not a fast one: the hash must not depend on ranks or threads.
     work = tuple(words_of(point, job, cores)[:-2])
@@ -80,7 +81,7 @@ def run_point(point, launcher, rhm, job, cores, predict, hashes):
     told = [rank["messages"] for rank in report["machine"]["ranks"] or []]
     flops = sum(job_flops(level) for level in report["levels"])
     rate = 1 / report["seconds"] if point.mode == "strong" else flops / report["seconds"] / 1e9
-    return Sample(report["seconds"], rate, told, (report["predicted"] or {}).get("seconds"), done)
+    return Sample(report["seconds"], rate, told, (report["predicted"] or {}).get("seconds"), done, next(iter(troubles), ""))
 
 
 def account(samples):
@@ -99,14 +100,20 @@ def account(samples):
 
 
 def row_of(point, samples, base, reproduce, cores):
-    seconds = laws.median_interval([sample.seconds for sample in samples])
+    valid = [sample for sample in samples if not sample.reason]
+    used = valid or samples
+    seconds = laws.median_interval([sample.seconds for sample in used])
     row = session.row(point.name, "s", reproduce, value=seconds["value"], interval=seconds, mode=point.mode, ranks=point.ranks, threads=point.threads,
-                      rates=[sample.rate for sample in samples], effort=effort.of_row([{}] * len(samples), [sample.run for sample in samples if sample.run]))
-    row["speed_up"] = laws.speed_up([sample.rate for sample in samples], [sample.rate for sample in base])
-    row["best_speed_up"] = max(sample.rate for sample in samples) / max(sample.rate for sample in base)
-    row["efficiency"] = laws.mapped(row["speed_up"], lambda s: s / min(point.ranks * point.threads, cores))
+                      rates=[sample.rate for sample in samples], reasons=[sample.reason for sample in samples],
+                      effort=effort.of_row([{}] * len(samples), [sample.run for sample in samples if sample.run]), valid=2 * len(valid) > len(samples))
+    if not row["valid"]:
+        row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} runs are invalid: {next(sample.reason for sample in samples if sample.reason)}"
+    nothing = session.unavailable("no round measured it and one process validly")
+    speed = laws.valid_speed_up(samples, base)
+    row["speed_up"], row["best_speed_up"] = speed or nothing, laws.best_speed_up(samples, base) or nothing
+    row["efficiency"] = laws.mapped(speed, lambda s: s / min(point.ranks * point.threads, cores)) if speed else nothing
     row["exchanged"] = account(samples) if point.ranks > 1 else session.unavailable("one process")
-    foreseen = [sample.predicted / sample.seconds for sample in samples if sample.predicted]
+    foreseen = [sample.predicted / sample.seconds for sample in used if sample.predicted]
     row["predicted_over_measured"] = laws.median_interval(foreseen)["value"] if foreseen else session.unavailable("not predicted")
     return row
 
@@ -114,7 +121,12 @@ def row_of(point, samples, base, reproduce, cores):
 def summary(result):
     lines = [f"{'':<22} {'seconds':>8} {'speed-up':>9} {'best':>6} {'efficiency':>10} {'messages':>9} {'MB':>8} {'in messages':>11} {'in the tree':>11} {'predicted':>9}"]
     for row in result["rows"]:
-        text = f"{row['name']:<22} {row['value']:>8.2f} {row['speed_up']['value']:>9.2f} {row['best_speed_up']:>6.2f} {row['efficiency']['value']:>10.0%}"
+        text = f"{row['name']:<22} {row['value']:>8.2f}"
+        if not row["valid"]:
+            lines.append(f"{text}  INVALID: {row['reason']}")
+            continue
+        speed, best, efficiency = row["speed_up"], row["best_speed_up"], row["efficiency"]
+        text += f" {speed['value']:>9.2f} {best:>6.2f} {efficiency['value']:>10.0%}" if session.is_available(speed) else f" {'-':>9} {'-':>6} {'-':>10}"
         told = row["exchanged"]
         if session.is_available(told):
             text += f" {told['messages']:>9} {told['bytes'] / 1e6:>8.1f} {told['communication_share']:>11.1%} {told['tree_share']:>11.1%}"
@@ -127,6 +139,7 @@ def summary(result):
 
 
 def run(arguments):
+    job_words(arguments.job)
     binaries = programs.programs(arguments)
     launcher, rhm = find_launcher(binaries, arguments.mpi), binaries / "rhm"
     surroundings = environment.Environment(binaries)
@@ -135,7 +148,7 @@ def run(arguments):
     samples = {point: [] for point in points}
     for _ in range(arguments.rounds):
         for point in order.sample(points, len(points)):
-            samples[point].append(run_point(point, launcher, rhm, arguments.job, cores, arguments.predict, hashes))
+            samples[point].append(run_point(point, launcher, rhm, arguments.job, cores, arguments.predict, hashes, arguments.timeout))
     result = session.new("ranks", surroundings.finish(), seed=arguments.seed, rounds=arguments.rounds, job=arguments.job, launcher=launcher, cpus=cores)
     for point in points:
         reproduce = shlex.join([part if part != str(rhm) else project.relative(rhm) for part in command_of(point, launcher, rhm, arguments.job, cores)])
@@ -143,4 +156,4 @@ def run(arguments):
     print(summary(result))
     path = session.write(result, arguments.output and Path(arguments.output))
     print(f"\nperf scaling: {project.relative(path)}")
-    return 0
+    return 0 if any(row["valid"] for row in result["rows"]) else 1

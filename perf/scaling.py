@@ -4,7 +4,8 @@ Every round measures every point once, in an order drawn anew; speed-ups are rat
 minute to minute cancels. Strong: the same work for any number of threads. Weak: work grows with them. Points whose threads
 were not where they were planned, or that a quota stopped, are invalid rather than slow.
 --ranks: `rhm train` under mpirun instead, by ranks and threads of each (--threads, one if left out): speed-up, exact counts of messages and
-bytes, and the shares of time that messages and the tree of sums take; --predict compares with `rhm plan --ranks`.
+bytes, and the shares of time that messages and the tree of sums take; --predict compares with `rhm plan --ranks`. A run that has not ended
+after --timeout seconds is taken to hang: it is stopped, and is an error.
 Exit status: 0 measured, 1 a program failed or nothing valid was measured, 2 bad usage."""
 import random
 import sys
@@ -17,27 +18,29 @@ from perf.harness import arguments as types
 from perf.harness import effort, host, laws, project, session, terminal
 from perf.subjects import Counting, Job, Kernel, Point, Triad
 
-KERNELS = "pass/v16,forward/v16"
+KERNELS, PLACEMENTS, MIN_TIME = "pass/v16,forward/v16", "compact,scatter,none", 0.2
+TIMEOUT = 3600  # seconds of a run under mpirun
 # Everything fixed, so that nothing is searched for and every run does the same work.
 JOB = "--samples 2e6,2e6,6e4,6e3 --width 2048 --bandwidth 0.25,0.054,0.079,0.225 --ridge 4.7e-6,4.9e-4,1.6e-3,1.6e-3"
 
 
 def add_arguments(parser):
     programs.add_arguments(parser)
-    parser.add_argument("--kernels", default=KERNELS, metavar="OPERATION/SHAPE,...", help=f"rows of bench_kernels (default: {KERNELS})")
+    parser.add_argument("--kernels", default=KERNELS, metavar="OPERATION/SHAPE,...", help=f"without --ranks: rows of bench_kernels (default: {KERNELS})")
     parser.add_argument("--job", default=JOB, type=types.command_line, metavar="OPTIONS",
-                        help="options of rhm train, with fixed --samples; '' leaves the job out (default: the default instance with "
+                        help="options of rhm train, with fixed --samples; '' leaves the job out, without --ranks (default: the default instance with "
                              "samples, bandwidths and ridges given)")
     parser.add_argument("--threads", type=types.whole_list, metavar="LIST", help="thread counts (default: 1, 2, 3, 4, 6, 8, ..., topology edges, all allowed)")
     parser.add_argument("--ranks", type=types.whole_list, metavar="LIST", help="numbers of ranks, such as 1,2,4")
     parser.add_argument("--mpi", choices=sorted(ranks.LAUNCHERS), help="with --ranks (default: the first with a launcher and a module)")
     parser.add_argument("--predict", action="store_true", help="with --ranks: compare with what rhm plan would have said, which measures for seconds in every run")
-    parser.add_argument("--placements", default="compact,scatter,none", metavar="LIST",
-                        help="of the placement sweep; the first one is that of the strong and weak sweeps (default: compact,scatter,none)")
+    parser.add_argument("--timeout", type=types.real(), default=TIMEOUT, metavar="SECONDS", help="with --ranks: of one run of the job (default: 3600)")
+    parser.add_argument("--placements", default=PLACEMENTS, metavar="LIST",
+                        help="without --ranks: of the placement sweep; the first one is that of the strong and weak sweeps (default: compact,scatter,none)")
     parser.add_argument("--rounds", type=types.whole(), default=7, help="each measures every point once; 6 or more give intervals (default: 7)")
-    parser.add_argument("--min-time", type=types.real(most=3600), default=0.2, metavar="SECONDS", help="of a kernel point in a round (default: 0.2)")
+    parser.add_argument("--min-time", type=types.real(most=3600), default=MIN_TIME, metavar="SECONDS", help="without --ranks: of a kernel point in a round (default: 0.2)")
     parser.add_argument("--seed", type=types.whole(0), default=1, help="of the order of points (default: 1)")
-    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/scaling.json")
+    parser.add_argument("--output", type=types.output_file, metavar="FILE", help="default: build/perf-results/scaling.json, with --ranks ranks.json")
 
 
 def takes(arguments):
@@ -95,12 +98,6 @@ def show_progress(done, total, start, what):
     terminal.show(f"perf scaling: {done}/{total}, about {left:.0f} s left, {what}", last=done == total)
 
 
-def ratios(samples, others):
-    """Ratios of rates within the rounds in which both are valid, as an interval; None when there is no such round."""
-    pairs = [(s.rate, o.rate) for s, o in zip(samples, others) if not s.reason and not o.reason]
-    return laws.speed_up(*zip(*pairs)) if pairs else None
-
-
 def row_of(point, samples, base, usual, plans):
     """The canonical row of a point. `base` are the samples of one thread of the same curve, `usual` those of as many threads in
     the first placement, None for that itself."""
@@ -118,12 +115,11 @@ def row_of(point, samples, base, usual, plans):
     if not row["valid"]:
         row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} measurements are invalid: {next(s.reason for s in samples if s.reason)}"
     if usual is not None:
-        row["against_first_placement"] = ratios(samples, usual) or session.unavailable("no round measured both validly")
-    best = lambda listed: max((s.rate for s in listed if not s.reason), default=None)
-    if best(samples) and best(base):
-        # On a machine with neighbours, who take time and never give any: what was reached at least once.
-        row["best_speed_up"] = best(samples) / best(base)
-    speed = ratios(samples, base)
+        row["against_first_placement"] = laws.valid_speed_up(samples, usual) or session.unavailable("no round measured both validly")
+    best = laws.best_speed_up(samples, base)
+    if best:
+        row["best_speed_up"] = best
+    speed = laws.valid_speed_up(samples, base)
     row["speed_up"] = speed or session.unavailable("no round measured it and one thread validly")
     if not speed:
         return row
@@ -205,9 +201,12 @@ def prepare(arguments, binaries, record):
 
 def run(arguments):
     if arguments.ranks:
+        for option, default in (("kernels", KERNELS), ("placements", PLACEMENTS), ("min_time", MIN_TIME)):
+            if getattr(arguments, option) != default:
+                raise project.PerfError(f"--{option.replace('_', '-')} is about threads of one process: with --ranks it means nothing", 2)
         return ranks.run(arguments)
-    if arguments.mpi or arguments.predict:
-        raise project.PerfError("--mpi and --predict need --ranks", 2)
+    if arguments.mpi or arguments.predict or arguments.timeout != TIMEOUT:
+        raise project.PerfError("--mpi, --predict and --timeout need --ranks", 2)
     binaries = programs.programs(arguments, ("rhm", "bench_kernels", "bench_sampling", "bench_ceilings"))
     surroundings = environment.Environment(binaries)
     subjects, counts, policies, plans, places = prepare(arguments, binaries, surroundings.record)

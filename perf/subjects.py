@@ -1,4 +1,5 @@
 """What `perf scaling` runs at a point of its sweeps: rows of the benchmark programs, the memory triad, the whole job."""
+import math
 import shlex
 from dataclasses import dataclass, field
 
@@ -132,6 +133,25 @@ class Triad:
         return Sample(row.values["best_bytes_per_second"] / 1e9, "threads shared CPUs" if short else "", run=done, values=row.values)
 
 
+def job_words(options):
+    """Options of `rhm train` as words; PerfError, as bad usage, without samples that can be multiplied."""
+    words = [part for word in shlex.split(options) for part in (word.split("=", 1) if word.startswith("--samples=") else [word])]
+    at = words.index("--samples") + 1 if "--samples" in words else len(words)
+    try:
+        fixed = all(0 < float(n) < math.inf for n in words[at].split(","))
+    except (IndexError, ValueError):
+        fixed = False
+    if not fixed or words.count("--samples") > 1:
+        raise project.PerfError("the job needs fixed samples: --job '--samples N,... [options of rhm train]'", 2)
+    return words
+
+
+def more_samples(words, times):
+    """The words of a job with so many times as many samples."""
+    at = words.index("--samples") + 1
+    return [*words[:at], ",".join(f"{float(n) * times:.0f}" for n in words[at].split(",")), *words[at + 1:]]
+
+
 class Job:
     """`rhm train`. Strong: the same samples. Weak: samples times threads, and the work that the report counted over the time."""
     modes = ("strong", "weak")
@@ -139,19 +159,10 @@ class Job:
     name, about = "job", "whole job"
 
     def __init__(self, binaries, options):
-        self.program, self.job = binaries / "rhm", shlex.split(options)
-        at = self.job.index("--samples") + 1 if "--samples" in self.job else len(self.job)
-        try:
-            list(map(float, self.job[at].split(",")))
-        except (IndexError, ValueError):
-            raise project.PerfError("the job needs fixed samples: --job '--samples N,... [options of rhm train]'", 2) from None
-        self.hashes = {}
+        self.program, self.job, self.hashes = binaries / "rhm", job_words(options), {}
 
     def words(self, point):
-        words = list(self.job)
-        if point.mode == "weak":
-            at = words.index("--samples") + 1
-            words[at] = ",".join(f"{float(n) * point.threads:.0f}" for n in words[at].split(","))
+        words = more_samples(self.job, point.threads) if point.mode == "weak" else list(self.job)
         return [*words, "--threads", str(point.threads), "--placement", point.placement]
 
     def command(self, point):

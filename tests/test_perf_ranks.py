@@ -11,7 +11,8 @@ pytest.importorskip("scipy")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from perf import ranks  # noqa: E402
+from perf import __main__ as command  # noqa: E402
+from perf import programs, ranks  # noqa: E402
 from perf.harness import project, session  # noqa: E402
 
 
@@ -49,6 +50,66 @@ def test_rows_are_ratios_within_rounds():
     one = ranks.row_of(ranks.Point("strong", 1, 1), base, base, "run", 8)
     assert not session.is_available(one["exchanged"]) and not session.is_available(one["predicted_over_measured"])
     assert "strong/job/r:2/t:1" in ranks.summary({"rows": [row, one]})
+
+
+def test_runs_that_were_throttled_are_invalid():
+    good, bad = ranks.Sample(2.0, 0.5, [], None), ranks.Sample(9.0, 1 / 9, [], None, reason="the CPU quota stopped the process in 3 periods")
+    point = ranks.Point("strong", 1, 2)
+    row = ranks.row_of(point, [bad, good, good], [good, good, bad], "run", 8)
+    assert row["valid"] and row["value"] == 2.0 and row["speed_up"]["count"] == 1 and row["speed_up"]["value"] == row["best_speed_up"] == 1
+    gone = ranks.row_of(point, [good, bad, bad], [bad, good, good], "run", 8)
+    assert not gone["valid"] and gone["reason"] == "2 of 3 runs are invalid: the CPU quota stopped the process in 3 periods"
+    assert not session.is_available(gone["speed_up"]) and not session.is_available(gone["efficiency"]) and gone["best_speed_up"] == 1
+    lost = ranks.row_of(point, [good, good, bad], [bad, bad, bad], "run", 8)
+    assert lost["valid"] and not session.is_available(lost["best_speed_up"])
+    said = ranks.summary({"rows": [row, gone, lost]}).splitlines()
+    assert "INVALID: 2 of 3 runs" in said[2] and "INVALID" not in said[1] + said[3]
+
+
+def launcher(folder, text):
+    """A directory of programs in which `rhm` does this, and is its own launcher."""
+    (folder / "rhm").write_text(f"#!{sys.executable}\n{text}\n")
+    (folder / "rhm").chmod(0o755)
+    return [str(folder / "rhm")], folder / "rhm"
+
+
+def test_ranks_that_hang_are_stopped(tmp_path):
+    words, rhm = launcher(tmp_path, "import time; time.sleep(60)")
+    with pytest.raises(project.PerfError, match="had not ended after"):
+        ranks.run_point(ranks.Point("strong", 2, 1), words, rhm, "--samples 100", 2, False, {}, timeout=0.3)
+
+
+@pytest.mark.parametrize("troubles", [[], ["the CPU quota stopped the process in 3 periods", "heat"]])
+def test_a_run_says_what_disturbed_it(tmp_path, monkeypatch, troubles):
+    report = {"model_hash": "1", "machine": {"ranks": None}, "levels": [], "seconds": 2.0, "predicted": None}
+    words, rhm = launcher(tmp_path, f"import sys; open(sys.argv[sys.argv.index('--report') + 1], 'w').write({json.dumps(report)!r})")
+    monkeypatch.setattr(ranks.host, "disturbed", lambda grown: troubles)
+    found = ranks.run_point(ranks.Point("strong", 1, 1), words, rhm, "--samples=1e2", 2, False, {})
+    assert found.seconds == 2 and found.reason == (troubles or [""])[0]
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--ranks", "1", "--job", ""], "needs fixed samples"), (["--ranks", "1", "--job", "--samples auto"], "needs fixed samples"),
+    (["--ranks", "1", "--job=--samples"], "needs fixed samples"), (["--ranks", "1", "--job=--samples=inf"], "needs fixed samples"),
+    (["--ranks", "1", "--kernels", "pass/v8"], "--kernels is about threads"), (["--ranks", "1", "--placements", "none"], "--placements is about"),
+    (["--ranks", "1", "--min-time", "1"], "--min-time is about"), (["--timeout", "5"], "need --ranks"), (["--mpi", "mpich"], "need --ranks"),
+    (["--ranks", "1", "--timeout", "0"], "'0' is too small"),
+])
+def test_bad_usage(words, says, capsys, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("nothing is built or run")
+
+    monkeypatch.setattr(programs, "programs", never)
+    try:
+        status = command.main(["scaling", *words])
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2 and says in capsys.readouterr().err
+
+
+def test_samples_may_be_given_with_an_equals_sign():
+    weak = ranks.words_of(ranks.Point("weak", 2, 1), "--samples=1e2,10 --width 64", 8)
+    assert weak == ["--samples", "200,20", "--width", "64", "--threads", "1"]
 
 
 def test_a_small_job(tmp_path):

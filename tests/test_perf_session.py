@@ -160,11 +160,18 @@ def test_build_is_read_from_the_cache(tmp_path):
 # ---- programs and the command line
 
 
-def test_a_run_is_accounted_for():
+def test_a_run_is_accounted_for(monkeypatch):
     done = process.run([sys.executable, "-c", "import sys; b = bytearray(50 << 20); print('out'); print('err', file=sys.stderr); sys.exit(3)"])
     assert (done.status, done.output, done.errors) == (3, "out\n", "err\n")
     assert done.peak_rss_bytes > 50 << 20 and 0 < done.cpu_seconds
-    assert process.run(["sleep", "60"], timeout=0.1).status == -9
+    done = process.run(["sleep", "60"], timeout=0.1)
+    assert done.status == -15 and done.stopped
+    with pytest.raises(project.PerfError, match="sleep 60 had not ended after"):
+        process.succeeded(done)
+    # What does not end when it is asked to is made to.
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.2)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    assert process.run([sys.executable, "-c", deaf], timeout=1).stopped
     with pytest.raises(project.PerfError, match="no-such-program"):
         process.run(["./no-such-program"])
 

@@ -32,6 +32,20 @@ def speed_up(rates, base):
     return median_interval([rate / one for rate, one in zip(rates, base)])
 
 
+def valid_speed_up(samples, base):
+    """The same of samples with a `rate` and a `reason` ("" where they are valid), over the rounds in which both are valid; None where there
+    is no such round."""
+    pairs = [(one.rate, other.rate) for one, other in zip(samples, base) if not one.reason and not other.reason]
+    return speed_up(*zip(*pairs)) if pairs else None
+
+
+def best_speed_up(samples, base):
+    """Of the best valid rates of both, or None. On a machine with neighbours, who take time and never give any: what was reached at least
+    once."""
+    best = lambda listed: max((one.rate for one in listed if not one.reason), default=None)
+    return best(samples) / best(base) if best(samples) and best(base) else None
+
+
 def karp_flatt(speed, threads):
     """The serial share that would explain the speed-up; rising with threads it is overhead, constant it is serial work.
     Negative where the speed-up is more than ideal, which caches can do."""

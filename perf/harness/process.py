@@ -27,14 +27,18 @@ class Run:
     errors: str
     report: dict = field(default=None, repr=False)  # that it wrote
     hertz: float = None  # of our processor, when it ended
+    stopped: bool = False  # it took longer than it was given
 
     @property
     def cpu_seconds(self):
         return self.user_seconds + self.system_seconds
 
 
+GRACE_SECONDS = 10  # between a request to end, which launchers hand on to what they started, and an end by force
+
+
 def run(command, environment=None, cwd=None, timeout=None):
-    """Run a command to its end and account for it and its children. The status is not judged."""
+    """Run a command to its end, or until `timeout` seconds are over, and account for it and its children. The status is not judged."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.monotonic()
@@ -44,24 +48,26 @@ def run(command, environment=None, cwd=None, timeout=None):
         except OSError as failure:
             raise PerfError(f"{command[0]}: {failure.strerror}") from None
         # wait4 accounts for this child alone; subprocess keeps only the status.
-        usage = _wait(process, None if timeout is None else start + timeout)
+        usage, stopped = _wait(process, None if timeout is None else start + timeout)
         seconds = time.monotonic() - start
         out.seek(0)
         err.seek(0)
         return Run(command, process.returncode, seconds, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024,
-                   usage.ru_nivcsw, out.read(), err.read(), hertz=frequency.by_additions())
+                   usage.ru_nivcsw, out.read(), err.read(), hertz=frequency.by_additions(), stopped=stopped)
 
 
 def _wait(process, deadline):
+    stopped = False
     try:
         while True:
             pid, status, usage = os.wait4(process.pid, 0 if deadline is None else os.WNOHANG)
             if pid:
                 process.returncode = os.waitstatus_to_exitcode(status)
-                return usage
+                return usage, stopped
             if time.monotonic() > deadline:
-                process.kill()
-                deadline = None
+                (process.kill if stopped else process.terminate)()
+                deadline = None if stopped else time.monotonic() + GRACE_SECONDS
+                stopped = True
             time.sleep(0.01)
     except BaseException:
         if process.returncode is None:
@@ -91,6 +97,8 @@ def run_json(command, option, keep=None, **more):
 
 def succeeded(done):
     """The run, if it ended well; PerfError with the end of what it said if not."""
+    if done.stopped:
+        raise PerfError(f"{shlex.join(done.command)} had not ended after {done.seconds:.0f} s, and was stopped: {done.errors.strip()[-800:]}")
     if done.status:
         raise PerfError(f"{shlex.join(done.command)} ended with status {done.status}: {done.errors.strip()[-800:]}")
     return done
