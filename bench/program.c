@@ -17,8 +17,10 @@ typedef struct kept {
     const program_kind *kind;
     char name[NAME_NBYTES];
     bool alone;
-    int threads; /* that `best` is of */
-    double best; /* seconds, over all calls of the row */
+    int threads;                         /* that `best` is of */
+    double best;                         /* seconds, over all calls of the row */
+    int verified[SESSION_THREAD_COUNTS]; /* thread counts whose result was; (verified_count) of them */
+    int verified_count;
     max_align_t row[];
 } kept;
 
@@ -87,15 +89,24 @@ static rhm_status measure(gb_state *gb, kept *of, rhm_error *error) {
     return status;
 }
 
+static bool was_verified(const kept *of, int threads) {
+    for (int i = 0; i < of->verified_count; i++)
+        if (of->verified[i] == threads)
+            return true;
+    return false;
+}
+
 static void run(gb_state *gb, void *user) {
     kept *of = user;
     rhm_error error = {0};
     const int threads = of->alone ? 0 : (int)gb_range(gb, 0);
-    const bool first = gb_run_index(gb) == 0;
-    if (first || of->threads != threads)
+    const bool verify = session_verifies() && !was_verified(of, threads);
+    if (gb_run_index(gb) == 0 || of->threads != threads)
         of->best = HUGE_VAL;
     of->threads = threads;
-    rhm_status status = make_ready(of, threads, first && session_verifies(), &error);
+    rhm_status status = make_ready(of, threads, verify, &error);
+    if (status == RHM_OK && verify && of->verified_count < SESSION_THREAD_COUNTS)
+        of->verified[of->verified_count++] = threads;
     if (status == RHM_OK)
         status = measure(gb, of, &error);
     if (status == RHM_OK)
