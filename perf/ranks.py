@@ -1,7 +1,8 @@
 """What `perf scaling --ranks` measures: `rhm train` under mpirun, by numbers of ranks and of threads of each.
 
 Strong: the same samples for any number of ranks. Weak: samples grow with the cores at work. Every round runs every point once, in an order
-drawn anew; speed-ups are ratios within a round to one process of one thread. Runs that a quota or heat throttled are invalid. What ranks said to each other is counted exactly by them."""
+drawn anew; speed-ups are ratios within a round to one process of one thread. Runs that a quota or heat throttled are invalid. What ranks
+said to each other is counted exactly by them."""
 import os
 import random
 import shlex

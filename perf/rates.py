@@ -73,7 +73,8 @@ def trial(generator, runs, rules, slow):
                                        slow(row["name"]) if row["kind"] != "control" else 1.0)
         if look != run.looks[-1]:
             names = verdict.undecided(rows, rules)
-    suspects = [row for row in rows if row["name"] in verdict.first_round(rows, rules)]
+    named = verdict.first_round(rows, rules)
+    suspects = [row for row in rows if row["name"] in named]
     if suspects:
         count = measuring.of_confirmation(run.looks[-1], [len(row["blocks"]) for row in suspects])
     for row in suspects:

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from perf import compare  # noqa: E402
-from perf.harness import blocks, comparison, statistics, verdict  # noqa: E402
+from perf.harness import arms, blocks, comparison, statistics, verdict  # noqa: E402
 from perf.harness.arms import Row, Sample  # noqa: E402
 
 SEED = 20260131
@@ -311,6 +311,12 @@ def test_processes_have_passes_for_the_time_that_is_spare():
 def test_a_confirmation_has_as_many_blocks_as_decided():
     assert blocks.of_confirmation(96, [24]) == 24 and blocks.of_confirmation(96, [24, 96, 48]) == 96
     assert blocks.of_confirmation(14, [14]) == 14 and blocks.of_confirmation(96, [9]) == 24
+
+
+def test_a_job_that_hangs_says_so(monkeypatch):
+    monkeypatch.setattr(arms, "JOB_SECONDS", 0.2)
+    sample = arms.run_job(["sleep", "60"], 1)
+    assert sample.reason.endswith("s, and was stopped") and not sample.passes["wall"]
 
 
 def test_calibration_ends_in_time(monkeypatch):

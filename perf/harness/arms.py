@@ -18,6 +18,7 @@ from perf.harness.project import PerfError
 
 PROTOCOL = 1           # of bench/session_serve.h
 ANSWER_SECONDS = 60    # a row that takes longer hangs
+JOB_SECONDS = 600      # and a whole job
 SPIN_SECONDS = 0.008   # OpenMP's threads spin for some milliseconds after their work, on CPUs that the next arm needs
 
 
@@ -207,8 +208,10 @@ class Arm:
 def run_job(command, passes):
     sample = Sample({CPU: [], WALL: []}, system_seconds=0.0)
     for _ in range(passes):
-        done = process.run(command)
+        done = process.run(command, timeout=JOB_SECONDS)
         sample.seconds += done.seconds
+        if done.stopped:
+            return nothing(f"it had not ended after {done.seconds:.0f} s, and was stopped")
         if done.status:
             return nothing(f"status {done.status}: {done.errors.strip()[-300:]}")
         sample.passes[CPU].append(done.cpu_seconds)

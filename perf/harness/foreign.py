@@ -50,6 +50,8 @@ class Arm:
         if "Failed to match any benchmarks" in said:
             # What the program prints besides is listed among its rows.
             return arms.nothing("the program knows no such row", skipped=True)
+        if done.stopped:
+            return arms.nothing(f"it had not ended after {done.seconds:.0f} s, and was stopped")
         if done.status or not done.report:
             return arms.nothing(f"status {done.status}{': ' if said else ''}{said}" if done.status else f"it wrote no report: {said}")
         passes = {arms.CPU: [], arms.WALL: []}
