@@ -226,6 +226,40 @@ def test_a_program_is_compared_with_itself(foreign_programs, tmp_path, monkeypat
                          "--output", str(tmp_path / "r.json")]) == 0
 
 
+SCRIPT = '''#!{python}
+import json, os, sys
+given = dict(word.partition("=")[::2] for word in sys.argv[1:])
+if "--benchmark_list_tests" in given:
+    print("a\\nb")
+    sys.exit()
+row = given["--benchmark_filter"].strip("^$")
+with open(__file__ + row, "a") as turns:
+    turns.write(".")
+    if turns.tell() > {breaks}.get(row, 10**9):
+        os.abort()
+times = [1e-3 * (1 + 0.01 * i) for i in range(int(given["--benchmark_repetitions"]))]
+report = {{"benchmarks": [{{"name": row, "run_type": "iteration", "real_time": t, "cpu_time": t, "time_unit": "s"}} for t in times]}}
+json.dump(report, open(given["--benchmark_out"], "w"))
+'''
+
+
+def test_a_foreign_row_that_breaks_while_it_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(blocks, "MOST_PASSES", 5)
+    for name in ("base", "head"):
+        path = tmp_path / name
+        path.write_text(SCRIPT.format(python=sys.executable + " -S", breaks={"a": 15} if name == "head" else {}))
+        path.chmod(0o755)
+    words = ["compare", "--program", str(tmp_path / "base"), str(tmp_path / "head"), "--seed", "1", "--seconds", "600", "--blocks", "12",
+             "--output", str(tmp_path / "r.json")]
+    assert command.main(words) == 15
+    document = json.loads((tmp_path / "r.json").read_text())
+    rows = {row["name"]: row for row in document["rows"]}
+    assert rows["a"]["judgement"]["verdict"] == "unmeasured" and "status -6" in rows["a"]["judgement"]["reason"] and 0 < len(rows["a"]["blocks"]) < 12
+    assert rows["b"]["judgement"]["verdict"] == "equivalent" and len(rows["b"]["blocks"]) == 12
+    assert rows["b"]["passes"] == 5, "time that is spare goes to repetitions"
+    assert f"{tmp_path / 'base'}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words, says", [
     (["compare", "--program", "/no/such/bench"], "is not a program"), (["compare", "main", "--program", "true"], "no commits"),
     (["compare", "--program", "true", "true", "true"], "one or two"), (["compare"], "what to compare with is missing"),
