@@ -31,10 +31,10 @@ def test_what_first_patches_cannot_tell_apart_is_learnt(tmp_path):
     said = json.loads(run("plan", *UNIFORM, "--json", cwd=tmp_path).stdout)
     assert [level["positions"] for level in said["practice"]["levels"]] == report["positions"]
     for planned, level in zip(said["practice"]["levels"], report["levels"]):  # of all numbers of positions together
-        assert 1 / 8 < planned["at_most"]["multiply_adds"] / level["search"]["allowed"] < 8
-        tried = level["positions"].bit_length()
-        assert planned["at_most"]["multiply_adds"] >= tried * 2**35
-        assert level["search"]["multiply_adds"] <= level["search"]["allowed"]
+        most = planned["at_most"]
+        assert level["search"]["multiply_adds"] <= level["search"]["allowed"] <= most["multiply_adds"]
+        assert most["searches"] * 2**35 <= planned["budget"]["multiply_adds"] <= most["multiply_adds"]
+        assert most["positions"] == 2 ** (level["level"] - 1) == 2 ** (most["searches"] - 1) >= level["positions"]
 
 
 def test_one_position_is_the_paper_s(tmp_path):

@@ -55,9 +55,9 @@ def test_searches_outside_assumption_6_end(tmp_path, instance):
         said = f"the outputs form {level['clusters']} groups, where {level['symbols']} symbols were expected"
         assert said in level["limit"] and f"level {level['level']}: {said}" in done.stdout
         assert level["cluster_separation"] > 4 * level["cluster_radius"]
-    for level in report["levels"]:  # a fit that is under way is finished
+    for level in report["levels"]:
         assert level["search"]["allowed"] == max(2**35, 12 * level["search"]["foreseen"])
-        assert level["search"]["multiply_adds"] < 1.2 * level["search"]["allowed"]
+        assert level["search"]["multiply_adds"] <= level["search"]["allowed"]
 
 
 def test_the_plan_knows_where_a_search_ends(tmp_path):
@@ -65,9 +65,10 @@ def test_the_plan_knows_where_a_search_ends(tmp_path):
     _, report = train(tmp_path, *arguments)
     plan = json.loads(run("plan", *arguments, "--json", cwd=tmp_path).stdout)
     for planned, level in zip(plan["practice"]["levels"], report["levels"]):
-        assert planned["at_most"]["seconds"] > 0
-        assert 1 / 8 < planned["at_most"]["multiply_adds"] / level["search"]["allowed"] < 8
-    assert "at most" in run("plan", *arguments, cwd=tmp_path).stdout
+        assert planned["at_most"]["seconds"] > 0 and planned["at_most"]["searches"] == planned["at_most"]["positions"] == 1
+        assert level["search"]["multiply_adds"] <= level["search"]["allowed"] <= planned["at_most"]["multiply_adds"]
+    said = run("plan", *arguments, cwd=tmp_path).stdout
+    assert "at most" in said and "searches of a level, at most, level L first: 1 1 1\n" in said
 
 
 def write(path, tokens, labels):

@@ -59,20 +59,21 @@ typedef struct rhm_plan_level {
     rhm_route ridge_route; /* and the fits of a walk along ridges */
     double nbytes;         /* largest memory held by the stage, threads' workspaces aside */
     double draw_seconds, embed_seconds, fit_seconds;
-    double epochs;          /* of gradient descent, at most: fit_seconds are for so many; 0: there are none */
-    double epoch_seconds;   /* of an epoch; end to end, the level's share */
-    double allowed_work;    /* multiply-adds after which the search ends in any case, */
-    double allowed_seconds; /* and about how long they take: */
-    double allowed_multiple, allowed_least; /* so many times the work foreseen, but not before so many multiply-adds */
-    double merge_seconds, listed_nbytes;    /* of draw_seconds, what no ranks share: merging what each has listed */
-    double shared_fit_seconds;              /* of fit_seconds, what several ranks could share (rhm_plan_spread) */
-    double shared_parts;                    /* into which that falls, or 0 where it falls into any number, */
-    bool parts_divide;                      /* of which a rank's threads can share one */
-    double sums, sum_rows, sum_nbytes;      /* passes over all patches; partial sums of one, and bytes of its sum */
-    double products, product_nbytes;        /* products with Gram matrices, and bytes of one */
-    double embeddings, embedded_nbytes;     /* times that outputs are made, and bytes of all of them */
-    double divided_nbytes, gram_nbytes;     /* of nbytes, what ranks have equal parts of, and Gram matrices */
-    rhm_plan_messages messages;             /* of several ranks; their seconds are the level's, too */
+    double epochs;        /* of gradient descent, at most: fit_seconds are for so many; 0: there are none */
+    double epoch_seconds; /* of an epoch; end to end, the level's share */
+    double budget_work, budget_seconds; /* as the next, if levels below come out as foreseen */
+    double allowed_work;    /* multiply-adds that its searches do at most, whatever comes out of them, together; */
+    double allowed_seconds; /* about how long they take */
+    uint32_t allowed_searches, allowed_positions; /* they are at most so many, up to so many positions */
+    double merge_seconds, listed_nbytes; /* of draw_seconds, what no ranks share: merging what each has listed */
+    double shared_fit_seconds;           /* of fit_seconds, what several ranks could share (rhm_plan_spread) */
+    double shared_parts;                 /* into which that falls, or 0 where it falls into any number, */
+    bool parts_divide;                   /* of which a rank's threads can share one */
+    double sums, sum_rows, sum_nbytes;   /* passes over all patches; partial sums of one, and bytes of its sum */
+    double products, product_nbytes;     /* products with Gram matrices, and bytes of one */
+    double embeddings, embedded_nbytes;  /* times that outputs are made, and bytes of all of them */
+    double divided_nbytes, gram_nbytes;  /* of nbytes, what ranks have equal parts of, and Gram matrices */
+    rhm_plan_messages messages;          /* of several ranks; their seconds are the level's, too */
 } rhm_plan_level;
 
 typedef struct rhm_training_plan {

@@ -208,19 +208,21 @@ static void print_practice(const planning *p) {
         print_counting(p);
         return;
     }
-    printf("%5s %10s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s %8s\n", "level", "draw", "first N", "wanted N",
-           "N", "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds", "at most");
+    printf("%5s %10s %11s %11s %11s %11s %11s %6s %5s %6s %6s %9s %8s %8s %8s\n", "level", "draw", "first N",
+           "wanted N", "N", "possible", "distinct", "width", "fits", "fit", "ridges", "MiB", "seconds", "budget",
+           "at most");
     for (uint32_t level = p->levels; level >= 1; level--) {
         const rhm_plan_level s = p->practice.level[level];
         if (s.level == 0)
             continue;
-        printf("%5u %10s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g%s\n", level,
+        printf("%5u %10s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g %8.3g%s\n", level,
                s.draw != RHM_DRAW_COUNTS ? "samples"
                : s.kept_share < 1        ? "restricted"
                                          : "counts",
                s.first_samples, s.wanted_samples, s.samples, s.possible, s.distinct, s.width, s.fits,
                rhm_route_name(s.route), rhm_route_name(s.ridge_route), s.nbytes / 0x1p20,
-               rhm_plan_level_seconds(&p->practice, level), s.allowed_seconds, s.capped ? "  fewer than wanted" : "");
+               rhm_plan_level_seconds(&p->practice, level), s.budget_seconds, s.allowed_seconds,
+               s.capped ? "  fewer than wanted" : "");
     }
     print_total(p);
     printf("  positions (patches of a sequence that are looked at), level L first:");
@@ -232,12 +234,14 @@ static void print_practice(const planning *p) {
         "--help)\n"
         "  fit, ridges: how one fit at a bandwidth, and fits at successive ridges, multiply with the normal matrix:\n"
         "  by passes over the patches, or by forming it once (gram)\n"
-        "  at most: about where an automatic search ends in any case, at %g times the work that is foreseen without "
-        "the\n"
-        "  grammar, but not before %.2g multiply-adds; a fit that is under way is finished; searches "
-        "with\n"
-        "  fewer positions count too\n",
-        p->practice.level[1].allowed_multiple, p->practice.level[1].allowed_least);
+        "  budget: about how long the searches of a level take at most, with all numbers of positions that they may "
+        "try,\n"
+        "  if the levels below come out as foreseen; at most: the same in the worst case, whatever comes out of any "
+        "level\n"
+        "  (JSON has the multiply-adds, which no search exceeds); searches of a level, at most, level L first:");
+    for (uint32_t level = p->levels; level >= 1; level--)
+        printf(" %u", p->practice.level[level].allowed_searches);
+    printf("\n");
 }
 
 static void settle_cluster(rhm_plan_cluster *out, const rhm_settings *settings, int cores_here) {

@@ -141,6 +141,7 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
         add(&m, gather(c, level->products, level->products * level->product_nbytes));
         level->nbytes -= divided * (1 - 1 / ranks) + gram * (1 - (2 / ranks - 1 / (ranks * ranks)));
     }
+    level->budget_seconds *= before > 0 ? level->fit_seconds / before : 1;
     level->allowed_seconds *= before > 0 ? level->fit_seconds / before : 1;
     if (spread & RHM_SPREAD_DRAW && level->listed_nbytes > 0)
         add(&m, gather(c, 1, level->listed_nbytes));

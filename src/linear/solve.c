@@ -20,6 +20,10 @@ const char *rhm_solver_name(rhm_solver solver) {
     return (unsigned)solver < RHM_SOLVERS ? methods[solver].name : "unknown";
 }
 
+uint32_t rhm_solver_most_iterations(rhm_solver solver) {
+    return methods[solver].most_iterations;
+}
+
 static void judge(rhm_solve_result *result, double residual, const rhm_solve_options *o) {
     result->residual = residual;
     /* Rounding to float moves the residual by parts in 10^7, which is no failure to converge. */

@@ -40,6 +40,9 @@ static inline double rhm_solver_products(rhm_solver solver, double solves) {
     }
 }
 
+/* After so many iterations it ends in any case: of the table above. */
+uint32_t rhm_solver_most_iterations(rhm_solver solver);
+
 /* The largest eigenvalue of C, from below, by power iteration; relative error about 1e-3. */
 rhm_status rhm_top_eigenvalue(rhm_normal *normal, double *top, rhm_error *error);
 

@@ -43,9 +43,14 @@ static const rhm_field level_fields[] = {
     {"message_bytes", RHM_FIELD_F64, AT(messages.nbytes), .meaning = "in these"},
     {"epochs", RHM_FIELD_F64, AT(epochs), .meaning = "of gradient descent, at most; 0: there are none"},
     {"seconds.epoch", RHM_FIELD_F64, AT(epoch_seconds), .meaning = "of an epoch, or the level's share of it"},
-    {"at_most.multiply_adds", RHM_FIELD_F64, AT(allowed_work), .meaning = "after which the search ends in any case",
-     REGRESSION},
-    {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "that they take", REGRESSION},
+    {"budget.multiply_adds", RHM_FIELD_F64, AT(budget_work),
+     .meaning = "that its searches do at most, together, if the levels below come out as foreseen", REGRESSION},
+    {"budget.seconds", RHM_FIELD_F64, AT(budget_seconds), .meaning = "about how long they take", REGRESSION},
+    {"at_most.multiply_adds", RHM_FIELD_F64, AT(allowed_work),
+     .meaning = "that its searches do at most, whatever comes out of them, together", REGRESSION},
+    {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "about how long they take", REGRESSION},
+    {"at_most.searches", RHM_FIELD_U32, AT(allowed_searches), .meaning = "as many as there can be", REGRESSION},
+    {"at_most.positions", RHM_FIELD_U32, AT(allowed_positions), .meaning = "of the last of them", REGRESSION},
 };
 static const rhm_fields level_table = {level_fields, sizeof level_fields / sizeof *level_fields,
                                        sizeof(rhm_plan_level)};

@@ -16,6 +16,16 @@ static double inputs_of(const rhm_task *task, uint32_t level) {
     return task->tree.branching[level] * (double)rhm_task_embedding(task, level);
 }
 
+bool rhm_level_is_searched(const rhm_train_options *options, uint32_t level) {
+    return options->samples[level] == 0 || options->width == 0 || options->bandwidth[level] == 0 ||
+           options->ridge[level] == 0;
+}
+
+uint32_t rhm_first_iterations(const rhm_train_options *options, uint32_t level) {
+    const bool conjugate = options->solver == RHM_CG && rhm_level_is_searched(options, level);
+    return conjugate ? (uint32_t)(tuning->first_products * rhm_solver_products(RHM_CG, 1)) : 0;
+}
+
 double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
                     const rhm_fit_sizes *sizes) {
     const rhm_route_sizes all = {
@@ -37,6 +47,29 @@ double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint
         work += rhm_route_cost(rhm_route_choose(&some), &some);
     }
     return work + sizes->held_out * sizes->width * (all.inputs + TRIGONOMETRY + 2 * all.classes);
+}
+
+uint32_t rhm_fit_iterations(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
+                            const rhm_fit_sizes *sizes, double work) {
+    rhm_fit_sizes some = *sizes;
+    some.iterations = 0;
+    const double none = rhm_fit_work(task, options, level, route, &some);
+    some.iterations = 1; /* those after it never cost more: a sample may come to take its Gram matrix */
+    const double each = rhm_fit_work(task, options, level, route, &some) - none;
+    const double most = rhm_solver_most_iterations(options->solver);
+    return work <= none ? 0 : (uint32_t)fmin(most, floor((work - none) / each));
+}
+
+rhm_route rhm_fit_route(const rhm_task *task, const rhm_train_options *options, uint32_t level,
+                        const rhm_fit_sizes *sizes, double solves) {
+    const rhm_route_sizes all = {
+        .patches = sizes->patches,
+        .width = sizes->width,
+        .classes = rhm_task_outputs(task, level),
+        .inputs = inputs_of(task, level),
+        .blocks = rhm_task_positions(task, level),
+    };
+    return rhm_linear_plan_choose(&all, options->solver, solves).route;
 }
 
 double rhm_task_distinct(const rhm_task *task, uint32_t level, double samples) {
@@ -67,8 +100,7 @@ double rhm_draw_work(const rhm_task *task, uint32_t level, bool counted, double 
 double rhm_search_foreseen(const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            const rhm_draw_choice *draw, double most_samples, double separation) {
     const double width = options->width ? options->width : fmin(tuning->first_width, options->max_width);
-    const double usual = (double)rhm_first_samples(task, options, level);
-    double samples = fmin((double)rhm_first_look(task, options, level, separation), tuning->most_times_usual * usual);
+    double samples = (double)rhm_first_look(task, options, level, separation);
     if (!options->samples[level])
         samples *= tuning->foreseen_growth;
     samples = fmin(samples, most_samples);

@@ -44,6 +44,7 @@ static rhm_status step(rhm_stage *stage, const rhm_search_problem *problem, doub
     }
     rhm_fit fit;
     stage->solves = ask->solves;
+    stage->most_iterations = ask->iterations;
     RHM_TRY(rhm_stage_fit(stage, ask->width, ask->bandwidth, ask->ridge, &fit, error));
     rhm_search_seen seen;
     const rhm_status status = see(&seen, stage, deadline, error);

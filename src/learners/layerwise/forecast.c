@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "learners/layerwise/bound.h"
 #include "learners/layerwise/budget.h"
 #include "learners/layerwise/distances.h"
 #include "learners/layerwise/positions.h"
@@ -119,10 +120,9 @@ static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_pro
     }
     s->gap = rhm_clusters_gap(&search.best.clusters);
     s->width = search.width;
-    s->allowed_work = problem->spent + search.allowed;
-    s->allowed_multiple = rhm_tuning_default.budget_multiple;
-    s->allowed_least = rhm_tuning_default.budget_least;
-    s->allowed_seconds = search.work > 0 ? s->fit_seconds * (s->allowed_work / search.work) : 0;
+    const double each = search.work > 0 ? s->fit_seconds / search.work : 0;
+    s->budget_seconds = each * s->budget_work;
+    s->allowed_seconds = each * s->allowed_work;
 }
 
 /* The search of a level at f->task.positions. */
@@ -168,6 +168,32 @@ static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_search_
     }
 }
 
+/* Where the searches of a level end at the latest, with all numbers of positions that there are to try: in any case,
+ * and where the levels below come out as foreseen. */
+static rhm_status find_ends(rhm_forecasting *f, rhm_forecast *s, rhm_error *error) {
+    const uint32_t level = s->level, expected = f->task.positions[level];
+    uint32_t *positions = &f->task.positions[level];
+    rhm_level_bound bound;
+    RHM_TRY(rhm_level_bound_find(&bound, &f->task, f->options, level, f->grammar, UINT64_MAX, UINT64_MAX, error));
+    s->allowed_work = bound.work;
+    s->allowed_searches = bound.searches;
+    s->allowed_positions = bound.positions;
+    double spent = 0;
+    for (*positions = rhm_positions_first(&f->task, f->options, level); *positions > 0;
+         *positions = rhm_positions_more(&f->task, f->options, level, *positions)) {
+        rhm_search_problem problem;
+        rhm_search search;
+        if (*positions > bound.positions)
+            break;
+        RHM_TRY(pose(&problem, f, level, error));
+        rhm_search_begin(&search, &problem);
+        s->budget_work = spent + rhm_search_allowed(search.foreseen, spent);
+        spent += rhm_search_trial(search.foreseen, false);
+    }
+    *positions = expected;
+    return RHM_OK;
+}
+
 static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *error) {
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
@@ -185,6 +211,7 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
                  : rhm_tuning_default.first_width < o->max_width ? rhm_tuning_default.first_width
                                                                  : o->max_width,
     };
+    RHM_TRY(find_ends(f, s, error));
     play(f, s, &problem);
     s->wanted_samples = fmax(s->first_samples, ceil(rhm_tuning_default.target_gap * rhm_tuning_default.target_gap *
                                                     OWN * f->task.patches[level] / (rho * rho)));
@@ -192,7 +219,7 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
     const double held_out =
         s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
     if (!f->engine) {
-        s->draw_seconds = s->embed_seconds = s->fit_seconds = s->allowed_seconds = NAN;
+        s->draw_seconds = s->embed_seconds = s->fit_seconds = s->budget_seconds = s->allowed_seconds = NAN;
         return RHM_OK;
     }
     s->embed_seconds = rhm_price_embedding(f, level, s->samples) + rhm_price_embedding(f, level, held_out);

@@ -1,6 +1,7 @@
 #include "learners/layerwise/positions.h"
 
 #include "core/fail.h"
+#include "learners/layerwise/budget.h"
 
 enum { MOST_AUTO = 16 };
 
@@ -23,9 +24,7 @@ uint32_t rhm_positions_first(const rhm_task *task, const rhm_train_options *opti
 uint32_t rhm_positions_more(const rhm_task *task, const rhm_train_options *options, uint32_t level,
                             uint32_t positions) {
     const uint32_t all = rhm_task_most_positions(task, level), most = all < MOST_AUTO ? all : MOST_AUTO;
-    const bool searched = options->samples[level] == 0 || options->width == 0 || options->bandwidth[level] == 0 ||
-                          options->ridge[level] == 0;
-    if (options->positions[level] || !searched || positions >= most)
+    if (options->positions[level] || !rhm_level_is_searched(options, level) || positions >= most)
         return 0;
     return 2 * positions < most ? 2 * positions : most;
 }

@@ -30,6 +30,14 @@ uint64_t rhm_next_samples(uint64_t samples, double gap, double target, bool satu
     return next < 0x1p53 ? (uint64_t)next : UINT64_C(1) << 53;
 }
 
+uint64_t rhm_most_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level) {
+    const uint64_t usual = rhm_first_samples(task, options, level);
+    const double most = rhm_tuning_default.most_times_usual * (double)usual;
+    return options->samples[level] || level == task->tree.levels ? usual
+           : most < (double)options->max_samples                 ? (uint64_t)most
+                                                                 : options->max_samples;
+}
+
 uint64_t rhm_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level, double separation) {
     const uint64_t usual = rhm_first_samples(task, options, level);
     if (options->samples[level] || level == task->tree.levels || !(separation > 0))
@@ -37,7 +45,6 @@ uint64_t rhm_first_look(const rhm_task *task, const rhm_train_options *options, 
     const double rules = task->patches[level] / task->parents[level];
     const double wanted =
         rhm_tuning_default.samples_per_noise * task->patches[level] / (rules * separation * separation);
-    return wanted <= (double)usual                 ? usual
-           : wanted < (double)options->max_samples ? (uint64_t)wanted
-                                                   : options->max_samples;
+    const double most = (double)rhm_most_first_look(task, options, level);
+    return wanted <= (double)usual ? usual : (uint64_t)fmin(wanted, most);
 }

@@ -13,9 +13,12 @@ uint64_t rhm_first_samples(const rhm_task *task, const rhm_train_options *option
 
 /*
  * The same once the level below is known: neighbouring outputs were `separation` apart there, and will be about sqrt(m)
- * times as far apart here.
+ * times as far apart here. A separation that asks for many times the usual number is noise: then rhm_most_first_look.
  */
 uint64_t rhm_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level, double separation);
+
+/* As many as that can be, whatever the separation. */
+uint64_t rhm_most_first_look(const rhm_task *task, const rhm_train_options *options, uint32_t level);
 
 /* Samples to go on with after `samples` gave a gap of `gap`. `saturated`: every patch has occurred and counts are
  * drawn, so that more samples cost nothing. */

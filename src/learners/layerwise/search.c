@@ -89,13 +89,33 @@ static double allowance(const rhm_search *s, const rhm_search_problem *p) {
     return p->positions_left ? rhm_search_trial(s->foreseen, rhm_clusters_are_fewer(&s->best.clusters)) : s->allowed;
 }
 
-/* No work is left for another fit like the last one. */
-static bool spent(const rhm_search *s, const rhm_search_problem *p) {
-    return s->work + s->last_fit > allowance(s, p);
+/* Fits that are expected with the bandwidth of a step. */
+static double solves_of(rhm_search_step step) {
+    return step == RHM_STEP_RIDGES ? RHM_RIDGE_FITS : 1;
 }
 
-static double draw_work(const rhm_search *s, const rhm_search_problem *p, double samples) {
-    return rhm_draw_work(p->task, p->level, p->draw.counted, samples, s->width);
+/* Iterations that the work left pays for, of a fit to the samples at hand. */
+static uint32_t iterations_left(const rhm_search *s, const rhm_search_problem *p, rhm_search_step step) {
+    const rhm_fit_sizes sizes = {s->distinct, s->held_out_distinct, s->width, 0};
+    const rhm_route route = rhm_fit_route(p->task, p->options, p->level, &sizes, solves_of(step));
+    return rhm_fit_iterations(p->task, p->options, p->level, route, &sizes, allowance(s, p) - s->work);
+}
+
+/* Work is left for a fit that takes as many iterations as the best one. */
+static bool affords(const rhm_search *s, const rhm_search_problem *p, rhm_search_step step) {
+    const uint32_t iterations = iterations_left(s, p, step);
+    return iterations > 0 && iterations >= s->best.iterations;
+}
+
+static uint64_t held_out_of(const rhm_search_problem *p, uint64_t samples) {
+    return p->draw.counted ? samples : rhm_held_out_samples(samples, p->held_out_available);
+}
+
+/* Of both sets. */
+static double draw_work(const rhm_search_problem *p, uint64_t samples, uint32_t width) {
+    const bool counted = p->draw.counted;
+    return rhm_draw_work(p->task, p->level, counted, (double)samples, width) +
+           rhm_draw_work(p->task, p->level, counted, (double)held_out_of(p, samples), width);
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------------
@@ -106,18 +126,25 @@ static void ask_draw(rhm_search *s, const rhm_search_problem *p) {
     s->request = (rhm_search_request){
         .action = RHM_SEARCH_DRAW,
         .samples = s->samples,
-        .held_out = p->draw.counted ? s->samples : rhm_held_out_samples(s->samples, p->held_out_available),
+        .held_out = held_out_of(p, s->samples),
     };
 }
 
-static void ask_fit(rhm_search *s, rhm_search_step phase, double bandwidth, double ridge) {
+/* The first fit is made in any case, since there must be one; a search of which nothing is open consists of it. */
+static uint32_t most_iterations(const rhm_search *s, const rhm_search_problem *p, rhm_search_step step) {
+    const uint32_t left = iterations_left(s, p, step), first = rhm_first_iterations(p->options, p->level);
+    return s->last_fit > 0 || (first > 0 && left > first) ? left : first;
+}
+
+static void ask_fit(rhm_search *s, const rhm_search_problem *p, rhm_search_step phase, double bandwidth, double ridge) {
     s->phase = phase;
     s->request = (rhm_search_request){
         .action = RHM_SEARCH_FIT,
         .width = s->width,
         .bandwidth = bandwidth,
         .ridge = ridge,
-        .solves = phase == RHM_STEP_RIDGES ? RHM_RIDGE_FITS : 1,
+        .solves = solves_of(phase),
+        .iterations = most_iterations(s, p, phase),
     };
 }
 
@@ -139,14 +166,14 @@ static void keep(rhm_search *s, const rhm_search_seen *seen) {
  */
 
 /* What a look costs with so many samples and that width, if its fit takes as many steps as the last one. */
-static double look_work(const rhm_search *s, const rhm_search_problem *p, double samples, double width) {
-    const double positions = rhm_task_positions(p->task, p->level);
+static double look_work(const rhm_search *s, const rhm_search_problem *p, uint64_t enlarged, uint32_t width) {
+    const double positions = rhm_task_positions(p->task, p->level), samples = (double)enlarged;
     const double growth = rhm_task_distinct(p->task, p->level, samples * positions) /
                           fmax(1, rhm_task_distinct(p->task, p->level, (double)s->samples * positions));
     const double patches = fmin(p->draw.thinned ? (double)p->draw.thinned : samples * positions, s->distinct * growth);
     const rhm_fit_sizes sizes = {patches, patches, width, s->best.iterations};
     return rhm_fit_work(p->task, p->options, p->level, s->best.route, &sizes) +
-           fmax(0, draw_work(s, p, samples) - draw_work(s, p, (double)s->samples));
+           fmax(0, draw_work(p, enlarged, width) - s->drawn_work);
 }
 
 /* Samples first; where they stopped helping, width does (cross-talk of the features, docs/training.md). False, and
@@ -161,7 +188,7 @@ static bool enlarge(rhm_search *s, const rhm_search_problem *p) {
         samples = next > s->most ? s->most : next;
     }
     const uint32_t width = draw ? s->width : 2 * s->width;
-    if (s->work + look_work(s, p, (double)samples, width) > allowance(s, p))
+    if (s->work + look_work(s, p, samples, width) > allowance(s, p))
         return false;
     s->widen_next = widen_next;
     s->drew_more = s->drew_more || draw;
@@ -216,9 +243,9 @@ static void walk(rhm_search *s, const rhm_search_problem *p, rhm_search_step pha
         const double bandwidth = bandwidths ? s->bandwidth * factor : s->bandwidth;
         const double ridge = bandwidths ? s->ridge : s->ridge * factor;
         const double place = bandwidths ? bandwidth : ridge;
-        if (better && s->steps < tuning->most_steps && !good(s, p) && !s->late && !spent(s, p) && place >= least &&
-            place <= most) {
-            ask_fit(s, phase, bandwidth, ridge);
+        if (better && s->steps < tuning->most_steps && !good(s, p) && !s->late && affords(s, p, phase) &&
+            place >= least && place <= most) {
+            ask_fit(s, p, phase, bandwidth, ridge);
             return;
         }
         if (s->steps > 0)
@@ -254,19 +281,23 @@ static void walked(rhm_search *s, const rhm_search_problem *p, const rhm_search_
  */
 
 static void look(rhm_search *s, const rhm_search_problem *p, const rhm_search_seen *seen) {
-    const double drawn_work =
-        draw_work(s, p, (double)s->request.samples) + draw_work(s, p, (double)s->request.held_out);
+    const double drawn_work = draw_work(p, s->request.samples, s->width);
     s->work += fmax(0, drawn_work - s->drawn_work);
     s->drawn_work = drawn_work;
     s->drawn = seen->samples;
     s->distinct = seen->distinct;
+    s->held_out_distinct = seen->held_out_distinct;
+    if (s->fitted && !affords(s, p, RHM_STEP_LOOKING)) { /* more distinct patches came than were expected */
+        end(s, true);
+        return;
+    }
     const bool free_to_choose = p->options->ridge[p->level] == 0;
     if (free_to_choose && rhm_search_saturated(s, p))
         s->ridge = fmin(s->ridge, free_ridge(s) / patches_of(p));
     else if (free_to_choose && costly(s))
         s->ridge = fmin(s->ridge, noise_ridge(s, p));
     s->fitted = false;
-    ask_fit(s, RHM_STEP_LOOKING, s->bandwidth, s->ridge);
+    ask_fit(s, p, RHM_STEP_LOOKING, s->bandwidth, s->ridge);
 }
 
 /* The fit at the starting point is there: search around it if that is the thing to do. */
@@ -288,13 +319,13 @@ static void looked(rhm_search *s, const rhm_search_problem *p) {
 /* Whether the separation now measured suits another ridge; in s->ridge stays the one of the best fit. */
 static bool lower(rhm_search *s, const rhm_search_problem *p) {
     if (p->options->ridge[p->level] != 0 || !costly(s) || rhm_search_saturated(s, p) || good(s, p) ||
-        gap_of(&s->best) < tuning->least_gap) /* the clusters may be wrong ones */
+        gap_of(&s->best) < tuning->least_gap /* the clusters may be wrong ones */ || !affords(s, p, RHM_STEP_LOWERING))
         return false;
     s->separation = s->best.clusters.separation;
     const double ridge = noise_ridge(s, p);
     if (ridge > tuning->ridge_worth_a_fit * s->ridge)
         return false;
-    ask_fit(s, RHM_STEP_LOWERING, s->bandwidth, ridge);
+    ask_fit(s, p, RHM_STEP_LOWERING, s->bandwidth, ridge);
     return true;
 }
 

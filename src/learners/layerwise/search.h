@@ -39,7 +39,8 @@ typedef struct rhm_search_request {
     uint64_t samples, held_out;
     uint32_t width;
     double bandwidth, ridge;
-    double solves; /* fits expected at this bandwidth (linear/plan.h) */
+    double solves;       /* fits expected at this bandwidth (linear/plan.h) */
+    uint32_t iterations; /* of the solver, at most; 0: as many as it may take */
 } rhm_search_request;
 
 /* What a fit says of itself. */
@@ -79,6 +80,7 @@ typedef struct rhm_search {
     double separation;       /* of neighbouring outputs, as far as is known */
     uint64_t samples, most;
     double drawn, distinct; /* of the training set */
+    double held_out_distinct;
 
     uint32_t direction, steps; /* of a walk along an axis */
     double best_gap;           /* gap of earlier rounds */

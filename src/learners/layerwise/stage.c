@@ -262,6 +262,7 @@ rhm_status rhm_stage_fit(rhm_stage *stage, uint32_t width, double bandwidth, dou
         .preconditioner = design->key.plan.sample ? &design->preconditioner : NULL,
         .lambda = ridge,
         .tolerance = stage->options->tolerance,
+        .max_iterations = stage->most_iterations,
         .patch_count = task->patches[stage->level],
     };
     const int solving = rhm_trace_begin(stage->engine, "solve", 0);

@@ -87,6 +87,7 @@ typedef struct rhm_stage {
     uint32_t draws;
     double solves;     /* fits expected at the next bandwidth, for the rule of linear/plan.h; 0: one. The search's to
                           set, from what it decided and never from what is in memory */
+    uint32_t most_iterations; /* of the next fit's solver; 0: as many as it may take. Likewise */
     rhm_design design; /* of the last fit */
     struct rhm_watch *watch; /* who is shown how far the search is, or NULL */
     rhm_keeper keeper;       /* who keeps the stage in case of an interruption */

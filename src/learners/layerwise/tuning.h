@@ -11,7 +11,7 @@
 #include "rhm/status.h"
 
 /* Counts up with every change of a value or of what is done with it; in reports, models and checkpoints. */
-enum { RHM_TUNING_VERSION = 6 };
+enum { RHM_TUNING_VERSION = 7 };
 
 typedef struct rhm_tuning {
     /* ---- samples */
@@ -62,7 +62,8 @@ typedef struct rhm_tuning {
     /* ---- the budget of a search (budget.h) */
     double many_fits, few_fits;   /* foreseen where all patches have occurred or samples are costly; elsewhere */
     double foreseen_growth;       /* of samples, from the first look to the last */
-    double most_times_usual;      /* samples; a separation that asks for more is noise */
+    double most_times_usual;      /* samples of a first look; a separation that asks for more is noise */
+    double first_products;        /* that a first fit may take whatever the budget, in those that are usual */
     double token_work, cell_work; /* multiply-adds that take as long as drawing a token, or the count of a cell */
     double budget_multiple;       /* of what was foreseen that a search may do, */
     double budget_least;          /* and multiply-adds in any case: a second or two of one core */
