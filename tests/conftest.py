@@ -1,5 +1,10 @@
-"""What several test files of the command start from."""
+"""What several test files start from."""
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # of perf/
 
 
 @pytest.fixture(scope="session")

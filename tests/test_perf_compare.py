@@ -1,23 +1,22 @@
 """`perf compare` from end to end on programs whose times are made up (fake_bench.py): every exit status, errors of builds, and what
 continuous integration makes of them. No verdict in here depends on a real clock."""
 import argparse
+import functools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-import fake_bench  # noqa: E402
-from perf import __main__ as command  # noqa: E402
-from perf import compare, environment, facts, programs  # noqa: E402
-from perf.harness import blocks, formats, git, snapshots, verdict  # noqa: E402
-from perf.harness.comparison import ci  # noqa: E402
+import fake_bench
+from perf import __main__ as command
+from perf import compare, environment, facts, programs
+from perf.harness import blocks, formats, git, snapshots, verdict
+from perf.harness.comparison import ci
+from perf.harness.project import ROOT
 
 A, B, PASS = (f"{name}/avx2/native/t:1" for name in ("forward/a", "forward/b", "pass/a"))
 CONTROL = "ceiling/fma/f32/avx2/t:1"
@@ -224,8 +223,7 @@ def repository(tmp_path, monkeypatch):
     """A repository with a commit that builds nothing useful and one that does not build."""
     folder = tmp_path / "repository"
     folder.mkdir()
-    do = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True,
-                                        capture_output=True, text=True).stdout.strip()
+    do = functools.partial(fake_bench.git, folder)
     do("init", "-q")
     # Without a language: configuring is quick.
     (folder / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.20)\nproject(a LANGUAGES NONE)\n"
@@ -255,8 +253,7 @@ def test_a_state_is_built_once_and_the_work_tree_is_a_state(repository, tmp_path
     for _ in range(2):
         built = snapshots.build(snapshots.of_commit("base", "good"), programs.RECIPE, ["bench_kernels"], say.append, tmp_path / "cache")
     assert len(say) == 1 and built.cached and (built.programs / "rhm").exists()
-    (repository / "CMakeLists.txt").write_text(subprocess.run(["git", "-C", str(repository), "show", "good:CMakeLists.txt"],
-                                                              capture_output=True, text=True).stdout)
+    (repository / "CMakeLists.txt").write_text(fake_bench.git(repository, "show", "good:CMakeLists.txt") + "\n")
     (repository / "new file").write_text("x")
     index = (repository / ".git" / "index").read_bytes()
     tree = snapshots.of_work_tree("head")

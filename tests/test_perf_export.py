@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-from perf import __main__ as command  # noqa: E402
-from perf.harness import blocks, formats, session, statistics, text, verdict  # noqa: E402
+from perf import __main__ as command
+from perf.harness import blocks, formats, session, statistics, text, verdict
+from perf.harness.project import ROOT
 
 COMPARE = Path("/usr/share/benchmark/compare.py")
 RUN = json.loads((ROOT / "tests" / "perf_runs" / "same-busy.json").read_text())
@@ -180,7 +179,6 @@ def test_openmetrics(written):
     assert len(set(families)) == len(families) and "rhm_perf_row_seconds" in families and "rhm_perf_involuntary_switches" in families
     assert "rhm_perf_effective_hertz" not in families, "what is unavailable is no number"
     assert 'row="row with \\"quotes\\" & <brackets> | bar"' in text
-
 
 
 def test_junit(written):

@@ -6,17 +6,14 @@ import random
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-from perf import __main__ as command  # noqa: E402
-from perf import compare  # noqa: E402
-from perf.harness import blocks, comparison, foreign, frequency, layouts, process, verdict  # noqa: E402
-from perf.harness.snapshots import Snapshot  # noqa: E402
+from perf import __main__ as command
+from perf import compare
+from perf.harness import blocks, comparison, foreign, frequency, layouts, process, verdict
+from perf.harness.snapshots import Snapshot
 
 SEED = 20261128
 

@@ -1,14 +1,10 @@
 """Change points on series whose truth is known, and the search for a commit on programs whose times are made up (fake_bench.py)."""
+import functools
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 np = pytest.importorskip("numpy")
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import fake_bench  # noqa: E402
 from perf import __main__ as command  # noqa: E402
 from perf import bisect  # noqa: E402
@@ -121,8 +117,7 @@ def commits(tmp_path, monkeypatch):
     """bisect(behaviours, ...) over a repository with a commit for each; None is one that does not build."""
     folder = tmp_path / "repository"
     folder.mkdir()
-    do = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True,
-                                       capture_output=True, text=True).stdout.strip()
+    do = functools.partial(fake_bench.git, folder)
     do("init", "-q")
     monkeypatch.setattr(git, "ROOT", folder)
     monkeypatch.setattr(blocks, "LIFE", 1000)

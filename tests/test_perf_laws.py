@@ -1,13 +1,10 @@
 """The laws of scaling on data that is known: no clock decides here."""
 import math
 import random
-import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("scipy")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from perf import placement  # noqa: E402
 from perf.harness import laws  # noqa: E402

@@ -1,17 +1,14 @@
-"""perf profile and perf peers: the model on synthetic totals, counters, verdicts; each peer that is installed learns a small job."""
+"""perf profile, perf peers and perf training: the model on synthetic totals, counters, verdicts; each peer that is installed learns a small job."""
 import json
 import os
-import statistics
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from perf import jobs, model, peers, profile  # noqa: E402
-from perf.harness import counters, process, project, session  # noqa: E402
+from perf import jobs, model, peers, profile
+from perf.harness import counters, process, project, session
 
 RHM = Path(os.environ["RHM_COMMAND"])
 
@@ -248,8 +245,39 @@ def test_missing_packages_are_named(tmp_path):
     assert failure.value.status == 1
 
 
-def test_median_is_of_rounds():
-    assert statistics.median([run["wall"] for run in runs_of([3, 1, 2])]) == 2
+def test_shapes_have_names_of_their_own():
     assert profile.shape_name("kept", KEY, 32) == "s2-d16-c16-m1000-p32"
     assert profile.shape_name("shared_pass", KEY, 1024) == "s2-d16-c16-m1000-r1024"
     assert profile.shape_name("pass", KEY, 0) == "s2-d16-c16-m1000"
+
+
+# ---- one training ---------------------------------------------------------------------------------------------------------
+
+
+def perf(*arguments):
+    return subprocess.run([sys.executable, "-B", project.ROOT / "perf", *map(str, arguments)], capture_output=True, text=True, cwd=project.ROOT, timeout=300)
+
+
+def measured(tmp_path, *arguments):
+    output = tmp_path / "training.json"
+    done = perf("training", "--bin", RHM.parent, "--rounds", 1, "--threads", 1, "--epochs", 3, "--sequences", 300, "--no-compile", "--output", output, *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(output.read_text()), done.stdout
+
+
+def test_rhm_is_measured_without_others(tmp_path):
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\ncase "$*" in *torch*) exit 1;; esac\nexec {sys.executable} "$@"\n')
+    bare.chmod(0o755)
+    document, said = measured(tmp_path, "--python", bare)
+    row, = document["rows"]
+    assert row["epochs"] == 3 and row["over_rhm"] == 1 and row["value"] > 0
+    assert [len(curve["loss"]) for curve in document["curves"]] == [3]
+    assert set(document["missing"]) == {"torch", "torch.compile"} and "torch cannot be imported" in said
+
+
+def test_pytorch_comes_down_alike(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed: no training is compared with it")
+    document, _ = measured(tmp_path, "--python", sys.executable)
+    ours, theirs = document["curves"]
+    assert theirs["loss"] == pytest.approx(ours["loss"], rel=0.2)

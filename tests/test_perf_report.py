@@ -5,19 +5,18 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
-ROOT = Path(__file__).resolve().parents[1]
-RECORDED = ROOT / "tests/perf"
-sys.path.insert(0, str(ROOT))
 
 from perf import history, report  # noqa: E402
-from perf.harness import session, style  # noqa: E402
 from perf.figures import forest, roofline, scaling, stages  # noqa: E402
+from perf.harness import session, style  # noqa: E402
+from perf.harness.project import ROOT  # noqa: E402
+
+RECORDED = ROOT / "tests/perf"
 
 FIGURES = ("roofline", "scaling", "stages", "peers", "epochs", "forest", "history")
 

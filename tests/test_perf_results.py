@@ -4,17 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from perf import evidence  # noqa: E402
-from perf.results import experiments, findings, laws, pages  # noqa: E402
+from perf import evidence
+from perf.results import experiments, findings, laws, pages
+from perf.harness.project import ROOT
 
 RHM = os.environ["RHM_COMMAND"]
 RECORDS = sorted((ROOT / "docs/results/data").glob("E*.json"))

@@ -4,15 +4,12 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from perf import environment  # noqa: E402
-from perf.harness import google_benchmark, host, process, project, session  # noqa: E402
+from perf import environment
+from perf.harness import google_benchmark, host, process, project, session
+from perf.harness.project import ROOT
 
 
 def document(**more):

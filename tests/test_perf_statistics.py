@@ -1,16 +1,13 @@
 """The statistics of perf/ on data whose truth is known. Seeds are fixed: a failure is a defect, not bad luck."""
 import math
 import random
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from perf import compare  # noqa: E402
-from perf.harness import arms, blocks, comparison, statistics, verdict  # noqa: E402
-from perf.harness.arms import Row, Sample  # noqa: E402
+from perf import compare
+from perf.harness import arms, blocks, comparison, statistics, verdict
+from perf.harness.arms import Row, Sample
 
 SEED = 20260131
 

@@ -4,16 +4,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from perf import __main__ as command, environment, programs  # noqa: E402
-from perf.harness import flags, git, google_benchmark, host, process, project, snapshots, terminal  # noqa: E402
+import fake_bench
+from perf import __main__ as command, environment, programs
+from perf.harness import flags, git, google_benchmark, host, process, project, snapshots, terminal
+from perf.harness.project import ROOT
 
 
 @pytest.mark.parametrize("words, says", [
@@ -98,11 +96,6 @@ def test_the_result_is_not_overwritten_by_its_export(tmp_path, capsys):
 
 # ------------------------------------------------------------------------------------------------------------------------- Git
 
-def run_git(folder, *words):
-    return subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True, capture_output=True,
-                          text=True).stdout.strip()
-
-
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """Three commits of a C program whose build sets a flag of its own, as the project does."""
@@ -113,11 +106,11 @@ def repository(tmp_path, monkeypatch):
                                            "set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)\nadd_compile_options(-ffp-contract=off)\n"
                                            "option(RHM_BENCH \"\" OFF)\noption(RHM_TESTS \"\" OFF)\noption(RHM_KNOWN \"\" OFF)\n"
                                            "add_executable(rhm_command src/main.c)\nset_target_properties(rhm_command PROPERTIES OUTPUT_NAME rhm)\n")
-    run_git(folder, "init", "-q")
+    fake_bench.git(folder, "init", "-q")
     for message in ("first", "second", "third"):
         (folder / "message").write_text(message)
-        run_git(folder, "add", "-A")
-        run_git(folder, "commit", "-qm", message)
+        fake_bench.git(folder, "add", "-A")
+        fake_bench.git(folder, "commit", "-qm", message)
     monkeypatch.setattr(git, "ROOT", folder)
     return folder
 
@@ -133,7 +126,7 @@ def test_an_unknown_commit_in_the_words_of_git(repository, tmp_path, capsys):
 
 
 def test_a_shallow_clone_is_named(repository, tmp_path, capsys, monkeypatch):
-    run_git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
+    fake_bench.git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     monkeypatch.setattr(git, "ROOT", tmp_path / "shallow")
     status, said = compare(tmp_path, capsys, "HEAD~1")
     assert status == 2 and "shallow" in said and "git fetch --unshallow" in said

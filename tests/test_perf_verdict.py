@@ -3,15 +3,13 @@ import copy
 import json
 import math
 import random
-import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-from perf import facts, rates  # noqa: E402
-from perf.harness import verdict  # noqa: E402
+from perf import facts, rates
+from perf.harness import verdict
 
 RUNS = {path.stem: path for path in sorted((HERE / "perf_runs").glob("*.json"))}
 SAME = [name for name in RUNS if name.startswith("same")]
