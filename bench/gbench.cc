@@ -34,13 +34,14 @@ const benchmark::State &as_state(const void *raw) {
     return *static_cast<const benchmark::State *>(raw);
 }
 
+bool out_of_memory;
+
 // What the library throws is std::bad_alloc, or a formatting of it.
-template <typename Operation> bool succeeds(Operation operation) noexcept {
+template <typename Operation> void attempt(Operation operation) noexcept {
     try {
         operation();
-        return true;
     } catch (const std::exception &) {
-        return false;
+        out_of_memory = true;
     }
 }
 
@@ -113,16 +114,20 @@ std::unique_ptr<benchmark::BenchmarkReporter> make_display(const gb_flags &flags
 
 } // namespace
 
-bool gb_raw_initialize(int *argc, char **argv) {
-    return succeeds([&] { benchmark::Initialize(argc, argv); });
+bool gb_raw_out_of_memory(void) {
+    return std::exchange(out_of_memory, false);
 }
 
-bool gb_raw_add_context(const char *key, const char *value) {
-    return succeeds([&] { benchmark::AddCustomContext(key, value); });
+void gb_raw_initialize(int *argc, char **argv) {
+    attempt([&] { benchmark::Initialize(argc, argv); });
+}
+
+void gb_raw_add_context(const char *key, const char *value) {
+    attempt([&] { benchmark::AddCustomContext(key, value); });
 }
 
 void gb_raw_shutdown(void) {
-    succeeds([] {
+    attempt([] {
         benchmark::ClearRegisteredBenchmarks();
         benchmark::Shutdown();
     });
@@ -130,7 +135,7 @@ void gb_raw_shutdown(void) {
 
 bool gb_raw_run(const char *filter, const gb_flags *flags, const char *report_path, size_t *matched) {
     bool file_failed = false;
-    const bool ran = succeeds([&] {
+    attempt([&] {
         std::ofstream file;
         std::unique_ptr<benchmark::BenchmarkReporter> json;
         if (report_path) {
@@ -154,23 +159,22 @@ bool gb_raw_run(const char *filter, const gb_flags *flags, const char *report_pa
     });
     if (file_failed && errno == 0)
         errno = EIO;
-    if (!ran)
-        errno = 0;
-    return ran && !file_failed;
+    return !file_failed;
 }
 
 void *gb_raw_register(gb_bench *bench) {
     void *raw = nullptr;
     const auto body = [bench](benchmark::State &state) { gb_run_body(&state, bench); };
-    return succeeds([&] { raw = benchmark::RegisterBenchmark(bench->name, body); }) ? raw : nullptr;
+    attempt([&] { raw = benchmark::RegisterBenchmark(bench->name, body); });
+    return raw;
 }
 
-bool gb_raw_args(void *raw, const int64_t *values, size_t count) {
-    return succeeds([&] { as_family(raw).Args(std::vector<std::int64_t>(values, values + count)); });
+void gb_raw_args(void *raw, const int64_t *values, size_t count) {
+    attempt([&] { as_family(raw).Args(std::vector<std::int64_t>(values, values + count)); });
 }
 
-bool gb_raw_arg_names(void *raw, const char *const *names, size_t count) {
-    return succeeds([&] {
+void gb_raw_arg_names(void *raw, const char *const *names, size_t count) {
+    attempt([&] {
         std::vector<std::string> copies;
         for (size_t i = 0; i < count; i++)
             copies.emplace_back(names[i] ? names[i] : "");
@@ -178,30 +182,17 @@ bool gb_raw_arg_names(void *raw, const char *const *names, size_t count) {
     });
 }
 
-void gb_raw_unit(void *raw, gb_time_unit unit) {
+void gb_raw_set(void *raw, gb_setting what, int64_t value) {
     static const benchmark::TimeUnit units[] = {benchmark::kNanosecond, benchmark::kMicrosecond,
                                                 benchmark::kMillisecond, benchmark::kSecond};
-    as_family(raw).Unit(units[unit]);
-}
-
-void gb_raw_iterations(void *raw, int64_t count) {
-    as_family(raw).Iterations(count);
-}
-
-void gb_raw_repetitions(void *raw, int count) {
-    as_family(raw).Repetitions(count);
-}
-
-void gb_raw_use_real_time(void *raw) {
-    as_family(raw).UseRealTime();
-}
-
-void gb_raw_measure_process_cpu_time(void *raw) {
-    as_family(raw).MeasureProcessCPUTime();
-}
-
-void gb_raw_use_manual_time(void *raw) {
-    as_family(raw).UseManualTime();
+    switch (what) {
+    case GB_UNIT: as_family(raw).Unit(units[value]); break;
+    case GB_ITERATIONS: as_family(raw).Iterations(value); break;
+    case GB_REPETITIONS: as_family(raw).Repetitions(static_cast<int>(value)); break;
+    case GB_REAL_TIME: as_family(raw).UseRealTime(); break;
+    case GB_PROCESS_TIME: as_family(raw).MeasureProcessCPUTime(); break;
+    case GB_MANUAL_TIME: as_family(raw).UseManualTime(); break;
+    }
 }
 
 bool gb_raw_keep_running(void *raw) {
@@ -212,38 +203,38 @@ void gb_raw_set_iteration_time(void *raw, double seconds) {
     as_state(raw).SetIterationTime(seconds);
 }
 
-bool gb_raw_stop(void *raw, bool is_error, const char *reason) {
-    return succeeds([&] {
+void gb_raw_stop(void *raw, bool is_error, const char *reason) {
+    const auto stop = [&](const std::string &text) {
 #if GB_HAVE_SKIP_MESSAGE
-        if (is_error)
-            as_state(raw).SkipWithError(reason);
-        else
-            as_state(raw).SkipWithMessage(reason);
+        is_error ? as_state(raw).SkipWithError(text) : as_state(raw).SkipWithMessage(text);
 #else
-        as_state(raw).SkipWithError(((is_error ? "" : "skipped: ") + std::string(reason)).c_str());
+        as_state(raw).SkipWithError(((is_error ? "" : "skipped: ") + text).c_str());
 #endif
-    });
+    };
+    attempt([&] { stop(reason); });
+    if (out_of_memory) // a run that is to stop must, with a reason or without
+        attempt([&] { stop(""); });
 }
 
-bool gb_raw_counter(void *raw, const char *name, double value, unsigned flags) {
+void gb_raw_counter(void *raw, const char *name, double value, unsigned flags) {
     using benchmark::Counter;
     Counter::Flags how = Counter::kDefaults;
     how = how | (flags & GB_RATE ? Counter::kIsRate : Counter::kDefaults);
     how = how | (flags & GB_INVARIANT ? Counter::kIsIterationInvariant : Counter::kDefaults);
     const Counter::OneK one_k = flags & GB_1024 ? Counter::kIs1024 : Counter::kIs1000;
-    return succeeds([&] { as_state(raw).counters[name] = Counter(value, how, one_k); });
+    attempt([&] { as_state(raw).counters[name] = Counter(value, how, one_k); });
 }
 
-bool gb_raw_bytes_processed(void *raw, int64_t nbytes) {
-    return succeeds([&] { as_state(raw).SetBytesProcessed(nbytes); });
+void gb_raw_bytes_processed(void *raw, int64_t nbytes) {
+    attempt([&] { as_state(raw).SetBytesProcessed(nbytes); });
 }
 
-bool gb_raw_items_processed(void *raw, int64_t items) {
-    return succeeds([&] { as_state(raw).SetItemsProcessed(items); });
+void gb_raw_items_processed(void *raw, int64_t items) {
+    attempt([&] { as_state(raw).SetItemsProcessed(items); });
 }
 
-bool gb_raw_label(void *raw, const char *text) {
-    return succeeds([&] { as_state(raw).SetLabel(text); });
+void gb_raw_label(void *raw, const char *text) {
+    attempt([&] { as_state(raw).SetLabel(text); });
 }
 
 int64_t gb_raw_range(const void *raw, size_t index) {

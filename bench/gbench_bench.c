@@ -36,11 +36,9 @@ static void note_memory(const char *name) {
 }
 
 static void free_bench(gb_bench *bench) {
-    if (bench) {
-        rhm_free(bench->name);
-        rhm_free(bench->rows);
-        rhm_free(bench);
-    }
+    rhm_free(bench->name);
+    rhm_free(bench->rows);
+    rhm_free(bench);
 }
 
 gb_bench *gb_register(const char *name, gb_function *body, void *user) {
@@ -62,30 +60,29 @@ gb_bench *gb_register(const char *name, gb_function *body, void *user) {
         }
 
     gb_bench *bench = RHM_NEW(gb_bench, 1, 1, 1, "benchmark", NULL);
-    if (!bench)
-        goto fail;
-    bench->name = RHM_NEW(char, strlen(name) + 1, 1, 1, "name", NULL);
-    if (!bench->name)
-        goto fail;
-    memcpy(bench->name, name, strlen(name));
-    bench->body = body;
-    bench->user = user;
+    if (!bench) {
+        note_memory(name);
+        return NULL;
+    }
     /* A benchmark without arguments has one row, of the empty tuple. */
+    *bench = (gb_bench){.body = body, .user = user, .row_count = 1, .row_capacity = 1};
+    bench->name = RHM_NEW(char, strlen(name) + 1, 1, 1, "name", NULL);
     bench->rows = RHM_NEW(gb_row, 1, 1, 1, "rows", NULL);
-    bench->row_count = bench->row_capacity = 1;
-    bench->raw = bench->rows ? gb_raw_register(bench) : NULL;
-    if (!bench->raw)
-        goto fail;
+    if (bench->name && bench->rows) {
+        memcpy(bench->name, name, strlen(name));
+        bench->raw = gb_raw_register(bench);
+    }
+    if (!bench->raw) {
+        note_memory(name);
+        free_bench(bench);
+        return NULL;
+    }
     if (last_bench)
         last_bench->next = bench;
     else
         first_bench = bench;
     last_bench = bench;
     return bench;
-fail:
-    note_memory(name);
-    free_bench(bench);
-    return NULL;
 }
 
 void gb_free_benches(void) {
@@ -160,8 +157,7 @@ void gb_args(gb_bench *bench, const int64_t *values, size_t count) {
     gb_row *row = &bench->rows[bench->row_count++];
     *row = (gb_row){0};
     memcpy(row->ranges, values, count * sizeof *values);
-    if (!gb_raw_args(bench->raw, values, count))
-        note_memory(bench->name);
+    gb_raw_args(bench->raw, values, count);
 }
 
 void gb_arg_names(gb_bench *bench, const char *const *names, size_t count) {
@@ -175,8 +171,7 @@ void gb_arg_names(gb_bench *bench, const char *const *names, size_t count) {
             return;
         }
     }
-    if (!gb_raw_arg_names(bench->raw, names, count))
-        note_memory(bench->name);
+    gb_raw_arg_names(bench->raw, names, count);
 }
 
 void gb_unit(gb_bench *bench, gb_time_unit unit) {
@@ -185,25 +180,22 @@ void gb_unit(gb_bench *bench, gb_time_unit unit) {
     if ((unsigned)unit > GB_SECOND)
         note_mistake(bench->name, "has time unit %d: allowed are GB_NANOSECOND to GB_SECOND", (int)unit);
     else
-        gb_raw_unit(bench->raw, unit);
+        gb_raw_set(bench->raw, GB_UNIT, unit);
+}
+
+static void set_count(gb_bench *bench, gb_setting what, int64_t count, const char *name) {
+    if (bench && count < 1)
+        note_mistake(bench->name, "has %" PRId64 " %s: allowed are 1 or more", count, name);
+    else if (bench)
+        gb_raw_set(bench->raw, what, count);
 }
 
 void gb_iterations(gb_bench *bench, int64_t count) {
-    if (!bench)
-        return;
-    if (count < 1)
-        note_mistake(bench->name, "has %" PRId64 " iterations: allowed are 1 or more", count);
-    else
-        gb_raw_iterations(bench->raw, count);
+    set_count(bench, GB_ITERATIONS, count, "iterations");
 }
 
 void gb_repetitions(gb_bench *bench, int count) {
-    if (!bench)
-        return;
-    if (count < 1)
-        note_mistake(bench->name, "has %d repetitions: allowed are 1 or more", count);
-    else
-        gb_raw_repetitions(bench->raw, count);
+    set_count(bench, GB_REPETITIONS, count, "repetitions");
 }
 
 static bool one_clock(gb_bench *bench, bool *this_one, bool other) {
@@ -215,15 +207,15 @@ static bool one_clock(gb_bench *bench, bool *this_one, bool other) {
 
 void gb_use_real_time(gb_bench *bench) {
     if (bench && one_clock(bench, &bench->has_real_time, bench->has_manual_time))
-        gb_raw_use_real_time(bench->raw);
+        gb_raw_set(bench->raw, GB_REAL_TIME, 0);
 }
 
 void gb_use_manual_time(gb_bench *bench) {
     if (bench && one_clock(bench, &bench->has_manual_time, bench->has_real_time))
-        gb_raw_use_manual_time(bench->raw);
+        gb_raw_set(bench->raw, GB_MANUAL_TIME, 0);
 }
 
 void gb_measure_process_cpu_time(gb_bench *bench) {
     if (bench)
-        gb_raw_measure_process_cpu_time(bench->raw);
+        gb_raw_set(bench->raw, GB_PROCESS_TIME, 0);
 }

@@ -4,8 +4,7 @@
  */
 #include "gbench_internal.h"
 
-#include <errno.h>
-#include <math.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,20 +29,28 @@ enum {
     SETTING_COUNT
 };
 
+#define BOOLEAN "(true|yes|on|1|false|no|off|0)?"
+#define SECONDS "([0-9]{1,15}[.]?[0-9]{0,15}|[.][0-9]{1,15})(e[-+]?[0-9]{1,2})?"
+
 static const struct {
-    const char *flag, *variable;
+    const char *flag, *variable, *pattern, *allowed;
 } settings[SETTING_COUNT] = {
-    [COLOR] = {"--benchmark_color", "BENCHMARK_COLOR"},
-    [COUNTERS_TABULAR] = {"--benchmark_counters_tabular", "BENCHMARK_COUNTERS_TABULAR"},
-    [FORMAT] = {"--benchmark_format", "BENCHMARK_FORMAT"},
-    [LIST_TESTS] = {"--benchmark_list_tests", "BENCHMARK_LIST_TESTS"},
-    [MIN_TIME] = {"--benchmark_min_time", "BENCHMARK_MIN_TIME"},
-    [MIN_WARMUP_TIME] = {"--benchmark_min_warmup_time", "BENCHMARK_MIN_WARMUP_TIME"},
-    [OUT] = {"--benchmark_out", "BENCHMARK_OUT"},
-    [OUT_FORMAT] = {"--benchmark_out_format", "BENCHMARK_OUT_FORMAT"},
-    [PERF_COUNTERS] = {"--benchmark_perf_counters", "BENCHMARK_PERF_COUNTERS"},
-    [REPETITIONS] = {"--benchmark_repetitions", "BENCHMARK_REPETITIONS"},
-    [TIME_UNIT] = {"--benchmark_time_unit", "BENCHMARK_TIME_UNIT"},
+    [COLOR] = {"--benchmark_color", "BENCHMARK_COLOR", "auto|" BOOLEAN, "allowed are auto, true and false"},
+    [COUNTERS_TABULAR] = {"--benchmark_counters_tabular", "BENCHMARK_COUNTERS_TABULAR", BOOLEAN,
+                          "allowed are true and false"},
+    [FORMAT] = {"--benchmark_format", "BENCHMARK_FORMAT", "console|json", "allowed are console and json"},
+    [LIST_TESTS] = {"--benchmark_list_tests", "BENCHMARK_LIST_TESTS", BOOLEAN, "allowed are true and false"},
+    [MIN_TIME] = {"--benchmark_min_time", "BENCHMARK_MIN_TIME", SECONDS "s?|[1-9][0-9]{0,8}x",
+                  "allowed are seconds such as 0.5 or 0.5s, and iterations such as 100x"},
+    [MIN_WARMUP_TIME] = {"--benchmark_min_warmup_time", "BENCHMARK_MIN_WARMUP_TIME", SECONDS,
+                         "allowed are seconds from 0"},
+    [OUT] = {"--benchmark_out", "BENCHMARK_OUT", ".*", ""},
+    [OUT_FORMAT] = {"--benchmark_out_format", "BENCHMARK_OUT_FORMAT", "json", "the report is always json"},
+    [PERF_COUNTERS] = {"--benchmark_perf_counters", "BENCHMARK_PERF_COUNTERS", "",
+                       "it would not count the threads of a team created before it"},
+    [REPETITIONS] = {"--benchmark_repetitions", "BENCHMARK_REPETITIONS", "[1-9][0-9]{0,5}|1000000",
+                     "allowed are 1 to 1000000"},
+    [TIME_UNIT] = {"--benchmark_time_unit", "BENCHMARK_TIME_UNIT", "([num]?s)?", "allowed are ns, us, ms and s"},
 };
 
 /* Flags without such dangers go on as they are; one that this release does not know comes back as unrecognised. */
@@ -81,124 +88,74 @@ static const char *flag_value(const char *argument, const char *flag) {
     return argument[length] == '=' ? argument + length + 1 : argument[length] == '\0' ? argument + length : NULL;
 }
 
-static bool is_word(const char *value, const char *const *words, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(value, words[i]) == 0)
-            return true;
-    return false;
+static bool fits(const char *value, const char *pattern) {
+    char anchored[128];
+    regex_t compiled;
+    snprintf(anchored, sizeof anchored, "^(%s)$", pattern);
+    if (regcomp(&compiled, anchored, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    const bool found = regexec(&compiled, value, 0, NULL, 0) == 0;
+    regfree(&compiled);
+    return found;
 }
 
-static rhm_status parse_bool(int setting, const char *value, bool *result, rhm_error *error) {
-    static const char *const yes[] = {"", "true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
-    *result = is_word(value, yes, sizeof yes / sizeof yes[0]);
-    if (*result || is_word(value, no, sizeof no / sizeof no[0]))
-        return RHM_OK;
-    return rhm_fail(error, RHM_INVALID, "%s is '%s': allowed are true and false", settings[setting].flag, value);
+/* Of a value that fits BOOLEAN; the bare flag says yes. */
+static bool is_true(const char *value) {
+    return value && (*value == '\0' || strchr("ty1", *value) || strcmp(value, "on") == 0);
 }
 
-static rhm_status parse_color(const char *value, bool *result, rhm_error *error) {
-    if (strcmp(value, "auto") == 0) {
-        const char *terminal = getenv("TERM");
-        *result = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
-        return RHM_OK;
-    }
-    return parse_bool(COLOR, value, result, error);
-}
-
-/* Seconds as a finite number, not negative. `end` may be left at a suffix. */
-static bool parse_seconds(const char *value, double *seconds, const char **end) {
-    char *stop = NULL;
-    errno = 0;
-    *seconds = strtod(value, &stop);
-    *end = stop;
-    return stop != value && errno == 0 && isfinite(*seconds) && *seconds >= 0;
-}
-
-/* One spelling for all releases: 1.7.1 reads a plain number, later ones warn without the suffix and know iterations. */
-static rhm_status spell_min_time(const char *value, char *spelled, size_t nbytes, rhm_error *error) {
-    double seconds = 0;
-    const char *end = value;
-    if (parse_seconds(value, &seconds, &end)) {
-        if (*end == '\0' || strcmp(end, "s") == 0) {
-            snprintf(spelled, nbytes, "--benchmark_min_time=%.9g%s", seconds, GB_HAVE_MIN_TIME_SUFFIX ? "s" : "");
-            return RHM_OK;
-        }
-        if (strcmp(end, "x") == 0 && seconds >= 1 && seconds <= 1e9 && seconds == floor(seconds)) {
-            if (!GB_HAVE_MIN_TIME_SUFFIX)
-                return rhm_fail(
-                    error, RHM_UNSUPPORTED,
-                    "--benchmark_min_time is '%s': a count of iterations needs Google Benchmark 1.8, this is %s", value,
-                    gb_version());
-            snprintf(spelled, nbytes, "--benchmark_min_time=%.0fx", seconds);
-            return RHM_OK;
-        }
-    }
-    return rhm_fail(
-        error, RHM_INVALID,
-        "--benchmark_min_time is '%s': allowed are seconds such as 0.5 or 0.5s, and iterations such as 100x", value);
+static bool wants_colour(const char *value) {
+    if (value && strcmp(value, "auto") != 0)
+        return is_true(value);
+    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
 static rhm_status check_settings(gb_flags *flags, const char *const *value, rhm_error *error) {
-    static const char *const units[] = {"", "ns", "us", "ms", "s"};
-    double seconds = 0;
-    const char *end = "";
-    if (value[FORMAT]) {
-        flags->json = strcmp(value[FORMAT], "json") == 0;
-        if (!flags->json && strcmp(value[FORMAT], "console") != 0)
-            return rhm_fail(error, RHM_INVALID, "--benchmark_format is '%s': allowed are console and json",
-                            value[FORMAT]);
-    }
-    if (value[OUT_FORMAT] && strcmp(value[OUT_FORMAT], "json") != 0)
-        return rhm_fail(error, RHM_INVALID, "--benchmark_out_format is '%s': the report is always json",
-                        value[OUT_FORMAT]);
-    if (value[PERF_COUNTERS] && *value[PERF_COUNTERS])
+    for (int s = 0; s < SETTING_COUNT; s++)
+        if (value[s] && !fits(value[s], settings[s].pattern))
+            return rhm_fail(error, s == PERF_COUNTERS ? RHM_UNSUPPORTED : RHM_INVALID, "%s is '%s': %s",
+                            settings[s].flag, value[s], settings[s].allowed);
+    if (value[MIN_TIME] && strchr(value[MIN_TIME], 'x') && !GB_HAVE_MIN_TIME_SUFFIX)
         return rhm_fail(error, RHM_UNSUPPORTED,
-                        "--benchmark_perf_counters is '%s': it would not count the threads of a team created before it",
-                        value[PERF_COUNTERS]);
-    if (value[TIME_UNIT] && !is_word(value[TIME_UNIT], units, sizeof units / sizeof units[0]))
-        return rhm_fail(error, RHM_INVALID, "--benchmark_time_unit is '%s': allowed are ns, us, ms and s",
-                        value[TIME_UNIT]);
-    if (value[MIN_WARMUP_TIME] && (!parse_seconds(value[MIN_WARMUP_TIME], &seconds, &end) || *end))
-        return rhm_fail(error, RHM_INVALID, "--benchmark_min_warmup_time is '%s': allowed are seconds from 0",
-                        value[MIN_WARMUP_TIME]);
-    if (value[REPETITIONS]) {
-        char *stop = NULL;
-        const long count = strtol(value[REPETITIONS], &stop, 10);
-        if (stop == value[REPETITIONS] || *stop || count < 1 || count > 1000000)
-            return rhm_fail(error, RHM_INVALID, "--benchmark_repetitions is '%s': allowed are 1 to 1000000",
-                            value[REPETITIONS]);
-    }
-    if (value[COUNTERS_TABULAR])
-        RHM_TRY(parse_bool(COUNTERS_TABULAR, value[COUNTERS_TABULAR], &flags->tabular, error));
-    if (value[LIST_TESTS])
-        RHM_TRY(parse_bool(LIST_TESTS, value[LIST_TESTS], &flags->list_only, error));
-    RHM_TRY(parse_color(value[COLOR] ? value[COLOR] : "auto", &flags->colour, error));
+                        "--benchmark_min_time is '%s': a count of iterations needs Google Benchmark 1.8, this is %s",
+                        value[MIN_TIME], gb_version());
+    flags->json = value[FORMAT] && strcmp(value[FORMAT], "json") == 0;
+    flags->tabular = is_true(value[COUNTERS_TABULAR]);
+    flags->list_only = is_true(value[LIST_TESTS]);
+    flags->colour = wants_colour(value[COLOR]);
     return RHM_OK;
 }
 
-/* A string that could not be copied leaves NULL in its place, which the caller looks for at the end. */
-static void push(gb_flags *flags, char *copy) {
-    flags->copies[flags->argc] = copy;
-    flags->argv[flags->argc++] = copy;
+/* Keep a copy for as long as the process lives, since the library has pointers into it; NULL: there was no memory. */
+static char *keep(gb_flags *flags, char *copy) {
+    flags->lacks_memory |= !copy;
+    return flags->kept[flags->kept_count++] = copy;
+}
+
+static void push(gb_flags *flags, const char *argument) {
+    flags->argv[flags->argc++] = keep(flags, strdup(argument));
 }
 
 static void push_pair(gb_flags *flags, int setting, const char *value) {
     char *pair = NULL;
-    push(flags, asprintf(&pair, "%s=%s", settings[setting].flag, value) < 0 ? NULL : pair);
+    flags->argv[flags->argc++] = keep(flags, asprintf(&pair, "%s=%s", settings[setting].flag, value) < 0 ? NULL : pair);
 }
 
-static bool has_hole(char *const *strings, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (!strings[i])
-            return true;
-    return false;
+/* One spelling for all releases: 1.7.1 reads a plain number, later ones warn without the suffix and know iterations. */
+static void push_min_time(gb_flags *flags, const char *value) {
+    char spelled[128];
+    const bool counts = strchr(value, 'x');
+    snprintf(spelled, sizeof spelled, "%.*s%s", (int)strcspn(value, "s"), value,
+             GB_HAVE_MIN_TIME_SUFFIX && !counts ? "s" : "");
+    push_pair(flags, MIN_TIME, spelled);
 }
 
 /*
  * What the library would act upon by itself is switched off, whatever the environment says: its reporters are ours.
  * A file reporter is used only when a file is named, and that file is opened and truncated, so it gets the null device.
  */
-static void push_settings(gb_flags *flags, const char *const *value, const char *min_time) {
+static void push_settings(gb_flags *flags, const char *const *value) {
     push_pair(flags, FORMAT, "console");
     push_pair(flags, OUT, "/dev/null");
     push_pair(flags, OUT_FORMAT, "json");
@@ -210,58 +167,64 @@ static void push_settings(gb_flags *flags, const char *const *value, const char 
         push_pair(flags, MIN_WARMUP_TIME, value[MIN_WARMUP_TIME]);
     if (value[REPETITIONS])
         push_pair(flags, REPETITIONS, value[REPETITIONS]);
-    if (*min_time)
-        push(flags, strdup(min_time));
+    if (value[MIN_TIME])
+        push_min_time(flags, value[MIN_TIME]);
+}
+
+/* Whether `argument` is one of the settings. */
+static bool is_setting(const char *argument) {
+    for (int s = 0; s < SETTING_COUNT; s++)
+        if (flag_value(argument, settings[s].flag))
+            return true;
+    return false;
+}
+
+static bool passes(const char *argument) {
+    for (size_t p = 0; p < sizeof passed_on / sizeof passed_on[0]; p++)
+        if (flag_value(argument, passed_on[p]))
+            return true;
+    return false;
 }
 
 rhm_status gb_flags_take(gb_flags *flags, int *argc, char **argv, rhm_error *error) {
     const char *value[SETTING_COUNT] = {0};
-    char min_time[64] = "";
     *flags = (gb_flags){0};
 
     const char *context = getenv("BENCHMARK_CONTEXT");
     if (context && *context)
         return rhm_fail(error, RHM_INVALID, "BENCHMARK_CONTEXT is set to '%s': use --benchmark_context", context);
-    for (int s = 0; s < SETTING_COUNT; s++)
+    for (int s = 0; s < SETTING_COUNT; s++) {
         value[s] = getenv(settings[s].variable);
-    for (int i = 1; i < *argc; i++)
-        for (int s = 0; s < SETTING_COUNT; s++) {
+        for (int i = 1; i < *argc; i++) {
             const char *given = flag_value(argv[i], settings[s].flag);
             value[s] = given ? given : value[s];
         }
+    }
     RHM_TRY(check_settings(flags, value, error));
-    if (value[MIN_TIME])
-        RHM_TRY(spell_min_time(value[MIN_TIME], min_time, sizeof min_time, error));
 
-    /* Never freed: the library keeps pointers into these. */
-    const size_t room = (size_t)*argc + SETTING_COUNT + 2;
+    const size_t room = (size_t)*argc + SETTING_COUNT + 3;
     flags->argv = (char **)calloc(room, sizeof *flags->argv);
-    flags->copies = (char **)calloc(room, sizeof *flags->copies);
+    flags->kept = (char **)calloc(room, sizeof *flags->kept);
     flags->context = (char **)calloc(room, sizeof *flags->context);
-    if (!flags->argv || !flags->copies || !flags->context)
+    if (!flags->argv || !flags->kept || !flags->context)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused %zu bytes for the command line",
                         room * sizeof(char *));
-    flags->out = strdup(value[OUT] ? value[OUT] : "");
-    push(flags, strdup(*argc > 0 && argv[0] ? argv[0] : "unknown"));
-    push_settings(flags, value, min_time);
+    flags->out = keep(flags, strdup(value[OUT] ? value[OUT] : ""));
+    push(flags, *argc > 0 && argv[0] ? argv[0] : "unknown");
+    push_settings(flags, value);
 
-    int kept = *argc > 0 ? 1 : 0;
+    int left = *argc > 0 ? 1 : 0;
     for (int i = 1; i < *argc; i++) {
         const char *lines = flag_value(argv[i], "--benchmark_context");
-        bool ours = false, passes = false;
-        for (int s = 0; s < SETTING_COUNT; s++)
-            ours |= flag_value(argv[i], settings[s].flag) != NULL;
-        for (size_t p = 0; p < sizeof passed_on / sizeof passed_on[0]; p++)
-            passes |= flag_value(argv[i], passed_on[p]) != NULL;
         if (lines)
-            flags->context[flags->context_count++] = strdup(lines);
-        else if (passes)
-            push(flags, strdup(argv[i]));
-        else if (!ours)
-            argv[kept++] = argv[i];
+            flags->context[flags->context_count++] = keep(flags, strdup(lines));
+        else if (passes(argv[i]))
+            push(flags, argv[i]);
+        else if (!is_setting(argv[i]))
+            argv[left++] = argv[i];
     }
-    *argc = kept;
-    if (!flags->out || has_hole(flags->argv, (size_t)flags->argc) || has_hole(flags->context, flags->context_count))
+    *argc = left;
+    if (flags->lacks_memory)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for a copy of the command line");
     gb_text_clean(flags->argv[0]);
     return RHM_OK;

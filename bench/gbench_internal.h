@@ -124,7 +124,9 @@ typedef struct gb_flags {
     size_t context_count;
     char **argv; /* for the library: argc strings and NULL, nothing in it that makes it exit */
     int argc;
-    char **copies; /* the same strings again: the library takes out of argv what it understands */
+    char **kept; /* all strings, kept_count of them: the library takes out of argv what it understands */
+    size_t kept_count;
+    bool lacks_memory; /* for one of them */
 } gb_flags;
 
 /*
@@ -148,35 +150,41 @@ bool gb_is_row_field(const char *name);
 /* Whether `name` has a fitting length and every character may appear in the name of a counter. */
 bool gb_is_counter_name(const char *name);
 
-/* --- gbench.cc: false, or NULL, says that memory ran out --- */
+/* --- gbench.cc --- */
 
-bool gb_raw_initialize(int *argc, char **argv);
-bool gb_raw_add_context(const char *key, const char *value);
+/* Whether the library was refused memory since this was asked for the last time. */
+bool gb_raw_out_of_memory(void);
+
+void gb_raw_initialize(int *argc, char **argv);
+void gb_raw_add_context(const char *key, const char *value);
 void gb_raw_shutdown(void);
 
 /*
  * Run the rows that match `filter` (NULL: the flag's) and count them. A report goes to `report_path` unless that is
- * NULL. False with errno set when the file failed, with errno 0 when the library threw.
+ * NULL. False with errno set when the file failed.
  */
 bool gb_raw_run(const char *filter, const gb_flags *flags, const char *report_path, size_t *matched);
 
-void *gb_raw_register(gb_bench *bench);
-bool gb_raw_args(void *raw, const int64_t *values, size_t count);
-bool gb_raw_arg_names(void *raw, const char *const *names, size_t count);
-void gb_raw_unit(void *raw, gb_time_unit unit);
-void gb_raw_iterations(void *raw, int64_t count);
-void gb_raw_repetitions(void *raw, int count);
-void gb_raw_use_real_time(void *raw);
-void gb_raw_measure_process_cpu_time(void *raw);
-void gb_raw_use_manual_time(void *raw);
+void *gb_raw_register(gb_bench *bench); /* NULL: no memory */
+void gb_raw_args(void *raw, const int64_t *values, size_t count);
+void gb_raw_arg_names(void *raw, const char *const *names, size_t count);
+typedef enum gb_setting {
+    GB_UNIT,
+    GB_ITERATIONS,
+    GB_REPETITIONS,
+    GB_REAL_TIME,
+    GB_PROCESS_TIME,
+    GB_MANUAL_TIME
+} gb_setting;
+void gb_raw_set(void *raw, gb_setting what, int64_t value); /* no value for the clocks */
 
 bool gb_raw_keep_running(void *raw);
 void gb_raw_set_iteration_time(void *raw, double seconds);
-bool gb_raw_stop(void *raw, bool is_error, const char *reason);
-bool gb_raw_counter(void *raw, const char *name, double value, unsigned flags);
-bool gb_raw_bytes_processed(void *raw, int64_t nbytes);
-bool gb_raw_items_processed(void *raw, int64_t items);
-bool gb_raw_label(void *raw, const char *text);
+void gb_raw_stop(void *raw, bool is_error, const char *reason);
+void gb_raw_counter(void *raw, const char *name, double value, unsigned flags);
+void gb_raw_bytes_processed(void *raw, int64_t nbytes);
+void gb_raw_items_processed(void *raw, int64_t items);
+void gb_raw_label(void *raw, const char *text);
 int64_t gb_raw_range(const void *raw, size_t index);
 int64_t gb_raw_iterations_done(const void *raw);
 int64_t gb_raw_max_iterations(const void *raw);

@@ -102,7 +102,7 @@ rhm_status gb_run_row(const char *row, int64_t iterations, gb_sample *out, gb_co
     if (iterations < 1)
         return rhm_fail(error, RHM_INVALID, "%" PRId64 " iterations of '%s': allowed are 1 or more", iterations, row);
     RHM_TRY(anchored(filter, sizeof filter, row, error));
-    gb_raw_iterations(bench->raw, iterations);
+    gb_raw_set(bench->raw, GB_ITERATIONS, iterations);
     record.active = record.complete = true;
     record.count = 0;
     record.sink = sink;

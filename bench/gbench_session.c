@@ -43,7 +43,8 @@ rhm_status gb_add_context(const char *key, const char *value, rhm_error *error) 
             return rhm_fail(error, RHM_INVALID, "context key '%s' is set twice: once is allowed", name);
     if (context_count == MAX_CONTEXT)
         return rhm_fail(error, RHM_INVALID, "context key '%s' is one more than %d", name, MAX_CONTEXT);
-    if (!gb_raw_add_context(name, text))
+    gb_raw_add_context(name, text);
+    if (gb_raw_out_of_memory())
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for context key '%s'", name);
     memcpy(context_keys[context_count++], name, sizeof name);
     return RHM_OK;
@@ -67,7 +68,8 @@ rhm_status gb_init(int *argc, char **argv, rhm_error *error) {
         return rhm_fail(error, RHM_INVALID, "gb_init was called before: once per process is allowed");
     RHM_TRY(gb_flags_take(&flags, argc, argv, error));
     int left = flags.argc;
-    if (!gb_raw_initialize(&left, flags.argv))
+    gb_raw_initialize(&left, flags.argv);
+    if (gb_raw_out_of_memory())
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory to Google Benchmark");
     for (int i = 1; i < left; i++)
         argv[(*argc)++] = flags.argv[i];
@@ -108,8 +110,29 @@ static rhm_status judge(const char *filter, gb_result *result, rhm_error *error)
     return RHM_OK;
 }
 
+static rhm_status check_ready(const char *function, rhm_error *error) {
+    if (phase != READY)
+        return rhm_fail(error, RHM_INVALID, "%s is not possible: %s", function, phase_phrases[phase]);
+    if (*gb_first_mistake())
+        return rhm_fail(error, RHM_INVALID, "%s", gb_first_mistake());
+    if (gb_raw_out_of_memory())
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory to a registration");
+    return RHM_OK;
+}
+
+/* RHM_IO, without a sentence but with errno, where the report's file failed. */
+static rhm_status run_raw(const char *filter, const gb_flags *how, const char *path, size_t *matched,
+                          rhm_error *error) {
+    phase = RUNNING;
+    const bool written = gb_raw_run(filter, how, path, matched);
+    phase = READY;
+    if (gb_raw_out_of_memory())
+        return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory to Google Benchmark");
+    return written ? RHM_OK : RHM_IO;
+}
+
 /* The report grows under a temporary name and is renamed when it is complete. */
-static rhm_status run_all(const char *filter, const char *path, gb_result *result, rhm_error *error) {
+static rhm_status write_all(const char *filter, const char *path, gb_result *result, rhm_error *error) {
     char *partial = NULL;
     if (*path && !flags.list_only) {
         const size_t nbytes = strlen(path) + sizeof ".partial";
@@ -118,14 +141,9 @@ static rhm_status run_all(const char *filter, const char *path, gb_result *resul
             return RHM_NO_MEMORY;
         snprintf(partial, nbytes, "%s.partial", path);
     }
-    rhm_status status = RHM_OK;
     gb_forget_outcomes();
-    phase = RUNNING;
-    const bool ran = gb_raw_run(filter, &flags, partial, &result->matched);
-    phase = READY;
-    if (!ran && errno == 0)
-        status = rhm_fail(error, RHM_NO_MEMORY, "the system refused memory to Google Benchmark");
-    else if (!ran || (partial && result->matched && rename(partial, path) != 0))
+    rhm_status status = run_raw(filter, &flags, partial, &result->matched, error);
+    if (status == RHM_IO || (status == RHM_OK && partial && result->matched && rename(partial, path) != 0))
         status = rhm_fail(error, RHM_IO, "cannot write the report '%s': %s", path, strerror(errno));
     if (partial && (status != RHM_OK || result->matched == 0))
         remove(partial);
@@ -134,27 +152,17 @@ static rhm_status run_all(const char *filter, const char *path, gb_result *resul
 }
 
 rhm_status gb_run_silently(const char *filter, size_t *matched, rhm_error *error) {
-    if (phase != READY)
-        return rhm_fail(error, RHM_INVALID, "gb_run_row is not possible: %s", phase_phrases[phase]);
-    if (*gb_first_mistake())
-        return rhm_fail(error, RHM_INVALID, "%s", gb_first_mistake());
     gb_flags silent = flags;
     silent.silent = true;
-    phase = RUNNING;
-    const bool ran = gb_raw_run(filter, &silent, NULL, matched);
-    phase = READY;
-    return ran ? RHM_OK : rhm_fail(error, RHM_NO_MEMORY, "the system refused memory to Google Benchmark");
+    RHM_TRY(check_ready("gb_run_row", error));
+    return run_raw(filter, &silent, NULL, matched, error);
 }
 
 rhm_status gb_run(const char *filter, const char *json_path, gb_result *result, rhm_error *error) {
     gb_result counts = {0};
-    rhm_status status;
-    if (phase != READY)
-        status = rhm_fail(error, RHM_INVALID, "gb_run is not possible: %s", phase_phrases[phase]);
-    else if (*gb_first_mistake())
-        status = rhm_fail(error, RHM_INVALID, "%s", gb_first_mistake());
-    else
-        status = run_all(filter, json_path ? json_path : flags.out, &counts, error);
+    rhm_status status = check_ready("gb_run", error);
+    if (status == RHM_OK)
+        status = write_all(filter, json_path ? json_path : flags.out, &counts, error);
     if (result)
         *result = counts;
     return status;

@@ -38,8 +38,7 @@ static void stop_raw(gb_state *state) {
         for (int64_t done = gb_raw_iterations_done(state->raw); done < row->iterations; done++)
             gb_raw_keep_running(state->raw);
     }
-    if (!gb_raw_stop(state->raw, row->outcome != GB_SKIPPED, row->reason))
-        gb_raw_stop(state->raw, true, "");
+    gb_raw_stop(state->raw, row->outcome != GB_SKIPPED, row->reason);
     state->stopped = state->ended = true;
     state->looping = false;
 }
@@ -57,10 +56,6 @@ __attribute__((format(printf, 3, 4))) static void stop(gb_state *state, gb_outco
     stop_raw(state);
 }
 
-static void stop_without_memory(gb_state *state) {
-    stop(state, GB_FAILED, "the system refused memory to the report");
-}
-
 void gb_skip_error(gb_state *state, const char *reason) {
     stop(state, GB_FAILED, "%s", reason ? reason : "no reason given");
 }
@@ -69,16 +64,20 @@ void gb_skip_message(gb_state *state, const char *reason) {
     stop(state, GB_SKIPPED, "%s", reason ? reason : "no reason given");
 }
 
+static void check_times_set(gb_state *state) {
+    if (state->bench->has_manual_time && state->times_set != state->passes)
+        stop(state, GB_FAILED,
+             "gb_set_iteration_time was called %" PRId64 " times in %" PRId64 " passes: once in each is needed",
+             state->times_set, state->passes);
+}
+
 /* What must hold of manual time when the body comes back for another pass. */
 static void check_pass(gb_state *state) {
     const double wall = state->passes ? gb_now() - state->begin : 0;
     if (state->passes == 0)
         state->begin = gb_now();
-    if (state->times_set != state->passes)
-        stop(state, GB_FAILED,
-             "gb_set_iteration_time was called %" PRId64 " times in %" PRId64 " passes: once in each is needed",
-             state->times_set, state->passes);
-    else if (wall > manual_wall_seconds && wall > manual_wall_factor * state->manual_seconds)
+    check_times_set(state);
+    if (wall > manual_wall_seconds && wall > manual_wall_factor * state->manual_seconds)
         stop(state, GB_FAILED,
              "%.3g s of manual time in %.3g s: the library would not stop before it reaches the minimum time",
              state->manual_seconds, wall);
@@ -150,22 +149,23 @@ void gb_counter(gb_state *state, const char *name, double value, unsigned flags)
         stop(state, GB_FAILED, "counter '%s' changes its flags, or is one more than %d", name, GB_MAX_COUNTERS);
     if (state->stopped)
         return;
-    if (!isfinite(value))
+    if (!isfinite(value)) {
         note_omitted(state, name, value);
-    else if (!gb_raw_counter(state->raw, name, value, flags))
-        stop_without_memory(state);
-    else if (gb_is_recording())
+        return;
+    }
+    gb_raw_counter(state->raw, name, value, flags);
+    if (gb_is_recording())
         gb_record_counter(name, value, flags);
 }
 
 void gb_bytes_processed(gb_state *state, int64_t nbytes) {
-    if (!state->stopped && !gb_raw_bytes_processed(state->raw, nbytes))
-        stop_without_memory(state);
+    if (!state->stopped)
+        gb_raw_bytes_processed(state->raw, nbytes);
 }
 
 void gb_items_processed(gb_state *state, int64_t items) {
-    if (!state->stopped && !gb_raw_items_processed(state->raw, items))
-        stop_without_memory(state);
+    if (!state->stopped)
+        gb_raw_items_processed(state->raw, items);
 }
 
 void gb_label(gb_state *state, const char *text) {
@@ -188,20 +188,11 @@ size_t gb_run_index(const gb_state *state) {
     return state->row->runs;
 }
 
-static void check_complete(gb_state *state) {
-    if (!state->ended)
-        stop(state, GB_FAILED, "the benchmark returned before gb_keep_running was false");
-    else if (state->bench->has_manual_time && state->times_set != state->passes)
-        stop(state, GB_FAILED,
-             "gb_set_iteration_time was called %" PRId64 " times in %" PRId64 " passes: once in each is needed",
-             state->times_set, state->passes);
-}
-
 static void set_label(gb_state *state) {
     char text[sizeof state->label + sizeof state->omitted + 2];
     snprintf(text, sizeof text, "%s%s%s", state->label, *state->label && *state->omitted ? "; " : "", state->omitted);
-    if (*text && !gb_raw_label(state->raw, text))
-        stop_without_memory(state);
+    if (*text)
+        gb_raw_label(state->raw, text);
 }
 
 void gb_run_body(void *raw, gb_bench *bench) {
@@ -217,8 +208,12 @@ void gb_run_body(void *raw, gb_bench *bench) {
         return;
     }
     bench->body(&state, bench->user);
-    check_complete(&state);
+    if (!state.ended)
+        stop(&state, GB_FAILED, "the benchmark returned before gb_keep_running was false");
+    check_times_set(&state);
     set_label(&state);
+    if (gb_raw_out_of_memory())
+        stop(&state, GB_FAILED, "the system refused memory to the report");
     if (!state.stopped) {
         state.row->outcome = GB_MEASURED;
         state.row->max_iterations = gb_raw_max_iterations(raw);
