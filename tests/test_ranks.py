@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_tools import RHM, run
+from ranks_matrix import difference, without_machine
 
 SMALL = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2", "--test-samples", "500", "--progress", "off"]
 LONG = ["--vocab", "8", "--rules", "4", "--levels", "4", "--seed", "1", "--test-samples", "500", "--progress", "off"]
@@ -92,11 +93,14 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_model_does_not_depend_on_the_number_of_ranks(case, tmp_path):
     command = ["train", *SMALL, *CASES[case]]
-    alone = hash_of(run(*command, "--threads", 1, cwd=tmp_path).stdout)
+    report = ["--ceilings", "off", "--report"]
+    alone = hash_of(run(*command, "--threads", 1, *report, "alone.json", cwd=tmp_path).stdout)
+    expected = without_machine(json.loads((tmp_path / "alone.json").read_text()))
     for i, ranks in enumerate((2, 3) if case == "plain" else (2,)):
         mpi = THERE[(i + len(case)) % len(THERE)]
-        out, errors = on_ranks(mpi, ranks, *command, "--threads", "2", cwd=tmp_path)
+        out, errors = on_ranks(mpi, ranks, *command, "--threads", "2", *report, f"{ranks}.json", cwd=tmp_path)
         assert hash_of(out) == alone, (mpi, ranks, case)
+        assert difference(expected, without_machine(json.loads((tmp_path / f"{ranks}.json").read_text()))) == []
         assert out.count("model hash") == 1, "rank 0 talks, alone"
 
 

@@ -118,7 +118,7 @@ typedef struct embed_work {
     rhm_operator op;
     const rhm_intern *patches;
     const rhm_embeddings *inputs;
-    rhm_embeddings *out;
+    float *row; /* of the first patch, on */
     size_t first, last;
     size_t classes; /* of a block */
     uint64_t clamped;
@@ -130,7 +130,7 @@ static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error
     const size_t count = work->last - first < CHUNK_PATCHES ? work->last - first : CHUNK_PATCHES;
     const size_t outputs = work->op.classes, classes = work->classes;
     const rhm_patch_rows rows = {work->inputs->row, rhm_intern_tuple(work->patches, first), count};
-    float *y = work->out->row + first * outputs;
+    float *y = work->row + (first - work->first) * outputs;
     RHM_TRY(work->op.operations->forward(&work->op, thread, &rows, y, error));
     const uint64_t clamped =
         rhm_normalise(classes, count * (outputs / classes), RHM_NORMALIZATION_FLOOR, 1.0 / (double)classes, y);
@@ -156,55 +156,88 @@ static rhm_span_work forward_work(const rhm_ready_layer *layer, const rhm_operat
     };
 }
 
+static rhm_status make_rows(rhm_embeddings *out, const rhm_engine *engine, size_t width, size_t count,
+                            rhm_error *error) {
+    if (count <= out->capacity)
+        return RHM_OK;
+    const size_t capacity = count < 2 * out->capacity ? 2 * out->capacity : count;
+    const size_t nbytes = sizeof(float) * width * (capacity - out->capacity);
+    RHM_TRY(rhm_memory_reserve(engine, nbytes, "embeddings of distinct patches", error));
+    out->engine = engine;
+    out->reserved_nbytes += nbytes;
+    void *row = out->row;
+    RHM_TRY(rhm_grow(&row, sizeof(float) * width, out->count, capacity, "embeddings of distinct patches", error));
+    out->row = row;
+    out->capacity = capacity;
+    out->width = width;
+    return RHM_OK;
+}
+
+/* The rows of the patches work->first..work->last-1, of all ranks' patches among which they are `count`; `spread`: with
+ * all ranks, on all of them. */
+static rhm_status fill_rows(embed_work *work, rhm_embeddings *out, const rhm_engine *engine,
+                            const rhm_ready_layer *layer, size_t count, bool spread, rhm_error *error) {
+    const rhm_embeddings *inputs = work->inputs;
+    const size_t own = work->last - work->first, chunks = (own + CHUNK_PATCHES - 1) / CHUNK_PATCHES;
+    RHM_TRY(rhm_operator_init(&work->op, engine, RHM_WORK_FORWARD, &layer->map, layer->outputs, count, error));
+    rhm_status status = rhm_operator_set_weights(&work->op, layer->weights, error);
+    /* Tokens are always the same few. Of embeddings there are more with every draw: how their patches are computed must
+     * not depend on how many there happen to be, since a training that is resumed embeds them all at once. */
+    if (status == RHM_OK && layer->one_hot)
+        status = rhm_operator_share(&work->op, inputs->row, inputs->count, SIZE_MAX, error);
+    const int span = rhm_trace_begin(engine, work->op.phasor_rows ? "forward (phasors)" : "forward", 0);
+    const int64_t begin = rhm_trace_now();
+    const size_t row_nbytes = sizeof(float) * layer->outputs;
+    const rhm_spread_output rows = {work->row, CHUNK_PATCHES * row_nbytes, own * row_nbytes};
+    if (status == RHM_OK)
+        status = spread ? rhm_spread(engine, chunks, embed_chunk, work, &rows, 1, error)
+                        : rhm_parallel(engine, chunks, embed_chunk, work, error);
+    if (status == RHM_OK)
+        status = rhm_spread_count(engine, &work->clamped, error);
+    out->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
+    const rhm_span_work done = forward_work(layer, &work->op, count);
+    out->flops += status == RHM_OK ? done.flops : 0;
+    rhm_trace_end(engine, span, done);
+    rhm_operator_clear(&work->op);
+    return status;
+}
+
 rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                      const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error) {
     if (patches->count == out->count)
         return RHM_OK;
-    if (patches->count > out->capacity) {
-        const size_t capacity = patches->count < 2 * out->capacity ? 2 * out->capacity : patches->count;
-        const size_t nbytes = sizeof(float) * layer->outputs * (capacity - out->capacity);
-        RHM_TRY(rhm_memory_reserve(engine, nbytes, "embeddings of distinct patches", error));
-        out->engine = engine;
-        out->reserved_nbytes += nbytes;
-        void *row = out->row;
-        RHM_TRY(rhm_grow(&row, sizeof(float) * layer->outputs, out->count, capacity, "embeddings of distinct patches",
-                         error));
-        out->row = row;
-        out->capacity = capacity;
-        out->width = layer->outputs;
-    }
+    RHM_TRY(make_rows(out, engine, layer->outputs, patches->count, error));
     embed_work work = {
         .patches = patches,
         .inputs = inputs,
-        .out = out,
+        .row = out->row + out->count * layer->outputs,
         .first = out->count,
         .last = patches->count,
         .classes = layer->classes,
     };
-    const size_t count = work.last - work.first;
-    RHM_TRY(rhm_operator_init(&work.op, engine, RHM_WORK_FORWARD, &layer->map, layer->outputs, count, error));
-    rhm_status status = rhm_operator_set_weights(&work.op, layer->weights, error);
-    /* Tokens are always the same few. Of embeddings there are more with every draw: how their patches are computed must
-     * not depend on how many there happen to be, since a training that is resumed embeds them all at once. */
-    if (status == RHM_OK && layer->one_hot)
-        status = rhm_operator_share(&work.op, inputs->row, inputs->count, SIZE_MAX, error);
-    const int span = rhm_trace_begin(engine, work.op.phasor_rows ? "forward (phasors)" : "forward", 0);
-    const int64_t begin = rhm_trace_now();
-    const size_t row_nbytes = sizeof(float) * layer->outputs;
-    const rhm_spread_output rows = {out->row + work.first * layer->outputs, CHUNK_PATCHES * row_nbytes,
-                                    count * row_nbytes};
-    if (status == RHM_OK)
-        status = rhm_spread(engine, (count + CHUNK_PATCHES - 1) / CHUNK_PATCHES, embed_chunk, &work, &rows, 1, error);
-    if (status == RHM_OK)
-        status = rhm_spread_count(engine, &work.clamped, error);
-    out->kernel_seconds += 1e-9 * (double)(rhm_trace_now() - begin);
-    const rhm_span_work done = forward_work(layer, &work.op, count);
-    out->flops += status == RHM_OK ? done.flops : 0;
-    rhm_trace_end(engine, span, done);
-    rhm_operator_clear(&work.op);
-    if (status != RHM_OK)
-        return status;
+    RHM_TRY(fill_rows(&work, out, engine, layer, work.last - work.first, true, error));
     out->count = patches->count;
+    if (clamped)
+        *clamped += work.clamped;
+    return RHM_OK;
+}
+
+rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
+                          const rhm_intern *patches, const rhm_embeddings *inputs, rhm_ranks_part own,
+                          uint64_t *clamped, rhm_error *error) {
+    if (patches->count == 0)
+        return RHM_OK;
+    RHM_TRY(make_rows(out, engine, layer->outputs, own.end - own.first, error));
+    embed_work work = {
+        .patches = patches,
+        .inputs = inputs,
+        .row = out->row,
+        .first = own.first,
+        .last = own.end,
+        .classes = layer->classes,
+    };
+    RHM_TRY(fill_rows(&work, out, engine, layer, patches->count, false, error));
+    out->count = own.end - own.first;
     if (clamped)
         *clamped += work.clamped;
     return RHM_OK;

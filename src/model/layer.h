@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "model/random_features.h"
 #include "patches/patches.h"
+#include "rhm/ranks.h"
 
 typedef struct rhm_ready_layer {
     rhm_phase_map map;
@@ -58,6 +59,14 @@ void rhm_embeddings_clear(rhm_embeddings *table);
  */
 rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                      const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error);
+
+/*
+ * The same for the patches of this rank alone, own.first..own.end-1, into an `out` that is empty: row 0 is the first
+ * one's. The parts of all ranks are all patches. *clamped grows by what all ranks have met.
+ */
+rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
+                          const rhm_intern *patches, const rhm_embeddings *inputs, rhm_ranks_part own,
+                          uint64_t *clamped, rhm_error *error);
 
 /* Push the subtrees of a collection of patches through levels L..level+1, extending tables[L+1], ..., tables[level+1]
  * (tables[L+1] holds the one-hot tokens). ready[j] is the level j. */

@@ -17,6 +17,7 @@
 #include "engine/parallel.h"
 #include "patches/index.h"
 #include "rhm/grammar.h"
+#include "rhm/ranks.h"
 #include "sampling/source.h"
 
 typedef struct rhm_patches {
@@ -129,6 +130,10 @@ typedef struct rhm_patch_counts {
 /* On the engine's threads, the same on any number of them. On failure *counts holds nothing. */
 rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, const rhm_engine *engine,
                                  rhm_error *error);
+
+/* Of the patches own.first..own.end-1 alone, by their numbers; memory is touched for no others. */
+rhm_status rhm_patch_counts_make_part(rhm_patch_counts *counts, const rhm_patches *patches, rhm_ranks_part own,
+                                      const rhm_engine *engine, rhm_error *error);
 void rhm_patch_counts_clear(rhm_patch_counts *counts);
 
 #endif

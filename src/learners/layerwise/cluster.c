@@ -7,8 +7,6 @@
 #include "clustering/kmeans.h"
 #include "core/memory.h"
 
-enum { MOST_POINTS = 4096 };
-
 /* Fewer clusters are what the points form if they are so many times as far apart as those that were asked for. */
 static const double CLEARER = 4;
 
@@ -203,7 +201,7 @@ rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float 
     *out = (rhm_clusters){0};
     if (count == 0 || k == 0)
         return RHM_OK;
-    const size_t used = count < MOST_POINTS ? count : MOST_POINTS;
+    const size_t used = count < RHM_CLUSTER_POINTS ? count : RHM_CLUSTER_POINTS;
     rhm_kmeans g;
     merging m = {.g = &g, .k = k, .stride = k};
     rhm_status status = rhm_kmeans_create(&g, engine, used, width, k, seed, error);

@@ -43,9 +43,11 @@ rhm_clusters rhm_clusters_formed(const rhm_clusters *clusters);
  */
 void rhm_cluster_bound(float *points, size_t count, size_t blocks, size_t classes);
 
+enum { RHM_CLUSTER_POINTS = 4096 }; /* at most */
+
 /*
- * Group `points` (count, width) into k clusters; more than 4096 points are thinned evenly. Fewer distinct points than k
- * yield separation 0. A pure function of its arguments, whatever the threads of the engine.
+ * Group `points` (count, width) into k clusters; more than RHM_CLUSTER_POINTS are thinned evenly. Fewer distinct points
+ * than k yield separation 0. A pure function of its arguments, whatever the threads of the engine.
  */
 rhm_status rhm_cluster(rhm_clusters *out, const rhm_engine *engine, const float *points, size_t count, size_t width,
                        size_t k, uint64_t seed, rhm_error *error);

@@ -7,12 +7,9 @@
 #include "engine/spread.h"
 #include "hierarchy/position_law.h"
 #include "learners/layerwise/design.h"
+#include "learners/layerwise/held_out.h"
 
-enum {
-    CHUNK = 1 << 12, /* subtrees that are parsed at a time */
-    LEAST_RUN = 1 << 12,
-    MOST_RUNS = 128, /* of patches that are added up: their number alone decides */
-};
+enum { CHUNK = 1 << 12 }; /* subtrees that are parsed at a time */
 
 typedef struct parsing {
     const rhm_grammar *grammar;
@@ -75,9 +72,10 @@ typedef struct diagnosis {
     size_t parents, classes, positions, outputs, distinct, runs;
     double samples; /* of the collection */
     const rhm_patch_counts *counts;
-    const float *y;         /* (distinct, outputs), centred */
+    rhm_spread_part own;    /* patches of this rank's runs */
+    const float *y;         /* (own, outputs), centred */
     const uint32_t *parent; /* (distinct) */
-    double *output;         /* (distinct, outputs), not centred: of this rank's runs */
+    double *output;         /* (own, outputs), not centred */
     double *sum;            /* (runs, parents, 1 + outputs): share of the samples, and outputs weighted with it */
     comparison *compared;   /* (runs) */
     double *posterior;      /* (parents, outputs): exact, as far as blocks learn it */
@@ -91,6 +89,10 @@ static double share_of(const diagnosis *d, size_t parent) {
 
 static double *mean_of(const diagnosis *d, size_t parent) {
     return d->sum + parent * (1 + d->outputs) + 1;
+}
+
+static double *output_of(const diagnosis *d, size_t patch) {
+    return d->output + (patch - d->own.first) * d->outputs;
 }
 
 /* Of a patch, at all positions. */
@@ -108,13 +110,15 @@ static double weight_of(const diagnosis *d, uint64_t samples) {
 static rhm_status add_run(void *context, size_t run, int thread, rhm_error *error) {
     (void)thread, (void)error;
     const diagnosis *d = context;
-    for (size_t i = run * d->distinct / d->runs; i < (run + 1) * d->distinct / d->runs; i++) {
+    const size_t end = rhm_held_out_run_begin(d->distinct, d->runs, run + 1);
+    for (size_t i = rhm_held_out_run_begin(d->distinct, d->runs, run); i < end; i++) {
         const double weight = weight_of(d, samples_of(d, i));
-        double *sum = d->sum + (run * d->parents + d->parent[i]) * (1 + d->outputs);
+        double *sum = d->sum + (run * d->parents + d->parent[i]) * (1 + d->outputs), *output = output_of(d, i);
+        const float *y = d->y + (i - d->own.first) * d->outputs;
         *sum++ += weight;
         for (size_t c = 0; c < d->outputs; c++) {
-            d->output[i * d->outputs + c] = (double)d->y[i * d->outputs + c] + 1.0 / (double)d->classes;
-            sum[c] += weight * d->output[i * d->outputs + c];
+            output[c] = (double)y[c] + 1.0 / (double)d->classes;
+            sum[c] += weight * output[c];
         }
     }
     return RHM_OK;
@@ -191,8 +195,9 @@ static rhm_status compare_run(void *context, size_t run, int thread, rhm_error *
     (void)thread, (void)error;
     const diagnosis *d = context;
     comparison *of = &d->compared[run];
-    for (size_t i = run * d->distinct / d->runs; i < (run + 1) * d->distinct / d->runs; i++) {
-        const double *y = d->output + i * d->outputs;
+    const size_t end = rhm_held_out_run_begin(d->distinct, d->runs, run + 1);
+    for (size_t i = rhm_held_out_run_begin(d->distinct, d->runs, run); i < end; i++) {
+        const double *y = output_of(d, i);
         const size_t own = d->parent[i];
         const uint64_t samples = samples_of(d, i);
         const double off = distance(y, d->posterior + own * d->outputs, d->outputs);
@@ -236,7 +241,7 @@ static rhm_status compare(diagnosis *d, const rhm_engine *engine, const rhm_gram
 }
 
 static rhm_status allocate(diagnosis *d, double **label, rhm_error *error) {
-    return (d->output = RHM_NEW(double, d->distinct, d->outputs, 1, "outputs", error)) &&
+    return (d->output = RHM_NEW(double, d->own.end - d->own.first, d->outputs, 1, "outputs", error)) &&
                    (d->sum = RHM_NEW(double, d->runs, d->parents, 1 + d->outputs, "mean outputs", error)) &&
                    (d->compared = RHM_NEW(comparison, d->runs, 1, 1, "mean outputs", error)) &&
                    (d->posterior = RHM_NEW(double, d->parents, d->outputs, 1, "exact posteriors", error)) &&
@@ -250,14 +255,15 @@ rhm_status rhm_diagnose(rhm_level_report *report, const rhm_engine *engine, cons
                         const rhm_patches *patches, const rhm_patch_counts *counts, const rhm_embeddings *outputs,
                         uint64_t samples, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const size_t distinct = rhm_patches_distinct(patches), full = (distinct + LEAST_RUN - 1) / LEAST_RUN;
+    const size_t distinct = rhm_patches_distinct(patches);
     diagnosis d = {
         .parents = shape->vocab[report->level - 1],
         .classes = shape->vocab[0],
         .positions = patches->positions,
         .outputs = (size_t)patches->positions * shape->vocab[0],
         .distinct = distinct,
-        .runs = full < MOST_RUNS ? full : MOST_RUNS,
+        .runs = rhm_held_out_runs(distinct),
+        .own = rhm_held_out_own(engine, distinct),
         .samples = (double)patches->samples,
         .counts = counts,
         .y = outputs->row,

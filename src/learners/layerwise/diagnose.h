@@ -8,7 +8,7 @@
 #include "rhm/learner.h"
 
 /*
- * Fill the oracle diagnostics of `report` from the outputs (one row per distinct patch of `patches`, centred) and
+ * Fill the oracle diagnostics of `report` from the outputs (a row for each own patch of held_out.h, centred) and
  * the exact posteriors. `samples` is the training N^(l), for the statistical floor sqrt((1 - ||q||^2) / (N p)).
  */
 rhm_status rhm_diagnose(rhm_level_report *report, const rhm_engine *engine, const rhm_grammar *grammar,

@@ -6,12 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/spread.h"
-
-/*
- * Patches are added up in runs that their number alone decides, so that the threads do not: at least LEAST_RUN, and no
- * more than MOST_RUNS of them.
- */
-enum { LEAST_RUN = 1 << 12, MOST_RUNS = 128 };
+#include "learners/layerwise/held_out.h"
 
 /* Sums over the samples of one position: a row of `width` doubles, in this order. */
 typedef struct sums {
@@ -22,7 +17,8 @@ typedef struct sums {
 
 typedef struct scoring {
     const rhm_sample_set *set;
-    const float *y; /* (distinct, positions, classes) */
+    const float *y; /* (own patches, positions, classes) */
+    size_t first;   /* of the own patches */
     size_t distinct, classes, positions, width;
     size_t runs;
     double samples, uniform; /* embeddings are centred */
@@ -34,6 +30,10 @@ static sums sums_of(const scoring *s, size_t run, size_t position) {
     return (sums){at, at + 1, at + 2, at + 3, at + 3 + s->classes};
 }
 
+static const float *outputs_of(const scoring *s, size_t patch, size_t position) {
+    return s->y + ((patch - s->first) * s->positions + position) * s->classes;
+}
+
 /*
  * Held-out loss: mean over samples of ||e_label - y||^2 = 1 - 2 y_label + ||y||^2, patch by patch. An output that the
  * normalisation threw far away is as useless at any distance, so no sample counts for more than LOSS_CAP. `cell` is the
@@ -42,7 +42,7 @@ static sums sums_of(const scoring *s, size_t run, size_t position) {
 static size_t add(const scoring *s, const sums *of, size_t patch, size_t p, size_t cell) {
     static const double LOSS_CAP = 4;
     const rhm_patch_counts *counts = &s->set->counts;
-    const float *y = s->y + (patch * s->positions + p) * s->classes;
+    const float *y = outputs_of(s, patch, p);
     const size_t first = p * s->classes, end = counts->offset[patch + 1];
     double square = 1, weight = 0;
     size_t largest = 0;
@@ -66,7 +66,7 @@ static size_t add(const scoring *s, const sums *of, size_t patch, size_t p, size
 /* Of the distance to the mean output of all patches. */
 static size_t add_spread(const scoring *s, const sums *of, size_t patch, size_t p, size_t cell) {
     const rhm_patch_counts *counts = &s->set->counts;
-    const float *y = s->y + (patch * s->positions + p) * s->classes;
+    const float *y = outputs_of(s, patch, p);
     const double *mean = sums_of(s, 0, p).mean;
     const size_t classes = (p + 1) * s->classes, end = counts->offset[patch + 1];
     double square = 0, weight = 0;
@@ -81,7 +81,8 @@ static size_t add_spread(const scoring *s, const sums *of, size_t patch, size_t 
 typedef size_t addition(const scoring *s, const sums *of, size_t patch, size_t p, size_t cell);
 
 static void add_run(const scoring *s, size_t run, addition *one) {
-    for (size_t i = run * s->distinct / s->runs; i < (run + 1) * s->distinct / s->runs; i++)
+    const size_t end = rhm_held_out_run_begin(s->distinct, s->runs, run + 1);
+    for (size_t i = rhm_held_out_run_begin(s->distinct, s->runs, run); i < end; i++)
         for (size_t p = 0, cell = s->set->counts.offset[i]; p < s->positions; p++) {
             const sums of = sums_of(s, run, p);
             cell = one(s, &of, i, p, cell);
@@ -132,15 +133,15 @@ static rhm_status sum_up(scoring *s, const rhm_engine *engine, rhm_error *error)
 rhm_status rhm_score_outputs(rhm_fit *fit, const rhm_engine *engine, const rhm_sample_set *set, const float *outputs,
                              rhm_error *error) {
     const size_t classes = set->patches.classes, distinct = rhm_patches_distinct(&set->patches);
-    const size_t full = (distinct + LEAST_RUN - 1) / LEAST_RUN, runs = full < MOST_RUNS ? full : MOST_RUNS;
     scoring s = {
         .set = set,
         .y = outputs,
+        .first = rhm_held_out_own(engine, distinct).first,
         .distinct = distinct,
         .classes = classes,
         .positions = set->patches.positions,
         .width = 3 + 2 * classes,
-        .runs = runs ? runs : 1,
+        .runs = rhm_held_out_runs(distinct),
         .samples = (double)set->patches.samples,
         .uniform = 1.0 / (double)classes,
     };

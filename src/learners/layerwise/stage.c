@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/spread.h"
 #include "engine/trace.h"
+#include "learners/layerwise/held_out.h"
 #include "learners/layerwise/score.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
@@ -114,7 +115,10 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
     double begin = rhm_seconds();
     int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     rhm_patch_counts_clear(&set->counts);
-    RHM_TRY(rhm_patch_counts_make(&set->counts, &set->patches, stage->engine, error));
+    const size_t distinct = rhm_patches_distinct(&set->patches);
+    const rhm_spread_part own =
+        set == &stage->training ? (rhm_spread_part){0, distinct} : rhm_held_out_own(stage->engine, distinct);
+    RHM_TRY(rhm_patch_counts_make_part(&set->counts, &set->patches, own, stage->engine, error));
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->costs.sample_seconds += rhm_seconds() - begin;
 
@@ -176,12 +180,25 @@ rhm_status rhm_stage_settle(rhm_stage *stage, rhm_error *error) {
     return keep(stage, refresh(stage, &stage->validation, error));
 }
 
+static rhm_status group(rhm_stage *stage, const rhm_embeddings *outputs, size_t distinct, rhm_fit *fit,
+                        rhm_error *error) {
+    float *points;
+    size_t count;
+    RHM_TRY(rhm_held_out_points(&points, &count, stage->engine, outputs, distinct, RHM_CLUSTER_POINTS, error));
+    rhm_cluster_bound(points, count, stage->costs.positions, stage->task->classes);
+    const rhm_status status =
+        rhm_cluster(&fit->clusters, stage->engine, points, count, rhm_task_outputs(stage->task, stage->level),
+                    stage->task->parents[stage->level], stage->options->seed, error);
+    rhm_free(points);
+    return status;
+}
+
 static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fit *fit, rhm_error *error) {
     const rhm_sample_set *set = &stage->validation;
-    const size_t outputs = rhm_task_outputs(stage->task, stage->level), distinct = rhm_patches_distinct(&set->patches);
+    const size_t distinct = rhm_patches_distinct(&set->patches);
     rhm_embeddings out = {0};
-    rhm_status status = rhm_embed(&out, stage->engine, ready, &set->patches.subtree[stage->level],
-                                  &set->table[stage->level + 1], &fit->clamped, error);
+    rhm_status status = rhm_held_out_embed(&out, stage->engine, ready, &set->patches.subtree[stage->level],
+                                           &set->table[stage->level + 1], &fit->clamped, error);
     stage->costs.kernel_seconds += out.kernel_seconds;
     if (status == RHM_OK) {
         stage->costs.flops += out.flops;
@@ -191,9 +208,7 @@ static rhm_status measure(rhm_stage *stage, const rhm_ready_layer *ready, rhm_fi
     }
     if (status == RHM_OK) {
         const int span = rhm_trace_begin(stage->engine, "cluster", 0);
-        rhm_cluster_bound(out.row, distinct, stage->costs.positions, stage->task->classes);
-        status = rhm_cluster(&fit->clusters, stage->engine, out.row, distinct, outputs,
-                             stage->task->parents[stage->level], stage->options->seed, error);
+        status = group(stage, &out, distinct, fit, error);
         rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)distinct});
     }
     rhm_embeddings_clear(&out);

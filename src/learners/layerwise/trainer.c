@@ -8,6 +8,7 @@
 #include "engine/trace.h"
 #include "learners/layerwise/checkpoint.h"
 #include "learners/layerwise/diagnose.h"
+#include "learners/layerwise/held_out.h"
 #include "learners/layerwise/occurrence.h"
 #include "learners/layerwise/positions.h"
 #include "learners/layerwise/sample_sizes.h"
@@ -67,8 +68,8 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
     const rhm_sample_set *set = &stage->validation;
     const int span = rhm_trace_begin(stage->engine, "diagnose", 0);
     rhm_embeddings outputs = {0};
-    rhm_status status = rhm_embed(&outputs, stage->engine, ready, &set->patches.subtree[stage->level],
-                                  &set->table[stage->level + 1], NULL, error);
+    rhm_status status = rhm_held_out_embed(&outputs, stage->engine, ready, &set->patches.subtree[stage->level],
+                                           &set->table[stage->level + 1], NULL, error);
     if (status == RHM_OK)
         status = rhm_diagnose(report, stage->engine, setup->grammar, &set->patches, &set->counts, &outputs,
                               report->samples, error);
@@ -132,8 +133,8 @@ static rhm_status begin_where_all_occur(training *t, rhm_stage *stage, rhm_error
 
 /*
  * Search with as many positions as it takes. Where none tells all symbols apart the most stay: what they show is more,
- * though separation or gap of a search with fewer may be larger. Going back to those cost accuracy (V = 8, m = 6, L = 3,
- * 6000 samples: .957 and .958 became .923 and .946 by the gap; V = 4, m = 3, L = 5, 1000: .409 became .261 by the
+ * though separation or gap of a search with fewer may be larger. Going back to those cost accuracy (V = 8, m = 6, L =
+ * 3, 6000 samples: .957 and .958 became .923 and .946 by the gap; V = 4, m = 3, L = 5, 1000: .409 became .261 by the
  * separation).
  */
 static rhm_status choose(training *t, rhm_stage *stage, rhm_choice *choice, rhm_error *error) {
