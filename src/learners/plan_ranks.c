@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "engine/rank_share.h"
 #include "engine/spread.h"
+#include "linear/plan.h"
 #include "rhm/plan.h"
 
 /* Messages on shared memory, and over a network of 10 Gbit/s Ethernet: measured ones are better (rhm machine). */
@@ -139,6 +140,8 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
         rhm_plan_messages one = rhm_plan_sum(c, level->sum_rows, level->sum_nbytes, clock);
         add(&m, (rhm_plan_messages){one.count * level->sums, one.nbytes * level->sums, one.seconds * level->sums});
         add(&m, gather(c, level->products, level->products * level->product_nbytes));
+        const double features = level->features_nbytes, most = (double)RHM_CACHE_MOST_NBYTES;
+        level->nbytes += ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
         level->nbytes -= divided * (1 - 1 / ranks) + gram * (1 - (2 / ranks - 1 / (ranks * ranks)));
     }
     level->budget_seconds *= before > 0 ? level->fit_seconds / before : 1;

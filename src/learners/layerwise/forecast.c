@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "learners/layerwise/bound.h"
 #include "learners/layerwise/budget.h"
+#include "learners/layerwise/cluster.h"
 #include "learners/layerwise/distances.h"
 #include "learners/layerwise/positions.h"
 #include "learners/layerwise/prices.h"
@@ -69,7 +70,8 @@ static void imagine_draw(const rhm_forecasting *f, rhm_forecast *s, outlook *r, 
 }
 
 /* What several ranks would make of it. */
-static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_price *price, rhm_route route) {
+static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_price *price, rhm_route route,
+                      double held_out) {
     bool divide = true;
     const double rows = rhm_price_sum_rows(f, s, &divide);
     s->shared_fit_seconds += price->shared;
@@ -79,7 +81,10 @@ static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_p
     s->sum_rows = rows;
     s->sum_nbytes = s->product_nbytes = rhm_price_sum_nbytes(f, s);
     s->products += price->products;
-    s->divided_nbytes = fmax(s->divided_nbytes, rhm_price_pass_memory(f, s));
+    const double distinct = rhm_price_distinct(f, s->level, s->level, held_out);
+    s->divided_nbytes =
+        fmax(s->divided_nbytes, rhm_price_pass_memory(f, s) + rhm_price_held_out_memory(f, s, held_out, distinct));
+    s->features_nbytes = fmax(s->features_nbytes, rhm_price_features_memory(f, s));
     s->gram_nbytes = rhm_price_gram_memory(f, s);
 }
 
@@ -96,7 +101,7 @@ static void imagine_fit(const rhm_forecasting *f, rhm_forecast *s, outlook *r, c
     s->fits++;
     const rhm_fit_price price = rhm_price_fit(f, s, s->distinct, r->held_out, seen->fit.route, ask->solves);
     s->fit_seconds += price.seconds;
-    share_fit(f, s, &price, seen->fit.route);
+    share_fit(f, s, &price, seen->fit.route, r->held_out);
     /* A round may hold more than the last one: kept features stop where they no longer fit. */
     s->nbytes = fmax(s->nbytes, rhm_price_memory(f, s, r->samples, r->held_out));
 }
@@ -227,7 +232,8 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
         s->embedded_nbytes += sizeof(float) * rhm_task_outputs(&f->task, j) *
                               (rhm_price_distinct(f, level, j, s->samples) + rhm_price_distinct(f, level, j, held_out));
     s->embedded_nbytes +=
-        s->fits * sizeof(float) * rhm_task_outputs(&f->task, level) * rhm_price_distinct(f, level, level, held_out);
+        s->fits * sizeof(float) * rhm_task_outputs(&f->task, level) *
+        fmin(rhm_price_distinct(f, level, level, held_out), RHM_CLUSTER_POINTS); /* all that every rank gets */
     s->embeddings = 2.0 * (f->shape->levels - level) + s->fits;
     RHM_TRY(rhm_price_draw(f, s, s->samples, &s->draw_seconds, error));
     RHM_TRY(rhm_price_draw(f, s, held_out, &s->draw_seconds, error));

@@ -249,6 +249,16 @@ double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s) {
                                                                           : 0;
 }
 
+/* Counts by patch, and outputs, in bytes. */
+double rhm_price_held_out_memory(const rhm_forecasting *f, const rhm_forecast *s, double held_out, double distinct) {
+    const double outputs = outputs_of(f, s->level);
+    return fmin(held_out * s->positions, distinct * outputs) * (8 + 4) + distinct * (8 + 4 * outputs);
+}
+
+double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s) {
+    return s->route == RHM_ROUTE_GRAM ? 0 : (double)passes_of(f, s, s->distinct).cache_nbytes;
+}
+
 /* Kept features and partial sums. */
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     bool divide;

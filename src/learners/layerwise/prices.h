@@ -48,8 +48,12 @@ void rhm_price_merge(const rhm_forecasting *f, rhm_forecast *s, double samples);
 /* Bytes that a stage holds with these sets and s->distinct patches, its solver included. */
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out);
 
-/* Of these what is kept for passes, and for products. */
+/* Of these what is kept of so many held-out samples, of so many distinct patches, alone; for passes; for products. */
+double rhm_price_held_out_memory(const rhm_forecasting *f, const rhm_forecast *s, double held_out, double distinct);
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s);
 double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s);
+
+/* Features that passes would keep, were there memory for all of them. */
+double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s);
 
 #endif
