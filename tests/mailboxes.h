@@ -122,13 +122,12 @@ static void *run_worker(void *context) {
     worker *w = context;
     w->ranks = calloc(1, sizeof *w->ranks);
     *w->ranks = (rhm_ranks){
-        .transport = {"mailboxes", w->rank, w->size, &w->rank, send_to, receive_from, is_done, cancel, drop,
+        .transport = {"mailboxes", w->rank, w->size, 0, &w->rank, send_to, receive_from, is_done, cancel, drop,
                       has_arrived, NULL, close_it},
         .blamed = -1,
     };
     /* Released by rhm_ranks_leave: aligned memory of the library is malloc's too. */
-    w->ranks->host = calloc(MOST_RANKS, RHM_HOST_NBYTES);
-    w->ranks->process = calloc(MOST_RANKS, sizeof(rhm_rank_process));
+    w->ranks->home = calloc(MOST_RANKS, sizeof(rhm_rank_home));
     w->ranks->gone = calloc(MOST_RANKS, sizeof(rhm_departure));
     w->ranks->has_gone = calloc(MOST_RANKS, sizeof(bool));
     w->ranks->silent = calloc(MOST_RANKS, sizeof(bool));
@@ -139,8 +138,7 @@ static void *run_worker(void *context) {
 
 /* After a failure processes end as they are; threads do not. */
 static inline void clean_up(worker *w) {
-    free(w->ranks->host);
-    free(w->ranks->process);
+    free(w->ranks->home);
     free(w->ranks->gone);
     free(w->ranks->has_gone);
     free(w->ranks->silent);

@@ -302,6 +302,8 @@ HELP = {
                                                                                 "--precision", "--output", "--marginals",
                                                                                 "--report", "--json", "--rank-timeout"],
     "inspect": ["--json", "--branching"],
+    "sweep": ["--grid", "--grid-file", "--output", "--retry", "--threads", "--jobs", "--memory-limit", "--progress", "--find-threshold", "--error", "--least",
+              "--greatest", "--trials", "--rank-timeout"],
     "plan": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json", "--learner", "--ranks", "--nodes", "--node-cores", "--network-latency", "--network-bandwidth"],
 }
 

@@ -191,6 +191,22 @@ def test_a_sweep_goes_on_after_the_death_of_a_rank(mpi, tmp_path):
     assert f"8 done, {done} of them before" in run("sweep", "--grid", GRID, "-o", "kept", cwd=tmp_path).stdout
 
 
+@pytest.mark.parametrize("rank", (0, 1))
+def test_a_silent_rank_of_a_sweep_is_named(rank, tmp_path):
+    """A cell takes as long as it takes, but the ranks say that they are alive."""
+    mpi, name = THERE[rank % len(THERE)], f"silent-sweep-{rank}-{os.getpid()}"
+    os.environ["RHM_TEST_JOB"] = name
+    words = ["sweep", "--grid", "vocab=8; rules=4; levels=8; seed=1,2", "--progress", "off", "--rank-timeout", "2", "-o", "kept"]
+    job = start(mpi, 2, *words, cwd=tmp_path)
+    end = time.monotonic() + 60
+    while len(processes(name)) < 4 and time.monotonic() < end:
+        time.sleep(0.05)
+    os.kill(without_cells(processes(name))[rank], signal.SIGSTOP)
+    _, errors = job.communicate(timeout=90)
+    assert job.returncode != 0 and re.search(rf"rhm sweep: rank {rank} \(.+\) has been silent for 2 seconds", errors), errors
+    nobody_is_left(name)
+
+
 def test_what_only_rank_0_refuses_is_said_once(tmp_path):
     for mpi in THERE:
         _, errors = on_ranks(mpi, 2, "sweep", "--grid", "vocab=x", "-o", "s", cwd=tmp_path, expect=2)

@@ -42,8 +42,27 @@ def test_two_nodes_train_the_same_model(mpi, nodes, tmp_path):
     done = subprocess.run(words, cwd=tmp_path, env={**os.environ, **QUIET, "RHM_TEST_JOB": mpi}, text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert hash_of(done.stdout) == alone
-    there = [one["node"] for one in json.loads((tmp_path / "r.json").read_text())["machine"]["ranks"]]
-    assert len(set(there)) == 2 and len(there) == sum(ranks) and there[0] != there[-1]
+    there = json.loads((tmp_path / "r.json").read_text())["machine"]["ranks"]
+    names = [one["node"] for one in there]
+    assert len(set(names)) == 2 and len(names) == sum(ranks) and names[0] != names[-1]
+    assert [one["node_first"] for one in there] == [0] * ranks[0] + [ranks[0]] * ranks[1], "to MPI they are two"
+    assert {one["machine_first"] for one in there} == {0} and "though their host names differ and MPI takes them for two nodes" in done.stderr
+    cores = len(os.sched_getaffinity(0))
+    assert len({one["cpus"] for one in there}) == min(cores, sum(ranks)), "no core is used twice as long as there are others"
+    assert sum(one["threads"] for one in there) == max(cores, sum(ranks))
+
+
+@pytest.mark.skipif(two_nodes.why_not() is not None, reason="host names of one's own need root")
+@pytest.mark.parametrize("mpi", THERE)
+def test_ranks_with_other_host_names_divide_the_cores_of_a_machine(mpi, tmp_path):
+    """As containers do that mpirun starts on one machine."""
+    words = lambda name: ["-n", "1", "unshare", "-u", "sh", "-c", f'hostname {name}; exec "$@"', "sh", RHM, "train", *SMALL, "--report", "r.json", "--ceilings", "off"]
+    done = subprocess.run([*LAUNCHERS[mpi][:-1], *words("one"), ":", *words("other")], cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "note: ranks 0 (one) and 1 (other) run under one kernel, though their host names differ: they divide" in done.stderr
+    there = json.loads((tmp_path / "r.json").read_text())["machine"]["ranks"]
+    assert [one["node"] for one in there] == ["one", "other"] and [one["machine_first"] for one in there] == [0, 0]
+    assert sum(one["threads"] for one in there) == max(2, len(os.sched_getaffinity(0)))
 
 
 def slow(ranks, latency_us, cwd):

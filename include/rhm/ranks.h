@@ -88,13 +88,28 @@ RHM_API rhm_status rhm_ranks_collect(rhm_ranks *ranks, void *items, size_t nbyte
  * Texts that nobody waits for: one rank posts a copy, and the other finds it when it looks; those of a rank come in the
  * order in which they were posted. *text is NULL where none has come, else from malloc, and *from the rank that posted
  * it. Fails where a rank has failed. Every text has to be fetched before the ranks leave.
+ *
+ * Where silence is limited, rank 0 must hear of each other rank, and each of rank 0, as long as they fetch: fetching
+ * says that a rank is alive, and whoever is busy with something else for long should say so itself (rhm_ranks_sign).
  */
 RHM_API rhm_status rhm_ranks_post(rhm_ranks *ranks, int to, const char *text, rhm_error *error);
 RHM_API rhm_status rhm_ranks_fetch(rhm_ranks *ranks, char **text, int *from, rhm_error *error);
+RHM_API void rhm_ranks_sign(rhm_ranks *ranks); /* cheap; accepts NULL */
 
 /* "Open MPI 4.1.4", and the host of a rank; owned by `ranks`. */
 RHM_API const char *rhm_ranks_library(const rhm_ranks *ranks);
 RHM_API const char *rhm_ranks_host(const rhm_ranks *ranks, int rank);
+
+/*
+ * The lowest rank on the node of a rank, and on its machine. A node is what MPI says can share memory
+ * (MPI_Comm_split_type), within which messages are fast. A machine is what one kernel schedules, whose cores and memory
+ * its ranks divide: containers of a machine may be nodes of their own to MPI, and host names tell nothing.
+ */
+RHM_API int rhm_ranks_node(const rhm_ranks *ranks, int rank);
+RHM_API int rhm_ranks_machine(const rhm_ranks *ranks, int rank);
+
+/* Whether nodes, machines and host names do not go together, and a sentence about the first ranks where they do not. */
+RHM_API bool rhm_ranks_odd_nodes(const rhm_ranks *ranks, char *sentence, size_t sentence_nbytes);
 
 #ifdef __cplusplus
 }

@@ -61,6 +61,7 @@ static rhm_status read_cells(sweep *s, rhm_error *error) {
             status = rhm_interrupt_check(error);
         if (status != RHM_OK)
             break;
+        rhm_ranks_sign(s->settings->running.ranks);
         if (json_object_get(seen, cell->key)) {
             rhm_sweep_cell_clear(cell);
             continue;
@@ -111,6 +112,7 @@ static rhm_status plan(sweep *s, int cores, rhm_error *error) {
         if (seconds > planning_least_seconds + planning_share * rhm_sweep_forecast_left(&s->forecast) / cores)
             break;
         rhm_progress_show(&s->bar, &(rhm_progress){.stage = "planning", .done = i, .total = s->runner.jobs});
+        rhm_ranks_sign(s->settings->running.ranks);
         rhm_sweep_forecast_plan(&s->forecast, s->runner.job[i]->class, &s->runner.job[i]->cell, engine);
     }
     rhm_progress_clear(&s->bar);
@@ -321,7 +323,7 @@ const rhm_command rhm_command_sweep = {
     .examples = "rhm sweep --grid \"vocab=8,16; rules=2,4; levels=2..6; seed=1..10; learner=table\" -o results\n"
                 "rhm sweep --grid \"learner=layerwise; samples=1000..64000*4 | learner=latent\" -o results\n"
                 "rhm sweep --grid \"vocab=8; levels=2..5; learner=latent\" --find-threshold samples -o thresholds",
-    .groups = {&rhm_sweep_options, &rhm_sweep_search_options},
+    .groups = {&rhm_sweep_options, &rhm_sweep_search_options, &rhm_rank_options},
     .on_ranks = true,
     .run = run,
 };

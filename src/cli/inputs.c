@@ -38,7 +38,7 @@ static rhm_status compare(rhm_ranks *ranks, const char *path, rhm_error *error) 
     int other;
     const bool missing = stat(path, &status) != 0, regular = !missing && S_ISREG(status.st_mode);
     if (regular)
-        snprintf(place, sizeof place, "%s %ju %ju", rhm_ranks_host(ranks, rhm_ranks_rank(ranks)),
+        snprintf(place, sizeof place, "%d %ju %ju", rhm_ranks_machine(ranks, rhm_ranks_rank(ranks)),
                  (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
     RHM_TRY(rhm_ranks_compare(ranks, regular ? place : missing ? "missing" : "", &other, error));
     if (other < 0)

@@ -88,6 +88,12 @@ static rhm_status join(rhm_ranks **out, const rhm_command *command, int count, c
     return status;
 }
 
+static void tell_odd_nodes(const rhm_command *command, const rhm_ranks *ranks) {
+    char sentence[RHM_ERROR_TEXT_NBYTES];
+    if (ranks && rhm_ranks_odd_nodes(ranks, sentence, sizeof sentence))
+        fprintf(stderr, "rhm %s: note: %s\n", command->name, sentence);
+}
+
 /* Rank 0 talks and writes; the rest are silent. */
 static int hush(void) {
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -111,6 +117,7 @@ static rhm_status work(const rhm_command *command, rhm_ranks *ranks, int count, 
     settings.running.ranks = ranks;
     rhm_ranks_limit_silence(ranks, settings.running.rank_timeout);
     rhm_interrupt_install();
+    tell_odd_nodes(command, ranks);
     RHM_TRY(rhm_files_check(&settings, error));
     RHM_TRY(rhm_inputs_compare(&settings, error));
     return command->run(&settings, error);

@@ -9,7 +9,6 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/limits.h"
-#include "engine/rank_share.h"
 
 enum { MAX_THREADS = 4096, LEAST_MEMORY_NBYTES = 16 << 20 };
 
@@ -42,16 +41,24 @@ static rhm_status survey(rhm_engine *engine, rhm_error *error) {
     if (status == RHM_OK && engine->topology.this_system && !engine->affinity_variable)
         status = rhm_rank_share(&engine->topology, engine->ranks, error);
     rhm_cgroup_read(&engine->cgroup, "");
+    if (status == RHM_OK)
+        status = rhm_rank_find_sharing(&engine->sharing, &engine->cgroup, engine->ranks, error);
     return status;
 }
 
+/* That a quota can keep busy, of which ranks of the group it is for have their shares. */
+static int quota_threads(const rhm_engine *engine) {
+    const int all = rhm_cgroup_threads(&engine->cgroup), ranks = engine->sharing.quota;
+    return all / ranks + (all % ranks > 0);
+}
+
 static rhm_status start_team(rhm_engine *engine, rhm_error *error) {
-    const int quota = rhm_cgroup_threads(&engine->cgroup), pus = engine->topology.pus;
+    const int quota = quota_threads(engine), pus = engine->topology.pus;
     return rhm_team_start(&engine->team, &engine->topology, &engine->plan, quota < pus ? quota : pus, error);
 }
 
 static rhm_status plan_threads(rhm_engine *engine, const rhm_engine_options *options, rhm_error *error) {
-    const int quota = rhm_cgroup_threads(&engine->cgroup), named = threads_of_environment();
+    const int quota = quota_threads(engine), named = threads_of_environment();
     int automatic = engine->topology.cores;
     engine->threads_from = "allowed cores";
     if (quota < automatic) {
@@ -108,13 +115,13 @@ static rhm_status settle_nodes(rhm_engine *engine, rhm_error *error) {
 /* Limits of the process hold whatever was asked for; what it has by now, stacks of threads included, is taken off. */
 static rhm_status settle_memory(rhm_engine *engine, uint64_t asked_nbytes, rhm_error *error) {
     engine->physical_nbytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    const uint64_t group = engine->cgroup.memory_limit_nbytes;
-    engine->memory_limit_nbytes = group < engine->physical_nbytes ? group : engine->physical_nbytes;
-    engine->memory_limit_from = group < engine->physical_nbytes ? "control group" : "physical memory";
-    const int sharing = rhm_rank_neighbours(engine->ranks);
-    if (sharing > 1) {
-        engine->memory_limit_nbytes /= (uint64_t)sharing;
-        engine->memory_limit_from = "this rank's share of the machine's memory";
+    const rhm_rank_sharing *sharing = &engine->sharing;
+    engine->memory_limit_nbytes = engine->physical_nbytes / (uint64_t)sharing->machine;
+    engine->memory_limit_from = sharing->machine > 1 ? "this rank's share of the machine's memory" : "physical memory";
+    const uint64_t group = engine->cgroup.memory_limit_nbytes / (uint64_t)sharing->memory;
+    if (group < engine->memory_limit_nbytes) {
+        engine->memory_limit_nbytes = group;
+        engine->memory_limit_from = sharing->memory > 1 ? "this rank's share of the control group" : "control group";
     }
     if (asked_nbytes) {
         engine->memory_limit_nbytes = asked_nbytes;

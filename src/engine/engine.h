@@ -13,6 +13,7 @@
 #include "engine/ledger.h"
 #include "engine/neighbours.h"
 #include "engine/placement.h"
+#include "engine/rank_share.h"
 #include "engine/registry.h"
 #include "engine/team.h"
 #include "engine/topology.h"
@@ -44,6 +45,7 @@ struct rhm_engine {
 
     rhm_topology topology;
     rhm_cgroup cgroup;
+    rhm_rank_sharing sharing;
     const char *threads_from;      /* what decided their number */
     const char *affinity_variable; /* the one that took placement out of our hands, or NULL */
     char *placement_asked;         /* owned */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
@@ -40,7 +41,7 @@ rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *e
     rhm_status status = rhm_ranks_gather_equal(ranks, mask, MASK_NBYTES, error);
     int parts = 0, index = 0;
     for (int rank = 0; status == RHM_OK && rank < size; rank++) {
-        const bool same = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own)) &&
+        const bool same = rhm_ranks_machine(ranks, rank) == rhm_ranks_machine(ranks, own) &&
                           !strcmp(mask + rank * MASK_NBYTES, mask + own * MASK_NBYTES);
         parts += same;
         index += same && rank < own;
@@ -51,12 +52,44 @@ rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *e
     return status;
 }
 
-int rhm_rank_neighbours(const rhm_ranks *ranks) {
+/* A file of a kernel's, in whatever place it is mounted; all zero: there is none. */
+typedef struct file_identity {
+    uint64_t device, number;
+} file_identity;
+
+static file_identity identify(const char *path) {
+    struct stat status;
+    if (!*path || stat(path, &status) != 0)
+        return (file_identity){0};
+    return (file_identity){status.st_dev, status.st_ino};
+}
+
+static bool same_file(file_identity a, file_identity b) {
+    return a.device == b.device && a.number == b.number;
+}
+
+rhm_status rhm_rank_find_sharing(rhm_rank_sharing *out, const rhm_cgroup *cgroup, rhm_ranks *ranks, rhm_error *error) {
+    struct groups {
+        file_identity memory, quota;
+    };
+    *out = (rhm_rank_sharing){1, 1, 1};
+    if (!ranks)
+        return RHM_OK;
     const int own = rhm_ranks_rank(ranks);
-    int count = ranks ? 0 : 1;
-    for (int rank = 0; ranks && rank < rhm_ranks_size(ranks); rank++)
-        count += !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own));
-    return count;
+    struct groups *all = RHM_NEW(struct groups, (size_t)rhm_ranks_size(ranks), 1, 1, "control groups of ranks", error);
+    if (!all)
+        return RHM_NO_MEMORY;
+    all[own] = (struct groups){identify(cgroup->memory_file), identify(cgroup->quota_file)};
+    const rhm_status status = rhm_ranks_gather_equal(ranks, all, sizeof *all, error);
+    for (int rank = 0; status == RHM_OK && rank < rhm_ranks_size(ranks); rank++) {
+        if (rank == own || rhm_ranks_machine(ranks, rank) != rhm_ranks_machine(ranks, own))
+            continue;
+        out->machine++;
+        out->memory += same_file(all[rank].memory, all[own].memory);
+        out->quota += same_file(all[rank].quota, all[own].quota);
+    }
+    rhm_free(all);
+    return status;
 }
 
 rhm_status rhm_rank_places(rhm_rank_place **out, const rhm_topology *topology, int threads, rhm_ranks *ranks,

@@ -2,19 +2,27 @@
 #ifndef RHM_ENGINE_RANK_SHARE_H
 #define RHM_ENGINE_RANK_SHARE_H
 
+#include "engine/cgroup.h"
 #include "engine/topology.h"
 #include "rhm/engine.h"
 #include "rhm/ranks.h"
 
 /*
- * Launchers that bind ranks have given each its own PUs; where they have not, and several ranks of a node may use the
- * same ones, they part the cores of their topology, in hwloc's order. Without enough of them several share one. All
+ * Launchers that bind ranks have given each its own PUs; where they have not, and several ranks of a machine may use
+ * the same ones, they part the cores of their topology, in hwloc's order. Without enough of them several share one. All
  * ranks must call; no effect where `ranks` is NULL.
  */
 rhm_status rhm_rank_share(rhm_topology *topology, rhm_ranks *ranks, rhm_error *error);
 
-/* Ranks on this one's node, itself included; 1 where `ranks` is NULL. */
-int rhm_rank_neighbours(const rhm_ranks *ranks);
+/* Ranks, this one included, with which it divides what there is. */
+typedef struct rhm_rank_sharing {
+    int machine; /* its memory */
+    int memory;  /* of the control group that limits it */
+    int quota;   /* of the control group that limits it */
+} rhm_rank_sharing;
+
+/* All ranks must call. Ones where `ranks` is NULL. */
+rhm_status rhm_rank_find_sharing(rhm_rank_sharing *out, const rhm_cgroup *cgroup, rhm_ranks *ranks, rhm_error *error);
 
 /* Where a rank is, as the reports say it. */
 typedef struct rhm_rank_place {

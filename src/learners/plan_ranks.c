@@ -20,22 +20,24 @@ rhm_plan_cluster rhm_plan_cluster_default(int ranks, int nodes, int cores) {
 rhm_plan_cluster rhm_plan_cluster_here(const rhm_engine *engine) {
     const rhm_ranks *ranks = rhm_engine_ranks(engine);
     const int size = rhm_ranks_size(ranks), threads = rhm_engine_describe(engine).threads;
-    int nodes = 0, neighbours = 0, masks = 0;
+    int nodes = 0, here = 0, nodes_here = 0, masks = 0;
     for (int rank = 0; ranks && rank < size; rank++) {
-        bool new_host = true, new_mask = true;
+        bool new_node = true, new_mask = true;
         for (int other = 0; other < rank; other++) {
-            const bool same = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, other));
-            new_host = new_host && !same;
+            const bool same = rhm_ranks_machine(ranks, rank) == rhm_ranks_machine(ranks, other);
+            new_node = new_node && rhm_ranks_node(ranks, rank) != rhm_ranks_node(ranks, other);
             new_mask = new_mask && !(same && !strcmp(rhm_engine_rank_place(engine, rank)->cpus,
                                                      rhm_engine_rank_place(engine, other)->cpus));
         }
-        const bool here = !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, 0));
-        nodes += new_host;
-        neighbours += here;
-        masks += here && new_mask;
+        const bool beside = rhm_ranks_machine(ranks, rank) == 0;
+        nodes += new_node;
+        here += beside;
+        nodes_here += beside && new_node;
+        masks += beside && new_mask;
     }
-    /* Those that share cores have one each. */
-    const int cores = masks < neighbours ? masks : neighbours * threads;
+    /* Of a node; a machine may be several. Ranks that share cores have one each. */
+    const int parts = nodes_here > 0 ? nodes_here : 1;
+    const int cores = ((masks < here ? masks : here * threads) + parts - 1) / parts;
     return rhm_plan_cluster_default(size, ranks ? nodes : 1, ranks ? cores : threads);
 }
 

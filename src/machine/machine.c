@@ -60,9 +60,12 @@ static json_t *describe_ranks(const rhm_engine *engine) {
     json_t *all = ranks ? json_array() : json_null();
     for (int rank = 0; ranks && rank < rhm_ranks_size(ranks); rank++) {
         const rhm_rank_place *place = rhm_engine_rank_place(engine, rank);
-        rhm_json_append(&all, json_pack("{s:i, s:o, s:s, s:i, s:o}", "rank", rank, "node",
-                                        rhm_json_text(rhm_ranks_host(ranks, rank)), "cpus", place->cpus, "threads",
-                                        place->threads, "messages", describe_messages(rhm_ranks_account(ranks, rank))));
+        json_t *one = json_pack("{s:i, s:o, s:s, s:i, s:o}", "rank", rank, "node",
+                                rhm_json_text(rhm_ranks_host(ranks, rank)), "cpus", place->cpus, "threads",
+                                place->threads, "messages", describe_messages(rhm_ranks_account(ranks, rank)));
+        rhm_json_set(&one, "node_first", json_integer(rhm_ranks_node(ranks, rank)));
+        rhm_json_set(&one, "machine_first", json_integer(rhm_ranks_machine(ranks, rank)));
+        rhm_json_append(&all, one);
     }
     return all;
 }

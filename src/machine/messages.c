@@ -97,10 +97,6 @@ static rhm_status measure_all(survey *s, size_t nbytes, double *seconds, rhm_err
     return RHM_OK;
 }
 
-static bool same_node(const rhm_ranks *ranks, int a, int b) {
-    return !strcmp(rhm_ranks_host(ranks, a), rhm_ranks_host(ranks, b));
-}
-
 static json_t *describe_link(rank_link l) {
     return json_pack("{s:f, s:o}", "latency_us", 1e6 * l.latency, "gbs",
                      isfinite(l.rate) ? json_real(1e-9 * l.rate) : json_null());
@@ -136,7 +132,7 @@ static rhm_status survey_pairs(json_t **out, survey *s, rank_link *within, rank_
                 json_decref(pairs);
                 return status;
             }
-            const bool same = same_node(s->ranks, a, b);
+            const bool same = rhm_ranks_node(s->ranks, a) == rhm_ranks_node(s->ranks, b);
             json_t *pair = describe_link(found);
             rhm_json_set(&pair, "ranks", json_pack("[i, i]", a, b));
             rhm_json_set(&pair, "same_node", json_boolean(same));

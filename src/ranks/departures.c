@@ -131,13 +131,13 @@ static void wait_for_others(rhm_ranks *ranks, rhm_status outcome) {
 }
 
 static void release(rhm_ranks *ranks) {
-    rhm_free(ranks->host);
-    rhm_free(ranks->process);
+    rhm_free(ranks->home);
     rhm_free(ranks->gone);
     rhm_free(ranks->has_gone);
     rhm_free(ranks->silent);
     rhm_free(ranks->farewell);
     rhm_free(ranks->known);
+    rhm_free(ranks->watch.heard_seconds);
     rhm_free(ranks);
 }
 
@@ -149,6 +149,8 @@ rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *erro
     const int rank = spokesman(ranks);
     if (rank < 0 && all_gone(ranks)) {
         finish_farewells(ranks);
+        for (int from; rhm_signs_take(ranks, &from);)
+            continue;
         rhm_posts_forget(ranks);
         ranks->transport.close(ranks->transport.state);
         release(ranks);
@@ -162,13 +164,11 @@ rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *erro
 /* A stopped process does not hear its launcher, which may leave it behind. */
 static void kill_silent(const rhm_ranks *ranks) {
     const int own = rhm_ranks_rank(ranks);
-    const rhm_rank_process *mine = &ranks->process[own];
-    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++) {
-        const rhm_rank_process *process = &ranks->process[rank];
-        if (ranks->silent[rank] && mine->of_namespace && process->of_namespace == mine->of_namespace &&
-            !strcmp(rhm_ranks_host(ranks, rank), rhm_ranks_host(ranks, own)))
-            kill((pid_t)process->pid, SIGKILL);
-    }
+    const uint64_t known = ranks->home[own].of_namespace;
+    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++)
+        if (ranks->silent[rank] && known && ranks->home[rank].of_namespace == known &&
+            rhm_ranks_machine(ranks, rank) == rhm_ranks_machine(ranks, own))
+            kill((pid_t)ranks->home[rank].pid, SIGKILL);
 }
 
 void rhm_ranks_abort(rhm_ranks *ranks, int exit_status) {

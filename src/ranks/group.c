@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "ranks/departures.h"
+#include "ranks/watch.h"
 
 /* A message comes within microseconds, or the other rank computes: then its processor may be this one. */
 static const double SPIN_SECONDS = 20e-6, YIELD_SECONDS = 2e-3;
@@ -54,6 +55,7 @@ static void give_up(rhm_ranks *ranks, void *request, int peer) {
 }
 
 static rhm_status wait_until_done(rhm_ranks *ranks, void *request, int peer, double begin, rhm_error *error) {
+    double looked = begin;
     for (unsigned turn = 1;; turn++) {
         const int done = ranks->transport.done(ranks->transport.state, request);
         if (done > 0)
@@ -63,7 +65,11 @@ static rhm_status wait_until_done(rhm_ranks *ranks, void *request, int peer, dou
                             rhm_ranks_rank(ranks), peer, rhm_ranks_host(ranks, peer));
         if (turn % LOOK_EVERY)
             continue;
-        const double waited = rhm_seconds() - begin;
+        const double now = rhm_seconds();
+        if (now - looked > RHM_AWAY_SECONDS)
+            begin += now - looked;
+        looked = now;
+        const double waited = now - begin;
         const rhm_status status = look_around(ranks, peer, waited, error);
         if (status != RHM_OK) {
             give_up(ranks, request, peer);

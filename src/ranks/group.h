@@ -10,11 +10,14 @@
 
 enum { RHM_HOST_NBYTES = 64 };
 
-/* A process, where its number means something: PIDs are of a host and a namespace. */
-typedef struct rhm_rank_process {
-    int64_t pid;
-    uint64_t of_namespace; /* 0: not known */
-} rhm_rank_process;
+/* Where a rank is. */
+typedef struct rhm_rank_home {
+    char host[RHM_HOST_NBYTES];
+    char kernel[RHM_HOST_NBYTES]; /* what differs between machines, and between boots of one */
+    int node, machine;            /* lowest ranks there; before all have met, the node as the transport says it */
+    int64_t pid;                  /* in a namespace of that kernel's */
+    uint64_t of_namespace;        /* 0: not known */
+} rhm_rank_home;
 
 /* How a rank's work ended, as it says itself. */
 typedef struct rhm_departure {
@@ -41,6 +44,13 @@ typedef struct rhm_rank_account {
     double waited_seconds; /* for messages, of any kind */
 } rhm_rank_account;
 
+/* Who has been heard of; all in monotonic seconds. */
+typedef struct rhm_watch {
+    double signed_seconds; /* when this rank last said that it is alive */
+    double looked_seconds; /* when it last looked */
+    double *heard_seconds; /* (size), owned; NULL: nobody is watched */
+} rhm_watch;
+
 /* A text on its way: its length, then itself. */
 struct rhm_posted {
     struct rhm_posted *next;
@@ -53,17 +63,17 @@ struct rhm_ranks {
     rhm_transport transport;
     rhm_ranks_options options;
     double silence_seconds;    /* the most that is allowed; 0: any */
-    char *host;                /* (size, RHM_HOST_NBYTES) */
-    rhm_rank_process *process; /* (size) */
+    rhm_rank_home *home;       /* (size) */
     rhm_departure *gone;       /* (size) */
     bool *has_gone;            /* (size) */
     bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
     void **farewell;           /* (size): requests of what they are told at the end */
     int blamed;                /* the rank whose end made this one fail, or -1 */
     struct rhm_posted *posted; /* texts that have not gone yet, owned */
-    rhm_account_kind kind;     /* of what is under way */
-    rhm_rank_account account;  /* this rank's, which goes on */
-    rhm_rank_account *known;   /* (size): all ranks', as of rhm_ranks_tell_accounts; NULL before */
+    rhm_watch watch;
+    rhm_account_kind kind;    /* of what is under way */
+    rhm_rank_account account; /* this rank's, which goes on */
+    rhm_rank_account *known;  /* (size): all ranks', as of rhm_ranks_tell_accounts; NULL before */
 };
 
 /*
@@ -78,6 +88,9 @@ rhm_status rhm_ranks_wait(rhm_ranks *ranks, void *request, int peer, rhm_error *
 
 /* Release posted texts that have gone. */
 void rhm_posts_forget(rhm_ranks *ranks);
+
+/* A sign of life that has come, and whose; false: none has. */
+bool rhm_signs_take(rhm_ranks *ranks, int *from);
 
 /* Both at a time, from and to any ranks. */
 rhm_status rhm_ranks_exchange(rhm_ranks *ranks, int to, const void *out, size_t out_nbytes, int from, void *in,

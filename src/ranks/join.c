@@ -1,21 +1,20 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/sha256.h"
 #include "ranks/group.h"
+#include "ranks/home.h"
 #include "ranks/module.h"
 
 enum { LAST_WORDS_SECONDS = 5 };
 
 /* What a rank is, for the others to compare. */
 typedef struct identity {
-    char host[RHM_HOST_NBYTES];
-    rhm_rank_process process;
+    rhm_rank_home home;
     char version[RHM_HOST_NBYTES];
     char program[RHM_SHA256_TEXT_NBYTES], agreement[RHM_SHA256_TEXT_NBYTES];
 } identity;
@@ -43,7 +42,7 @@ static rhm_status compare(rhm_ranks *ranks, const identity *of, rhm_error *error
         if (what)
             return rhm_fail(error, RHM_INVALID,
                             "rank %d (%s) was started with %s than rank 0 (%s): all ranks must run the same", rank,
-                            of[rank].host, what, of[0].host);
+                            of[rank].home.host, what, of[0].home.host);
     }
     return RHM_OK;
 }
@@ -54,20 +53,17 @@ static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
     rhm_status status = all ? RHM_OK : RHM_NO_MEMORY;
     if (status == RHM_OK) {
         identity *own = &all[rhm_ranks_rank(ranks)];
-        gethostname(own->host, sizeof own->host - 1);
-        struct stat names;
-        own->process.pid = getpid();
-        own->process.of_namespace = stat("/proc/self/ns/pid", &names) == 0 ? names.st_ino : 0;
+        own->home = rhm_rank_home_here(ranks->transport.node);
         snprintf(own->version, sizeof own->version, "%.60s", rhm_version());
         rhm_ranks_hash(ranks->options.agreement ? ranks->options.agreement : "", own->agreement);
         status = hash_program(own->program, error);
     }
     if (status == RHM_OK)
         status = rhm_ranks_gather_equal(ranks, all, sizeof *all, error);
-    for (size_t rank = 0; status == RHM_OK && rank < size; rank++) {
-        ranks->process[rank] = all[rank].process;
-        memcpy(ranks->host + rank * RHM_HOST_NBYTES, all[rank].host, RHM_HOST_NBYTES);
-    }
+    for (size_t rank = 0; status == RHM_OK && rank < size; rank++)
+        ranks->home[rank] = all[rank].home;
+    if (status == RHM_OK)
+        rhm_rank_homes_join(ranks);
     if (status == RHM_OK)
         status = compare(ranks, all, error);
     rhm_free(all);
@@ -91,15 +87,13 @@ rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm
     ranks->options = *options;
     ranks->blamed = -1;
     const size_t size = (size_t)ranks->transport.size;
-    ranks->host = RHM_NEW(char, size, RHM_HOST_NBYTES, 1, "hosts of ranks", error);
-    ranks->process = RHM_NEW(rhm_rank_process, size, 1, 1, "processes of ranks", error);
+    ranks->home = RHM_NEW(rhm_rank_home, size, 1, 1, "hosts of ranks", error);
     ranks->gone = RHM_NEW(rhm_departure, size, 1, 1, "ends of ranks", error);
     ranks->has_gone = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
     ranks->silent = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
     ranks->farewell = RHM_NEW(void *, size, 1, 1, "ends of ranks", error);
-    status = ranks->host && ranks->process && ranks->gone && ranks->has_gone && ranks->silent && ranks->farewell
-                 ? meet(ranks, error)
-                 : RHM_NO_MEMORY;
+    status = ranks->home && ranks->gone && ranks->has_gone && ranks->silent && ranks->farewell ? meet(ranks, error)
+                                                                                               : RHM_NO_MEMORY;
     if (status == RHM_OK) {
         *out = ranks;
         return RHM_OK;

@@ -32,5 +32,5 @@ const char *rhm_ranks_library(const rhm_ranks *ranks) {
 }
 
 const char *rhm_ranks_host(const rhm_ranks *ranks, int rank) {
-    return ranks->host ? ranks->host + (size_t)rank * RHM_HOST_NBYTES : "?";
+    return ranks->home ? ranks->home[rank].host : "?";
 }

@@ -121,6 +121,17 @@ static void name_library(char name[RHM_TRANSPORT_NAME_NBYTES]) {
     snprintf(name, RHM_TRANSPORT_NAME_NBYTES, "%.90s", text);
 }
 
+static int lowest_rank_of_node(int rank) {
+    MPI_Comm node;
+    if (MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node) != MPI_SUCCESS)
+        return -1;
+    int lowest = rank; /* which is the first of it, as all have the same key */
+    if (MPI_Bcast(&lowest, 1, MPI_INT, 0, node) != MPI_SUCCESS)
+        lowest = -1;
+    MPI_Comm_free(&node);
+    return lowest;
+}
+
 __attribute__((visibility("default"))) rhm_transport_open rhm_transport_open_module;
 
 bool rhm_transport_open_module(rhm_transport *out, int version, char *sentence, size_t sentence_nbytes) {
@@ -149,6 +160,7 @@ bool rhm_transport_open_module(rhm_transport *out, int version, char *sentence, 
                            .close = close_all};
     MPI_Comm_rank(MPI_COMM_WORLD, &out->rank);
     MPI_Comm_size(MPI_COMM_WORLD, &out->size);
+    out->node = lowest_rank_of_node(out->rank);
     name_library(out->name);
     return true;
 }

@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "ranks/departures.h"
+#include "ranks/watch.h"
 
 enum { MOST_NBYTES = 1 << 30 };
 
@@ -40,8 +41,12 @@ rhm_status rhm_ranks_fetch(rhm_ranks *ranks, char **text, int *from, rhm_error *
     uint64_t nbytes;
     *text = NULL;
     rhm_posts_forget(ranks);
-    if (!t->arrived(t->state, RHM_MESSAGE_POST, from))
-        return rhm_departures_look(ranks, error);
+    rhm_ranks_sign(ranks);
+    if (!t->arrived(t->state, RHM_MESSAGE_POST, from)) {
+        RHM_TRY(rhm_departures_look(ranks, error));
+        return rhm_watch_look(ranks, error);
+    }
+    rhm_watch_heard(ranks, *from);
     RHM_TRY(receive(ranks, *from, &nbytes, sizeof nbytes, error));
     if (nbytes >= MOST_NBYTES)
         return rhm_fail(error, RHM_FAILED, "a message from rank %d has %" PRIu64 " bytes: fewer than %d are allowed",

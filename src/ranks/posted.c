@@ -1,4 +1,4 @@
-/* Texts on their way. */
+/* Texts and signs of life on their way. */
 #include "core/memory.h"
 #include "ranks/group.h"
 
@@ -16,4 +16,16 @@ void rhm_posts_forget(rhm_ranks *ranks) {
             rhm_free(posted);
         }
     }
+}
+
+/* It is here when it is asked for. */
+bool rhm_signs_take(rhm_ranks *ranks, int *from) {
+    const rhm_transport *t = &ranks->transport;
+    char sign;
+    if (!t->arrived(t->state, RHM_MESSAGE_SIGN, from))
+        return false;
+    void *request = t->receive(t->state, *from, RHM_MESSAGE_SIGN, &sign, sizeof sign);
+    while (request && t->done(t->state, request) == 0)
+        continue;
+    return true;
 }

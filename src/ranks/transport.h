@@ -8,18 +8,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RHM_TRANSPORT_VERSION = 2, RHM_TRANSPORT_NAME_NBYTES = 96 };
+enum { RHM_TRANSPORT_VERSION = 3, RHM_TRANSPORT_NAME_NBYTES = 96 };
 
 /* Kinds of messages, which do not overtake others of their kind between the same two ranks. */
 typedef enum rhm_message_kind {
     RHM_MESSAGE_DATA,
     RHM_MESSAGE_LEAVE, /* how a rank's work ended */
     RHM_MESSAGE_POST,  /* texts that nobody waits for */
+    RHM_MESSAGE_SIGN,  /* of life */
 } rhm_message_kind;
 
 typedef struct rhm_transport {
     char name[RHM_TRANSPORT_NAME_NBYTES]; /* of the library and its version */
     int rank, size;
+    int node; /* the lowest rank of those that can share memory with this one; -1: the library does not say */
     void *state;
 
     /* Begin to send or receive; the bytes are the transport's until the request is done. NULL: refused. */
