@@ -189,6 +189,19 @@ def test_alone_is_alone(tmp_path):
                                                     env={**missing, "RHM_MPI": "yes"}).stderr
 
 
+def test_what_another_launcher_started_is_not_trained_once_for_each_rank(tmp_path):
+    """Slurm's srun with PMIx tells tasks apart in a way of its own; without MPI they are strangers, which is said once."""
+    task = {**os.environ, "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}
+    ranks = {**task, "PMIX_RANK": "0", "RHM_MPI": THERE[-1]}
+    if THERE[-1] == "mpich":
+        sentence = run("train", *SMALL, cwd=tmp_path, env=ranks, expect=1).stderr
+        assert sentence.startswith("rhm train: 2 ranks were started, but MPICH") and "knows of 1: start them by its own mpirun" in sentence
+    assert "2 ranks were started" not in run("train", *SMALL, cwd=tmp_path, env={**ranks, "OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"}).stderr
+    assert "note: srun started 2 tasks, each of which works alone" in run("train", *SMALL, cwd=tmp_path, env=task).stderr
+    for quiet in ({"SLURM_PROCID": "1"}, {"RHM_MPI": "off"}, {"PMI_SIZE": "1", "PMI_RANK": "0"}):
+        assert "srun" not in run("train", *SMALL, cwd=tmp_path, env={**task, **quiet}).stderr
+
+
 def begin_to_keep(mpi, ranks, name, tmp_path):
     os.environ["RHM_TEST_JOB"] = name
     job = start(mpi, ranks, "train", *LONG, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)

@@ -39,6 +39,9 @@ typedef struct rhm_ranks_launch {
 
 RHM_API rhm_ranks_launch rhm_ranks_launched(void);
 
+/* How many tasks Slurm's srun started that cannot find each other (--mpi=none), so that each is alone; 0: no others. */
+RHM_API int rhm_ranks_strangers(void);
+
 /*
  * Join the other ranks. *out is NULL, and all is well, where this process was started alone, and where the variable
  * RHM_MPI is "off"; "openmpi" and "mpich" name the module where the environment leaves it open. RHM_UNSUPPORTED without

@@ -94,6 +94,16 @@ static void tell_odd_nodes(const rhm_command *command, const rhm_ranks *ranks) {
         fprintf(stderr, "rhm %s: note: %s\n", command->name, sentence);
 }
 
+static void tell_strangers(const rhm_command *command) {
+    const char *task = getenv("SLURM_PROCID");
+    const int tasks = command->on_ranks ? rhm_ranks_strangers() : 0;
+    if (tasks > 1 && task && !strcmp(task, "0"))
+        fprintf(stderr,
+                "rhm %s: note: srun started %d tasks, each of which works alone: with --mpi=pmix (Open MPI) or "
+                "--mpi=pmi2 (MPICH) they would be ranks of one job\n",
+                command->name, tasks);
+}
+
 /* Rank 0 talks and writes; the rest are silent. */
 static int hush(void) {
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -118,6 +128,7 @@ static rhm_status work(const rhm_command *command, rhm_ranks *ranks, int count, 
     rhm_ranks_limit_silence(ranks, settings.running.rank_timeout);
     rhm_interrupt_install();
     tell_odd_nodes(command, ranks);
+    tell_strangers(command);
     RHM_TRY(rhm_files_check(&settings, error));
     RHM_TRY(rhm_inputs_compare(&settings, error));
     return command->run(&settings, error);

@@ -12,7 +12,8 @@
 enum { SENTENCE_NBYTES = 256 };
 
 /* What launchers tell the processes that they start. PMI's variables are those of MPICH's and its descendants', and of
- * Slurm's srun, which tells them whatever is to be started. */
+ * Slurm's srun, which tells them whatever is to be started. With PMIx srun tells a task's number in its own way, as
+ * Open MPI's mpirun does too, whose daemons may be tasks of a step. */
 typedef struct launcher {
     const char *size, *rank, *module;
 } launcher;
@@ -20,6 +21,7 @@ typedef struct launcher {
 static const launcher launchers[] = {
     {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "openmpi"},
     {"PMI_SIZE", "PMI_RANK", "mpich"},
+    {"SLURM_STEP_NUM_TASKS", "PMIX_RANK", "openmpi"},
 };
 
 static int number_of(const char *variable) {
@@ -29,11 +31,17 @@ static int number_of(const char *variable) {
     return text && *text && !*end && value >= 0 && value <= INT_MAX ? (int)value : -1;
 }
 
-static const launcher *launched_by(void) {
+/* The innermost: whose variables are there, if only to say that this process is alone. */
+static const launcher *launcher_here(void) {
     for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
-        if (number_of(launchers[i].size) > 1)
+        if (number_of(launchers[i].size) > 0 && number_of(launchers[i].rank) >= 0)
             return &launchers[i];
     return NULL;
+}
+
+static const launcher *launched_by(void) {
+    const launcher *here = launcher_here();
+    return here && number_of(here->size) > 1 ? here : NULL;
 }
 
 static bool is_off(void) {
@@ -45,6 +53,11 @@ rhm_ranks_launch rhm_ranks_launched(void) {
     const launcher *by = is_off() ? NULL : launched_by();
     const int rank = by ? number_of(by->rank) : 0;
     return by ? (rhm_ranks_launch){rank > 0 ? rank : 0, number_of(by->size)} : (rhm_ranks_launch){0, 1};
+}
+
+int rhm_ranks_strangers(void) {
+    const int tasks = number_of("SLURM_STEP_NUM_TASKS");
+    return tasks > 1 && !is_off() && !launcher_here() ? tasks : 0;
 }
 
 rhm_status rhm_module_choose(const char **name, rhm_error *error) {
@@ -111,5 +124,14 @@ rhm_status rhm_module_open(rhm_transport *out, const char *name, rhm_error *erro
     snprintf(why, sizeof why, "it is not a module of rhm");
     if (!open || !open(out, RHM_TRANSPORT_VERSION, why, sizeof why))
         return rhm_fail(error, RHM_UNSUPPORTED, "librhm_mpi_%s.so cannot be used: %s", name, why);
+    /* What another MPI's launcher has started it takes for processes that are alone. */
+    const int launched = rhm_ranks_launched().size;
+    if (out->size != launched) {
+        out->close(out->state);
+        return rhm_fail(error, RHM_UNSUPPORTED,
+                        "%d ranks were started, but %s knows of %d: start them by its own mpirun, or name the MPI that "
+                        "their launcher serves (RHM_MPI=openmpi or mpich; srun --mpi=pmix or pmi2)",
+                        launched, out->name, out->size);
+    }
     return RHM_OK;
 }
