@@ -44,6 +44,8 @@ def test_a_sound_machine_has_no_wrong_results(sound):
             assert len(here) == rows and len({row["cpu"] for row in here}) == rows
             assert all(row["runs"] > 0 and row["mismatches"] == 0 for row in here)
     assert sum(row["runs"] for row in found["rows"]) == found["runs"]
+    assert all(row["best_gflops"] > 0 for row in found["rows"] if row["way"] != "team")
+    assert all(row["turns"] == row["kernels_judged"] == 0 and row["not_judged"] is None for row in found["rows"])
 
 
 def test_csv_and_gauges_say_the_same(sound):
@@ -52,7 +54,7 @@ def test_csv_and_gauges_say_the_same(sound):
         lines = list(csv.DictReader(file))
     assert [(line["way"], line["isa"], line["runs"]) for line in lines] == [(r["way"], r["isa"], str(r["runs"])) for r in found["rows"]]
     for line, row in zip(lines, found["rows"]):
-        for key in ("gflops", "share_of_peak", "trainings_per_second", "frequency_hertz", "cpu"):
+        for key in ("gflops", "share_of_peak", "trainings_per_second", "frequency_hertz", "best_gflops", "turns", "turns_set_aside", "cpu"):
             assert (float(line[key]) if line[key] else None) == (pytest.approx(row[key], rel=1e-6) if row[key] is not None else None)
     gauges = (folder / "b.prom").read_text()
     assert gauges.endswith("# EOF\n")

@@ -2,7 +2,8 @@
  * Cores that compute wrongly, and machines that are slow. The same work, a small training and one call of every compute
  * kernel, runs on one core after the other, on all cores at once, and as one training of all cores, in every
  * instruction set. Its results are known: they are the same bits everywhere, and a test keeps this release's constants
- * true. Rates are compared between cores at the same moment, so that what happens to the whole machine is no outlier.
+ * true. Rates are compared between cores turn by turn, so that what happens to the whole machine is no outlier, and by
+ * the shortest runs, which a host that takes processors away in bursts leaves alone.
  */
 #ifndef RHM_BURN_H
 #define RHM_BURN_H
@@ -22,7 +23,8 @@ typedef struct rhm_burn rhm_burn;
 
 /* All zero is a valid choice. */
 typedef struct rhm_burn_options {
-    double seconds;    /* to go on for; every core and instruction set has its turn at least once. 0: 60 */
+    double seconds;    /* to go on for; every core and instruction set has its turn at least once. 0: 60. In a virtual
+                        * machine nothing is called slow in less than 24 */
     const char *cores; /* a list of PUs, as rhm_engine_options.placement has it; NULL: one of every allowed core */
     const char *isa;   /* the only one; NULL or "auto": all that there are */
     double tolerance;  /* share by which a core or a socket may be slower than its siblings; 0: 0.05 */
@@ -43,7 +45,7 @@ typedef struct rhm_burn_summary {
 } rhm_burn_summary;
 
 /*
- * Takes at least one turn of every core, which is about 0.2 s a core and instruction set. Binds threads of its own; the
+ * Takes at least one turn of every core, which is about 0.1 s a core and instruction set. Binds threads of its own; the
  * calling thread is left where it is. RHM_OK also for a machine that is found wanting; RHM_INTERRUPTED too leaves in
  * *out what was found until then. RHM_UNSUPPORTED where threads cannot be bound, or OpenMP's variables bind them.
  */

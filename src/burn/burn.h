@@ -16,12 +16,15 @@ typedef enum rhm_burn_way {
 /* "alone", "together", "team". */
 const char *rhm_burn_way_name(rhm_burn_way way);
 
-/* What a visit measured, medians over its undisturbed windows; NAN where it has none. */
+/* What a visit measured: medians over its undisturbed windows, and the best of all; NAN where it has none. */
 typedef struct rhm_burn_rates {
     double gflops;   /* of the kernels */
     double share;    /* of the multiply-adds' peak in the same milliseconds */
     double training; /* trainings a second */
     double hertz;
+    double best[RHM_BURN_OPERATIONS]; /* runs a second, by the shortest run */
+    double best_gflops;               /* of all kernels at their best */
+    double best_hertz;
 } rhm_burn_rates;
 
 /* One core (in RHM_BURN_TEAM: all) in one instruction set, over all visits. */
@@ -33,6 +36,10 @@ typedef struct rhm_burn_cell {
     bool counted;                                    /* hertz by perf events */
     rhm_burn_rates *visit;                           /* (visits), owned */
     size_t visits, visits_capacity;
+    /* Set by the judgement: turns, of them those in which it was compared with siblings (mean over kernels), and
+     * kernels with enough of these. */
+    size_t turns, compared;
+    int kernels_judged;
 } rhm_burn_cell;
 
 typedef enum rhm_burn_outlier_kind {
@@ -46,7 +53,8 @@ typedef struct rhm_burn_outlier {
     rhm_burn_way way;
     rhm_isa isa;
     int core;           /* index, of a core; package number, of a socket; -1, of an instruction set */
-    double below;       /* share by which it is below */
+    unsigned kernels;   /* bits of the operations whose best runs are slow; 0: typical runs of all together */
+    double below;       /* share by which it is below, in the slowest of them */
     double hertz_below; /* the same of its frequency */
 } rhm_burn_outlier;
 
@@ -87,11 +95,14 @@ rhm_status rhm_burn_visit(rhm_burn *burn, rhm_burn_way way, int first, int count
 
 /* ---- judgement ---- */
 
-/* Cells whose processor others used for more than this share of the visits are not judged. */
+/* Medians of cells whose processor others used for more than this share of the visits say little. */
 #define RHM_BURN_FOREIGN_MOST 0.02
 
-/* Why the rate of a cell says nothing, or NULL. */
+/* Why the typical rates of a cell say little, or NULL. */
 const char *rhm_burn_excuse(const rhm_burn_cell *cell);
+
+/* After the judgement: why a cell could not be judged, or NULL. */
+const char *rhm_burn_unjudged(const rhm_burn *burn, const rhm_burn_cell *cell);
 
 /* The median of a member of the rates of all visits, and the median distance from it; NAN without any. */
 double rhm_burn_median(const rhm_burn_cell *cell, size_t member);

@@ -9,7 +9,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-/* Columns of a row, in all three forms. */
+/* Columns of a row, in all three forms; the last stands at the end of a CSV line. */
 static const struct {
     const char *key; /* of JSON and CSV; of a gauge rhm_burn_KEY */
     const char *help;
@@ -21,8 +21,10 @@ static const struct {
      offsetof(rhm_burn_rates, share)},
     {"trainings_per_second", "Small trainings a second (median of visits).", offsetof(rhm_burn_rates, training)},
     {"frequency_hertz", "Effective frequency under this load (median of visits).", offsetof(rhm_burn_rates, hertz)},
+    {"best_gflops", "The rate of the kernels by the shortest run of each in a visit (median of visits).",
+     offsetof(rhm_burn_rates, best_gflops)},
 };
-enum { RATES = sizeof rates / sizeof *rates, SENTENCE_NBYTES = 320 };
+enum { RATES = sizeof rates / sizeof *rates, SENTENCE_NBYTES = 480 };
 
 typedef struct row {
     rhm_burn_way way;
@@ -57,9 +59,10 @@ static void add_row(void *context, const rhm_burn *burn, const row *r) {
             rhm_json_set(&wrong,
                          op < RHM_BURN_OPERATIONS ? rhm_burn_operation_name((rhm_burn_operation)op) : "training",
                          rhm_json_unsigned(cell->wrong[op]));
-    const char *excuse = r->way == RHM_BURN_TEAM ? NULL : rhm_burn_excuse(cell);
+    const bool team = r->way == RHM_BURN_TEAM;
     /* clang-format off */
-    json_t *one = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}",
+    json_t *one = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, "
+                            "s:s, s:s?, s:s?}",
                             "way", rhm_burn_way_name(r->way),
                             "core", place_number(r, r->place->core),
                             "cpu", place_number(r, r->place->pu_os),
@@ -72,11 +75,15 @@ static void add_row(void *context, const rhm_burn *burn, const row *r) {
                             "visits", rhm_json_unsigned(cell->visits),
                             "windows", rhm_json_unsigned(cell->windows),
                             "disturbed_windows", rhm_json_unsigned(cell->disturbed),
+                            "turns", rhm_json_unsigned(cell->turns),
+                            "turns_set_aside", rhm_json_unsigned(cell->turns - cell->compared),
+                            "kernels_judged", cell->kernels_judged,
                             "seconds", rhm_json_number(cell->seconds),
                             "foreign_seconds", rhm_json_number(cell->foreign_seconds),
                             "stolen_seconds", rhm_json_number(cell->stolen_seconds),
                             "frequency_by", cell->counted ? "perf events" : "dependent additions",
-                            "not_judged", excuse);
+                            "rates_disturbed", team ? NULL : rhm_burn_excuse(cell),
+                            "not_judged", team ? NULL : rhm_burn_unjudged(burn, cell));
     /* clang-format on */
     for (size_t i = 0; i < RATES; i++)
         rhm_json_set(&one, rates[i].key, rhm_json_number(rhm_burn_median(cell, rates[i].member)));
@@ -91,9 +98,14 @@ static json_t *outliers(const rhm_burn *burn) {
         const rhm_burn_outlier *o = &burn->outlier[i];
         char sentence[SENTENCE_NBYTES];
         rhm_burn_outlier_text(burn, o, sentence, sizeof sentence);
-        json_t *one = json_pack("{s:s, s:s, s:s, s:f, s:o, s:s}", "kind", kinds[o->kind], "way",
-                                rhm_burn_way_name(o->way), "isa", rhm_isa_name(o->isa), "below", o->below,
-                                "frequency_below", rhm_json_number(o->hertz_below), "sentence", sentence);
+        json_t *kernels = json_array();
+        for (int op = 0; op < RHM_BURN_OPERATIONS; op++)
+            if (o->kernels & (1u << op))
+                rhm_json_append(&kernels, json_string(rhm_burn_operation_name((rhm_burn_operation)op)));
+        json_t *one =
+            json_pack("{s:s, s:s, s:s, s:f, s:o, s:s, s:o}", "kind", kinds[o->kind], "way", rhm_burn_way_name(o->way),
+                      "isa", rhm_isa_name(o->isa), "below", o->below, "frequency_below",
+                      rhm_json_number(o->hertz_below), "sentence", sentence, "kernels", kernels);
         if (o->kind == RHM_BURN_SLOW_CORE) {
             rhm_json_set(&one, "core", json_integer(burn->core[o->core].core));
             rhm_json_set(&one, "cpu", json_integer(burn->core[o->core].pu_os));
@@ -168,13 +180,15 @@ static void put_line(void *file, const rhm_burn *burn, const row *r) {
     put_place(file, r, r->place->package);
     put_place(file, r, r->place->node);
     fprintf(file, ",%" PRIu64 ",%" PRIu64, cell->runs, cell->mismatches);
-    for (size_t i = 0; i < RATES; i++)
+    for (size_t i = 0; i < RATES - 1; i++)
         put_number(file, rhm_burn_median(cell, rates[i].member));
     put_number(file, rhm_burn_spread(cell, offsetof(rhm_burn_rates, gflops)));
     fprintf(file, ",%zu,%" PRIu64 ",%" PRIu64, cell->visits, cell->windows, cell->disturbed);
     put_number(file, cell->seconds);
     put_number(file, cell->foreign_seconds);
     put_number(file, cell->stolen_seconds);
+    fprintf(file, ",%zu,%zu", cell->turns, cell->turns - cell->compared);
+    put_number(file, rhm_burn_median(cell, rates[RATES - 1].member));
     fputc('\n', file);
 }
 
@@ -184,9 +198,11 @@ rhm_status rhm_burn_csv(char **text, const rhm_burn *burn, rhm_error *error) {
     FILE *file = open_memstream(text, &nbytes);
     if (file) {
         fputs("way,isa,core,cpu,socket,node,runs,mismatches", file);
-        for (size_t i = 0; i < RATES; i++)
+        for (size_t i = 0; i < RATES - 1; i++)
             fprintf(file, ",%s", rates[i].key);
-        fputs(",gflops_spread,visits,windows,disturbed_windows,seconds,foreign_seconds,stolen_seconds\n", file);
+        fputs(",gflops_spread,visits,windows,disturbed_windows,seconds,foreign_seconds,stolen_seconds,"
+              "turns,turns_set_aside,best_gflops\n",
+              file);
         for_each_row(burn, put_line, file);
     }
     return finish(file, text, error);

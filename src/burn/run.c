@@ -15,8 +15,8 @@ enum { MOST_VISITS = 1 << 16, CORES_A_ROUND = 8, CORE_TEXT_NBYTES = 16 };
 
 static const double default_seconds = 60, default_tolerance = 0.05;
 
-/* A stay on one core; long enough for several windows and trainings even without vectors. */
-static const double stay_seconds = 0.12, stay_together_seconds = 0.25;
+/* A stay on one core: some windows and a training. Short, for whoever else uses a core comes and goes in seconds. */
+static const double stay_seconds = 0.04, stay_together_seconds = 0.08;
 
 const char *rhm_burn_way_name(rhm_burn_way way) {
     static const char *const names[] = {"alone", "together", "team"};

@@ -6,7 +6,57 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-enum { SENTENCE_NBYTES = 320, NUMBER_NBYTES = 24 };
+enum { SENTENCE_NBYTES = 480, NUMBER_NBYTES = 24 };
+
+void rhm_burn_core_text(const rhm_burn *burn, rhm_burn_way way, int core, char *text, size_t nbytes) {
+    const rhm_place *place = &burn->core[core];
+    if (way == RHM_BURN_TEAM)
+        snprintf(text, nbytes, "all cores");
+    else if (place->package >= 0)
+        snprintf(text, nbytes, "core %d (CPU %d, socket %d)", place->core, place->pu_os, place->package);
+    else
+        snprintf(text, nbytes, "core %d (CPU %d)", place->core, place->pu_os);
+}
+
+/* "in product, Gram matrix" or "in every kernel". */
+static void kernels_text(unsigned kernels, char *text, size_t nbytes) {
+    const unsigned all = (1u << RHM_BURN_OPERATIONS) - 1;
+    const char *before = "in ";
+    size_t used = 0;
+    if (kernels == all)
+        snprintf(text, nbytes, "in every kernel");
+    for (int op = 0; op < RHM_BURN_OPERATIONS && kernels != all && used < nbytes; op++)
+        if (kernels & (1u << op)) {
+            used += (size_t)snprintf(text + used, nbytes - used, "%s%s", before,
+                                     rhm_burn_operation_name((rhm_burn_operation)op));
+            before = ", ";
+        }
+}
+
+void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *o, char *text, size_t nbytes) {
+    char who[64], where[192];
+    const char *how = o->way == RHM_BURN_ALONE ? "alone" : "with all cores at work";
+    if (o->kind == RHM_BURN_SLOW_ISA) {
+        snprintf(text, nbytes, "%s %s: the frequency is %.1f %% below that of %s", rhm_isa_name(o->isa), how,
+                 100 * o->below, rhm_isa_name(burn->isa[0]));
+        return;
+    }
+    if (o->kind == RHM_BURN_SLOW_CORE)
+        rhm_burn_core_text(burn, o->way, o->core, who, sizeof who);
+    else
+        snprintf(who, sizeof who, "socket %d", o->core);
+    if (o->kernels)
+        kernels_text(o->kernels, where, sizeof where);
+    else
+        snprintf(where, sizeof where, "in typical runs");
+    const bool clocked = !isnan(o->hertz_below) && o->hertz_below > 0.5 * o->below;
+    snprintf(text, nbytes, "%s in %s %s: %.1f %% below its siblings %s%s", who, rhm_isa_name(o->isa), how,
+             100 * o->below, where,
+             clocked ? ", and so is its frequency"
+             : burn->virtual_machine
+                 ? " at the same frequency: in a virtual machine a neighbour that never left would look like that"
+                 : " at the same frequency");
+}
 
 /* "-" for what could not be measured. */
 static const char *cell_text(char text[NUMBER_NBYTES], const char *format, double value) {
@@ -18,7 +68,7 @@ static const char *cell_text(char text[NUMBER_NBYTES], const char *format, doubl
 }
 
 static void print_cell(FILE *file, const rhm_burn_cell *cell, rhm_burn_way way) {
-    char rate[NUMBER_NBYTES], spread[NUMBER_NBYTES], share[NUMBER_NBYTES], training[NUMBER_NBYTES],
+    char best[NUMBER_NBYTES], rate[NUMBER_NBYTES], spread[NUMBER_NBYTES], share[NUMBER_NBYTES], training[NUMBER_NBYTES],
         hertz[NUMBER_NBYTES];
     const double gflops = rhm_burn_median(cell, offsetof(rhm_burn_rates, gflops));
     cell_text(training, "%.1f", rhm_burn_median(cell, offsetof(rhm_burn_rates, training)));
@@ -27,11 +77,12 @@ static void print_cell(FILE *file, const rhm_burn_cell *cell, rhm_burn_way way) 
         fprintf(file, " |%7" PRIu64 " %6" PRIu64 " %9s %5s", cell->runs, cell->mismatches, training, hertz);
         return;
     }
+    cell_text(best, "%.1f", rhm_burn_median(cell, offsetof(rhm_burn_rates, best_gflops)));
     cell_text(rate, "%.1f", gflops);
     cell_text(spread, "%.1f", 100 * rhm_burn_spread(cell, offsetof(rhm_burn_rates, gflops)) / gflops);
     cell_text(share, "%.0f", 100 * rhm_burn_median(cell, offsetof(rhm_burn_rates, share)));
-    fprintf(file, " |%7" PRIu64 " %6" PRIu64 " %7s %4s %5s %9s %5s%c", cell->runs, cell->mismatches, rate, spread,
-            share, training, hertz, rhm_burn_excuse(cell) ? '*' : ' ');
+    fprintf(file, " |%7" PRIu64 " %6" PRIu64 " %7s %7s %4s %5s %9s %5s%c", cell->runs, cell->mismatches, best, rate,
+            spread, share, training, hertz, rhm_burn_excuse(cell) ? '*' : ' ');
 }
 
 static void print_way(FILE *file, const rhm_burn *burn, rhm_burn_way way) {
@@ -40,14 +91,14 @@ static void print_way(FILE *file, const rhm_burn *burn, rhm_burn_way way) {
     const bool team = way == RHM_BURN_TEAM;
     fprintf(file, "\n%s\n%5s %5s %6s", titles[way], team ? "" : "core", team ? "" : "CPU", team ? "" : "socket");
     for (int isa = 0; isa < burn->isas; isa++)
-        fprintf(file, team ? " |%-30s" : " |%-51s", rhm_isa_name(burn->isa[isa]));
+        fprintf(file, team ? " |%-30s" : " |%-59s", rhm_isa_name(burn->isa[isa]));
     fprintf(file, "\n%18s", "");
     for (int isa = 0; isa < burn->isas; isa++)
         if (team)
             fprintf(file, " |%7s %6s %9s %5s", "runs", "wrong", "trainings", "GHz");
         else
-            fprintf(file, " |%7s %6s %7s %4s %5s %9s %5s ", "runs", "wrong", "GFLOP/s", "+-%", "peak%", "trainings",
-                    "GHz");
+            fprintf(file, " |%7s %6s %7s %7s %4s %5s %9s %5s ", "runs", "wrong", "best", "GFLOP/s", "+-%", "peak%",
+                    "trainings", "GHz");
     fputc('\n', file);
     for (int core = 0; core < rhm_burn_cells(burn, way); core++) {
         if (team)
@@ -80,21 +131,47 @@ static void print_wrong(FILE *file, const rhm_burn *burn, rhm_burn_way way, int 
     fprintf(file, ")\n");
 }
 
-/* The first reason why some of a core's rates are not judged, and for how many it holds. */
-static void print_excuse(FILE *file, const rhm_burn *burn, int core) {
-    const char *excuse = NULL;
-    int excused = 0;
+/* What hides in the medians of a core, and what could not be judged: the first reason, and for how many it holds. */
+static void print_excuses(FILE *file, const rhm_burn *burn, int core) {
+    const char *excuse = NULL, *reason = NULL;
+    int excused = 0, unjudged = 0;
     char who[64];
     for (int way = 0; way < RHM_BURN_TEAM; way++)
         for (int isa = 0; isa < burn->isas; isa++) {
-            const char *here = rhm_burn_excuse(rhm_burn_cell_at(burn, (rhm_burn_way)way, core, isa));
+            const rhm_burn_cell *cell = rhm_burn_cell_at(burn, (rhm_burn_way)way, core, isa);
+            const char *here = rhm_burn_excuse(cell), *not_judged = rhm_burn_unjudged(burn, cell);
             excused += here != NULL;
             excuse = excuse ? excuse : here;
+            unjudged += not_judged != NULL;
+            reason = reason ? reason : not_judged;
         }
     rhm_burn_core_text(burn, RHM_BURN_ALONE, core, who, sizeof who);
     if (excuse)
-        fprintf(file, "* %s: %s; %d of its %d rates are not judged\n", who, excuse, excused,
+        fprintf(file, "* %s: %s; %d of its %d lines of rates show that\n", who, excuse, excused,
                 RHM_BURN_TEAM * burn->isas);
+    if (reason)
+        fprintf(file, "not judged: %s, %d of %d times: %s\n", who, unjudged, RHM_BURN_TEAM * burn->isas, reason);
+}
+
+/* How much of what was measured the judgement rests on. */
+static void print_set_aside(FILE *file, const rhm_burn *burn) {
+    size_t turns = 0, compared = 0;
+    int cells = 0, judged = 0;
+    for (int way = 0; way < RHM_BURN_TEAM; way++)
+        for (int core = 0; core < burn->cores; core++)
+            for (int isa = 0; isa < burn->isas; isa++) {
+                const rhm_burn_cell *cell = rhm_burn_cell_at(burn, (rhm_burn_way)way, core, isa);
+                turns += cell->turns;
+                compared += cell->compared;
+                judged += cell->kernels_judged;
+                cells++;
+            }
+    if (turns > 0 && burn->cores > 1)
+        fprintf(
+            file,
+            "best runs: %d of %d comparisons of a kernel on a core with its siblings; %.0f %% of the turns were set "
+            "aside as disturbed\n",
+            judged, cells * RHM_BURN_OPERATIONS, 100 * (double)(turns - compared) / (double)turns);
 }
 
 static void print_findings(FILE *file, const rhm_burn *burn) {
@@ -109,7 +186,8 @@ static void print_findings(FILE *file, const rhm_burn *burn) {
         fprintf(file, "SLOW: %s\n", sentence);
     }
     for (int core = 0; core < burn->cores; core++)
-        print_excuse(file, burn, core);
+        print_excuses(file, burn, core);
+    print_set_aside(file, burn);
     fprintf(file, "%" PRIu64 " results, %" PRIu64 " wrong; %" PRIu64 " slow beyond %.3g %%\n", all.runs, all.mismatches,
             all.outliers, 100 * burn->tolerance);
 }

@@ -42,14 +42,18 @@ static void run_window(rhm_burn_stay *stay, rhm_ceilings_trial *trial, uint64_t 
     const double peak_seconds = rhm_ceilings_trial_run(trial, rounds);
     while (seconds < window_seconds)
         for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
-            const uint64_t digest = rhm_burn_kernels_run(kernels, (rhm_burn_operation)op, &seconds);
+            double lasted = 0;
+            const uint64_t digest = rhm_burn_kernels_run(kernels, (rhm_burn_operation)op, &lasted);
             note(stay, digest == rhm_burn_known_digest[op], op);
+            stay->least[op] = fmin(stay->least[op], lasted);
+            seconds += lasted;
             flops += rhm_burn_operation_flops((rhm_burn_operation)op);
         }
     const rhm_effort effort = rhm_effort_read(&mark);
     rhm_effort_end(&mark);
     stay->sums.windows++;
     stay->sums.counted = effort.counted;
+    stay->rates.best_hertz = fmax(stay->rates.best_hertz, effort.hertz); /* the number, where one is NAN */
     if (disturbed(&effort))
         stay->sums.disturbed++;
     else if (stay->windows < RHM_BURN_MOST_WINDOWS)
@@ -100,6 +104,14 @@ static void find_rates(rhm_burn_stay *stay) {
     stay->rates.gflops = median_of(stay, offsetof(rhm_burn_rates, gflops));
     stay->rates.share = median_of(stay, offsetof(rhm_burn_rates, share));
     stay->rates.hertz = median_of(stay, offsetof(rhm_burn_rates, hertz));
+    double flops = 0, seconds = 0;
+    for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
+        if (stay->least[op] > 0 && isfinite(stay->least[op]))
+            stay->rates.best[op] = 1 / stay->least[op];
+        flops += rhm_burn_operation_flops((rhm_burn_operation)op);
+        seconds += 1 / stay->rates.best[op];
+    }
+    stay->rates.best_gflops = 1e-9 * flops / seconds;
 }
 
 /* What this processor has done since the system started, in seconds: anything, and nothing because the host had it. */
@@ -181,7 +193,11 @@ void *rhm_burn_stay_run(void *context) {
     rhm_ceilings_trial *trial = NULL;
     rhm_burn_kernels *kernels = NULL;
     double busy[2] = {0}, stolen[2] = {0};
-    stay->rates = (rhm_burn_rates){NAN, NAN, NAN, NAN};
+    stay->rates = (rhm_burn_rates){NAN, NAN, NAN, NAN, .best_gflops = NAN, .best_hertz = NAN};
+    for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
+        stay->rates.best[op] = NAN;
+        stay->least[op] = HUGE_VAL;
+    }
     stay->status = prepare(stay, &engine, &trial, &kernels);
     begin_together(stay->start);
     if (stay->status == RHM_OK) {

@@ -6,7 +6,7 @@
 
 #include "burn/burn.h"
 
-enum { RHM_BURN_MOST_WINDOWS = 1024 };
+enum { RHM_BURN_MOST_WINDOWS = 256 };
 
 /* Who stays together begins together. */
 typedef struct rhm_burn_start {
@@ -29,6 +29,7 @@ typedef struct rhm_burn_stay {
     rhm_error error;
     rhm_burn_cell sums; /* of this stay; no visits */
     rhm_burn_rates rates;
+    double least[RHM_BURN_OPERATIONS]; /* seconds of the shortest run; HUGE_VAL without any */
 
     /* On the way. */
     rhm_burn_rates window[RHM_BURN_MOST_WINDOWS];

@@ -4,7 +4,8 @@
  *     RHM_WRONG_CPU=N             processor N flips the lowest bit of one result
  *     RHM_WRONG_OPERATION=NAME    of product, gradient or gram
  *     RHM_WRONG_EVERY=K           in every K-th call there
- *     RHM_SLOW_CPU=N              processor N takes a fifth longer for products and gradients
+ *     RHM_SLOW_CPU=N              processor N takes longer for products and gradients,
+ *     RHM_SLOW_PERCENT=P          by so much (20)
  */
 #include <sched.h>
 #include <stdatomic.h>
@@ -46,11 +47,11 @@ static int64_t now(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* As long again as a fifth of what has passed since `begin`. */
+/* As long again as a share of what has passed since `begin`. */
 static void dawdle(int64_t begin) {
     const int64_t lasted = now() - begin;
     if (number_of("RHM_SLOW_CPU", -1) == sched_getcpu())
-        for (const int64_t end = begin + lasted + lasted / 5; now() < end;)
+        for (const int64_t end = begin + lasted + lasted * number_of("RHM_SLOW_PERCENT", 20) / 100; now() < end;)
             ;
 }
 
