@@ -75,7 +75,23 @@ def answer(library, accuracy, clock, levels, **more):
 
 
 class Peer:
-    """What the learners have in common; they train and push levels forward in their library's way."""
+    """What the learners have in common; they train and push levels forward in the way of their `library`, NumPy or torch."""
+
+    def embed(self, leaves, level):
+        """Inputs of `level`: (count, s d_e). Samples come in blocks, so that the one-hot tokens of all leaves are never in memory together."""
+        job, count = self.job, len(leaves)
+        eye = self.library.eye(job["tokens"], dtype=self.library.float32)
+        if level == job["levels"]:
+            return eye[leaves].reshape(count, -1)
+        out = self.library.empty((count, job["branching"] * job["classes"]), dtype=self.library.float32)
+        block = max(1, (1 << 16) // leaves.shape[1])
+        for first in range(0, count, block):
+            part = leaves[first : first + block]
+            h = eye[part.reshape(-1, job["branching"])].reshape(-1, job["branching"] * job["tokens"])
+            for l in range(job["levels"], level, -1):
+                h = self.forward(l, h).reshape(-1, job["branching"] * job["classes"])
+            out[first : first + len(part)] = h
+        return out
 
     def test(self):
         correct, left = 0, self.job["test_samples"]

@@ -43,6 +43,8 @@ def normalise(y):
 
 
 class Learner(Peer):
+    library = np
+
     def __init__(self, job, options):
         self.job = job
         self.random = np.random.default_rng(job["data_seed"])
@@ -63,21 +65,6 @@ class Learner(Peer):
             out[first : first + self.chunk] = normalise(features(h[first : first + self.chunk], frequencies) @ weights)
 
         list(self.over_chunks(len(h), body))
-        return out
-
-    def embed(self, leaves, level):
-        count, branching = len(leaves), self.job["branching"]
-        eye = np.eye(self.job["tokens"], dtype=np.float32)
-        if level == self.job["levels"]:
-            return eye[leaves].reshape(count, -1)
-        out = np.empty((count, branching * self.job["classes"]), np.float32)
-        block = max(1, (1 << 16) // leaves.shape[1])
-        for first in range(0, count, block):
-            part = leaves[first : first + block]
-            h = eye[part.reshape(-1, branching)].reshape(-1, branching * self.job["tokens"])
-            for l in range(self.job["levels"], level, -1):
-                h = self.forward(l, h).reshape(-1, branching * self.job["classes"])
-            out[first : first + len(part)] = h
         return out
 
     def train_level(self, level):

@@ -17,6 +17,8 @@ from numpy_learner import Generator, normalise  # noqa: E402
 
 
 class Learner(Peer):
+    library = np
+
     def __init__(self, job, options):
         self.job, self.layers = job, {}
         self.generator = Generator(job, np.random.default_rng(job["data_seed"]))
@@ -27,14 +29,6 @@ class Learner(Peer):
         for first in range(0, len(h), chunk):
             out[first : first + chunk] = normalise(ridge.predict(sampler.transform(h[first : first + chunk])))
         return out
-
-    def embed(self, leaves, level):
-        count, branching = len(leaves), self.job["branching"]
-        eye = np.eye(self.job["tokens"], dtype=np.float32)
-        h = eye[leaves.reshape(-1, branching)].reshape(-1, branching * self.job["tokens"])
-        for l in range(self.job["levels"], level, -1):
-            h = self.forward(l, h).reshape(-1, branching * self.job["classes"])
-        return h.reshape(count, -1)
 
     def train_level(self, level):
         samples, bandwidth, ridge, _, _ = stage(self.job, level)

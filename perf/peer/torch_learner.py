@@ -38,10 +38,6 @@ class Layer:
         self.frequencies = frequencies  # (s d_e, M)
         self.weights = weights  # (2M, classes), scaled
 
-    def features(self, h):
-        z = h @ self.frequencies
-        return torch.cat([z.cos(), z.sin_()], 1)
-
     def forward(self, h):
         z = h @ self.frequencies
         width = z.shape[1]
@@ -55,24 +51,28 @@ def normalise(y):
     return y / torch.where(total.abs() < 1e-3, torch.copysign(torch.full_like(total, 1e-3), total), total)
 
 
+def features(h, frequencies):
+    z = h @ frequencies
+    return torch.cat([z.cos(), z.sin()], 1)
+
+
 def chunk_step(h, frequencies, weights):
     """(X w)^T X of a chunk: in this order the long rows of X are read as they lie."""
-    z = h @ frequencies
-    x = torch.cat([z.cos(), z.sin()], 1)
+    x = features(h, frequencies)
     return (x @ weights).t() @ x
 
 
 def chunk_target(h, frequencies, labels):
-    z = h @ frequencies
-    return labels.t() @ torch.cat([z.cos(), z.sin()], 1)
+    return labels.t() @ features(h, frequencies)
 
 
 def forward_step(h, frequencies, weights):
-    z = h @ frequencies
-    return normalise(torch.cat([z.cos(), z.sin()], 1) @ weights)
+    return normalise(features(h, frequencies) @ weights)
 
 
 class Learner(Peer):
+    library = torch
+
     def __init__(self, job, options):
         self.job, self.generator = job, Generator(job)
         self.compiled = options.get("compile") == "1"
@@ -94,25 +94,6 @@ class Learner(Peer):
             else:
                 full = torch.nn.functional.pad(part, (0, 0, 0, self.chunk - len(part)))
                 out[first : first + len(part)] = self.push(full, layer.frequencies, layer.weights)[: len(part)]
-        return out
-
-    def embed(self, leaves, level):
-        """Inputs of `level`: (count, s d_e)."""
-        count, branching = len(leaves), self.job["branching"]
-        eye = torch.eye(self.job["tokens"])
-        if level == self.job["levels"]:
-            return eye[leaves].view(count, -1)
-        out = torch.empty(count, branching * self.job["classes"])
-        leaves_of_patch = branching
-        # Samples in blocks, so that the one-hot tokens of all leaves are never in memory together.
-        block = max(1, (1 << 16) // leaves.shape[1])
-        for first in range(0, count, block):
-            part = leaves[first : first + block]
-            h = eye[part.reshape(-1, leaves_of_patch)].view(-1, leaves_of_patch * self.job["tokens"])
-            for l in range(self.job["levels"], level, -1):
-                y = self.forward(l, h)
-                h = y.view(-1, branching * self.job["classes"])
-            out[first : first + len(part)] = h.view(len(part), -1)
         return out
 
     def train_level(self, level):
@@ -194,8 +175,7 @@ class Learner(Peer):
         count, width = len(h), frequencies.shape[1]
         gram, target = torch.zeros(2 * width, 2 * width), torch.zeros(2 * width, y.shape[1])
         for first in range(0, count, 4096):
-            z = h[first : first + 4096] @ frequencies
-            x = torch.cat([z.cos(), z.sin()], 1)
+            x = features(h[first : first + 4096], frequencies)
             gram.addmm_(x.t(), x)
             target.addmm_(x.t(), y[first : first + 4096])
         gram = gram.double() / (width * count)
