@@ -7,7 +7,6 @@ make() writes a bin/ directory with scripts for rhm and the benchmark programs. 
   "code": {program: what it maps into memory, in every layout}"""
 import json
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -69,9 +68,3 @@ row      bench_kernels   forward/b/{isa}/native/t:1   kernels
 row      bench_kernels   pass/a/{isa}/native/t:1      kernels
 control  bench_ceilings  ceiling/fma/f32/{isa}/t:1    -
 """
-
-
-def git(folder, *words):
-    """What Git says, by an author of its own."""
-    return subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words], check=True, capture_output=True,
-                          text=True).stdout.strip()

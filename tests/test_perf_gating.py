@@ -257,15 +257,6 @@ def test_a_foreign_row_that_breaks_while_it_is_measured(tmp_path, monkeypatch, c
     assert f"{tmp_path / 'base'}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words, says", [
-    (["compare", "--program", "/no/such/bench"], "is not a program"), (["compare", "main", "--program", "true"], "no commits"),
-    (["compare", "--program", "true", "true", "true"], "one or two"), (["compare"], "what to compare with is missing"),
-    (["compare", "--program", "true", "--exact-only"], "--exact-only is about commits"),
-])
-def test_usage(words, says, capsys):
-    assert command.main(words) == 2 and says in capsys.readouterr().err
-
-
 def test_rows_are_named_exactly():
     assert foreign.exactly("f<a, b>/8(x)[1]{2}") == r"^f<a, b>/8\(x\)\[1]\{2}$"
     assert foreign.clock_of("a/real_time") == foreign.clock_of("a/threads:12") == "wall"

@@ -6,6 +6,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 import fake_bench  # noqa: E402
+import perf_tools  # noqa: E402
 from perf import __main__ as command  # noqa: E402
 from perf import bisect  # noqa: E402
 from perf.harness import blocks, change_points, comparison, git, project, session, snapshots, verdict  # noqa: E402
@@ -117,7 +118,7 @@ def commits(tmp_path, monkeypatch):
     """bisect(behaviours, ...) over a repository with a commit for each; None is one that does not build."""
     folder = tmp_path / "repository"
     folder.mkdir()
-    do = functools.partial(fake_bench.git, folder)
+    do = functools.partial(perf_tools.git, folder)
     do("init", "-q")
     monkeypatch.setattr(git, "ROOT", folder)
     monkeypatch.setattr(blocks, "LIFE", 1000)

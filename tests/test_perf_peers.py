@@ -1,12 +1,12 @@
 """perf profile, perf peers and perf training: the model on synthetic totals, counters, verdicts; each peer that is installed learns a small job."""
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from perf_tools import perf
 from perf import jobs, model, peers, profile
 from perf.harness import counters, process, project, session
 
@@ -252,10 +252,6 @@ def test_shapes_have_names_of_their_own():
 
 
 # ---- one training ---------------------------------------------------------------------------------------------------------
-
-
-def perf(*arguments):
-    return subprocess.run([sys.executable, "-B", project.ROOT / "perf", *map(str, arguments)], capture_output=True, text=True, cwd=project.ROOT, timeout=300)
 
 
 def measured(tmp_path, *arguments):

@@ -2,8 +2,6 @@
 import copy
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
+from perf_tools import perf  # noqa: E402
 from perf import history, report  # noqa: E402
 from perf.figures import forest, roofline, scaling, stages  # noqa: E402
 from perf.harness import session, style  # noqa: E402
@@ -107,16 +106,14 @@ def test_missing_results_are_named(tmp_path):
 
 
 def test_without_results_there_is_no_page(tmp_path):
-    done = subprocess.run([sys.executable, "-B", ROOT / "perf", "report", "--no-run", "--results", tmp_path, "--output", tmp_path / "i.html"],
-                          capture_output=True, text=True)
+    done = perf("report", "--no-run", "--results", tmp_path, "--output", tmp_path / "i.html")
     assert done.returncode == 1 and "nothing to report" in done.stderr and not list(tmp_path.iterdir())
 
 
 def test_one_result_makes_a_page_that_says_what_is_missing(tmp_path):
     (tmp_path / "compare.json").write_text((RECORDED / "compare.json").read_text())
     (tmp_path / "bench.json").write_text("{")
-    done = subprocess.run([sys.executable, "-B", ROOT / "perf", "report", "--no-run", "--results", tmp_path, "--output", tmp_path / "out/i.html",
-                           "--only", "compare,bench"], capture_output=True, text=True)
+    done = perf("report", "--no-run", "--results", tmp_path, "--output", tmp_path / "out/i.html", "--only", "compare,bench")
     assert done.returncode == 1 and "not JSON" in done.stderr
     assert "forest" in (tmp_path / "out/i.html").read_text() and (tmp_path / "out/forest.png").exists()
 

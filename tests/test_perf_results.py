@@ -3,12 +3,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 
 import h5py
 import numpy as np
 import pytest
 
+from perf_tools import perf
 from perf import evidence
 from perf.results import experiments, findings, laws, pages
 from perf.harness.project import ROOT
@@ -115,11 +115,10 @@ def test_pages_say_what_their_data_say(path):
 
 
 def test_what_is_missing_is_said(tmp_path):
-    command = [sys.executable, "-B", str(ROOT / "perf")]
-    done = subprocess.run([*command, "figures", str(tmp_path)], capture_output=True, text=True)
+    done = perf("figures", tmp_path)
     assert done.returncode == 1 and "holds no records" in done.stderr
-    done = subprocess.run([*command, "evidence", "--only", "E9", "--rhm", RHM], capture_output=True, text=True)
+    done = perf("evidence", "--only", "E9", "--rhm", RHM)
     assert done.returncode == 2 and "no experiment 'E9'" in done.stderr
     (tmp_path / "E1.json").write_text("{}")
-    done = subprocess.run([*command, "figures", str(tmp_path)], capture_output=True, text=True)
+    done = perf("figures", tmp_path)
     assert done.returncode == 1 and "E1.json is no record" in done.stderr

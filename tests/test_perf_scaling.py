@@ -2,7 +2,6 @@
 import json
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from perf import __main__ as command  # noqa: E402
-from perf import programs, ranks, scaling, subjects  # noqa: E402
+from perf_tools import perf  # noqa: E402
+from perf import ranks, scaling, subjects  # noqa: E402
 from perf.harness import project, session  # noqa: E402
 from perf.harness.project import ROOT  # noqa: E402
 
@@ -244,25 +243,6 @@ def test_a_run_says_what_disturbed_it(tmp_path, monkeypatch, troubles):
     assert found.seconds == 2 and found.reason == (troubles or [""])[0]
 
 
-@pytest.mark.parametrize("words, says", [
-    (["--ranks", "1", "--job", ""], "needs fixed samples"), (["--ranks", "1", "--job", "--samples auto"], "needs fixed samples"),
-    (["--ranks", "1", "--job=--samples"], "needs fixed samples"), (["--ranks", "1", "--job=--samples=inf"], "needs fixed samples"),
-    (["--ranks", "1", "--kernels", "pass/v8"], "--kernels is about threads"), (["--ranks", "1", "--placements", "none"], "--placements is about"),
-    (["--ranks", "1", "--min-time", "1"], "--min-time is about"), (["--timeout", "5"], "need --ranks"), (["--mpi", "mpich"], "need --ranks"),
-    (["--ranks", "1", "--timeout", "0"], "'0' is too small"),
-])
-def test_bad_usage(words, says, capsys, monkeypatch):
-    def never(*_, **__):
-        raise AssertionError("nothing is built or run")
-
-    monkeypatch.setattr(programs, "programs", never)
-    try:
-        status = command.main(["scaling", *words])
-    except SystemExit as ended:
-        status = ended.code
-    assert status == 2 and says in capsys.readouterr().err
-
-
 def test_samples_may_be_given_with_an_equals_sign():
     weak = ranks.words_of(ranks.Point("weak", 2, 1), "--samples=1e2,10 --width 64", 8)
     assert weak == ["--samples", "200,20", "--width", "64", "--threads", "1"]
@@ -275,8 +255,7 @@ def test_a_small_job(tmp_path):
     except project.PerfError as reason:
         pytest.skip(str(reason))
     job = "--samples 2000,500 --vocab 6 --rules 3 --levels 2 --width 64 --test-samples 100"
-    done = subprocess.run([sys.executable, ROOT / "perf", "scaling", "--bin", rhm.parent, "--ranks", "1,2", "--rounds", "1", "--job", job,
-                           "--output", tmp_path / "ranks.json"], capture_output=True, text=True, timeout=120)
+    done = perf("scaling", "--bin", rhm.parent, "--ranks", "1,2", "--rounds", "1", "--job", job, "--output", tmp_path / "ranks.json")
     assert done.returncode == 0, done.stderr
     document = session.read(tmp_path / "ranks.json", "ranks")
     assert [row["name"] for row in document["rows"]] == [f"{mode}/job/r:{n}/t:1" for mode in ("strong", "weak") for n in (1, 2)]

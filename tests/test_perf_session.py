@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from perf_tools import perf
 from perf import environment
 from perf.harness import google_benchmark, host, process, project, session
 from perf.harness.project import ROOT
@@ -180,10 +181,6 @@ def test_rows_of_google_benchmark():
                                                {**row, "name": "x/t:1", "error_occurred": True, "error_message": "wrong result"}]})
     assert [(r.name, r.threads, r.skipped, r.failed) for r in rows] == [
         ("forward/v8/avx2/native", 2, "", ""), ("forward/v8/avx2/native", 2, "no avx512", ""), ("x", 1, "", "wrong result")]
-
-
-def perf(*arguments):
-    return subprocess.run([sys.executable, "-B", str(ROOT / "perf"), *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
 def test_command_line(tmp_path):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-import fake_bench
+import perf_tools
 from perf import __main__ as command, environment, programs
 from perf.harness import flags, git, google_benchmark, host, process, project, snapshots, terminal
 from perf.harness.project import ROOT
@@ -29,6 +29,9 @@ from perf.harness.project import ROOT
     (["compare", "HEAD", "--output", "/dev/null/x"], "/dev/null is not a directory"),
     (["compare", "HEAD", "--junit", "."], "is a directory"),
     (["compare", "HEAD", "--cache", "/dev/null"], "is not a directory"),
+    (["compare", "--program", "/no/such/bench"], "is not a program"), (["compare", "main", "--program", "true"], "no commits"),
+    (["compare", "--program", "true", "true", "true"], "one or two"), (["compare"], "what to compare with is missing"),
+    (["compare", "--program", "true", "--exact-only"], "--exact-only is about commits"),
     (["bench", "--filter", "[a"], "'[a' is not a regular expression"),
     (["bench", "--rounds", "many"], "'many' is not a whole number"),
     (["bench", "--threads", "0"], "'0' is too small"),
@@ -39,6 +42,12 @@ from perf.harness.project import ROOT
     (["scaling", "--threads", "0,1"], "'0' is too small"),
     (["scaling", "--rounds", "0"], "from 1"),
     (["scaling", "--min-time", "-1"], "'-1' is too small"),
+    (["scaling", "--ranks", "1", "--job", ""], "needs fixed samples"), (["scaling", "--ranks", "1", "--job", "--samples auto"], "needs fixed samples"),
+    (["scaling", "--ranks", "1", "--job=--samples"], "needs fixed samples"), (["scaling", "--ranks", "1", "--job=--samples=inf"], "needs fixed samples"),
+    (["scaling", "--ranks", "1", "--kernels", "pass/v8"], "--kernels is about threads"),
+    (["scaling", "--ranks", "1", "--placements", "none"], "--placements is about"), (["scaling", "--ranks", "1", "--min-time", "1"], "--min-time is about"),
+    (["scaling", "--timeout", "5"], "need --ranks"), (["scaling", "--mpi", "mpich"], "need --ranks"),
+    (["scaling", "--ranks", "1", "--timeout", "0"], "'0' is too small"),
     (["profile", "--runs", "0"], "from 1"),
     (["profile", "--job", "huge"], "'huge'"),
     (["profile", "--trace", "/dev/null/trace"], "/dev/null is not a directory"),
@@ -49,16 +58,18 @@ from perf.harness.project import ROOT
     (["report", "--only", "weather"], "known are"),
     (["report", "--output", "."], "is a directory"),
     (["export", "missing.json", "--format", "junit"], "'missing.json' cannot be read"),
+    (["export", str(ROOT / "tests/perf/compare.json"), "--format", "nonsense"], "'nonsense'"),
     (["rates", "missing.json"], "'missing.json' cannot be read"),
     (["rates"], "results"),
     (["frobnicate"], "unknown subcommand 'frobnicate'"),
 ])
 def test_bad_usage(words, says, capsys, tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("nothing is built or run")
+
     monkeypatch.chdir(tmp_path)
-    try:
-        status = command.main(words)
-    except SystemExit as ended:
-        status = ended.code
+    monkeypatch.setattr(programs, "programs", never)
+    status = perf_tools.status_of(words)
     said = capsys.readouterr().err
     assert status == 2 and says in said and "Traceback" not in said
     assert not os.listdir(tmp_path)
@@ -106,11 +117,11 @@ def repository(tmp_path, monkeypatch):
                                            "set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)\nadd_compile_options(-ffp-contract=off)\n"
                                            "option(RHM_BENCH \"\" OFF)\noption(RHM_TESTS \"\" OFF)\noption(RHM_KNOWN \"\" OFF)\n"
                                            "add_executable(rhm_command src/main.c)\nset_target_properties(rhm_command PROPERTIES OUTPUT_NAME rhm)\n")
-    fake_bench.git(folder, "init", "-q")
+    perf_tools.git(folder, "init", "-q")
     for message in ("first", "second", "third"):
         (folder / "message").write_text(message)
-        fake_bench.git(folder, "add", "-A")
-        fake_bench.git(folder, "commit", "-qm", message)
+        perf_tools.git(folder, "add", "-A")
+        perf_tools.git(folder, "commit", "-qm", message)
     monkeypatch.setattr(git, "ROOT", folder)
     return folder
 
@@ -126,7 +137,7 @@ def test_an_unknown_commit_in_the_words_of_git(repository, tmp_path, capsys):
 
 
 def test_a_shallow_clone_is_named(repository, tmp_path, capsys, monkeypatch):
-    fake_bench.git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
+    perf_tools.git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     monkeypatch.setattr(git, "ROOT", tmp_path / "shallow")
     status, said = compare(tmp_path, capsys, "HEAD~1")
     assert status == 2 and "shallow" in said and "git fetch --unshallow" in said
