@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from perf.harness import style
-from perf.results.findings import by_rho, by_rival, found, kinds_of_bandwidth, rows_of
+from perf.results.findings import by_rho, by_rival, found, grouped, kinds_of_bandwidth, rows_of
 
 LEARNERS = {"table": style.BLUE, "latent": style.GREEN, "layerwise": style.VERMILION, "one-step": style.PURPLE, "shallow": style.OCHRE, "cnn": style.SKY}
 LEVEL_COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.OCHRE, style.SKY, style.MUTED)
@@ -23,6 +23,23 @@ def powers(axis):
     from matplotlib.ticker import LogLocator, NullLocator
     axis.set_major_locator(LogLocator(numticks=9))
     axis.set_minor_locator(NullLocator())
+
+
+def mean(values):
+    return np.mean(values)
+
+
+def geometric_mean(values):
+    return math.exp(np.mean(np.log(values)))
+
+
+def draw_means(axes, series, of, look, dots=False, **how):
+    """A line through the means of {x: values}; `dots`: with all values beside it."""
+    x = sorted(series)
+    if dots:
+        for at in x:
+            axes.plot([at] * len(series[at]), series[at], ".", color=how["color"], markersize=4, alpha=0.6)
+    axes.plot(x, [of(series[at]) for at in x], look, **how)
 
 
 def legend(axes, **where):
@@ -76,10 +93,8 @@ def finish_thresholds(axes):
 
 def draw_collapse(axes, record, unit, name):
     levels = sorted({key[1] for key in unit})
-    curves = {}
-    for row in rows_of(record["sweeps"]["table"]["errors"]):
-        key = (row["rules"], row["levels"], row["seed"])
-        curves.setdefault(key, []).append((row["samples"] / unit[key], row["error_of_chance"]))
+    key_of = lambda row: (row["rules"], row["levels"], row["seed"])
+    curves = grouped(rows_of(record["sweeps"]["table"]["errors"]), key_of, lambda row: (row["samples"] / unit[key_of(row)], row["error_of_chance"]))
     drawn = set()
     for key, points in sorted(curves.items()):
         colour = LEVEL_COLOURS[levels.index(key[1]) % len(LEVEL_COLOURS)]
@@ -150,22 +165,12 @@ def draw_e2(record):
 # ---- E3 --------------------------------------------------------------------------------------------------------------------------
 
 
-def by_depth(table, column):
-    series = {}
-    for row in rows_of(table):
-        series.setdefault(row["levels"], []).append(row[column])
-    return series
-
-
 def draw_e3(record):
     picture, grid = style.figure(3.4, columns=2)
     for i, (name, sweep) in enumerate(record["sweeps"].items()):
         for axes, table, column in ((grid[0][0], "cells", "accuracy"), (grid[0][1], "times", "train_seconds")):
-            series = by_depth(sweep[table], column)
-            x = sorted(series)
-            for level in x:
-                axes.plot([level] * len(series[level]), series[level], ".", color=LEARNERS[name], markersize=4, alpha=0.6)
-            axes.plot(x, [np.mean(series[level]) for level in x], style.MARKERS[i] + "-", color=LEARNERS[name], label=name, markersize=4)
+            series = grouped(rows_of(sweep[table]), lambda row: row["levels"], lambda row: row[column])
+            draw_means(axes, series, mean, style.MARKERS[i] + "-", dots=True, color=LEARNERS[name], label=name, markersize=4)
     accuracy, seconds = grid[0]
     accuracy.set_ylim(0, 1.05)
     accuracy.axhline(1 / 8, color=style.MUTED, linewidth=1, linestyle=":")
@@ -244,21 +249,15 @@ def draw_e5(record):
     picture, grid = style.figure(3.6, columns=2)
     left, right = grid[0]
     for i, learner in enumerate(("table", "latent")):
-        series = {}
-        for row in found(record["sweeps"]["thresholds"]["thresholds"]):
-            if row["learner"] == learner:
-                series.setdefault(exponent(row["rule-law"]), []).append(row["threshold"])
-        x = sorted(series)
-        for a in x:
-            left.plot([a] * len(series[a]), series[a], ".", color=LEARNERS[learner], markersize=4, alpha=0.6)
-        left.plot(x, [math.exp(np.mean(np.log(series[a]))) for a in x], style.MARKERS[i] + "-", color=LEARNERS[learner], label=learner, markersize=4.5)
+        a = lambda row: exponent(row["rule-law"])
+        own = [row for row in found(record["sweeps"]["thresholds"]["thresholds"]) if row["learner"] == learner]
+        draw_means(left, grouped(own, a, lambda row: row["threshold"]), geometric_mean, style.MARKERS[i] + "-", dots=True, color=LEARNERS[learner],
+                   label=learner, markersize=4.5)
         for noise, line in ((0, "-"), (0.05, "--")):
-            gaps = {}
-            for row in rows_of(record["sweeps"]["bayes"]["cells"]):
-                if (row["learner"], row["token-noise"], row["samples"]) == (learner, noise, 64000):
-                    gaps.setdefault(exponent(row["rule-law"]), []).append(row["bayes_accuracy"] - row["accuracy"])
-            right.plot(sorted(gaps), [np.mean(gaps[a]) for a in sorted(gaps)], style.MARKERS[i] + line, color=LEARNERS[learner], markersize=4.5,
-                       label=f"{learner}, token noise {noise}")
+            cells = [row for row in rows_of(record["sweeps"]["bayes"]["cells"])
+                     if (row["learner"], row["token-noise"], row["samples"]) == (learner, noise, 64000)]
+            draw_means(right, grouped(cells, a, lambda row: row["bayes_accuracy"] - row["accuracy"]), mean, style.MARKERS[i] + line,
+                       color=LEARNERS[learner], markersize=4.5, label=f"{learner}, token noise {noise}")
     log_axes(left, x=False)
     style.plain_log(left.yaxis)
     left.set_ylabel("samples a level, or sequences")
@@ -279,14 +278,10 @@ def draw_e5(record):
 def draw_widths(axes, record):
     rows = rows_of(record["sweeps"]["width"]["cells"])
     kinds = kinds_of_bandwidth(rows)
-    series = {}
-    for row in rows:
-        series.setdefault((kinds[str(row["bandwidth"])], row["ridge"]), {}).setdefault(row["width"], []).append(row["accuracy"])
     colours = {"auto": style.BLUE, "printed": style.VERMILION, "corrected": style.GREEN}
-    for (kind, ridge), points in series.items():
-        x = sorted(points)
-        axes.plot(x, [np.mean(points[width]) for width in x], ("o-" if ridge == "auto" else "s--"), color=colours[kind], markersize=4,
-                  label=f"bandwidth {kind}, ridge {'auto' if ridge == 'auto' else '1/|P_l|'}")
+    for (kind, ridge), own in grouped(rows, lambda row: (kinds[str(row["bandwidth"])], row["ridge"]), lambda row: row).items():
+        draw_means(axes, grouped(own, lambda row: row["width"], lambda row: row["accuracy"]), mean, "o-" if ridge == "auto" else "s--",
+                   color=colours[kind], markersize=4, label=f"bandwidth {kind}, ridge {'auto' if ridge == 'auto' else '1/|P_l|'}")
     axes.set_xscale("log", base=2)
     axes.grid(True)
     axes.set_ylim(0, 1.8)  # room for the legend
@@ -299,13 +294,11 @@ def draw_widths(axes, record):
 
 
 def draw_solvers(axes, record):
-    series = {}
-    for row in rows_of(record["sweeps"]["solver"]["levels"]):
-        series.setdefault(row["solver"], {}).setdefault(row["tolerance"], []).append(row["iterations"])
+    solvers = grouped(rows_of(record["sweeps"]["solver"]["levels"]), lambda row: row["solver"], lambda row: row)
     names = {"cg": "conjugate gradients", "gd": "gradient descent", "gd-paper": "gradient descent, the paper's step"}
-    for i, (solver, points) in enumerate(series.items()):
-        x = sorted(points)
-        axes.plot(x, [np.mean(points[t]) for t in x], style.MARKERS[i] + "-", color=style.SERIES[i], markersize=4.5, label=names[solver])
+    for i, (solver, own) in enumerate(solvers.items()):
+        draw_means(axes, grouped(own, lambda row: row["tolerance"], lambda row: row["iterations"]), mean, style.MARKERS[i] + "-",
+                   color=style.SERIES[i], markersize=4.5, label=names[solver])
     log_axes(axes)
     style.plain_log(axes.yaxis)
     axes.invert_xaxis()
@@ -319,16 +312,12 @@ def draw_solvers(axes, record):
 def draw_levels(record):
     picture, grid = style.figure(3.2, columns=3)
     rows = rows_of(record["sweeps"]["levels"]["levels"])
-    for axes, columns, title in ((grid[0][0], ("separation",), "Separation of parents"), (grid[0][1], ("radius",), "Radius within a parent"),
-                                 (grid[0][2], ("posterior_error",), "Error of the posterior")):
+    for axes, column, title in ((grid[0][0], "separation", "Separation of parents"), (grid[0][1], "radius", "Radius within a parent"),
+                                (grid[0][2], "posterior_error", "Error of the posterior")):
         for i, level in enumerate((3, 2, 1)):
-            series = {}
-            for row in rows:
-                if row["level"] == level and row[columns[0]] is not None:
-                    series.setdefault(row["samples"], []).append(row[columns[0]])
-            x = sorted(series)
-            axes.plot(x, [math.exp(np.mean(np.log(np.maximum(series[n], 1e-12)))) for n in x], style.MARKERS[i] + "-", color=style.SERIES[i], markersize=4,
-                      label=f"level {level}")
+            own = [row for row in rows if row["level"] == level and row[column] is not None]
+            draw_means(axes, grouped(own, lambda row: row["samples"], lambda row: max(row[column], 1e-12)), geometric_mean, style.MARKERS[i] + "-",
+                       color=style.SERIES[i], markersize=4, label=f"level {level}")
         log_axes(axes)
         powers(axes.xaxis)
         style.plain_log(axes.yaxis)

@@ -8,6 +8,19 @@ def rows_of(table):
     return [dict(zip(table["columns"], row)) for row in table["rows"]]
 
 
+def grouped(rows, key, value):
+    """{key(row): [value(row), ...]} in the order in which keys come first."""
+    found = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(value(row))
+    return found
+
+
+def means_of(rows, key, value, count=3):
+    """The same with the mean of each."""
+    return {name: digits(float(np.mean(values)), count) for name, values in grouped(rows, key, value).items()}
+
+
 def without_nan(value):
     if isinstance(value, dict):
         return {key: without_nan(inner) for key, inner in value.items()}
@@ -80,12 +93,9 @@ def first_patch(sweeps):
 
 def by_rival(sweeps):
     """{"learner, L = l, m = m": thresholds, a number for each grammar; None: more than was tried}"""
-    numbers = {}
-    for sweep in sweeps:
-        for row in rows_of(sweeps[sweep]["thresholds"]):
-            key = f"{row.get('learner') or sweep}, L = {row['depth']}, m = {row['rules']}"
-            numbers.setdefault(key, []).append(row["threshold"] if row["state"] == "found" else None)
-    return numbers
+    rows = [{"learner": name, **row} for name, sweep in sweeps.items() for row in rows_of(sweep["thresholds"])]
+    return grouped(rows, lambda row: f"{row['learner']}, L = {row['depth']}, m = {row['rules']}",
+                   lambda row: row["threshold"] if row["state"] == "found" else None)
 
 
 def rivals(sweeps):
@@ -120,9 +130,7 @@ def rivals(sweeps):
 def depth(sweeps):
     reached, seconds = {}, {}
     for name, sweep in sweeps.items():
-        by_level = {}
-        for row in rows_of(sweep["cells"]):
-            by_level.setdefault(row["depth"], []).append(row["accuracy"])
+        by_level = grouped(rows_of(sweep["cells"]), lambda row: row["depth"], lambda row: row["accuracy"])
         full = [level for level in sorted(by_level) if min(by_level[level]) >= 0.99]
         reached[name] = {"deepest_all_right": max(full) if full else None, "deepest_tried": max(by_level),
                          "accuracy_there": digits(float(np.mean(by_level[max(by_level)])), 4)}
@@ -160,13 +168,10 @@ def rho_laws(laws):
 
 
 def zipf(sweeps):
-    means, gaps = {}, {}
-    for row in found(sweeps["thresholds"]["thresholds"]):
-        means.setdefault(f"{row['learner']}, {row['rule-law']}", []).append(row["threshold"])
-    means = {key: geometric_mean(values) for key, values in means.items()}
-    for row in rows_of(sweeps["bayes"]["cells"]):
-        gaps.setdefault(f"{row['learner']}, {row['rule-law']}, noise {row['token-noise']}, N = {row['samples']}", []).append(row["bayes_accuracy"] - row["accuracy"])
-    gaps = {key: digits(float(np.mean(values))) for key, values in gaps.items()}
+    thresholds = grouped(found(sweeps["thresholds"]["thresholds"]), lambda row: f"{row['learner']}, {row['rule-law']}", lambda row: row["threshold"])
+    means = {key: geometric_mean(values) for key, values in thresholds.items()}
+    gaps = means_of(rows_of(sweeps["bayes"]["cells"]), lambda row: f"{row['learner']}, {row['rule-law']}, noise {row['token-noise']}, N = {row['samples']}",
+                    lambda row: row["bayes_accuracy"] - row["accuracy"])
     ratio = lambda learner: digits((means.get(f"{learner}, zipf:2") or math.nan) / (means.get(f"{learner}, uniform") or math.nan))
     worst = lambda samples: max(value for key, value in gaps.items() if f"noise 0, N = {samples}" in key)
     noisy = {key: value for key, value in gaps.items() if "noise 0.05, N = 64000" in key}
@@ -188,14 +193,8 @@ def kinds_of_bandwidth(rows):
 def constants(sweeps):
     rows = rows_of(sweeps["width"]["cells"])
     kinds = kinds_of_bandwidth(rows)
-    accuracy = {}
-    for row in rows:
-        accuracy.setdefault(f"bandwidth {kinds[str(row['bandwidth'])]}, ridge {row['ridge']}, M = {row['width']}", []).append(row["accuracy"])
-    accuracy = {key: digits(float(np.mean(values)), 4) for key, values in accuracy.items()}
-    iterations = {}
-    for row in rows_of(sweeps["solver"]["levels"]):
-        iterations.setdefault(f"{row['solver']}, residual {row['tolerance']}", []).append(row["iterations"])
-    iterations = {key: digits(float(np.mean(values))) for key, values in iterations.items()}
+    accuracy = means_of(rows, lambda row: f"bandwidth {kinds[str(row['bandwidth'])]}, ridge {row['ridge']}, M = {row['width']}", lambda row: row["accuracy"], 4)
+    iterations = means_of(rows_of(sweeps["solver"]["levels"]), lambda row: f"{row['solver']}, residual {row['tolerance']}", lambda row: row["iterations"])
     get = lambda bandwidth, ridge, width: accuracy[f"bandwidth {bandwidth}, ridge {ridge}, M = {width}"]
     steps = lambda solver: iterations[f"{solver}, residual 0.0001"]
     return {"accuracy": accuracy, "iterations": iterations, "sentences": [
