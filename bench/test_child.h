@@ -51,6 +51,12 @@ static verdict in_child(const char *name, scenario *play, const void *what) {
     return out;
 }
 
+static inline void expect(scenario *play, const void *what, rhm_status status, const char *message) {
+    const verdict v = in_child(message, play, what);
+    if (v.status != status || !strstr(v.text, message))
+        fail_msg("wanted %s, '%s', got %s, '%s'", rhm_status_name(status), message, rhm_status_name(v.status), v.text);
+}
+
 static rhm_status start(const char *flag, verdict *out) {
     char program[] = "program", argument[256];
     snprintf(argument, sizeof argument, "%s", flag ? flag : "");

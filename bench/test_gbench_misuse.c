@@ -10,97 +10,71 @@ static const char report_path[] = "test_gbench_misuse.json";
 /* --- registration ---------------------------------------------------------------------------------------------------
  */
 
-static const int64_t two[] = {1, 2};
-
-static void no_body(void) {
-    gb_register("b", NULL, NULL);
-}
-static void no_name(void) {
-    gb_register("", plain, NULL);
-}
-static void null_name(void) {
-    gb_register(NULL, plain, NULL);
-}
-static void control_in_name(void) {
-    gb_register("a\nb", plain, NULL);
-}
-static void twice(void) {
-    gb_register("b", plain, NULL), gb_register("b", plain, NULL);
-}
-static void other_length(void) {
-    gb_bench *b = gb_register("b", plain, NULL);
-    gb_arg(b, 1);
-    gb_args(b, two, 2);
-}
-static void names_of_other_length(void) {
-    static const char *const names[] = {"x", "y"};
-    gb_bench *b = gb_register("b", plain, NULL);
-    gb_arg(b, 1);
-    gb_arg_names(b, names, 2);
-}
-static void no_args(void) {
-    gb_args(gb_register("b", plain, NULL), two, 0);
-}
-static void same_args(void) {
-    gb_bench *b = gb_register("b", plain, NULL);
-    gb_arg(b, 1);
-    gb_arg(b, 1);
-}
-static void too_many_rows(void) {
-    gb_bench *b = gb_register("b", plain, NULL);
-    for (int64_t i = 0; i < 4097; i++)
-        gb_arg(b, i);
-}
-static void unit_that_is_none(void) {
-    gb_unit(gb_register("b", plain, NULL), (gb_time_unit)4);
-}
-static void no_iterations(void) {
-    gb_iterations(gb_register("b", plain, NULL), 0);
-}
-static void no_repetitions(void) {
-    gb_repetitions(gb_register("b", plain, NULL), 0);
-}
-static void two_clocks(void) {
-    gb_bench *b = gb_register("b", plain, NULL);
-    gb_use_manual_time(b);
-    gb_use_real_time(b);
-}
-
+/* One registration, of everything that is given here. */
 typedef struct mistake {
-    void (*make)(void);
-    const char *message;
+    const char *message, *name; /* NULL: "b" */
+    bool nameless, no_body, twice, two_clocks;
+    size_t tuples, lengths[2],
+        names; /* how many tuples of arguments, the first two of these lengths; names of arguments */
+    bool sets; /* the following: */
+    gb_time_unit unit;
+    int iterations, repetitions;
 } mistake;
 
 static void play_mistake(const void *what, verdict *out) {
+    static const char *const names[] = {"x", "y"};
+    const mistake *m = what;
     if (start(NULL, out) != RHM_OK)
         return;
-    ((const mistake *)what)->make();
+    gb_bench *b = gb_register(m->nameless ? NULL : m->name ? m->name : "b", m->no_body ? NULL : plain, NULL);
+    if (m->twice)
+        gb_register("b", plain, NULL);
+    for (size_t i = 0; i < m->tuples; i++)
+        gb_args(b, (const int64_t[]){(int64_t)i, 2}, i < 2 ? m->lengths[i] : 1);
+    if (m->names)
+        gb_arg_names(b, names, m->names);
+    if (m->two_clocks) {
+        gb_use_manual_time(b);
+        gb_use_real_time(b);
+    }
+    if (m->sets) {
+        gb_unit(b, m->unit);
+        gb_iterations(b, m->iterations);
+        gb_repetitions(b, m->repetitions);
+    }
+    finish(NULL, NULL, out);
+}
+
+static void the_same_arguments(const void *what, verdict *out) {
+    (void)what;
+    if (start(NULL, out) != RHM_OK)
+        return;
+    gb_bench *b = gb_register("b", plain, NULL);
+    gb_arg(b, 1);
+    gb_arg(b, 1);
     finish(NULL, NULL, out);
 }
 
 static void mistakes_in_registration_are_named(void **unused) {
     (void)unused;
     static const mistake cases[] = {
-        {no_body, "'b' needs a function"},
-        {no_name, "needs a function and a name"},
-        {null_name, "needs a function and a name"},
-        {control_in_name, "'a?b' needs"},
-        {twice, "'b' is registered twice"},
-        {other_length, "'b' has 2 arguments where it had 1"},
-        {names_of_other_length, "'b' has 2 arguments where it had 1"},
-        {no_args, "'b' has 0 arguments"},
-        {same_args, "'b' has the same arguments twice"},
-        {too_many_rows, "'b' has more than 4096"},
-        {unit_that_is_none, "'b' has time unit 4"},
-        {no_iterations, "'b' has 0 iterations"},
-        {no_repetitions, "'b' has 0 repetitions"},
-        {two_clocks, "'b' uses real time and manual time"},
+        {"'b' needs a function", .no_body = true},
+        {"needs a function and a name", .name = ""},
+        {"needs a function and a name", .nameless = true},
+        {"'a?b' needs", .name = "a\nb"},
+        {"'b' is registered twice", .twice = true},
+        {"'b' has 2 arguments where it had 1", .tuples = 2, .lengths = {1, 2}},
+        {"'b' has 2 arguments where it had 1", .tuples = 1, .lengths = {1}, .names = 2},
+        {"'b' has 0 arguments", .tuples = 1},
+        {"'b' has more than 4096", .tuples = 4097, .lengths = {1, 1}},
+        {"'b' has time unit 4", .sets = true, .unit = (gb_time_unit)4, .iterations = 1, .repetitions = 1},
+        {"'b' has 0 iterations", .sets = true, .repetitions = 1},
+        {"'b' has 0 repetitions", .sets = true, .iterations = 1},
+        {"'b' uses real time and manual time", .two_clocks = true},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const verdict v = in_child(cases[i].message, play_mistake, &cases[i]);
-        if (v.status != RHM_INVALID || !strstr(v.text, cases[i].message))
-            fail_msg("wanted '%s', got %s, '%s'", cases[i].message, rhm_status_name(v.status), v.text);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect(play_mistake, &cases[i], RHM_INVALID, cases[i].message);
+    expect(the_same_arguments, NULL, RHM_INVALID, "'b' has the same arguments twice");
 }
 
 /* --- the loop's protocol

@@ -160,12 +160,6 @@ static void play_report(const void *what, verdict *out) {
     finish(NULL, what, out);
 }
 
-static void expect(scenario *play, const void *what, rhm_status status, const char *message) {
-    const verdict v = in_child(message, play, what);
-    if (v.status != status || !strstr(v.text, message))
-        fail_msg("wanted %s, '%s', got %s, '%s'", rhm_status_name(status), message, rhm_status_name(v.status), v.text);
-}
-
 static void nothing_measured_is_no_success(void **unused) {
     (void)unused;
     expect(play_all_skipped, NULL, RHM_FAILED, "nothing was measured: all 2 benchmarks were skipped");
