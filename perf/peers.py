@@ -308,6 +308,27 @@ def run_one(job, binaries, python, peers, isa, threads, arguments, folder, log, 
         result["rows"] += [compare_part(part, binaries, python, path, job, isa, threads, arguments.rounds, folder, log) for part in parts_of(job)]
 
 
+def sentences(result):
+    """What the rows of a result come to."""
+    show = lambda value: f"{value:.1f}" if isinstance(value, (int, float)) else f"unavailable: {value['unavailable']}"
+    for gain in result.get("gains", []):
+        if not isinstance(gain["fastest_peer"], str):
+            yield f"{gain['job']}: {gain['fastest_peer']['unavailable']}"
+            continue
+        alike = gain.get("kernels_of_the_same_way", session.unavailable("not measured"))
+        yield (f"{gain['job']}: fastest peer {gain['fastest_peer']}; rhm is {gain['time']:.1f} times as fast, takes 1/{gain['memory']:.1f} "
+               f"of its memory and 1/{gain['startup']:.0f} of its start-up; of it kernels {show(gain['kernels'])} "
+               f"(against the fastest that keeps no features {show(alike)}), algorithm (distinct patches) {show(gain['algorithm'])}")
+        for key, target in gain["targets"].items():
+            yield f"{gain['job']}: {key}: wanted {target['wanted']}, {'met' if target['met'] else 'MISSED'}"
+    for row in result["rows"]:
+        if "ratio" in row:  # a part of a job
+            theirs = row.get("torch_rate", row.get("torch_tokens_per_second", 0))
+            yield f"{row['name']}: rhm {row['value'] / 1e6:.1f}, torch {theirs / 1e6:.1f} million {row['unit']}: {row['ratio']:.1f} times"
+    for entry in result.get("left_out", []):
+        yield f"left out: {entry['peer']}: {entry['reason']}"
+
+
 def text(result):
     lines = [f"{'job: program':<28} {'wall s':>8} {'cpu s':>8} {'MiB':>7} {'start-up':>8} {'accuracy':>8} {'time':>7} {'memory':>7}  way"]
     for row in result["rows"]:
@@ -317,25 +338,7 @@ def text(result):
         lines.append(f"{row['name']:<28} {row['value']:>8.2f} {row['cpu_seconds']:>8.2f} {row['peak_rss_bytes'] / 2**20:>7.0f} "
                      f"{row['startup_seconds']:>8.2f} {row['accuracy']:>8.4f} {ratio('time_ratio'):>7} {ratio('memory_ratio'):>7}  "
                      f"{row['way']}{'' if row.get('valid', True) else ' INVALID: ' + row['reason']}")
-    show = lambda value: f"{value:.1f}" if isinstance(value, (int, float)) else f"unavailable: {value['unavailable']}"
-    for gain in result["gains"]:
-        lines.append("")
-        if not isinstance(gain["fastest_peer"], str):
-            lines.append(f"{gain['job']}: {gain['fastest_peer']['unavailable']}")
-            continue
-        lines.append(f"{gain['job']}: fastest peer {gain['fastest_peer']}; rhm is {gain['time']:.1f} times as fast, takes 1/{gain['memory']:.1f} "
-                     f"of its memory and 1/{gain['startup']:.0f} of its start-up; of it kernels {show(gain['kernels'])} "
-                     f"(against the fastest that keeps no features {show(gain['kernels_of_the_same_way'])}), "
-                     f"algorithm {show(gain['algorithm'])}")
-        for key, target in gain["targets"].items():
-            lines.append(f"  {key}: wanted {target['wanted']}, {'met' if target['met'] else 'MISSED'}")
-    for row in result["rows"]:
-        if row["program"] in PARTS:
-            lines.append(f"{row['name']}: rhm {row['value'] / 1e6:.1f}, torch {row['torch_rate'] / 1e6:.1f} million {row['unit']}: "
-                         f"{row['ratio']:.1f} times")
-    for entry in result["left_out"]:
-        lines.append(f"left out: {entry['peer']}: {entry['reason']}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *sentences(result)])
 
 
 def run(arguments):

@@ -101,18 +101,11 @@ def account(samples):
 
 
 def row_of(point, samples, base, reproduce, cores):
-    valid = [sample for sample in samples if not sample.reason]
-    used = valid or samples
+    used = [sample for sample in samples if not sample.reason] or samples
     seconds = laws.median_interval([sample.seconds for sample in used])
     row = session.row(point.name, "s", reproduce, value=seconds["value"], interval=seconds, mode=point.mode, ranks=point.ranks, threads=point.threads,
-                      rates=[sample.rate for sample in samples], reasons=[sample.reason for sample in samples],
-                      effort=effort.of_row([{}] * len(samples), [sample.run for sample in samples if sample.run]), valid=2 * len(valid) > len(samples))
-    if not row["valid"]:
-        row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} runs are invalid: {next(sample.reason for sample in samples if sample.reason)}"
-    nothing = session.unavailable("no round measured it and one process validly")
-    speed = laws.valid_speed_up(samples, base)
-    row["speed_up"], row["best_speed_up"] = speed or nothing, laws.best_speed_up(samples, base) or nothing
-    row["efficiency"] = laws.mapped(speed, lambda s: s / min(point.ranks * point.threads, cores)) if speed else nothing
+                      effort=effort.of_row([{}] * len(samples), [sample.run for sample in samples if sample.run]),
+                      **laws.of_samples(samples, base, min(point.ranks * point.threads, cores)))
     row["exchanged"] = account(samples) if point.ranks > 1 else session.unavailable("one process")
     foreseen = [sample.predicted / sample.seconds for sample in used if sample.predicted]
     row["predicted_over_measured"] = laws.median_interval(foreseen)["value"] if foreseen else session.unavailable("not predicted")

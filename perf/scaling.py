@@ -101,8 +101,7 @@ def show_progress(done, total, start, what):
 def row_of(point, samples, base, usual, plans):
     """The canonical row of a point. `base` are the samples of one thread of the same curve, `usual` those of as many threads in
     the first placement, None for that itself."""
-    valid = [sample for sample in samples if not sample.reason]
-    used = valid or samples
+    used = [sample for sample in samples if not sample.reason] or samples
     strong_job = isinstance(point.subject, Job) and point.mode == "strong"
     unit = "s" if strong_job else getattr(point.subject, "unit", "GFLOP/s")
     value = laws.median_interval([1 / s.rate if strong_job else s.rate for s in used])
@@ -110,22 +109,13 @@ def row_of(point, samples, base, usual, plans):
     row = session.row(point.name, unit, point.subject.command(point), value=value["value"], interval=value, mode=point.mode,
                       what=point.subject.name, about=point.subject.about, threads=point.threads,
                       placement={"policy": point.placement, "cpus": placement.cpus(seats) if seats else session.unavailable("threads are not placed")},
-                      rates=[sample.rate for sample in samples], reasons=[sample.reason for sample in samples],
-                      details=[{**sample.details, **({"involuntary_switches": sample.run.involuntary_switches} if sample.run else {})} for sample in samples], effort=effort.of_row([sample.values or {} for sample in samples], [sample.run for sample in samples if sample.run]), valid=2 * len(valid) > len(samples))
-    if not row["valid"]:
-        row["reason"] = f"{len(samples) - len(valid)} of {len(samples)} measurements are invalid: {next(s.reason for s in samples if s.reason)}"
+                      details=[{**sample.details, **({"involuntary_switches": sample.run.involuntary_switches} if sample.run else {})} for sample in samples],
+                      effort=effort.of_row([sample.values or {} for sample in samples], [sample.run for sample in samples if sample.run]),
+                      **laws.of_samples(samples, base, point.threads))
     if usual is not None:
         row["against_first_placement"] = laws.valid_speed_up(samples, usual) or session.unavailable("no round measured both validly")
-    best = laws.best_speed_up(samples, base)
-    if best:
-        row["best_speed_up"] = best
-    speed = laws.valid_speed_up(samples, base)
-    row["speed_up"] = speed or session.unavailable("no round measured it and one thread validly")
-    if not speed:
-        return row
-    row["efficiency"] = laws.mapped(speed, lambda s: s / point.threads)
-    if point.threads > 1:
-        row["karp_flatt"] = laws.mapped(speed, lambda s: laws.karp_flatt(s, point.threads))
+    if point.threads > 1 and session.is_available(row["speed_up"]):
+        row["karp_flatt"] = laws.mapped(row["speed_up"], lambda s: laws.karp_flatt(s, point.threads))
     return row
 
 

@@ -15,7 +15,7 @@ import fake_bench
 import perf_tools
 from perf import __main__ as command
 from perf import compare, environment, facts, programs
-from perf.harness import blocks, formats, git, snapshots, verdict
+from perf.harness import arms, blocks, formats, git, snapshots, verdict
 from perf.harness.comparison import ci
 from perf.harness.project import ROOT
 
@@ -30,6 +30,7 @@ def comparison(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(environment.Environment, "finish", lambda self: {"disturbances": []})
     monkeypatch.setattr(blocks, "LIFE", 1000)  # processes are slow to start
     monkeypatch.setattr(blocks, "MOST_PASSES", 8)
+    monkeypatch.setattr(arms, "SPIN_SECONDS", 0)  # nothing spins
     monkeypatch.setattr(facts, "_preload", lambda cache: (None, "the stand-in is not what would be counted"))
 
     def run(base, head, *options):

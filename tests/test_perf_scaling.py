@@ -213,12 +213,12 @@ def test_runs_that_were_throttled_are_invalid():
     row = ranks.row_of(point, [bad, good, good], [good, good, bad], "run", 8)
     assert row["valid"] and row["value"] == 2.0 and row["speed_up"]["count"] == 1 and row["speed_up"]["value"] == row["best_speed_up"] == 1
     gone = ranks.row_of(point, [good, bad, bad], [bad, good, good], "run", 8)
-    assert not gone["valid"] and gone["reason"] == "2 of 3 runs are invalid: the CPU quota stopped the process in 3 periods"
+    assert not gone["valid"] and gone["reason"] == "2 of 3 measurements are invalid: the CPU quota stopped the process in 3 periods"
     assert not session.is_available(gone["speed_up"]) and not session.is_available(gone["efficiency"]) and gone["best_speed_up"] == 1
     lost = ranks.row_of(point, [good, good, bad], [bad, bad, bad], "run", 8)
     assert lost["valid"] and not session.is_available(lost["best_speed_up"])
     said = ranks.summary({"rows": [row, gone, lost]}).splitlines()
-    assert "INVALID: 2 of 3 runs" in said[2] and "INVALID" not in said[1] + said[3]
+    assert "INVALID: 2 of 3 measurements" in said[2] and "INVALID" not in said[1] + said[3]
 
 
 def launcher(folder, text):

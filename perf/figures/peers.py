@@ -1,7 +1,8 @@
 """The same job in other programs: how many times as long they take, and as much memory."""
 import html
 
-from perf.harness import session, style
+from perf import peers
+from perf.harness import style
 
 LOOKS = {"rhm": style.BLUE, "rhm --distinct off": style.SKY}
 PANELS = (("time_ratio", "value", "time", style.seconds), ("memory_ratio", "peak_rss_bytes", "memory", lambda b: f"{style.number(b / 2**20)} MiB"))
@@ -84,17 +85,4 @@ def table(document):
         rows.append([name, style.seconds(row["value"]), ratio("time_ratio"), f"{row['peak_rss_bytes'] / 2**20:.0f}", ratio("memory_ratio"),
                      style.seconds(row["startup_seconds"]), f"{row['accuracy']:.4f}"])
     text = page.table(["program", "time", "x rhm", "MiB", "x rhm", "start-up", "accuracy"], rows, (1, 2, 3, 4, 5, 6))
-    sentences = []
-    for gain in document.get("gains", []):
-        if not isinstance(gain["fastest_peer"], str):
-            sentences.append(f"{gain['job']}: {gain['fastest_peer']['unavailable']}.")
-            continue
-        number = lambda value: f"{style.number(value, 3)}x" if session.is_available(value) else f"unavailable ({value['unavailable']})"
-        sentences.append(f"{gain['job']}: {number(gain['time'])} faster than {gain['fastest_peer']}, the fastest peer, of which the kernels "
-                         f"{number(gain['kernels'])} ({number(gain.get('kernels_of_the_same_way', session.unavailable('not measured')))} over peers "
-                         f"that keep no features either) and the algorithm (distinct patches) {number(gain['algorithm'])}; "
-                         f"1/{style.number(gain['memory'], 2)} of its memory.")
-    sentences += [f"{row['name']}: {style.number(row['value'] / 1e6)} million {row['unit']}, PyTorch {style.number(row.get('torch_rate', row.get('torch_tokens_per_second', 0)) / 1e6)}: "
-                  f"{style.number(row['ratio'])}x." for row in document["rows"] if is_part(row)]
-    sentences += [f"Left out: {entry['peer']}: {entry['reason']}." for entry in document.get("left_out", [])]
-    return text + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+    return text + "".join(f"<p>{html.escape(sentence)}.</p>" for sentence in peers.sentences(document))

@@ -6,6 +6,7 @@ rearrangements of the same values has one as far apart. Rearrangements are drawn
 gives the same answer on every machine; asking the largest of all splits for its significance pays for having looked at all of them.
 Then each side is searched by itself. Nothing is assumed of the law of the values but that they come in no particular order while the
 level holds."""
+import functools
 import math
 
 import numpy as np
@@ -16,14 +17,20 @@ SEED = 1
 MOST_VALUES = 400    # of a series: the latest, since time grows with the square
 
 
+@functools.cache
+def _splits(n, least):
+    """(split, end) of all stretches of n values that begin where the series does."""
+    split, end = np.meshgrid(np.arange(least, n - least + 1), np.arange(2 * least, n + 1), indexing="ij")
+    fits = end - split >= least
+    return split[fits], end[fits]
+
+
 def _scores(distances, least):
     """(best weighted energy distance, index of its split) over splits of all stretches that begin where the series does."""
     n = len(distances)
     total = np.zeros((n + 1, n + 1))
     total[1:, 1:] = distances.cumsum(0).cumsum(1)
-    split, end = np.meshgrid(np.arange(least, n - least + 1), np.arange(2 * least, n + 1), indexing="ij")
-    fits = end - split >= least
-    split, end = split[fits], end[fits]
+    split, end = _splits(n, least)
     left, right = split, end - split
     within_left = total[split, split]
     between = total[split, end] - within_left

@@ -46,6 +46,19 @@ def best_speed_up(samples, base):
     return best(samples) / best(base) if best(samples) and best(base) else None
 
 
+def of_samples(samples, base, workers):
+    """What a row says of samples with a `rate` and a `reason`: these, whether most of them are valid, speed-ups over those of `base`, and the
+    efficiency of so many workers."""
+    valid, none = sum(not sample.reason for sample in samples), {"unavailable": "no round measured it and its base validly"}
+    speed = valid_speed_up(samples, base)
+    row = {"rates": [sample.rate for sample in samples], "reasons": [sample.reason for sample in samples], "valid": 2 * valid > len(samples),
+           "speed_up": speed or none, "best_speed_up": best_speed_up(samples, base) or none,
+           "efficiency": mapped(speed, lambda s: s / workers) if speed else none}
+    if not row["valid"]:
+        row["reason"] = f"{len(samples) - valid} of {len(samples)} measurements are invalid: {next(filter(None, row['reasons']))}"
+    return row
+
+
 def karp_flatt(speed, threads):
     """The serial share that would explain the speed-up; rising with threads it is overhead, constant it is serial work.
     Negative where the speed-up is more than ideal, which caches can do."""
