@@ -90,14 +90,16 @@ static void hear_signs(worker *w) {
     int from;
     rhm_ranks_limit_silence(w->ranks, LIMIT);
     assert_int_equal(rhm_watch_look(w->ranks, &w->error), RHM_OK);
+    if (w->rank == 0)
+        assert_int_equal(rhm_ranks_post(w->ranks, 1, "looking", &w->error), RHM_OK);
+    while (!has_arrived(&w->rank, RHM_MESSAGE_POST, &from)) /* of rank 1 after its sign */
+        sched_yield();
     if (w->rank == 1) {
         rhm_ranks_sign(w->ranks);
         rhm_ranks_sign(w->ranks); /* not so soon again */
         assert_int_equal(rhm_ranks_post(w->ranks, 0, "there", &w->error), RHM_OK);
         return;
     }
-    while (!has_arrived(&w->rank, RHM_MESSAGE_POST, &from))
-        sched_yield();
     assert_true(has_arrived(&w->rank, RHM_MESSAGE_SIGN, &from));
     long_ago(w, 0);
     assert_int_equal(rhm_watch_look(w->ranks, &w->error), RHM_OK);
