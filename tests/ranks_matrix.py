@@ -32,6 +32,13 @@ CASES = {
     "preconditioned": [*WIDE, "--samples", "2000,2000,150000", "--width", "2048"],
     "thinned": [*DEEP, *CHOSEN],
     "clusters": ["--vocab", "48", "--rules", "4", "--levels", "2", "--seed", "2", "--samples", "20000", "--width", "32"],
+    "ids": [*SMALL, "--between", "ids", "--samples", "9000", "--width", "64"],
+    "table": [*SMALL, "--learner", "table", "--positions", "2"],
+    "tensor": [*SMALL, "--learner", "tensor", "--samples", "5000"],
+    "one-step": [*SMALL, "--learner", "one-step", "--samples", "20000"],
+    "latent": [*SMALL, "--learner", "latent", "--samples", "9000"],
+    "shallow": [*SMALL, "--learner", "shallow", "--samples", "1000"],
+    "cnn": [*SMALL, "--learner", "cnn", "--sequences", "200", "--epochs", "2", "--width", "16"],
 }
 MACHINES = ("second", "machine", "command", "predicted", "gflops", "memory", "peak", "threads", "ceilings", "messages")
 
