@@ -221,10 +221,57 @@ static void no_training_does_more_than_planned(void **state) {
     rhm_engine_destroy(engine);
 }
 
+/* The same on data sets, with and without a grammar, whose slices end searches too. */
+static void no_training_on_data_does_more_than_planned(void **state) {
+    (void)state;
+    rhm_engine *engine;
+    rhm_error error = {0};
+    assert_ok(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1}, &error), &error);
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        rhm_grammar_options how = {.sampling = RHM_UNIFORM, .seed = seed};
+        const rhm_shape shape = rhm_shape_uniform(4 + (uint32_t)seed % 3, 2, 2, 2 + (uint32_t)seed % 2);
+        for (uint32_t l = 1; l <= shape.levels && seed % 3 == 0; l++)
+            how.rule_law[l] = (rhm_rule_law){RHM_LAW_ZIPF, 1};
+        rhm_grammar *grammar;
+        assert_ok(rhm_grammar_draw_with(&grammar, &shape, &how, &error), &error);
+        rhm_data data = {.count = 1000 * seed,
+                         .tree = *rhm_grammar_tree(grammar),
+                         .token_vocab = shape.vocab[shape.levels],
+                         .label_vocab = shape.vocab[0]};
+        data.tokens = malloc(sizeof *data.tokens * data.count * data.tree.leaves[0]);
+        data.labels = malloc(sizeof *data.labels * data.count);
+        rhm_sampler *sampler;
+        assert_ok(rhm_sampler_create(&sampler, grammar, seed, &error), &error);
+        rhm_sample_sequences(sampler, 1, 0, data.count, data.tokens, data.labels, NULL);
+        rhm_sampler_destroy(sampler);
+        data.grammar = seed % 2 ? grammar : NULL;
+        const rhm_train_options options = {.seed = seed, .max_width = 128, .test_samples = 100};
+        rhm_training_plan plan;
+        rhm_train_report report;
+        rhm_model *model;
+        const rhm_status status = rhm_plan_training_data(&plan, NULL, &data, NULL, &options, 0, &error);
+        rhm_error refused = {0};
+        assert_int_equal(rhm_train_data(&model, &report, engine, &data, NULL, &options, &refused), status);
+        if (status != RHM_OK)
+            assert_string_equal(error.text, refused.text);
+        for (uint32_t l = 1; l <= shape.levels && status == RHM_OK; l++)
+            assert_true(report.level[l].work <= plan.level[l].allowed_work &&
+                        report.level[l].positions <= plan.level[l].allowed_positions);
+        assert_true(status != RHM_OK || (plan.sequences == data.count && plan.stand_in == (seed % 2 == 0)));
+        rhm_train_report_clear(&report);
+        rhm_model_destroy(model);
+        free(data.tokens);
+        free(data.labels);
+        rhm_grammar_destroy(grammar);
+    }
+    rhm_engine_destroy(engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_search_does_more_than_the_bound),
         cmocka_unit_test(no_training_does_more_than_planned),
+        cmocka_unit_test(no_training_on_data_does_more_than_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

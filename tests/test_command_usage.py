@@ -117,7 +117,7 @@ BAD_USAGE = [
     (["train", "--parents", "8"], ["--parents 8", "--data"]),
     (["train", "--grammar", "g.h5", "--vocab", "8"], ["--vocab 8", "--grammar"]),
     (["train", "--grammar", "g.h5", "--rule-sampling", "uniform"], ["--rule-sampling uniform", "--grammar"]),
-    (["plan", "--grammar", "g.h5", "--seed", "3"], ["--seed 3", "--grammar"]),
+    (["grammar", "--grammar", "g.h5", "--seed", "3"], ["--seed 3", "--grammar"]),
     (["train", "--data", "d.h5", "--grammar", "g.h5"], ["--grammar g.h5", "--data"]),
     (["train", "--data", "d.h5", "--rules", "4"], ["--rules 4", "--data"]),
     (["train", "--data", "d.h5", "--require-identifiable"], ["--require-identifiable", "--data"]),
@@ -304,7 +304,7 @@ HELP = {
     "inspect": ["--json", "--branching"],
     "sweep": ["--grid", "--grid-file", "--output", "--retry", "--threads", "--jobs", "--memory-limit", "--progress", "--find-threshold", "--error", "--least",
               "--greatest", "--trials", "--rank-timeout"],
-    "plan": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json", "--learner", "--ranks", "--nodes", "--node-cores", "--network-latency", "--network-bandwidth"],
+    "plan": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json", "--learner", "--data", "--parents", "--shuffle", "--test-samples", "--data-seed", "--ranks", "--nodes", "--node-cores", "--network-latency", "--network-bandwidth"],
 }
 
 

@@ -102,7 +102,7 @@ static void a_plan_is_json(void **state) {
     rhm_error error = {0};
     char *text;
     ok(rhm_plan_training(&plan, NULL, f->grammar, NULL, 0, &error), &error);
-    ok(rhm_report_plan(&text, f->grammar, &f->analysis, &plan, &error), &error);
+    ok(rhm_report_plan(&text, &(rhm_report_instance){f->grammar, &f->analysis, NULL, NULL}, &plan, &error), &error);
     json_t *json = parsed(text);
     assert_string_equal(json_string_value(at(json, "schema")), "rhm-plan/1");
     assert_string_equal(json_string_value(at(json, "learner")), "layerwise");
@@ -124,7 +124,7 @@ static void what_a_learner_lacks_is_null(void **state) {
     rhm_error error = {0};
     char *text;
     ok(rhm_plan_training(&plan, NULL, f->grammar, &(rhm_train_options){.learner = "table"}, 0, &error), &error);
-    ok(rhm_report_plan(&text, f->grammar, &f->analysis, &plan, &error), &error);
+    ok(rhm_report_plan(&text, &(rhm_report_instance){f->grammar, &f->analysis, NULL, NULL}, &plan, &error), &error);
     json_t *json = parsed(text);
     assert_string_equal(json_string_value(at(json, "learner")), "table");
     assert_true(json_is_null(at(json, "practice.levels.0.width")));

@@ -93,7 +93,9 @@ def test_plans(tmp_path):
     planned = section("## Reports of other commands").split("`rhm plan --json`")[1]
     plan = json.loads(run("plan", *TINY[:-2], "--json", cwd=tmp_path).stdout)
     ranks = json.loads(run("plan", *TINY[:-2], "--ranks", "3", "--nodes", "2", "--json", cwd=tmp_path).stdout)
-    compare(keys(planned) | common("schema", "version", "learner", "instance") | {"instance.k_rho"}, [plan, ranks])
+    run("sample", *TINY[:-2], "--samples", "3000", "-o", "d.h5", cwd=tmp_path)
+    data = json.loads(run("plan", "--data", "d.h5", "--json", cwd=tmp_path).stdout)
+    compare(keys(planned) | common("schema", "version", "learner", "instance") | {"instance.k_rho"}, [plan, ranks, data])
 
 
 def test_the_test_itself():

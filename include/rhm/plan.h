@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "rhm/data.h"
 #include "rhm/learner.h"
 
 #ifdef __cplusplus
@@ -78,8 +79,11 @@ typedef struct rhm_plan_level {
 } rhm_plan_level;
 
 typedef struct rhm_training_plan {
-    const char *learner; /* static */
-    int threads;         /* for which times are */
+    const char *learner;   /* static */
+    uint64_t sequences;    /* of the data set; 0: fresh ones */
+    uint64_t test_samples; /* of these, or fresh ones */
+    bool stand_in;         /* what the data do not say is that of a random grammar like them (rhm_plan_training_data) */
+    int threads;           /* for which times are */
     uint32_t levels;
     rhm_plan_level level[RHM_MAX_LEVELS + 1]; /* [1..levels] */
     double test_seconds;
@@ -91,6 +95,16 @@ typedef struct rhm_training_plan {
 /* A second or two of measuring, in which nothing else may run. `options` as rhm_train takes them. */
 RHM_API rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, const rhm_grammar *grammar,
                                      const rhm_train_options *options, double base_nbytes, rhm_error *error);
+
+/*
+ * The same on a data set, as rhm_train_data takes it. Samples, patches and how they are drawn are those of the data.
+ * How far symbols are apart, and so where a search ends, is told from the grammar of the data; without one from a
+ * grammar that is drawn with the numbers of tokens, labels, symbols and rules that the data show, as if its rules were
+ * uniform.
+ */
+RHM_API rhm_status rhm_plan_training_data(rhm_training_plan *out, const rhm_engine *engine, const rhm_data *data,
+                                          const uint32_t *parents, const rhm_train_options *options, double base_nbytes,
+                                          rhm_error *error);
 
 /* Links within and between nodes as they often are. */
 RHM_API rhm_plan_cluster rhm_plan_cluster_default(int ranks, int nodes, int cores);

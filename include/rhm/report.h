@@ -88,9 +88,9 @@ RHM_API rhm_status rhm_report_inference(char **json, const rhm_report_run *run, 
 RHM_API rhm_status rhm_train_reported(rhm_model **out, char **json, const rhm_engine *engine, const rhm_train_job *job,
                                       rhm_error *error);
 
-/* "rhm-plan/1": the instance, the constants of the theorem, and what training would take. */
-RHM_API rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, const rhm_analysis *analysis,
-                                   const rhm_training_plan *plan, rhm_error *error);
+/* "rhm-plan/1": the instance, the constants of the theorem where its grammar is known, and what training would take. */
+RHM_API rhm_status rhm_report_plan(char **json, const rhm_report_instance *instance, const rhm_training_plan *plan,
+                                   rhm_error *error);
 
 /* "rhm-probe/1": what rhm_probe found with these options. */
 RHM_API rhm_status rhm_report_probe(char **json, const rhm_report_run *run, const rhm_model *model,

@@ -1,14 +1,15 @@
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/instance.h"
 #include "cli/results.h"
 #include "cli/running.h"
 #include "cli/shared_options.h"
 #include "cli/table.h"
+#include "cli/training.h"
 #include "core/fail.h"
 #include "rhm/machine.h"
 #include "rhm/plan.h"
@@ -70,8 +71,8 @@ static const rhm_option_group cluster_options = {"Several processes", cluster};
 
 /* What is planned, and for what. */
 typedef struct planning {
-    rhm_grammar *grammar;
-    rhm_analysis analysis;
+    rhm_training training;      /* of which only what it begins with is there */
+    const rhm_grammar *grammar; /* NULL: data without one */
     rhm_theory_problem problem;
     rhm_train_options options;
     uint32_t levels;
@@ -199,7 +200,12 @@ static void print_epochs(const planning *p) {
 }
 
 static void print_practice(const planning *p) {
-    printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n\n");
+    printf("\nWhat `rhm train` would do: automatic sizes depend on the data, so these are estimates\n");
+    if (p->practice.sequences > 0)
+        printf("of the %" PRIu64 " sequences %" PRIu64 " are for the test%s\n", p->practice.sequences,
+               p->practice.test_samples,
+               p->practice.stand_in ? "; how far symbols are apart is told from a random grammar like the data" : "");
+    printf("\n");
     if (p->practice.level[1].epochs > 0) {
         print_epochs(p);
         return;
@@ -215,14 +221,18 @@ static void print_practice(const planning *p) {
         const rhm_plan_level s = p->practice.level[level];
         if (s.level == 0)
             continue;
-        printf("%5u %10s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8.3g %8.3g%s\n", level,
+        char ends[2][16] = {"-", "-"};
+        if (s.allowed_searches > 0) {
+            snprintf(ends[0], sizeof *ends, "%.3g", s.budget_seconds);
+            snprintf(ends[1], sizeof *ends, "%.3g", s.allowed_seconds);
+        }
+        printf("%5u %10s %11.4g %11.4g %11.4g %11.4g %11.4g %6u %5.0f %6s %6s %9.1f %8.2f %8s %8s%s\n", level,
                s.draw != RHM_DRAW_COUNTS ? "samples"
                : s.kept_share < 1        ? "restricted"
                                          : "counts",
                s.first_samples, s.wanted_samples, s.samples, s.possible, s.distinct, s.width, s.fits,
                rhm_route_name(s.route), rhm_route_name(s.ridge_route), s.nbytes / 0x1p20,
-               rhm_plan_level_seconds(&p->practice, level), s.budget_seconds, s.allowed_seconds,
-               s.capped ? "  fewer than wanted" : "");
+               rhm_plan_level_seconds(&p->practice, level), ends[0], ends[1], s.capped ? "  fewer than wanted" : "");
     }
     print_total(p);
     printf("  positions (patches of a sequence that are looked at), level L first:");
@@ -286,37 +296,61 @@ static rhm_status refuse_cluster(const rhm_settings *settings, rhm_error *error)
     return RHM_OK;
 }
 
-static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
-    RHM_TRY(rhm_instance_build(&p->grammar, &p->analysis, settings, error));
-    p->levels = rhm_grammar_shape(p->grammar)->levels;
-    p->options = settings->own;
-    p->options.draw = (rhm_draw)settings->training.draw;
-    p->options.raw = settings->training.distinct != 0;
-    p->options.seed = settings->instance.seed;
-    RHM_TRY(rhm_settings_learner(&p->options, settings, p->levels, error));
-    RHM_TRY(rhm_settings_budget(&p->options, settings, p->levels, error));
-    RHM_TRY(refuse_cluster(settings, error));
+/* Of train's options those that say nothing of what a plan is made of. */
+static rhm_status refuse_method(const rhm_settings *settings, rhm_error *error) {
+    RHM_TRY(
+        rhm_option_refuse(settings, "max-seconds", "has no effect on a plan, which counts work: leave it out", error));
+    return rhm_option_refuse(settings, "tolerance",
+                             "has no effect on a plan, which knows what the usual one takes: leave it out", error);
+}
+
+static rhm_status print_json(const planning *p, rhm_error *error) {
+    char *text;
+    uint32_t vocab[RHM_MAX_LEVELS + 1] = {0};
+    for (uint32_t level = 1; level <= p->levels && !p->grammar; level++)
+        vocab[level - 1] = p->training.parents[level];
+    vocab[p->levels] = p->training.data.token_vocab;
+    const rhm_report_instance instance = {p->grammar, &p->training.analysis, &p->training.data.tree, vocab};
+    RHM_TRY(rhm_report_plan(&text, &instance, &p->practice, error));
+    fputs(text, stdout);
+    free(text);
+    return RHM_OK;
+}
+
+static void print(const planning *p) {
+    rhm_training_print_instance(stdout, &p->training);
+    if (p->grammar)
+        print_theory(p);
+    print_practice(p);
+    print_ranks(p);
+}
+
+static rhm_status measure(planning *p, const rhm_settings *settings, rhm_error *error) {
     rhm_plan_cluster c = {0};
     RHM_TRY(open_engine(p, &c, settings, error));
-    RHM_TRY(rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, (double)rhm_machine_peak_rss_nbytes(),
-                              error));
+    const double base = (double)rhm_machine_peak_rss_nbytes();
+    RHM_TRY(settings->data ? rhm_plan_training_data(&p->practice, p->engine, &p->training.data, p->training.parents,
+                                                    &p->options, base, error)
+                           : rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, base, error));
     rhm_progress_clear(&p->bar);
     p->seconds_alone =
         rhm_plan_seconds(&p->practice) * p->practice.threads / (c.cores > 0 ? c.cores : p->practice.threads);
-    if (c.ranks > 0)
-        RHM_TRY(rhm_plan_spread(&p->practice, &c, error));
-    p->problem = rhm_theory_of_grammar(p->grammar, &p->analysis);
-    if (settings->json) {
-        char *text;
-        RHM_TRY(rhm_report_plan(&text, p->grammar, &p->analysis, &p->practice, error));
-        fputs(text, stdout);
-        free(text);
-        return RHM_OK;
-    }
-    rhm_instance_print(stdout, p->grammar, &p->analysis);
-    print_theory(p);
-    print_practice(p);
-    print_ranks(p);
+    return c.ranks > 0 ? rhm_plan_spread(&p->practice, &c, error) : RHM_OK;
+}
+
+static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
+    p->training.settings = settings;
+    RHM_TRY(refuse_method(settings, error));
+    RHM_TRY(refuse_cluster(settings, error));
+    RHM_TRY(rhm_training_open(&p->training, &p->options, settings, error));
+    p->grammar = p->training.known;
+    p->levels = p->training.levels;
+    RHM_TRY(measure(p, settings, error));
+    if (p->grammar)
+        p->problem = rhm_theory_of_grammar(p->grammar, &p->training.analysis);
+    if (settings->json)
+        return print_json(p, error);
+    print(p);
     return RHM_OK;
 }
 
@@ -325,8 +359,9 @@ static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     const rhm_status status = work(&p, settings, error);
     rhm_progress_clear(&p.bar);
     rhm_engine_destroy(p.engine);
-    rhm_analysis_clear(&p.analysis);
-    rhm_grammar_destroy(p.grammar);
+    rhm_analysis_clear(&p.training.analysis);
+    rhm_data_clear(&p.training.data);
+    rhm_grammar_destroy(p.training.grammar);
     return status;
 }
 
@@ -337,11 +372,13 @@ const rhm_command rhm_command_plan = {
     .description = "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
                    "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
                    "and time of "
-                   "a practical run on this machine, from rates measured now.",
+                   "a practical run on this machine, from rates measured now; of a training on a file too (--data).",
     .examples = "rhm plan\n"
                 "rhm plan --vocab 8 --levels 8\n"
+                "rhm plan --data data.h5\n"
                 "rhm plan --ranks 64 --nodes 64 --network-latency 2 --network-bandwidth 12",
-    .groups = {&rhm_instance_options, &rhm_learner_options, &rhm_network_options, &rhm_budget_options,
-               &rhm_draw_options, &cluster_options, &rhm_thread_options, &rhm_kernel_options, &own_options},
+    .groups = {&rhm_instance_options, &rhm_training_data_options, &rhm_learner_options, &rhm_network_options,
+               &rhm_budget_options, &rhm_draw_options, &rhm_method_options, &cluster_options, &rhm_thread_options,
+               &rhm_kernel_options, &own_options},
     .run = run,
 };

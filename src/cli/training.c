@@ -34,11 +34,15 @@ static void print_slices(FILE *words, const rhm_train_report *report) {
         fprintf(words, "slices      each level has sequences of its own\n");
 }
 
-static void print_instance(FILE *words, const rhm_training *t, const rhm_settings *settings) {
+void rhm_training_print_instance(FILE *words, const rhm_training *t) {
     if (t->known)
         rhm_instance_print(words, t->known, &t->analysis);
     else
-        print_data(words, t, settings);
+        print_data(words, t, t->settings);
+}
+
+static void print_instance(FILE *words, const rhm_training *t) {
+    rhm_training_print_instance(words, t);
     print_slices(words, &t->report);
     fprintf(words, "\n");
     if (!t->report.descent.protocol)
@@ -48,7 +52,7 @@ static void print_instance(FILE *words, const rhm_training *t, const rhm_setting
 /* Rows of the levels down to `last` that are not there yet, below what says whose they are. */
 static void print_rows(FILE *words, rhm_training *t, uint32_t last) {
     if (!t->shown)
-        print_instance(words, t, t->settings);
+        print_instance(words, t);
     const uint32_t first = t->shown ? t->shown - 1 : t->report.levels;
     if (t->report.descent.protocol)
         rhm_epochs_print(words, &t->report);

@@ -24,6 +24,13 @@ typedef struct rhm_training {
     double bayes; /* accuracy on the test sequences; NAN where the grammar is not known */
 } rhm_training;
 
+extern const rhm_option_group rhm_training_data_options; /* --data, --parents, --shuffle, --slices */
+
+/* The grammar or data of a command line of `rhm train` or `rhm plan`, with what is known of them, and the options of
+ * the training. */
+rhm_status rhm_training_open(rhm_training *t, rhm_train_options *options, const rhm_settings *settings,
+                             rhm_error *error);
+
 /*
  * Everything that a command line of `rhm train` can be refused for before it begins to work. *grammar becomes what it
  * would train on, the caller's, or NULL with --data; both may be NULL.
@@ -36,6 +43,9 @@ rhm_status rhm_training_check(rhm_grammar **grammar, rhm_train_options *options,
  * finished: below the results of this command, or else of the display of progress.
  */
 void rhm_training_watch(void *watcher, const rhm_train_state *state);
+
+/* The grammar, or the data where none is known. */
+void rhm_training_print_instance(FILE *words, const rhm_training *t);
 
 /* What an interrupted run knew: the levels that it had finished. */
 void rhm_training_print_finished(rhm_training *t);

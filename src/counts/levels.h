@@ -66,6 +66,7 @@ typedef struct rhm_table_method {
 } rhm_table_method;
 
 enum {
+    RHM_TABLE_GROWTH = 4,      /* of samples, where they are counted */
     RHM_TABLE_POSITIONS = 256, /* most that are chosen automatically */
     RHM_TABLE_CELLS = 1 << 24, /* of counts, when positions are chosen automatically */
 };
@@ -86,12 +87,17 @@ rhm_status rhm_table_fit(rhm_model **out, rhm_train_report *report, const rhm_en
                          const rhm_problem *problem, const rhm_train_options *options, const rhm_table_method *method,
                          rhm_error *error);
 rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                          const rhm_grammar *grammar, const rhm_train_options *options, const rhm_table_method *method,
+                          const rhm_problem *problem, const rhm_train_options *options, const rhm_table_method *method,
                           rhm_error *error);
 
 /* Seconds that the test of `count` sequences takes, measured with the table of the rules themselves. */
 rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t count,
                                   rhm_error *error);
+
+/* Samples with which the search of a level begins and ends: the same where it goes through numbers of positions alone,
+ * as with counts that are drawn. RHM_INVALID where data have fewer. */
+rhm_status rhm_table_samples(uint64_t *first, uint64_t *most, const rhm_table_learning *l, uint32_t level, bool drawn,
+                             rhm_error *error);
 
 /* Count and group until symbols come apart or nothing is left to try; the stage then has the best that came out. */
 rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error);

@@ -13,13 +13,14 @@ enum { TRIALS = 3, MOST_TRIAL_POSITIONS = 16, TRIAL_TOKENS = 1 << 22, CHUNKS = 4
 
 /* Seconds of all threads together. */
 typedef struct rates {
-    double draw;  /* per cell (patch, label) of a position */
+    double draw;  /* per cell (patch, label) of a position, where counts are drawn */
+    double count; /* per token of a patch, where samples are counted */
     double group; /* per multiply-add */
 } rates;
 
 static rhm_status measure_level(rates *out, const rhm_table_learning *l, const rhm_patch_law *law,
                                 const double *position, size_t positions, uint32_t classes, rhm_error *error) {
-    *out = (rates){HUGE_VAL, HUGE_VAL};
+    out->draw = out->group = HUGE_VAL;
     for (int i = 0; i < TRIALS; i++) {
         rhm_table_counts counts;
         rhm_groups groups;
@@ -55,12 +56,40 @@ static rhm_status measure(rates *out, const rhm_table_learning *l, size_t positi
     const bool parents = l->method->latents && tree->levels > 1;
     if (status == RHM_OK)
         status = (parents ? rhm_parent_law : rhm_position_law)(&position, grammar, tree->levels - 1, positions, error);
-    *out = (rates){NAN, NAN};
     if (status == RHM_OK && law.patch.count)
         status = measure_level(out, l, &law, position, positions, parents ? law.parents : shape->vocab[0], error);
     rhm_id_law_clear(&ids);
     rhm_patch_law_clear(&law);
     rhm_free(position);
+    return status;
+}
+
+/* Of samples whose level-L patches are counted. */
+static rhm_status measure_counting(rates *out, const rhm_table_learning *l, size_t positions, rhm_error *error) {
+    const rhm_problem *problem = l->problem;
+    const size_t tokens = l->tree.leaves[l->tree.levels - 1];
+    struct rhm_table *table;
+    rhm_sampler *sampler;
+    RHM_TRY(rhm_table_parser(&table, problem->grammar, error));
+    rhm_status status = rhm_sampler_create(&sampler, problem->grammar, 0, error);
+    if (status == RHM_OK) {
+        const rhm_grammar_source fresh = {problem->grammar, 0, sampler, rhm_stream(RHM_TRAINING, 0)};
+        const rhm_data_source rows = {problem->data, 0};
+        const uint64_t some = TRIAL_TOKENS / (4 * positions * tokens) + 1;
+        const uint64_t count = problem->data && problem->data->count < some ? problem->data->count : some;
+        const rhm_batch batch = {problem->data ? rhm_draw_from_data : rhm_draw_from_grammar,
+                                 problem->data ? (const void *)&rows : &fresh, 0, count, "measuring"};
+        out->count = HUGE_VAL;
+        for (int i = 0; i < TRIALS && status == RHM_OK; i++) {
+            rhm_table_counts counts = {0};
+            const double begin = rhm_seconds();
+            status = rhm_table_count_samples(&counts, l->engine, table, l->tree.levels, positions, &batch, error);
+            out->count = fmin(out->count, (rhm_seconds() - begin) / ((double)count * (double)(positions * tokens)));
+            rhm_table_counts_clear(&counts);
+        }
+    }
+    rhm_sampler_destroy(sampler);
+    rhm_model_destroy(&table->model);
     return status;
 }
 
@@ -158,85 +187,127 @@ static double shown_gap(const double *position, size_t positions, size_t symbols
     return HUGE_VAL;
 }
 
+/* Counts of every thread, and of all. */
+static double counting_nbytes(const rhm_engine *engine, double patches, double positions, double classes) {
+    return 8 * patches * positions * classes * (1 + (engine ? rhm_engine_threads(engine) : 1));
+}
+
 /* Counts, their law, and the tree of splits of every thread that draws a position. */
 static double drawing_nbytes(const rhm_engine *engine, double patches, double positions, double classes) {
     const double threads = fmin(positions, engine ? rhm_engine_threads(engine) : 1);
     return 8 * patches * (positions * classes + classes) + threads * 32 * exp2(ceil(log2(fmax(patches * classes, 1))));
 }
 
-/* The search of search.c, whose attempts cost nothing where `cost` is not known yet. */
+/* What does not change from attempt to attempt. */
+typedef struct level_plan {
+    const rates *cost;
+    const rhm_table_learning *l;
+    rhm_plan_level *out;
+    uint32_t level;
+    bool parents, counted; /* counts are by the symbol above; samples are counted, no counts drawn */
+    double patches, classes;
+} level_plan;
+
+/* Of groups that so many samples of a position make, as far as exact posteriors say. */
+static rhm_status find_gap(const level_plan *p, size_t positions, double samples, rhm_error *error) {
+    const rhm_grammar *grammar = p->l->problem->grammar;
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const uint32_t level = p->level, symbols = shape->vocab[level - 1];
+    double *position;
+    p->out->gap = HUGE_VAL;
+    if (level == 1)
+        return RHM_OK;
+    RHM_TRY((p->parents ? rhm_parent_law : rhm_position_law)(&position, grammar, level - 1, positions, error));
+    rhm_status status = RHM_OK;
+    if (p->parents)
+        p->out->gap = shown_gap(position, positions, symbols);
+    else
+        status = expected_gap(&p->out->gap, position, positions, symbols, shape->vocab[0], p->patches / symbols,
+                              samples, error);
+    rhm_free(position);
+    return status;
+}
+
+/* The search of search.c for positions, with so many samples, whose attempts cost nothing where `cost` is not known
+ * yet. */
+static rhm_status plan_positions(const level_plan *p, double samples, rhm_error *error) {
+    const rhm_table_learning *l = p->l;
+    const rates *cost = p->cost;
+    rhm_plan_level *out = p->out;
+    const uint32_t given = l->options->positions[p->level];
+    const size_t all = l->tree.nodes[p->level - 1], most = all < RHM_TABLE_POSITIONS ? all : RHM_TABLE_POSITIONS;
+    size_t positions = given && given < all ? given : given ? all : 1;
+    RHM_TRY(rhm_table_check_work(l, p->level, p->patches, (double)positions, p->classes, error));
+    for (;; positions = 2 * positions < most ? 2 * positions : most) {
+        RHM_TRY(find_gap(p, positions, samples, error));
+        out->fits++;
+        out->draw_seconds += p->counted
+                                 ? cost->count * samples * (double)positions * (double)l->tree.leaves[p->level - 1]
+                                 : cost->draw * p->patches * (double)positions * p->classes;
+        out->fit_seconds += p->level == 1 ? 0
+                                          : cost->group * l->method->work(l->options, p->patches, (double)positions,
+                                                                          p->classes, l->problem->parents[p->level]);
+        const double next = 2 * (double)positions;
+        if (given || out->gap >= RHM_TABLE_TARGET || positions >= most ||
+            next * p->patches * p->classes > RHM_TABLE_CELLS ||
+            rhm_table_check_work(l, p->level, p->patches, next, p->classes, NULL) != RHM_OK)
+            break;
+    }
+    out->positions = (uint32_t)positions;
+    out->samples = samples;
+    return RHM_OK;
+}
+
 static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_table_learning *l, uint32_t level,
                              rhm_error *error) {
     const rhm_grammar *grammar = l->problem->grammar;
-    const rhm_train_options *options = l->options;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const double patches = (double)rhm_grammar_patch_count(grammar, level);
-    const bool parents = l->method->latents && level > 1;
-    const double classes = shape->vocab[parents ? level - 1 : 0];
-    const size_t all = rhm_grammar_tree(grammar)->nodes[level - 1];
-    const size_t most = all < RHM_TABLE_POSITIONS ? all : RHM_TABLE_POSITIONS;
-    const double samples = (double)(options->samples[level] ? options->samples[level] : options->max_samples);
+    level_plan p = {.cost = cost, .l = l, .out = out, .level = level};
+    p.parents = l->method->latents && level > 1;
+    p.counted = l->problem->data || l->options->draw == RHM_DRAW_SAMPLES;
+    p.patches = patches;
+    p.classes = shape->vocab[p.parents ? level - 1 : 0];
+    uint64_t first, most;
+    RHM_TRY(rhm_table_samples(&first, &most, l, level, !p.counted, error));
     *out = (rhm_plan_level){.level = level,
-                            .draw = options->draw == RHM_DRAW_SAMPLES ? RHM_DRAW_SAMPLES : RHM_DRAW_COUNTS,
+                            .draw = p.counted ? RHM_DRAW_SAMPLES : RHM_DRAW_COUNTS,
                             .kept_share = 1,
-                            .first_samples = samples,
+                            .first_samples = (double)first,
                             .wanted_samples = NAN,
-                            .samples = samples,
                             .possible = patches,
                             .distinct = patches};
-    size_t positions = options->positions[level] && options->positions[level] < all ? options->positions[level]
-                       : options->positions[level]                                  ? all
-                                                                                    : 1;
-    RHM_TRY(rhm_table_check_work(l, level, patches, (double)positions, classes, error));
-    for (;; positions = 2 * positions < most ? 2 * positions : most) {
-        double *position;
-        RHM_TRY((parents ? rhm_parent_law : rhm_position_law)(&position, grammar, level - 1, positions, error));
-        rhm_status status = RHM_OK;
-        out->gap = HUGE_VAL;
-        if (level > 1 && parents)
-            out->gap = shown_gap(position, positions, shape->vocab[level - 1]);
-        else if (level > 1)
-            status = expected_gap(&out->gap, position, positions, shape->vocab[level - 1], shape->vocab[0],
-                                  patches / shape->vocab[level - 1], samples, error);
-        rhm_free(position);
-        RHM_TRY(status);
-        out->fits++;
-        out->draw_seconds += cost->draw * patches * (double)positions * classes;
-        out->fit_seconds += level == 1 ? 0
-                                       : cost->group * l->method->work(options, patches, (double)positions, classes,
-                                                                       shape->vocab[level - 1]);
-        const double next = 2 * (double)positions;
-        if (options->positions[level] || out->gap >= RHM_TABLE_TARGET || positions >= most ||
-            next * patches * classes > RHM_TABLE_CELLS ||
-            rhm_table_check_work(l, level, patches, next, classes, NULL) != RHM_OK)
+    for (double samples = (double)first;; samples = fmin(samples * RHM_TABLE_GROWTH, (double)most)) {
+        RHM_TRY(plan_positions(&p, samples, error));
+        if (out->gap >= RHM_TABLE_TARGET || samples >= (double)most)
             break;
     }
+    const double positions = out->positions;
     /* Ranks share positions, of which one is drawn by one of them. */
-    out->merge_seconds = out->draw == RHM_DRAW_COUNTS ? out->draw_seconds / (double)positions : 0;
-    out->positions = (uint32_t)positions;
-    out->nbytes = drawing_nbytes(l->engine, patches, (double)positions, classes) +
-                  l->method->nbytes(options, patches, (double)positions, classes);
+    out->merge_seconds = p.counted ? 0 : out->draw_seconds / positions;
+    out->nbytes = l->method->nbytes(l->options, patches, positions, p.classes) +
+                  (p.counted ? counting_nbytes(l->engine, patches, positions, p.classes)
+                             : drawing_nbytes(l->engine, patches, positions, p.classes));
     return RHM_OK;
 }
 
 rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                          const rhm_grammar *grammar, const rhm_train_options *options, const rhm_table_method *method,
+                          const rhm_problem *problem, const rhm_train_options *options, const rhm_table_method *method,
                           rhm_error *error) {
-    const rhm_problem problem = rhm_problem_of_grammar(grammar, options);
-    const rhm_table_learning l = {.method = method,
-                                  .engine = engine,
-                                  .problem = &problem,
-                                  .options = options,
-                                  .tree = *rhm_grammar_tree(grammar)};
-    rates cost = {NAN, NAN};
+    const rhm_table_learning l = {
+        .method = method, .engine = engine, .problem = problem, .options = options, .tree = *rhm_problem_tree(problem)};
+    rates cost = {NAN, NAN, NAN};
     *test_seconds = NAN;
     if (engine) {
         /* At what the search will settle with: how the work grows with positions is known less well. */
         rhm_plan_level lowest;
         RHM_TRY(plan_level(&lowest, &cost, &l, l.tree.levels, error));
         const size_t most = MOST_TRIAL_POSITIONS;
-        RHM_TRY(measure(&cost, &l, lowest.positions < most ? lowest.positions : most, error));
-        RHM_TRY(rhm_table_measure_test(test_seconds, engine, grammar, options->test_samples, error));
+        const size_t tried = lowest.positions < most ? lowest.positions : most;
+        RHM_TRY(measure(&cost, &l, tried, error));
+        if (lowest.draw == RHM_DRAW_SAMPLES)
+            RHM_TRY(measure_counting(&cost, &l, tried, error));
+        RHM_TRY(rhm_table_measure_test(test_seconds, engine, problem->grammar, problem->test_samples, error));
     }
     for (uint32_t level = 1; level <= l.tree.levels; level++)
         RHM_TRY(plan_level(&out[level], &cost, &l, level, error));

@@ -9,10 +9,7 @@
 #include "engine/parallel.h"
 #include "engine/trace.h"
 
-enum {
-    FIRST_SAMPLES = 1 << 16, /* with which a search among counted samples begins */
-    GROWTH = 4,
-};
+enum { FIRST_SAMPLES = 1 << 16 }; /* with which a search among counted samples begins */
 
 /* Tokens that a search among counted samples may draw for a level: a minute of one core. */
 #define MOST_TOKENS 0x1p34
@@ -127,23 +124,32 @@ static rhm_status search_positions(const rhm_table_learning *l, rhm_table_stage 
     return RHM_OK;
 }
 
-rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
-    const uint64_t given = l->options->samples[s->level];
-    if (l->problem->data) {
-        const uint64_t most = l->problem->data->count - l->problem->test_samples;
-        if (given > most)
+rhm_status rhm_table_samples(uint64_t *first, uint64_t *most, const rhm_table_learning *l, uint32_t level, bool drawn,
+                             rhm_error *error) {
+    const rhm_problem *problem = l->problem;
+    const uint64_t given = l->options->samples[level], all = l->options->max_samples;
+    *first = *most = given ? given : all;
+    if (problem->data) {
+        const uint64_t there = problem->data->count - problem->test_samples;
+        if (given > there)
             return rhm_fail(error, RHM_INVALID,
                             "%llu samples at level %u: the data set has %llu sequences that are not kept for the test",
-                            (unsigned long long)given, s->level, (unsigned long long)most);
-        return search_positions(l, s, given ? given : most, error);
+                            (unsigned long long)given, level, (unsigned long long)there);
+        *first = *most = given ? given : there;
+    } else if (!given && !drawn) {
+        const double tokens = MOST_TOKENS / (double)l->tree.leaves[level - 1];
+        *most = (uint64_t)fmin((double)all, fmax(FIRST_SAMPLES, tokens));
+        *first = FIRST_SAMPLES < *most ? FIRST_SAMPLES : *most;
     }
-    if (given || s->law.patch.count)
-        return search_positions(l, s, given ? given : l->options->max_samples, error);
-    const double leaves = (double)l->tree.leaves[s->level - 1];
-    const double most = fmin((double)l->options->max_samples, fmax(FIRST_SAMPLES, MOST_TOKENS / leaves));
-    for (double samples = fmin(FIRST_SAMPLES, most);; samples = fmin(samples * GROWTH, most)) {
+    return RHM_OK;
+}
+
+rhm_status rhm_table_search(const rhm_table_learning *l, rhm_table_stage *s, rhm_error *error) {
+    uint64_t first, most;
+    RHM_TRY(rhm_table_samples(&first, &most, l, s->level, s->law.patch.count > 0, error));
+    for (double samples = (double)first;; samples = fmin(samples * RHM_TABLE_GROWTH, (double)most)) {
         RHM_TRY(search_positions(l, s, (uint64_t)samples, error));
-        if (apart(l, s) || samples >= most)
+        if (apart(l, s) || samples >= (double)most)
             return RHM_OK;
     }
 }

@@ -7,19 +7,17 @@
 #include "engine/spread.h"
 #include "engine/trace.h"
 #include "learners/learner.h"
-#include "training/options.h"
+#include "learners/stand_in.h"
 
-rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, const rhm_grammar *grammar,
-                             const rhm_train_options *options, double base_nbytes, rhm_error *error) {
-    const struct rhm_learner *learner;
-    rhm_train_options resolved;
-    *out = (rhm_training_plan){.levels = rhm_grammar_shape(grammar)->levels, .base_nbytes = base_nbytes};
-    RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
-    out->learner = learner->info.name;
-    out->spread = learner->spread | RHM_SPREAD_TEST;
-    out->threads = engine ? rhm_engine_describe(engine).threads : 0;
-    RHM_TRY(rhm_train_options_check(options, &learner->info, out->levels, error));
-    RHM_TRY(rhm_train_options_resolve(&resolved, options, out->levels, error));
+static rhm_status plan_learning(rhm_training_plan *out, const rhm_engine *engine, const rhm_learning *learning,
+                                double base_nbytes, rhm_error *error) {
+    const struct rhm_learner *learner = learning->learner;
+    *out = (rhm_training_plan){.learner = learner->info.name,
+                               .levels = learning->levels,
+                               .base_nbytes = base_nbytes,
+                               .spread = learner->spread | RHM_SPREAD_TEST,
+                               .threads = engine ? rhm_engine_describe(engine).threads : 0,
+                               .test_samples = learning->problem.test_samples};
     /* Other ranks may be elsewhere: what is measured is this one's threads. */
     if (engine)
         engine = rhm_engine_alone(engine);
@@ -27,11 +25,36 @@ rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, c
     const int span = engine ? rhm_trace_begin(engine, "measure ceilings", 0) : 0;
     if (engine)
         rhm_trace_pause(engine);
-    const rhm_status status = learner->plan(out->level, &out->test_seconds, engine, grammar, &resolved, error);
+    const rhm_status status =
+        learner->plan(out->level, &out->test_seconds, engine, &learning->problem, &learning->options, error);
     if (engine) {
         rhm_trace_resume(engine);
         rhm_trace_end(engine, span, (rhm_span_work){0});
     }
+    return status;
+}
+
+rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, const rhm_grammar *grammar,
+                             const rhm_train_options *options, double base_nbytes, rhm_error *error) {
+    rhm_learning learning;
+    RHM_TRY(rhm_learning_of_grammar(&learning, grammar, options, error));
+    return plan_learning(out, engine, &learning, base_nbytes, error);
+}
+
+rhm_status rhm_plan_training_data(rhm_training_plan *out, const rhm_engine *engine, const rhm_data *data,
+                                  const uint32_t *parents, const rhm_train_options *options, double base_nbytes,
+                                  rhm_error *error) {
+    rhm_learning learning;
+    rhm_grammar *stand_in = NULL;
+    RHM_TRY(rhm_learning_of_data(&learning, data, parents, options, error));
+    if (!learning.problem.grammar) {
+        RHM_TRY(rhm_stand_in_draw(&stand_in, &learning.problem, error));
+        learning.problem.grammar = stand_in;
+    }
+    const rhm_status status = plan_learning(out, engine, &learning, base_nbytes, error);
+    out->sequences = data->count;
+    out->stand_in = stand_in != NULL;
+    rhm_grammar_destroy(stand_in);
     return status;
 }
 

@@ -10,14 +10,18 @@
 #include "training/options.h"
 
 static rhm_status train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
-                        const struct rhm_learner *learner, const rhm_problem *problem, uint32_t levels,
-                        const rhm_train_options *options, rhm_error *error) {
+                        const rhm_learning *learning, rhm_error *error) {
+    const struct rhm_learner *learner = learning->learner;
+    const rhm_problem *problem = &learning->problem;
+    const rhm_train_options *options = &learning->options;
     rhm_train_report unwanted;
     const bool wanted = report != NULL;
     if (!wanted)
         report = &unwanted;
-    *report = (rhm_train_report){
-        .learner = learner->info.name, .shown_latents = learner->info.latents, .levels = levels, .test_accuracy = NAN};
+    *report = (rhm_train_report){.learner = learner->info.name,
+                                 .shown_latents = learner->info.latents,
+                                 .levels = learning->levels,
+                                 .test_accuracy = NAN};
     rhm_model *model = NULL;
     const int span = rhm_trace_begin(engine, "train", 0);
     rhm_status status = learner->fit(&model, report, engine, problem, options, error);
@@ -46,35 +50,46 @@ static void forget(rhm_train_report *report) {
         *report = (rhm_train_report){0};
 }
 
+rhm_status rhm_learning_of_grammar(rhm_learning *out, const rhm_grammar *grammar, const rhm_train_options *options,
+                                   rhm_error *error) {
+    *out = (rhm_learning){.levels = rhm_grammar_shape(grammar)->levels};
+    RHM_TRY(rhm_learner_find(&out->learner, options ? options->learner : NULL, error));
+    RHM_TRY(rhm_train_options_check(options, &out->learner->info, out->levels, error));
+    RHM_TRY(rhm_train_options_resolve(&out->options, options, out->levels, error));
+    out->problem = rhm_problem_of_grammar(grammar, &out->options);
+    return RHM_OK;
+}
+
+rhm_status rhm_learning_of_data(rhm_learning *out, const rhm_data *data, const uint32_t *parents,
+                                const rhm_train_options *options, rhm_error *error) {
+    *out = (rhm_learning){.levels = data->tree.levels};
+    RHM_TRY(rhm_problem_check_data(data, parents, error));
+    RHM_TRY(rhm_learner_find(&out->learner, options ? options->learner : NULL, error));
+    RHM_TRY(out->learner->info.latents ? rhm_problem_check_latents(data, parents, error) : RHM_OK);
+    RHM_TRY(rhm_train_options_check(options, &out->learner->info, out->levels, error));
+    RHM_TRY(rhm_train_options_resolve(&out->options, options, out->levels, error));
+    out->problem = rhm_problem_of_data(data, parents, &out->options);
+    if (out->options.test_samples && !out->problem.test_samples)
+        return rhm_fail(error, RHM_INVALID,
+                        "the data set has %zu sequences: at least %d are needed, one of them to test", data->count,
+                        RHM_HELD_OUT);
+    return RHM_OK;
+}
+
 rhm_status rhm_train(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_grammar *grammar,
                      const rhm_train_options *options, rhm_error *error) {
-    const uint32_t levels = rhm_grammar_shape(grammar)->levels;
-    const struct rhm_learner *learner;
-    rhm_train_options resolved;
+    rhm_learning learning;
     *out = NULL;
     forget(report);
-    RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
-    RHM_TRY(rhm_train_options_check(options, &learner->info, levels, error));
-    RHM_TRY(rhm_train_options_resolve(&resolved, options, levels, error));
-    const rhm_problem problem = rhm_problem_of_grammar(grammar, &resolved);
-    return train(out, report, engine, learner, &problem, levels, &resolved, error);
+    RHM_TRY(rhm_learning_of_grammar(&learning, grammar, options, error));
+    return train(out, report, engine, &learning, error);
 }
 
 rhm_status rhm_train_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_data *data,
                           const uint32_t *parents, const rhm_train_options *options, rhm_error *error) {
-    const struct rhm_learner *learner;
-    rhm_train_options resolved;
+    rhm_learning learning;
     *out = NULL;
     forget(report);
-    RHM_TRY(rhm_problem_check_data(data, parents, error));
-    RHM_TRY(rhm_learner_find(&learner, options ? options->learner : NULL, error));
-    RHM_TRY(learner->info.latents ? rhm_problem_check_latents(data, parents, error) : RHM_OK);
-    RHM_TRY(rhm_train_options_check(options, &learner->info, data->tree.levels, error));
-    RHM_TRY(rhm_train_options_resolve(&resolved, options, data->tree.levels, error));
-    const rhm_problem problem = rhm_problem_of_data(data, parents, &resolved);
-    if (resolved.test_samples && !problem.test_samples)
-        return rhm_fail(error, RHM_INVALID,
-                        "the data set has %zu sequences: at least %d are needed, one of them to test", data->count,
-                        RHM_HELD_OUT);
-    return train(out, report, engine, learner, &problem, data->tree.levels, &resolved, error);
+    RHM_TRY(rhm_learning_of_data(&learning, data, parents, options, error));
+    return train(out, report, engine, &learning, error);
 }

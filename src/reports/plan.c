@@ -6,6 +6,7 @@
 
 #define AT(member) offsetof(rhm_plan_level, member)
 #define REGRESSION .only_with = AT(width) + 1
+#define SEARCH     .only_with = AT(allowed_searches) + 1
 
 static const char *draw_word(uint32_t draw) {
     return draw == RHM_DRAW_COUNTS ? "counts" : "samples";
@@ -27,7 +28,7 @@ static const rhm_field level_fields[] = {
     {"possible_patches", RHM_FIELD_F64, AT(possible), .meaning = "different first patches that exist"},
     {"distinct_patches", RHM_FIELD_F64, AT(distinct), .meaning = "and that are expected among the samples"},
     {"positions", RHM_FIELD_U32, AT(positions), .meaning = "patches of a sequence that are looked at"},
-    {"width", RHM_FIELD_U32, AT(width), .meaning = "M; null without a regression, as route and at_most", REGRESSION},
+    {"width", RHM_FIELD_U32, AT(width), .meaning = "M; null without a regression, as route", REGRESSION},
     {"gap", RHM_FIELD_F64, AT(gap), .meaning = "separation / radius that is expected"},
     {"fits", RHM_FIELD_F64, AT(fits), .meaning = "attempts"},
     {"route", RHM_FIELD_U32, AT(route), .meaning = "of a fit at a bandwidth: passes or gram", .word = route_word,
@@ -44,13 +45,13 @@ static const rhm_field level_fields[] = {
     {"epochs", RHM_FIELD_F64, AT(epochs), .meaning = "of gradient descent, at most; 0: there are none"},
     {"seconds.epoch", RHM_FIELD_F64, AT(epoch_seconds), .meaning = "of an epoch, or the level's share of it"},
     {"budget.multiply_adds", RHM_FIELD_F64, AT(budget_work),
-     .meaning = "that its searches do at most, together, if the levels below come out as foreseen", REGRESSION},
-    {"budget.seconds", RHM_FIELD_F64, AT(budget_seconds), .meaning = "about how long they take", REGRESSION},
+     .meaning = "that its searches do at most, together, if the levels below come out as foreseen", SEARCH},
+    {"budget.seconds", RHM_FIELD_F64, AT(budget_seconds), .meaning = "about how long they take", SEARCH},
     {"at_most.multiply_adds", RHM_FIELD_F64, AT(allowed_work),
-     .meaning = "that its searches do at most, whatever comes out of them, together", REGRESSION},
-    {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "about how long they take", REGRESSION},
-    {"at_most.searches", RHM_FIELD_U32, AT(allowed_searches), .meaning = "as many as there can be", REGRESSION},
-    {"at_most.positions", RHM_FIELD_U32, AT(allowed_positions), .meaning = "of the last of them", REGRESSION},
+     .meaning = "that its searches do at most, whatever comes out of them, together", SEARCH},
+    {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "about how long they take", SEARCH},
+    {"at_most.searches", RHM_FIELD_U32, AT(allowed_searches), .meaning = "as many as there can be", SEARCH},
+    {"at_most.positions", RHM_FIELD_U32, AT(allowed_positions), .meaning = "of the last of them", SEARCH},
 };
 static const rhm_fields level_table = {level_fields, sizeof level_fields / sizeof *level_fields,
                                        sizeof(rhm_plan_level)};
@@ -139,24 +140,39 @@ static json_t *practice(const rhm_training_plan *plan) {
 }
 
 /* With K_rho of every level, which only the theorem asks for. */
-static json_t *instance(const rhm_grammar *grammar, const rhm_analysis *analysis) {
-    json_t *whole = rhm_report_part_instance(&(rhm_report_instance){.grammar = grammar, .analysis = analysis});
-    json_t *k_rho = json_array();
-    for (uint32_t level = 1; level <= rhm_grammar_shape(grammar)->levels; level++)
-        rhm_json_append(&k_rho, rhm_json_number(analysis->k_rho[level]));
+static json_t *whole_instance(const rhm_report_instance *instance) {
+    json_t *whole = rhm_report_part_instance(instance);
+    json_t *k_rho = instance->grammar ? json_array() : json_null();
+    for (uint32_t level = 1; instance->grammar && level <= rhm_grammar_shape(instance->grammar)->levels; level++)
+        rhm_json_append(&k_rho, rhm_json_number(instance->analysis->k_rho[level]));
     rhm_json_set(&whole, "k_rho", k_rho);
     return whole;
 }
 
-rhm_status rhm_report_plan(char **json, const rhm_grammar *grammar, const rhm_analysis *analysis,
-                           const rhm_training_plan *plan, rhm_error *error) {
-    const rhm_theory_problem problem = rhm_theory_of_grammar(grammar, analysis);
-    return rhm_report_finish(json, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}",
+/* Null for fresh sequences. */
+static json_t *data(const rhm_training_plan *plan) {
+    if (plan->sequences == 0)
+        return json_null();
+    return json_pack("{s:o, s:o, s:b}",
+                     "sequences", rhm_json_unsigned(plan->sequences),
+                     "test_sequences", rhm_json_unsigned(plan->test_samples),
+                     "stand_in", plan->stand_in);
+}
+
+rhm_status rhm_report_plan(char **json, const rhm_report_instance *instance, const rhm_training_plan *plan,
+                           rhm_error *error) {
+    json_t *constants = json_null();
+    if (instance->grammar) {
+        const rhm_theory_problem problem = rhm_theory_of_grammar(instance->grammar, instance->analysis);
+        constants = theorem(&problem);
+    }
+    return rhm_report_finish(json, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}",
                                              "schema", "rhm-plan/1",
                                              "version", rhm_version(),
                                              "learner", plan->learner,
-                                             "instance", instance(grammar, analysis),
-                                             "theorem", theorem(&problem),
+                                             "instance", whole_instance(instance),
+                                             "data", data(plan),
+                                             "theorem", constants,
                                              "practice", practice(plan)),
                              error);
 }

@@ -44,6 +44,13 @@ static void find_vocab(uint32_t *vocab, const rhm_train_job *job) {
                                                                  : data->token_vocab;
 }
 
+static rhm_status foresee(rhm_training_plan *plan, const training *t) {
+    const rhm_train_job *job = t->job;
+    return job->data
+               ? rhm_plan_training_data(plan, t->engine, job->data, job->parents, job->options, t->base_nbytes, NULL)
+               : rhm_plan_training(plan, t->engine, job->grammar, job->options, t->base_nbytes, NULL);
+}
+
 static rhm_status build(char **json, training *t, rhm_error *error) {
     const rhm_train_job *job = t->job;
     char *machine;
@@ -72,8 +79,7 @@ static rhm_status build(char **json, training *t, rhm_error *error) {
     RHM_TRY(rhm_machine_describe(&machine, t->engine, trained.peaks, error));
     run.machine = machine;
     /* After the record of what the run had in memory. A trained model is not lost to a plan that fails. */
-    if (job->ceilings && job->grammar &&
-        rhm_plan_training(&plan, t->engine, job->grammar, job->options, t->base_nbytes, NULL) == RHM_OK) {
+    if (job->ceilings && foresee(&plan, t) == RHM_OK) {
         const rhm_plan_cluster ranks = rhm_plan_cluster_here(t->engine);
         if (!rhm_engine_ranks(t->engine) || rhm_plan_spread(&plan, &ranks, NULL) == RHM_OK)
             trained.plan = &plan;

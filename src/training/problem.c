@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/fail.h"
+#include "core/intern.h"
 #include "core/memory.h"
 #include "engine/trace.h"
 #include "rhm/sampling.h"
@@ -83,6 +84,22 @@ rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, c
     for (uint32_t l = 1; l <= data->tree.levels; l++)
         problem.parents[l] = parents ? parents[l] : parents_of(data, l);
     return problem;
+}
+
+rhm_status rhm_problem_bottom_patches(size_t *distinct, const rhm_data *data, rhm_error *error) {
+    rhm_intern set;
+    const size_t tokens = data->tree.leaves[0], branching = data->tree.branching[data->tree.levels];
+    RHM_TRY(rhm_intern_init(&set, branching, 0, error));
+    rhm_status status = RHM_OK;
+    for (size_t i = 0; i < data->count && status == RHM_OK; i++) {
+        uint32_t tuple[RHM_MAX_BRANCHING], id;
+        for (size_t t = 0; t < branching; t++)
+            tuple[t] = data->tokens[i * tokens + t];
+        status = rhm_intern_add(&set, tuple, &id, NULL, error);
+    }
+    *distinct = set.count;
+    rhm_intern_destroy(&set);
+    return status;
 }
 
 static void take_score(rhm_train_report *report, const rhm_score *score, double seconds) {

@@ -83,8 +83,9 @@ static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const pl
     if (p->engine)
         RHM_TRY(measure(&step, &forward, p, &shape, error));
     const double tokens = (double)rhm_problem_tree(p->problem)->leaves[0];
-    const double held = (double)nbytes + 3 * sizeof(float) * (double)layout.parameters + sequences * (2 * tokens + 6) +
-                        2 * (double)p->problem->test_samples * tokens;
+    const double kept = p->problem->data ? 4 : 2 * tokens + 6; /* of a sequence: data are there already */
+    const double held = (double)nbytes + 3 * sizeof(float) * (double)layout.parameters + sequences * kept +
+                        (p->problem->data ? 0 : 2 * (double)p->problem->test_samples * tokens);
     for (uint32_t k = 1; k <= shape.levels; k++)
         sum += rhm_cnn_products(&shape, &layout, k);
     for (uint32_t l = all ? 1 : level; l <= (all ? levels : level); l++) {
@@ -105,7 +106,8 @@ static rhm_status open_step(planning *p, const rhm_cnn_recipe *recipe, double *d
     rhm_cnn_recipe step = *recipe;
     const double begin = rhm_seconds();
     step.sequences = rhm_cnn_batch(recipe, (size_t)recipe->sequences);
-    step.sampling = RHM_SEQUENCES_REPEATED;
+    if (!p->problem->data)
+        step.sampling = RHM_SEQUENCES_REPEATED;
     RHM_TRY(rhm_cnn_sequences_open(&p->sequences, p->engine, p->problem, &step, p->seed, error));
     RHM_TRY(rhm_cnn_sequences_turn(&p->sequences, 0, error));
     *draw_seconds = (rhm_seconds() - begin) * (double)recipe->sequences / (double)step.sequences;
@@ -124,15 +126,14 @@ static rhm_status plan_stages(rhm_plan_level *out, double *test_seconds, const p
     return RHM_OK;
 }
 
-rhm_status rhm_cnn_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+rhm_status rhm_cnn_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                         const rhm_train_options *options, rhm_error *error) {
-    const rhm_problem problem = rhm_problem_of_grammar(grammar, options);
-    const rhm_tree *tree = rhm_problem_tree(&problem);
+    const rhm_tree *tree = rhm_problem_tree(problem);
     rhm_cnn_recipe recipe;
     double draw_seconds = (double)NAN;
-    RHM_TRY(rhm_cnn_recipe_make(&recipe, &problem, options, error));
-    RHM_TRY(rhm_cnn_sequences_count(&recipe, &problem, options, error));
-    planning p = {.engine = engine, .problem = &problem, .recipe = &recipe, .seed = options->seed};
+    RHM_TRY(rhm_cnn_recipe_make(&recipe, problem, options, error));
+    RHM_TRY(rhm_cnn_sequences_count(&recipe, problem, options, error));
+    planning p = {.engine = engine, .problem = problem, .recipe = &recipe, .seed = options->seed};
     *test_seconds = (double)NAN;
     for (uint32_t l = 1; l <= tree->levels; l++)
         out[l] = (rhm_plan_level){.level = l,

@@ -16,7 +16,7 @@ static rhm_status check(const rhm_problem *problem, const rhm_train_options *opt
                             "%llu samples at level %u, but %llu at level 1: the sequences of the learner latent are "
                             "the same for all levels, so give one number",
                             (unsigned long long)options->samples[l], l, (unsigned long long)given);
-    const uint64_t most = problem && problem->data ? problem->data->count - problem->test_samples : UINT64_MAX;
+    const uint64_t most = problem->data ? problem->data->count - problem->test_samples : UINT64_MAX;
     if (given > most)
         return rhm_fail(error, RHM_INVALID,
                         "%llu samples: the data set has %llu sequences that are not kept for the test",
@@ -33,10 +33,10 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return status;
 }
 
-static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                        const rhm_train_options *options, rhm_error *error) {
-    RHM_TRY(check(NULL, options, rhm_grammar_shape(grammar)->levels, error));
-    return rhm_latent_plan(out, test_seconds, engine, grammar, options, error);
+    RHM_TRY(check(problem, options, rhm_problem_tree(problem)->levels, error));
+    return rhm_latent_plan(out, test_seconds, engine, problem, options, error);
 }
 
 static const char *const options_taken[] = {"samples", "max-samples", NULL};

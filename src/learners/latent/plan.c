@@ -128,6 +128,7 @@ static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_gramma
 
 typedef struct playing {
     const rhm_grammar *grammar;
+    uint64_t there; /* sequences; UINT64_MAX: no end */
     const rhm_train_options *options;
     rates cost;
     double used, threads;
@@ -136,7 +137,9 @@ typedef struct playing {
 /* Sequences at which the level ends, and after how many groupings. */
 static double play(const playing *p, uint32_t level, double patches, double *attempts) {
     const rhm_tree *tree = rhm_grammar_tree(p->grammar);
-    const double first = fmax(rhm_latent_first(tree, level), p->used), given = (double)p->options->samples[level];
+    const uint64_t asked = p->options->samples[level];
+    const double given = p->there < UINT64_MAX && !asked ? (double)p->there : (double)asked;
+    const double first = fmin(fmax(rhm_latent_first(tree, level), p->used), given > 0 ? given : HUGE_VAL);
     const double most =
         given > 0 ? given : fmin((double)p->options->max_samples, fmax(first, rhm_latent_most(tree, level, patches)));
     *attempts = 1;
@@ -180,15 +183,17 @@ static void plan_level(rhm_plan_level *out, playing *p, uint32_t level) {
 }
 
 rhm_status rhm_latent_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                           const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error) {
+                           const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const rhm_grammar *grammar = problem->grammar;
     playing p = {.grammar = grammar,
+                 .there = problem->data ? problem->data->count - problem->test_samples : UINT64_MAX,
                  .options = options,
                  .cost = {NAN, NAN, NAN},
                  .threads = engine ? rhm_engine_threads(engine) : 1};
     *test_seconds = NAN;
     if (engine) {
         RHM_TRY(measure(&p.cost, engine, grammar, error));
-        RHM_TRY(rhm_table_measure_test(test_seconds, engine, grammar, options->test_samples, error));
+        RHM_TRY(rhm_table_measure_test(test_seconds, engine, grammar, problem->test_samples, error));
     }
     for (uint32_t level = rhm_grammar_shape(grammar)->levels; level >= 1; level--)
         plan_level(&out[level], &p, level);

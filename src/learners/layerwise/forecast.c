@@ -13,7 +13,9 @@
 #include "learners/layerwise/search.h"
 #include "linear/plan.h"
 #include "linear/solvers.h"
+#include "patches/patches.h"
 #include "rhm/theory.h"
+#include "sampling/source.h"
 
 /*
  * radius^2 / separation^2 of a fit, in three parts that add up: its own noise, OWN |P_l| / (N rho^2); what it inherits,
@@ -130,6 +132,14 @@ static void play(const rhm_forecasting *f, rhm_forecast *s, const rhm_search_pro
     s->allowed_seconds = each * s->allowed_work;
 }
 
+static uint64_t available(const rhm_forecasting *f, const rhm_slice *slices, uint32_t level) {
+    return f->problem->data ? slices[level].count : UINT64_MAX;
+}
+
+static const rhm_grammar *drawn_from(const rhm_forecasting *f) {
+    return f->problem->data ? NULL : f->grammar;
+}
+
 /* The search of a level at f->task.positions. */
 static rhm_status pose(rhm_search_problem *out, const rhm_forecasting *f, uint32_t level, rhm_error *error) {
     const rhm_train_options *o = f->options;
@@ -139,12 +149,12 @@ static rhm_status pose(rhm_search_problem *out, const rhm_forecasting *f, uint32
         .task = &f->task,
         .options = o,
         .level = level,
-        .available = UINT64_MAX,
-        .held_out_available = UINT64_MAX,
+        .available = available(f, f->setup->training, level),
+        .held_out_available = available(f, f->setup->validation, level),
         .separation = below,
         .positions_left = rhm_positions_more(&f->task, o, level, positions) > 0,
     };
-    return rhm_draw_choose(&out->draw, f->grammar, o, level, positions,
+    return rhm_draw_choose(&out->draw, drawn_from(f), o, level, positions,
                            (double)rhm_first_look(&f->task, o, level, below), error);
 }
 
@@ -179,7 +189,9 @@ static rhm_status find_ends(rhm_forecasting *f, rhm_forecast *s, rhm_error *erro
     const uint32_t level = s->level, expected = f->task.positions[level];
     uint32_t *positions = &f->task.positions[level];
     rhm_level_bound bound;
-    RHM_TRY(rhm_level_bound_find(&bound, &f->task, f->options, level, f->grammar, UINT64_MAX, UINT64_MAX, error));
+    RHM_TRY(rhm_level_bound_find(&bound, &f->task, f->options, level, drawn_from(f),
+                                 available(f, f->setup->training, level), available(f, f->setup->validation, level),
+                                 error));
     s->allowed_work = bound.work;
     s->allowed_searches = bound.searches;
     s->allowed_positions = bound.positions;
@@ -210,8 +222,9 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
         .positions = f->task.positions[level],
         .draw = problem.draw.counted ? RHM_DRAW_COUNTS : RHM_DRAW_SAMPLES,
         .kept_share = problem.draw.share,
-        .first_samples = (double)rhm_first_look(&f->task, o, level, problem.separation),
-        .possible = rhm_theory_possible_patches(f->shape, level),
+        .first_samples =
+            fmin((double)rhm_first_look(&f->task, o, level, problem.separation), (double)problem.available),
+        .possible = f->possible[level],
         .width = o->width                                        ? o->width
                  : rhm_tuning_default.first_width < o->max_width ? rhm_tuning_default.first_width
                                                                  : o->max_width,
@@ -220,9 +233,11 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
     play(f, s, &problem);
     s->wanted_samples = fmax(s->first_samples, ceil(rhm_tuning_default.target_gap * rhm_tuning_default.target_gap *
                                                     OWN * f->task.patches[level] / (rho * rho)));
-    s->capped = s->samples < s->wanted_samples && s->samples >= (double)o->max_samples * s->kept_share;
-    const double held_out =
-        s->draw == RHM_DRAW_COUNTS ? s->samples : (double)rhm_held_out_samples((uint64_t)s->samples, UINT64_MAX);
+    s->capped = s->samples < s->wanted_samples &&
+                s->samples >= fmin((double)o->max_samples, (double)problem.available) * s->kept_share;
+    const double held_out = s->draw == RHM_DRAW_COUNTS
+                                ? s->samples
+                                : (double)rhm_held_out_samples((uint64_t)s->samples, problem.held_out_available);
     if (!f->engine) {
         s->draw_seconds = s->embed_seconds = s->fit_seconds = s->budget_seconds = s->allowed_seconds = NAN;
         return RHM_OK;
@@ -257,28 +272,60 @@ static rhm_status measure_rates(rhm_forecasting *f, rhm_error *error) {
     return rhm_rates_measure(&f->bottom, f->engine, bottom, shape->vocab[shape->levels], shape->vocab[0], error);
 }
 
+enum { SHOWN_TOKENS = 1 << 21 }; /* of the sequences whose subtrees are counted */
+
+/*
+ * Different subtrees of each level, as many as would let those of some sequences be as many as they are. Of rules that
+ * are not equally probable the frequent ones show, so that more samples show more than this says.
+ */
+static rhm_status count_subtrees(rhm_forecasting *f, rhm_error *error) {
+    const rhm_data *data = f->problem->data;
+    const rhm_data_source source = {data, 0};
+    const rhm_tree *tree = &data->tree;
+    const size_t some = SHOWN_TOKENS / tree->leaves[0] + 1, count = data->count < some ? data->count : some;
+    rhm_patches patches;
+    RHM_TRY(rhm_patches_init(&patches, 1, tree, data->label_vocab, error));
+    const rhm_status status =
+        rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_data, &source, 0, count, NULL, error);
+    for (uint32_t l = 1; l <= tree->levels && status == RHM_OK; l++) {
+        const double seen = (double)count * (double)rhm_tree_below(tree, 0, l - 1),
+                     distinct = (double)patches.subtree[l].count;
+        double least = distinct, most = 0x1p200;
+        while (most > least * (1 + 1e-6)) {
+            const double middle = sqrt(least) * sqrt(most);
+            *(rhm_theory_expected_distinct(middle, seen) < distinct ? &least : &most) = middle;
+        }
+        f->possible[l] = most;
+    }
+    rhm_patches_destroy(&patches);
+    return status;
+}
+
+static rhm_status find_possible(rhm_forecasting *f, rhm_error *error) {
+    for (uint32_t l = 1; l <= f->shape->levels; l++)
+        f->possible[l] = rhm_theory_possible_patches(f->shape, l);
+    return f->problem->data && f->engine ? count_subtrees(f, error) : RHM_OK;
+}
+
 rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const rhm_engine *engine,
-                                 const rhm_grammar *grammar, const rhm_analysis *analysis,
-                                 const rhm_train_options *options, rhm_error *error) {
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
+                                 const rhm_forecast_setup *setup, const rhm_train_options *options, rhm_error *error) {
+    const rhm_problem *problem = setup->problem;
+    const rhm_shape *shape = rhm_grammar_shape(problem->grammar);
     rhm_forecasting f = {
         .engine = engine,
-        .grammar = grammar,
+        .problem = problem,
+        .setup = setup,
+        .grammar = problem->grammar,
         .shape = shape,
-        .analysis = analysis,
+        .analysis = setup->analysis,
         .options = options,
-        .task = {.tree = *rhm_grammar_tree(grammar),
-                 .classes = shape->vocab[0],
-                 .token_vocab = shape->vocab[shape->levels]},
+        .task = setup->task,
         .stage = out,
     };
-    for (uint32_t level = 1; level <= shape->levels; level++) {
-        f.task.parents[level] = shape->vocab[level - 1];
-        f.task.patches[level] = (double)rhm_grammar_patch_count(grammar, level);
-    }
+    RHM_TRY(find_possible(&f, error));
     RHM_TRY(measure_rates(&f, error));
     for (uint32_t level = shape->levels; level >= 1; level--)
         RHM_TRY(forecast_stage(&f, level, error));
-    *test_seconds = engine ? rhm_price_embedding(&f, 0, (double)options->test_samples) : (double)NAN;
+    *test_seconds = engine ? rhm_price_embedding(&f, 0, (double)problem->test_samples) : (double)NAN;
     return RHM_OK;
 }

@@ -260,9 +260,9 @@ rhm_status rhm_ids_fit(rhm_model **out, rhm_train_report *report, const rhm_engi
     return rhm_table_fit(out, report, engine, problem, &own, &method, error);
 }
 
-rhm_status rhm_ids_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+rhm_status rhm_ids_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                         const rhm_train_options *options, rhm_error *error) {
     rhm_train_options own;
     RHM_TRY(resolve(&own, options, error));
-    return rhm_table_plan(out, test_seconds, engine, grammar, &own, &method, error);
+    return rhm_table_plan(out, test_seconds, engine, problem, &own, &method, error);
 }

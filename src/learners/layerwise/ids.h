@@ -11,7 +11,7 @@
 
 rhm_status rhm_ids_fit(rhm_model **out, rhm_train_report *report, const rhm_engine *engine, const rhm_problem *problem,
                        const rhm_train_options *options, rhm_error *error);
-rhm_status rhm_ids_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+rhm_status rhm_ids_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                         const rhm_train_options *options, rhm_error *error);
 
 #endif

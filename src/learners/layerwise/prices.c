@@ -50,9 +50,10 @@ static rhm_rates rates_of(const rhm_forecasting *f, uint32_t level) {
 double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, double samples) {
     if (level > 0 && f->stage[level].kept_share < 1)
         samples = rhm_theory_expected_distinct(RHM_THINNED_PATCHES, samples);
-    samples *= (double)rhm_tree_below(&f->task.tree, level > 0 ? level - 1 : 0, j - 1);
+    const uint32_t from = level > 0 ? level - 1 : 0;
+    samples *= (double)rhm_tree_below(&f->task.tree, from, j > from ? j - 1 : from);
     samples *= level > 0 ? rhm_task_positions(&f->task, level) : 1;
-    return rhm_theory_expected_distinct(rhm_theory_possible_patches(f->shape, j), samples);
+    return rhm_theory_expected_distinct(f->possible[j], samples);
 }
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
@@ -165,22 +166,25 @@ rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samp
                           rhm_error *error) {
     enum { TRIAL = 1 << 15 };
     const uint64_t trial = samples < TRIAL ? (uint64_t)samples : TRIAL;
-    rhm_sampler *sampler;
+    const rhm_data *data = f->problem->data;
+    rhm_sampler *sampler = NULL;
     rhm_patches patches;
-    RHM_TRY(rhm_sampler_create(&sampler, f->grammar, f->options->seed, error));
+    if (!data)
+        RHM_TRY(rhm_sampler_create(&sampler, f->grammar, f->options->seed, error));
     rhm_status status = rhm_patches_init(&patches, s->level, &f->task.tree, f->shape->vocab[0], error);
     const rhm_grammar_source source = {f->grammar, f->options->seed, sampler, rhm_stream(RHM_TRAINING, s->level)};
+    const rhm_data_source rows = {data, 0};
     const double begin = rhm_seconds();
     if (status == RHM_OK) {
         patches.positions = s->positions;
         patches.raw = f->options->raw;
         patches.thinned = s->kept_share < 1 ? RHM_THINNED_PATCHES : 0;
-        status =
-            s->draw == RHM_DRAW_COUNTS
-                ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
-                : rhm_patches_add(&patches, f->engine, NULL, rhm_draw_from_grammar, &source, 0, trial, NULL, error);
+        status = s->draw == RHM_DRAW_COUNTS
+                     ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
+                     : rhm_patches_add(&patches, f->engine, NULL, data ? rhm_draw_from_data : rhm_draw_from_grammar,
+                                       data ? (const void *)&rows : &source, 0, trial, NULL, error);
         double all = (double)RHM_THINNED_PATCHES * outputs_of(f, s->level);
-        if (status == RHM_OK && !patches.thinned)
+        if (status == RHM_OK && s->draw == RHM_DRAW_COUNTS && !patches.thinned)
             status = rhm_patches_table_cells(&all, f->grammar, s->level, s->positions, error);
         const double cells = fmin(all, samples * s->positions);
         const double units =

@@ -8,8 +8,11 @@
 
 typedef struct rhm_forecasting {
     const rhm_engine *engine;
-    const rhm_grammar *grammar;
+    const rhm_problem *problem;
+    const rhm_forecast_setup *setup;
+    const rhm_grammar *grammar; /* of data: theirs, or one like them */
     const rhm_shape *shape;
+    double possible[RHM_MAX_LEVELS + 1]; /* different subtrees of a level */
     const rhm_analysis *analysis;
     const rhm_train_options *options;
     rhm_task task;

@@ -2,14 +2,38 @@
 #include <math.h>
 
 #include "core/fail.h"
-#include "core/intern.h"
-#include "core/memory.h"
 #include "learners/layerwise/forecast.h"
 #include "learners/layerwise/ids.h"
+#include "learners/layerwise/positions.h"
 #include "learners/layerwise/slices.h"
 #include "learners/layerwise/trainer.h"
 #include "learners/learner.h"
 #include "sampling/source.h"
+
+static rhm_status task_of_data(rhm_task *task, const rhm_problem *problem, rhm_error *error) {
+    const rhm_data *data = problem->data;
+    size_t distinct;
+    *task = (rhm_task){.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab};
+    RHM_TRY(rhm_problem_bottom_patches(&distinct, data, error));
+    for (uint32_t l = 1; l <= data->tree.levels; l++) {
+        /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
+        const double rules = fmax(1, (double)distinct / problem->parents[data->tree.levels]);
+        task->parents[l] = problem->parents[l];
+        task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
+    }
+    return RHM_OK;
+}
+
+static rhm_task task_of_grammar(const rhm_grammar *grammar) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_task task = {
+        .tree = *rhm_grammar_tree(grammar), .classes = shape->vocab[0], .token_vocab = shape->vocab[shape->levels]};
+    for (uint32_t l = 1; l <= shape->levels; l++) {
+        task.parents[l] = shape->vocab[l - 1];
+        task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
+    }
+    return task;
+}
 
 static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                               const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
@@ -24,16 +48,12 @@ static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const r
     if (status != RHM_OK)
         goto done;
     rhm_training_setup setup = {
-        .task = {.tree = *rhm_grammar_tree(grammar),
-                 .classes = shape->vocab[0],
-                 .token_vocab = shape->vocab[shape->levels]},
+        .task = task_of_grammar(grammar),
         .problem = problem,
         .grammar = grammar,
         .analysis = &analysis,
     };
     for (uint32_t l = 1; l <= shape->levels; l++) {
-        setup.task.parents[l] = shape->vocab[l - 1];
-        setup.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
         training[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_TRAINING, l)};
         validation[l] = (rhm_grammar_source){grammar, options->seed, sampler, rhm_stream(RHM_VALIDATION, l)};
         setup.training[l] = (rhm_stream_of_samples){rhm_draw_from_grammar, &training[l], UINT64_MAX, &training[l]};
@@ -47,46 +67,15 @@ done:
     return status;
 }
 
-/* Distinct level-L patches at the front of the sequences: with few samples a lower bound of |P_L|. */
-static rhm_status bottom_patches(const rhm_data *data, size_t *distinct, rhm_error *error) {
-    rhm_intern set;
-    const size_t tokens = data->tree.leaves[0], branching = data->tree.branching[data->tree.levels];
-    RHM_TRY(rhm_intern_init(&set, branching, 0, error));
-    rhm_status status = RHM_OK;
-    for (size_t i = 0; i < data->count && status == RHM_OK; i++) {
-        uint32_t tuple[RHM_MAX_BRANCHING], id;
-        for (size_t t = 0; t < branching; t++)
-            tuple[t] = data->tokens[i * tokens + t];
-        status = rhm_intern_add(&set, tuple, &id, NULL, error);
-    }
-    *distinct = set.count;
-    rhm_intern_destroy(&set);
-    return status;
-}
-
 static rhm_status fit_data(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
     const rhm_data *data = problem->data;
-    rhm_training_setup setup = {
-        .task = {.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab},
-        .problem = problem,
-        .grammar = data->grammar,
-    };
-    rhm_task *task = &setup.task;
-    size_t distinct;
-    RHM_TRY(bottom_patches(data, &distinct, error));
-    for (uint32_t l = 1; l <= data->tree.levels; l++)
-        task->parents[l] = problem->parents[l];
-    for (uint32_t l = 1; l <= data->tree.levels; l++) {
-        /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
-        const double rules = fmax(1, (double)distinct / task->parents[data->tree.levels]);
-        task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
-    }
-
+    rhm_training_setup setup = {.problem = problem, .grammar = data->grammar};
     rhm_slice training[RHM_MAX_LEVELS + 1], validation[RHM_MAX_LEVELS + 1];
     rhm_data_source source[2][RHM_MAX_LEVELS + 1];
-    RHM_TRY(rhm_slice_rows(training, validation, &report->slices, task, options, data->count, problem->test_samples,
-                           error));
+    RHM_TRY(task_of_data(&setup.task, problem, error));
+    RHM_TRY(rhm_slice_rows(training, validation, &report->slices, &setup.task, options, data->count,
+                           problem->test_samples, error));
     for (uint32_t l = data->tree.levels; l >= 1; l--) {
         source[0][l] = (rhm_data_source){data, training[l].first};
         source[1][l] = (rhm_data_source){data, validation[l].first};
@@ -112,13 +101,21 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return (problem->data ? fit_data : fit_grammar)(out, report, engine, problem, options, error);
 }
 
-static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                        const rhm_train_options *options, rhm_error *error) {
     rhm_analysis analysis;
     if (options->between == RHM_BETWEEN_IDS)
-        return rhm_ids_plan(out, test_seconds, engine, grammar, options, error);
-    RHM_TRY(rhm_analyse(&analysis, grammar, error));
-    const rhm_status status = rhm_forecast_training(out, test_seconds, engine, grammar, &analysis, options, error);
+        return rhm_ids_plan(out, test_seconds, engine, problem, options, error);
+    rhm_forecast_setup setup = {.problem = problem, .task = task_of_grammar(problem->grammar), .analysis = &analysis};
+    rhm_slices slices;
+    if (problem->data) {
+        RHM_TRY(task_of_data(&setup.task, problem, error));
+        RHM_TRY(rhm_slice_rows(setup.training, setup.validation, &slices, &setup.task, options, problem->data->count,
+                               problem->test_samples, error));
+    }
+    RHM_TRY(rhm_positions_check(&setup.task, options, error));
+    RHM_TRY(rhm_analyse(&analysis, problem->grammar, error));
+    const rhm_status status = rhm_forecast_training(out, test_seconds, engine, &setup, options, error);
     rhm_analysis_clear(&analysis);
     return status;
 }

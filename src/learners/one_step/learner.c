@@ -187,11 +187,11 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return rhm_table_fit(out, report, engine, problem, &own, &method, error);
 }
 
-static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                        const rhm_train_options *options, rhm_error *error) {
     rhm_train_options own;
-    RHM_TRY(resolve(&own, options, rhm_grammar_shape(grammar)->levels, error));
-    return rhm_table_plan(out, test_seconds, engine, grammar, &own, &method, error);
+    RHM_TRY(resolve(&own, options, rhm_problem_tree(problem)->levels, error));
+    return rhm_table_plan(out, test_seconds, engine, problem, &own, &method, error);
 }
 
 static const char *const options_taken[] = {"samples", "max-samples",   "draw",     "positions",

@@ -155,7 +155,8 @@ static double nbytes(const rhm_engine *engine, double sequences, double tokens, 
 }
 
 /* Different sequences that there are, if no rule has probability 0, and those that so many samples show. */
-static double possible_sequences(const rhm_grammar *grammar) {
+static double possible_sequences(const rhm_problem *problem) {
+    const rhm_grammar *grammar = problem->grammar;
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     double sequences = shape->vocab[0];
     for (uint32_t l = 1; l <= shape->levels; l++)
@@ -169,11 +170,11 @@ static double distinct_of(double possible, double samples) {
 
 /* The first samples are really fitted: whether the search ends with them is what matters most. */
 static rhm_status try_first(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+                            const rhm_problem *problem, const rhm_train_options *options, uint64_t most,
+                            rhm_error *error) {
     rhm_shallow_fit best = {0};
     rhm_shallow_task task;
     rhm_train_options first = *options;
-    const uint64_t most = most_samples(options, UINT64_MAX);
     first.max_samples = most < FIRST_SAMPLES ? most : FIRST_SAMPLES;
     for (uint32_t l = 1; l <= RHM_MAX_LEVELS; l++)
         first.samples[l] = 0;
@@ -201,7 +202,7 @@ static rhm_status try_first(rhm_plan_level *out, double *test_seconds, const rhm
         out->distinct =
             ends ? (double)rhm_patches_distinct(&task.training.patches) : distinct_of(out->possible, out->samples);
         *test_seconds =
-            task.embed_seconds / (double)(task.held_out.patches.samples * best.fits) * (double)options->test_samples;
+            task.embed_seconds / (double)(task.held_out.patches.samples * best.fits) * (double)problem->test_samples;
         out->route = best.route;
     }
     rhm_layer_clear(&best.layer);
@@ -210,12 +211,15 @@ static rhm_status try_first(rhm_plan_level *out, double *test_seconds, const rhm
 }
 
 rhm_status rhm_shallow_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                            const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error) {
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const rhm_problem problem = rhm_problem_of_grammar(grammar, options);
-    const double tokens = (double)rhm_grammar_tree(grammar)->leaves[0];
-    const double most = (double)most_samples(options, UINT64_MAX);
-    for (uint32_t l = 2; l <= shape->levels; l++)
+                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
+    const rhm_tree *tree = rhm_problem_tree(problem);
+    const double tokens = (double)tree->leaves[0], inputs = tokens * rhm_problem_token_vocab(problem);
+    sources from;
+    RHM_TRY(check(options, tree->levels, error));
+    RHM_TRY(open_sources(&from, problem, options, error));
+    rhm_sampler_destroy(from.sampler);
+    const double most = (double)most_samples(options, from.most), possible = possible_sequences(problem);
+    for (uint32_t l = 2; l <= tree->levels; l++)
         out[l] = (rhm_plan_level){0};
     out[1] = (rhm_plan_level){.level = 1,
                               .positions = 1,
@@ -224,19 +228,17 @@ rhm_status rhm_shallow_plan(rhm_plan_level *out, double *test_seconds, const rhm
                               .first_samples = options->samples[1] ? most : fmin(FIRST_SAMPLES, most),
                               .wanted_samples = NAN,
                               .samples = most,
-                              .possible = possible_sequences(grammar),
-                              .distinct = distinct_of(possible_sequences(grammar), most),
+                              .possible = possible,
+                              .distinct = distinct_of(possible, most),
                               .width = options->width ? options->width : WIDTH,
                               .gap = NAN,
                               .draw_seconds = NAN,
                               .fit_seconds = NAN};
     *test_seconds = NAN;
-    RHM_TRY(check(options, shape->levels, error));
     if (engine) {
         out[1].draw_seconds = out[1].fit_seconds = 0;
-        RHM_TRY(try_first(&out[1], test_seconds, engine, &problem, options, error));
+        RHM_TRY(try_first(&out[1], test_seconds, engine, problem, options, (uint64_t)most, error));
     }
-    out[1].nbytes =
-        nbytes(engine, out[1].distinct, tokens, tokens * shape->vocab[shape->levels], out[1].width, shape->vocab[0]);
+    out[1].nbytes = nbytes(engine, out[1].distinct, tokens, inputs, out[1].width, rhm_problem_classes(problem));
     return RHM_OK;
 }

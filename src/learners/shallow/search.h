@@ -15,6 +15,6 @@ rhm_status rhm_shallow_search(rhm_shallow_fit *best, rhm_shallow_task *task, con
 
 /* As struct rhm_learner has it; all of it is level 1. */
 rhm_status rhm_shallow_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
-                            const rhm_grammar *grammar, const rhm_train_options *options, rhm_error *error);
+                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error);
 
 #endif

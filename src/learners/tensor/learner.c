@@ -76,17 +76,16 @@ static rhm_status fit(rhm_model **out, rhm_train_report *report, const rhm_engin
     return rhm_table_fit(out, report, engine, problem, options, &method, error);
 }
 
-static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_grammar *grammar,
+static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine, const rhm_problem *problem,
                        const rhm_train_options *options, rhm_error *error) {
-    return rhm_table_plan(out, test_seconds, engine, grammar, options, &method, error);
+    return rhm_table_plan(out, test_seconds, engine, problem, options, &method, error);
 }
 
 static const char *const options_taken[] = {"samples", "max-samples", "draw", "positions", NULL};
 
 const struct rhm_learner rhm_tensor_learner = {
     .info = {.name = "tensor",
-             .summary =
-                 "parents of patches counted where hidden symbols are shown: an upper bound",
+             .summary = "parents of patches counted where hidden symbols are shown: an upper bound",
              .source = "arXiv 2601.19756, Construction 1",
              .needs = "labelled samples with their latents",
              .model_kind = "table",
