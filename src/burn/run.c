@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "burn/visit.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/processor_times.h"
 
 enum { MOST_VISITS = 1 << 16, CORES_A_ROUND = 8, CORE_TEXT_NBYTES = 16 };
 
@@ -145,26 +144,9 @@ static rhm_status run_round(rhm_burn *burn, int first, double begin, rhm_error *
     return RHM_OK;
 }
 
-/* Seconds that all processors together have been busy, NAN where the system does not say. */
-static double all_busy(void) {
-    double t[7] = {0};
-    FILE *file = fopen("/proc/stat", "re");
-    const bool found =
-        file && fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6]) == 7;
-    if (file)
-        fclose(file);
-    return found ? (t[0] + t[1] + t[2] + t[5] + t[6]) / (double)sysconf(_SC_CLK_TCK) : (double)NAN;
-}
-
-static double own_seconds(void) {
-    struct rusage usage = {0};
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 static rhm_status run_rounds(rhm_burn *burn, rhm_error *error) {
-    const double begin = 1e-9 * (double)rhm_trace_now(), busy = all_busy(), own = own_seconds();
+    const double begin = 1e-9 * (double)rhm_trace_now();
+    const rhm_processor_others others = rhm_processor_others_begin();
     rhm_status status = RHM_OK;
     do {
         for (int first = 0; first < burn->cores && status == RHM_OK; first += CORES_A_ROUND)
@@ -172,7 +154,7 @@ static rhm_status run_rounds(rhm_burn *burn, rhm_error *error) {
         burn->rounds += status == RHM_OK;
         burn->seconds = 1e-9 * (double)rhm_trace_now() - begin;
     } while (status == RHM_OK && burn->seconds < burn->options.seconds);
-    burn->other_seconds = fmax(0, all_busy() - busy - (own_seconds() - own));
+    burn->other_seconds = rhm_processor_others_since(&others).busy;
     burn->interrupted = status == RHM_INTERRUPTED;
     return status;
 }

@@ -2,10 +2,8 @@
 
 #include <math.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ceilings/ceilings.h"
 #include "core/fail.h"
@@ -13,6 +11,7 @@
 #include "engine/effort.h"
 #include "engine/engine.h"
 #include "engine/parallel.h"
+#include "engine/processor_times.h"
 
 enum { LEAST_WINDOWS = 3, WINDOWS_A_TRAINING = 4 };
 
@@ -114,28 +113,6 @@ static void find_rates(rhm_burn_stay *stay) {
     stay->rates.best_gflops = 1e-9 * flops / seconds;
 }
 
-/* What this processor has done since the system started, in seconds: anything, and nothing because the host had it. */
-static bool processor_times(int pu_os, double *busy, double *stolen) {
-    char line[256], name[32];
-    bool found = false;
-    FILE *file = fopen("/proc/stat", "re");
-    if (!file)
-        return false;
-    snprintf(name, sizeof name, "cpu%d ", pu_os);
-    const double tick = 1 / (double)sysconf(_SC_CLK_TCK);
-    while (!found && fgets(line, sizeof line, file)) {
-        double t[8] = {0}; /* user, nice, system, idle, waiting, interrupts, soft ones, stolen */
-        if (strncmp(line, name, strlen(name)) != 0)
-            continue;
-        found = sscanf(line + strlen(name), "%lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5],
-                       &t[6], &t[7]) == 8;
-        *busy = tick * (t[0] + t[1] + t[2] + t[5] + t[6]);
-        *stolen = tick * t[7];
-    }
-    fclose(file);
-    return found;
-}
-
 static rhm_status work(rhm_burn_stay *stay, const rhm_engine *engine, rhm_ceilings_trial *trial,
                        rhm_burn_kernels *kernels) {
     const double begin = 1e-9 * (double)rhm_trace_now();
@@ -192,7 +169,7 @@ void *rhm_burn_stay_run(void *context) {
     rhm_engine *engine = NULL;
     rhm_ceilings_trial *trial = NULL;
     rhm_burn_kernels *kernels = NULL;
-    double busy[2] = {0}, stolen[2] = {0};
+    rhm_processor_times times[2] = {0};
     stay->rates = (rhm_burn_rates){NAN, NAN, NAN, NAN, .best_gflops = NAN, .best_hertz = NAN};
     for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
         stay->rates.best[op] = NAN;
@@ -202,15 +179,15 @@ void *rhm_burn_stay_run(void *context) {
     begin_together(stay->start);
     if (stay->status == RHM_OK) {
         rhm_effort_mark mark;
-        const bool known = stay->pu_os >= 0 && processor_times(stay->pu_os, &busy[0], &stolen[0]);
+        const bool known = stay->pu_os >= 0 && rhm_processor_times_read(&times[0], stay->pu_os);
         rhm_effort_begin(&mark, false);
         stay->status = work(stay, engine, trial, kernels);
         const rhm_effort effort = rhm_effort_read(&mark);
         rhm_effort_end(&mark);
         stay->sums.seconds = effort.seconds;
-        if (known && processor_times(stay->pu_os, &busy[1], &stolen[1])) {
-            stay->sums.foreign_seconds = busy[1] - busy[0] - effort.cpu_seconds;
-            stay->sums.stolen_seconds = stolen[1] - stolen[0];
+        if (known && rhm_processor_times_read(&times[1], stay->pu_os)) {
+            stay->sums.foreign_seconds = times[1].busy - times[0].busy - effort.cpu_seconds;
+            stay->sums.stolen_seconds = times[1].stolen - times[0].stolen;
         }
         find_rates(stay);
     }

@@ -5,7 +5,7 @@
 
 #include "core/philox.h"
 
-enum { CHASE_STREAM = (1 << 18) + 1, WALKS = 9, LEAST_LOADS = 1 << 12, MOST_LOADS = 1 << 16 };
+enum { CHASE_STREAM = (1 << 18) + 1, WALKS = 36, LEAST_LOADS = 1 << 12, MOST_LOADS = 1 << 14 };
 
 /* A line holds the address of the next one. */
 static void **line_at(void *memory, size_t i) {

@@ -14,7 +14,8 @@ static inline size_t rhm_chase_whole(uint64_t nbytes) {
 /* Make one cycle through all lines of `memory` (nbytes, whole lines, aligned to one), the same for every seed. */
 void rhm_chase_make(void *memory, size_t nbytes, uint64_t seed);
 
-/* Seconds a load, on the calling thread: the least of some walks of a millisecond or so after one that warms up. NAN
+/* Seconds a load, on the calling thread: the least of some walks of two milliseconds at most, shorter than
+ * a slice of the scheduler or the host, after one that warms up. NAN
  * for less than two lines. */
 double rhm_chase_seconds(const void *memory, size_t nbytes);
 

@@ -82,8 +82,12 @@ static void print_frequency(FILE *stream, const json_t *frequency) {
     json_array_foreach(frequency, i, row) {
         fprintf(stream, "  %5lld %-8s", (long long)json_integer_value(json_object_get(row, "cores")),
                 json_string_value(json_object_get(row, "isa")));
-        fprintf(stream, " %10.2f %10.2f\n", 1e-9 * json_number_value(json_object_get(row, "mean_hertz")),
+        fprintf(stream, " %10.2f %10.2f", 1e-9 * json_number_value(json_object_get(row, "mean_hertz")),
                 1e-9 * json_number_value(json_object_get(row, "least_hertz")));
+        const double disturbed = json_number_value(json_object_get(row, "disturbed"));
+        if (disturbed > 0)
+            fprintf(stream, "   others had processors in %.0f %% of the trials", 100 * disturbed);
+        fputc('\n', stream);
     }
 }
 
@@ -114,6 +118,20 @@ static void print_matrix(FILE *stream, const json_t *nodes, const char *key, con
     fputc('\n', stream);
 }
 
+/* Said where it is more than a fiftieth of one processor. */
+static void print_others(FILE *stream, const json_t *others) {
+    const double seconds = json_number_value(json_object_get(others, "seconds"));
+    const double busy = json_number_value(json_object_get(others, "other_programs_seconds"));
+    const double stolen = json_number_value(json_object_get(others, "stolen_seconds"));
+    if (busy > 0.02 * seconds || stolen > 0.02 * seconds)
+        fprintf(
+            stream,
+            "\nnot quiet: other programs used %.2f processors meanwhile, and the host took %.2f. Rates and latencies "
+            "are those of the best of many short trials; with others in the caches and on the memory they may still "
+            "be too low\n",
+            busy / seconds, stolen / seconds);
+}
+
 void rhm_measured_print(FILE *stream, const json_t *measured) {
     const json_t *part;
     if ((part = json_object_get(measured, "caches")))
@@ -128,6 +146,8 @@ void rhm_measured_print(FILE *stream, const json_t *measured) {
         print_matrix(stream, part, "load_gbs", "bandwidth between nodes, GB/s");
         print_matrix(stream, part, "latency_ns", "latency between nodes, ns");
     }
+    if ((part = json_object_get(measured, "others")))
+        print_others(stream, part);
 }
 
 static const json_t *pair_of(const json_t *pairs, json_int_t a, json_int_t b) {

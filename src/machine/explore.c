@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
+#include "engine/processor_times.h"
 #include "engine/record.h"
 #include "machine/explore.h"
 
@@ -123,8 +124,12 @@ enum { FREQUENCY_REPEATS = 5, FREQUENCY_STEPS = 1 << 20 }; /* 12 chains of 4 cyc
 typedef struct clocking {
     const rhm_ceilings_kernels *kernels;
     double *hertz; /* (threads), the median of the repeats */
+    int *lost;     /* (threads), repeats in which the processor was taken away */
     bool counted;
 } clocking;
+
+/* A share of a repeat without the processor, from which on others worked there too. */
+static const double most_lost = 0.02;
 
 static int by_value(const void *left, const void *right) {
     const double a = *(const double *)left, b = *(const double *)right;
@@ -142,6 +147,7 @@ static void clock_thread(void *context, int thread) {
         const rhm_effort effort = rhm_effort_read(&mark);
         rhm_effort_end(&mark);
         hertz[i] = effort.hertz;
+        c->lost[thread] += effort.involuntary_switches > 0 || effort.cpu_seconds < (1 - most_lost) * effort.seconds;
         if (thread == 0)
             c->counted = effort.counted;
     }
@@ -149,18 +155,22 @@ static void clock_thread(void *context, int thread) {
     c->hertz[thread] = hertz[FREQUENCY_REPEATS / 2];
 }
 
-static json_t *frequencies(const rhm_engine *engine, rhm_isa isa, double *hertz) {
-    clocking c = {.kernels = rhm_ceilings_loops.of[isa], .hertz = hertz};
+static json_t *frequencies(const rhm_engine *engine, rhm_isa isa, double *hertz, int *lost) {
+    clocking c = {.kernels = rhm_ceilings_loops.of[isa], .hertz = hertz, .lost = lost};
     double sum = 0, least = HUGE_VAL;
+    int all_lost = 0;
     const int threads = rhm_engine_threads(engine);
+    memset(lost, 0, (size_t)threads * sizeof *lost);
     rhm_on_every_thread(engine, clock_thread, &c);
     for (int t = 0; t < threads; t++) {
         sum += hertz[t];
         least = fmin(least, hertz[t]);
+        all_lost += lost[t];
     }
-    return json_pack("{s:i, s:s, s:o, s:o, s:s}", "cores", threads, "isa", rhm_isa_name(isa), "mean_hertz",
+    return json_pack("{s:i, s:s, s:o, s:o, s:s, s:f}", "cores", threads, "isa", rhm_isa_name(isa), "mean_hertz",
                      rhm_json_number(sum / threads), "least_hertz", rhm_json_number(least), "by",
-                     c.counted ? "perf events" : "dependent additions");
+                     c.counted ? "perf events" : "dependent additions", "disturbed",
+                     (double)all_lost / (threads * FREQUENCY_REPEATS));
 }
 
 static rhm_status explore_frequency(json_t **out, const rhm_engine *parent, rhm_error *error) {
@@ -169,8 +179,9 @@ static rhm_status explore_frequency(json_t **out, const rhm_engine *parent, rhm_
     int counts[MOST_COUNTS];
     const int found = counts_to(plan.threads, counts);
     double *hertz = RHM_NEW(double, (size_t)plan.threads, 1, 1, "frequencies", error);
+    int *lost = RHM_NEW(int, (size_t)plan.threads, 1, 1, "frequencies", error);
     json_t *list = json_array();
-    rhm_status status = hertz ? RHM_OK : RHM_NO_MEMORY;
+    rhm_status status = hertz && lost ? RHM_OK : RHM_NO_MEMORY;
     for (int i = 0; i < found && status == RHM_OK; i++) {
         rhm_engine *engine;
         rhm_engine_progress(parent, "machine: frequency by cores", (uint64_t)i, (uint64_t)found);
@@ -178,11 +189,12 @@ static rhm_status explore_frequency(json_t **out, const rhm_engine *parent, rhm_
             break;
         for (int isa = 0; isa < RHM_ISA_COUNT; isa++)
             if (rhm_ceilings_has_isa((rhm_isa)isa) && rhm_ceilings_loops.of[isa])
-                rhm_json_append(&list, frequencies(engine, (rhm_isa)isa, hertz));
+                rhm_json_append(&list, frequencies(engine, (rhm_isa)isa, hertz, lost));
         rhm_engine_destroy(engine);
         status = rhm_engine_check(parent, error);
     }
     rhm_free(hertz);
+    rhm_free(lost);
     rhm_plan_clear(&plan);
     *out = list;
     return status;
@@ -237,6 +249,8 @@ rhm_status rhm_machine_explore(json_t **out, const rhm_engine *engine, unsigned 
         return rhm_fail(error, RHM_UNSUPPORTED, "%s is set, so threads are not ours to bind to cores: unset it",
                         engine->affinity_variable);
     json_t *all = json_object();
+    const double begin = 1e-9 * (double)rhm_trace_now();
+    const rhm_processor_others others = rhm_processor_others_begin();
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         json_t *part = NULL;
         if (!(what & (unsigned)parts[i].part))
@@ -249,6 +263,12 @@ rhm_status rhm_machine_explore(json_t **out, const rhm_engine *engine, unsigned 
         }
         rhm_json_set(&all, parts[i].key, part);
     }
+    const rhm_processor_times taken = rhm_processor_others_since(&others);
+    if (what)
+        rhm_json_set(&all, "others",
+                     json_pack("{s:f, s:o, s:o}", "seconds", 1e-9 * (double)rhm_trace_now() - begin,
+                               "other_programs_seconds", rhm_json_number(taken.busy), "stolen_seconds",
+                               rhm_json_number(taken.stolen)));
     *out = all;
     return RHM_OK;
 }

@@ -13,11 +13,16 @@
 #include "engine/parallel.h"
 #include "machine/explore.h"
 
+/* Memory is read piece by piece, about a millisecond each: some are read before anybody takes a processor away. */
+enum { MOST_PIECES = 64, PASSES = 4, PIECE_NBYTES_A_THREAD = 4 << 20 };
+
 typedef struct node_work {
     const rhm_engine *engine;
     rhm_buffer memory;
     int node;      /* whose threads work */
     int threads;   /* of it */
+    size_t pieces; /* of the memory */
+    size_t piece;  /* that is read */
     double *begin; /* (threads of the engine), seconds; and */
     double *end;
 } node_work;
@@ -36,35 +41,45 @@ static void make_cycle(void *context, int thread) {
         rhm_chase_make(w->memory.data, rhm_chase_whole(w->memory.nbytes), 1);
 }
 
-static void read_all(void *context, int thread) {
+static void read_piece(void *context, int thread) {
     const node_work *w = context;
     if (w->engine->thread_node[thread] != w->node)
         return;
     const rhm_ceilings_kernels *kernels = rhm_tables_nearest(&rhm_ceilings_loops, rhm_isa_here());
-    const size_t blocks = w->memory.nbytes / CEILINGS_BLOCK_NBYTES, rank = (size_t)rank_in_node(w->engine, thread);
-    const size_t first = rank * blocks / (size_t)w->threads, last = (rank + 1) * blocks / (size_t)w->threads;
+    const size_t blocks = w->memory.nbytes / CEILINGS_BLOCK_NBYTES / w->pieces;
+    const size_t rank = (size_t)rank_in_node(w->engine, thread), threads = (size_t)w->threads;
+    const size_t first = w->piece * blocks + rank * blocks / threads,
+                 end = w->piece * blocks + (rank + 1) * blocks / threads;
     w->begin[thread] = 1e-9 * (double)rhm_trace_now();
     volatile uint64_t sum = kernels->load((const char *)w->memory.data + first * CEILINGS_BLOCK_NBYTES,
-                                          (last - first) * CEILINGS_BLOCK_NBYTES);
+                                          (end - first) * CEILINGS_BLOCK_NBYTES);
     (void)sum;
     w->end[thread] = 1e-9 * (double)rhm_trace_now();
 }
 
-/* Best of a few; from the first start to the last end. */
+/* From the first start to the last end. */
+static double piece_seconds(const node_work *w) {
+    double begin = HUGE_VAL, end = -HUGE_VAL;
+    for (int t = 0; t < w->engine->threads; t++)
+        if (w->engine->thread_node[t] == w->node) {
+            begin = fmin(begin, w->begin[t]);
+            end = fmax(end, w->end[t]);
+        }
+    return end - begin;
+}
+
+/* Of the best piece. All of the memory lies between two readings of one, so that caches hold little of it. */
 static double bandwidth(node_work *w) {
-    enum { REPEATS = 5 };
+    const size_t pieces = w->memory.nbytes / PIECE_NBYTES_A_THREAD / (size_t)w->threads;
+    w->pieces = pieces < 1 ? 1 : pieces < MOST_PIECES ? pieces : MOST_PIECES;
+    const size_t blocks = w->memory.nbytes / CEILINGS_BLOCK_NBYTES / w->pieces;
     double least = HUGE_VAL;
-    for (int i = 0; i < REPEATS; i++) {
-        double begin = HUGE_VAL, end = -HUGE_VAL;
-        rhm_on_every_thread(w->engine, read_all, w);
-        for (int t = 0; t < w->engine->threads; t++)
-            if (w->engine->thread_node[t] == w->node) {
-                begin = fmin(begin, w->begin[t]);
-                end = fmax(end, w->end[t]);
-            }
-        least = fmin(least, end - begin);
-    }
-    return least > 0 && isfinite(least) ? 1e-9 * (double)w->memory.nbytes / least : (double)NAN;
+    for (int pass = 0; pass < PASSES; pass++)
+        for (w->piece = 0; w->piece < w->pieces; w->piece++) {
+            rhm_on_every_thread(w->engine, read_piece, w);
+            least = fmin(least, piece_seconds(w));
+        }
+    return least > 0 && isfinite(least) ? 1e-9 * (double)(blocks * CEILINGS_BLOCK_NBYTES) / least : (double)NAN;
 }
 
 static void walk_all(void *context, int thread) {
