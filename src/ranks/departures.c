@@ -13,9 +13,14 @@
 
 /* For a failed job's ranks to come to where they hear of it: between two messages there may be seconds of work. */
 static const double GRACE_SECONDS = 20;
+static const double WORDS_SECONDS = 0.3; /* for words to come through a launcher */
+
+static void rest_seconds(double seconds) {
+    nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * seconds)}, NULL);
+}
 
 static void pause_briefly(void) {
-    nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    rest_seconds(2e-4);
 }
 
 void rhm_departures_hear(rhm_ranks *ranks) {
@@ -171,14 +176,39 @@ static void kill_silent(const rhm_ranks *ranks) {
             kill((pid_t)ranks->home[rank].pid, SIGKILL);
 }
 
+/* Others end by themselves then, should the launcher not end them: Slurm's does not in a job that is being cancelled.
+ */
+static void tell_said(rhm_ranks *ranks) {
+    static const char said;
+    const rhm_transport *t = &ranks->transport;
+    for (int rank = 0; rank < rhm_ranks_size(ranks); rank++) {
+        void *request = rank != rhm_ranks_rank(ranks) && !ranks->silent[rank]
+                            ? t->send(t->state, rank, RHM_MESSAGE_SAID, &said, sizeof said)
+                            : NULL;
+        if (request)
+            (void)t->done(t->state, request);
+    }
+    rest_seconds(WORDS_SECONDS);
+}
+
+static void wait_for_words(rhm_ranks *ranks) {
+    const rhm_transport *t = &ranks->transport;
+    int from;
+    for (double begin = rhm_seconds(); rhm_seconds() - begin < GRACE_SECONDS; pause_briefly())
+        if (t->arrived(t->state, RHM_MESSAGE_SAID, &from))
+            return;
+}
+
 void rhm_ranks_abort(rhm_ranks *ranks, int exit_status) {
     if (!ranks)
         return;
     /* Who has something to say has the last word. */
-    for (double begin = rhm_seconds(); !rhm_ranks_speaks(ranks) && rhm_seconds() - begin < GRACE_SECONDS;)
-        pause_briefly();
+    if (!rhm_ranks_speaks(ranks))
+        wait_for_words(ranks);
     /* Launchers drop what has not come through their pipes when they are told to end the job. */
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    rest_seconds(WORDS_SECONDS);
+    if (rhm_ranks_speaks(ranks))
+        tell_said(ranks);
     kill_silent(ranks);
     ranks->transport.abort(ranks->transport.state, exit_status);
     _exit(exit_status);

@@ -16,6 +16,7 @@ typedef enum rhm_message_kind {
     RHM_MESSAGE_LEAVE, /* how a rank's work ended */
     RHM_MESSAGE_POST,  /* texts that nobody waits for */
     RHM_MESSAGE_SIGN,  /* of life */
+    RHM_MESSAGE_SAID,  /* a failure has been told to the user */
 } rhm_message_kind;
 
 typedef struct rhm_transport {
