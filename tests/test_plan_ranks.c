@@ -100,6 +100,9 @@ static void partial_sums_are_not_cut(void **state) {
         plan.level[1].parts_divide = divide;
         assert_int_equal(rhm_plan_spread(&plan, &wide, NULL), RHM_OK);
         assert_near(plan.level[1].fit_seconds, 4 * 32 * 0.3 / (divide ? 30 : 3));
+        assert_near(rhm_plan_useful_cores(&plan, 1), divide ? 10 * 30 : 10);
+        plan.level[1].shared_parts = 0;
+        assert_true(rhm_plan_useful_cores(&plan, 1) == HUGE_VAL);
     }
 }
 

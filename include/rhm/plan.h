@@ -121,7 +121,9 @@ RHM_API rhm_plan_cluster rhm_plan_cluster_here(const rhm_engine *engine);
  */
 RHM_API rhm_status rhm_plan_spread(rhm_training_plan *plan, const rhm_plan_cluster *cluster, rhm_error *error);
 
-RHM_API int rhm_plan_node_ranks(const rhm_plan_cluster *cluster);    /* at most, of a node */
+RHM_API int rhm_plan_node_ranks(const rhm_plan_cluster *cluster);                    /* at most, of a node */
+RHM_API double rhm_plan_useful_cores(const rhm_training_plan *plan, uint32_t level); /* that a level's passes can keep
+                                                                                       busy; HUGE_VAL: any number */
 RHM_API double rhm_plan_rank_cores(const rhm_plan_cluster *cluster); /* that a rank has; 1/2: two take turns on one */
 
 /* A sum over `rows` partial sums of `nbytes` each up the tree, and back to all; `clock` is (ranks), overwritten. */

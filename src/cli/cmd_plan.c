@@ -112,6 +112,17 @@ static void print_theory(const planning *p) {
         "  within a patch; N, sigma: samples and bandwidth as the paper prints them, and as its proofs need them\n");
 }
 
+/* Where more ranks no longer help. */
+static void print_idle(const rhm_training_plan *plan) {
+    for (uint32_t level = plan->levels; level >= 1; level--) {
+        const double most = rhm_plan_useful_cores(plan, level);
+        const double cores = plan->cluster.ranks * fmax(1, rhm_plan_rank_cores(&plan->cluster));
+        if (most < cores)
+            printf("  level %u: %.0f of %.0f cores are idle in passes, which fall into %.0f partial sums\n", level,
+                   cores - most, cores, plan->level[level].shared_parts);
+    }
+}
+
 /* Nothing for one process. */
 static void print_ranks(const planning *p) {
     const rhm_training_plan *plan = &p->practice;
@@ -148,6 +159,7 @@ static void print_ranks(const planning *p) {
         rhm_plan_nbytes(plan) / 0x1p20, seconds, plan->test_seconds, 100 * sum / seconds, p->seconds_alone,
         plan->spread & RHM_SPREAD_DRAW ? "" : " drawing,", plan->spread & RHM_SPREAD_EMBED ? "" : " embedding,",
         plan->spread & RHM_SPREAD_FIT ? "" : " fits,", plan->spread & RHM_SPREAD_TEST ? "" : " the test,");
+    print_idle(plan);
 }
 
 static void print_total(const planning *p) {

@@ -54,6 +54,13 @@ double rhm_plan_rank_cores(const rhm_plan_cluster *cluster) {
     return cluster->threads > 0 && cluster->threads < share ? cluster->threads : share;
 }
 
+double rhm_plan_useful_cores(const rhm_training_plan *plan, uint32_t level) {
+    const rhm_plan_level *l = &plan->level[level];
+    if (l->level == 0 || l->shared_parts == 0 || !(plan->spread & RHM_SPREAD_FIT))
+        return HUGE_VAL;
+    return l->shared_parts * (l->parts_divide ? fmax(1, rhm_plan_rank_cores(&plan->cluster)) : 1);
+}
+
 static double link_seconds(const rhm_plan_cluster *c, int from, int to, double nbytes) {
     const int parts = rhm_plan_node_ranks(c);
     const rhm_plan_link *link = from / parts == to / parts ? &c->within : &c->between;

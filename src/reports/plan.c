@@ -41,6 +41,8 @@ static const rhm_field level_fields[] = {
     {"seconds.fit", RHM_FIELD_F64, AT(fit_seconds), .meaning = "fits, or groupings"},
     {"seconds.messages", RHM_FIELD_F64, AT(messages.seconds), .meaning = "of messages between ranks"},
     {"messages", RHM_FIELD_F64, AT(messages.count), .meaning = "that all ranks send"},
+    {"partial_sums", RHM_FIELD_F64, AT(shared_parts),
+     .meaning = "of its passes: more ranks have no share; 0: any have"},
     {"message_bytes", RHM_FIELD_F64, AT(messages.nbytes), .meaning = "in these"},
     {"epochs", RHM_FIELD_F64, AT(epochs), .meaning = "of gradient descent, at most; 0: there are none"},
     {"seconds.epoch", RHM_FIELD_F64, AT(epoch_seconds), .meaning = "of an epoch, or the level's share of it"},
