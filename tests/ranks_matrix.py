@@ -31,7 +31,7 @@ CASES = {
     "gram": [*WIDE, "--samples", "20000", "--width", "512"],
     "preconditioned": [*WIDE, "--samples", "2000,2000,150000", "--width", "2048"],
     "thinned": [*DEEP, *CHOSEN],
-    "clusters": ["--vocab", "48", "--rules", "4", "--levels", "2", "--seed", "2", "--samples", "20000", "--width", "32"],
+    "clusters": ["--vocab", "48", "--rules", "4", "--levels", "2", "--seed", "2", "--samples", "20000", "--width", "32", "--bandwidth", "0.5", "--ridge", "1e-3"],
     "ids": [*SMALL, "--between", "ids", "--samples", "9000", "--width", "64"],
     "table": [*SMALL, "--learner", "table", "--positions", "2"],
     "tensor": [*SMALL, "--learner", "tensor", "--samples", "5000"],

@@ -84,6 +84,23 @@ def test_slurm(tmp_path):
     assert last % len(re.search(r"^sizes=\((.*)\)$", script, re.M)[1].split()) == 0, "every seed has every size"
 
 
+def test_slurm_ranks(tmp_path):
+    """What sbatch would run, with an srun that keeps its words and starts one task; what is asked of Slurm goes together."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/srun").write_text('#!/bin/sh\nwhile case "$1" in -*) true ;; *) false ;; esac; do echo "$1" >> srun.log; shift; done\nexec "$@"\n')
+    (tmp_path / "bin/srun").chmod(0o755)
+    script = (EXAMPLES / "slurm/ranks.sh").read_text()
+    words = ["--vocab", "6", "--levels", "2", "--test-samples", "100"]
+    (tmp_path / "alone.sh").write_text(script.replace("--rank-timeout 600 ", ""))  # which is for ranks
+    path = f"{tmp_path / 'bin'}:{ENVIRONMENT['PATH']}"
+    call("bash", "alone.sh", *words, cwd=tmp_path, PATH=path, SLURM_CPUS_PER_TASK="2", MPI="pmi2")
+    assert (tmp_path / "srun.log").read_text().split() == ["--mpi=pmi2", "--cpus-per-task=2", "--cpu-bind=cores"]
+    assert json.loads((tmp_path / "ranks.json").read_text())["model_hash"] and (tmp_path / "ranks.h5").exists()
+    assert "--rank-timeout" in call("rhm", "train", "--help", cwd=tmp_path) and script.count("--rank-timeout") == 1
+    asked = dict(re.findall(r"^#SBATCH --([a-z-]+)=(\S+)$", script, re.M))
+    assert asked["signal"] == "TERM@60" and asked["ntasks-per-node"] == "1" and int(asked["cpus-per-task"]) > 1
+
+
 def test_github(tmp_path):
     """What the workflow runs, with a build that takes no time and a comparison that only reads its options."""
     needs("yaml")
