@@ -1,5 +1,6 @@
 #include "ranks/group.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 /* A message comes within microseconds, or the other rank computes: then its processor may be this one. */
 static const double SPIN_SECONDS = 20e-6, YIELD_SECONDS = 2e-3;
+static const double SHORT_NAP = 50e-6, LONG_NAP = 1e-3, NAP_SHARE = 1 / 64.0; /* of what has been waited */
 static const double GIVE_UP_SECONDS = 10; /* for a message whose other end is at work on something else */
 enum { LOOK_EVERY = 32 };                 /* turns of spinning, between looks at anything but the message */
 
@@ -21,7 +23,8 @@ static void rest(double waited) {
     if (waited < YIELD_SECONDS)
         sched_yield();
     else
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * fmin(LONG_NAP, fmax(SHORT_NAP, waited * NAP_SHARE)))},
+                  NULL);
 }
 
 static rhm_status look_around(rhm_ranks *ranks, int peer, double waited, rhm_error *error) {
