@@ -129,7 +129,7 @@ static rhm_status embed_chunk(void *context, size_t chunk, int thread, rhm_error
     const size_t first = work->first + chunk * CHUNK_PATCHES;
     const size_t count = work->last - first < CHUNK_PATCHES ? work->last - first : CHUNK_PATCHES;
     const size_t outputs = work->op.classes, classes = work->classes;
-    const rhm_patch_rows rows = {work->inputs->row, rhm_intern_tuple(work->patches, first), count};
+    const rhm_patch_rows rows = {rhm_embeddings_rows(work->inputs), rhm_intern_tuple(work->patches, first), count};
     float *y = work->row + (first - work->first) * outputs;
     RHM_TRY(work->op.operations->forward(&work->op, thread, &rows, y, error));
     const uint64_t clamped =
@@ -225,9 +225,14 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
 rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                           const rhm_intern *patches, const rhm_embeddings *inputs, rhm_ranks_part own,
                           uint64_t *clamped, rhm_error *error) {
-    if (patches->count == 0)
+    const size_t count = own.end - own.first, new = patches->count - out->count;
+    if (new == 0)
         return RHM_OK;
-    RHM_TRY(make_rows(out, engine, layer->outputs, own.end - own.first, error));
+    rhm_embeddings part = {
+        .width = layer->outputs, .first = own.first, .kernel_seconds = out->kernel_seconds, .flops = out->flops};
+    rhm_embeddings_clear(out);
+    *out = part;
+    RHM_TRY(make_rows(out, engine, layer->outputs, count, error));
     embed_work work = {
         .patches = patches,
         .inputs = inputs,
@@ -236,10 +241,20 @@ rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const r
         .last = own.end,
         .classes = layer->classes,
     };
-    RHM_TRY(fill_rows(&work, out, engine, layer, patches->count, false, error));
-    out->count = own.end - own.first;
+    RHM_TRY(fill_rows(&work, out, engine, layer, new, false, error));
+    out->count = patches->count;
     if (clamped)
         *clamped += work.clamped;
+    return RHM_OK;
+}
+
+rhm_status rhm_embed_subtrees_part(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
+                                   const rhm_patches *patches, rhm_ranks_part own, rhm_error *error) {
+    for (uint32_t j = patches->tree.levels; j > patches->level; j--) {
+        const size_t each = rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
+        RHM_TRY(rhm_embed_part(&tables[j], engine, &ready[j], &patches->subtree[j], &tables[j + 1],
+                               (rhm_ranks_part){own.first * each, own.end * each}, NULL, error));
+    }
     return RHM_OK;
 }
 

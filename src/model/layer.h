@@ -38,15 +38,21 @@ void rhm_layer_draw_frequencies(struct rhm_layer *layer, const rhm_engine *engin
 /* The weights of a layer as a solver has them: w (classes, stride) in feature order. */
 void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride);
 
-/* A growing table of centred embeddings: row i belongs to distinct patch i. */
+/* A growing table of centred embeddings: row i belongs to distinct patch i. Of several ranks each may have a part. */
 typedef struct rhm_embeddings {
     size_t count, capacity, width;
-    float *row;               /* (capacity, width) */
+    size_t first;             /* of the rows that are here */
+    float *row;               /* (capacity, width): from that row on */
     const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
     size_t reserved_nbytes;
     double kernel_seconds; /* spent in kernels to fill it, */
     double flops;          /* on so many multiply-adds of their products, counted as two */
 } rhm_embeddings;
+
+/* Where row 0 would be: for the rows that are here. */
+static inline const float *rhm_embeddings_rows(const rhm_embeddings *table) {
+    return table->row - table->first * table->width;
+}
 
 /* One-hot rows for `vocab` tokens. */
 rhm_status rhm_embeddings_one_hot(rhm_embeddings *table, size_t vocab, rhm_error *error);
@@ -61,8 +67,8 @@ rhm_status rhm_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_re
                      const rhm_intern *patches, const rhm_embeddings *inputs, uint64_t *clamped, rhm_error *error);
 
 /*
- * The same for the patches of this rank alone, own.first..own.end-1, into an `out` that is empty: row 0 is the first
- * one's. The parts of all ranks are all patches. *clamped grows by what all ranks have met.
+ * The same for the patches of this rank alone, own.first..own.end-1, whatever rows were here before; `inputs` must have
+ * the rows that they name. The parts of all ranks are all patches. *clamped grows by what all ranks have met.
  */
 rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,
                           const rhm_intern *patches, const rhm_embeddings *inputs, rhm_ranks_part own,
@@ -72,5 +78,9 @@ rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const r
  * (tables[L+1] holds the one-hot tokens). ready[j] is the level j. */
 rhm_status rhm_embed_subtrees(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
                               const rhm_patches *patches, uint64_t *clamped, rhm_error *error);
+
+/* Of raw samples, whose subtrees are numbered in the order of their patches: what is below the own patches alone. */
+rhm_status rhm_embed_subtrees_part(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
+                                   const rhm_patches *patches, rhm_ranks_part own, rhm_error *error);
 
 #endif

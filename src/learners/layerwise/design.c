@@ -19,7 +19,7 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
         .width = layer->width,
         .classes = layer->outputs,
         .blocks = layer->outputs / layer->classes,
-        .table = inputs->row,
+        .table = rhm_embeddings_rows(inputs),
         .rows = inputs->count,
         .patches = patches,
         .counts = counts,

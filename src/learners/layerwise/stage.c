@@ -108,6 +108,15 @@ static rhm_status add(rhm_stage *stage, rhm_sample_set *set, const char *what, u
     return status;
 }
 
+/* Of held-out raw samples a rank needs the embeddings below its own. */
+static rhm_status embed(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
+    const size_t distinct = rhm_patches_distinct(&set->patches);
+    if (set == &stage->validation && set->patches.raw && rhm_spread_is_many(stage->engine, rhm_held_out_runs(distinct)))
+        return rhm_embed_subtrees_part(set->table, stage->engine, stage->ready, &set->patches,
+                                       rhm_held_out_own(stage->engine, distinct), error);
+    return rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
+}
+
 /* Counts by patch; and distinct patches that were not there before are pushed up to the inputs of the stage's level. */
 static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
     if (!set->stale)
@@ -129,7 +138,7 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
         kernels -= set->table[j].kernel_seconds;
         flops -= set->table[j].flops;
     }
-    const rhm_status status = rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
+    const rhm_status status = embed(stage, set, error);
     for (uint32_t j = stage->task->tree.levels; j > stage->level; j--) {
         kernels += set->table[j].kernel_seconds;
         flops += set->table[j].flops;
