@@ -104,13 +104,20 @@ def test_the_model_does_not_depend_on_the_number_of_ranks(case, tmp_path):
         assert out.count("model hash") == 1, "rank 0 talks, alone"
 
 
-def test_four_ranks_do_what_one_has_no_memory_for(tmp_path):
-    command = ["train", "--vocab", "8", "--rules", "4", "--levels", "3", "--seed", "2", "--test-samples", "500", "--samples", "20000",
-               "--width", "1024", "--progress", "off"]
-    limit = ["--memory-limit", "18M"]
+TOO_LARGE = {
+    "gram": ("18M", ["--levels", "3", "--samples", "20000", "--width", "1024"]),
+    "raw": ("14M", ["--levels", "4", "--distinct", "off", "--samples", "2000,2000,2000,12000", "--width", "512", "--bandwidth", "0.3",
+                    "--ridge", "1e-3"]),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LARGE)
+def test_four_ranks_do_what_one_has_no_memory_for(case, tmp_path):
+    limit, options = TOO_LARGE[case]
+    command = ["train", "--vocab", "8", "--rules", "4", "--seed", "2", "--test-samples", "500", "--progress", "off", *options]
     alone = hash_of(run(*command, cwd=tmp_path).stdout)
-    assert "of the memory limit of 18.0 MiB (option)" in run(*command, *limit, cwd=tmp_path, expect=1).stderr
-    out, _ = on_ranks(THERE[0], 4, *command, *limit, cwd=tmp_path)
+    assert f"of the memory limit of {limit[:-1]}.0 MiB (option)" in run(*command, "--memory-limit", limit, cwd=tmp_path, expect=1).stderr
+    out, _ = on_ranks(THERE[0], 4, *command, "--memory-limit", limit, cwd=tmp_path)
     assert hash_of(out) == alone
 
 

@@ -54,6 +54,23 @@ rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const
     return status;
 }
 
+rhm_status rhm_spread_gather_thinned(const rhm_engine *engine, void *rows, size_t count, size_t nbytes, size_t all,
+                                     const size_t *begin, rhm_error *error) {
+    const size_t ranks = (size_t)rhm_ranks_size(engine->ranks);
+    size_t *at = RHM_NEW(size_t, ranks + 1, 1, 1, "parts of ranks", error);
+    if (!at)
+        return RHM_NO_MEMORY;
+    for (size_t rank = 0, i = 0; rank < ranks; rank++) {
+        while (i < count && i * all / count < begin[rank])
+            i++;
+        at[rank] = i * nbytes;
+    }
+    at[ranks] = count * nbytes;
+    const rhm_status status = rhm_ranks_gather(engine->ranks, rows, at, error);
+    rhm_free(at);
+    return status;
+}
+
 rhm_status rhm_spread(const rhm_engine *engine, size_t chunk_count, rhm_chunk_body *body, void *context,
                       const rhm_spread_output *outputs, size_t output_count, rhm_error *error) {
     if (!engine->ranks)

@@ -47,6 +47,13 @@ bool rhm_spread_is_many(const rhm_engine *engine, size_t chunk_count);
 rhm_status rhm_spread_gather(const rhm_engine *engine, size_t chunk_count, const rhm_spread_output *output,
                              rhm_error *error);
 
+/*
+ * Of `all` things rank r has those from begin[r] (ranks + 1) on. `rows` are `count` of them, evenly thinned: row i, of
+ * `nbytes`, is of thing i all / count, which the rank that has it has written. To all ranks.
+ */
+rhm_status rhm_spread_gather_thinned(const rhm_engine *engine, void *rows, size_t count, size_t nbytes, size_t all,
+                                     const size_t *begin, rhm_error *error);
+
 /* What each rank has, in the order of ranks. */
 typedef struct rhm_spread_parcels {
     void *data;

@@ -95,6 +95,21 @@ static rhm_status represent(rhm_passes *p, rhm_pass_sizes *sizes, rhm_error *err
     return RHM_OK;
 }
 
+rhm_status rhm_normal_parts(size_t *begin, size_t *leaves, const rhm_engine *engine, const rhm_phase_map *map,
+                            size_t classes, size_t patches, rhm_error *error) {
+    rhm_operator op;
+    RHM_TRY(rhm_operator_init(&op, engine, RHM_WORK_PASS, map, classes, patches, error));
+    const size_t chunks = (patches + op.chunk - 1) / op.chunk, ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(engine));
+    *leaves = rhm_pass_leaves(chunks, classes * rhm_feature_stride(map->padded));
+    for (size_t rank = 0; rank <= ranks; rank++) {
+        const size_t leaf = rhm_spread_begin(engine, *leaves, (int)rank);
+        const size_t first = *leaves ? leaf * chunks / *leaves * op.chunk : 0;
+        begin[rank] = first < patches ? first : patches;
+    }
+    rhm_operator_clear(&op);
+    return RHM_OK;
+}
+
 rhm_status rhm_passes_create(rhm_normal **out, const rhm_engine *engine, const rhm_linear_data *data,
                              size_t cache_nbytes, rhm_error *error) {
     rhm_pass_sizes sizes = {

@@ -4,12 +4,34 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/spread.h"
 #include "linear/solvers.h"
 
 enum { MOST_ITERATIONS = 2000 };
 
 /* Of the inner solution: below what the sample differs from all patches by, which is some per cent. */
 static const double INNER_TOLERANCE = 1e-2;
+
+/* Every rank puts in the rows of its own patches. */
+static rhm_status collect_rows(rhm_preconditioner *it, const rhm_engine *engine, const rhm_linear_data *data,
+                               rhm_error *error) {
+    const size_t size = it->patches.count, words = it->patches.words, embedding = data->map->embedding;
+    const int rank = rhm_ranks_rank(rhm_engine_ranks(engine));
+    if (!(it->table = RHM_NEW(float, size, words, embedding, "sample of embeddings", error)))
+        return RHM_NO_MEMORY;
+    for (size_t i = 0; i < size; i++) {
+        const size_t at = i * data->patches->count / size;
+        for (size_t w = 0; w < words; w++) {
+            uint32_t *row = &it->patches.tuples[i * words + w];
+            if (data->begin[rank] <= at && at < data->begin[rank + 1])
+                memcpy(it->table + (i * words + w) * embedding, data->table + *row * embedding,
+                       sizeof *it->table * embedding);
+            *row = (uint32_t)(i * words + w);
+        }
+    }
+    return rhm_spread_gather_thinned(engine, it->table, size, sizeof *it->table * words * embedding,
+                                     data->patches->count, data->begin, error);
+}
 
 rhm_status rhm_preconditioner_init(rhm_preconditioner *it, size_t size, const rhm_engine *engine,
                                    const rhm_linear_data *data, rhm_route route, rhm_error *error) {
@@ -52,6 +74,13 @@ rhm_status rhm_preconditioner_init(rhm_preconditioner *it, size_t size, const rh
     sample.patches = &it->patches;
     sample.counts = &it->counts;
     sample.samples = it->samples;
+    if (data->begin) {
+        if ((status = collect_rows(it, engine, data, error)) != RHM_OK)
+            goto fail;
+        sample.table = it->table;
+        sample.rows = size * patches->words;
+        sample.begin = NULL;
+    }
     status = rhm_normal_create(&it->normal, engine, &sample, route, SIZE_MAX, error);
     if (status == RHM_OK)
         status = rhm_normal_prepare(it->normal, error);
@@ -66,6 +95,7 @@ void rhm_preconditioner_clear(rhm_preconditioner *it) {
     rhm_normal_destroy(it->normal);
     rhm_patch_counts_clear(&it->counts);
     rhm_intern_destroy(&it->patches);
+    rhm_free(it->table);
     *it = (rhm_preconditioner){0};
 }
 

@@ -15,6 +15,7 @@ typedef struct rhm_preconditioner {
     rhm_intern patches; /* a list */
     rhm_patch_counts counts;
     uint64_t samples;
+    float *table; /* NULL, or the rows that the patches are made of, where no rank has all */
     rhm_normal *normal;
 } rhm_preconditioner;
 

@@ -42,6 +42,7 @@ void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t st
 typedef struct rhm_embeddings {
     size_t count, capacity, width;
     size_t first;             /* of the rows that are here */
+    const size_t *parts;      /* NULL, or (ranks + 1), the caller's: patches of the level above whose rows ranks have */
     float *row;               /* (capacity, width): from that row on */
     const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
     size_t reserved_nbytes;

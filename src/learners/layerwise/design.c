@@ -21,6 +21,7 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
         .blocks = layer->outputs / layer->classes,
         .table = rhm_embeddings_rows(inputs),
         .rows = inputs->count,
+        .begin = inputs->parts,
         .patches = patches,
         .counts = counts,
         .samples = samples,

@@ -84,8 +84,10 @@ static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_p
     s->sum_nbytes = s->product_nbytes = rhm_price_sum_nbytes(f, s);
     s->products += price->products;
     const double distinct = rhm_price_distinct(f, s->level, s->level, held_out);
-    s->divided_nbytes =
-        fmax(s->divided_nbytes, rhm_price_pass_memory(f, s) + rhm_price_held_out_memory(f, s, held_out, distinct));
+    const double inputs = rhm_price_raw_inputs_memory(f, s, held_out) +
+                          (s->route == RHM_ROUTE_GRAM ? 0 : rhm_price_raw_inputs_memory(f, s, s->samples));
+    s->divided_nbytes = fmax(s->divided_nbytes, rhm_price_pass_memory(f, s) + inputs +
+                                                    rhm_price_held_out_memory(f, s, held_out, distinct));
     s->features_nbytes = fmax(s->features_nbytes, rhm_price_features_memory(f, s));
     s->gram_nbytes = rhm_price_gram_memory(f, s);
 }

@@ -4,7 +4,6 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "ranks/group.h"
 
 enum { LEAST_RUN = 1 << 12, MOST_RUNS = 128 };
 
@@ -34,25 +33,16 @@ rhm_status rhm_held_out_embed(rhm_embeddings *out, const rhm_engine *engine, con
                           error);
 }
 
-/* The patch that is point `i` of `count`. */
-static size_t patch_of(size_t i, size_t distinct, size_t count) {
-    return distinct > count ? i * distinct / count : i;
-}
-
-/* To all ranks what each has of the points. */
 static rhm_status gather(float *points, const rhm_engine *engine, size_t distinct, size_t count, size_t width,
                          rhm_error *error) {
     const size_t ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(engine));
     size_t *begin = RHM_NEW(size_t, ranks + 1, 1, 1, "parts of ranks", error);
     if (!begin)
         return RHM_NO_MEMORY;
-    for (size_t rank = 0, i = 0; rank < ranks; rank++) {
-        while (i < count && patch_of(i, distinct, count) < part_of(engine, distinct, (int)rank).first)
-            i++;
-        begin[rank] = sizeof *points * width * i;
-    }
-    begin[ranks] = sizeof *points * width * count;
-    const rhm_status status = rhm_ranks_gather(rhm_engine_ranks(engine), points, begin, error);
+    for (size_t rank = 0; rank <= ranks; rank++)
+        begin[rank] = part_of(engine, distinct, (int)rank).first;
+    const rhm_status status =
+        rhm_spread_gather_thinned(engine, points, count, sizeof *points * width, distinct, begin, error);
     rhm_free(begin);
     return status;
 }
@@ -65,7 +55,7 @@ rhm_status rhm_held_out_points(float **points, size_t *count, const rhm_engine *
     if (!(*points = RHM_NEW(float, used, width, 1, "points to cluster", error)))
         return RHM_NO_MEMORY;
     for (size_t i = 0; i < used; i++) {
-        const size_t patch = patch_of(i, distinct, used);
+        const size_t patch = i * distinct / used;
         if (part.first <= patch && patch < part.end)
             memcpy(*points + i * width, own->row + (patch - part.first) * width, sizeof **points * width);
     }

@@ -259,6 +259,13 @@ double rhm_price_held_out_memory(const rhm_forecasting *f, const rhm_forecast *s
     return fmin(held_out * s->positions, distinct * outputs) * (8 + 4) + distinct * (8 + 4 * outputs);
 }
 
+double rhm_price_raw_inputs_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples) {
+    double nbytes = 0;
+    for (uint32_t j = s->level + 1; f->options->raw && j <= f->shape->levels; j++)
+        nbytes += rhm_price_distinct(f, s->level, j, samples) * 4 * outputs_of(f, j);
+    return nbytes;
+}
+
 double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     return s->route == RHM_ROUTE_GRAM ? 0 : (double)passes_of(f, s, s->distinct).cache_nbytes;
 }

@@ -56,6 +56,9 @@ double rhm_price_held_out_memory(const rhm_forecasting *f, const rhm_forecast *s
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s);
 double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s);
 
+/* Embeddings that so many raw samples are made of; 0 of others. */
+double rhm_price_raw_inputs_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples);
+
 /* Features that passes would keep, were there memory for all of them. */
 double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s);
 

@@ -10,6 +10,7 @@
 #include "engine/spread.h"
 #include "engine/trace.h"
 #include "learners/layerwise/held_out.h"
+#include "learners/layerwise/inputs.h"
 #include "learners/layerwise/score.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
@@ -51,6 +52,7 @@ void rhm_stage_clear(rhm_stage *stage) {
     rhm_fit_clear(&stage->best);
     set_clear(&stage->training);
     set_clear(&stage->validation);
+    rhm_free(stage->input_parts);
     *stage = (rhm_stage){0};
 }
 
@@ -108,21 +110,12 @@ static rhm_status add(rhm_stage *stage, rhm_sample_set *set, const char *what, u
     return status;
 }
 
-/* Of held-out raw samples a rank needs the embeddings below its own. */
-static rhm_status embed(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
-    const size_t distinct = rhm_patches_distinct(&set->patches);
-    if (set == &stage->validation && set->patches.raw && rhm_spread_is_many(stage->engine, rhm_held_out_runs(distinct)))
-        return rhm_embed_subtrees_part(set->table, stage->engine, stage->ready, &set->patches,
-                                       rhm_held_out_own(stage->engine, distinct), error);
-    return rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
-}
-
 /* Counts by patch; and distinct patches that were not there before are pushed up to the inputs of the stage's level. */
 static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
     if (!set->stale)
         return RHM_OK;
-    double begin = rhm_seconds();
-    int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
+    const double begin = rhm_seconds();
+    const int span = rhm_trace_begin(stage->engine, set == &stage->training ? "draw" : "draw held-out", 0);
     rhm_patch_counts_clear(&set->counts);
     const size_t distinct = rhm_patches_distinct(&set->patches);
     const rhm_spread_part own =
@@ -131,22 +124,7 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->costs.sample_seconds += rhm_seconds() - begin;
 
-    begin = rhm_seconds();
-    span = rhm_trace_begin(stage->engine, "embed", 0);
-    double kernels = 0, flops = 0;
-    for (uint32_t j = stage->task->tree.levels; j > stage->level; j--) {
-        kernels -= set->table[j].kernel_seconds;
-        flops -= set->table[j].flops;
-    }
-    const rhm_status status = embed(stage, set, error);
-    for (uint32_t j = stage->task->tree.levels; j > stage->level; j--) {
-        kernels += set->table[j].kernel_seconds;
-        flops += set->table[j].flops;
-    }
-    stage->costs.kernel_seconds += kernels;
-    stage->costs.flops += flops;
-    rhm_trace_end(stage->engine, span, (rhm_span_work){0});
-    stage->costs.embed_seconds += rhm_seconds() - begin;
+    const rhm_status status = rhm_inputs_refresh(stage, set, error);
     set->stale = status != RHM_OK;
     return status;
 }
@@ -247,6 +225,7 @@ static rhm_status design_for(rhm_stage *stage, const struct rhm_layer *layer, co
         .bandwidth = layer->bandwidth,
     };
     key.plan = rhm_linear_plan_choose(&sizes, stage->options->solver, fmax(1, stage->solves));
+    RHM_TRY(rhm_inputs_for_fit(stage, layer, &key.plan, error));
     return rhm_design_make(&stage->design, stage->engine, &key, layer, stage->level == task->tree.levels,
                            &stage->training.table[stage->level + 1], patches, &stage->training.counts, label, watch,
                            error);

@@ -85,10 +85,12 @@ typedef struct rhm_stage {
     rhm_fit best;                    /* its best fit so far; owned */
     rhm_drawn drawn[RHM_MOST_DRAWS]; /* what the draws were asked for, in their order */
     uint32_t draws;
-    double solves;     /* fits expected at the next bandwidth, for the rule of linear/plan.h; 0: one. The search's to
-                          set, from what it decided and never from what is in memory */
+    double solves; /* fits expected at the next bandwidth, for the rule of linear/plan.h; 0: one. The search's to
+                      set, from what it decided and never from what is in memory */
     uint32_t most_iterations; /* of the next fit's solver; 0: as many as it may take. Likewise */
-    rhm_design design; /* of the last fit */
+    rhm_design design;        /* of the last fit */
+    size_t *input_parts; /* (ranks + 1): first patches of those whose embeddings each rank has, of raw samples; owned */
+    size_t input_leaves; /* what else decides them; 0: every rank has all embeddings, or nothing yet */
     struct rhm_watch *watch; /* who is shown how far the search is, or NULL */
     rhm_keeper keeper;       /* who keeps the stage in case of an interruption */
     double begin;            /* of the training, on rhm_seconds' clock */
