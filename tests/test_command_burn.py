@@ -108,6 +108,6 @@ def test_threads_that_others_bind_are_refused(tmp_path):
 
 
 def test_one_core_can_be_chosen(tmp_path):
-    burn("--cores", "0", "--isa", "scalar", "--json", "b.json", cwd=tmp_path)
+    assert "no sibling" in burn("--cores", "0", "--isa", "scalar", "--json", "b.json", cwd=tmp_path).stdout
     found = json.loads((tmp_path / "b.json").read_text())
     assert found["cores"] == 1 and {row["cpu"] for row in found["rows"]} == {CPUS[0], None}

@@ -208,7 +208,9 @@ rhm_status rhm_burn_text(char **text, const rhm_burn *burn, rhm_error *error) {
         print_way(file, burn, (rhm_burn_way)way);
     fputc('\n', file);
     print_findings(file, burn);
-    if (rhm_burn_turns_short(burn) > 0)
+    if (burn->cores == 1)
+        fprintf(file, "one core: there is no sibling to compare it with\n");
+    else if (rhm_burn_turns_short(burn) > 0)
         fprintf(file, "too few rounds to tell slow cores: %zu more are needed\n", rhm_burn_turns_short(burn));
     if (fclose(file) == 0)
         return RHM_OK;

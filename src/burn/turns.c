@@ -26,7 +26,7 @@ static const double most_disturbed = 0.5;
 
 const char *rhm_burn_excuse(const rhm_burn_cell *cell) {
     if (cell->foreign_seconds > RHM_BURN_FOREIGN_MOST * cell->seconds)
-        return "other programs used this processor";
+        return "other programs used this core";
     if (cell->stolen_seconds > RHM_BURN_FOREIGN_MOST * cell->seconds)
         return "the host gave this processor to others";
     if ((double)cell->disturbed > most_disturbed * (double)cell->windows)

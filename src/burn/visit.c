@@ -21,6 +21,9 @@ static const double window_seconds = 0.002;
 /* A share of a window or of a training without the processor; from here on its time says nothing. */
 static const double most_lost = 0.02;
 
+/* A share of a stay in which others worked on the same core beside it. */
+static const double most_shared = 0.5;
+
 static bool disturbed(const rhm_effort *effort) {
     return effort->involuntary_switches > 0 || effort->cpu_seconds < (1 - most_lost) * effort->seconds;
 }
@@ -130,6 +133,55 @@ static rhm_status work(rhm_burn_stay *stay, const rhm_engine *engine, rhm_ceilin
     return RHM_OK;
 }
 
+/* Processors of the same core on which this burn has nothing to do. */
+static hwloc_bitmap_t other_processors(const rhm_burn_stay *stay, const rhm_engine *engine) {
+    hwloc_bitmap_t all = hwloc_bitmap_alloc();
+    const hwloc_obj_t pu =
+        stay->pu_os >= 0 ? hwloc_get_pu_obj_by_os_index(engine->topology.hwloc, (unsigned)stay->pu_os) : NULL;
+    const hwloc_obj_t core = pu ? hwloc_get_ancestor_obj_by_type(engine->topology.hwloc, HWLOC_OBJ_CORE, pu) : NULL;
+    if (all && core)
+        hwloc_bitmap_copy(all, core->complete_cpuset);
+    for (int i = 0; all && i < stay->burn->cores; i++)
+        if (stay->way == RHM_BURN_TOGETHER || stay->burn->core[i].pu_os == stay->pu_os)
+            hwloc_bitmap_clr(all, (unsigned)stay->burn->core[i].pu_os);
+    return all;
+}
+
+static double busy_of(hwloc_const_bitmap_t processors) {
+    double sum = 0;
+    for (int pu = processors ? hwloc_bitmap_first(processors) : -1; pu >= 0; pu = hwloc_bitmap_next(processors, pu)) {
+        rhm_processor_times times;
+        sum += rhm_processor_times_read(&times, pu) ? times.busy : 0;
+    }
+    return sum;
+}
+
+/* Of the whole stay: what others had of this core. Where somebody had the rest of it most of the time, even the best
+ * runs are those of a shared core. */
+static rhm_status work_and_watch(rhm_burn_stay *stay, const rhm_engine *engine, rhm_ceilings_trial *trial,
+                                 rhm_burn_kernels *kernels) {
+    rhm_processor_times times[2] = {0};
+    rhm_effort_mark mark;
+    hwloc_bitmap_t beside = other_processors(stay, engine);
+    const bool known = stay->pu_os >= 0 && rhm_processor_times_read(&times[0], stay->pu_os);
+    const double beside_begin = busy_of(beside);
+    rhm_effort_begin(&mark, false);
+    const rhm_status status = work(stay, engine, trial, kernels);
+    const rhm_effort effort = rhm_effort_read(&mark);
+    rhm_effort_end(&mark);
+    stay->sums.seconds = effort.seconds;
+    find_rates(stay);
+    if (known && rhm_processor_times_read(&times[1], stay->pu_os)) {
+        const double shared = busy_of(beside) - beside_begin;
+        stay->sums.foreign_seconds = times[1].busy - times[0].busy - effort.cpu_seconds + shared;
+        stay->sums.stolen_seconds = times[1].stolen - times[0].stolen;
+        for (int op = 0; op < RHM_BURN_OPERATIONS && shared > most_shared * effort.seconds; op++)
+            stay->rates.best[op] = (double)NAN;
+    }
+    hwloc_bitmap_free(beside);
+    return status;
+}
+
 /* Threads that are not where they should be would convict the wrong core. */
 static rhm_status check_seats(rhm_burn_stay *stay, const rhm_engine *engine) {
     for (int t = 0; t < engine->threads; t++) {
@@ -169,7 +221,6 @@ void *rhm_burn_stay_run(void *context) {
     rhm_engine *engine = NULL;
     rhm_ceilings_trial *trial = NULL;
     rhm_burn_kernels *kernels = NULL;
-    rhm_processor_times times[2] = {0};
     stay->rates = (rhm_burn_rates){NAN, NAN, NAN, NAN, .best_gflops = NAN, .best_hertz = NAN};
     for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
         stay->rates.best[op] = NAN;
@@ -177,20 +228,8 @@ void *rhm_burn_stay_run(void *context) {
     }
     stay->status = prepare(stay, &engine, &trial, &kernels);
     begin_together(stay->start);
-    if (stay->status == RHM_OK) {
-        rhm_effort_mark mark;
-        const bool known = stay->pu_os >= 0 && rhm_processor_times_read(&times[0], stay->pu_os);
-        rhm_effort_begin(&mark, false);
-        stay->status = work(stay, engine, trial, kernels);
-        const rhm_effort effort = rhm_effort_read(&mark);
-        rhm_effort_end(&mark);
-        stay->sums.seconds = effort.seconds;
-        if (known && rhm_processor_times_read(&times[1], stay->pu_os)) {
-            stay->sums.foreign_seconds = times[1].busy - times[0].busy - effort.cpu_seconds;
-            stay->sums.stolen_seconds = times[1].stolen - times[0].stolen;
-        }
-        find_rates(stay);
-    }
+    if (stay->status == RHM_OK)
+        stay->status = work_and_watch(stay, engine, trial, kernels);
     rhm_ceilings_trial_destroy(trial);
     rhm_burn_kernels_destroy(kernels);
     rhm_engine_destroy(engine);
