@@ -227,6 +227,13 @@ def test_an_interrupted_long_cell_goes_on_from_its_checkpoint(here, tmp_path):
     assert table(tmp_path / "s")[0]["model_hash"] == json.loads((tmp_path / "r.json").read_text())["model_hash"]
 
 
+def test_searches_with_ids_between_levels(tmp_path):
+    """Their trainings write no checkpoints."""
+    run("sweep", "--grid", "vocab=8; levels=3; between=ids; positions=1; width=256; test-samples=200", "--find-threshold", "samples",
+        "--trials", 2, "--least", 512, "--greatest", 65536, "-o", "s", cwd=tmp_path)
+    assert [row["state"] for row in table(tmp_path / "s", "thresholds.csv")] == ["found"]
+
+
 def test_an_option_and_a_result_have_columns_of_their_own(tmp_path):
     """--epochs says how many there may be, epochs_run how many there were."""
     run("sweep", "--grid", "learner=cnn; vocab=6; rules=3; levels=2; sequences=100; epochs=2,3; loss-threshold=9", "-o", "s", "--progress", "off",

@@ -160,7 +160,8 @@ static rhm_status name_cell(rhm_sweep_cell *cell, rhm_error *error) {
 static rhm_status keep_given(rhm_sweep_cell *cell, const rhm_settings *settings, rhm_error *error) {
     const rhm_learner_info *learner;
     RHM_TRY(rhm_settings_learner_info(&learner, settings, error));
-    cell->checkpoints = rhm_learner_takes(learner, "checkpoint");
+    cell->checkpoints =
+        rhm_learner_takes(learner, "checkpoint") && settings->training.between != RHM_BETWEEN_IDS; /* writes none */
     cell->options = json_object();
     for (size_t i = 0; i < settings->given_count; i++) {
         const rhm_option *option = settings->given[i].option;
