@@ -1,6 +1,6 @@
 """Runs the experiments of docs/results and keeps their results as small JSON files there.
 
-  perf evidence                    all of them, about twenty minutes on two cores
+  perf evidence                    all of them, about half an hour on two cores
   perf evidence --only E1,E3       some
 
 Sweeps go on where an earlier run was interrupted (build/evidence). `perf figures` then draws pages and pictures.

@@ -48,8 +48,9 @@ def legend(axes, **where):
 
 # ---- E1 --------------------------------------------------------------------------------------------------------------------------
 
-SERIES = {"table": ("table, first patch", style.BLUE, "o"), "table_auto": ("table, positions auto", style.SKY, "D"),
-          "layerwise": ("layerwise, first patch", style.VERMILION, "s"), "layerwise_auto": ("layerwise, positions auto", style.OCHRE, "^")}
+SERIES = {"table": ("table, first patch", style.BLUE, "o"), "table_auto": ("table, auto", style.SKY, "D"),
+          "layerwise_ids": ("layerwise (ids), first patch", style.VERMILION, "s"), "layerwise_ids_auto": ("layerwise (ids), auto", style.OCHRE, "^"),
+          "layerwise": ("layerwise, first patch", style.PURPLE, "v"), "layerwise_auto": ("layerwise, auto", style.GREEN, "P")}
 
 
 def draw_thresholds(axes, record):
