@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from command_tools import RHM, run
-from test_ranks import LAUNCHERS, QUIET, THERE, nobody_is_left, on_ranks, processes, pytestmark, start  # noqa: F401
+from test_ranks import LAUNCHERS, QUIET, THERE, hash_of, nobody_is_left, on_ranks, processes, pytestmark, start  # noqa: F401
 
 INSTANCE = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2"]
+NETWORK = [*INSTANCE, "--learner", "cnn", "--width", "16", "--sequences", "256", "--epochs", "2", "--test-samples", "100", "--progress", "off"]
 NOISY = [*INSTANCE, "--token-noise", "0.1", "--label-noise", "0.05"]
 
 
@@ -205,6 +206,20 @@ def test_a_silent_rank_of_a_sweep_is_named(rank, tmp_path):
     _, errors = job.communicate(timeout=90)
     assert job.returncode != 0 and re.search(rf"rhm sweep: rank {rank} \(.+\) has been silent for 2 seconds", errors), errors
     nobody_is_left(name)
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_ranks_refuse_networks_whose_bits_depend_on_threads(mpi, tmp_path):
+    if subprocess.run([RHM, "train", *NETWORK, "--backend", "onednn"], cwd=tmp_path, capture_output=True).returncode:
+        pytest.skip("no oneDNN here")
+    out, errors = on_ranks(mpi, 2, "train", *NETWORK, "--backend", "onednn", cwd=tmp_path, expect=2)
+    assert (out + errors).count("backend onednn: ranks train a network with native only") == 1
+
+
+@pytest.mark.parametrize("mpi", THERE)
+def test_a_network_is_the_same_on_every_rank(mpi, tmp_path):
+    alone = hash_of(run("train", *NETWORK, cwd=tmp_path).stdout)
+    assert hash_of(on_ranks(mpi, 3, "train", *NETWORK, cwd=tmp_path)[0]) == alone
 
 
 def test_what_only_rank_0_refuses_is_said_once(tmp_path):

@@ -6,6 +6,7 @@
 
 #include "core/elementary.h"
 #include "core/fail.h"
+#include "engine/spread.h"
 
 static const rhm_cnn_recipe protocols[] = {
     /* Phys. Rev. X 14, 031001 (hierarchy-learning) */
@@ -204,6 +205,11 @@ void rhm_cnn_network(rhm_network_shape *out, const rhm_cnn_recipe *recipe, const
 
 rhm_status rhm_cnn_network_make(rhm_network **out, const rhm_cnn_recipe *recipe, const rhm_engine *engine,
                                 const rhm_network_shape *shape, size_t batch, rhm_error *error) {
+    /* Its sums depend on the number of threads, which ranks need not have in common: each would have its own model. */
+    if (rhm_engine_ranks(engine) && strcmp(rhm_engine_describe(engine).backend, "native") != 0)
+        return rhm_fail(error, RHM_INVALID,
+                        "backend %s: ranks train a network with native only, whose bits are the same for any threads",
+                        rhm_engine_describe(engine).backend);
     return (recipe->arithmetic == RHM_BFLOAT16 ? rhm_network_make_narrow : rhm_network_make)(out, engine, shape, batch,
                                                                                              error);
 }

@@ -46,7 +46,8 @@ double rhm_cnn_rate(const rhm_cnn_recipe *recipe, uint64_t epoch);
 void rhm_cnn_network(rhm_network_shape *out, const rhm_cnn_recipe *recipe, const rhm_problem *problem, uint32_t level,
                      size_t positions);
 
-/* A network of this shape with the arithmetic that was asked for. */
+/* A network of this shape with the arithmetic that was asked for. RHM_INVALID for ranks with a backend other than
+ * native. */
 rhm_status rhm_cnn_network_make(rhm_network **out, const rhm_cnn_recipe *recipe, const rhm_engine *engine,
                                 const rhm_network_shape *shape, size_t batch, rhm_error *error);
 
