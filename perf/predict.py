@@ -5,14 +5,15 @@ in hwloc's synthetic notation gives work, span, the speed-up curve, and what hol
 such as `perf predict -- --vocab 8 --levels 8`. Where threads outnumber the parts of a loop, rhm cuts some loops finer, which a trace of one
 thread does not show: --trace-threads N traces the job with N threads too, however few processors there are here, for chunks are timed by the
 processor and not by the clock. Not foreseen: frequencies that fall as cores wake up, and caches that more cores bring along or
-share. Exit status: 0 done, 1 a run failed (or --check was further off than --tolerance), 2 bad usage."""
+share. --check N also runs the job with N threads here, in alternation. Exit status: 0 done, 1 a run failed (or --check was further off than
+--tolerance), 2 bad usage."""
 import json
 import shlex
 import sys
 import tempfile
 from pathlib import Path
 
-from perf import environment, programs, simulate
+from perf import alternation, environment, programs, simulate
 from perf.figures import predict as figure
 from perf.harness import arguments as types
 from perf.harness import process, project, session, style
@@ -20,6 +21,7 @@ from perf.jobs import PROFILED
 
 SERVER = "pack:2 numa:1 l3:8(size=32M) core:8 pu:2"  # 2 x 64 cores, a node each
 SERVER_BANDWIDTH = 300.0
+RUNS, CHECKED_RUNS = 3, 15
 
 
 def add_arguments(parser):
@@ -31,11 +33,11 @@ def add_arguments(parser):
     parser.add_argument("--bandwidth", type=types.real(), default=SERVER_BANDWIDTH, metavar="GBS", help="that the memory of one of its NUMA nodes delivers, "
                         "in 1e9 bytes a second (default: %(default)g)")
     parser.add_argument("--threads", type=types.whole(), metavar="N", help="to name causes for (default: its cores)")
-    parser.add_argument("--runs", type=types.whole(), default=3, metavar="N", help="of the job on one thread; of every chunk the least time counts "
-                        "(default: %(default)s)")
+    parser.add_argument("--runs", type=types.whole(), metavar="N", help="of the job on one thread; of every chunk the least time counts "
+                        f"(default: {RUNS}). With --check as many runs of N threads, one more of one (default: {CHECKED_RUNS})")
     parser.add_argument("--trace-threads", type=types.whole(least=2), metavar="N", help="trace the job with N threads as well, and predict more than one thread "
                         "from that")
-    parser.add_argument("--check", type=types.whole(), metavar="N", help="also run the job with N threads here, and compare")
+    parser.add_argument("--check", type=types.whole(least=2), metavar="N", help="also run the job with N threads here, in alternation, and compare")
     parser.add_argument("--tolerance", type=types.real(), default=10.0, metavar="PERCENT", help="of --check (default: %(default)g)")
     parser.add_argument("--causes", type=types.whole(), default=8, metavar="N", help="to list (default: %(default)s)")
     parser.add_argument("--figure", type=types.output_file, metavar="FILE", help="picture of the curve (default: build/perf-results/predict.png)")
@@ -51,24 +53,25 @@ def traced(rhm, options, threads, folder):
     done = process.run(command)
     if done.status:
         raise project.PerfError(f"{shlex.join(map(str, command))}: {done.errors.strip()[-500:]}")
-    return json.loads(path.read_text())
-
-
-def seconds_of(trace):
-    return next(total["seconds"] for total in trace["otherData"]["totals"] if total["name"] == "run")
+    trace = json.loads(path.read_text())
+    trace["traceEvents"] = [event for event in trace["traceEvents"] if event.get("cat") == "span"]  # dozens of traces are kept
+    return trace
 
 
 def run_here(arguments, binaries, options):
-    """(traces on one thread, with --trace-threads, seconds with --check threads), in alternation."""
+    """(runs on one thread, traces with --trace-threads, runs with --check threads), in alternation."""
     alone, many, together = [], [], []
+    wanted = arguments.runs or (CHECKED_RUNS if arguments.check else RUNS)
     with tempfile.TemporaryDirectory(prefix="rhm-perf-") as name:
-        for _ in range(arguments.runs):
-            alone.append(traced(binaries / "rhm", options, 1, Path(name)))
-            if arguments.trace_threads:
-                many.append(traced(binaries / "rhm", options, arguments.trace_threads, Path(name)))
+        run = lambda threads: alternation.watched(lambda: traced(binaries / "rhm", options, threads, Path(name)), threads)
+        while True:
+            alone.append(run(1))
+            if arguments.trace_threads and len(many) < wanted:
+                many.append(run(arguments.trace_threads).trace)
+            if alternation.enough(alone, together, wanted) if arguments.check else len(alone) == wanted:
+                return alone, many, together
             if arguments.check:
-                together.append(seconds_of(traced(binaries / "rhm", options, arguments.check, Path(name))))
-    return alone, many, together
+                together.append(run(arguments.check))
 
 
 def thread_counts(machine, wanted):
@@ -79,7 +82,7 @@ def thread_counts(machine, wanted):
     return sorted(counts)
 
 
-def document_of(arguments, surroundings, options, job, finer, machine, predictions, together):
+def document_of(arguments, surroundings, options, job, finer, machine, predictions):
     result = session.new("predict", surroundings)
     reproduce = shlex.join(["./dev", "perf", "predict", "--topology", arguments.topology, "--", *options])
     result["job"] = {"options": options, "work_seconds": job.seconds, "span_seconds": finer.span, "parallelism": job.seconds / finer.span,
@@ -90,12 +93,18 @@ def document_of(arguments, surroundings, options, job, finer, machine, predictio
         result["rows"].append(session.row(f"{one.threads} threads", "s", reproduce, value=one.seconds, threads=one.threads, speed_up=one.speed_up,
                                           efficiency=one.speed_up / one.threads,
                                           causes=[{"what": cause.what, "lost_seconds": cause.lost} for cause in one.causes[:arguments.causes]]))
-    if together:
-        here = simulate.Machine("here", 1, arguments.check)
-        foreseen = simulate.predict(job, here, arguments.check).seconds
-        result["check"] = {"threads": arguments.check, "predicted_seconds": foreseen, "measured_seconds": min(together), "all_measured_seconds": together,
-                           "off": foreseen / min(together) - 1}
     return result
+
+
+def checked(alone, together, arguments):
+    """The record of a comparison with --check threads."""
+    here = simulate.Machine("here", 1, arguments.check)
+    foretell = lambda trace, slower: simulate.predict(simulate.slowed(simulate.job_of([trace]), slower), here, arguments.check).seconds
+    found = alternation.compare(alone, together, foretell, arguments.tolerance / 100)
+    runs = lambda timed: [{"seconds": run.seconds, "stolen": run.stolen, "others": run.others} for run in timed]
+    return {"threads": arguments.check, "tolerance_percent": arguments.tolerance, "verdict": found.verdict, "pairs": found.pairs, "left_out": found.left_out,
+            "predicted_seconds": found.predicted, "measured_seconds": found.measured, "off": found.off, "interval": found.interval,
+            "schedule": found.schedule, "slower": found.slower, "runs_alone": runs(alone), "runs_together": runs(together)}
 
 
 def text(result, threads):
@@ -111,8 +120,8 @@ def text(result, threads):
     lines += [f"{style.seconds(cause['lost_seconds']):>9}  {cause['what']}" for cause in chosen["causes"]]
     if "check" in result:
         check = result["check"]
-        lines.append(f"\nhere, {check['threads']} threads: predicted {style.seconds(check['predicted_seconds'])}, measured {style.seconds(check['measured_seconds'])} "
-                     f"(off by {check['off']:+.1%})")
+        seconds = f"predicted {style.seconds(check['predicted_seconds'])}, measured {style.seconds(check['measured_seconds'])}, " if check["interval"] else ""
+        lines.append(f"\nhere, {check['threads']} threads: {seconds}{alternation.sentence(check, check['tolerance_percent'])}")
     return "\n".join(lines)
 
 
@@ -121,27 +130,32 @@ def run(arguments):
     wanted = arguments.threads or machine.cores
     if wanted > machine.cores:
         raise project.PerfError(f"--threads {wanted}: the machine has {machine.cores} cores", 2)
+    if arguments.check and (arguments.runs or CHECKED_RUNS) < alternation.least_pairs():
+        raise project.PerfError(f"--runs {arguments.runs}: --check needs {alternation.least_pairs()} or more for an interval", 2)
     if arguments.trace and (arguments.check or arguments.trace_threads or arguments.options or arguments.job):
         raise project.PerfError("--trace predicts from what was run already: leave out --check, --trace-threads, --job and options of rhm train", 2)
     options = list(arguments.options or (PROFILED[arguments.job].options() if arguments.job else []))
-    many, together = [], []
+    alone, many, together = [], [], []
     if arguments.trace:
         traces = [read_trace(path) for path in arguments.trace]
         surroundings = {"trace": {key: traces[0]["otherData"].get(key) for key in ("version", "command", "cpu", "isa", "threads")}}
     else:
         binaries = programs.programs(arguments)
         moment = environment.Environment(binaries)
-        traces, many, together = run_here(arguments, binaries, options)
+        alone, many, together = run_here(arguments, binaries, options)
+        traces = [run.trace for run in alone]
         surroundings = moment.finish()
     job = simulate.job_of(traces)
     finer = simulate.job_of(many, arguments.trace_threads) if many else job
     predictions = [simulate.predict(finer if n > 1 else job, machine, n, job.seconds) for n in thread_counts(machine, wanted)]
-    result = document_of(arguments, surroundings, options, job, finer, machine, predictions, together)
+    result = document_of(arguments, surroundings, options, job, finer, machine, predictions)
+    if together:
+        result["check"] = checked(alone, together, arguments)
     path = session.write(result, arguments.output)
     print(text(result, wanted))
     picture = draw_to(arguments.figure or session.RESULTS / "predict.png", result)
     print(f"\nperf predict: {project.relative(path)}, {project.relative(picture)}", file=sys.stderr)
-    return 1 if together and abs(result["check"]["off"]) > arguments.tolerance / 100 else 0
+    return 1 if together and result["check"]["verdict"] == alternation.BEYOND else 0
 
 
 def read_trace(path):

@@ -10,7 +10,7 @@ import heapq
 import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perf.harness.project import PerfError
 
@@ -78,6 +78,12 @@ class Job:
     @property
     def span(self):
         return math.fsum(self.serial.values()) + math.fsum(max(loop.chunks, default=0.0) for loop in self.loops)
+
+
+def slowed(job, factor):
+    """The same job with chunks that take `factor` times as long."""
+    loops = [replace(loop, chunks=[factor * chunk for chunk in loop.chunks]) for loop in job.loops]
+    return Job(job.seconds + (factor - 1) * math.fsum(loop.work for loop in job.loops), loops, job.serial)
 
 
 def makespan(chunks, threads):
@@ -149,7 +155,9 @@ def job_of(traces, threads=1):
 def _serial(trace):
     times = defaultdict(float)
     for total in trace["otherData"]["totals"]:
-        times[total["name"], total["level"]] += max(0.0, total["one_thread_cpu_seconds"])
+        # What passed before the trace was begun has a time, but none on a processor.
+        spent = total["seconds"] if total["name"] == "start" else total["one_thread_cpu_seconds"]
+        times[total["name"], total["level"]] += max(0.0, spent)
     return times
 
 

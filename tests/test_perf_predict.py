@@ -68,6 +68,17 @@ def test_amdahls_law():
     assert second.what == "too few chunks (8) in pass, level 3" and second.lost == pytest.approx(0.1 - 0.8 / 64)
 
 
+def test_the_start_counts_by_the_clock():
+    trace = made_up()
+    trace["otherData"]["totals"].append({"name": "start", "level": 0, "seconds": 0.05, "one_thread_cpu_seconds": 0.0})
+    assert simulate.predict(simulate.job_of([trace]), simulate.Machine("m", 1, 8), 8).seconds == pytest.approx(0.35, rel=1e-3)
+
+
+def test_chunks_can_be_slowed():
+    slow = simulate.slowed(simulate.job_of([made_up()]), 2)
+    assert slow.seconds == pytest.approx(1.8) and simulate.predict(slow, simulate.Machine("m", 1, 8), 8).seconds == pytest.approx(0.4, rel=1e-3)
+
+
 def test_what_disturbed_one_run_is_not_in_another():
     quiet, busy = made_up(), made_up(scale=3)
     assert simulate.job_of([busy, quiet]).seconds == pytest.approx(1.0)
