@@ -2,6 +2,7 @@
 installs(arguments) say beforehand what that means."""
 import argparse
 import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ COMMANDS = {
     "rates": ("how often compare would be wrong on noise that it recorded", "10 s"),
     "profile": ("the whole job by stage, thread and NUMA node against the roofline model", "90 s"),
     "machine": ("one picture of what rhm machine --measure all finds", "30 s and more, by the size of the caches"),
-    "predict": ("what would limit a job on a larger machine, from a trace of one thread", "10 s, or 3 times the job on one thread"),
+    "predict": ("what would limit a job on a larger machine, from a trace of one thread", "10 s, or 3 times the job on one thread; --check 15 to 30 times the job on one thread and on several"),
     "peers": ("the same job in PyTorch, NumPy and scikit-learn", "12 min"),
     "training": ("one training of the convolutional network to its stop, by rhm and by PyTorch", "2 min"),
     "cnn": ("steps of convolutional networks against PyTorch", "15 min"),
@@ -30,6 +31,20 @@ COMMANDS = {
     "figures": ("pages and pictures of docs/results from what is kept there", "20 s"),
 }
 INSTALLS = "Nothing is installed but by `peers --install`; `./dev perf` installs Debian packages that are missing, and says which."
+
+# Packages beyond Python's own that a subcommand cannot do without: looked for before it does anything.
+NEEDS = {
+    "scaling": ("numpy", "scipy"),
+    "machine": ("matplotlib",),
+    "predict": ("matplotlib",),
+    "peers": ("numpy", "h5py"),
+    "training": ("numpy", "h5py"),
+    "bench": ("numpy", "scipy"),
+    "report": ("numpy", "matplotlib"),
+    "history": ("numpy", "scipy"),
+    "evidence": ("numpy", "h5py"),
+    "figures": ("numpy", "matplotlib", "h5py"),
+}
 
 USAGE_ERROR = 2
 
@@ -49,11 +64,20 @@ def read(argv):
     if name not in COMMANDS:
         print(f"perf: unknown subcommand '{name}'\n\n{usage()}", file=sys.stderr)
         raise SystemExit(USAGE_ERROR)
+    refuse_without_packages(name)
     module = importlib.import_module(f"perf.{name}")
     parser = argparse.ArgumentParser(prog=f"perf {name}", description=module.__doc__, epilog=f"Takes {COMMANDS[name][1]} on two cores. {INSTALLS}",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     return module, parser.parse_args(argv[1:])
+
+
+def refuse_without_packages(name):
+    missing = [package for package in NEEDS.get(name, ()) if importlib.util.find_spec(package) is None]
+    if missing:
+        print(f"perf {name}: {sys.executable} lacks {' and '.join(missing)}: install with `apt install {' '.join(f'python3-{p}' for p in missing)}` "
+              f"(Debian, then /usr/bin/python3) or `pip install {' '.join(missing)}`", file=sys.stderr)
+        raise SystemExit(USAGE_ERROR)
 
 
 def say_beforehand(name, module, arguments):

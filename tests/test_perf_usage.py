@@ -1,5 +1,6 @@
 """What `perf` refuses, and that nothing of what other programs say is lost: bad usage ends with 2 and a sentence that names the value,
 a failure of Git, a compiler or a benchmark program is told in its own words, and there is never a traceback."""
+import ast
 import json
 import os
 import re
@@ -61,6 +62,8 @@ from perf.harness.project import ROOT
     (["export", str(ROOT / "tests/perf/compare.json"), "--format", "nonsense"], "'nonsense'"),
     (["rates", "missing.json"], "'missing.json' cannot be read"),
     (["rates"], "results"),
+    (["predict", "--check", "1"], "'1' is too small"),
+    (["predict", "--check", "2", "--runs", "5"], "--runs 5: --check needs 6 or more"),
     (["frobnicate"], "unknown subcommand 'frobnicate'"),
 ])
 def test_bad_usage(words, says, capsys, tmp_path, monkeypatch):
@@ -226,6 +229,7 @@ def test_a_report_that_is_no_json(tmp_path):
 
 
 REPORT = """
+import ast
 import json
 path = next(word.partition('=')[2] for word in sys.argv if word.startswith('--benchmark_out='))
 row = lambda name, **more: {'name': name, 'run_name': name, 'run_type': 'iteration', 'best_flops_per_second': 2e9, 'share': 0.5, **more}
@@ -269,3 +273,44 @@ def test_a_dumb_terminal_gets_no_escape_sequences(monkeypatch):
     assert not terminal.can_rewrite(Terminal())
     sources = [path for path in (ROOT / "perf").rglob("*.py") if "\\033" in path.read_text()]
     assert [path.name for path in sources] == ["terminal.py"]
+
+
+@pytest.mark.parametrize("name, package", [(name, package) for name, packages in command.NEEDS.items() for package in packages])
+def test_missing_packages_are_named_before_anything_is_done(name, package, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = command.importlib.util.find_spec
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda wanted: None if wanted == package else found(wanted))
+    monkeypatch.setattr(process, "run", lambda *_, **__: pytest.fail("something was run"))
+    with pytest.raises(SystemExit) as ended:
+        command.main([name])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and f"lacks {package}" in said and f"pip install {package}" in said and said.count("\n") == 1
+    assert not os.listdir(tmp_path)
+
+
+def imported(path, nodes):
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_what_subcommands_import_is_looked_for():
+    for name in command.COMMANDS:
+        module = ROOT / "perf" / f"{name}.py"
+        # Those two do without what some of their functions import: pictures, and what only `perf report` calls.
+        own = ast.walk(ast.parse(module.read_text())) if module.exists() and name not in ("history", "environment") else []
+        waiting = {f"perf.{name}", *imported(module, own)}
+        seen, foreign = set(), set()
+        while waiting:
+            one = waiting.pop()
+            path = ROOT.joinpath(*one.split("."))
+            path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            if one.startswith("perf") and one not in seen and path.exists():
+                seen.add(one)
+                waiting.update(imported(path, ast.parse(path.read_text()).body))
+            elif not one.startswith("perf"):
+                foreign.add(one.split(".")[0])
+        assert foreign & {"numpy", "scipy", "matplotlib", "h5py"} <= set(command.NEEDS.get(name, ())), name
