@@ -209,6 +209,14 @@ def test_what_another_launcher_started_is_not_trained_once_for_each_rank(tmp_pat
         assert "srun" not in run("train", *SMALL, cwd=tmp_path, env={**task, **quiet}).stderr
 
 
+@pytest.mark.parametrize("mpi", THERE)
+def test_what_keeps_one_rank_from_joining_is_said(mpi, tmp_path):
+    words = ["train", *SMALL]
+    job = [*LAUNCHERS[mpi], "1", RHM, *words, ":", "-n", "1", "env", "RHM_MPI=yes", RHM, *words]
+    done = subprocess.run(job, cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
+    assert done.returncode != 0 and "rhm train: RHM_MPI is 'yes'" in done.stderr, done.stderr
+
+
 def begin_to_keep(mpi, ranks, name, tmp_path):
     os.environ["RHM_TEST_JOB"] = name
     job = start(mpi, ranks, "train", *LONG, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)

@@ -45,7 +45,8 @@ RHM_API int rhm_ranks_strangers(void);
 /*
  * Join the other ranks. *out is NULL, and all is well, where this process was started alone, and where the variable
  * RHM_MPI is "off"; "openmpi" and "mpich" name the module where the environment leaves it open. RHM_UNSUPPORTED without
- * a module for the launcher; RHM_INVALID where ranks disagree, naming the first that differs from rank 0.
+ * a module for the launcher; RHM_INVALID where ranks disagree, naming the first that differs from rank 0: a sentence
+ * that rank 0 alone has, the others' being empty. After a failure the others return some seconds later than rank 0.
  */
 RHM_API rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error);
 

@@ -1,6 +1,7 @@
 /* The command: finds the subcommand, reads its options, runs it, and turns the outcome into an exit status. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,11 +146,14 @@ static int run(const rhm_command *command, int count, char **arguments) {
     rhm_status status = join(&ranks, command, count, arguments, &error);
     if (status == RHM_OK)
         status = rhm_ranks_leave(ranks, work(command, ranks, count, arguments, &error), &error);
-    if (ranks && before >= 0 && rhm_ranks_speaks(ranks))
+    if (before >= 0 && (ranks ? rhm_ranks_speaks(ranks) : *error.text))
         dup2(before, STDERR_FILENO);
     if (status != RHM_OK)
         complain(command->name, error.text);
     const int exit_code = finish(command->name, exit_status(status));
+    /* MPICH's launcher lets others wait for ever for a rank that did not join, unless a signal has ended it. */
+    if (status != RHM_OK && !ranks && before >= 0 && *error.text)
+        raise(SIGKILL);
     if (status != RHM_OK)
         rhm_ranks_abort(ranks, exit_code);
     return exit_code;

@@ -70,19 +70,29 @@ static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
     return status;
 }
 
+/* What may have failed on all ranks the first says, which launchers cut short as soon as any other has ended: they end
+ * the others when it has. What it did not say is then said by whoever is left. */
+static rhm_status after_first(rhm_status status) {
+    if (rhm_ranks_launched().rank > 0)
+        sleep(LAST_WORDS_SECONDS);
+    return status;
+}
+
 rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error) {
     const char *module;
     *out = NULL;
-    RHM_TRY(rhm_module_choose(&module, error));
+    rhm_status status = rhm_module_choose(&module, error);
+    if (status != RHM_OK)
+        return after_first(status);
     if (!module)
         return RHM_OK;
     rhm_ranks *ranks = RHM_NEW(rhm_ranks, 1, 1, 1, "ranks", error);
     if (!ranks)
         return RHM_NO_MEMORY;
-    rhm_status status = rhm_module_open(&ranks->transport, module, error);
+    status = rhm_module_open(&ranks->transport, module, error);
     if (status != RHM_OK) {
         rhm_free(ranks);
-        return status;
+        return after_first(status);
     }
     ranks->options = *options;
     ranks->blamed = -1;
@@ -98,12 +108,11 @@ rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm
         *out = ranks;
         return RHM_OK;
     }
-    /* All ranks compared the same, and none of them stays. The first has something to say, which launchers cut short as
-     * soon as any rank has failed: they end the others when it is done. */
+    /* All ranks compared the same, and none of them stays: the first has something to say. */
     if (status != RHM_INVALID)
         rhm_ranks_abort(ranks, 1);
     ranks->transport.close(ranks->transport.state);
-    if (rhm_ranks_rank(ranks) > 0)
-        sleep(LAST_WORDS_SECONDS);
-    return status;
+    if (rhm_ranks_rank(ranks) > 0 && error)
+        error->text[0] = '\0';
+    return after_first(status);
 }
