@@ -73,7 +73,8 @@ typedef struct rhm_plan_level {
     double sums, sum_rows, sum_nbytes;   /* passes over all patches; partial sums of one, and bytes of its sum */
     double products, product_nbytes;     /* products with Gram matrices, and bytes of one */
     double embeddings, embedded_nbytes;  /* times that outputs are made, and bytes of all of them */
-    double divided_nbytes, gram_nbytes;  /* of nbytes, what ranks have equal parts of, and Gram matrices */
+    double divided_nbytes;               /* of nbytes, what ranks have equal parts of */
+    double passes_nbytes, gram_nbytes;   /* and of that the larger of what passes hold, likewise, and Gram matrices */
     double features_nbytes;              /* of all patches: more than one process keeps may be what ranks do */
     rhm_plan_messages messages;          /* of several ranks; their seconds are the level's, too */
 } rhm_plan_level;

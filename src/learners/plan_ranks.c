@@ -145,13 +145,14 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
     level->fit_seconds +=
         spread & RHM_SPREAD_FIT ? shared_seconds(c, level, shared * alone * rhm_plan_rank_cores(c)) : shared * alone;
     if (spread & RHM_SPREAD_FIT) {
-        const double divided = level->divided_nbytes, gram = level->gram_nbytes;
+        const double passes = level->passes_nbytes, gram = level->gram_nbytes;
         rhm_plan_messages one = rhm_plan_sum(c, level->sum_rows, level->sum_nbytes, clock);
         add(&m, (rhm_plan_messages){one.count * level->sums, one.nbytes * level->sums, one.seconds * level->sums});
         add(&m, gather(c, level->products, level->products * level->product_nbytes));
         const double features = level->features_nbytes, most = (double)RHM_CACHE_MOST_NBYTES;
-        level->nbytes += ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
-        level->nbytes -= divided * (1 - 1 / ranks) + gram * (1 - (2 / ranks - 1 / (ranks * ranks)));
+        const double kept = ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
+        level->nbytes += fmax(passes / ranks + kept, gram * (2 / ranks - 1 / (ranks * ranks))) - fmax(passes, gram);
+        level->nbytes -= level->divided_nbytes * (1 - 1 / ranks);
     }
     level->budget_seconds *= before > 0 ? level->fit_seconds / before : 1;
     level->allowed_seconds *= before > 0 ? level->fit_seconds / before : 1;

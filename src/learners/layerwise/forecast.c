@@ -86,8 +86,8 @@ static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_p
     const double distinct = rhm_price_distinct(f, s->level, s->level, held_out);
     const double inputs = rhm_price_raw_inputs_memory(f, s, held_out) +
                           (s->route == RHM_ROUTE_GRAM ? 0 : rhm_price_raw_inputs_memory(f, s, s->samples));
-    s->divided_nbytes = fmax(s->divided_nbytes, rhm_price_pass_memory(f, s) + inputs +
-                                                    rhm_price_held_out_memory(f, s, held_out, distinct));
+    s->passes_nbytes = fmax(s->passes_nbytes, rhm_price_pass_memory(f, s));
+    s->divided_nbytes = fmax(s->divided_nbytes, inputs + rhm_price_held_out_memory(f, s, held_out, distinct));
     s->features_nbytes = fmax(s->features_nbytes, rhm_price_features_memory(f, s));
     s->gram_nbytes = rhm_price_gram_memory(f, s);
 }

@@ -151,7 +151,7 @@ rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, dou
     return price;
 }
 
-rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves) {
+static rhm_linear_plan plan_of(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves) {
     const rhm_route_sizes sizes = {
         .patches = distinct,
         .width = s->width,
@@ -159,7 +159,11 @@ rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, doubl
         .inputs = inputs_of(f, s->level),
         .blocks = s->positions,
     };
-    return rhm_linear_plan_choose(&sizes, f->options->solver, solves).route;
+    return rhm_linear_plan_choose(&sizes, f->options->solver, solves);
+}
+
+rhm_route rhm_price_route(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves) {
+    return plan_of(f, s, distinct, solves).route;
 }
 
 rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samples, double *seconds,
@@ -270,21 +274,23 @@ double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s
     return s->route == RHM_ROUTE_GRAM ? 0 : (double)passes_of(f, s, s->distinct).cache_nbytes;
 }
 
-/* Kept features and partial sums. */
+/* Kept features and partial sums; of a sample that preconditions, its own, or its Gram matrix. */
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     bool divide;
-    const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
+    const rhm_linear_plan plan = plan_of(f, s, s->distinct, 1);
+    const double sample = (double)plan.sample, sums = rhm_price_sum_rows(f, s, &divide) * rhm_price_sum_nbytes(f, s);
+    if (s->route == RHM_ROUTE_GRAM)
+        return sums;
+    if (sample > 0 && plan.sample_route == RHM_ROUTE_GRAM)
+        return sums + s->positions * rhm_gram_nbytes(s->width);
     const double features = (double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes;
-    const double sums = rhm_price_sum_rows(f, s, &divide) * (sample > 0 ? 2 : 1) * rhm_price_sum_nbytes(f, s);
-    return (s->route == RHM_ROUTE_GRAM ? 0 : fmin(features, (double)RHM_CACHE_MOST_NBYTES)) + sums;
+    return fmin(features, (double)RHM_CACHE_MOST_NBYTES) + sums * (sample > 0 ? 2 : 1);
 }
 
+/* Partial sums and features of passes are gone before a Gram matrix is formed (linear/gram.c). */
 static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
-    bool divide;
-    const double sample = (double)rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width);
-    const double sums = rhm_price_sum_rows(f, s, &divide) * (sample > 0 ? 2 : 1) * rhm_price_sum_nbytes(f, s);
-    const double largest = fmax(rhm_price_gram_memory(f, s), rhm_price_pass_memory(f, s) - sums);
-    return largest + sums + 8 * rhm_price_sum_nbytes(f, s) + 3 * s->width * inputs_of(f, s->level) * 4;
+    return fmax(rhm_price_gram_memory(f, s), rhm_price_pass_memory(f, s)) + 8 * rhm_price_sum_nbytes(f, s) +
+           3 * s->width * inputs_of(f, s->level) * 4;
 }
 
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out) {
