@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/gaussian.h"
 #include "core/memory.h"
@@ -113,10 +114,10 @@ static rhm_status work_once(const trial *t, rhm_error *error) {
 
 static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
     trial *t = context;
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     for (size_t i = 0; i < t->calls; i++)
         RHM_TRY(work_once(t, error));
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     return RHM_OK;
 }
 

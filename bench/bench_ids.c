@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ceilings/ceilings.h"
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/philox.h"
@@ -65,9 +66,9 @@ static rhm_status lane(void *context, size_t chunk, int thread, rhm_error *error
 
 static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
     trial *t = context;
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     RHM_TRY(rhm_parallel(t->engine, t->threads, lane, t, error));
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     const double ceiling = rhm_ceilings_trial_run(t->ceiling, t->rounds);
     t->most = fmax(t->most, rhm_ceilings_trial_work(t->ceiling) * (double)t->rounds / ceiling);
     return RHM_OK;

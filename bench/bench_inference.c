@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "job.h"
@@ -125,10 +126,10 @@ static rhm_status timed(void *state, double *seconds, rhm_error *error) {
     trials *t = state;
     const subject *s = t->r->of;
     t->last = (rhm_score){0};
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     const rhm_status status =
         trial(s, t->engine, t->r->evaluate, t->turn++, s->of.options.test_samples, &t->last, NULL, error);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     return status;
 }
 

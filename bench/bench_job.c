@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "job.h"
 #include "program.h"
@@ -67,9 +68,9 @@ static rhm_status train(void *state, double *seconds, rhm_error *error) {
     rhm_model *model = NULL;
     rhm_train_report report;
     const job *of = &t->r->of->of;
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     rhm_status status = rhm_train(&model, &report, t->engine, of->of.grammar, &of->options, error);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     if (status == RHM_OK)
         status = check(t->r, model, &report, error);
     rhm_model_destroy(model);
@@ -121,11 +122,11 @@ static rhm_status prepare_engine(void *state, void *of, int threads, bool verify
 static rhm_status start_engine(void *state, double *seconds, rhm_error *error) {
     const rhm_engine_options *options = state;
     rhm_engine *engine;
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     RHM_TRY(rhm_engine_create(&engine, options, error));
     const int threads = rhm_engine_describe(engine).threads;
     rhm_engine_destroy(engine);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     return threads == options->threads
                ? RHM_OK
                : rhm_fail(error, RHM_FAILED, "wrong result: the engine has another number of threads");
@@ -160,9 +161,9 @@ static rhm_status prepare_command(void *state, void *of, int threads, bool verif
 }
 
 static rhm_status start_command(void *state, double *seconds, rhm_error *error) {
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     const int status = spawn((*(const row **)state)->arguments);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     return status == 0 ? RHM_OK : rhm_fail(error, RHM_FAILED, "wrong result: rhm failed");
 }
 

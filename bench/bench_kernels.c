@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "kernel_work.h"
 #include "program.h"
@@ -50,9 +51,9 @@ static void clear(void *state) {
 }
 
 static rhm_status trial(void *state, double *seconds, rhm_error *error) {
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     const rhm_status status = work_run(&((turn *)state)->w, error);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "instance.h"
 #include "patches/patches.h"
@@ -100,10 +101,10 @@ static rhm_status trial(void *context, double *seconds, rhm_error *error) {
     const bool known = t->r->how == KNOWN;
     rhm_patches fresh = {0}, *patches = known ? &t->known : &fresh;
     rhm_status status = known ? RHM_OK : make(&fresh, t->r, error);
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     if (status == RHM_OK)
         status = add(patches, t->r, t->engine, t->turn++, error);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     t->distinct = status == RHM_OK ? rhm_patches_distinct(patches) : 0;
     rhm_patches_destroy(&fresh);
     return status;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ceilings/ceilings.h"
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/parallel.h"
@@ -95,10 +96,10 @@ static rhm_status count_samples(rhm_patches *out, const row *r, const rhm_engine
                                 double *seconds, rhm_error *error) {
     rhm_status status =
         rhm_patches_init(out, r->of->first, rhm_grammar_tree(r->of->of.grammar), r->of->of.vocab, error);
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     if (status == RHM_OK)
         status = rhm_patches_add(out, engine, "benchmark", source, r, 0, samples, NULL, error);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     return status;
 }
 
@@ -200,9 +201,9 @@ static rhm_status run_trial(void *context, double *seconds, rhm_error *error) {
         rhm_patches_destroy(&patches);
         return status;
     }
-    const double start = session_seconds();
+    const double start = rhm_seconds();
     const rhm_status status = rhm_parallel(t->engine, (size_t)t->threads, draw_lane, t, error);
-    *seconds = session_seconds() - start;
+    *seconds = rhm_seconds() - start;
     t->start += samples_of(t);
     return status;
 }

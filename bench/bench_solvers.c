@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/gaussian.h"
 #include "core/memory.h"
@@ -212,7 +213,7 @@ static rhm_status run_once(void *context, double *seconds, rhm_error *error) {
     }
     if (what == FORM)
         RHM_TRY(start(s, engine, false, error));
-    const double before = s->normal ? s->normal->flops : 0, begin = session_seconds();
+    const double before = s->normal ? s->normal->flops : 0, begin = rhm_seconds();
     if (what == PRODUCT)
         RHM_TRY(rhm_normal_apply(s->normal, s->target, s->w[0], error));
     if (what == FORM)
@@ -221,7 +222,7 @@ static rhm_status run_once(void *context, double *seconds, rhm_error *error) {
         RHM_TRY(start(s, engine, true, error));
         RHM_TRY(solve_ridges(s, error));
     }
-    *seconds = session_seconds() - begin;
+    *seconds = rhm_seconds() - begin;
     s->flops = s->normal->flops - before;
     return RHM_OK;
 }

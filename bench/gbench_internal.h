@@ -104,9 +104,6 @@ void gb_record_counter(const char *name, double value, unsigned flags);
 void gb_record_row(const gb_state *state);
 void gb_free_record(void);
 
-/* Seconds of a clock that only goes forward. */
-double gb_now(void);
-
 /* Processor time of all threads of this process. */
 double gb_cpu_now(void);
 

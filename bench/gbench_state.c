@@ -9,23 +9,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "gbench_internal.h"
 
 /* The library puts no wall limit on manual time, so a benchmark that reports next to nothing would run for hours. */
 static const double manual_wall_seconds = 10, manual_wall_factor = 20;
 
-static double read_clock(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-double gb_now(void) {
-    return read_clock(CLOCK_MONOTONIC);
-}
-
 double gb_cpu_now(void) {
-    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /*
@@ -73,9 +66,9 @@ static void check_times_set(gb_state *state) {
 
 /* What must hold of manual time when the body comes back for another pass. */
 static void check_pass(gb_state *state) {
-    const double wall = state->passes ? gb_now() - state->begin : 0;
+    const double wall = state->passes ? rhm_seconds() - state->begin : 0;
     if (state->passes == 0)
-        state->begin = gb_now();
+        state->begin = rhm_seconds();
     check_times_set(state);
     if (wall > manual_wall_seconds && wall > manual_wall_factor * state->manual_seconds)
         stop(state, GB_FAILED,
@@ -90,13 +83,13 @@ bool gb_keep_running(gb_state *state) {
         return false;
     /* The pass that has just ended, unless its seconds are the benchmark's to say. */
     if (gb_is_recording() && state->passes > 0 && !state->bench->has_manual_time)
-        gb_record_pass(gb_now() - state->pass_begin, gb_cpu_now() - state->cpu_begin);
+        gb_record_pass(rhm_seconds() - state->pass_begin, gb_cpu_now() - state->cpu_begin);
     state->looping = gb_raw_keep_running(state->raw);
     state->ended = !state->looping;
     state->passes += state->looping;
     if (gb_is_recording()) {
         state->cpu_begin = gb_cpu_now();
-        state->pass_begin = gb_now();
+        state->pass_begin = rhm_seconds();
     }
     return state->looping;
 }

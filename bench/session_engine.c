@@ -1,7 +1,6 @@
 #include "session_engine.h"
 
 #include <math.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ceilings/ceilings.h"
@@ -96,12 +95,6 @@ void session_report_placement(gb_state *state) {
     json_decref(record);
     if (!isnan(astray))
         gb_counter(state, "threads_off_plan", astray, 0);
-}
-
-double session_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 double session_l2_nbytes(void) {

@@ -41,9 +41,6 @@ void session_report_placement(gb_state *state);
 /* At the end of main. */
 void session_engine_clear(void);
 
-/* Seconds of a clock that only goes forward. */
-double session_seconds(void);
-
 /* Bytes of a core's second-level cache; 512 KiB where the system does not say. */
 double session_l2_nbytes(void);
 

@@ -115,10 +115,6 @@ def instructions(binaries, isa):
     return int(found.group(1)), ""
 
 
-def _inventory_facts(snapshot):
-    return [Fact("compiler", "", snapshot.inventory.get("compiler"), "told")]
-
-
 def gather(snapshot, cpus, isa, callgrind, cache):
     """Facts of a build and what could not be had: ([Fact], {name: reason}). Kept beside the build, for they do not change."""
     place = snapshot.programs.parent / f"facts-{cpus}-{isa}.json"
@@ -127,7 +123,7 @@ def gather(snapshot, cpus, isa, callgrind, cache):
         facts, missing = [Fact(**fact) for fact in kept["facts"]], kept["missing"]
     else:
         missing = {}
-        facts = _inventory_facts(snapshot) + _job(snapshot.programs, cpus, isa)
+        facts = [Fact("compiler", "", snapshot.inventory.get("compiler"), "told"), *_job(snapshot.programs, cpus, isa)]
         library, why = _preload(cache)
         facts += _allocations(snapshot.programs, library) if library else []
         if not library:

@@ -2,10 +2,10 @@
 
 Google Benchmark's tools/compare.py reads the files of two arms: `compare.py benchmarks base.json head.json`."""
 import json
-import math
+import statistics
 import xml.etree.ElementTree as ElementTree
 
-from perf.harness import statistics, table
+from perf.harness import table
 from perf.harness.project import NAME
 from perf.harness.session import is_available
 from perf.harness.text import is_number, markdown, median, ratio_text
@@ -71,9 +71,7 @@ def _repetitions(name, times, family, threads, counters):
                      "real_time": 1e9 * real, "cpu_time": 1e9 * cpu, **counters, **rates})
     if len(times) > 1:
         columns = list(zip(*times))
-        mean = lambda values: sum(values) / len(values)
-        deviation = lambda values: math.sqrt(sum((each - mean(values)) ** 2 for each in values) / (len(values) - 1))
-        for aggregate, function in (("mean", mean), ("median", statistics.median), ("stddev", deviation)):
+        for aggregate, function in (("mean", statistics.mean), ("median", statistics.median), ("stddev", statistics.stdev)):
             real, cpu = map(function, columns)
             runs.append({"name": f"{name}_{aggregate}", **common, "run_type": "aggregate", "aggregate_name": aggregate,
                          "aggregate_unit": "time", "iterations": len(times), "real_time": 1e9 * real, "cpu_time": 1e9 * cpu})
@@ -173,7 +171,8 @@ def bigger_is_better(document):
         entry = {"name": row["name"], "unit": rate[1], "value": rate[0], "extra": row["reproduce"]}
         times = sorted(block["head"] for block in row.get("blocks", []))
         if len(times) > 3:
-            spread = (statistics.quantile(times, 0.75) - statistics.quantile(times, 0.25)) / 2 / statistics.median(times)
+            low, middle, high = statistics.quantiles(times, method="inclusive")
+            spread = (high - low) / 2 / middle
             entry["range"] = f"± {100 * spread:.1f} %"
         entries.append(entry)
     return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

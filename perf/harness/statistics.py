@@ -4,19 +4,7 @@ Noise there has heavy tails, drifts, and is of no known law; what pairs leave ov
 than that. Everything here is exact or says what it assumes; tests/test_perf_statistics.py measures coverage, false alarms and
 power."""
 import math
-
-
-def quantile(values, q):
-    """Linear between order statistics, as NumPy does."""
-    ordered = sorted(values)
-    position = q * (len(ordered) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (position - low) * (ordered[high] - ordered[low])
-
-
-def median(values):
-    return quantile(values, 0.5)
+from statistics import median  # noqa: F401, one of those in here
 
 
 def undisturbed(passes):

@@ -44,17 +44,25 @@ class Network(nn.Module):
         return self.levels(x).mean(2) @ self.readout / self.width
 
 
+def encode(tokens, vocab):
+    """One-hot of mean zero and variance one, channels first."""
+    spread = (vocab - 1) ** -0.5
+    return (functional.one_hot(tokens, vocab).float() * (1 + spread) - spread).transpose(1, 2).contiguous()
+
+
+def penalty(network):
+    return 5e-4 * sum(p.square().mean() for p in network.parameters())
+
+
 def measure(way, compiled, vocab, patch, levels, width, batch, seconds):
     torch.manual_seed(1)
     network = Network(vocab, patch, levels, width, way)
-    tokens = torch.randint(vocab, (batch, patch ** levels))
-    spread = (vocab - 1) ** -0.5
-    x = (functional.one_hot(tokens, vocab).float() * (1 + spread) - spread).transpose(1, 2).contiguous()
+    x = encode(torch.randint(vocab, (batch, patch ** levels)), vocab)
     labels = torch.randint(vocab, (batch,))
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
 
     def loss_of(x, labels):
-        return functional.cross_entropy(network(x), labels) + 5e-4 * sum(p.square().mean() for p in network.parameters())
+        return functional.cross_entropy(network(x), labels) + penalty(network)
 
     loss = torch.compile(loss_of) if compiled else loss_of
 

@@ -17,15 +17,9 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from torch_cnn import Network  # noqa: E402
+from torch_cnn import Network, encode, penalty  # noqa: E402
 
-BATCH, THRESHOLD, REGULARISER = 128, 0.01, 5e-4
-
-
-def encode(tokens, vocab):
-    spread = (vocab - 1) ** -0.5
-    one_hot = functional.one_hot(torch.from_numpy(tokens.astype(np.int64)), vocab).float()
-    return (one_hot * (1 + spread) - spread).transpose(1, 2).contiguous()
+BATCH, THRESHOLD = 128, 0.01
 
 
 def train(network, x, labels, width, epochs, compiled):
@@ -34,7 +28,7 @@ def train(network, x, labels, width, epochs, compiled):
 
     def loss_of(x, labels):
         logits = network(x)
-        return functional.cross_entropy(logits, labels), sum(p.square().mean() for p in network.parameters()), logits
+        return functional.cross_entropy(logits, labels), penalty(network), logits
 
     loss_of = torch.compile(loss_of) if compiled else loss_of
     losses, accuracies = [], []
@@ -42,8 +36,8 @@ def train(network, x, labels, width, epochs, compiled):
         total, correct = 0.0, 0
         for rows in torch.randperm(len(x)).split(BATCH):
             optimiser.zero_grad(set_to_none=True)
-            loss, penalty, logits = loss_of(x[rows], labels[rows])
-            (loss + REGULARISER * penalty).backward()
+            loss, extra, logits = loss_of(x[rows], labels[rows])
+            (loss + extra).backward()
             optimiser.step()
             total += loss.item() * len(rows)
             correct += (logits.detach().argmax(1) == labels[rows]).sum().item()
@@ -62,8 +56,9 @@ def main():
     width = int(sys.argv[2])
     with np.load(sys.argv[1]) as data:
         vocab, branching, levels = (int(data[name]) for name in ("vocab", "branching", "levels"))
-        x, test = encode(data["tokens"], vocab), encode(data["test_tokens"], vocab)
-        labels, test_labels = (torch.from_numpy(data[name].astype(np.int64)) for name in ("labels", "test_labels"))
+        tokens, test_tokens, labels, test_labels = (torch.from_numpy(data[name].astype(np.int64))
+                                                    for name in ("tokens", "test_tokens", "labels", "test_labels"))
+    x, test = encode(tokens, vocab), encode(test_tokens, vocab)
     network = Network(vocab, branching, levels, width, options.get("way", "conv1d"))
     startup = time.perf_counter() - BEGIN
     begin = time.perf_counter()
