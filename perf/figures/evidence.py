@@ -70,15 +70,15 @@ def draw_thresholds(axes, record):
 
 
 def draw_by_rho(axes, record):
-    points, fit = by_rho(record["sweeps"]["table"]), record["findings"]["against_rho"]
+    points, fit = by_rho(record["sweeps"]["layerwise_ids"]), record["findings"]["layerwise_ids_against_rho"]
     for i, rules in enumerate(sorted({point[0] for point in points})):
-        own = record["findings"]["by_rules"][f"m = {rules}"]["2 V m / rho^2"]
+        own = record["findings"]["layerwise_ids_by_rules"][f"m = {rules}"]["2 V m / rho^2"]
         axes.plot(*zip(*[point[2:] for point in points if point[0] == rules]), style.MARKERS[i], color=LEVEL_COLOURS[i], markersize=3.5,
                   label=f"m = {rules}: slope {own['slope']}")
     ends = np.array([min(point[2] for point in points), max(point[2] for point in points)])
     axes.plot(ends, fit["factor"] * ends ** fit["slope"], color=style.INK, linewidth=1, label=f"all: {fit['slope']} ({fit['low']} to {fit['high']})")
     axes.set_xlabel("2 V m / rho^2, with the exact rho of level L")
-    axes.set_title("The table's, against the closest symbols")
+    axes.set_title("Layerwise (ids): against the closest symbols")
 
 
 def finish_thresholds(axes):
