@@ -94,7 +94,7 @@ def main():
                     seen += 1
                     if wrong:
                         failures += 1
-                        print(f"{case}: {ranks} ranks of {mpi}, {threads} threads, {isa}: {'; '.join(wrong[:5])}")
+                        print(f"{case}: {ranks} ranks of {mpi}, {threads} threads, {isa}: {'; '.join(wrong[:5])}", flush=True)
         runs += seen
         print(f"{case}: {seen} runs, model {expected[0][:12]}, {time.monotonic() - begin:.0f} s", flush=True)
     print(f"{runs} runs, {failures} with another model or report")
