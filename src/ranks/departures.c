@@ -166,13 +166,15 @@ rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *erro
     return rhm_fail(error, RHM_INTERRUPTED, "interrupted while other ranks were at work");
 }
 
-/* A stopped process does not hear its launcher, which may leave it behind. */
+/* A stopped process does not hear its launcher, which may leave it behind. Machines that were cloned while they ran
+   have one boot_id, but names of their own: nobody else's process must end. */
 static void kill_silent(const rhm_ranks *ranks) {
     const int own = rhm_ranks_rank(ranks);
     const uint64_t known = ranks->home[own].of_namespace;
     for (int rank = 0; rank < rhm_ranks_size(ranks); rank++)
         if (ranks->silent[rank] && known && ranks->home[rank].of_namespace == known &&
-            rhm_ranks_machine(ranks, rank) == rhm_ranks_machine(ranks, own))
+            rhm_ranks_machine(ranks, rank) == rhm_ranks_machine(ranks, own) &&
+            strcmp(ranks->home[rank].host, ranks->home[own].host) == 0)
             kill((pid_t)ranks->home[rank].pid, SIGKILL);
 }
 
