@@ -37,6 +37,7 @@ static rhm_status plan_learning(rhm_training_plan *out, const rhm_engine *engine
 rhm_status rhm_plan_training(rhm_training_plan *out, const rhm_engine *engine, const rhm_grammar *grammar,
                              const rhm_train_options *options, double base_nbytes, rhm_error *error) {
     rhm_learning learning;
+    *out = (rhm_training_plan){0};
     RHM_TRY(rhm_learning_of_grammar(&learning, grammar, options, error));
     return plan_learning(out, engine, &learning, base_nbytes, error);
 }
@@ -46,6 +47,7 @@ rhm_status rhm_plan_training_data(rhm_training_plan *out, const rhm_engine *engi
                                   rhm_error *error) {
     rhm_learning learning;
     rhm_grammar *stand_in = NULL;
+    *out = (rhm_training_plan){0};
     RHM_TRY(rhm_learning_of_data(&learning, data, parents, options, error));
     if (!learning.problem.grammar) {
         RHM_TRY(rhm_stand_in_draw(&stand_in, &learning.problem, error));
