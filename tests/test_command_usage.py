@@ -324,7 +324,7 @@ def test_help_lists_every_option_with_its_default(tmp_path, command):
     listed = set(HELP[command] + ["--help"])
     assert set(entries) == listed | OF_LEARNERS if command == "train" else listed <= set(entries) <= listed | OF_LEARNERS
     for name, text in entries.items():
-        if name not in ("--help", "--latents", "--json", "--require-identifiable", "--resume", "--marginals"):
+        if name not in ("--help", "--latents", "--json", "--require-identifiable", "--resume", "--retry", "--marginals"):
             assert "Default: " in text, name
     assert run(command, "-h", cwd=tmp_path).stdout == done.stdout
     # --help wins over everything else on the line
