@@ -40,7 +40,7 @@ NEEDS = {
     "peers": ("numpy", "h5py"),
     "training": ("numpy", "h5py"),
     "bench": ("numpy", "scipy"),
-    "report": ("numpy", "matplotlib"),
+    "report": ("numpy", "scipy", "matplotlib"),
     "history": ("numpy", "scipy"),
     "evidence": ("numpy", "h5py"),
     "figures": ("numpy", "matplotlib", "h5py"),
