@@ -1,10 +1,10 @@
 """Runs on one thread and on several in alternation, and whether what one thread foretells of several is what they take.
 
-A processor is not equally fast all the time: in a virtual machine it loses up to a third of its speed, without losing time that anybody counts,
-while neighbours use the other hyperthread of its core. So each run of several threads stands between two of one thread, and is compared with
+A processor is not equally fast all the time: in virtual machines it was seen to lose a third of its speed without losing time that anybody counts,
+as if neighbours used the other hyperthread of its core. So each run of several threads stands between two of one thread, and is compared with
 what those two alone foretell, without the least of many; a median over such comparisons, with a sign interval, is the result. It has two
-factors: what the schedule foretells if chunks had taken what they took with several threads, which a change of speed hardly touches, and how
-much more they took. Runs of which the host or other programs took more than a little are left out, counted and repeated."""
+factors: what the schedule foretells if chunks had taken what they took with several threads, which a change of speed touches only by what one
+thread does alone, and how much more they took. Runs of which the host or other programs took more than a little are left out, counted and repeated."""
 import math
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from perf.harness import host, statistics
 from perf.harness.session import is_available
 
 MOST_ROUNDS = 2     # for every run that is wanted, until so many were quiet
-MOST_TAKEN = 0.02  # of a run's processors, by others
+MOST_TAKEN = 0.02  # of the time of a run's threads, by others
 ALPHA = 0.05
 
 WITHIN, BEYOND, OPEN, UNJUDGED = "within", "not within", "not decided", "not judged"
@@ -21,15 +21,15 @@ WITHIN, BEYOND, OPEN, UNJUDGED = "within", "not within", "not decided", "not jud
 
 @dataclass
 class Timed:
-    """A run that was traced: seconds by the clock, and the share of its processors that went to others meanwhile."""
+    """A run that was traced: seconds by the clock, and what went to others meanwhile, as a share of the time of its threads."""
     trace: dict
     seconds: float
-    stolen: float = 0.0  # by the host
-    others: float = 0.0  # by other programs
+    stolen: float = None  # by the host; None: not known
+    others: float = None  # by other programs
 
     @property
     def quiet(self):
-        return self.stolen + self.others <= MOST_TAKEN
+        return (self.stolen or 0) + (self.others or 0) <= MOST_TAKEN
 
 
 def seconds_of(trace):
@@ -59,7 +59,7 @@ class Comparison:
     pairs: int               # that were compared
     left_out: int
     off: float = None        # median of predicted / measured - 1
-    interval: tuple = None   # of it, that covers with 95 %
+    interval: tuple = None   # of it; 95 % if comparisons were independent, which share runs of one thread
     schedule: tuple = None   # likewise (median, low, high), predicted with the chunks' times of several threads
     slower: float = None     # median of how much more of a processor chunks take with several threads
     predicted: float = None  # seconds, medians
@@ -114,11 +114,11 @@ def least_pairs():
 
 def sentence(check, tolerance):
     """Of the record of a comparison in a result."""
-    taken = f"{check['left_out']} of {check['pairs'] + check['left_out']} runs were left out because the host or other programs took more than " \
-            f"{MOST_TAKEN:.0%} of the processors"
+    taken = f"{check['left_out']} of {check['pairs'] + check['left_out']} comparisons were left out: of one of their three runs the host or other programs took " \
+            f"more than {MOST_TAKEN:.0%}"
     if check["verdict"] == UNJUDGED:
-        return f"not judged: {taken}" if check["left_out"] else f"not judged: {check['pairs']} runs are too few, {least_pairs()} are needed"
-    more = {OPEN: "; more --runs decide"}.get(check["verdict"], "") + (f"; {taken}" if check["left_out"] else "")
+        return f"not judged: {taken}" if check["left_out"] else f"not judged: {check['pairs']} comparisons are too few, {least_pairs()} are needed"
+    more = {OPEN: "; more --runs may decide"}.get(check["verdict"], "") + (f"; {taken}" if check["left_out"] else "")
     shown = lambda off, low, high: f"{off:+.1%} ({low:+.1%} to {high:+.1%})"
-    return (f"off by {shown(check['off'], *check['interval'])} in {check['pairs']} runs: {check['verdict']} {tolerance:g} %{more}\n"
-            f"of that the schedule: {shown(*check['schedule'])}; chunks took {check['slower']:+.1%} of a processor's time with {check['threads']} threads")
+    return (f"off by {shown(check['off'], *check['interval'])} in {check['pairs']} comparisons: {check['verdict']} {tolerance:g} %{more}\n"
+            f"by the schedule: {shown(*check['schedule'])}; chunks took {check['slower']:+.1%} processor time with {check['threads']} threads, against one")

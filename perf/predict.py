@@ -8,6 +8,7 @@ processor and not by the clock. Not foreseen: frequencies that fall as cores wak
 share. --check N also runs the job with N threads here, in alternation. Exit status: 0 done, 1 a run failed (or --check was further off than
 --tolerance), 2 bad usage."""
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -101,7 +102,8 @@ def checked(alone, together, arguments):
     here = simulate.Machine("here", 1, arguments.check)
     foretell = lambda trace, slower: simulate.predict(simulate.slowed(simulate.job_of([trace]), slower), here, arguments.check).seconds
     found = alternation.compare(alone, together, foretell, arguments.tolerance / 100)
-    runs = lambda timed: [{"seconds": run.seconds, "stolen": run.stolen, "others": run.others} for run in timed]
+    known = lambda share: session.unavailable("the kernel does not count it") if share is None else share
+    runs = lambda timed: [{"seconds": run.seconds, "stolen": known(run.stolen), "others": known(run.others)} for run in timed]
     return {"threads": arguments.check, "tolerance_percent": arguments.tolerance, "verdict": found.verdict, "pairs": found.pairs, "left_out": found.left_out,
             "predicted_seconds": found.predicted, "measured_seconds": found.measured, "off": found.off, "interval": found.interval,
             "schedule": found.schedule, "slower": found.slower, "runs_alone": runs(alone), "runs_together": runs(together)}
@@ -132,6 +134,8 @@ def run(arguments):
         raise project.PerfError(f"--threads {wanted}: the machine has {machine.cores} cores", 2)
     if arguments.check and (arguments.runs or CHECKED_RUNS) < alternation.least_pairs():
         raise project.PerfError(f"--runs {arguments.runs}: --check needs {alternation.least_pairs()} or more for an interval", 2)
+    if arguments.check and arguments.check > len(os.sched_getaffinity(0)):
+        raise project.PerfError(f"--check {arguments.check}: only {len(os.sched_getaffinity(0))} processors are here to run threads on", 2)
     if arguments.trace and (arguments.check or arguments.trace_threads or arguments.options or arguments.job):
         raise project.PerfError("--trace predicts from what was run already: leave out --check, --trace-threads, --job and options of rhm train", 2)
     options = list(arguments.options or (PROFILED[arguments.job].options() if arguments.job else []))

@@ -1,7 +1,7 @@
 """What more threads would make of a run that one thread has traced: pure functions of the trace and of a described machine.
 
 A run is a sequence of parallel loops, each of chunks that any thread may take, and of what the calling thread does alone between them.
-All times are of a processor, not of the clock, so that neighbours on the machine are not taken for work, and neither is waiting for files.
+All times but that of the start are of a processor, not of the clock, so that neighbours on the machine are not taken for work, and neither is waiting for files.
 With p threads a loop lasts as long as handing out its chunks in order to whoever is free takes, plus the start of p threads; no less than
 memory takes to deliver what the loop reads where that exceeds the caches. What is between loops stays as it is. Work is the time of one
 thread, the span that of any number of them (Cilkview: He, Leiserson, Leiserson, SPAA 2010)."""

@@ -84,8 +84,8 @@ def test_too_few_runs_are_not_judged():
     assert alternation.compare(*runs(alternation.least_pairs() - 1), foretell, 0.1).verdict == alternation.UNJUDGED
     assert alternation.compare(*runs(alternation.least_pairs()), foretell, 0.1).verdict == alternation.WITHIN
     record = {"verdict": alternation.UNJUDGED, "pairs": 2, "left_out": 7}
-    assert "7 of 9 runs were left out" in alternation.sentence(record, 10)
-    assert "2 runs are too few" in alternation.sentence({**record, "left_out": 0}, 10)
+    assert "7 of 9 comparisons were left out" in alternation.sentence(record, 10)
+    assert "2 comparisons are too few" in alternation.sentence({**record, "left_out": 0}, 10)
 
 
 def test_what_was_taken_is_counted(monkeypatch):
