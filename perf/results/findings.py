@@ -93,10 +93,11 @@ def first_patch(sweeps):
         "The reason is rho, the distance of the closest two symbols, which falls faster than m^(-l/2) ([E4](E4.md)): against 2 V m / rho^2 with the exact rho of level L, "
         f"which is V m^L where rho^2 = 2 m^-(L-1), x is {say(own_against_rho)} for the layerwise learner ({each(own_by_m, '2 V m / rho^2')} at these m) and {say(against_rho)} for the "
         f"table ({each(by_m, '2 V m / rho^2')}); at m = 2 trainings pass before the closest symbols are told apart.",
-        f"With automatic positions, which read several patches of a sequence where that tells more, x is {say(fits['layerwise_ids_auto'])} and {say(fits['table_auto'])} (shallower at large m); "
-        f"with embeddings between levels, as in the paper, too slow for so many, x is {say(fits['layerwise'])} over {fits['layerwise']['points']} smaller grammars, and "
+        f"With automatic positions, which read several patches of a sequence where that tells more, x is {say(fits['layerwise_ids_auto'])} for the "
+        f"layerwise learner ({fits['layerwise_ids_auto']['points']} grammars) and {say(fits['table_auto'])} for the table ({fits['table_auto']['points']}), at m = 8 and 16 only up to L = 5 and 4; "
+        f"with embeddings between levels, as in the paper and too slow for more, x is {say(fits['layerwise'])} over {fits['layerwise']['points']} grammars of V = 8 and L up to 4, "
         f"{say(fits['layerwise_auto'])} with automatic positions.",
-        f"Intervals are 95 % of a straight line through logarithms; {lost} of {sum(len(sweep['thresholds']['rows']) for sweep in sweeps.values())} searches were "
+        f"Intervals are 95 % of a straight line through logarithms, of all m together; {lost} of {sum(len(sweep['thresholds']['rows']) for sweep in sweeps.values())} searches were "
         "censored by the largest or smallest size and are left out."]}
 
 
