@@ -158,12 +158,7 @@ static void no_search_does_more_than_the_bound(void **state) {
         world w = {.random = &random, .grammar = rhm_random_below(&random, 3) ? grammar : NULL};
         w.level = 1 + rhm_random_below(&random, shape->levels);
         w.options = random_options(&random, w.level);
-        w.task = (rhm_task){
-            .tree = *rhm_grammar_tree(grammar), .classes = shape->vocab[0], .token_vocab = shape->vocab[shape->levels]};
-        for (uint32_t l = 1; l <= shape->levels; l++) {
-            w.task.parents[l] = shape->vocab[l - 1];
-            w.task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
-        }
+        w.task = rhm_task_of_grammar(grammar);
         for (uint32_t l = w.level + 1; l <= shape->levels; l++)
             w.task.positions[l] = any_positions(&random, &w.task, &w.options, l);
         w.available = w.grammar ? UINT64_MAX : (uint64_t)spread(&random, 100, 1e8);

@@ -89,13 +89,7 @@ static void every_sample_is_its_own_patch(void **state) {
 /* The weights of a level as a stage of training fits them, on top of `below`. */
 static rhm_fit fit_level(const rhm_engine *engine, const rhm_grammar *grammar, const rhm_sampler *sampler,
                          uint32_t level, rhm_ready_layer *ready, bool raw) {
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    rhm_task task = {
-        .tree = *rhm_grammar_tree(grammar), .classes = shape->vocab[0], .token_vocab = shape->vocab[shape->levels]};
-    for (uint32_t l = 1; l <= shape->levels; l++) {
-        task.parents[l] = shape->vocab[l - 1];
-        task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
-    }
+    const rhm_task task = rhm_task_of_grammar(grammar);
     const rhm_train_options options = {.seed = SEED, .tolerance = 1e-6};
     const rhm_grammar_source training = {NULL, 0, sampler, rhm_stream(RHM_TRAINING, level)};
     const rhm_grammar_source validation = {NULL, 0, sampler, rhm_stream(RHM_VALIDATION, level)};
@@ -110,7 +104,7 @@ static rhm_fit fit_level(const rhm_engine *engine, const rhm_grammar *grammar, c
     assert_ok(rhm_stage_draw(&stage, 3000, 500, &error), &error);
     assert_ok(rhm_stage_draw(&stage, 20000, 5000, &error), &error); /* as when a stage asks for more */
     assert_true(!raw || rhm_patches_distinct(&stage.training.patches) == 20000);
-    assert_ok(rhm_stage_fit(&stage, 128, level == shape->levels ? 0.35 : 0.2, 1e-3, &fit, &error), &error);
+    assert_ok(rhm_stage_fit(&stage, 128, level == task.tree.levels ? 0.35 : 0.2, 1e-3, &fit, &error), &error);
     rhm_stage_clear(&stage);
     return fit;
 }

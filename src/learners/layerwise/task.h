@@ -13,6 +13,17 @@ typedef struct rhm_task {
     uint32_t positions[RHM_MAX_LEVELS + 1]; /* K_l of levels that are trained or in hand; 0: one */
 } rhm_task;
 
+static inline rhm_task rhm_task_of_grammar(const rhm_grammar *grammar) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_task task = {
+        .tree = *rhm_grammar_tree(grammar), .classes = shape->vocab[0], .token_vocab = shape->vocab[shape->levels]};
+    for (uint32_t l = 1; l <= shape->levels; l++) {
+        task.parents[l] = shape->vocab[l - 1];
+        task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
+    }
+    return task;
+}
+
 static inline uint32_t rhm_task_positions(const rhm_task *task, uint32_t level) {
     return task->positions[level] ? task->positions[level] : 1;
 }

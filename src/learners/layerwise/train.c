@@ -24,17 +24,6 @@ static rhm_status task_of_data(rhm_task *task, const rhm_problem *problem, rhm_e
     return RHM_OK;
 }
 
-static rhm_task task_of_grammar(const rhm_grammar *grammar) {
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    rhm_task task = {
-        .tree = *rhm_grammar_tree(grammar), .classes = shape->vocab[0], .token_vocab = shape->vocab[shape->levels]};
-    for (uint32_t l = 1; l <= shape->levels; l++) {
-        task.parents[l] = shape->vocab[l - 1];
-        task.patches[l] = (double)rhm_grammar_patch_count(grammar, l);
-    }
-    return task;
-}
-
 static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
                               const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
     const rhm_grammar *grammar = problem->grammar;
@@ -48,7 +37,7 @@ static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const r
     if (status != RHM_OK)
         goto done;
     rhm_training_setup setup = {
-        .task = task_of_grammar(grammar),
+        .task = rhm_task_of_grammar(grammar),
         .problem = problem,
         .grammar = grammar,
         .analysis = &analysis,
@@ -106,7 +95,8 @@ static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engi
     rhm_analysis analysis;
     if (options->between == RHM_BETWEEN_IDS)
         return rhm_ids_plan(out, test_seconds, engine, problem, options, error);
-    rhm_forecast_setup setup = {.problem = problem, .task = task_of_grammar(problem->grammar), .analysis = &analysis};
+    rhm_forecast_setup setup = {
+        .problem = problem, .task = rhm_task_of_grammar(problem->grammar), .analysis = &analysis};
     rhm_slices slices;
     if (problem->data) {
         RHM_TRY(task_of_data(&setup.task, problem, error));
