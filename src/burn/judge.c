@@ -8,6 +8,7 @@
 
 #include "burn/turns.h"
 #include "core/fail.h"
+#include "core/median.h"
 #include "core/memory.h"
 
 /* Neighbours on the host of a virtual machine have been seen to stay on one core for a quarter of a minute. */
@@ -38,7 +39,7 @@ static double median_of_visits(const rhm_burn_cell *cell, size_t member, double 
         if (!isnan(value))
             values[count++] = isnan(centre) ? value : fabs(value - centre);
     }
-    const double result = values ? rhm_burn_median_of(values, count) : (double)NAN;
+    const double result = values ? rhm_median(values, count) : (double)NAN;
     rhm_free(values);
     return result;
 }
@@ -127,7 +128,7 @@ static void find_frequencies(const rhm_burn *burn, rhm_burn_bench *b) {
     for (size_t i = 0; i < burn->outliers; i++) {
         rhm_burn_outlier *o = &burn->outlier[i];
         if (o->way == b->way && o->isa == burn->isa[b->isa])
-            o->hertz_below = 1 - rhm_burn_median_of(b->ratio, compare(b, o->kind, o->core));
+            o->hertz_below = 1 - rhm_median(b->ratio, compare(b, o->kind, o->core));
     }
 }
 

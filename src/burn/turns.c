@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "burn/turns.h"
+#include "core/median.h"
 #include "core/memory.h"
 
 static const double false_alarms = 1e-3; /* a run */
@@ -32,16 +33,6 @@ const char *rhm_burn_excuse(const rhm_burn_cell *cell) {
     if ((double)cell->disturbed > most_disturbed * (double)cell->windows)
         return "the processor was taken away in most windows";
     return NULL;
-}
-
-static int by_value(const void *left, const void *right) {
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-double rhm_burn_median_of(double *values, size_t count) {
-    qsort(values, count, sizeof *values, by_value);
-    return count ? 0.5 * (values[(count - 1) / 2] + values[count / 2]) : (double)NAN;
 }
 
 static const rhm_burn_cell *cell_of(const rhm_burn_bench *b, int core) {
@@ -95,7 +86,7 @@ static void set_aside(const rhm_burn_bench *b, double *rate) {
     for (size_t turn = 0; turn < b->turns; turn++)
         if (!isnan(rate[turn]))
             b->pool[count++] = rate[turn];
-    qsort(b->pool, count, sizeof *b->pool, by_value);
+    qsort(b->pool, count, sizeof *b->pool, rhm_by_value);
     const double best = count ? b->pool[(size_t)(best_quantile * (double)(count - 1))] : 0;
     for (size_t turn = 0; turn < b->turns; turn++)
         if (rate[turn] < (1 - most_slowed) * best)
@@ -144,7 +135,7 @@ static double median_at(const rhm_burn_bench *b, size_t turn, rhm_burn_wanted *w
         if (!isnan(rate) && wanted(b, core, subject))
             b->pool[count++] = rate;
     }
-    return rhm_burn_median_of(b->pool, count);
+    return rhm_median(b->pool, count);
 }
 
 size_t rhm_burn_compare(rhm_burn_bench *b, rhm_burn_wanted *mine, rhm_burn_wanted *others, int subject) {
@@ -186,6 +177,6 @@ bool rhm_burn_beyond(const rhm_burn *burn, double *ratio, size_t count, double t
     size_t within = 0;
     for (size_t i = 0; i < count; i++)
         within += ratio[i] >= 1 - tolerance;
-    *below = 1 - rhm_burn_median_of(ratio, count);
+    *below = 1 - rhm_median(ratio, count);
     return count > 0 && *below > tolerance && sign_test(count, within) * (double)comparisons(burn) <= false_alarms;
 }

@@ -41,9 +41,6 @@ rhm_burn_wanted rhm_burn_is_core, rhm_burn_is_sibling, rhm_burn_is_of_socket, rh
  * many there are. */
 size_t rhm_burn_compare(rhm_burn_bench *bench, rhm_burn_wanted *mine, rhm_burn_wanted *others, int subject);
 
-/* NAN of none. Sorts. */
-double rhm_burn_median_of(double *values, size_t count);
-
 /* *below: 1 - the median ratio. Whether that is beyond `tolerance` for certain. Sorts. */
 bool rhm_burn_beyond(const rhm_burn *burn, double *ratio, size_t count, double tolerance, double *below);
 

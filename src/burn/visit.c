@@ -7,6 +7,7 @@
 
 #include "ceilings/ceilings.h"
 #include "core/fail.h"
+#include "core/median.h"
 #include "core/memory.h"
 #include "engine/effort.h"
 #include "engine/engine.h"
@@ -83,22 +84,17 @@ static rhm_status run_training(rhm_burn_stay *stay, const rhm_engine *engine) {
     return RHM_OK;
 }
 
-static int by_value(const void *left, const void *right) {
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 /* Of a member of the windows. */
 static double median_of(const rhm_burn_stay *stay, size_t member) {
     double value[RHM_BURN_MOST_WINDOWS];
     for (size_t i = 0; i < stay->windows; i++)
         memcpy(&value[i], (const char *)&stay->window[i] + member, sizeof *value);
-    qsort(value, stay->windows, sizeof *value, by_value);
+    qsort(value, stay->windows, sizeof *value, rhm_by_value);
     return stay->windows ? value[stay->windows / 2] : (double)NAN;
 }
 
 static void find_rates(rhm_burn_stay *stay) {
-    qsort(stay->training, stay->trainings, sizeof *stay->training, by_value);
+    qsort(stay->training, stay->trainings, sizeof *stay->training, rhm_by_value);
     const double training = stay->trainings ? 1 / stay->training[stay->trainings / 2] : (double)NAN;
     stay->rates.training = training;
     if (stay->way == RHM_BURN_TEAM)

@@ -11,6 +11,7 @@
 #include "core/fail.h"
 #include "core/fields.h"
 #include "core/json.h"
+#include "core/median.h"
 #include "core/memory.h"
 #include "engine/effort.h"
 #include "engine/engine.h"
@@ -131,11 +132,6 @@ typedef struct clocking {
 /* A share of a repeat without the processor, from which on others worked there too. */
 static const double most_lost = 0.02;
 
-static int by_value(const void *left, const void *right) {
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 static void clock_thread(void *context, int thread) {
     clocking *c = context;
     float values[CEILINGS_CHAINS * CEILINGS_MAX_LANES] = {0};
@@ -151,7 +147,7 @@ static void clock_thread(void *context, int thread) {
         if (thread == 0)
             c->counted = effort.counted;
     }
-    qsort(hertz, FREQUENCY_REPEATS, sizeof *hertz, by_value);
+    qsort(hertz, FREQUENCY_REPEATS, sizeof *hertz, rhm_by_value);
     c->hertz[thread] = hertz[FREQUENCY_REPEATS / 2];
 }
 

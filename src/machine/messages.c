@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/json.h"
+#include "core/median.h"
 #include "core/memory.h"
 #include "engine/engine.h"
 #include "engine/spread.h"
@@ -35,16 +36,6 @@ typedef struct survey {
     double *round;    /* (size) */
 } survey;
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count) {
-    qsort(values, count, sizeof *values, by_size);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 /* Seconds of one way, from there and back. The first time warms up. */
 static rhm_status ping(const survey *s, int peer, bool first, size_t nbytes, int times, double *seconds,
                        rhm_error *error) {
@@ -59,7 +50,7 @@ static rhm_status ping(const survey *s, int peer, bool first, size_t nbytes, int
         if (i >= 0)
             took[i] = (rhm_seconds() - begin) / 2;
     }
-    *seconds = median(took, (size_t)times);
+    *seconds = rhm_median(took, (size_t)times);
     return RHM_OK;
 }
 
@@ -93,7 +84,7 @@ static rhm_status measure_all(survey *s, size_t nbytes, double *seconds, rhm_err
         if (i >= 0)
             took[i] = slowest;
     }
-    *seconds = median(took, ROUNDS);
+    *seconds = rhm_median(took, ROUNDS);
     return RHM_OK;
 }
 
@@ -112,10 +103,10 @@ static json_t *typical(rank_link *links, size_t count) {
     rank_link l;
     for (size_t i = 0; i < count; i++)
         values[i] = links[i].latency;
-    l.latency = median(values, count);
+    l.latency = rhm_median(values, count);
     for (size_t i = 0; i < count; i++)
         values[i] = links[i].rate;
-    l.rate = median(values, count);
+    l.rate = rhm_median(values, count);
     rhm_free(values);
     return describe_link(l);
 }
