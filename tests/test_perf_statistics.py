@@ -348,13 +348,13 @@ def test_looking_again_costs_no_errors():
     for trial in range(trials):
         slow = {"r0": 1.1} if trial % 2 else {}
         found = {f"r{i}": [] for i in range(rows)}
-        active = set(found)
+        active = list(found)
         for look in blocks.LOOKS:
             for name in active:
                 found[name] += [{arm: disturbed() * (slow.get(name, 1) if arm == "head" else 1) for arm in blocks.ARMS}
                                 for _ in range(look - len(found[name]))]
             judged = verdict.judge([{"name": name, "kind": "row", "blocks": each} for name, each in found.items()], rules, confirm=False)
-            active = {name for name in found if judged[name].verdict == "inconclusive"}
+            active = [name for name in found if judged[name].verdict == "inconclusive"]
         ends.append((slow, {name: judgement.verdict for name, judgement in judged.items()}))
         used += map(len, found.values())
     called = [(name in slow, what) for slow, end in ends for name, what in end.items() if what in ("regressed", "improved")]
