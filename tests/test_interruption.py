@@ -50,7 +50,7 @@ def resumed(here, *more):
 
 
 def test_killed_at_random_moments(here, expected):
-    seed = random.SystemRandom().randrange(10**6)
+    seed = 20260131
     print("seed", seed)
     chance = random.Random(seed)
     for i in range(3):
