@@ -277,6 +277,49 @@ def test_wrong_arguments_are_refused(call, small):
         eval(f"small.{call}", {"small": small, "np": np})
 
 
+#: What NumPy's broadcasting or a narrower C type would make something else of, without a word.
+MISUNDERSTOOD = {
+    "m.score(x, y[:, None])": "a label for each", "m.score(x, y[:-1])": "a label for each", "m.score(x)": "a label for each", "m.score(x[:0], y[:0])": "at least one",
+    "m.score(x, y.astype(str))": "nothing of that kind", "m.score(h, n=-1)": "n is -1", "m.score(h, n=2**64 + 1)": "n is", "h.bayes(-1)": "n is -1",
+    "h.bayes(5, start=-1)": "start is -1", "rhm.Learner('table').fit(x, y).score(x, y[None])": "a label for each",
+    "rhm.Data(x, y, 2, token_vocab=2**32 + 8)": "token_vocab is", "rhm.Data(x, y, 2, label_vocab=-1)": "label_vocab is -1",
+    "rhm.Data.load('d.h5', branching=2**32 + 2)": "branching is", "rhm.Data.load('d.h5', branching=[2] * 40)": "40 values",
+    "rhm.Data.load('d.h5', token_vocab=-3)": "token_vocab is -3", "rhm.Data.load('d.h5', levels=2**32 + 3)": "levels is",
+    "rhm.write_samples(h, 'd.h5', -1)": "n is -1", "m.save('m.h5\\0x')": "zero character", "rhm.Hierarchy(law='zipf:1\\0')": "zero character",
+    "rhm.Hierarchy(label_law=None)": "label_law is None", "rhm.Hierarchy(law=['uniform', 3])": "law is", "rhm.Hierarchy.from_rules([[[[0, 1]]]], vocab=2**32 + 2)": "vocab is",
+    "rhm.Engine(threads=2**32 + 1)": "threads is", "rhm.Engine(threads=-1)": "threads is -1", "rhm.Engine(memory_limit=-1)": "memory_limit is -1",
+    "rhm.Engine(placement=[0, 1])": "placement is", "rhm.set_default_engine(None)": "rhm.Engine", "h.sample(3, engine=2)": "rhm.Engine",
+    "h.sample(3, out=np.zeros((3, 8), np.uint16))": "two arrays", "h.sample(3, stream=[1, 2])": "unknown", "rhm.train(h, seed=1, data_seed=2)": "the same option",
+    "rhm.train(rhm.Data(x, y, 2), 'table', parents=8)": "parents is 8", "rhm.train(h, resume=True)": "resume has no effect", "m.save('')": "empty",
+    "rhm.train(h, checkpoint_seconds=5)": "checkpoint-seconds has no effect", "rhm.Learner('table').fit(x[:0], y[:0])": "0 sequences",
+}
+
+
+@pytest.mark.parametrize("call", MISUNDERSTOOD)
+def test_what_could_be_misunderstood_is_refused(call, small, tmp_path, monkeypatch):
+    x, y = small.sample(300)
+    model = rhm.train(small, "table", samples=500, test_samples=10)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(rhm.InvalidError, match=MISUNDERSTOOD[call]):
+        eval(call, {"rhm": rhm, "np": np, "h": small, "x": x, "y": y, "m": model})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_test_that_the_data_are_too_few_for(small):
+    with pytest.warns(rhm.NoteWarning, match="test_samples 5000 is more than a fifth of the 300 sequences: 60 are held out"):
+        model = rhm.train(rhm.Data(*small.sample(300), 2), "table", test_samples=5000)
+    assert model.report["test"]["samples"] == 60
+
+
+def test_the_seed_has_two_names(small):
+    """The command's, and that of everything in this package: the sequences of files are shuffled by it, too."""
+    tokens, labels = small.sample(600)
+    by_class = np.argsort(labels, kind="stable")
+    data = rhm.Data(tokens[by_class], labels[by_class], 2)
+    models = [rhm.train(data, "table", shuffle=True, **seed) for seed in ({"seed": 5}, {"data_seed": 5}, {"seed": 5, "data_seed": 5}, {})]
+    assert models[0].hash == models[1].hash == models[2].hash != models[3].hash
+
+
 def test_terminals_show_progress():
     """And are clean again at the end."""
     import io

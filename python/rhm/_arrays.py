@@ -8,6 +8,7 @@ from . import _structures as c
 from ._library import InvalidError, call
 
 MOST_SYMBOLS = 1 << 16
+MOST_BRANCHING = 64
 
 
 def address(array):
@@ -38,6 +39,8 @@ def outputs(n, tokens, out):
     """(tokens (n, d), labels (n)), new or the caller's."""
     if out is None:
         return np.empty((n, tokens), np.uint16), np.empty(n, np.uint16)
+    if not isinstance(out, (tuple, list)) or len(out) != 2 or not all(isinstance(array, np.ndarray) for array in out):
+        raise InvalidError(f"out is {type(out).__name__}: two arrays, for tokens and labels, are wanted")
     for array, shape in zip(out, ((n, tokens), (n,))):
         if array.dtype != np.uint16 or array.shape != shape or not array.flags.c_contiguous or not array.flags.writeable:
             raise InvalidError(f"out has an array {array.dtype} {array.shape}: writable, C-contiguous uint16 {shape} is wanted")
@@ -56,6 +59,17 @@ def symbols(values, what, rank, below=MOST_SYMBOLS):
     if array.size and (array.min() < 0 or array.max() >= below):
         raise InvalidError(f"{what} are from {array.min()} to {array.max()}: allowed are 0 to {below - 1}")
     return np.ascontiguousarray(array, dtype=np.uint16)
+
+
+def accuracy(predicted, labels):
+    """Share of predictions (n) that are the labels (n)."""
+    labels = np.asarray(labels)
+    if labels.shape != predicted.shape or not len(predicted):
+        raise InvalidError(f"labels have the shape {labels.shape}: {predicted.shape}, a label for each of at least one sequence, is wanted")
+    texts = [array.dtype.kind in "SU" for array in (predicted, labels)]
+    if texts[0] != texts[1]:
+        raise InvalidError(f"labels are {labels.dtype}: predictions are {predicted.dtype}, which nothing of that kind can equal")
+    return float(np.mean(predicted == labels))
 
 
 # ---- shapes of hierarchies ----------------------------------------------------------------------------------------------
@@ -79,7 +93,7 @@ def _levels(vocab, rules, branching, levels):
 
 
 def whole(value, name, least, most):
-    """An int of this range."""
+    """An int of this range: what ctypes would cut to the width of a member is refused."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or value != value or value in (np.inf, -np.inf) or int(value) != value \
             or not least <= int(value) <= most:
         raise InvalidError(f"{name} is {value!r}: allowed are whole numbers from {least} to {most}")
@@ -98,9 +112,17 @@ def shape_of(vocab, rules, branching, levels):
     return shape
 
 
+def branching_sizes(branching):
+    """One s, or s_1, ..., s_L, as a list."""
+    sizes = [whole(s, "branching", 2, MOST_BRANCHING) for s in _list(branching, "branching")]
+    if not 1 <= len(sizes) <= c.MAX_LEVELS:
+        raise InvalidError(f"branching has {len(sizes)} values: allowed are 1 to {c.MAX_LEVELS}")
+    return sizes
+
+
 def branching_of(branching, tokens, levels=None):
     """[s_1, ..., s_L] of sequences of so many tokens: a list, or one s, as often as it takes."""
-    found = [whole(s, "branching", 2, 64) for s in _list(branching, "branching")]
+    found = branching_sizes(branching)
     if np.ndim(branching) == 0:
         while np.prod(found, dtype=object) < tokens:
             found.append(found[0])
@@ -137,7 +159,7 @@ def shape_of_tables(tables, tokens):
     shape = c.Shape(levels=len(tables))
     for level, table in enumerate(tables, 1):
         shape.vocab[level - 1], shape.rules[level], shape.branching[level] = table.shape
-    shape.vocab[len(tables)] = int(tokens) if tokens is not None else max(int(tables[-1].max()) + 1, tables[-1].shape[0])
+    shape.vocab[len(tables)] = whole(tokens, "vocab", 1, MOST_SYMBOLS) if tokens is not None else max(int(tables[-1].max()) + 1, tables[-1].shape[0])
     return shape
 
 

@@ -169,6 +169,9 @@ _checked = {name: getattr(library, name) for name in CHECKED}
 
 def call(name, *arguments):
     """Call a function of CHECKED; a failure becomes an exception that carries its sentence."""
+    for argument in arguments:
+        if isinstance(argument, bytes) and b"\0" in argument:
+            raise InvalidError(f"{argument.decode(errors='replace')!r} holds a zero character, at which C would cut it")
     error = c.Error()
     if _checked[name](*arguments, error) != 0:
         raise failure_of(error)
@@ -183,7 +186,10 @@ def take_text(pointer):
 
 def path_bytes(path):
     """A path as the library takes it."""
-    return os.fsencode(os.fspath(path))
+    name = os.fsencode(os.fspath(path))
+    if not name:
+        raise InvalidError("the name of the file is empty")
+    return name
 
 
 def version():

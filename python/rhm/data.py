@@ -33,8 +33,9 @@ class Data:
             raise InvalidError(f"branching {self.branching} is not the hierarchy's {hierarchy.branching}")
         known = hierarchy.vocab if hierarchy is not None else None
         largest = lambda array: int(array.max()) + 1 if array is not None and array.size else 1
-        self.token_vocab = token_vocab or (known[-1] if known else largest(self.tokens))
-        self.label_vocab = label_vocab or (known[0] if known else largest(self.labels))
+        vocab = lambda given, name, otherwise: otherwise if given is None else arrays.whole(given, name, 1, arrays.MOST_SYMBOLS)
+        self.token_vocab = vocab(token_vocab, "token_vocab", known[-1] if known else largest(self.tokens))
+        self.label_vocab = vocab(label_vocab, "label_vocab", known[0] if known else largest(self.labels))
         self.hierarchy = hierarchy
         self.path = None
         self.is_shuffled = False
@@ -91,12 +92,13 @@ class Data:
     def load(cls, path, *, latents=False, branching=None, levels=None, token_vocab=None, label_vocab=None, labels=True):
         """From an HDF5 file, of this library or written by another program (docs/data.md). What the file leaves open may be given. labels:
         False accepts a file without. What should be known of it comes as a warning."""
-        notes, hints = [], c.DataHints(token_vocab=token_vocab or 0, label_vocab=label_vocab or 0, levels=levels or 0, latents=bool(latents),
-                                       allow_missing_labels=not labels)
+        hint = lambda given, name, most: 0 if given is None else arrays.whole(given, name, 1, most)
+        notes, hints = [], c.DataHints(token_vocab=hint(token_vocab, "token_vocab", arrays.MOST_SYMBOLS),
+                                       label_vocab=hint(label_vocab, "label_vocab", arrays.MOST_SYMBOLS),
+                                       levels=hint(levels, "levels", c.MAX_LEVELS), latents=bool(latents), allow_missing_labels=not labels)
         hints.note = c.NOTE(lambda _, sentence: notes.append(sentence.decode()))
         if branching is not None:
-            sizes = [branching] if np.ndim(branching) == 0 else [0, *branching]
-            for i, s in enumerate(sizes[:c.BY_LEVEL]):
+            for i, s in enumerate(arrays.branching_sizes(branching), 0 if np.ndim(branching) == 0 else 1):
                 hints.branching[i] = s
         found = c.Data()
         call("rhm_data_load", byref(found), path_bytes(path), byref(hints))
@@ -129,6 +131,7 @@ def write_samples(hierarchy, path, n, latents=False, *, seed=None, engine=None):
     all."""
     writer = c_void_p()
     seed = seed_number(hierarchy.seed if seed is None else seed)
+    n = arrays.whole(n, "n", 1, hierarchy._most_sequences)
     call("rhm_data_writer_open", byref(writer), path_bytes(path), hierarchy._handle, seed, n, bool(latents))
     try:
         for first in range(0, n, _ROWS):

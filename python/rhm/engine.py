@@ -5,9 +5,15 @@ import threading
 import weakref
 from ctypes import byref, c_int, c_void_p
 
+from . import _arrays as arrays
 from . import _structures as c
-from ._library import InterruptedRun, call, library
+from ._library import InterruptedRun, InvalidError, call, library
 from ._progress import Pace, display_of
+
+MOST_THREADS = 4096
+MOST_NBYTES = 1 << 62
+WORDS = {"placement": "'compact', 'scatter', 'none' or '0,2,4-7'", "isa": "'auto', 'scalar', 'avx2' or 'avx512'",
+         "backend": "'native', 'onednn' or 'auto'"}
 
 
 class Engine:
@@ -21,7 +27,11 @@ class Engine:
     may fork at any time: what its parent's threads do is nothing to the child, which gets threads of its own at its first call."""
 
     def __init__(self, threads=0, placement=None, isa=None, backend=None, memory_limit=0):
-        self.options = {"threads": threads, "placement": placement, "isa": isa, "backend": backend, "memory_limit": memory_limit}
+        for name, value in (("placement", placement), ("isa", isa), ("backend", backend)):
+            if value is not None and not isinstance(value, str):
+                raise InvalidError(f"{name} is {value!r}: text such as {WORDS[name]} is wanted")
+        self.options = {"threads": arrays.whole(threads, "threads", 0, MOST_THREADS), "placement": placement, "isa": isa, "backend": backend,
+                        "memory_limit": arrays.whole(memory_limit, "memory_limit", 0, MOST_NBYTES)}
         self._locks = {}  # by process: a child of fork must not wait for threads that it does not have
         self._handle, self._process = None, 0
 
@@ -147,9 +157,15 @@ def default_engine():
 def set_default_engine(engine):
     """Let calls that name no engine use this one."""
     global _default
-    _default = engine
+    _default = _checked(engine)
+
+
+def _checked(engine):
+    if not isinstance(engine, Engine):
+        raise InvalidError(f"engine is {engine!r}: an rhm.Engine is wanted")
+    return engine
 
 
 def engine_or_default(engine):
-    return _default if engine is None else engine
+    return _default if engine is None else _checked(engine)
 

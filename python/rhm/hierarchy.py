@@ -18,6 +18,7 @@ _SEED_BOUND = 1 << 64
 _STREAM_BOUND = 1 << 28
 _NUMBER_BOUND = 1 << 128
 _MOST_ELEMENTS = 1 << 62
+MOST_FRESH = 10**12  # sequences that are drawn and looked at, one after the other
 _LONG = 1 << 28  # tokens that take a second or so
 _SAMPLERS = 16  # that a hierarchy keeps
 
@@ -26,14 +27,22 @@ def stream_number(stream):
     """The number of a stream: an integer, or "export" (what `rhm sample` writes), "test", ("training", level), ("validation", level)."""
     if isinstance(stream, (int, np.integer)):
         return arrays.whole(stream, "stream", 0, _STREAM_BOUND - 1)
-    purpose, level = stream if isinstance(stream, tuple) else (stream, 0)
-    if purpose not in PURPOSES:
+    purpose, level = stream if isinstance(stream, tuple) and len(stream) == 2 else (stream, 0)
+    if not isinstance(purpose, str) or purpose not in PURPOSES:
         raise InvalidError(f"the stream {stream!r} is unknown: allowed are a number, {', '.join(map(repr, PURPOSES))}, or one of these with a level")
     return PURPOSES[purpose] << 8 | arrays.whole(level, "the level of a stream", 0, c.MAX_LEVELS)
 
 
 def seed_number(seed):
     return arrays.whole(seed, "seed", 0, _SEED_BOUND - 1)
+
+
+def _law_text(law, name):
+    """As the command has laws."""
+    laws = [law] if isinstance(law, str) else law
+    if not isinstance(laws, (list, tuple)) or not laws or not all(isinstance(one, str) for one in laws):
+        raise InvalidError(f"{name} is {law!r}: allowed are 'uniform', 'zipf:A' and 'dirichlet:A', or a list of these by level")
+    return ",".join(laws).encode()
 
 
 class _Sampler:
@@ -67,10 +76,9 @@ class Hierarchy:
         if rule_sampling not in SAMPLINGS[:3]:
             raise InvalidError(f"rule_sampling {rule_sampling!r} is unknown: allowed are {', '.join(SAMPLINGS[:3])}")
         options.sampling = SAMPLINGS.index(rule_sampling)
-        laws = law if isinstance(law, str) else ",".join(law)
         call("rhm_rule_laws_parse", ctypes.cast(byref(options.rule_law, ctypes.sizeof(c.RuleLaw)), ctypes.POINTER(c.RuleLaw)), shape.levels,
-             laws.encode())
-        call("rhm_rule_laws_parse", byref(options.label_law), 1, label_law.encode())
+             _law_text(law, "law"))
+        call("rhm_rule_laws_parse", byref(options.label_law), 1, _law_text(label_law, "label_law"))
         handle = c_void_p()
         call("rhm_grammar_draw_with", byref(handle), byref(shape), byref(options))
         self._adopt(handle)
@@ -245,8 +253,13 @@ class Hierarchy:
         else:
             engine.call(name, *arguments)
 
+    @property
+    def _most_sequences(self):
+        """That an array or a file can have."""
+        return _MOST_ELEMENTS // self.tokens
+
     def _range(self, n, start, bound):
-        n = arrays.whole(n, "the number of sequences", 0, _MOST_ELEMENTS // self.tokens)
+        n = arrays.whole(n, "the number of sequences", 0, self._most_sequences)
         return n, arrays.whole(start, "start", 0, bound - n)
 
     def sample(self, n, start=0, latents=False, *, seed=None, stream="export", replacement=True, out=None, engine=None):
@@ -293,6 +306,8 @@ class Hierarchy:
         accuracy_low and accuracy_high, expected_accuracy, cross_entropy (nats) and their standard errors."""
         found = c.Bayes()
         seed = seed_number(self.seed if seed is None else seed)
+        n = arrays.whole(n, "n", 1, MOST_FRESH)
+        start = arrays.whole(start, "start", 0, _SEED_BOUND - n)
         engine_or_default(engine).run(lambda handle: call("rhm_bayes_of_grammar", byref(found), handle, self._handle, seed,
                                                           stream_number(stream), start, n), progress)
         return Bayes.of(found)

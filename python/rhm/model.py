@@ -12,7 +12,7 @@ from . import _arrays as arrays
 from . import _structures as c
 from ._library import InvalidError, RHMError, call, library, path_bytes, take_text
 from .engine import engine_or_default
-from .hierarchy import Hierarchy, seed_number, stream_number
+from .hierarchy import MOST_FRESH, Hierarchy, seed_number, stream_number
 
 
 _SHORT = 1 << 18  # tokens that are read in no time
@@ -145,9 +145,10 @@ class Model:
         return self._predict(X, True, engine, progress)[1]
 
     def score(self, X, y=None, *, n=10000, seed=None, stream=1, engine=None, progress=None):
-        """Accuracy on sequences X with labels y or, where X is a Hierarchy, on n fresh samples of it. (Those are what `rhm eval` draws.)"""
+        """Accuracy on sequences X (n, d) with labels y (n) or, where X is a Hierarchy, on n fresh samples of it. (Those are what `rhm eval` draws.)"""
         if not isinstance(X, Hierarchy):
-            return float(np.mean(self.predict(X, engine=engine, progress=progress) == np.asarray(y)))
+            return arrays.accuracy(self.predict(X, engine=engine, progress=progress), y)
+        n = arrays.whole(n, "n", 1, MOST_FRESH)
         found = c.Accuracy()
         seed = seed_number(X.seed if seed is None else seed)
         engine_or_default(engine).run(lambda handle: call("rhm_evaluate", byref(found), handle, self._handle, X._handle, seed,

@@ -12,8 +12,11 @@ from . import _structures as c
 from ._library import InvalidError, call, library, path_bytes, take_text
 from .data import Data
 from .engine import engine_or_default
-from .hierarchy import Hierarchy
+from .hierarchy import Hierarchy, seed_number
 from .model import Model
+
+
+HELD_OUT = 5  # one sequence of a data set in so many, at most, is for the test
 
 
 class NoteWarning(UserWarning):
@@ -90,6 +93,8 @@ def _parents(data, parents):
         parents = data.hierarchy.vocab[:-1]
     if parents is None:
         return None
+    if not isinstance(parents, (list, tuple, np.ndarray)):
+        raise InvalidError(f"parents is {parents!r}: a list of {levels} numbers of symbols is wanted, the labels' number first")
     if len(parents) != levels:
         raise InvalidError(f"parents has {len(parents)} values: {levels} are wanted, the labels' number first")
     return (c_uint32 * c.BY_LEVEL)(0, *(arrays.whole(p, "parents", 1, arrays.MOST_SYMBOLS) for p in parents))
@@ -111,11 +116,25 @@ def _ordered(data, shuffle, seed):
     return data.shuffled(seed) if shuffle else data
 
 
+def _note_small_test(count, asked):
+    most = count // HELD_OUT
+    if isinstance(asked, (int, float, np.number)) and asked > most > 0:
+        warnings.warn(f"test_samples {asked} is more than a fifth of the {count} sequences: {most} are held out", NoteWarning, stacklevel=3)
+
+
+def _one_seed(seed, data_seed):
+    """`seed`, which the command calls --data-seed; None: neither is given."""
+    given = [seed_number(value) for value in (seed, data_seed) if value is not None]
+    if len(set(given)) > 1:
+        raise InvalidError(f"seed is {seed!r} and data_seed {data_seed!r}: they are the same option, so give one of them")
+    return given[0] if given else None
+
+
 def train(source, learner="layerwise", *, seed=None, parents=None, shuffle=None, engine=None, progress=None, ceilings=False, **options):
     """Train a model on `source`: a Hierarchy, whose samples are drawn as needed; a Data; or the path of an HDF5 data set (of
     one that leaves its branching open hand over Data.load(path, branching=...)).
 
-    learner: a name of rhm.learners(). seed: of samples and random features; None: the hierarchy's, or 0. parents: for data, the numbers
+    learner: a name of rhm.learners(). seed: of samples and random features, the command's --data-seed; None: the hierarchy's, or 0. parents: for data, the numbers
     of symbols of level 0, ..., L-1, where they are known. shuffle: put data (a copy of them) into an order that the seed decides before
     the last sequences become the test set; None: where they are in no random order, as sorted ones are, with a NoteWarning. Other options are those of `rhm train --learner NAME --help` with underscores:
     samples, width, max_width, max_samples, positions, bandwidth, ridge, solver, between, tolerance, test_samples, max_seconds, checkpoint
@@ -131,8 +150,8 @@ def train(source, learner="layerwise", *, seed=None, parents=None, shuffle=None,
     info = _known_learner(learner)
     if not isinstance(source, (Hierarchy, Data)):
         source = Data.load(source, latents=info["latents"])
-    levels, asked_seed = source.levels, seed
-    seed = seed if seed is not None else source.seed if isinstance(source, Hierarchy) else 0
+    levels, asked_seed = source.levels, _one_seed(seed, options.pop("data_seed", None))
+    seed = asked_seed if asked_seed is not None else source.seed if isinstance(source, Hierarchy) else 0
     choices = Options({"learner": learner, "data_seed": seed, **options}, levels)
     job = c.TrainJob(options=choices.handle, command=_command(learner, {"seed": asked_seed, "shuffle": shuffle, **options}), ceilings=ceilings)
     if isinstance(source, Hierarchy):
@@ -142,6 +161,7 @@ def train(source, learner="layerwise", *, seed=None, parents=None, shuffle=None,
             raise InvalidError("shuffle has no effect on a hierarchy, whose samples are drawn: leave it out")
         job.grammar = source._handle
     else:
+        _note_small_test(len(source), options.get("test_samples"))
         source = _ordered(source, shuffle, seed)
         structure, known = source._structure(), _parents(source, parents)
         job.data = ctypes.pointer(structure)
@@ -194,7 +214,7 @@ class Learner:
         """Train on sequences X (n, d) with labels y (n). A fifth of them at most, the last ones, are held out for the report's accuracy.
         latents: {level: (n, nodes)} for learners that are shown them. Sets model_, classes_ and report_."""
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
-        data = Data(X, labels, branching=self.branching, latents=latents, token_vocab=token_vocab, label_vocab=len(self.classes_))
+        data = Data(X, labels, branching=self.branching, latents=latents, token_vocab=token_vocab, label_vocab=len(self.classes_) or None)
         self.model_ = train(data, self.learner, seed=self.seed, parents=parents, engine=self.engine, progress=self.progress, **self._options)
         self.report_ = self.model_.report
         return self
@@ -212,5 +232,5 @@ class Learner:
         return self.model_.predict_proba(X, engine=self.engine, progress=self.progress)
 
     def score(self, X, y):
-        """Accuracy."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+        """Accuracy on sequences X (n, d) with labels y (n)."""
+        return arrays.accuracy(self.predict(X), y)

@@ -240,6 +240,9 @@ rhm_status rhm_train_options_check(const rhm_train_options *options, const rhm_l
             return rhm_fail(error, RHM_INVALID, "%s has no effect on the learner %s: leave it out", option->name,
                             learner->name);
     }
+    if (options && !options->checkpoint.directory && (options->checkpoint.resume || options->checkpoint.seconds > 0))
+        return rhm_fail(error, RHM_INVALID, "%s has no effect without a directory for checkpoints: name one",
+                        options->checkpoint.resume ? "resume" : "checkpoint-seconds");
     if (options && options->checkpoint.directory && !rhm_learner_takes(learner, "checkpoint"))
         return rhm_fail(error, RHM_INVALID, "checkpoint has no effect on the learner %s: leave it out", learner->name);
     return RHM_OK;

@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from .. import _arrays as arrays
 from .._library import InvalidError
 from ..engine import Engine, engine_or_default
 from ..hierarchy import stream_number
 from .encoding import Encoding, Rows, integers
 
 MOST_RECYCLED = 4
+MOST_BATCH = 1 << 40
 BLOCK_NBYTES = 1 << 20  # batches are made so many bytes at a time, and are views of that: about what a cache holds
 
 
@@ -58,9 +60,7 @@ class Recycled:
 
 
 def _batch_size(batch_size):
-    if batch_size < 1:
-        raise InvalidError(f"batch_size is {batch_size}: allowed are 1 and more")
-    return int(batch_size)
+    return arrays.whole(batch_size, "batch_size", 1, MOST_BATCH)
 
 
 class _Batches(IterableDataset):
@@ -120,7 +120,8 @@ class StreamBatches(_Batches):
         super().__init__(encoding, hierarchy.tokens, batch_size, engine)
         if target not in ("class", "last") or (target == "last" and (encoding.kind != "onehot" or encoding.group > 1)):
             raise InvalidError(f"target {target!r}: allowed are 'class' and, with one-hot tokens, 'last'")
-        self.hierarchy, self.batches, self.start, self.seed, self.stream, self.target = hierarchy, batches, start, seed, stream_number(stream), target
+        self.hierarchy, self.start, self.seed, self.stream, self.target = hierarchy, start, seed, stream_number(stream), target
+        self.batches = None if batches is None else arrays.whole(batches, "batches", 0, MOST_BATCH)
 
     def _finite(self):
         return self.batches is not None
