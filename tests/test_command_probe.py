@@ -26,6 +26,12 @@ def test_one_position(here, tmp_path):
     assert all(level["synonyms"][0] is None and level["redrawn"][0] is None for level in report["levels"])
 
 
+def test_the_seed_of_the_sequences(here, tmp_path):
+    """As elsewhere --seed is that of all that is drawn, where the grammar is a file's."""
+    probe = lambda *seed: json.loads(run("probe", here / "m.h5", "--sequences", 20, "--grammar", here / "g.h5", *seed, "--json", cwd=tmp_path).stdout)["levels"]
+    assert probe("--seed", 5) == probe("--data-seed", 5) != probe() == probe("--seed", 2)
+
+
 def test_other_kinds(tmp_path):
     run("train", *SMALL, "--learner", "latent", "-o", "m.h5", cwd=tmp_path)
     report = json.loads(run("probe", "m.h5", "--json", cwd=tmp_path).stdout)

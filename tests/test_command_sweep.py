@@ -273,6 +273,7 @@ def test_other_directories_are_left_alone(tmp_path):
     ("parents=8", "--parents 8 has no effect without --data"),
     ("require-identifiable=maybe", "allowed in a grid is on or off"),
     ("report=r.json", "report cannot be an axis of the grid"),
+    ("rank-timeout=5", "rank-timeout cannot be an axis of the grid"),
     ("seed=5..1", "the range '5..1' is refused"),
     (";", "a product of the grid has no axes"),
 ])

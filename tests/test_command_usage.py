@@ -114,6 +114,7 @@ BAD_USAGE = [
     (["train", "--report", "new.json", "--ceilings", "auto"], ["--ceilings 'auto'", "on, off"]),
     (["train", "--ceilings", "off"], ["--ceilings off", "--report"]),
     (["oracle", "--data", "d.h5", "--data-seed", "5"], ["--data-seed 5", "--mask"]),
+    (["oracle", "--data", "d.h5", "--grammar", "g.h5", "--seed", "5"], ["--seed 5", "--mask"]),
     (["train", "--parents", "8"], ["--parents 8", "--data"]),
     (["train", "--grammar", "g.h5", "--vocab", "8"], ["--vocab 8", "--grammar"]),
     (["train", "--grammar", "g.h5", "--rule-sampling", "uniform"], ["--rule-sampling uniform", "--grammar"]),
@@ -145,6 +146,19 @@ BAD_USAGE = [
 @pytest.mark.parametrize("arguments, says", BAD_USAGE, ids=lambda value: " ".join(value)[:60])
 def test_bad_usage_is_one_clear_line(here, arguments, says):
     refused(*arguments, cwd=here, says=says)
+
+
+#: Of the instance options those that say what sequences are drawn: of a file none are.
+DRAWN = {"--rules": 4, "--rule-sampling": "uniform", "--rule-law": "zipf:1", "--label-law": "zipf:1", "--ambiguity": 0.1, "--token-noise": 0.1,
+         "--label-noise": 0.1, "--grammar": "g.h5"}
+
+
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_sequences_of_a_file_are_not_drawn(here, command):
+    of_files = ["--vocab", "--branching", "--levels", "--seed"]
+    assert sorted([*DRAWN, *of_files]) == sorted(OPTIONS["instance"])
+    for option, value in DRAWN.items():
+        refused(command, "--data", "d.h5", option, value, cwd=here, says=[f"{option} {value}", "--data"])
 
 
 def test_no_command_prints_the_overview(tmp_path):

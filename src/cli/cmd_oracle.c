@@ -127,9 +127,12 @@ static rhm_status open_data(consultation *c, const rhm_settings *settings, rhm_e
 static rhm_status open_inputs(consultation *c, const rhm_settings *settings, rhm_error *error) {
     if (settings->oracle.marginals && !settings->output)
         return rhm_option_refuse(settings, "marginals", "has nowhere to go: give -o too", error);
-    if (settings->data && settings->oracle.mask <= 0)
-        RHM_TRY(
-            rhm_option_refuse(settings, "data-seed", "has no effect with --data unless --mask hides tokens", error));
+    static const char unseeded[] = "has no effect with --data unless --mask hides tokens";
+    if (settings->data && settings->oracle.mask <= 0) {
+        RHM_TRY(rhm_option_refuse(settings, "data-seed", unseeded, error));
+        if (settings->instance.grammar)
+            RHM_TRY(rhm_option_refuse(settings, "seed", unseeded, error));
+    }
     if (!settings->data || rhm_instance_given(settings))
         RHM_TRY(rhm_instance_grammar(&c->drawn, settings, error));
     c->grammar = c->drawn;

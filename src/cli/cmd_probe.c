@@ -150,8 +150,9 @@ static rhm_status work(probing *p, const rhm_settings *settings, rhm_error *erro
     RHM_TRY(rhm_running_input(rhm_model_load(&p->model, settings->operands[0], error)));
     rhm_running_notes(&(rhm_listener){settings->command->name}, rhm_model_notes(p->model));
     RHM_TRY(choose_grammar(p, settings, error));
+    const bool seeded = rhm_option_given(settings, "data-seed") || rhm_option_given(settings, "seed");
     p->options = (rhm_probe_options){
-        .seed = rhm_option_given(settings, "data-seed") ? settings->data_seed : rhm_grammar_seed(p->grammar),
+        .seed = seeded ? rhm_settings_data_seed(settings) : rhm_grammar_seed(p->grammar),
         .sequences = settings->samples,
         .position = (uint32_t)settings->position,
     };

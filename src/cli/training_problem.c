@@ -92,8 +92,9 @@ static rhm_status choose_options(rhm_train_options *out, const rhm_settings *set
 /* ---- training on a file ---------------------------------------------------------------------------------- */
 
 static rhm_status refuse_beside_data(const rhm_settings *settings, rhm_error *error) {
-    static const char *const useless[] = {"grammar",     "rules",       "rule-sampling",        "rule-law", "label-law",
-                                          "token-noise", "label-noise", "require-identifiable", "draw",     "sampling"};
+    static const char *const useless[] = {
+        "grammar",     "rules",       "rule-sampling",        "rule-law", "label-law", "ambiguity",
+        "token-noise", "label-noise", "require-identifiable", "draw",     "sampling"};
     for (size_t i = 0; i < sizeof useless / sizeof *useless; i++)
         RHM_TRY(rhm_option_refuse(settings, useless[i],
                                   "has no effect with --data, whose sequences are not drawn: leave it out", error));

@@ -11,8 +11,9 @@
 
 enum { VALUE_NBYTES = 1024, ENTRY_NBYTES = 64, SHOWN_NBYTES = 100 };
 
-static const char *const decided[] = {"output", "report",  "ceilings",  "trace",    "checkpoint",  "checkpoint-seconds",
-                                      "resume", "threads", "placement", "progress", "memory-limit"};
+static const char *const decided[] = {
+    "output", "report",  "ceilings",  "trace",    "checkpoint",   "checkpoint-seconds",
+    "resume", "threads", "placement", "progress", "memory-limit", "rank-timeout"};
 static const char *const seeds[] = {"seed", "data-seed"};
 
 static bool among(const char *name, const char *const *names, size_t count) {
