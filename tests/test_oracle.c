@@ -311,7 +311,16 @@ static void intervals_are_wilsons(void **state) {
     assert_true(fabs(b.accuracy_high - 0.8922) < 1e-4 && fabs(b.expected_accuracy - 0.75) < 1e-12);
     assert_true(fabs(b.cross_entropy + (7 * log(0.75) + 3 * log(0.25)) / 10) < 1e-12);
     rhm_bayes_add(&b, (const double[]){(double)NAN, (double)NAN}, &(const uint16_t){0}, 1, 2);
-    assert_true(b.impossible == 1 && b.samples == 11 && b.correct == 7 && isinf(b.cross_entropy));
+    assert_true(b.impossible == 1 && b.samples == 11 && b.correct == 7 && isinf(b.cross_entropy) &&
+                isinf(b.cross_entropy_error));
+    for (uint16_t label = 0; label < 2; label++) {
+        rhm_bayes same = {0};
+        for (size_t n = 1; n <= 100; n++) {
+            rhm_bayes_add(&same, (const double[]){0.75, 0.25}, &label, 1, 2);
+            assert_true(same.accuracy == 1 - label && 0 <= same.accuracy_low && same.accuracy_high <= 1);
+            assert_true(same.accuracy_low <= same.accuracy && same.accuracy <= same.accuracy_high);
+        }
+    }
 }
 
 int main(void) {

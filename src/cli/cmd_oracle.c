@@ -296,11 +296,12 @@ static rhm_status tell(const consultation *c, const rhm_settings *settings, rhm_
         fputs(text, words);
     } else if (status == RHM_OK) {
         if (b->samples)
-            fprintf(words,
-                    "Bayes accuracy %.4f, 95 %% interval %.4f to %.4f; expected %.5f +- %.1e\n"
-                    "cross-entropy  %.5f +- %.1e nats\n",
-                    b->accuracy, b->accuracy_low, b->accuracy_high, b->expected_accuracy, b->expected_accuracy_error,
-                    b->cross_entropy, b->cross_entropy_error);
+            fprintf(words, "Bayes accuracy %.4f, 95 %% interval %.4f to %.4f; expected %.5f +- %.1e\n", b->accuracy,
+                    b->accuracy_low, b->accuracy_high, b->expected_accuracy, b->expected_accuracy_error);
+        if (b->samples && isinf(b->cross_entropy))
+            fprintf(words, "cross-entropy  infinite: sequences are there that the grammar cannot label so\n");
+        else if (b->samples)
+            fprintf(words, "cross-entropy  %.5f +- %.1e nats\n", b->cross_entropy, b->cross_entropy_error);
         if (b->impossible)
             fprintf(words, "WARNING: the grammar cannot produce %" PRIu64 " of the sequences\n", b->impossible);
         fprintf(words, "%" PRIu64 " %s sequences, %.2f s, %.4g a second\n", c->samples,

@@ -34,12 +34,15 @@ static void summarise(rhm_bayes *b) {
     const double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
     const double half = z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
     b->accuracy = p;
-    b->accuracy_low = fmax(0, centre - half);
-    b->accuracy_high = fmin(1, centre + half);
+    /* Where all are right, or none, the end of the interval is the share itself, which rounding may miss. */
+    b->accuracy_low = b->correct == 0 ? 0 : fmin(p, centre - half);
+    b->accuracy_high = b->correct == b->samples ? 1 : fmax(p, centre + half);
     b->expected_accuracy = b->sums[0] / n;
     b->expected_accuracy_error = sqrt(fmax(0, b->sums[2] / n - b->expected_accuracy * b->expected_accuracy) / n);
     b->cross_entropy = b->sums[1] / n;
-    b->cross_entropy_error = sqrt(fmax(0, b->sums[3] / n - b->cross_entropy * b->cross_entropy) / n);
+    b->cross_entropy_error = isinf(b->cross_entropy)
+                                 ? (double)INFINITY
+                                 : sqrt(fmax(0, b->sums[3] / n - b->cross_entropy * b->cross_entropy) / n);
 }
 
 void rhm_bayes_add(rhm_bayes *bayes, const double *posteriors, const uint16_t *labels, size_t count, uint32_t classes) {
