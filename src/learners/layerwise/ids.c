@@ -203,7 +203,15 @@ static rhm_status group(rhm_groups *out, const rhm_table_learning *l, uint32_t l
     return status;
 }
 
-/* Outputs as posteriors: what the regression has below 0 or above 1 is neither. */
+/* Outputs of a patch, which sum to 1 within what the solver left, as probabilities: none is below 0. */
+static void put_posterior(float *posterior, const double *y, size_t classes) {
+    double sum = 0;
+    for (size_t z = 0; z < classes; z++)
+        sum += fmax(y[z], 0);
+    for (size_t z = 0; z < classes; z++)
+        posterior[z] = (float)(fmax(y[z], 0) / sum);
+}
+
 static rhm_status answer(float *posterior, uint32_t *label, const rhm_table_learning *l, const rhm_table_counts *counts,
                          rhm_error *error) {
     const size_t classes = counts->classes, patches = counts->patch.count;
@@ -215,10 +223,9 @@ static rhm_status answer(float *posterior, uint32_t *label, const rhm_table_lear
     }
     for (size_t i = 0; i <= patches && status == RHM_OK; i++) {
         label[i] = 0;
-        for (size_t z = 0; z < classes; z++) {
+        for (size_t z = 0; z < classes; z++)
             label[i] = y[i * classes + z] > y[i * classes + label[i]] ? (uint32_t)z : label[i];
-            posterior[i * classes + z] = (float)fmin(fmax(y[i * classes + z], 0), 1);
-        }
+        put_posterior(posterior + i * classes, y + i * classes, classes);
     }
     rhm_free(y);
     return status;
