@@ -185,6 +185,13 @@ static void a_short_burn_of_a_virtual_machine_says_nothing(void **state) {
     expect_one(&s, 1, RHM_BURN_SLOW_CORE, 1, s.slow_kernels);
 }
 
+static int occurrences(const char *text, const char *what) {
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        count++;
+    return count;
+}
+
 static double at_turns_of_its_own(int core, int turn, double rate) {
     return turn % 8 > 3 * core && turn % 8 <= 3 * core + 2 ? rate : rate / (1.4 + 0.01 * (turn % 10));
 }
@@ -199,7 +206,44 @@ static void cores_that_are_never_free_together_are_not_judged(void **state) {
     assert_int_equal(cell->turns, 100);
     assert_int_equal(cell->compared, 0);
     assert_non_null(rhm_burn_unjudged(burn, cell));
+    assert_int_equal(rhm_burn_what_was_judged(cell), RHM_BURN_JUDGED_NONE);
+    assert_string_equal(rhm_burn_why_not_all(burn, RHM_BURN_ALONE, cell), rhm_burn_unjudged(burn, cell));
     rhm_burn_destroy(burn);
+}
+
+static double never_in_products(int core, int turn, double rate) {
+    (void)core;
+    (void)turn;
+    return rate < 1.4e4 ? (double)NAN : rate; /* the first kernel: no other has such rates */
+}
+
+/* A report says of each row what was judged, and why not all, in words that are there if and only if not all was. */
+static void reports_say_what_was_judged(void **state) {
+    (void)state;
+    const struct {
+        double (*more)(int core, int turn, double rate);
+        double seconds;
+        const char *judged, *because, *total;
+    } all[] = {
+        {NULL, 40, "\"all\"", "null", "\"all\": 4"},
+        {never_in_products, 40, "\"some\"", "\"too few turns in which", "\"some\": 4"},
+        {at_turns_of_its_own, 40, "\"none\"", "\"too few turns in which", "\"none\": 4"},
+        {NULL, 20, "\"none\"", "\"too few rounds\"", "\"none\": 4"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        story s = among_others(0, 0);
+        char *text, line[128];
+        s.more = all[i].more;
+        s.seconds = all[i].seconds;
+        rhm_burn *burn = judged(&s, 1);
+        assert_int_equal(rhm_burn_json(&text, burn, NULL), RHM_OK);
+        snprintf(line, sizeof line, "\"judged\": %s,\n      \"unjudged_because\": %s", all[i].judged, all[i].because);
+        assert_int_equal(occurrences(text, line), 4);
+        assert_int_equal(occurrences(text, all[i].total), 1);
+        assert_int_equal(occurrences(text, "\"one training of all cores has no siblings\""), 1);
+        free(text);
+        rhm_burn_destroy(burn);
+    }
 }
 
 static void a_share_of_turns_is_set_aside(void **state) {
@@ -319,6 +363,7 @@ int main(void) {
         cmocka_unit_test(slower_within_the_tolerance_is_no_outlier),
         cmocka_unit_test(a_short_burn_of_a_virtual_machine_says_nothing),
         cmocka_unit_test(cores_that_are_never_free_together_are_not_judged),
+        cmocka_unit_test(reports_say_what_was_judged),
         cmocka_unit_test(a_share_of_turns_is_set_aside),
         cmocka_unit_test(a_slow_core_is_named_by_typical_runs_too),
         cmocka_unit_test(a_slow_socket_is_named_once_and_not_its_cores),

@@ -48,6 +48,20 @@ def test_a_sound_machine_has_no_wrong_results(sound):
     assert all(row["turns"] == row["kernels_judged"] == 0 and row["not_judged"] is None for row in found["rows"])
 
 
+def test_what_was_not_judged_is_said(sound):
+    folder, _, found = sound
+    reasons = {"team": "one training of all cores has no siblings"}
+    for row in found["rows"]:
+        assert row["judged"] == "none"
+        assert row["unjudged_because"] == reasons.get(row["way"], "one core has no siblings" if found["cores"] == 1 else "too few rounds")
+    assert found["kernels"] == 9
+    assert found["judged"] == {"all": 0, "some": 0, "none": sum(row["way"] != "team" for row in found["rows"])}
+    with open(folder / "b.csv", newline="") as file:
+        assert [(line["kernels_judged"], line["judged"]) for line in csv.DictReader(file)] == [("0", "none")] * len(found["rows"])
+    gauges = (folder / "b.prom").read_text()
+    assert len(re.findall(r"^rhm_burn_kernels_judged\{.*\} 0$", gauges, re.MULTILINE)) == found["judged"]["none"]
+
+
 def test_csv_and_gauges_say_the_same(sound):
     folder, _, found = sound
     with open(folder / "b.csv", newline="") as file:
@@ -111,3 +125,4 @@ def test_one_core_can_be_chosen(tmp_path):
     assert "no sibling" in burn("--cores", "0", "--isa", "scalar", "--json", "b.json", cwd=tmp_path).stdout
     found = json.loads((tmp_path / "b.json").read_text())
     assert found["cores"] == 1 and {row["cpu"] for row in found["rows"]} == {CPUS[0], None}
+    assert {row["unjudged_because"] for row in found["rows"] if row["way"] != "team"} == {"one core has no siblings"}

@@ -42,6 +42,9 @@ typedef struct rhm_burn_cell {
     int kernels_judged;
 } rhm_burn_cell;
 
+/* How many of the kernels of a cell were compared with siblings. */
+typedef enum rhm_burn_judged { RHM_BURN_JUDGED_NONE, RHM_BURN_JUDGED_SOME, RHM_BURN_JUDGED_ALL } rhm_burn_judged;
+
 typedef enum rhm_burn_outlier_kind {
     RHM_BURN_SLOW_CORE,
     RHM_BURN_SLOW_SOCKET,
@@ -101,7 +104,11 @@ rhm_status rhm_burn_visit(rhm_burn *burn, rhm_burn_way way, int first, int count
 /* Why the typical rates of a cell say little, or NULL. */
 const char *rhm_burn_excuse(const rhm_burn_cell *cell);
 
-/* After the judgement: why a cell could not be judged, or NULL. */
+/* After the judgement: what of a cell was judged, and why not more; NULL if all was. */
+rhm_burn_judged rhm_burn_what_was_judged(const rhm_burn_cell *cell);
+const char *rhm_burn_why_not_all(const rhm_burn *burn, rhm_burn_way way, const rhm_burn_cell *cell);
+
+/* The reason where a cell of several cores that had rounds enough could not be judged at all, or NULL. */
 const char *rhm_burn_unjudged(const rhm_burn *burn, const rhm_burn_cell *cell);
 
 /* The median of a member of the rates of all visits, and the median distance from it; NAN without any. */

@@ -9,7 +9,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-/* Columns of a row, in all three forms; the last stands at the end of a CSV line. */
+/* Columns of a row, in all three forms; the last was added to CSV after others. */
 static const struct {
     const char *key; /* of JSON and CSV; of a gauge rhm_burn_KEY */
     const char *help;
@@ -49,6 +49,8 @@ static json_t *place_number(const row *r, int number) {
     return r->way == RHM_BURN_TEAM || number < 0 ? json_null() : json_integer(number);
 }
 
+static const char *const judged_names[] = {"none", "some", "all"};
+
 /* ---- JSON ---- */
 
 static void add_row(void *context, const rhm_burn *burn, const row *r) {
@@ -62,7 +64,7 @@ static void add_row(void *context, const rhm_burn *burn, const row *r) {
     const bool team = r->way == RHM_BURN_TEAM;
     /* clang-format off */
     json_t *one = json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, "
-                            "s:s, s:s?, s:s?}",
+                            "s:s, s:s?, s:s?, s:s, s:s?}",
                             "way", rhm_burn_way_name(r->way),
                             "core", place_number(r, r->place->core),
                             "cpu", place_number(r, r->place->pu_os),
@@ -83,7 +85,9 @@ static void add_row(void *context, const rhm_burn *burn, const row *r) {
                             "stolen_seconds", rhm_json_number(cell->stolen_seconds),
                             "frequency_by", cell->counted ? "perf events" : "dependent additions",
                             "rates_disturbed", team ? NULL : rhm_burn_excuse(cell),
-                            "not_judged", team ? NULL : rhm_burn_unjudged(burn, cell));
+                            "not_judged", team ? NULL : rhm_burn_unjudged(burn, cell),
+                            "judged", judged_names[rhm_burn_what_was_judged(cell)],
+                            "unjudged_because", rhm_burn_why_not_all(burn, r->way, cell));
     /* clang-format on */
     for (size_t i = 0; i < RATES; i++)
         rhm_json_set(&one, rates[i].key, rhm_json_number(rhm_burn_median(cell, rates[i].member)));
@@ -117,12 +121,24 @@ static json_t *outliers(const rhm_burn *burn) {
     return list;
 }
 
+/* Cells that could have been judged, by what of them was. */
+static json_t *judged(const rhm_burn *burn) {
+    int count[RHM_BURN_JUDGED_ALL + 1] = {0};
+    for (int way = 0; way < RHM_BURN_TEAM; way++)
+        for (int core = 0; core < burn->cores; core++)
+            for (int isa = 0; isa < burn->isas; isa++)
+                count[rhm_burn_what_was_judged(rhm_burn_cell_at(burn, (rhm_burn_way)way, core, isa))]++;
+    return json_pack("{s:i, s:i, s:i}", "all", count[RHM_BURN_JUDGED_ALL], "some", count[RHM_BURN_JUDGED_SOME], "none",
+                     count[RHM_BURN_JUDGED_NONE]);
+}
+
 rhm_status rhm_burn_json(char **text, const rhm_burn *burn, rhm_error *error) {
     const rhm_burn_summary all = rhm_burn_summarise(burn);
     json_t *rows = json_array();
     for_each_row(burn, add_row, &rows);
     /* clang-format off */
-    json_t *json = json_pack("{s:s, s:s, s:o, s:b, s:i, s:f, s:o, s:b, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    json_t *json = json_pack("{s:s, s:s, s:o, s:b, s:i, s:f, s:o, s:b, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:i, s:o, "
+                             "s:o, s:o}",
                              "schema", "rhm-burn/1",
                              "version", rhm_version(),
                              "cpu_model", rhm_json_text(burn->cpu),
@@ -138,6 +154,8 @@ rhm_status rhm_burn_json(char **text, const rhm_burn *burn, rhm_error *error) {
                              "mismatches", rhm_json_unsigned(all.mismatches),
                              "wrong_cores", rhm_json_unsigned(all.wrong_cores),
                              "rounds_short", rhm_json_unsigned(rhm_burn_turns_short(burn)),
+                             "kernels", RHM_BURN_OPERATIONS,
+                             "judged", judged(burn),
                              "outliers", outliers(burn),
                              "rows", rows);
     /* clang-format on */
@@ -189,7 +207,7 @@ static void put_line(void *file, const rhm_burn *burn, const row *r) {
     put_number(file, cell->stolen_seconds);
     fprintf(file, ",%zu,%zu", cell->turns, cell->turns - cell->compared);
     put_number(file, rhm_burn_median(cell, rates[RATES - 1].member));
-    fputc('\n', file);
+    fprintf(file, ",%d,%s\n", cell->kernels_judged, judged_names[rhm_burn_what_was_judged(cell)]);
 }
 
 rhm_status rhm_burn_csv(char **text, const rhm_burn *burn, rhm_error *error) {
@@ -201,7 +219,7 @@ rhm_status rhm_burn_csv(char **text, const rhm_burn *burn, rhm_error *error) {
         for (size_t i = 0; i < RATES - 1; i++)
             fprintf(file, ",%s", rates[i].key);
         fputs(",gflops_spread,visits,windows,disturbed_windows,seconds,foreign_seconds,stolen_seconds,"
-              "turns,turns_set_aside,best_gflops\n",
+              "turns,turns_set_aside,best_gflops,kernels_judged,judged\n",
               file);
         for_each_row(burn, put_line, file);
     }
@@ -225,6 +243,11 @@ static double runs_of(const row *r, size_t member) {
 static double mismatches_of(const row *r, size_t member) {
     (void)member;
     return (double)r->cell->mismatches;
+}
+
+static double kernels_judged_of(const row *r, size_t member) {
+    (void)member;
+    return r->way == RHM_BURN_TEAM ? (double)NAN : (double)r->cell->kernels_judged;
 }
 
 static double rate_of(const row *r, size_t member) {
@@ -264,6 +287,8 @@ rhm_status rhm_burn_openmetrics(char **text, const rhm_burn *burn, rhm_error *er
         put_gauge(file, burn, "mismatches", "Results that were not the known ones.", mismatches_of, 0);
         for (size_t i = 0; i < RATES; i++)
             put_gauge(file, burn, rates[i].key, rates[i].help, rate_of, rates[i].member);
+        put_gauge(file, burn, "kernels_judged", "Kernels whose best runs were compared with those of siblings, of 9.",
+                  kernels_judged_of, 0);
         put_single(file, "outliers", "Cores, sockets and instruction sets that are slow beyond the tolerance.",
                    (double)all.outliers);
         put_single(file, "wrong_cores", "Cores with results that were not the known ones.", (double)all.wrong_cores);

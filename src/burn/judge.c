@@ -24,10 +24,28 @@ size_t rhm_burn_turns_short(const rhm_burn *burn) {
     return lacking;
 }
 
+rhm_burn_judged rhm_burn_what_was_judged(const rhm_burn_cell *cell) {
+    return cell->kernels_judged == RHM_BURN_OPERATIONS ? RHM_BURN_JUDGED_ALL
+           : cell->kernels_judged > 0                  ? RHM_BURN_JUDGED_SOME
+                                                       : RHM_BURN_JUDGED_NONE;
+}
+
+const char *rhm_burn_why_not_all(const rhm_burn *burn, rhm_burn_way way, const rhm_burn_cell *cell) {
+    if (way == RHM_BURN_TEAM)
+        return "one training of all cores has no siblings";
+    if (burn->cores == 1)
+        return "one core has no siblings";
+    if (rhm_burn_turns_short(burn) > 0)
+        return "too few rounds";
+    if (cell->kernels_judged == RHM_BURN_OPERATIONS)
+        return NULL;
+    return "too few turns in which neither it nor its siblings were disturbed, or no siblings";
+}
+
 const char *rhm_burn_unjudged(const rhm_burn *burn, const rhm_burn_cell *cell) {
     if (burn->cores == 1 || rhm_burn_turns_short(burn) > 0 || cell->kernels_judged > 0)
         return NULL;
-    return "too few turns in which neither it nor its siblings were disturbed, or no siblings";
+    return rhm_burn_why_not_all(burn, RHM_BURN_ALONE, cell);
 }
 
 /* Distances from `centre`, or the values themselves where that is NAN. */
