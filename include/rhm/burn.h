@@ -3,7 +3,8 @@
  * kernel, runs on one core after the other, on all cores at once, and as one training of all cores, in every
  * instruction set. Its results are known: they are the same bits everywhere, and a test keeps this release's constants
  * true. Rates are compared between cores turn by turn, so that what happens to the whole machine is no outlier, and by
- * the shortest runs, which a host that takes processors away in bursts leaves alone.
+ * the shortest runs, which a host that takes processors away in bursts leaves alone; of the whole burn, and of parts of
+ * it for what becomes slow.
  */
 #ifndef RHM_BURN_H
 #define RHM_BURN_H

@@ -36,11 +36,20 @@ typedef struct rhm_burn_cell {
     bool counted;                                    /* hertz by perf events */
     rhm_burn_rates *visit;                           /* (visits), owned */
     size_t visits, visits_capacity;
+    uint64_t visits_made; /* of which one in 2^thinned is kept */
+    unsigned thinned;
     /* Set by the judgement: turns, of them those in which it was compared with siblings (mean over kernels), and
      * kernels with enough of these. */
     size_t turns, compared;
     int kernels_judged;
 } rhm_burn_cell;
+
+/* A part of a burn, in eighths of its time. */
+typedef struct rhm_burn_part {
+    int begin, end;
+} rhm_burn_part;
+
+enum { RHM_BURN_EIGHTHS = 8 };
 
 /* How many of the kernels of a cell were compared with siblings. */
 typedef enum rhm_burn_judged { RHM_BURN_JUDGED_NONE, RHM_BURN_JUDGED_SOME, RHM_BURN_JUDGED_ALL } rhm_burn_judged;
@@ -59,6 +68,7 @@ typedef struct rhm_burn_outlier {
     unsigned kernels;   /* bits of the operations whose best runs are slow; 0: typical runs of all together */
     double below;       /* share by which it is below, in the slowest of them */
     double hertz_below; /* the same of its frequency */
+    rhm_burn_part part; /* when */
 } rhm_burn_outlier;
 
 struct rhm_burn {
@@ -96,6 +106,9 @@ static inline int rhm_burn_cells(const rhm_burn *burn, rhm_burn_way way) {
 rhm_status rhm_burn_visit(rhm_burn *burn, rhm_burn_way way, int first, int count, int isa, double seconds,
                           rhm_error *error);
 
+/* Adds the rates of a visit to the history of a cell, which stays one of the whole burn however long that is. */
+rhm_status rhm_burn_keep_visit(rhm_burn_cell *cell, const rhm_burn_rates *rates, rhm_error *error);
+
 /* ---- judgement ---- */
 
 /* Medians of cells whose processor others used for more than this share of the visits say little. */
@@ -120,6 +133,11 @@ rhm_status rhm_burn_judge(rhm_burn *burn, rhm_error *error);
 
 /* Turns that are lacking before a core can be told to be slow; 0: there are enough. */
 size_t rhm_burn_turns_short(const rhm_burn *burn);
+
+/* From the beginning of the burn. */
+static inline double rhm_burn_seconds_until(const rhm_burn *burn, int eighths) {
+    return burn->seconds * eighths / RHM_BURN_EIGHTHS;
+}
 
 /* A sentence. */
 void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *outlier, char *text, size_t nbytes);

@@ -3,6 +3,8 @@
  * of those ratios a sign test says whether their median is below 1 - tolerance, at a level shared by all comparisons.
  * Noise of any distribution then leads to a false alarm in one of a thousand runs, drifts of the whole machine to none.
  * The best runs of every kernel are compared on every machine; typical rates only where nobody unseen can spoil them.
+ * All that is done for the whole burn and then for parts of it: what becomes slow after half of the time was fast in
+ * too many turns for the whole to show it.
  */
 #include <math.h>
 
@@ -92,6 +94,22 @@ static rhm_status add(rhm_burn *burn, const rhm_burn_outlier *outlier, rhm_error
     return RHM_OK;
 }
 
+/* Of the same subject once: what a part shows, what was found before tells already, but for other kernels and for how
+ * long it went on. */
+static rhm_status note(rhm_burn *burn, const rhm_burn_outlier *found, rhm_error *error) {
+    rhm_burn_outlier *known = find(burn, found);
+    if (!known)
+        return add(burn, found, error);
+    if (found->kernels & ~known->kernels)
+        known->below = fmax(known->below, found->below);
+    known->kernels |= found->kernels;
+    if (found->part.begin <= known->part.end && found->part.end >= known->part.begin) {
+        known->part.begin = found->part.begin < known->part.begin ? found->part.begin : known->part.begin;
+        known->part.end = found->part.end > known->part.end ? found->part.end : known->part.end;
+    }
+    return RHM_OK;
+}
+
 static size_t compare(rhm_burn_bench *b, rhm_burn_outlier_kind kind, int subject) {
     return kind == RHM_BURN_SLOW_CORE
                ? rhm_burn_compare(b, rhm_burn_is_core, rhm_burn_is_sibling, subject)
@@ -107,17 +125,10 @@ static rhm_status judge_subject(rhm_burn *burn, rhm_burn_bench *b, rhm_burn_outl
                               .isa = burn->isa[b->isa],
                               .core = subject,
                               .kernels = kernel,
+                              .part = b->part,
                               .hertz_below = (double)NAN};
     *count = compare(b, kind, subject);
-    if (!rhm_burn_beyond(burn, b->ratio, *count, burn->tolerance, &found.below))
-        return RHM_OK;
-    rhm_burn_outlier *known = find(burn, &found);
-    if (!known)
-        return add(burn, &found, error);
-    known->kernels |= kernel;
-    if (kernel)
-        known->below = fmax(known->below, found.below);
-    return RHM_OK;
+    return rhm_burn_beyond(b, *count, burn->tolerance, &found.below) ? note(burn, &found, error) : RHM_OK;
 }
 
 /* Every socket and every core. */
@@ -130,7 +141,7 @@ static rhm_status judge_all(rhm_burn *burn, rhm_burn_bench *b, unsigned kernel, 
         if (!seen)
             RHM_TRY(judge_subject(burn, b, RHM_BURN_SLOW_SOCKET, burn->core[core].package, kernel, &count, error));
         RHM_TRY(judge_subject(burn, b, RHM_BURN_SLOW_CORE, core, kernel, &count, error));
-        if (!kernel)
+        if (!kernel || !rhm_burn_is_whole(b->part))
             continue;
         rhm_burn_cell *cell = rhm_burn_cell_at(burn, b->way, core, b->isa);
         cell->turns += b->turns;
@@ -142,18 +153,21 @@ static rhm_status judge_all(rhm_burn *burn, rhm_burn_bench *b, unsigned kernel, 
 
 /* Of what was found in this way and instruction set: how its frequency compares. */
 static void find_frequencies(const rhm_burn *burn, rhm_burn_bench *b) {
-    rhm_burn_fill(b, offsetof(rhm_burn_rates, best_hertz), true);
     for (size_t i = 0; i < burn->outliers; i++) {
         rhm_burn_outlier *o = &burn->outlier[i];
-        if (o->way == b->way && o->isa == burn->isa[b->isa])
-            o->hertz_below = 1 - rhm_median(b->ratio, compare(b, o->kind, o->core));
+        if (o->way != b->way || o->isa != burn->isa[b->isa] || o->kind == RHM_BURN_SLOW_ISA)
+            continue;
+        rhm_burn_bench_turn_to(b, b->way, b->isa, o->part);
+        rhm_burn_fill(b, offsetof(rhm_burn_rates, best_hertz), true);
+        o->hertz_below = 1 - rhm_median(b->ratio, compare(b, o->kind, o->core));
     }
 }
 
 /* The frequency of an instruction set against that of the first, which is the least demanding one. */
 static rhm_status judge_frequency(rhm_burn *burn, rhm_burn_bench *b, rhm_error *error) {
+    const size_t end = rhm_burn_visits_until(b, b->part.end);
     size_t count = 0;
-    for (size_t turn = 0; turn < b->visits; turn++) {
+    for (size_t turn = rhm_burn_visits_until(b, b->part.begin); turn < end; turn++) {
         double sum = 0;
         size_t cores = 0;
         for (int core = 0; core < burn->cores; core++) {
@@ -168,40 +182,55 @@ static rhm_status judge_frequency(rhm_burn *burn, rhm_burn_bench *b, rhm_error *
         if (cores)
             b->ratio[count++] = sum / (double)cores;
     }
-    rhm_burn_outlier found = {.kind = RHM_BURN_SLOW_ISA, .way = b->way, .isa = burn->isa[b->isa], .core = -1};
-    if (!rhm_burn_beyond(burn, b->ratio, count, burn->frequency_tolerance, &found.below))
+    rhm_burn_outlier found = {
+        .kind = RHM_BURN_SLOW_ISA, .way = b->way, .isa = burn->isa[b->isa], .core = -1, .part = b->part};
+    if (!rhm_burn_beyond(b, count, burn->frequency_tolerance, &found.below))
         return RHM_OK;
     found.hertz_below = found.below;
-    return add(burn, &found, error);
+    return note(burn, &found, error);
 }
 
-static rhm_status judge(rhm_burn *burn, rhm_burn_bench *b, rhm_error *error) {
+static rhm_status judge_part(rhm_burn *burn, rhm_burn_bench *b, rhm_error *error) {
     for (int op = 0; op < RHM_BURN_OPERATIONS; op++) {
         rhm_burn_fill_best(b, (rhm_burn_operation)op);
         RHM_TRY(judge_all(burn, b, 1u << op, error));
-    }
-    for (int core = 0; core < burn->cores; core++) {
-        rhm_burn_cell *cell = rhm_burn_cell_at(burn, b->way, core, b->isa);
-        cell->turns /= RHM_BURN_OPERATIONS;
-        cell->compared /= RHM_BURN_OPERATIONS;
     }
     if (!burn->virtual_machine) {
         rhm_burn_fill(b, offsetof(rhm_burn_rates, gflops), false);
         RHM_TRY(judge_all(burn, b, 0, error));
     }
-    find_frequencies(burn, b);
     return b->isa > 0 ? judge_frequency(burn, b, error) : RHM_OK;
+}
+
+/* In a virtual machine what is slow in a part must go on to the end: what leaves is a neighbour. */
+static bool can_be_judged(const rhm_burn *burn, rhm_burn_part part) {
+    const double seconds = burn->seconds * (part.end - part.begin) / RHM_BURN_EIGHTHS;
+    return !burn->virtual_machine || (part.end == RHM_BURN_EIGHTHS && seconds >= least_virtual_seconds);
+}
+
+static rhm_status judge(rhm_burn *burn, rhm_burn_bench *b, rhm_burn_way way, int isa, rhm_error *error) {
+    rhm_burn_bench_turn_to(b, way, isa, (rhm_burn_part){0, RHM_BURN_EIGHTHS});
+    RHM_TRY(judge_part(burn, b, error));
+    for (int core = 0; core < burn->cores; core++) {
+        rhm_burn_cell *cell = rhm_burn_cell_at(burn, way, core, isa);
+        cell->turns /= RHM_BURN_OPERATIONS;
+        cell->compared /= RHM_BURN_OPERATIONS;
+    }
+    for (size_t i = 0; i < RHM_BURN_PARTS; i++)
+        if (can_be_judged(burn, rhm_burn_parts[i])) {
+            rhm_burn_bench_turn_to(b, way, isa, rhm_burn_parts[i]);
+            RHM_TRY(judge_part(burn, b, error));
+        }
+    find_frequencies(burn, b);
+    return RHM_OK;
 }
 
 rhm_status rhm_burn_judge(rhm_burn *burn, rhm_error *error) {
     rhm_burn_bench b;
     rhm_status status = rhm_burn_bench_create(&b, burn, error);
     for (int way = 0; way < RHM_BURN_TEAM && rhm_burn_turns_short(burn) == 0; way++)
-        for (int isa = 0; isa < burn->isas && status == RHM_OK; isa++) {
-            b.way = (rhm_burn_way)way;
-            b.isa = isa;
-            status = judge(burn, &b, error);
-        }
+        for (int isa = 0; isa < burn->isas && status == RHM_OK; isa++)
+            status = judge(burn, &b, (rhm_burn_way)way, isa, error);
     rhm_burn_bench_clear(&b);
     return status;
 }

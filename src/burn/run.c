@@ -10,7 +10,7 @@
 #include "engine/engine.h"
 #include "engine/processor_times.h"
 
-enum { MOST_VISITS = 1 << 16, CORES_A_ROUND = 8, CORE_TEXT_NBYTES = 16 };
+enum { MOST_VISITS = 1 << 15, CORES_A_ROUND = 8, CORE_TEXT_NBYTES = 16 };
 
 static const double default_seconds = 60, default_tolerance = 0.05;
 
@@ -25,6 +25,27 @@ const char *rhm_burn_way_name(rhm_burn_way way) {
 /* ---- one visit -----------------------------------------------------------------------------------------------------
  */
 
+/* Where a history is full, every second visit is forgotten, and of those to come so many fewer are kept. */
+rhm_status rhm_burn_keep_visit(rhm_burn_cell *cell, const rhm_burn_rates *rates, rhm_error *error) {
+    if (cell->visits_made++ % (UINT64_C(1) << cell->thinned) != 0)
+        return RHM_OK;
+    if (cell->visits == MOST_VISITS) {
+        for (size_t i = 0; i < MOST_VISITS / 2; i++)
+            cell->visit[i] = cell->visit[2 * i];
+        cell->visits = MOST_VISITS / 2;
+        cell->thinned++;
+    }
+    if (cell->visits == cell->visits_capacity) {
+        const size_t larger = cell->visits_capacity ? 2 * cell->visits_capacity : 64;
+        void *memory = cell->visit;
+        RHM_TRY(rhm_grow(&memory, sizeof *cell->visit, cell->visits, larger, "visits to a core", error));
+        cell->visit = memory;
+        cell->visits_capacity = larger;
+    }
+    cell->visit[cell->visits++] = *rates;
+    return RHM_OK;
+}
+
 /* Rates of a cell are compared visit by visit, so one without an undisturbed window has its place too. */
 static rhm_status add_visit(rhm_burn_cell *cell, const rhm_burn_stay *stay, rhm_error *error) {
     cell->runs += stay->sums.runs;
@@ -37,17 +58,7 @@ static rhm_status add_visit(rhm_burn_cell *cell, const rhm_burn_stay *stay, rhm_
     cell->foreign_seconds += stay->sums.foreign_seconds;
     cell->stolen_seconds += stay->sums.stolen_seconds;
     cell->counted = stay->sums.counted;
-    if (cell->visits == MOST_VISITS) /* a day's: enough to judge by */
-        return RHM_OK;
-    if (cell->visits == cell->visits_capacity) {
-        const size_t larger = cell->visits_capacity ? 2 * cell->visits_capacity : 64;
-        void *memory = cell->visit;
-        RHM_TRY(rhm_grow(&memory, sizeof *cell->visit, cell->visits, larger, "visits to a core", error));
-        cell->visit = memory;
-        cell->visits_capacity = larger;
-    }
-    cell->visit[cell->visits++] = stay->rates;
-    return RHM_OK;
+    return rhm_burn_keep_visit(cell, &stay->rates, error);
 }
 
 static rhm_status start_and_join(rhm_burn_stay *stay, int count, rhm_error *error) {

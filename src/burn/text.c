@@ -33,11 +33,23 @@ static void kernels_text(unsigned kernels, char *text, size_t nbytes) {
         }
 }
 
+/* "from 60 to 90 seconds, "; nothing of a whole burn. */
+static void part_text(const rhm_burn *burn, rhm_burn_part part, char *text, size_t nbytes) {
+    const double begin = rhm_burn_seconds_until(burn, part.begin), end = rhm_burn_seconds_until(burn, part.end);
+    if (part.begin > 0 && part.end == RHM_BURN_EIGHTHS)
+        snprintf(text, nbytes, "from %.3g seconds to the end, ", begin);
+    else if (part.begin > 0 || part.end < RHM_BURN_EIGHTHS)
+        snprintf(text, nbytes, "from %.3g to %.3g seconds, ", begin, end);
+    else
+        *text = 0;
+}
+
 void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *o, char *text, size_t nbytes) {
-    char who[64], where[192];
+    char who[64], where[192], when[64];
     const char *how = o->way == RHM_BURN_ALONE ? "alone" : "with all cores at work";
+    part_text(burn, o->part, when, sizeof when);
     if (o->kind == RHM_BURN_SLOW_ISA) {
-        snprintf(text, nbytes, "%s %s: the frequency is %.1f %% below that of %s", rhm_isa_name(o->isa), how,
+        snprintf(text, nbytes, "%s %s: %sthe frequency is %.1f %% below that of %s", rhm_isa_name(o->isa), how, when,
                  100 * o->below, rhm_isa_name(burn->isa[0]));
         return;
     }
@@ -50,7 +62,7 @@ void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *o, char
     else
         snprintf(where, sizeof where, "in typical runs");
     const bool clocked = !isnan(o->hertz_below) && o->hertz_below > 0.5 * o->below;
-    snprintf(text, nbytes, "%s in %s %s: %.1f %% below its siblings %s%s", who, rhm_isa_name(o->isa), how,
+    snprintf(text, nbytes, "%s in %s %s: %s%.1f %% below its siblings %s%s", who, rhm_isa_name(o->isa), how, when,
              100 * o->below, where,
              clocked ? ", and so is its frequency"
              : burn->virtual_machine

@@ -11,7 +11,10 @@
 #include "core/median.h"
 #include "core/memory.h"
 
-static const double false_alarms = 1e-3; /* a run */
+static const double false_alarms = 1e-3; /* a run: half of them for the whole of it, half for its parts */
+
+const rhm_burn_part rhm_burn_parts[RHM_BURN_PARTS] = {{4, 8}, {2, 6}, {0, 4}, {6, 8}, {5, 7},
+                                                      {4, 6}, {3, 5}, {2, 4}, {1, 3}, {0, 2}};
 
 /* A core's own best: the tenth of its turns that are better. */
 static const double best_quantile = 0.9;
@@ -39,17 +42,35 @@ static const rhm_burn_cell *cell_of(const rhm_burn_bench *b, int core) {
     return rhm_burn_cell_at(b->burn, b->way, core, b->isa);
 }
 
+/* Of the core that has most: a burn that is interrupted ends in the middle of a round. */
+static size_t visits_of(const rhm_burn *burn, rhm_burn_way way, int isa) {
+    size_t most = 1;
+    for (int core = 0; core < burn->cores; core++) {
+        const size_t visits = rhm_burn_cell_at(burn, way, core, isa)->visits;
+        most = visits > most ? visits : most;
+    }
+    return most;
+}
+
+void rhm_burn_bench_turn_to(rhm_burn_bench *b, rhm_burn_way way, int isa, rhm_burn_part part) {
+    b->way = way;
+    b->isa = isa;
+    b->part = part;
+    b->visits = visits_of(b->burn, way, isa);
+}
+
 rhm_status rhm_burn_bench_create(rhm_burn_bench *b, const rhm_burn *burn, rhm_error *error) {
     const size_t cores = (size_t)burn->cores;
-    *b = (rhm_burn_bench){.burn = burn, .visits = 1};
+    size_t most = 1;
+    *b = (rhm_burn_bench){.burn = burn};
     for (int way = 0; way < RHM_BURN_TEAM; way++)
-        for (int core = 0; core < burn->cores; core++) {
-            const size_t visits = rhm_burn_cell_at(burn, (rhm_burn_way)way, core, 0)->visits;
-            b->visits = visits > b->visits ? visits : b->visits;
+        for (int isa = 0; isa < burn->isas; isa++) {
+            const size_t visits = visits_of(burn, (rhm_burn_way)way, isa);
+            most = visits > most ? visits : most;
         }
-    b->rate = RHM_NEW(double, cores, b->visits, 1, "rates of cores", error);
-    b->ratio = RHM_NEW(double, b->visits, 1, 1, "ratios of rates", error);
-    b->pool = RHM_NEW(double, b->visits > cores ? b->visits : cores, 1, 1, "rates of a turn", error);
+    b->rate = RHM_NEW(double, cores, most, 1, "rates of cores", error);
+    b->ratio = RHM_NEW(double, most, 1, 1, "ratios of rates", error);
+    b->pool = RHM_NEW(double, most > cores ? most : cores, 1, 1, "rates of a turn", error);
     b->mates = RHM_NEW(int, cores, 1, 1, "processors of a core", error);
     if (!b->rate || !b->ratio || !b->pool || !b->mates) {
         rhm_burn_bench_clear(b);
@@ -69,14 +90,21 @@ void rhm_burn_bench_clear(rhm_burn_bench *b) {
     *b = (rhm_burn_bench){0};
 }
 
+size_t rhm_burn_visits_until(const rhm_burn_bench *b, int eighths) {
+    return b->visits * (size_t)eighths / RHM_BURN_EIGHTHS;
+}
+
 void rhm_burn_fill(rhm_burn_bench *b, size_t member, bool excused_too) {
-    b->turns = b->visits;
+    const size_t first = rhm_burn_visits_until(b, b->part.begin);
+    b->turns = rhm_burn_visits_until(b, b->part.end) - first;
     for (int core = 0; core < b->burn->cores; core++) {
         const rhm_burn_cell *cell = cell_of(b, core);
         const bool counts = excused_too || !rhm_burn_excuse(cell);
         double *rate = b->rate + (size_t)core * b->turns;
-        for (size_t turn = 0; turn < b->turns; turn++)
-            rate[turn] = counts && turn < cell->visits ? rhm_burn_member(&cell->visit[turn], member) : (double)NAN;
+        for (size_t turn = 0; turn < b->turns; turn++) {
+            const size_t visit = first + turn;
+            rate[turn] = counts && visit < cell->visits ? rhm_burn_member(&cell->visit[visit], member) : (double)NAN;
+        }
     }
 }
 
@@ -96,13 +124,15 @@ static void set_aside(const rhm_burn_bench *b, double *rate) {
 void rhm_burn_fill_best(rhm_burn_bench *b, rhm_burn_operation operation) {
     const size_t wanted = MERGED_TO_LEAST * rhm_burn_turns_needed(b->burn);
     const size_t merged = b->visits > wanted ? b->visits / wanted : 1;
-    b->turns = b->visits / merged;
+    const size_t first = rhm_burn_visits_until(b, b->part.begin);
+    b->turns = (rhm_burn_visits_until(b, b->part.end) - first) / merged;
     for (int core = 0; core < b->burn->cores; core++) {
         const rhm_burn_cell *cell = cell_of(b, core);
         double *rate = b->rate + (size_t)core * b->turns;
         for (size_t turn = 0; turn < b->turns; turn++) {
             rate[turn] = (double)NAN;
-            for (size_t i = turn * merged; i < (turn + 1) * merged && i < cell->visits; i++)
+            const size_t visit = first + turn * merged;
+            for (size_t i = visit; i < visit + merged && i < cell->visits; i++)
                 rate[turn] = fmax(rate[turn], cell->visit[i].best[operation]); /* the number, where one is NAN */
         }
         set_aside(b, rate);
@@ -170,13 +200,14 @@ static size_t comparisons(const rhm_burn *burn) {
 }
 
 size_t rhm_burn_turns_needed(const rhm_burn *burn) {
-    return (size_t)ceil(log2((double)comparisons(burn) / false_alarms));
+    return (size_t)ceil(log2((double)comparisons(burn) / (0.5 * false_alarms)));
 }
 
-bool rhm_burn_beyond(const rhm_burn *burn, double *ratio, size_t count, double tolerance, double *below) {
+bool rhm_burn_beyond(rhm_burn_bench *b, size_t count, double tolerance, double *below) {
+    const double shared_by = (double)comparisons(b->burn) * (rhm_burn_is_whole(b->part) ? 1 : RHM_BURN_PARTS);
     size_t within = 0;
     for (size_t i = 0; i < count; i++)
-        within += ratio[i] >= 1 - tolerance;
-    *below = 1 - rhm_median(ratio, count);
-    return count > 0 && *below > tolerance && sign_test(count, within) * (double)comparisons(burn) <= false_alarms;
+        within += b->ratio[i] >= 1 - tolerance;
+    *below = 1 - rhm_median(b->ratio, count);
+    return count > 0 && *below > tolerance && sign_test(count, within) * shared_by <= 0.5 * false_alarms;
 }

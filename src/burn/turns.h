@@ -12,20 +12,36 @@ static inline double rhm_burn_member(const rhm_burn_rates *rates, size_t member)
     return value;
 }
 
-/* Of one way and instruction set. A turn is one visit or several in a row. */
+/* Of one way, instruction set and part of a burn. A turn is one visit or several in a row. */
 typedef struct rhm_burn_bench {
     const rhm_burn *burn;
     rhm_burn_way way;
     int isa;
-    size_t visits, turns; /* of every core */
-    double *rate;         /* (cores, visits), of which (cores, turns) are filled; NAN where a core does not count */
-    double *ratio;        /* (visits) */
-    double *pool;         /* (visits or cores, whichever are more) */
-    int *mates;           /* (cores), processors of this core that take part */
+    rhm_burn_part part;
+    size_t visits; /* of every core, in the whole burn */
+    size_t turns;  /* of the part */
+    double *rate;  /* (cores, most visits), of which (cores, turns) are filled; NAN where a core does not count */
+    double *ratio; /* (most visits) */
+    double *pool;  /* (most visits or cores, whichever are more) */
+    int *mates;    /* (cores), processors of this core that take part */
 } rhm_burn_bench;
 
 rhm_status rhm_burn_bench_create(rhm_burn_bench *bench, const rhm_burn *burn, rhm_error *error);
 void rhm_burn_bench_clear(rhm_burn_bench *bench); /* accepts a zeroed one */
+
+/* What is looked at from here on. */
+void rhm_burn_bench_turn_to(rhm_burn_bench *bench, rhm_burn_way way, int isa, rhm_burn_part part);
+
+/* Visits before a moment. */
+size_t rhm_burn_visits_until(const rhm_burn_bench *bench, int eighths);
+
+static inline bool rhm_burn_is_whole(rhm_burn_part part) {
+    return part.begin == 0 && part.end == RHM_BURN_EIGHTHS;
+}
+
+/* Parts that are looked at besides the whole: halves and quarters, each beginning in the middle of the one before. */
+enum { RHM_BURN_PARTS = 10 };
+extern const rhm_burn_part rhm_burn_parts[RHM_BURN_PARTS];
 
 /* A member of the rates of every visit, of cells without an excuse or of all. */
 void rhm_burn_fill(rhm_burn_bench *bench, size_t member, bool excused_too);
@@ -41,10 +57,10 @@ rhm_burn_wanted rhm_burn_is_core, rhm_burn_is_sibling, rhm_burn_is_of_socket, rh
  * many there are. */
 size_t rhm_burn_compare(rhm_burn_bench *bench, rhm_burn_wanted *mine, rhm_burn_wanted *others, int subject);
 
-/* *below: 1 - the median ratio. Whether that is beyond `tolerance` for certain. Sorts. */
-bool rhm_burn_beyond(const rhm_burn *burn, double *ratio, size_t count, double tolerance, double *below);
+/* *below: 1 - the median of `count` ratios. Whether that is beyond `tolerance` for certain. Sorts. */
+bool rhm_burn_beyond(rhm_burn_bench *bench, size_t count, double tolerance, double *below);
 
-/* Ratios that it takes at the least. */
+/* Ratios that it takes at the least, of a whole burn. */
 size_t rhm_burn_turns_needed(const rhm_burn *burn);
 
 #endif
