@@ -29,7 +29,7 @@ def add_arguments(parser):
     programs.add_arguments(parser)
     parser.add_argument("--job", choices=sorted(PROFILED), help="a job of perf/jobs.py (default: rhm train as it is)")
     parser.add_argument("--trace", type=types.input_file, metavar="FILE", action="append", help="of `rhm train --threads 1 --trace FILE`, instead of "
-                        "running a job here; several of the same run may be given")
+                        "running a job here; several of the same run may be given, and some of --threads N for what --trace-threads is for")
     parser.add_argument("--topology", default=SERVER, metavar="TEXT", help="the larger machine, in hwloc's synthetic notation (default: %(default)s)")
     parser.add_argument("--bandwidth", type=types.real(), default=SERVER_BANDWIDTH, metavar="GBS", help="that the memory of one of its NUMA nodes delivers, "
                         "in 1e9 bytes a second (default: %(default)g)")
@@ -83,11 +83,11 @@ def thread_counts(machine, wanted):
     return sorted(counts)
 
 
-def document_of(arguments, surroundings, options, job, finer, machine, predictions):
+def document_of(arguments, surroundings, options, job, finer, finer_threads, machine, predictions):
     result = session.new("predict", surroundings)
     reproduce = shlex.join(["./dev", "perf", "predict", "--topology", arguments.topology, "--", *options])
     result["job"] = {"options": options, "work_seconds": job.seconds, "span_seconds": finer.span, "parallelism": job.seconds / finer.span,
-                     "loops": len(finer.loops), "chunks": sum(len(loop.chunks) for loop in finer.loops), "trace_threads": arguments.trace_threads or 1}
+                     "loops": len(finer.loops), "chunks": sum(len(loop.chunks) for loop in finer.loops), "trace_threads": finer_threads}
     result["machine"] = {"topology": machine.name, "nodes": machine.nodes, "cores": machine.cores, "caches_bytes": machine.caches_bytes,
                          "node_bytes_per_second": machine.bandwidth}
     for one in predictions:
@@ -139,9 +139,9 @@ def run(arguments):
     if arguments.trace and (arguments.check or arguments.trace_threads or arguments.options or arguments.job):
         raise project.PerfError("--trace predicts from what was run already: leave out --check, --trace-threads, --job and options of rhm train", 2)
     options = list(arguments.options or (PROFILED[arguments.job].options() if arguments.job else []))
-    alone, many, together = [], [], []
+    alone, many, together, finer_threads = [], [], [], arguments.trace_threads or 1
     if arguments.trace:
-        traces = [read_trace(path) for path in arguments.trace]
+        traces, many, finer_threads = read_traces(arguments.trace)
         surroundings = {"trace": {key: traces[0]["otherData"].get(key) for key in ("version", "command", "cpu", "isa", "threads")}}
     else:
         binaries = programs.programs(arguments)
@@ -150,9 +150,9 @@ def run(arguments):
         traces = [run.trace for run in alone]
         surroundings = moment.finish()
     job = simulate.job_of(traces)
-    finer = simulate.job_of(many, arguments.trace_threads) if many else job
+    finer = simulate.job_of(many, finer_threads) if many else job
     predictions = [simulate.predict(finer if n > 1 else job, machine, n, job.seconds) for n in thread_counts(machine, wanted)]
-    result = document_of(arguments, surroundings, options, job, finer, machine, predictions)
+    result = document_of(arguments, surroundings, options, job, finer, finer_threads, machine, predictions)
     if together:
         result["check"] = checked(alone, together, arguments)
     path = session.write(result, arguments.output)
@@ -160,6 +160,25 @@ def run(arguments):
     picture = draw_to(arguments.figure or session.RESULTS / "predict.png", result)
     print(f"\nperf predict: {project.relative(path)}, {project.relative(picture)}", file=sys.stderr)
     return 1 if together and result["check"]["verdict"] == alternation.BEYOND else 0
+
+
+def read_traces(paths):
+    """(those of one thread, those of more, how many threads these have)"""
+    of_threads = {}
+    for path in paths:
+        trace = read_trace(path)
+        of_threads.setdefault(trace.get("otherData", {}).get("threads"), []).append(trace)
+    alone = of_threads.pop(1, [])
+    if not alone:
+        raise project.PerfError(f"--trace: of {_counts(of_threads)} threads; at least one must be of --threads 1", 2)
+    if len(of_threads) > 1:
+        raise project.PerfError(f"--trace: of {_counts(of_threads)} threads besides those of one; allowed is one number of them", 2)
+    threads, many = of_threads.popitem() if of_threads else (1, [])
+    return alone, many, threads
+
+
+def _counts(of_threads):
+    return " and ".join(str(threads) for threads in of_threads)
 
 
 def read_trace(path):

@@ -141,4 +141,6 @@ def test_a_real_trace(tmp_path):
     assert speed_ups[0] == pytest.approx(1, rel=1e-6) and max(speed_ups) <= document["job"]["parallelism"] * 1.001
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG") and "what holds back 32 threads" in done.stdout
     assert subprocess.run([*perf, "--trace", "t2.json"], cwd=tmp_path, capture_output=True).returncode == 2
+    subprocess.run([*perf, "--trace", "t2.json", "--trace", "t1.json"], cwd=tmp_path, check=True, capture_output=True)
+    assert read(tmp_path / "p.json", "predict")["job"]["trace_threads"] == 2
     assert subprocess.run([*perf, "--trace", "t1.json", "--threads", "33"], cwd=tmp_path, capture_output=True).returncode == 2
