@@ -15,12 +15,13 @@ import json, math, pathlib, random, sys
 behaviour = {behaviour}
 with open(__file__ + ".starts", "a") as starts:
     starts.write(".")
-    seed = pathlib.Path(__file__).parent.parent.name, {name!r}, starts.tell()  # other times for each process, the same on every run
-generator = random.Random(repr(seed))
+    seed = pathlib.Path(__file__).parent.parent.name, {name!r}, starts.tell()
 print(json.dumps({{"serves": {name!r}, "protocol": behaviour.get("protocol", 1), "version": "0", "isa_widest": "avx2",
                   "cpus_allowed": 2}}), flush=True)
-for line in sys.stdin:
+for turn, line in enumerate(sys.stdin):
     _, passes, row = line.split()
+    # Other times in each process and turn; the same on every run, however many passes a busy machine leaves time for.
+    generator = random.Random(repr((seed, turn)))
     factor = behaviour.get("factors", {{}}).get(row, 1.0)
     reason = behaviour.get("reasons", {{}}).get(row, "")
     if row in behaviour.get("breaks", {{}}):
