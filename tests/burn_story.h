@@ -1,5 +1,5 @@
-/* Histories of machines for `rhm burn` to judge: durations made up here, with bursts in which others have a core, and no
- * clock. Includes no cmocka: who includes this has. */
+/* Histories of machines for `rhm burn` to judge: durations made up here, with bursts in which others have a core, and
+ * no clock. Includes no cmocka: who includes this has. */
 #ifndef RHM_TESTS_BURN_STORY_H
 #define RHM_TESTS_BURN_STORY_H
 

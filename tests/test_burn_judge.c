@@ -217,6 +217,37 @@ static void unlike_cores_are_not_compared(void **state) {
     }
 }
 
+/* All cores at once and one at a time, with turns that were set aside, for cores alone and for some that share one. */
+static void cores_are_compared_all_at_once_as_one_by_one(void **state) {
+    (void)state;
+    story s = large;
+    s.neighbour = 0.4;
+    rhm_burn *burn = tell(&s, 9);
+    double one_by_one[MOST_CORES][48];
+    size_t counts[MOST_CORES], total = 0;
+    burn->core[1].core = burn->core[2].core = 0;
+    burn->core[7].kind = 1;
+    for (int way = 0; way < RHM_BURN_TEAM; way++) {
+        rhm_burn_bench b;
+        assert_int_equal(rhm_burn_bench_create(&b, burn, NULL), RHM_OK);
+        rhm_burn_bench_turn_to(&b, (rhm_burn_way)way, 0, (rhm_burn_part){0, RHM_BURN_EIGHTHS});
+        rhm_burn_fill_best(&b, RHM_BURN_PRODUCT);
+        for (int core = 0; core < s.cores; core++) {
+            counts[core] = rhm_burn_compare(&b, rhm_burn_is_core, rhm_burn_is_sibling, core);
+            memcpy(one_by_one[core], b.ratio, counts[core] * sizeof *b.ratio);
+        }
+        rhm_burn_relate_to_siblings(&b);
+        for (int core = 0; core < s.cores; core++) {
+            assert_int_equal(rhm_burn_ratios_of(&b, core), counts[core]);
+            assert_memory_equal(b.ratio, one_by_one[core], counts[core] * sizeof *b.ratio);
+            total += counts[core];
+        }
+        rhm_burn_bench_clear(&b);
+    }
+    assert_in_range(total, 200, 2 * 48 * 7);
+    rhm_burn_destroy(burn);
+}
+
 static void few_turns_do_not_suffice(void **state) {
     (void)state;
     story s = large;
@@ -244,6 +275,7 @@ int main(void) {
         cmocka_unit_test(a_frequency_that_falls_is_named),
         cmocka_unit_test(typical_runs_of_a_core_that_others_used_are_not_judged),
         cmocka_unit_test(unlike_cores_are_not_compared),
+        cmocka_unit_test(cores_are_compared_all_at_once_as_one_by_one),
         cmocka_unit_test(few_turns_do_not_suffice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

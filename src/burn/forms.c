@@ -106,12 +106,11 @@ static json_t *outliers(const rhm_burn *burn) {
         for (int op = 0; op < RHM_BURN_OPERATIONS; op++)
             if (o->kernels & (1u << op))
                 rhm_json_append(&kernels, json_string(rhm_burn_operation_name((rhm_burn_operation)op)));
-        json_t *one =
-            json_pack("{s:s, s:s, s:s, s:f, s:o, s:f, s:f, s:s, s:o}", "kind", kinds[o->kind], "way",
-                      rhm_burn_way_name(o->way), "isa", rhm_isa_name(o->isa), "below", o->below, "frequency_below",
-                      rhm_json_number(o->hertz_below), "begin_seconds", rhm_burn_seconds_until(burn, o->part.begin),
-                      "end_seconds", rhm_burn_seconds_until(burn, o->part.end), "sentence", sentence, "kernels",
-                      kernels);
+        json_t *one = json_pack("{s:s, s:s, s:s, s:f, s:o, s:f, s:f, s:s, s:o}", "kind", kinds[o->kind], "way",
+                                rhm_burn_way_name(o->way), "isa", rhm_isa_name(o->isa), "below", o->below,
+                                "frequency_below", rhm_json_number(o->hertz_below), "begin_seconds",
+                                rhm_burn_seconds_until(burn, o->part.begin), "end_seconds",
+                                rhm_burn_seconds_until(burn, o->part.end), "sentence", sentence, "kernels", kernels);
         if (o->kind == RHM_BURN_SLOW_CORE) {
             rhm_json_set(&one, "core", json_integer(burn->core[o->core].core));
             rhm_json_set(&one, "cpu", json_integer(burn->core[o->core].pu_os));

@@ -116,10 +116,10 @@ static size_t compare(rhm_burn_bench *b, rhm_burn_outlier_kind kind, int subject
                : rhm_burn_compare(b, rhm_burn_is_of_socket, rhm_burn_is_of_other_socket, subject);
 }
 
-/* By the rates that the bench is filled with: those of a kernel, or (0) typical ones, which need not be told of what is
- * slow at its best already. *count: turns that could be compared. */
-static rhm_status judge_subject(rhm_burn *burn, rhm_burn_bench *b, rhm_burn_outlier_kind kind, int subject,
-                                unsigned kernel, size_t *count, rhm_error *error) {
+/* By the first `count` ratios of the bench: those of a kernel, or (0) of typical rates, which need not be told of what
+ * is slow at its best already. */
+static rhm_status judge_ratios(rhm_burn *burn, rhm_burn_bench *b, rhm_burn_outlier_kind kind, int subject,
+                               unsigned kernel, size_t count, rhm_error *error) {
     rhm_burn_outlier found = {.kind = kind,
                               .way = b->way,
                               .isa = burn->isa[b->isa],
@@ -127,20 +127,24 @@ static rhm_status judge_subject(rhm_burn *burn, rhm_burn_bench *b, rhm_burn_outl
                               .kernels = kernel,
                               .part = b->part,
                               .hertz_below = (double)NAN};
-    *count = compare(b, kind, subject);
-    return rhm_burn_beyond(b, *count, burn->tolerance, &found.below) ? note(burn, &found, error) : RHM_OK;
+    return rhm_burn_beyond(b, count, burn->tolerance, &found.below) ? note(burn, &found, error) : RHM_OK;
 }
 
-/* Every socket and every core. */
+/* Every socket and every core, by the rates that the bench is filled with. */
 static rhm_status judge_all(rhm_burn *burn, rhm_burn_bench *b, unsigned kernel, rhm_error *error) {
     for (int core = 0; core < burn->cores; core++) {
-        size_t count;
-        bool seen = false; /* its socket, by a core before it */
+        const int package = burn->core[core].package;
+        bool seen = false; /* by a core before it */
         for (int i = 0; i < core; i++)
-            seen = seen || burn->core[i].package == burn->core[core].package;
+            seen = seen || burn->core[i].package == package;
         if (!seen)
-            RHM_TRY(judge_subject(burn, b, RHM_BURN_SLOW_SOCKET, burn->core[core].package, kernel, &count, error));
-        RHM_TRY(judge_subject(burn, b, RHM_BURN_SLOW_CORE, core, kernel, &count, error));
+            RHM_TRY(judge_ratios(burn, b, RHM_BURN_SLOW_SOCKET, package, kernel,
+                                 compare(b, RHM_BURN_SLOW_SOCKET, package), error));
+    }
+    rhm_burn_relate_to_siblings(b);
+    for (int core = 0; core < burn->cores; core++) {
+        const size_t count = rhm_burn_ratios_of(b, core);
+        RHM_TRY(judge_ratios(burn, b, RHM_BURN_SLOW_CORE, core, kernel, count, error));
         if (!kernel || !rhm_burn_is_whole(b->part))
             continue;
         rhm_burn_cell *cell = rhm_burn_cell_at(burn, b->way, core, b->isa);

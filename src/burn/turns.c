@@ -179,6 +179,56 @@ size_t rhm_burn_compare(rhm_burn_bench *b, rhm_burn_wanted *mine, rhm_burn_wante
     return count;
 }
 
+/* The median of all but one of `count` sorted values, of which that one is equal to `without`. */
+static double median_without(const double *sorted, size_t count, double without) {
+    size_t at = 0, beyond = count; /* of the first that is not below it */
+    while (at < beyond) {
+        const size_t middle = at + (beyond - at) / 2;
+        if (sorted[middle] < without)
+            at = middle + 1;
+        else
+            beyond = middle;
+    }
+    const size_t others = count - 1, low = (others - 1) / 2, high = others / 2;
+    return others == 0 ? (double)NAN : 0.5 * (sorted[low + (low >= at)] + sorted[high + (high >= at)]);
+}
+
+/* A core and its siblings, if none of them comes before it. */
+static void relate_family(rhm_burn_bench *b, int eldest, size_t turn) {
+    size_t count = 0;
+    for (int core = eldest; core < b->burn->cores; core++) {
+        const double rate = b->rate[(size_t)core * b->turns + turn];
+        if (!isnan(rate) && (core == eldest || rhm_burn_is_sibling(b, core, eldest)))
+            b->pool[count++] = rate;
+    }
+    qsort(b->pool, count, sizeof *b->pool, rhm_by_value);
+    for (int core = eldest; core < b->burn->cores; core++) {
+        double *rate = &b->rate[(size_t)core * b->turns + turn];
+        if (!isnan(*rate) && (core == eldest || rhm_burn_is_sibling(b, core, eldest)))
+            *rate /= median_without(b->pool, count, *rate);
+    }
+}
+
+void rhm_burn_relate_to_siblings(rhm_burn_bench *b) {
+    for (int eldest = 0; eldest < b->burn->cores; eldest++) {
+        bool younger = false;
+        for (int core = 0; core < eldest; core++)
+            younger = younger || rhm_burn_is_sibling(b, core, eldest);
+        for (size_t turn = 0; turn < b->turns && !younger; turn++)
+            relate_family(b, eldest, turn);
+    }
+}
+
+size_t rhm_burn_ratios_of(rhm_burn_bench *b, int core) {
+    size_t count = 0;
+    for (size_t turn = 0; turn < b->turns; turn++) {
+        const double ratio = b->rate[(size_t)core * b->turns + turn];
+        if (!isnan(ratio))
+            b->ratio[count++] = ratio;
+    }
+    return count;
+}
+
 /* P[X <= k], X binomial(n, 1/2). */
 static double sign_test(size_t n, size_t k) {
     double sum = 0;

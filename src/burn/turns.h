@@ -57,6 +57,13 @@ rhm_burn_wanted rhm_burn_is_core, rhm_burn_is_sibling, rhm_burn_is_of_socket, rh
  * many there are. */
 size_t rhm_burn_compare(rhm_burn_bench *bench, rhm_burn_wanted *mine, rhm_burn_wanted *others, int subject);
 
+/* Puts in place of every rate its ratio to the median of the core's siblings at the same turn, which is what
+ * rhm_burn_compare has for one core at a time. */
+void rhm_burn_relate_to_siblings(rhm_burn_bench *bench);
+
+/* Then those of a core, for all turns that have one. Returns how many there are. */
+size_t rhm_burn_ratios_of(rhm_burn_bench *bench, int core);
+
 /* *below: 1 - the median of `count` ratios. Whether that is beyond `tolerance` for certain. Sorts. */
 bool rhm_burn_beyond(rhm_burn_bench *bench, size_t count, double tolerance, double *below);
 
