@@ -32,10 +32,10 @@ typedef struct rhm_burn_cell {
     uint64_t runs, mismatches;
     uint64_t wrong[RHM_BURN_OPERATIONS + 1]; /* of these by operation, trainings last */
     uint64_t windows, disturbed;
-    double seconds, foreign_seconds,
-        stolen_seconds;    /* of the visits; of them, others on this core; the host's others */
-    bool counted;          /* hertz by perf events */
-    rhm_burn_rates *visit; /* (visits), owned */
+    double seconds;                         /* of the visits; */
+    double foreign_seconds, stolen_seconds; /* of them, others on this core; the host's others */
+    bool counted;                           /* hertz by perf events */
+    rhm_burn_rates *visit;                  /* (visits), owned */
     size_t visits, visits_capacity;
     uint64_t visits_made; /* of which one in 2^thinned is kept */
     unsigned thinned;
