@@ -59,8 +59,7 @@ rhm_status rhm_watch_look(rhm_ranks *ranks, rhm_error *error) {
         watch->heard_seconds[from] = now;
     const bool first = rhm_ranks_rank(ranks) == 0;
     for (int rank = first; rank < (first ? rhm_ranks_size(ranks) : 1); rank++) {
-        if (away > RHM_AWAY_SECONDS)
-            watch->heard_seconds[rank] += away;
+        watch->heard_seconds[rank] = rhm_watch_excused(watch->heard_seconds[rank], away, now);
         if (ranks->has_gone[rank] || now - watch->heard_seconds[rank] <= ranks->silence_seconds)
             continue;
         rhm_departures_silent(ranks, rank);
