@@ -103,10 +103,18 @@ static rhm_status choose_jobs(sweep *s, rhm_error *error) {
 
 /* ---- cores, memory and time ------------------------------------------------------------------------------ */
 
+/* The plan of one cell may take longer than other ranks would wait for a word. */
+static void say_alive(void *ranks, const rhm_progress *progress) {
+    (void)progress;
+    rhm_ranks_sign(ranks);
+}
+
 static rhm_status plan(sweep *s, int cores, rhm_error *error) {
     rhm_engine *engine;
     const double begin = rhm_progress_seconds();
-    RHM_TRY(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1, .interrupt = &rhm_interrupt}, error));
+    const rhm_engine_options options = {
+        .threads = 1, .interrupt = &rhm_interrupt, .progress = say_alive, .user = s->settings->running.ranks};
+    RHM_TRY(rhm_engine_create(&engine, &options, error));
     for (size_t i = 0; i < s->runner.jobs; i++) {
         const double seconds = rhm_progress_seconds() - begin;
         if (seconds > planning_least_seconds + planning_share * rhm_sweep_forecast_left(&s->forecast) / cores)

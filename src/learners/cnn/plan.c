@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/parallel.h"
 #include "learners/cnn/descent.h"
 #include "learners/cnn/initial.h"
 #include "model/cnn.h"
@@ -37,6 +38,7 @@ static rhm_status time_steps(double *seconds, double *forward_seconds, const pla
             begin = rhm_seconds();
             steps = 0;
         }
+        rhm_engine_progress(p->engine, "measuring steps", (uint64_t)i, MOST_STEPS);
         RHM_TRY(rhm_network_step(network, p->token, p->label, count, &rule, &result, error));
         steps++;
         took = i >= WARM_UP ? rhm_seconds() - begin : 0;

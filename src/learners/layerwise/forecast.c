@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/fail.h"
+#include "engine/parallel.h"
 #include "learners/layerwise/bound.h"
 #include "learners/layerwise/budget.h"
 #include "learners/layerwise/cluster.h"
@@ -217,6 +218,8 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
     const rhm_train_options *o = f->options;
     rhm_forecast *s = &f->stage[level];
     rhm_search_problem problem;
+    if (f->engine)
+        rhm_engine_progress(f->engine, "planning", f->shape->levels - level, f->shape->levels);
     RHM_TRY(find_positions(f, level, &problem, error));
     const double rho = f->rho[level];
     *s = (rhm_forecast){

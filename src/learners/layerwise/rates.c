@@ -8,6 +8,7 @@
 #include "core/gaussian.h"
 #include "core/memory.h"
 #include "core/philox.h"
+#include "engine/parallel.h"
 #include "learners/layerwise/design.h"
 #include "linear/normal.h"
 
@@ -75,9 +76,15 @@ static void clear(trial *t) {
     rhm_patch_counts_clear(&t->counts);
 }
 
+/* A second of it is long for whoever waits to hear of this process. */
+static void tell(const trial *t, int repetition) {
+    rhm_engine_progress(t->engine, "measuring rates", (uint64_t)repetition, REPETITIONS);
+}
+
 static rhm_status time_forward(const trial *t, double *seconds, rhm_error *error) {
     for (int i = 0; i < REPETITIONS; i++) {
         rhm_embeddings out = {0};
+        tell(t, i);
         const double begin = rhm_seconds();
         const rhm_status status = rhm_embed(&out, t->engine, &t->ready, &t->patches, &t->inputs, NULL, error);
         *seconds = fmin(*seconds, rhm_seconds() - begin);
@@ -103,6 +110,7 @@ static rhm_status time_pass(const trial *t, size_t cache_nbytes, double *seconds
     if (w)
         w[0] = 1;
     for (int i = 0; i < REPETITIONS && status == RHM_OK; i++) {
+        tell(t, i);
         const double begin = rhm_seconds();
         status = rhm_normal_apply(normal, w, w + size, error);
         *seconds = fmin(*seconds, rhm_seconds() - begin);
@@ -118,6 +126,7 @@ static rhm_status time_gram(trial *t, double *seconds, rhm_error *error) {
     t->patches.count = count < GRAM_PATCHES ? count : GRAM_PATCHES;
     rhm_status status = open_normal(t, RHM_ROUTE_GRAM, 0, &normal, error);
     if (status == RHM_OK) {
+        tell(t, 0);
         const double begin = rhm_seconds();
         status = rhm_normal_prepare(normal, error);
         *seconds = (rhm_seconds() - begin) / (double)t->patches.count;
