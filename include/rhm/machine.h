@@ -56,8 +56,8 @@ RHM_API double rhm_machine_measure_seconds(const rhm_engine *engine, unsigned pa
 /*
  * An object with a member for each part, "caches", "threads", "frequency", "smt" and "nodes" (docs/servers.md). On all
  * processors that the process may use, whatever the engine's threads are; these must be idle meanwhile. The engine
- * hears of progress and is asked for interruption. RHM_UNSUPPORTED where OpenMP's variables bind threads, also for no
- * part at all.
+ * hears of progress and is asked for interruption. RHM_UNSUPPORTED where OpenMP's variables bind threads and for engines
+ * of several ranks, also for no part at all.
  */
 RHM_API rhm_status rhm_machine_measure(char **json, const rhm_engine *engine, unsigned parts, rhm_error *error);
 

@@ -19,6 +19,7 @@
 #include "engine/parallel.h"
 #include "engine/processor_times.h"
 #include "engine/record.h"
+#include "engine/spread.h"
 #include "machine/explore.h"
 
 enum { MOST_COUNTS = 16 };
@@ -244,6 +245,10 @@ rhm_status rhm_machine_explore(json_t **out, const rhm_engine *engine, unsigned 
     if (engine->affinity_variable)
         return rhm_fail(error, RHM_UNSUPPORTED, "%s is set, so threads are not ours to bind to cores: unset it",
                         engine->affinity_variable);
+    if (rhm_engine_ranks(engine))
+        return rhm_fail(error, RHM_UNSUPPORTED,
+                        "ranks of a machine would measure each other, as other programs: measure it in one process, "
+                        "without mpirun");
     json_t *all = json_object();
     const double begin = 1e-9 * (double)rhm_trace_now();
     const rhm_processor_others others = rhm_processor_others_begin();
