@@ -1,6 +1,7 @@
 """Trainings of several processes under mpirun: the same model for any number of them, and jobs that end whatever happens."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -182,10 +183,8 @@ def test_what_is_refused_is_said_once(mpi, tmp_path):
 
 
 def test_ranks_that_were_told_different_things_do_not_begin(tmp_path):
-    mpi = THERE[0]
-    words = [*LAUNCHERS[mpi], "1", RHM, "train", *SMALL, ":", "-n", "1", RHM, "train", *SMALL, "--data-seed", "9"]
-    done = subprocess.run(words, cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
-    assert done.returncode != 0 and "rank 1" in done.stderr and "other options" in done.stderr, done.stderr
+    done = one_after_another(THERE[0], [RHM, "train", *SMALL], [RHM, "train", *SMALL, "--data-seed", "9"], cwd=tmp_path)
+    assert done.returncode == 2 and "rank 1" in done.stderr and "other options" in done.stderr, done.stderr
 
 
 def test_alone_is_alone(tmp_path):
@@ -209,33 +208,49 @@ def test_what_another_launcher_started_is_not_trained_once_for_each_rank(tmp_pat
         assert "srun" not in run("train", *SMALL, cwd=tmp_path, env={**task, **quiet}).stderr
 
 
+def one_after_another(mpi, *programs, cwd):
+    """A job of different programs, a rank each."""
+    words = [word for program in programs for word in (":", "-n", "1", *program)]
+    return subprocess.run([*LAUNCHERS[mpi][:-1], *words[1:]], cwd=cwd, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
+
+
 @pytest.mark.parametrize("mpi", THERE)
 def test_what_keeps_one_rank_from_joining_is_said(mpi, tmp_path):
-    words = ["train", *SMALL]
-    job = [*LAUNCHERS[mpi], "1", RHM, *words, ":", "-n", "1", "env", "RHM_MPI=yes", RHM, *words]
-    done = subprocess.run(job, cwd=tmp_path, env={**os.environ, **QUIET}, text=True, capture_output=True, timeout=60)
-    assert done.returncode != 0 and "rhm train: RHM_MPI is 'yes'" in done.stderr, done.stderr
+    train = [RHM, "train", *SMALL]
+    done = one_after_another(mpi, train, ["env", "RHM_MPI=yes", *train], cwd=tmp_path)
+    assert done.returncode == 2 and re.search(r"rhm train: rank 1 \(.+\): RHM_MPI is 'yes'", done.stderr), done
+    done = one_after_another(mpi, train, [RHM, "trian", *SMALL], cwd=tmp_path)
+    assert done.returncode == 2 and re.search(r"rank 1 \(.+\) was started with other options", done.stderr), done
+    for other in set(THERE) - {mpi}:
+        done = one_after_another(mpi, ["env", f"RHM_MPI={other}", *train], train, cwd=tmp_path)
+        assert done.returncode == 1 and "2 ranks were started" in done.stderr and "knows of 1" in done.stderr, done
 
 
-def begin_to_keep(mpi, ranks, name, tmp_path):
-    os.environ["RHM_TEST_JOB"] = name
-    job = start(mpi, ranks, "train", *LONG, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)
-    kept = tmp_path / "kept"
+@pytest.mark.parametrize("mpi", THERE)
+def test_a_rank_that_ends_before_it_starts_mpi_is_not_waited_for_longer_than_allowed(mpi, tmp_path):
+    done = one_after_another(mpi, [RHM, "train", *SMALL, "--rank-timeout", "0.05"], ["true"], cwd=tmp_path)
+    assert done.returncode == 1 and "rhm train: rank 0 has waited 0.5 seconds for all 2 ranks to start" in done.stderr, done
+
+
+def wait_for(condition, job):
     end = time.monotonic() + 60
-    while not (kept.exists() and any(name.startswith("checkpoint") for name in os.listdir(kept))):
+    while not condition():
         assert job.poll() is None and time.monotonic() < end, job.communicate()
         time.sleep(0.01)
-    return job
 
 
 @pytest.mark.parametrize("mpi", THERE)
 def test_a_killed_rank_ends_the_job_and_another_number_resumes(mpi, tmp_path):
     alone = hash_of(run("train", *LONG, cwd=tmp_path).stdout)
-    name = f"{mpi}-{os.getpid()}"
-    job = begin_to_keep(mpi, 2, name, tmp_path)
-    os.kill(processes(name)[1], signal.SIGKILL)
+    name, kept = f"{mpi}-{os.getpid()}", tmp_path / "kept"
+    os.environ["RHM_TEST_JOB"] = name
+    job = start(mpi, 2, "train", *LONG, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)
+    wait_for(lambda: kept.exists() and any(name.startswith("checkpoint") for name in os.listdir(kept)), job)
+    there = processes(name)
+    if len(there) == 2:  # else this process was away for seconds, and they are done
+        os.kill(there[1], signal.SIGKILL)
     end_of(job, name)
-    assert job.returncode != 0
+    assert (job.returncode != 0) == (len(there) == 2)
     nobody_is_left(name)
     out, errors = on_ranks(mpi, 3, "train", *LONG, "--checkpoint", "kept", "--resume", cwd=tmp_path)
     assert hash_of(out) == alone
@@ -246,14 +261,11 @@ def test_a_killed_rank_ends_the_job_and_another_number_resumes(mpi, tmp_path):
 def test_a_silent_rank_is_named(rank, tmp_path):
     mpi, name = THERE[-1], f"silent-{rank}-{os.getpid()}"
     os.environ["RHM_TEST_JOB"] = name
-    job = start(mpi, 2, "train", *WITHOUT_END, "--rank-timeout", "1", cwd=tmp_path)
-    end = time.monotonic() + 30
-    while len(processes(name)) < 2 and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(0.3)
+    job = start(mpi, 2, "train", *WITHOUT_END, "--rank-timeout", "3", "--checkpoint", "kept", cwd=tmp_path)
+    wait_for((tmp_path / "kept").exists, job)  # which rank 0 makes when both have joined
     os.kill(processes(name)[rank], signal.SIGSTOP)
     _, errors = job.communicate(timeout=90)
-    assert job.returncode != 0 and f"rank {rank}" in errors and "has been silent for 1 seconds" in errors, errors
+    assert job.returncode != 0 and f"rank {rank}" in errors and "has been silent for 3 seconds" in errors, errors
     nobody_is_left(name)
 
 

@@ -15,5 +15,5 @@ set -euo pipefail
 # inherit --cpus-per-task. The directory must be one that all machines see. A single task is no rank, which no other can wait for.
 alive=()
 [ "${SLURM_NTASKS:-1}" -lt 2 ] || alive=(--rank-timeout 600)
-exec srun --mpi="${MPI:-pmix}" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --cpu-bind=cores rhm train --progress off --checkpoint ranks.checkpoint --resume \
+exec srun --mpi="${MPI:-pmix}" --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --cpu-bind=cores rhm train --progress off --checkpoint ranks.checkpoint --resume \
     "${alive[@]}" --report ranks.json -o ranks.h5 "$@"

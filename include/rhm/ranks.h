@@ -44,9 +44,10 @@ RHM_API int rhm_ranks_strangers(void);
 
 /*
  * Join the other ranks. *out is NULL, and all is well, where this process was started alone, and where the variable
- * RHM_MPI is "off"; "openmpi" and "mpich" name the module where the environment leaves it open. RHM_UNSUPPORTED without
- * a module for the launcher; RHM_INVALID where ranks disagree, naming the first that differs from rank 0: a sentence
- * that rank 0 alone has, the others' being empty. After a failure the others return some seconds later than rank 0.
+ * RHM_MPI is "off"; "openmpi" and "mpich" name the module where the environment leaves it open. A failure with *out
+ * NULL is of a process that could not start MPI, RHM_UNSUPPORTED without a module for the launcher; on ranks other than
+ * 0 it returns some seconds later, as rank 0 has the first word. With *out the process has joined, and leaves as after
+ * any failure: RHM_INVALID where ranks disagree, naming the first that differs from rank 0.
  */
 RHM_API rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error);
 
@@ -61,8 +62,11 @@ RHM_API void rhm_ranks_limit_silence(rhm_ranks *ranks, double seconds);
  */
 RHM_API rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *error);
 
-/* After a failed job: ends this process and, if they hang, all others, with this exit status. Does not return where
- * there are ranks. */
+/*
+ * After a failed job, when all has been said: ends this process and, if they hang, all others, with this exit status.
+ * NULL: of a process that could not join, whose launcher is told to end the others; returns where the process was
+ * started alone.
+ */
 RHM_API void rhm_ranks_abort(rhm_ranks *ranks, int exit_status);
 
 /* Whether this is the rank to tell a user things: 0, or the next where that one is silent. True for NULL. */

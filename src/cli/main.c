@@ -1,7 +1,6 @@
 /* The command: finds the subcommand, reads its options, runs it, and turns the outcome into an exit status. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,13 @@
 #include "cli/inputs.h"
 #include "cli/interrupt.h"
 #include "cli/settings.h"
+#include "cli/waiting.h"
 #include "core/fail.h"
 #include "rhm/ranks.h"
 #include "rhm/status.h"
+
+/* Launchers start ranks one after the other, and MPI takes its time. */
+static const double starting_factor = 10;
 
 /* What scripts rely on. */
 enum { DONE = 0, FAILED = 1, USAGE = 2, INTERRUPTED = 130 };
@@ -70,17 +73,17 @@ static bool asks_for_help(int count, char **arguments) {
 
 /* Under mpirun: the other ranks, before anything can fail, so that they hear of it. They must have been told the same.
  */
-static rhm_status join(rhm_ranks **out, const rhm_command *command, int count, char **arguments, rhm_error *error) {
+static rhm_status join(rhm_ranks **out, const char *name, int count, char **arguments, rhm_error *error) {
     *out = NULL;
     if (rhm_ranks_launched().size < 2)
         return RHM_OK;
     size_t nbytes = 1;
     for (int i = 0; i < count; i++)
         nbytes += strlen(arguments[i]) + 1;
-    char *all = malloc(nbytes + strlen(command->name)), *end = all;
+    char *all = malloc(nbytes + strlen(name)), *end = all;
     if (!all)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused memory for the command line");
-    end = stpcpy(end, command->name);
+    end = stpcpy(end, name);
     for (int i = 0; i < count; i++)
         end = stpcpy(stpcpy(end, "\n"), arguments[i]);
     const rhm_ranks_options options = {.interrupt = &rhm_interrupt, .agreement = all};
@@ -116,44 +119,61 @@ static int hush(void) {
     return before;
 }
 
-static rhm_status work(const rhm_command *command, rhm_ranks *ranks, int count, char **arguments, rhm_error *error) {
-    static rhm_settings settings;
-    RHM_TRY(rhm_options_parse(&settings, command, count, arguments, error));
+static rhm_status work(rhm_settings *settings, const rhm_command *command, rhm_ranks *ranks, rhm_error *error) {
     if (ranks && !command->on_ranks)
         return rhm_fail(error, RHM_UNSUPPORTED,
                         "this command works in one process, but %d ranks were started: start it without mpirun",
                         rhm_ranks_size(ranks));
     if (!ranks)
-        RHM_TRY(rhm_option_refuse(&settings, "rank-timeout", "has no effect without mpirun: leave it out", error));
-    settings.running.ranks = ranks;
-    rhm_ranks_limit_silence(ranks, settings.running.rank_timeout);
+        RHM_TRY(rhm_option_refuse(settings, "rank-timeout", "has no effect without mpirun: leave it out", error));
+    settings->running.ranks = ranks;
+    rhm_ranks_limit_silence(ranks, settings->running.rank_timeout);
     rhm_interrupt_install();
     tell_odd_nodes(command, ranks);
     tell_strangers(command);
-    RHM_TRY(rhm_files_check(&settings, error));
-    RHM_TRY(rhm_inputs_compare(&settings, error));
-    return command->run(&settings, error);
+    RHM_TRY(rhm_files_check(settings, error));
+    RHM_TRY(rhm_inputs_compare(settings, error));
+    return command->run(settings, error);
 }
 
-static int run(const rhm_command *command, int count, char **arguments) {
+/* What is wrong with a command line is said when all ranks are there, and once. */
+static rhm_status parse(rhm_settings *settings, const rhm_command *command, const char *name, int count,
+                        char **arguments, rhm_error *error) {
+    if (!command)
+        return rhm_fail(error, RHM_INVALID, "%s%.80s%s: the commands are listed by rhm --help",
+                        *name ? "unknown command '" : "no command is named", name, *name ? "'" : "");
+    return rhm_options_parse(settings, command, count, arguments, error);
+}
+
+static int run(const char *name, int count, char **arguments) {
+    static rhm_settings settings;
+    const rhm_command *command = rhm_command_named(name);
+    const char *called = command ? command->name : "";
     const int before = rhm_ranks_launched().rank > 0 ? hush() : -1;
-    if (asks_for_help(count, arguments)) {
+    if (command && asks_for_help(count, arguments)) {
         rhm_options_help(stdout, command);
-        return finish(command->name, DONE);
+        return finish(called, DONE);
     }
-    rhm_error error = {0};
+    rhm_error error = {0}, misuse = {0};
+    rhm_waiting waiting;
     rhm_ranks *ranks;
-    rhm_status status = join(&ranks, command, count, arguments, &error);
-    if (status == RHM_OK)
-        status = rhm_ranks_leave(ranks, work(command, ranks, count, arguments, &error), &error);
-    if (before >= 0 && (ranks ? rhm_ranks_speaks(ranks) : *error.text))
+    const rhm_status parsed = parse(&settings, command, name, count, arguments, &misuse);
+    rhm_waiting_begin(&waiting, called, starting_factor * settings.running.rank_timeout,
+                      before >= 0 ? before : STDERR_FILENO);
+    rhm_status status = join(&ranks, name, count, arguments, &error);
+    rhm_waiting_end(&waiting);
+    if (status == RHM_OK && parsed != RHM_OK) {
+        error = misuse;
+        status = parsed;
+    } else if (status == RHM_OK) {
+        status = work(&settings, command, ranks, &error);
+    }
+    status = rhm_ranks_leave(ranks, status, &error);
+    if (status != RHM_OK && before >= 0 && rhm_ranks_speaks(ranks))
         dup2(before, STDERR_FILENO);
     if (status != RHM_OK)
-        complain(command->name, error.text);
-    const int exit_code = finish(command->name, exit_status(status));
-    /* MPICH's launcher lets others wait for ever for a rank that did not join, unless a signal has ended it. */
-    if (status != RHM_OK && !ranks && before >= 0 && *error.text)
-        raise(SIGKILL);
+        complain(called, error.text);
+    const int exit_code = finish(called, exit_status(status));
     if (status != RHM_OK)
         rhm_ranks_abort(ranks, exit_code);
     return exit_code;
@@ -171,11 +191,11 @@ static void occupy_standard_streams(void) {
 
 int main(int count, char **arguments) {
     occupy_standard_streams();
-    if (count < 2) {
+    if (count < 2 && rhm_ranks_launched().size < 2) {
         rhm_command_overview(stderr);
         return USAGE;
     }
-    const char *first = arguments[1];
+    const char *first = count < 2 ? "" : arguments[1];
     if (!strcmp(first, "--help") || !strcmp(first, "-h")) {
         rhm_command_overview(stdout);
         return finish("", DONE);
@@ -184,11 +204,5 @@ int main(int count, char **arguments) {
         printf("rhm %s\n", rhm_version());
         return finish("", DONE);
     }
-    const rhm_command *command = rhm_command_named(first);
-    if (command)
-        return run(command, count - 2, arguments + 2);
-    char sentence[256];
-    snprintf(sentence, sizeof sentence, "unknown command '%.80s': the commands are listed by rhm --help", first);
-    complain("", sentence);
-    return USAGE;
+    return run(first, count < 2 ? 0 : count - 2, arguments + (count < 2 ? 1 : 2));
 }

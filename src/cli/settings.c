@@ -231,7 +231,8 @@ static const rhm_option ranks[] = {
      .least = DBL_MIN,
      .greatest = 1e9,
      .place = AT(running.rank_timeout),
-     .help = "Under mpirun: end the job, naming the rank, when one has been waited for so long."},
+     .help = "Under mpirun: end the job, naming the rank, when one has been waited for so long; ten times as long until "
+             "all have started."},
     {0}};
 
 const rhm_option_group rhm_budget_options = {"Size of the training", budget};

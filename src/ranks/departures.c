@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "ranks/unjoined.h"
 
 /* For a failed job's ranks to come to where they hear of it: between two messages there may be seconds of work. */
 static const double GRACE_SECONDS = 20;
@@ -135,7 +136,7 @@ static void wait_for_others(rhm_ranks *ranks, rhm_status outcome) {
     }
 }
 
-static void release(rhm_ranks *ranks) {
+void rhm_ranks_release(rhm_ranks *ranks) {
     rhm_free(ranks->home);
     rhm_free(ranks->gone);
     rhm_free(ranks->has_gone);
@@ -158,7 +159,7 @@ rhm_status rhm_ranks_leave(rhm_ranks *ranks, rhm_status outcome, rhm_error *erro
             continue;
         rhm_posts_forget(ranks);
         ranks->transport.close(ranks->transport.state);
-        release(ranks);
+        rhm_ranks_release(ranks);
         return RHM_OK;
     }
     if (rank >= 0)
@@ -202,8 +203,10 @@ static void wait_for_words(rhm_ranks *ranks) {
 }
 
 void rhm_ranks_abort(rhm_ranks *ranks, int exit_status) {
-    if (!ranks)
+    if (!ranks) {
+        rhm_unjoined_end(exit_status);
         return;
+    }
     /* Who has something to say has the last word. */
     if (!rhm_ranks_speaks(ranks))
         wait_for_words(ranks);

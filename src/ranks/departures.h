@@ -13,4 +13,7 @@ rhm_status rhm_departures_look(rhm_ranks *ranks, rhm_error *error);
 /* A rank has been waited for in vain: it counts as one that has failed. */
 void rhm_departures_silent(rhm_ranks *ranks, int rank);
 
+/* What a rank knows of the others; MPI has ended, or never began. */
+void rhm_ranks_release(rhm_ranks *ranks);
+
 #endif

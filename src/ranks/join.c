@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "core/sha256.h"
+#include "ranks/departures.h"
 #include "ranks/group.h"
 #include "ranks/home.h"
 #include "ranks/module.h"
@@ -78,41 +79,40 @@ static rhm_status after_first(rhm_status status) {
     return status;
 }
 
-rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error) {
-    const char *module;
-    *out = NULL;
-    rhm_status status = rhm_module_choose(&module, error);
-    if (status != RHM_OK)
-        return after_first(status);
-    if (!module)
-        return RHM_OK;
+static rhm_status make(rhm_ranks **out, const rhm_transport *transport, const rhm_ranks_options *options,
+                       rhm_error *error) {
+    const size_t size = (size_t)transport->size;
     rhm_ranks *ranks = RHM_NEW(rhm_ranks, 1, 1, 1, "ranks", error);
     if (!ranks)
         return RHM_NO_MEMORY;
-    status = rhm_module_open(&ranks->transport, module, error);
-    if (status != RHM_OK) {
-        rhm_free(ranks);
-        return after_first(status);
-    }
-    ranks->options = *options;
-    ranks->blamed = -1;
-    const size_t size = (size_t)ranks->transport.size;
+    *ranks = (rhm_ranks){.transport = *transport, .options = *options, .blamed = -1};
     ranks->home = RHM_NEW(rhm_rank_home, size, 1, 1, "hosts of ranks", error);
     ranks->gone = RHM_NEW(rhm_departure, size, 1, 1, "ends of ranks", error);
     ranks->has_gone = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
     ranks->silent = RHM_NEW(bool, size, 1, 1, "ends of ranks", error);
     ranks->farewell = RHM_NEW(void *, size, 1, 1, "ends of ranks", error);
-    status = ranks->home && ranks->gone && ranks->has_gone && ranks->silent && ranks->farewell ? meet(ranks, error)
-                                                                                               : RHM_NO_MEMORY;
-    if (status == RHM_OK) {
+    if (ranks->home && ranks->gone && ranks->has_gone && ranks->silent && ranks->farewell) {
         *out = ranks;
         return RHM_OK;
     }
-    /* All ranks compared the same, and none of them stays: the first has something to say. */
-    if (status != RHM_INVALID)
-        rhm_ranks_abort(ranks, 1);
-    ranks->transport.close(ranks->transport.state);
-    if (rhm_ranks_rank(ranks) > 0 && error)
-        error->text[0] = '\0';
-    return after_first(status);
+    rhm_ranks_release(ranks);
+    return RHM_NO_MEMORY;
+}
+
+rhm_status rhm_ranks_join(rhm_ranks **out, const rhm_ranks_options *options, rhm_error *error) {
+    const char *module;
+    rhm_error misnamed = {0};
+    rhm_transport transport;
+    *out = NULL;
+    const rhm_status named = rhm_module_choose(&module, &misnamed);
+    if (!module)
+        return named == RHM_OK ? RHM_OK : rhm_fail(error, named, "%s", misnamed.text);
+    rhm_status status = rhm_module_open(&transport, module, error);
+    if (status != RHM_OK && named != RHM_OK)
+        status = rhm_fail(error, named, "%s", misnamed.text);
+    if (status != RHM_OK)
+        return after_first(status);
+    RHM_TRY(make(out, &transport, options, error));
+    RHM_TRY(meet(*out, error));
+    return named == RHM_OK ? RHM_OK : rhm_fail(error, named, "%s", misnamed.text);
 }

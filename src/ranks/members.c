@@ -32,5 +32,5 @@ const char *rhm_ranks_library(const rhm_ranks *ranks) {
 }
 
 const char *rhm_ranks_host(const rhm_ranks *ranks, int rank) {
-    return ranks->home ? ranks->home[rank].host : "?";
+    return ranks->home && *ranks->home[rank].host ? ranks->home[rank].host : "?";
 }

@@ -63,14 +63,13 @@ int rhm_ranks_strangers(void) {
 rhm_status rhm_module_choose(const char **name, rhm_error *error) {
     const char *asked = getenv("RHM_MPI");
     const launcher *by = launched_by();
-    *name = NULL;
-    if (asked && *asked && strcmp(asked, "off") != 0 && strcmp(asked, "openmpi") != 0 && strcmp(asked, "mpich") != 0)
-        return rhm_fail(error, RHM_INVALID, "RHM_MPI is '%.64s': allowed are openmpi, mpich, off", asked);
-    if (is_off() || !by)
+    *name = is_off() || !by ? NULL : by->module;
+    if (!asked || !*asked || is_off())
         return RHM_OK;
-    *name = by->module;
-    if (asked && *asked)
-        *name = strcmp(asked, "mpich") != 0 ? "openmpi" : "mpich";
+    if (strcmp(asked, "openmpi") != 0 && strcmp(asked, "mpich") != 0)
+        return rhm_fail(error, RHM_INVALID, "RHM_MPI is '%.64s': allowed are openmpi, mpich, off", asked);
+    if (by)
+        *name = !strcmp(asked, "mpich") ? "mpich" : "openmpi";
     return RHM_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "rhm/ranks.h"
 
 /* "openmpi" or "mpich", by the environment; NULL where this process was started alone or RHM_MPI is "off". RHM_INVALID
- * for other values of that. */
+ * for other values of that: *name is then what it would be without. */
 rhm_status rhm_module_choose(const char **name, rhm_error *error);
 
 /* Load the module and let its library start. It stays loaded. */
