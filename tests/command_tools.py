@@ -2,7 +2,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,6 +22,23 @@ def run(*arguments, cwd, expect=0, **more):
     done = subprocess.run([RHM, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120, **more)
     assert done.returncode == expect, f"exit {done.returncode}, wanted {expect}: {arguments}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def worked(process):
+    """Seconds of processors that it has taken: they go by as its work does, however busy the machine is."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_work(process, seconds, number=signal.SIGINT):
+    """Until it catches a signal, and has worked for so long."""
+    def catches():
+        caught = next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("SigCgt:"))
+        return int(caught.split()[1], 16) >> (number - 1) & 1
+
+    while not catches() or worked(process) < seconds:
+        assert process.poll() is None
+        time.sleep(0.02)
 
 
 def refused(*arguments, cwd, expect=2, says=(), **more):

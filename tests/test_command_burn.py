@@ -6,11 +6,10 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
-from command_tools import RHM, refused
+from command_tools import RHM, refused, wait_for_work
 
 WRONG_CORE = pathlib.Path(RHM).with_name("rhm_wrong_core")
 CPUS = sorted(os.sched_getaffinity(0))[:2]
@@ -103,7 +102,7 @@ def test_a_wrong_core_is_named(tmp_path, cpu, operation, every):
 def test_an_interrupted_burn_shows_what_it_has(tmp_path):
     with subprocess.Popen([RHM, "burn", "--minutes", "5", "--json", "b.json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
-        time.sleep(1)
+        wait_for_work(process, 1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in out and "interrupted" in err

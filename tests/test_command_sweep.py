@@ -197,7 +197,8 @@ def test_a_cell_that_train_refuses_while_it_runs_fails_alone(tmp_path):
 
 
 def test_ctrl_c_loses_nothing(swept, tmp_path):
-    process = subprocess.Popen([RHM, "sweep", "--grid", GRID, "-o", "s"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    grid = GRID + " | vocab=8; rules=4; levels=8; test-samples=200"  # the last cell is without end
+    process = subprocess.Popen([RHM, "sweep", "--grid", grid, "--threads", "1", "-o", "s"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     path = tmp_path / "s" / "cells.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (path.exists() and path.stat().st_size):

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 import kill_many
-from command_tools import RHM, refused, rows, run
+from command_tools import RHM, refused, rows, run, worked
 
 COMMAND = ["--vocab", "8", "--rules", "4", "--levels", "3", "--seed", "1", "--max-width", "2048", "--test-samples", "1000"]
 KEEP = ["--checkpoint", "kept", "--checkpoint-seconds", "0.01"]
@@ -22,7 +23,11 @@ def here(tmp_path):
 
 @pytest.fixture(scope="module")
 def expected():
-    return kill_many.reference(COMMAND)
+    """Hash, seconds, and seconds of processors, of a training that nobody interrupts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = kill_many.reference(COMMAND)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (*found, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def start(here, *more):
@@ -64,8 +69,7 @@ def test_a_signal_writes_a_last_checkpoint(here, expected, number):
     process = subprocess.Popen([RHM, "train", *COMMAND, "--checkpoint", "kept"], cwd=here, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # ignored signals stay ignored
-    wait_for((here / "kept").exists, process)
-    time.sleep(expected[1] / 8)
+    wait_for(lambda: (here / "kept").exists() and worked(process) > expected[2] / 8, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     finished = rows(out)

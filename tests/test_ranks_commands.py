@@ -4,13 +4,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from command_tools import RHM, run
-from test_ranks import LAUNCHERS, QUIET, THERE, hash_of, nobody_is_left, on_ranks, processes, pytestmark, start  # noqa: F401
+from test_ranks import LAUNCHERS, QUIET, THERE, end_of, hash_of, nobody_is_left, on_ranks, processes, pytestmark, start, wait_for  # noqa: F401
 
 INSTANCE = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2"]
 NETWORK = [*INSTANCE, "--learner", "cnn", "--width", "16", "--sequences", "256", "--epochs", "2", "--test-samples", "100", "--progress", "off"]
@@ -118,15 +117,12 @@ def test_what_ends_early_leaves_nothing_behind(mpi, how, tmp_path):
     name = f"sampling-{mpi}-{how}-{os.getpid()}"
     os.environ["RHM_TEST_JOB"] = name
     job = start(mpi, 2, "sample", *INSTANCE, "--samples", "3e8", "-o", "big.h5", cwd=tmp_path)
-    end = time.monotonic() + 30
-    while (len(processes(name)) < 2 or not os.listdir(tmp_path)) and time.monotonic() < end:
-        time.sleep(0.02)
-    time.sleep(0.1)
+    wait_for(lambda: os.listdir(tmp_path), job)  # rank 0 writes when all have joined
     if how == signal.SIGKILL:
         os.kill(processes(name)[1], how)
     else:
         os.kill(job.pid, how)
-    job.communicate(timeout=60)
+    end_of(job, name)
     assert job.returncode != 0
     nobody_is_left(name)
     assert "big.h5" not in os.listdir(tmp_path)
@@ -181,11 +177,10 @@ def test_a_sweep_goes_on_after_the_death_of_a_rank(mpi, tmp_path):
     os.environ["RHM_TEST_JOB"] = name
     words = ["sweep", "--grid", GRID + " | vocab=8; rules=4; levels=8; seed=1; test-samples=100", "--progress", "off", "-o", "kept"]
     job = start(mpi, 2, *words, cwd=tmp_path)
-    lines, end = tmp_path / "kept/cells.jsonl", time.monotonic() + 60
-    while (not lines.exists() or lines.stat().st_size == 0 or len(processes(name)) < 4) and time.monotonic() < end:
-        time.sleep(0.02)
+    lines = tmp_path / "kept/cells.jsonl"
+    wait_for(lambda: lines.exists() and (len(processes(name)) >= 4 and lines.stat().st_size > 0 or len(lines.read_text().splitlines()) == 8), job)
     os.kill(without_cells(processes(name))[1], signal.SIGKILL)
-    job.communicate(timeout=60)
+    end_of(job, name)
     assert job.returncode != 0
     nobody_is_left(name)
     done = len(lines.read_text().splitlines())
@@ -197,14 +192,12 @@ def test_a_silent_rank_of_a_sweep_is_named(rank, tmp_path):
     """A cell takes as long as it takes, but the ranks say that they are alive."""
     mpi, name = THERE[rank % len(THERE)], f"silent-sweep-{rank}-{os.getpid()}"
     os.environ["RHM_TEST_JOB"] = name
-    words = ["sweep", "--grid", "vocab=8; rules=4; levels=8; seed=1,2", "--progress", "off", "--rank-timeout", "2", "-o", "kept"]
+    words = ["sweep", "--grid", "vocab=8; rules=4; levels=8; seed=1,2", "--progress", "off", "--rank-timeout", "3", "-o", "kept"]
     job = start(mpi, 2, *words, cwd=tmp_path)
-    end = time.monotonic() + 60
-    while len(processes(name)) < 4 and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for(lambda: len(processes(name)) >= 4, job)
     os.kill(without_cells(processes(name))[rank], signal.SIGSTOP)
     _, errors = job.communicate(timeout=90)
-    assert job.returncode != 0 and re.search(rf"rhm sweep: rank {rank} \(.+\) has been silent for 2 seconds", errors), errors
+    assert job.returncode != 0 and re.search(rf"rhm sweep: rank {rank} \(.+\) has been silent for 3 seconds", errors), errors
     nobody_is_left(name)
 
 

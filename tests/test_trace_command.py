@@ -2,9 +2,8 @@
 import json
 import signal
 import subprocess
-import time
 
-from command_tools import QUICK, RHM, refused, run
+from command_tools import QUICK, RHM, refused, run, wait_for_work
 
 
 def traced(cwd, *arguments):
@@ -76,7 +75,7 @@ def test_of_an_interrupted_run(tmp_path):
     long = [RHM, "train", "--vocab", "16", "--levels", "4", "--samples", "200000", "--width", "4096", "--trace", "t.json"]
     process = subprocess.Popen(long, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # one that is ignored stays ignored
-    time.sleep(0.7)
+    wait_for_work(process, 0.5)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     trace = json.loads((tmp_path / "t.json").read_text())
