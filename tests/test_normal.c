@@ -92,6 +92,32 @@ static void bits_are_always_the_same(void **state) {
     assert_true(factored[0] && factored[4] && !factored[1] && !factored[5]);
 }
 
+/* As problems of 50 million patches keep them: several leaves to a row, the last row mostly cut short. */
+static void bits_do_not_depend_on_how_many_sums_are_kept(void **state) {
+    (void)state;
+    int joined = 0;
+    for (size_t n = 0; n < SHAPE_COUNT; n++) {
+        dense_problem p = make_problem(SHAPES[n], SEED + n);
+        double *first = NULL;
+        for (size_t together = 1; together <= 64; together *= 4)
+            for (int threads = 1; threads <= 3; threads += 2) {
+                rhm_engine *engine = engine_of(threads);
+                rhm_normal *r = must_init(&p, engine, together == 4 ? SIZE_MAX : 0);
+                rhm_passes *passes = (rhm_passes *)r;
+                assert_int_equal(passes->together, 1);
+                assert_int_equal(passes->rows, passes->leaves);
+                rhm_passes_divide(passes, (passes->leaves + together - 1) / together, together);
+                joined += passes->rows < passes->leaves;
+                expect_the_same_products(r, &first);
+                rhm_normal_destroy(r);
+                rhm_engine_destroy(engine);
+            }
+        free(first);
+        clear_problem(&p);
+    }
+    assert_true(joined > 20);
+}
+
 static void padding_is_zero(void **state) {
     (void)state;
     rhm_engine *engine = engine_of(2);
@@ -200,6 +226,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(target_and_product_are_sums_over_samples),
         cmocka_unit_test(bits_are_always_the_same),
+        cmocka_unit_test(bits_do_not_depend_on_how_many_sums_are_kept),
         cmocka_unit_test(padding_is_zero),
         cmocka_unit_test(gradient_is_that_of_the_loss),
         cmocka_unit_test(only_frequencies_matter),

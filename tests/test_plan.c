@@ -240,12 +240,58 @@ static void partial_sums_grow_with_the_problem(void **state) {
     static const struct {
         size_t chunks, size, leaves;
     } cases[] = {
-        {0, 1000, 0},          {1, 1000, 1},        {127, 1000, 127},    {128, 1000, 128},    {5000, 1000, 128},
-        {8255, 1000, 128},     {8256, 1000, 129},   {20000, 1000, 312},  {65536, 1000, 1024}, {10000000, 1000, 1024},
-        {65536, 1 << 16, 512}, {5000, 1 << 20, 32}, {5000, 1 << 24, 16}, {7, 1 << 24, 7},     {5000, SIZE_MAX, 16},
+        {0, 1000, 0},
+        {1, 1000, 1},
+        {127, 1000, 127},
+        {128, 1000, 128},
+        {5000, 1000, 128},
+        {8255, 1000, 128},
+        {8256, 1000, 129},
+        {20000, 1000, 312},
+        {65536, 1000, 1024},
+        {524288, 1000, 1024},
+        {65536, 1 << 16, 512},
+        {5000, 1 << 20, 32},
+        {5000, 1 << 24, 16},
+        {7, 1 << 24, 7},
+        {5000, SIZE_MAX, 16},
+        {524288, 1 << 16, 512},
+        {524289, 1 << 16, 8192},
+        {1000000, SIZE_MAX, 15625},
+        {10000000, 1000, 65536},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(rhm_pass_leaves(cases[i].chunks, cases[i].size), cases[i].leaves);
+}
+
+/* Rows are as many as memory allows, and as ranks have memory: with the leaves of one process there is nothing to do.
+ */
+static void processes_keep_no_more_rows_than_fit(void **state) {
+    (void)state;
+    static const struct {
+        size_t leaves, size, ranks, rows, together;
+    } cases[] = {
+        {0, 1000, 1, 0, 1},
+        {1024, 1000, 1, 1024, 1},
+        {512, 1 << 16, 1, 512, 1},
+        {8192, 1 << 16, 1, 512, 16},
+        {8193, 1 << 16, 1, 257, 32},
+        {8192, 1 << 16, 3, 1024, 8},
+        {65536, 1 << 16, 64, 32768, 2},
+        {65536, 1 << 16, 128, 65536, 1},
+        {65536, SIZE_MAX, 2, 32, 2048},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t together;
+        assert_int_equal(rhm_pass_rows(cases[i].leaves, cases[i].size, cases[i].ranks, &together), cases[i].rows);
+        assert_int_equal(together, cases[i].together);
+    }
+    for (size_t chunks = 1; chunks <= 1 << 19; chunks = chunks * 5 / 4 + 1)
+        for (size_t size = 16; size < (size_t)1 << 40; size *= 4) {
+            size_t together;
+            rhm_pass_rows(rhm_pass_leaves(chunks, size), size, 1, &together);
+            assert_int_equal(together, 1);
+        }
 }
 
 int main(void) {
@@ -259,6 +305,7 @@ int main(void) {
         cmocka_unit_test(a_design_is_made_anew_when_it_must),
         cmocka_unit_test(models_do_not_depend_on_the_engine),
         cmocka_unit_test(partial_sums_grow_with_the_problem),
+        cmocka_unit_test(processes_keep_no_more_rows_than_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

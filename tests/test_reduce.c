@@ -69,10 +69,36 @@ static void blocks_are_subtrees(void **state) {
     rhm_engine_destroy(engine);
 }
 
+/* As one thread that makes row after row, in memory for a few of them. */
+static void rows_may_come_one_after_another(void **state) {
+    (void)state;
+    enum { LEVELS = 8, SIZE = 3 };
+    double sum[SIZE], spare[LEVELS * SIZE];
+    for (size_t count = 1; count <= MOST_ROWS; count++) {
+        size_t levels = 0;
+        while ((size_t)1 << levels < count)
+            levels++;
+        fill(count, count * SIZE);
+        for (size_t i = 0; i < LEVELS * SIZE; i++)
+            spare[i] = 99;
+        rhm_running_sum running = {.sum = sum, .spare = spare, .size = SIZE};
+        for (size_t row = 0; row < count; row++) {
+            memcpy(rhm_running_next(&running), kept + row * SIZE, sizeof sum);
+            rhm_running_add(&running);
+        }
+        rhm_running_end(&running);
+        for (size_t column = 0; column < SIZE; column++)
+            assert_true(sum[column] == sum_of(0, count, SIZE, column));
+        for (size_t i = levels * SIZE; i < LEVELS * SIZE; i++)
+            assert_true(spare[i] == 99);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tree_is_the_one_that_is_promised),
         cmocka_unit_test(blocks_are_subtrees),
+        cmocka_unit_test(rows_may_come_one_after_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

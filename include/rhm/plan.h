@@ -70,7 +70,7 @@ typedef struct rhm_plan_level {
     double shared_fit_seconds;           /* of fit_seconds, what several ranks could share (rhm_plan_spread) */
     double shared_parts;                 /* into which that falls, or 0 where it falls into any number, */
     bool parts_divide;                   /* of which a rank's threads can share one */
-    double sums, sum_rows, sum_nbytes;   /* passes over all patches; partial sums of one, and bytes of its sum */
+    double sums, sum_rows, sum_nbytes;   /* passes over all patches; partial sums of one, and bytes of each */
     double products, product_nbytes;     /* products with Gram matrices, and bytes of one */
     double embeddings, embedded_nbytes;  /* times that outputs are made, and bytes of all of them */
     double divided_nbytes;               /* of nbytes, what ranks have equal parts of */

@@ -36,3 +36,32 @@ rhm_status rhm_reduce(const rhm_engine *engine, double *rows, size_t count, size
     tree t = {rows, count, size, stride, chunk};
     return rhm_parallel(engine, (size + chunk - 1) / chunk, reduce_chunk, &t, error);
 }
+
+static double *subtree_at(const rhm_running_sum *running, size_t place) {
+    return place ? running->spare + (place - 1) * running->size : running->sum;
+}
+
+double *rhm_running_next(const rhm_running_sum *running) {
+    return subtree_at(running, running->waiting);
+}
+
+/* The last subtree that waits goes to the one before it. */
+static void join_last(rhm_running_sum *running) {
+    const double *from = subtree_at(running, --running->waiting);
+    double *into = subtree_at(running, running->waiting - 1);
+    for (size_t i = 0; i < running->size; i++)
+        into[i] += from[i];
+}
+
+/* As many subtrees are complete now as the number of rows has zeros at its end. */
+void rhm_running_add(rhm_running_sum *running) {
+    running->count++;
+    running->waiting++;
+    for (size_t rows = running->count; rows % 2 == 0; rows /= 2)
+        join_last(running);
+}
+
+void rhm_running_end(rhm_running_sum *running) {
+    while (running->waiting > 1)
+        join_last(running);
+}

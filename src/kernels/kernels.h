@@ -20,7 +20,7 @@ enum { RHM_LANES = 16 };
 
 /* Of the order of operations and of visits: to be raised with every change of either, since a solver's state in a
  * checkpoint is a part of sums in that order. */
-enum { RHM_ORDER_VERSION = 4 };
+enum { RHM_ORDER_VERSION = 5 };
 
 /* M rounded up to whole lanes. */
 static inline size_t rhm_padded_width(size_t width) {

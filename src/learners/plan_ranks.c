@@ -54,11 +54,19 @@ double rhm_plan_rank_cores(const rhm_plan_cluster *cluster) {
     return cluster->threads > 0 && cluster->threads < share ? cluster->threads : share;
 }
 
+/* That so many partial sums are kept in: those of a row are one thread's. */
+static double rows_of(const rhm_plan_level *level, double leaves, int ranks) {
+    size_t together;
+    const double size = fmax(1, level->sum_nbytes / sizeof(double));
+    return (double)rhm_pass_rows((size_t)leaves, (size_t)size, (size_t)ranks, &together);
+}
+
 double rhm_plan_useful_cores(const rhm_training_plan *plan, uint32_t level) {
     const rhm_plan_level *l = &plan->level[level];
     if (l->level == 0 || l->shared_parts == 0 || !(plan->spread & RHM_SPREAD_FIT))
         return HUGE_VAL;
-    return l->shared_parts * (l->parts_divide ? fmax(1, rhm_plan_rank_cores(&plan->cluster)) : 1);
+    const double rows = rows_of(l, l->shared_parts, plan->cluster.ranks > 0 ? plan->cluster.ranks : 1);
+    return rows * (l->parts_divide ? fmax(1, rhm_plan_rank_cores(&plan->cluster)) : 1);
 }
 
 static double link_seconds(const rhm_plan_cluster *c, int from, int to, double nbytes) {
@@ -125,7 +133,7 @@ static void add(rhm_plan_messages *sum, rhm_plan_messages more) {
 
 /* Of shared work that takes one core `seconds`, in so many parts that go to ranks, and to threads, as a whole. */
 static double shared_seconds(const rhm_plan_cluster *c, const rhm_plan_level *level, double seconds) {
-    const double parts = level->shared_parts, cores = rhm_plan_rank_cores(c);
+    const double parts = rows_of(level, level->shared_parts, c->ranks), cores = rhm_plan_rank_cores(c);
     if (parts == 0)
         return seconds / c->ranks / cores;
     const double own = ceil(parts / c->ranks);
@@ -146,12 +154,15 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
         spread & RHM_SPREAD_FIT ? shared_seconds(c, level, shared * alone * rhm_plan_rank_cores(c)) : shared * alone;
     if (spread & RHM_SPREAD_FIT) {
         const double passes = level->passes_nbytes, gram = level->gram_nbytes;
-        rhm_plan_messages one = rhm_plan_sum(c, level->sum_rows, level->sum_nbytes, clock);
+        const double rows = rows_of(level, level->sum_rows, c->ranks), more = rows - rows_of(level, level->sum_rows, 1);
+        rhm_plan_messages one = rhm_plan_sum(c, rows, level->sum_nbytes, clock);
         add(&m, (rhm_plan_messages){one.count * level->sums, one.nbytes * level->sums, one.seconds * level->sums});
         add(&m, gather(c, level->products, level->products * level->product_nbytes));
         const double features = level->features_nbytes, most = (double)RHM_CACHE_MOST_NBYTES;
         const double kept = ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
-        level->nbytes += fmax(passes / ranks + kept, gram * (2 / ranks - 1 / (ranks * ranks))) - fmax(passes, gram);
+        level->nbytes +=
+            fmax((passes + more * level->sum_nbytes) / ranks + kept, gram * (2 / ranks - 1 / (ranks * ranks))) -
+            fmax(passes, gram);
         level->nbytes -= level->divided_nbytes * (1 - 1 / ranks);
     }
     level->budget_seconds *= before > 0 ? level->fit_seconds / before : 1;

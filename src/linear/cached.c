@@ -2,9 +2,9 @@
 #include "core/fail.h"
 #include "linear/passes.h"
 
-/* Each rank keeps those of its own leaves. */
+/* Each rank keeps those of its own rows. */
 static size_t first_chunk(const rhm_passes *p) {
-    return rhm_passes_leaf_begin(p, p->own.first);
+    return rhm_passes_row_begin(p, p->own.first);
 }
 
 static const float *row_of(const rhm_passes *p, size_t place) {
@@ -21,10 +21,10 @@ static rhm_status fill_chunk(void *context, size_t chunk, int thread, rhm_error 
 
 rhm_status rhm_passes_cache(rhm_passes *p, rhm_error *error) {
     const rhm_normal *n = &p->normal;
-    const size_t chunks = (rhm_passes_chunks(p) + p->leaves - 1) / p->leaves;
+    const size_t chunks = (rhm_passes_chunks(p) + p->rows - 1) / p->rows;
     const rhm_home by_chunk = {.kind = RHM_HOME_CHUNKS,
                                .chunk_nbytes = sizeof(float) * chunks * p->op.chunk * n->stride};
-    const size_t own = rhm_passes_leaf_begin(p, p->own.end) - first_chunk(p), most = own * p->op.chunk;
+    const size_t own = rhm_passes_row_begin(p, p->own.end) - first_chunk(p), most = own * p->op.chunk;
     const size_t after = n->rows.count - first_chunk(p) * p->op.chunk;
     RHM_TRY(rhm_buffer_create(&p->cached, n->engine, by_chunk, sizeof(float), most < after ? most : after, n->stride, 1,
                               "cached features", error));

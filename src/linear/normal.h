@@ -65,11 +65,11 @@ void rhm_normal_destroy(rhm_normal *normal); /* accepts NULL */
 size_t rhm_normal_cache_nbytes(const rhm_engine *engine);
 
 /*
- * The patches that each rank's partial sums of a pass are made of: rank r's begin at begin[r] (ranks + 1). *leaves sums
- * there are of all ranks; with the patches' number they decide where parts begin. Patches of other ranks are not looked
- * at by passes: `data.table` need not have their rows.
+ * The patches that each rank's partial sums of a pass are made of: rank r's begin at begin[r] (ranks + 1). *rows of
+ * sums there are of all ranks; with the patches' number they decide where parts begin. Patches of other ranks are not
+ * looked at by passes: `data.table` need not have their rows.
  */
-rhm_status rhm_normal_parts(size_t *begin, size_t *leaves, const rhm_engine *engine, const rhm_phase_map *map,
+rhm_status rhm_normal_parts(size_t *begin, size_t *rows, const rhm_engine *engine, const rhm_phase_map *map,
                             size_t classes, size_t patches, rhm_error *error);
 
 rhm_status rhm_normal_right_hand_side(rhm_normal *normal, double *out, rhm_error *error);

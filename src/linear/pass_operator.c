@@ -48,6 +48,7 @@ static void destroy(rhm_normal *normal) {
     rhm_passes_unsort(p);
     rhm_buffer_destroy(&p->cached, normal->engine);
     rhm_buffer_destroy(&p->partial, normal->engine);
+    rhm_scratch_destroy(&p->subtrees, normal->engine);
     rhm_scratch_destroy(&p->workspace, normal->engine);
     rhm_operator_clear(&p->op);
     rhm_free(p->operand);
@@ -58,7 +59,7 @@ static void destroy(rhm_normal *normal) {
 
 static const rhm_normal_type type = {right_hand_side, NULL, apply, flops, nbytes, destroy};
 
-/* Arrays of a pass, each near the threads whose leaves use it. */
+/* Arrays of a pass, each near the threads whose rows use it. */
 static rhm_status make_arrays(rhm_passes *p, rhm_error *error) {
     const rhm_normal *n = &p->normal;
     const size_t size = rhm_normal_size(n);
@@ -95,15 +96,17 @@ static rhm_status represent(rhm_passes *p, rhm_pass_sizes *sizes, rhm_error *err
     return RHM_OK;
 }
 
-rhm_status rhm_normal_parts(size_t *begin, size_t *leaves, const rhm_engine *engine, const rhm_phase_map *map,
+rhm_status rhm_normal_parts(size_t *begin, size_t *rows, const rhm_engine *engine, const rhm_phase_map *map,
                             size_t classes, size_t patches, rhm_error *error) {
     rhm_operator op;
     RHM_TRY(rhm_operator_init(&op, engine, RHM_WORK_PASS, map, classes, patches, error));
     const size_t chunks = (patches + op.chunk - 1) / op.chunk, ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(engine));
-    *leaves = rhm_pass_leaves(chunks, classes * rhm_feature_stride(map->padded));
+    const size_t size = classes * rhm_feature_stride(map->padded), leaves = rhm_pass_leaves(chunks, size);
+    size_t together;
+    *rows = rhm_pass_rows(leaves, size, ranks, &together);
     for (size_t rank = 0; rank <= ranks; rank++) {
-        const size_t leaf = rhm_spread_begin(engine, *leaves, (int)rank);
-        const size_t first = *leaves ? leaf * chunks / *leaves * op.chunk : 0;
+        const size_t row = rhm_spread_begin(engine, *rows, (int)rank), leaf = row < *rows ? row * together : leaves;
+        const size_t first = leaves ? leaf * chunks / leaves * op.chunk : 0;
         begin[rank] = first < patches ? first : patches;
     }
     rhm_operator_clear(&op);
@@ -138,8 +141,11 @@ rhm_status rhm_passes_create(rhm_normal **out, const rhm_engine *engine, const r
         &p->op, engine, rhm_features_fit(&sizes, &feature_nbytes) ? RHM_WORK_KEPT_PASS : RHM_WORK_PASS, data->map,
         data->classes, data->patches->count, error);
     if (status == RHM_OK) {
-        p->leaves = rhm_pass_leaves(rhm_passes_chunks(p), rhm_normal_size(&p->normal));
-        p->own = rhm_spread_own(engine, p->leaves);
+        const size_t size = rhm_normal_size(&p->normal), ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(engine));
+        size_t together;
+        p->leaves = rhm_pass_leaves(rhm_passes_chunks(p), size);
+        const size_t rows = rhm_pass_rows(p->leaves, size, ranks, &together);
+        rhm_passes_divide(p, rows, together);
         status = represent(p, &sizes, error);
     }
     if (status == RHM_OK)

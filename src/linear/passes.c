@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "engine/reduce.h"
 #include "engine/spread.h"
 #include "engine/trace.h"
 
@@ -13,6 +14,12 @@ static size_t least(size_t a, size_t b) {
 
 size_t rhm_passes_chunks(const rhm_passes *p) {
     return (p->normal.rows.count + p->op.chunk - 1) / p->op.chunk;
+}
+
+void rhm_passes_divide(rhm_passes *p, size_t rows, size_t together) {
+    p->rows = rows;
+    p->together = together;
+    p->own = rhm_spread_own(p->normal.engine, rows);
 }
 
 rhm_pass_space rhm_passes_space(const rhm_passes *p, int thread) {
@@ -84,17 +91,29 @@ typedef struct pass {
     rhm_pass_factor factor;
 } pass;
 
-static rhm_status leaf_pass(void *context, size_t leaf, int thread, rhm_error *error) {
-    const pass *work = context;
+static rhm_status leaf_pass(const pass *work, size_t leaf, int thread, double *sum, rhm_error *error) {
     const rhm_passes *p = work->p;
-    const size_t size = rhm_normal_size(&p->normal), chunk = p->op.chunk;
-    double *sum = (double *)p->partial.data + leaf * size;
-    memset(sum, 0, sizeof *sum * size);
-    leaf += p->own.first;
+    const size_t chunk = p->op.chunk;
+    memset(sum, 0, sizeof *sum * rhm_normal_size(&p->normal));
     for (size_t i = rhm_passes_leaf_begin(p, leaf); i < rhm_passes_leaf_begin(p, leaf + 1); i++) {
         const size_t end = least((i + 1) * chunk, p->normal.rows.count);
         RHM_TRY(p->kind->add(p, work->factor, i * chunk, end, thread, sum, error));
     }
+    return RHM_OK;
+}
+
+static rhm_status row_pass(void *context, size_t row, int thread, rhm_error *error) {
+    const pass *work = context;
+    const rhm_passes *p = work->p;
+    const size_t size = rhm_normal_size(&p->normal), first = (p->own.first + row) * p->together;
+    rhm_running_sum running = {.sum = (double *)p->partial.data + row * size, .size = size};
+    if (p->together > 1)
+        running.spare = rhm_scratch_at(&p->subtrees, thread);
+    for (size_t leaf = first; leaf < least(first + p->together, p->leaves); leaf++) {
+        RHM_TRY(leaf_pass(work, leaf, thread, rhm_running_next(&running), error));
+        rhm_running_add(&running);
+    }
+    rhm_running_end(&running);
     return RHM_OK;
 }
 
@@ -123,13 +142,19 @@ double rhm_passes_terms(const rhm_passes *p, rhm_pass_factor factor) {
     return (p->kind->makes_features ? rhm_operator_feature_terms(&p->op) : 0) + products;
 }
 
-/* Near the threads whose leaves use them. Only passes need them: who is done with these may destroy the buffer. */
+/* Near the threads whose rows use them. Only passes need them: who is done with these may destroy the buffer. */
 static rhm_status make_partial_sums(rhm_passes *p, rhm_error *error) {
     const size_t size = rhm_normal_size(&p->normal);
-    const rhm_home by_leaf = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * size};
+    const rhm_home by_row = {.kind = RHM_HOME_CHUNKS, .chunk_nbytes = sizeof(double) * size};
+    size_t levels = 0;
+    while ((size_t)1 << levels < p->together)
+        levels++;
+    if (levels > 0 && !p->subtrees.buffer.data)
+        RHM_TRY(rhm_scratch_create(&p->subtrees, p->normal.engine, sizeof(double) * size * levels,
+                                   "sums of a solver pass", error));
     if (p->partial.data)
         return RHM_OK;
-    return rhm_buffer_create(&p->partial, p->normal.engine, by_leaf, sizeof(double), p->own.end - p->own.first, size, 1,
+    return rhm_buffer_create(&p->partial, p->normal.engine, by_row, sizeof(double), p->own.end - p->own.first, size, 1,
                              "partial sums of a solver pass", error);
 }
 
@@ -141,15 +166,15 @@ rhm_status rhm_passes_run(rhm_passes *p, rhm_pass_factor factor, double *out, rh
         RHM_TRY(p->split(p, error));
     else
         RHM_TRY(rhm_passes_loop(p, p->kind->name[factor][p->op.phasor_rows > 0], rhm_passes_terms(p, factor),
-                                p->own.end - p->own.first, leaf_pass, &work, error));
+                                p->own.end - p->own.first, row_pass, &work, error));
     combine_work combine = {p, NULL, out};
     const size_t size = rhm_normal_size(n);
     const int span = rhm_trace_begin(n->engine, "combine", 0);
-    const rhm_status status = rhm_spread_reduce(n->engine, (double *)p->partial.data - p->own.first * size, p->leaves,
+    const rhm_status status = rhm_spread_reduce(n->engine, (double *)p->partial.data - p->own.first * size, p->rows,
                                                 size, size, p->sum, &combine.sum, error);
     if (status == RHM_OK)
         rhm_normal_each_class(n, finish_class, &combine);
-    const double partial = (double)p->leaves * (double)size;
+    const double partial = (double)p->rows * (double)size;
     rhm_trace_end(n->engine, span, (rhm_span_work){.nbytes = 2 * sizeof(double) * partial, .items = partial});
     return status;
 }

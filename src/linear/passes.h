@@ -3,8 +3,9 @@
  * factor r = p W x for C W and r = p q for B. They differ in how features come about, an rhm_pass_kind each; the loop
  * over the patches, its partial sums and their tree are the same.
  *
- * Patches are summed in chunks of fixed size, chunks in a fixed number of partial sums, and these in a fixed binary
- * tree: the same bits for any number of threads.
+ * Patches are summed in chunks of fixed size, chunks in a fixed number of partial sums, the leaves, and these in a
+ * fixed binary tree: the same bits for any number of threads. A thread makes a row of neighbouring leaves, a subtree,
+ * so that large problems may have more leaves than memory has sums (rhm_pass_rows).
  */
 #ifndef RHM_LINEAR_PASSES_H
 #define RHM_LINEAR_PASSES_H
@@ -43,8 +44,10 @@ struct rhm_passes {
     rhm_runs runs;         /* the order of visits, and */
     float *share;          /* (count, blocks): p_mu in that order, which is not theirs in memory: of factored.c */
     size_t leaves;         /* fixed partial sums, a function of the problem's sizes alone */
-    rhm_spread_part own;   /* those of this rank */
-    rhm_buffer partial;    /* doubles (own leaves, classes, stride), from the first pass on */
+    size_t rows, together; /* that these are kept in, and leaves of a row */
+    rhm_spread_part own;   /* rows of this rank */
+    rhm_buffer partial;    /* doubles (own rows, classes, stride), from the first pass on */
+    rhm_scratch subtrees;  /* per thread, of more leaves than one in a row: sums that wait for their neighbours */
     double *sum;           /* of all ranks: (classes, stride); NULL without */
     float *operand;        /* (classes, stride): what a pass multiplies with */
     rhm_scratch workspace; /* per thread: features, then factors */
@@ -89,9 +92,16 @@ rhm_pass_space rhm_passes_space(const rhm_passes *p, int thread);
 
 size_t rhm_passes_chunks(const rhm_passes *p);
 
-/* First of the chunks of a leaf; of `leaves`, the end of all. */
+/* Before the first pass: leaves in rows of so many, and this rank's rows. */
+void rhm_passes_divide(rhm_passes *p, size_t rows, size_t together);
+
+/* First of the chunks of a leaf; of `leaves`, the end of all. Likewise of a row. */
 static inline size_t rhm_passes_leaf_begin(const rhm_passes *p, size_t leaf) {
     return leaf * rhm_passes_chunks(p) / p->leaves;
+}
+
+static inline size_t rhm_passes_row_begin(const rhm_passes *p, size_t row) {
+    return rhm_passes_leaf_begin(p, row < p->rows ? row * p->together : p->leaves);
 }
 
 static inline rhm_patch_rows rhm_passes_rows(const rhm_passes *p, size_t first, size_t count) {

@@ -105,11 +105,26 @@ rhm_linear_record rhm_passes_plan(const rhm_pass_sizes *sizes, bool has_phasors)
     return record;
 }
 
+/* That a process may hold at a time. */
+static size_t most_rows(size_t size) {
+    enum { FEWEST = 16, MOST_NUMBERS = 1 << 25 };
+    return size > MOST_NUMBERS / FEWEST ? FEWEST : MOST_NUMBERS / size;
+}
+
 size_t rhm_pass_leaves(size_t chunks, size_t size) {
-    enum { USUAL = 128, CHUNKS_EACH = 64, MOST = 1024, FEWEST = 16, MOST_NUMBERS = 1 << 25 };
-    const size_t wanted = chunks / CHUNKS_EACH < USUAL ? USUAL : chunks / CHUNKS_EACH;
-    const size_t limit = MOST_NUMBERS / size < FEWEST ? FEWEST : MOST_NUMBERS / size;
+    enum { USUAL = 128, CHUNKS_EACH = 64, MOST = 1024, LARGE = 1 << 19, MOST_OF_LARGE = 1 << 16 };
+    const size_t wanted = chunks / CHUNKS_EACH < USUAL ? USUAL : chunks / CHUNKS_EACH, limit = most_rows(size);
+    if (chunks > LARGE)
+        return wanted < MOST_OF_LARGE ? wanted : MOST_OF_LARGE;
     size_t most = wanted < MOST ? wanted : MOST;
     most = most < limit ? most : limit;
     return chunks < most ? chunks : most;
+}
+
+size_t rhm_pass_rows(size_t leaves, size_t size, size_t ranks, size_t *together) {
+    const size_t most = most_rows(size) * ranks;
+    *together = 1;
+    while ((leaves + *together - 1) / *together > most)
+        *together *= 2;
+    return (leaves + *together - 1) / *together;
 }

@@ -57,10 +57,17 @@ double rhm_sample_products(double solves);
 
 /*
  * Partial sums of a pass over `chunks` chunks of patches, each of `size` doubles: their number decides bits, and is the
- * most threads that can work. One a chunk up to 128; then 128 until each has 64 chunks, and one for 64 chunks
- * up to 1024 (6.3 million patches of the native backend). Fewer where all of them would take more than 256 MiB.
+ * most threads that can work. One a chunk up to 128; then 128 until each has 64 chunks, and one for 64 chunks up to
+ * 1024 (6.3 million patches of the native backend), or fewer where all of them would take more than 256 MiB. Beyond
+ * 2^19 chunks (50 million patches) one for 64 chunks up to 65536, whatever they take: nobody has all of them at a time.
  */
 size_t rhm_pass_leaves(size_t chunks, size_t size);
+
+/*
+ * In how many rows `ranks` processes keep the sums of so many leaves, 256 MiB each at most; *together, a power of two,
+ * is how many leaves one thread adds up into a row. Rows are subtrees of the leaves' tree: they decide no bits.
+ */
+size_t rhm_pass_rows(size_t leaves, size_t size, size_t ranks, size_t *together);
 
 typedef struct rhm_linear_plan {
     rhm_route route;

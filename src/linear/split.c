@@ -16,8 +16,8 @@ enum {
 };
 
 /* The patches of this rank's partial sums, from the first on: their features and factors are what there is of them. */
-static size_t first_patch(const rhm_passes *p, size_t leaf) {
-    const size_t first = rhm_passes_leaf_begin(p, leaf) * p->op.chunk;
+static size_t first_patch(const rhm_passes *p, size_t row) {
+    const size_t first = rhm_passes_row_begin(p, row) * p->op.chunk;
     return first < p->normal.rows.count ? first : p->normal.rows.count;
 }
 
@@ -77,8 +77,8 @@ rhm_status rhm_passes_split(rhm_passes *p, rhm_error *error) {
     const rhm_normal *n = &p->normal;
     const size_t classes = n->data.classes;
     const double work = (double)n->rows.count * (double)n->data.width * (double)classes;
-    if (p->kind != &rhm_pass_cached || strcmp(p->op.backend, "native") != 0 || p->op.chunk > PATCHES || work < LEAST ||
-        (size_t)rhm_engine_threads(n->engine) <= p->own.end - p->own.first)
+    if (p->kind != &rhm_pass_cached || p->together > 1 || strcmp(p->op.backend, "native") != 0 ||
+        p->op.chunk > PATCHES || work < LEAST || (size_t)rhm_engine_threads(n->engine) <= p->own.end - p->own.first)
         return RHM_OK;
     p->factors = RHM_NEW(float, own_patches(p), classes, 1, "factors of a solver pass", error);
     p->split = run_split;

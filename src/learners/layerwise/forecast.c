@@ -76,12 +76,12 @@ static void imagine_draw(const rhm_forecasting *f, rhm_forecast *s, outlook *r, 
 static void share_fit(const rhm_forecasting *f, rhm_forecast *s, const rhm_fit_price *price, rhm_route route,
                       double held_out) {
     bool divide = true;
-    const double rows = rhm_price_sum_rows(f, s, &divide);
+    const double leaves = rhm_price_leaves(f, s, &divide);
     s->shared_fit_seconds += price->shared;
-    s->shared_parts = route == RHM_ROUTE_GRAM ? 0 : rows;
+    s->shared_parts = route == RHM_ROUTE_GRAM ? 0 : leaves;
     s->parts_divide = divide;
     s->sums += price->sums;
-    s->sum_rows = rows;
+    s->sum_rows = leaves;
     s->sum_nbytes = s->product_nbytes = rhm_price_sum_nbytes(f, s);
     s->products += price->products;
     const double distinct = rhm_price_distinct(f, s->level, s->level, held_out);

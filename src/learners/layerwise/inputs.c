@@ -72,26 +72,26 @@ rhm_status rhm_inputs_for_fit(rhm_stage *stage, const struct rhm_layer *layer, c
     const size_t distinct = rhm_patches_distinct(&set->patches);
     const bool same = inputs->count == set->patches.subtree[stage->level + 1].count;
     if (needs_all(stage, plan)) {
-        const bool again = stage->input_leaves > 0;
-        stage->input_leaves = 0;
+        const bool again = stage->input_rows > 0;
+        stage->input_rows = 0;
         return embed(stage, set, NULL, again, error);
     }
-    if (stage->input_leaves == 0 && same)
+    if (stage->input_rows == 0 && same)
         return RHM_OK;
     if (!stage->input_parts &&
         !(stage->input_parts = RHM_NEW(size_t, (size_t)rhm_ranks_size(ranks) + 1, 1, 1, "parts of ranks", error)))
         return RHM_NO_MEMORY;
     const rhm_phase_map shape = {
         .tokens = layer->tokens, .embedding = layer->embedding, .padded = rhm_padded_width(layer->width)};
-    size_t leaves;
-    RHM_TRY(rhm_normal_parts(stage->input_parts, &leaves, stage->engine, &shape, rhm_layer_outputs(layer), distinct,
-                             error));
+    size_t rows;
+    RHM_TRY(
+        rhm_normal_parts(stage->input_parts, &rows, stage->engine, &shape, rhm_layer_outputs(layer), distinct, error));
     const int rank = rhm_ranks_rank(ranks);
     const rhm_spread_part own = {stage->input_parts[rank], stage->input_parts[rank + 1]};
-    if (same && leaves == stage->input_leaves)
+    if (same && rows == stage->input_rows)
         return RHM_OK;
-    const bool again = stage->input_leaves > 0 && leaves != stage->input_leaves;
-    stage->input_leaves = leaves;
+    const bool again = stage->input_rows > 0 && rows != stage->input_rows;
+    stage->input_rows = rows;
     RHM_TRY(embed(stage, set, &own, again, error));
     set->table[stage->level + 1].parts = stage->input_parts;
     return RHM_OK;

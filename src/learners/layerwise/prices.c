@@ -104,7 +104,7 @@ static double pass_seconds(const rhm_forecasting *f, const rhm_forecast *s, doub
                                               : r->pass;
 }
 
-double rhm_price_sum_rows(const rhm_forecasting *f, const rhm_forecast *s, bool *divide) {
+double rhm_price_leaves(const rhm_forecasting *f, const rhm_forecast *s, bool *divide) {
     const double matrix = outputs_of(f, s->level) * 2.0 * s->width;
     const rhm_linear_record how = passes_of(f, s, s->distinct);
     const bool sampled = rhm_sample_size((size_t)fmin(s->distinct, 1e15), s->width) > 0;
@@ -278,7 +278,10 @@ double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     bool divide;
     const rhm_linear_plan plan = plan_of(f, s, s->distinct, 1);
-    const double sample = (double)plan.sample, sums = rhm_price_sum_rows(f, s, &divide) * rhm_price_sum_nbytes(f, s);
+    const double sample = (double)plan.sample, row_nbytes = rhm_price_sum_nbytes(f, s);
+    size_t together;
+    const double sums = row_nbytes * (double)rhm_pass_rows((size_t)rhm_price_leaves(f, s, &divide),
+                                                           (size_t)row_nbytes / sizeof(double), 1, &together);
     if (s->route == RHM_ROUTE_GRAM)
         return sums;
     if (sample > 0 && plan.sample_route == RHM_ROUTE_GRAM)

@@ -28,7 +28,7 @@ double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, 
 double rhm_price_embedding(const rhm_forecasting *f, uint32_t level, double samples);
 
 /* Of passes over all patches, the partial sums, and whether threads can share one; bytes of a sum. */
-double rhm_price_sum_rows(const rhm_forecasting *f, const rhm_forecast *s, bool *divide);
+double rhm_price_leaves(const rhm_forecasting *f, const rhm_forecast *s, bool *divide);
 double rhm_price_sum_nbytes(const rhm_forecasting *f, const rhm_forecast *s);
 
 typedef struct rhm_fit_price {
