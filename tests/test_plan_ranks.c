@@ -117,6 +117,30 @@ static void memory_of_solvers_is_divided(void **state) {
     }
 }
 
+/* Up to three ranks: patches in parts, and a part of their keys; nothing is merged by all, and what is dealt goes out
+ * once. */
+static void patches_are_divided_among_so_many_ranks(void **state) {
+    (void)state;
+    for (int ranks = 1; ranks <= 4; ranks++) {
+        const rhm_plan_cluster c = cluster_of(ranks, ranks, 4);
+        rhm_training_plan whole = plan_of(ALL), plan = plan_of(ALL);
+        rhm_plan_level *level = &plan.level[1];
+        const double r = ranks;
+        level->fits = 1;
+        level->division_ranks = 3;
+        level->patches_nbytes = 90;
+        level->keys_nbytes = 36;
+        level->dealt_nbytes = 1e3;
+        level->grouped_nbytes = 10;
+        assert_int_equal(rhm_plan_spread(&whole, &c, NULL), RHM_OK);
+        assert_int_equal(rhm_plan_spread(&plan, &c, NULL), RHM_OK);
+        const bool divided = ranks > 1 && ranks < 4;
+        assert_near(plan.level[1].nbytes, whole.level[1].nbytes - (divided ? 90 * (1 - 1 / r) - 36 / r : 0));
+        assert_near(plan.level[1].draw_seconds, whole.level[1].draw_seconds - (divided ? 4 * (1 - 1 / r) : 0));
+        assert_near(plan.level[1].messages.nbytes, divided ? (r - 1) * (1e3 / r + 10) : 0);
+    }
+}
+
 /* Eight rows on four ranks, two each: three messages up in two steps, three down in two. */
 static void sums_go_up_the_tree_and_back(void **state) {
     (void)state;
@@ -153,6 +177,7 @@ int main(void) {
         cmocka_unit_test(threads_of_a_rank_may_be_fewer_than_its_cores),
         cmocka_unit_test(partial_sums_are_not_cut),
         cmocka_unit_test(memory_of_solvers_is_divided),
+        cmocka_unit_test(patches_are_divided_among_so_many_ranks),
         cmocka_unit_test(sums_go_up_the_tree_and_back),
         cmocka_unit_test(clusters_that_cannot_be_are_refused),
     };

@@ -14,6 +14,7 @@ from command_tools import RHM, run
 from ranks_matrix import difference, without_machine
 
 SMALL = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2", "--test-samples", "500", "--progress", "off"]
+DEEP = ["--vocab", "8", "--rules", "4", "--seed", "2", "--test-samples", "500", "--progress", "off"]
 LONG = ["--vocab", "8", "--rules", "4", "--levels", "4", "--seed", "1", "--test-samples", "500", "--progress", "off"]
 WITHOUT_END = ["--vocab", "8", "--rules", "4", "--levels", "8", "--progress", "off"]
 MODULES = Path(RHM).parent.parent / "lib" / "rhm"
@@ -85,6 +86,8 @@ CASES = {
     "passes": ["--solver", "gd", "--samples", "3000", "--width", "128"],
     "samples": ["--draw", "samples", "--samples", "18000", "--width", "64"],
     "raw": ["--distinct", "off", "--samples", "9000", "--width", "16"],
+    "divided": [*DEEP, "--levels", "5", "--draw", "samples", "--positions", "1,1,1,2,1", "--samples", "2000,2000,2000,3000,5000", "--width", "512",
+                "--bandwidth", "0.3", "--ridge", "1e-3"],
     "cholesky": ["--solver", "cholesky", "--samples", "2000", "--width", "64"],
     "table": ["--learner", "table"],
     "latent": ["--learner", "latent", "--samples", "2000"],
@@ -93,7 +96,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_model_does_not_depend_on_the_number_of_ranks(case, tmp_path):
-    command = ["train", *SMALL, *CASES[case]]
+    command = ["train", *(() if case == "divided" else SMALL), *CASES[case]]
     report = ["--ceilings", "off", "--report"]
     alone = hash_of(run(*command, "--threads", 1, *report, "alone.json", cwd=tmp_path).stdout)
     expected = without_machine(json.loads((tmp_path / "alone.json").read_text()))
@@ -109,6 +112,8 @@ TOO_LARGE = {
     "gram": ("18M", ["--levels", "3", "--samples", "20000", "--width", "1024"]),
     "raw": ("14M", ["--levels", "4", "--distinct", "off", "--samples", "2000,2000,2000,12000", "--width", "512", "--bandwidth", "0.3",
                     "--ridge", "1e-3"]),
+    "patches": ("26M", ["--levels", "6", "--draw", "samples", "--samples", "2000,2000,2000,2000,2000,14000", "--width", "512", "--bandwidth", "0.3",
+                        "--ridge", "0.1"]),
 }
 
 

@@ -73,7 +73,11 @@ typedef struct rhm_plan_level {
     double sums, sum_rows, sum_nbytes;   /* passes over all patches; partial sums of one, and bytes of each */
     double products, product_nbytes;     /* products with Gram matrices, and bytes of one */
     double embeddings, embedded_nbytes;  /* times that outputs are made, and bytes of all of them */
+    double grouped_nbytes;               /* of those, what every rank gets even where patches are divided */
     double divided_nbytes;               /* of nbytes, what ranks have equal parts of */
+    double division_ranks; /* up to so many ranks divide patches of counted samples, and their subtrees; 0: none do */
+    double patches_nbytes; /* of nbytes, what they have parts of then, beside divided_nbytes */
+    double keys_nbytes, dealt_nbytes; /* and what that takes them in memory, and in messages, all together */
     double passes_nbytes, gram_nbytes;   /* and of that the larger of what passes hold, likewise, and Gram matrices */
     double features_nbytes;              /* of all patches: more than one process keeps may be what ranks do */
     rhm_plan_messages messages;          /* of several ranks; their seconds are the level's, too */

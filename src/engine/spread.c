@@ -124,6 +124,18 @@ rhm_status rhm_spread_collect(rhm_spread_parcels *out, const rhm_engine *engine,
     return status;
 }
 
+rhm_status rhm_spread_deal(rhm_spread_parcels *in, const rhm_engine *engine, const void *out,
+                           const rhm_ranks_part *slice, rhm_error *error) {
+    const size_t size = (size_t)rhm_ranks_size(engine->ranks);
+    *in = (rhm_spread_parcels){.begin = RHM_NEW(size_t, size + 1, 1, 1, "parts of ranks", error)};
+    if (!in->begin)
+        return RHM_NO_MEMORY;
+    const int span = rhm_trace_begin(engine, "ranks: deal", 0);
+    const rhm_status status = rhm_ranks_deal(engine->ranks, out, slice, &in->data, in->begin, error);
+    rhm_trace_end(engine, span, (rhm_span_work){.nbytes = (double)in->begin[size]});
+    return status;
+}
+
 void rhm_spread_parcels_clear(rhm_spread_parcels *parcels) {
     rhm_free(parcels->data);
     rhm_free(parcels->begin);
@@ -203,6 +215,25 @@ rhm_status rhm_spread_count(const rhm_engine *engine, uint64_t *count, rhm_error
         *count += all[rank];
     rhm_free(all);
     return status;
+}
+
+rhm_status rhm_spread_add(const rhm_engine *engine, uint64_t *counts, size_t count, rhm_error *error) {
+    return rhm_ranks_add(engine->ranks, counts, count, error);
+}
+
+rhm_status rhm_spread_chain(const rhm_engine *engine, double *sum, size_t size, rhm_spread_adder *add, void *context,
+                            rhm_error *error) {
+    rhm_ranks *ranks = engine->ranks;
+    const int rank = rhm_ranks_rank(ranks), last = rhm_ranks_size(ranks) - 1;
+    const size_t nbytes = sizeof *sum * size;
+    if (rank > 0)
+        RHM_TRY(rhm_ranks_receive(ranks, rank - 1, sum, nbytes, error));
+    add(context, sum);
+    if (last > 0)
+        RHM_TRY(rhm_ranks_send(ranks, rank < last ? rank + 1 : 0, sum, nbytes, error));
+    if (rank == 0 && last > 0)
+        RHM_TRY(rhm_ranks_receive(ranks, last, sum, nbytes, error));
+    return rhm_ranks_broadcast(ranks, sum, nbytes, error);
 }
 
 rhm_status rhm_spread_agree(const rhm_engine *engine, double *value, rhm_error *error) {

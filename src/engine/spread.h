@@ -66,6 +66,11 @@ rhm_status rhm_spread_collect(rhm_spread_parcels *out, const rhm_engine *engine,
                               rhm_error *error);
 void rhm_spread_parcels_clear(rhm_spread_parcels *parcels); /* accepts zeroed ones */
 
+/* From every rank to every other, as rhm_ranks_deal has it: rank r is sent the bytes slice[r] of `out`. *in receives
+ * what all have sent to this one. Engines without ranks have nothing to deal. */
+rhm_status rhm_spread_deal(rhm_spread_parcels *in, const rhm_engine *engine, const void *out,
+                           const rhm_ranks_part *slice, rhm_error *error);
+
 /* Threads of all ranks. */
 size_t rhm_spread_threads(const rhm_engine *engine);
 
@@ -81,8 +86,17 @@ rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t coun
  * of all ranks. */
 rhm_status rhm_spread_reduce_many(const rhm_engine *engine, double *rows, size_t count, size_t size, rhm_error *error);
 
-/* Of the ranks' numbers the sum, on all of them. */
+/* Of the ranks' numbers the sum, on all of them; and of several. */
 rhm_status rhm_spread_count(const rhm_engine *engine, uint64_t *count, rhm_error *error);
+rhm_status rhm_spread_add(const rhm_engine *engine, uint64_t *counts, size_t count, rhm_error *error);
+
+/*
+ * One sum that goes on from rank to rank, in their order: `add` adds what this rank has to sum (size). All of them get
+ * what the last one ends with. As one process would add it up, one term after the other.
+ */
+typedef void rhm_spread_adder(void *context, double *sum);
+rhm_status rhm_spread_chain(const rhm_engine *engine, double *sum, size_t size, rhm_spread_adder *add, void *context,
+                            rhm_error *error);
 
 /* A number that ranks may see differently, such as a time, as rank 0 sees it. */
 rhm_status rhm_spread_agree(const rhm_engine *engine, double *value, rhm_error *error);

@@ -13,8 +13,12 @@ enum {
     ROTATION = 5,          /* and a multiplication by a phasor, which is bound by loads */
 };
 
+bool rhm_phasors_fit(size_t tokens, size_t padded, size_t rows) {
+    return tokens >= 2 && rhm_phasors_floats(tokens, padded, rows) <= MOST_FLOATS;
+}
+
 bool rhm_phasors_pay(size_t tokens, size_t embedding, size_t padded, size_t rows, size_t count) {
-    if (tokens < 2 || rhm_phasors_floats(tokens, padded, rows) > MOST_FLOATS)
+    if (!rhm_phasors_fit(tokens, padded, rows))
         return false;
     const double s = (double)tokens, d = (double)embedding, patches = (double)count;
     return patches * ROTATION * (s - 1) + s * (double)rows * (d + COS_SIN) < patches * (s * d + COS_SIN);

@@ -14,6 +14,9 @@ typedef struct rhm_phasors {
     rhm_replica near; /* once per NUMA node */
 } rhm_phasors;
 
+/* Whether phasors of so many rows may be kept, if they pay. */
+bool rhm_phasors_fit(size_t tokens, size_t padded, size_t rows);
+
 /*
  * Whether features of `count` patches of s `tokens` out of `rows` different ones take less work with phasors. A
  * function of these sizes alone, never of the machine: features made with and without them differ in the last digits,

@@ -125,6 +125,15 @@ static rhm_plan_messages gather(const rhm_plan_cluster *c, double count, double 
                                .seconds = steps * (count * slowest->latency + part / slowest->rate)};
 }
 
+/* Each to each other one what is of that one. */
+static rhm_plan_messages deal(const rhm_plan_cluster *c, double nbytes) {
+    const double others = c->ranks - 1, parts = (double)c->ranks * c->ranks;
+    const rhm_plan_link *slowest = c->nodes > 1 ? &c->between : &c->within;
+    return (rhm_plan_messages){.count = others * c->ranks,
+                               .nbytes = nbytes * others / c->ranks,
+                               .seconds = others * (slowest->latency + nbytes / parts / slowest->rate)};
+}
+
 static void add(rhm_plan_messages *sum, rhm_plan_messages more) {
     sum->count += more.count;
     sum->nbytes += more.nbytes;
@@ -146,7 +155,9 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
     const double equal = alone / c->ranks, ranks = c->ranks;
     const double shared = level->shared_fit_seconds, rest = level->fit_seconds - shared;
     rhm_plan_messages m = {0};
-    const double merging = level->merge_seconds, reading = level->draw_seconds - merging, before = level->fit_seconds;
+    const bool divided = ranks > 1 && ranks <= level->division_ranks;
+    const double merging = divided ? 0 : level->merge_seconds, reading = level->draw_seconds - merging,
+                 before = level->fit_seconds;
     level->draw_seconds = merging * alone + reading * (spread & RHM_SPREAD_DRAW ? equal : alone);
     level->embed_seconds *= spread & RHM_SPREAD_EMBED ? equal : alone;
     level->fit_seconds = rest * alone;
@@ -167,10 +178,16 @@ static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsig
     }
     level->budget_seconds *= before > 0 ? level->fit_seconds / before : 1;
     level->allowed_seconds *= before > 0 ? level->fit_seconds / before : 1;
-    if (spread & RHM_SPREAD_DRAW && level->listed_nbytes > 0)
-        add(&m, gather(c, 1, level->listed_nbytes));
-    if (spread & RHM_SPREAD_EMBED)
-        add(&m, gather(c, level->embeddings, level->embedded_nbytes));
+    if (divided) {
+        add(&m, deal(c, level->dealt_nbytes));
+        add(&m, gather(c, level->fits, level->grouped_nbytes));
+        level->nbytes += level->keys_nbytes / ranks - level->patches_nbytes * (1 - 1 / ranks);
+    } else {
+        if (spread & RHM_SPREAD_DRAW && level->listed_nbytes > 0)
+            add(&m, gather(c, 1, level->listed_nbytes));
+        if (spread & RHM_SPREAD_EMBED)
+            add(&m, gather(c, level->embeddings, level->embedded_nbytes));
+    }
     level->messages = m;
 }
 

@@ -21,7 +21,8 @@ typedef struct rhm_linear_data {
     size_t blocks;            /* K */
     const float *table;       /* (rows, d_e) */
     size_t rows;
-    const size_t *begin; /* NULL, or (ranks + 1): the table has the rows of each rank's patches on that rank alone */
+    const size_t *begin; /* NULL, or (ranks + 1): the table has the rows of each rank's patches on that rank alone; so
+                            may the lists of patches and counts */
     const rhm_intern *patches; /* their tokens are rows of the table */
     const rhm_patch_counts *counts;
     uint64_t samples;        /* N, of each block unless counts->of_block says otherwise */

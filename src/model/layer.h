@@ -43,6 +43,7 @@ typedef struct rhm_embeddings {
     size_t count, capacity, width;
     size_t first;             /* of the rows that are here */
     const size_t *parts;      /* NULL, or (ranks + 1), the caller's: patches of the level above whose rows ranks have */
+    size_t all;               /* where each rank numbers rows of its own: those of all together, at least; else 0 */
     float *row;               /* (capacity, width): from that row on */
     const rhm_engine *engine; /* whose memory limit counts `reserved_nbytes`, or NULL */
     size_t reserved_nbytes;

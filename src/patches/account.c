@@ -2,6 +2,7 @@
 #include "core/fail.h"
 #include "engine/engine.h"
 #include "engine/memory.h"
+#include "patches/division.h"
 #include "patches/draw.h"
 
 static size_t taken_nbytes(const rhm_patches *patches) {
@@ -10,6 +11,7 @@ static size_t taken_nbytes(const rhm_patches *patches) {
         const rhm_intern *set = rhm_patches_tuples(patches, j);
         nbytes += sizeof *set->tuples * set->words * set->capacity + rhm_index_nbytes(&patches->index[j]);
     }
+    nbytes += patches->division ? rhm_keys_nbytes(&patches->division->keys) : 0;
     return nbytes + (patches->drawing ? patches->drawing->nbytes : 0);
 }
 

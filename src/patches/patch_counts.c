@@ -69,18 +69,28 @@ static rhm_status list(listing *l, const rhm_engine *engine, rhm_error *error) {
     return status;
 }
 
+rhm_status rhm_patch_counts_reserve(rhm_patch_counts *counts, rhm_ranks_part own, size_t cells, rhm_error *error) {
+    *counts = (rhm_patch_counts){
+        .offset = RHM_NEW(size_t, own.end - own.first + 1, 1, 1, "cells of a patch", error),
+        .label = RHM_NEW(uint32_t, cells, 1, 1, "labels of cells", error),
+        .count = RHM_NEW(uint64_t, cells, 1, 1, "counts of cells", error),
+    };
+    if (!counts->offset || !counts->label || !counts->count) {
+        rhm_patch_counts_clear(counts);
+        return RHM_NO_MEMORY;
+    }
+    counts->first = own.first;
+    counts->offset -= own.first;
+    return RHM_OK;
+}
+
 rhm_status rhm_patch_counts_make_part(rhm_patch_counts *counts, const rhm_patches *patches, rhm_ranks_part own,
                                       const rhm_engine *engine, rhm_error *error) {
     listing l = {.patches = patches, .counts = counts, .distinct = rhm_patches_distinct(patches), .own = own};
     for (size_t i = 0; i < patches->cell.count; i++)
         l.cells += is_own(&l, i);
-    *counts = (rhm_patch_counts){
-        .offset = RHM_NEW(size_t, l.distinct + 1, 1, 1, "cells of a patch", error),
-        .label = RHM_NEW(uint32_t, l.cells, 1, 1, "labels of cells", error),
-        .count = RHM_NEW(uint64_t, l.cells, 1, 1, "counts of cells", error),
-    };
-    rhm_status status = RHM_NO_MEMORY;
-    if (counts->offset && counts->label && counts->count)
+    rhm_status status = rhm_patch_counts_reserve(counts, own, l.cells, error);
+    if (status == RHM_OK)
         status = list(&l, engine, error);
     if (status != RHM_OK)
         rhm_patch_counts_clear(counts);
@@ -94,7 +104,8 @@ rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *pa
 }
 
 void rhm_patch_counts_clear(rhm_patch_counts *counts) {
-    rhm_free(counts->offset);
+    if (counts->offset)
+        rhm_free(counts->offset + counts->first);
     rhm_free(counts->label);
     rhm_free(counts->count);
     rhm_free(counts->of_block);

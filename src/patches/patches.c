@@ -5,6 +5,7 @@
 #include "engine/memory.h"
 #include "engine/trace.h"
 #include "patches/chunk.h"
+#include "patches/division.h"
 #include "patches/draw.h"
 #include "patches/merge.h"
 #include "patches/raw.h"
@@ -36,6 +37,7 @@ rhm_status rhm_patches_init(rhm_patches *patches, uint32_t level, const rhm_tree
 }
 
 void rhm_patches_destroy(rhm_patches *patches) {
+    rhm_division_destroy(patches);
     for (size_t j = 0; j <= RHM_MAX_LEVELS; j++) {
         rhm_intern_destroy(&patches->subtree[j]);
         rhm_index_destroy(&patches->index[j]);
@@ -107,6 +109,8 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
     if (patches->drawing)
         return rhm_fail(error, RHM_INVALID, "counts were drawn for level %u: samples cannot be counted on top of them",
                         patches->level);
+    if (patches->division)
+        return rhm_division_add(patches, engine, stage, source, context, first, count, error);
     if (patches->raw)
         return rhm_raw_add(patches, engine, stage, source, context, first, count, ids, error);
     const size_t threads = (size_t)rhm_engine_threads(engine), all = rhm_spread_threads(engine);

@@ -46,6 +46,11 @@ typedef struct rhm_patches {
 
     struct rhm_drawing *drawing; /* where counts are drawn (draw.h), else NULL */
 
+    /* Where ranks have parts (division.h), else NULL. Then cells are there no more; of the subtrees below the level a
+     * rank has those of its own patches, under numbers of its own; and of the patches' tuples its own, from that of
+     * patch 0 on, where it would be. `count` of the level is that of all ranks. */
+    struct rhm_division *division;
+
     const rhm_engine *engine; /* whose memory limit counts what this collection takes; NULL before the first sample */
     size_t reserved_nbytes;
 } rhm_patches;
@@ -112,6 +117,13 @@ double rhm_patches_kept_share(const rhm_patches *patches);
 rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t seed,
                             uint32_t stream, uint64_t round, uint64_t count, rhm_error *error);
 
+/*
+ * Divide a collection of counted samples among the engine's ranks, all of which have counted the same ones: nothing is
+ * here until it is settled. Tokens are below `vocab`. All ranks must call, with the same collection. After a failure
+ * the collection can only be destroyed.
+ */
+rhm_status rhm_patches_divide(rhm_patches *patches, const rhm_engine *engine, size_t vocab, rhm_error *error);
+
 /* Distinct patches so far. */
 static inline size_t rhm_patches_distinct(const rhm_patches *patches) {
     return patches->subtree[patches->level].count;
@@ -119,9 +131,10 @@ static inline size_t rhm_patches_distinct(const rhm_patches *patches) {
 
 /* The counts by patch: cells offset[i]..offset[i+1]-1 belong to patch i, in increasing order of position and label. */
 typedef struct rhm_patch_counts {
-    size_t *offset;  /* (distinct + 1) */
+    size_t *offset;  /* (patches + 1) */
     uint32_t *label; /* (cells): position x classes + label */
     uint64_t *count; /* (cells) */
+    size_t first;    /* of the patches that are here: `offset` is where that of patch 0 would be */
 
     /* NULL, or (positions): samples of each that the counts add up to, where it is not the collection's number. */
     uint64_t *of_block;
@@ -131,9 +144,20 @@ typedef struct rhm_patch_counts {
 rhm_status rhm_patch_counts_make(rhm_patch_counts *counts, const rhm_patches *patches, const rhm_engine *engine,
                                  rhm_error *error);
 
-/* Of the patches own.first..own.end-1 alone, by their numbers; memory is touched for no others. */
+/* Of the patches own.first..own.end-1 alone, by their numbers; there is memory for no others. */
 rhm_status rhm_patch_counts_make_part(rhm_patch_counts *counts, const rhm_patches *patches, rhm_ranks_part own,
                                       const rhm_engine *engine, rhm_error *error);
 void rhm_patch_counts_clear(rhm_patch_counts *counts);
+
+/* Room for the counts of some patches, in so many cells. */
+rhm_status rhm_patch_counts_reserve(rhm_patch_counts *counts, rhm_ranks_part own, size_t cells, rhm_error *error);
+
+/*
+ * Settle a divided collection: rank r has the patches of_rank[r] (ranks) from now on, their counts, and their subtrees.
+ * Ranges may overlap; where all ranks ask for all patches, everything has the numbers of one process. All ranks must
+ * call with the same ranges. After a failure the collection can only be destroyed.
+ */
+rhm_status rhm_patches_settle(rhm_patches *patches, rhm_patch_counts *counts, const rhm_engine *engine,
+                              const rhm_ranks_part *of_rank, rhm_error *error);
 
 #endif

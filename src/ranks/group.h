@@ -121,6 +121,13 @@ size_t rhm_ranks_begin(const rhm_ranks *ranks, size_t count, size_t together, in
 /* The same with parts of one size: data is (size, each_nbytes). */
 rhm_status rhm_ranks_gather_equal(rhm_ranks *ranks, void *data, size_t each_nbytes, rhm_error *error);
 
+/*
+ * From every rank to every other: rank r is sent the bytes slice[r] of `out`, of which several may get the same. *in,
+ * to be freed, also after failures, receives what all have sent to this one, rank r's from begin[r] to begin[r + 1].
+ */
+rhm_status rhm_ranks_deal(rhm_ranks *ranks, const void *out, const rhm_ranks_part *slice, void **in, size_t *begin,
+                          rhm_error *error);
+
 /* Sums of the ranks' numbers, exact below 2^64: values (count), on all of them. */
 rhm_status rhm_ranks_add(rhm_ranks *ranks, uint64_t *values, size_t count, rhm_error *error);
 

@@ -2,8 +2,10 @@
 
 #include <math.h>
 
+#include "core/fail.h"
 #include "core/memory.h"
 #include "engine/engine.h"
+#include "engine/spread.h"
 #include "engine/trace.h"
 
 static bool same(const rhm_design_key *a, const rhm_design_key *b) {
@@ -20,7 +22,7 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
         .classes = layer->outputs,
         .blocks = layer->outputs / layer->classes,
         .table = rhm_embeddings_rows(inputs),
-        .rows = inputs->count,
+        .rows = inputs->all ? inputs->all : inputs->count,
         .begin = inputs->parts,
         .patches = patches,
         .counts = counts,
@@ -28,13 +30,31 @@ rhm_linear_data rhm_design_data(const rhm_ready_layer *layer, const rhm_embeddin
     };
 }
 
-static rhm_status pool(rhm_linear_data *data, double **frequency, rhm_error *error) {
+typedef struct pooling {
+    const rhm_linear_data *data;
+    rhm_ranks_part own; /* patches of this rank, or all */
+} pooling;
+
+static void add_frequencies(void *context, double *sum) {
+    const pooling *p = context;
+    const rhm_patch_counts *counts = p->data->counts;
+    for (size_t cell = counts->offset[p->own.first]; cell < counts->offset[p->own.end]; cell++)
+        sum[counts->label[cell]] += (double)counts->count[cell] / (double)p->data->samples;
+}
+
+static rhm_status pool(rhm_linear_data *data, double **frequency, const rhm_engine *engine, rhm_error *error) {
     if (data->blocks == 1)
         return RHM_OK;
     if (!(*frequency = RHM_NEW(double, data->classes, 1, 1, "label frequencies", error)))
         return RHM_NO_MEMORY;
-    for (size_t cell = 0; cell < data->counts->offset[data->patches->count]; cell++)
-        (*frequency)[data->counts->label[cell]] += (double)data->counts->count[cell] / (double)data->samples;
+    pooling all = {data, {0, data->patches->count}};
+    if (data->begin) {
+        const int rank = rhm_ranks_rank(rhm_engine_ranks(engine));
+        all.own = (rhm_ranks_part){data->begin[rank], data->begin[rank + 1]};
+        RHM_TRY(rhm_spread_chain(engine, *frequency, data->classes, add_frequencies, &all, error));
+    } else {
+        add_frequencies(&all, *frequency);
+    }
     data->pooled = RHM_POOLED;
     data->frequency = *frequency;
     return RHM_OK;
@@ -64,7 +84,7 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
     if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
         goto fail;
     rhm_linear_data data = rhm_design_data(&d->ready, inputs, patches, counts, key->samples);
-    if ((status = pool(&data, &d->frequency, error)) != RHM_OK)
+    if ((status = pool(&data, &d->frequency, engine, error)) != RHM_OK)
         goto fail;
     if ((status = rhm_normal_create(&d->normal, engine, &data, key->plan.route, rhm_normal_cache_nbytes(engine),
                                     error)) != RHM_OK)

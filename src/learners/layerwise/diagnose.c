@@ -17,37 +17,44 @@ typedef struct parsing {
     const uint32_t *below; /* symbols of the level below, or NULL at the leaves */
     uint32_t *symbol;
     uint32_t level;
+    rhm_ranks_part own; /* subtrees that are here */
 } parsing;
 
 static rhm_status parse_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
     (void)thread;
     const parsing *p = context;
-    const size_t end = (chunk + 1) * CHUNK < p->set->count ? (chunk + 1) * CHUNK : p->set->count;
+    const size_t first = p->own.first + chunk * CHUNK, end = p->own.end - first < CHUNK ? p->own.end : first + CHUNK;
     uint32_t tuple[RHM_MAX_BRANCHING];
-    for (size_t i = chunk * CHUNK; i < end; i++) {
+    for (size_t i = first; i < end; i++) {
         const uint32_t *ids = rhm_intern_tuple(p->set, i);
         for (size_t t = 0; t < p->set->words; t++)
             tuple[t] = p->below ? p->below[ids[t]] : ids[t];
-        p->symbol[i] = rhm_grammar_parent(p->grammar, p->level, tuple);
-        if (p->symbol[i] == UINT32_MAX)
+        p->symbol[i - p->own.first] = rhm_grammar_parent(p->grammar, p->level, tuple);
+        if (p->symbol[i - p->own.first] == UINT32_MAX)
             return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces",
                             p->level);
     }
     return RHM_OK;
 }
 
-/* The level-(l-1) symbol of every distinct patch, by bottom-up parsing of the interned subtrees. */
+/* The level-(l-1) symbol of every distinct patch, of divided ones of the own, by bottom-up parsing of the interned
+ * subtrees. */
 static rhm_status parse_parents(const rhm_engine *engine, const rhm_grammar *grammar, const rhm_patches *patches,
-                                uint32_t **out, rhm_error *error) {
+                                rhm_ranks_part own, uint32_t **out, rhm_error *error) {
     uint32_t *below = NULL;
     rhm_status status = RHM_OK;
+    if (patches->division)
+        engine = rhm_engine_alone(engine);
     for (uint32_t j = patches->tree.levels; j >= patches->level && status == RHM_OK; j--) {
         const rhm_intern *set = &patches->subtree[j];
-        parsing p = {grammar, set, below, RHM_NEW(uint32_t, set->count, 1, 1, "parsed symbols", error), j};
-        const rhm_spread_output parsed = {p.symbol, sizeof *p.symbol * CHUNK, sizeof *p.symbol * set->count};
-        status = p.symbol
-                     ? rhm_spread_many(engine, (set->count + CHUNK - 1) / CHUNK, parse_chunk, &p, &parsed, 1, error)
-                     : RHM_NO_MEMORY;
+        parsing p = {.grammar = grammar, .set = set, .below = below, .level = j, .own = {0, set->count}};
+        if (patches->division && j == patches->level)
+            p.own = own;
+        const size_t count = p.own.end - p.own.first;
+        p.symbol = RHM_NEW(uint32_t, count, 1, 1, "parsed symbols", error);
+        const rhm_spread_output parsed = {p.symbol, sizeof *p.symbol * CHUNK, sizeof *p.symbol * count};
+        status = p.symbol ? rhm_spread_many(engine, (count + CHUNK - 1) / CHUNK, parse_chunk, &p, &parsed, 1, error)
+                          : RHM_NO_MEMORY;
         rhm_free(below);
         below = p.symbol;
     }
@@ -74,12 +81,13 @@ typedef struct diagnosis {
     const rhm_patch_counts *counts;
     rhm_spread_part own;    /* patches of this rank's runs */
     const float *y;         /* (own, outputs), centred */
-    const uint32_t *parent; /* (distinct) */
-    double *output;         /* (own, outputs), not centred */
-    double *sum;            /* (runs, parents, 1 + outputs): share of the samples, and outputs weighted with it */
-    comparison *compared;   /* (runs) */
-    double *posterior;      /* (parents, outputs): exact, as far as blocks learn it */
-    double *occurs;         /* (parents, positions): probability of a symbol */
+    const uint32_t *parent; /* of all patches, or of divided ones the own: from that of `parents_from` on */
+    size_t parents_from;
+    double *output;       /* (own, outputs), not centred */
+    double *sum;          /* (runs, parents, 1 + outputs): share of the samples, and outputs weighted with it */
+    comparison *compared; /* (runs) */
+    double *posterior;    /* (parents, outputs): exact, as far as blocks learn it */
+    double *occurs;       /* (parents, positions): probability of a symbol */
 } diagnosis;
 
 /* Of all patches, once sums are reduced and divided. */
@@ -93,6 +101,10 @@ static double *mean_of(const diagnosis *d, size_t parent) {
 
 static double *output_of(const diagnosis *d, size_t patch) {
     return d->output + (patch - d->own.first) * d->outputs;
+}
+
+static size_t parent_of(const diagnosis *d, size_t patch) {
+    return d->parent[patch - d->parents_from];
 }
 
 /* Of a patch, at all positions. */
@@ -113,7 +125,7 @@ static rhm_status add_run(void *context, size_t run, int thread, rhm_error *erro
     const size_t end = rhm_held_out_run_begin(d->distinct, d->runs, run + 1);
     for (size_t i = rhm_held_out_run_begin(d->distinct, d->runs, run); i < end; i++) {
         const double weight = weight_of(d, samples_of(d, i));
-        double *sum = d->sum + (run * d->parents + d->parent[i]) * (1 + d->outputs), *output = output_of(d, i);
+        double *sum = d->sum + (run * d->parents + parent_of(d, i)) * (1 + d->outputs), *output = output_of(d, i);
         const float *y = d->y + (i - d->own.first) * d->outputs;
         *sum++ += weight;
         for (size_t c = 0; c < d->outputs; c++) {
@@ -198,7 +210,7 @@ static rhm_status compare_run(void *context, size_t run, int thread, rhm_error *
     const size_t end = rhm_held_out_run_begin(d->distinct, d->runs, run + 1);
     for (size_t i = rhm_held_out_run_begin(d->distinct, d->runs, run); i < end; i++) {
         const double *y = output_of(d, i);
-        const size_t own = d->parent[i];
+        const size_t own = parent_of(d, i);
         const uint64_t samples = samples_of(d, i);
         const double off = distance(y, d->posterior + own * d->outputs, d->outputs);
         const double to_own = distance(y, mean_of(d, own), d->outputs);
@@ -270,8 +282,9 @@ rhm_status rhm_diagnose(rhm_level_report *report, const rhm_engine *engine, cons
     };
     uint32_t *parent = NULL;
     double *label = NULL;
-    rhm_status status = parse_parents(engine, grammar, patches, &parent, error);
+    rhm_status status = parse_parents(engine, grammar, patches, d.own, &parent, error);
     d.parent = parent;
+    d.parents_from = patches->division ? d.own.first : 0;
     if (status == RHM_OK)
         status = allocate(&d, &label, error);
     if (status == RHM_OK)

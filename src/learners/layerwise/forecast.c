@@ -251,9 +251,10 @@ static rhm_status forecast_stage(rhm_forecasting *f, uint32_t level, rhm_error *
     for (uint32_t j = level + 1; j <= f->shape->levels; j++)
         s->embedded_nbytes += sizeof(float) * rhm_task_outputs(&f->task, j) *
                               (rhm_price_distinct(f, level, j, s->samples) + rhm_price_distinct(f, level, j, held_out));
-    s->embedded_nbytes +=
-        s->fits * sizeof(float) * rhm_task_outputs(&f->task, level) *
-        fmin(rhm_price_distinct(f, level, level, held_out), RHM_CLUSTER_POINTS); /* all that every rank gets */
+    s->grouped_nbytes = s->fits * sizeof(float) * rhm_task_outputs(&f->task, level) *
+                        fmin(rhm_price_distinct(f, level, level, held_out), RHM_CLUSTER_POINTS);
+    s->embedded_nbytes += s->grouped_nbytes; /* of outputs no more, on any rank */
+    rhm_price_division(f, s, s->samples, held_out);
     s->embeddings = 2.0 * (f->shape->levels - level) + s->fits;
     RHM_TRY(rhm_price_draw(f, s, s->samples, &s->draw_seconds, error));
     RHM_TRY(rhm_price_draw(f, s, held_out, &s->draw_seconds, error));

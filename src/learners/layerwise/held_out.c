@@ -5,10 +5,10 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-enum { LEAST_RUN = 1 << 12, MOST_RUNS = 128 };
+enum { MOST_RUNS = 128 };
 
 size_t rhm_held_out_runs(size_t distinct) {
-    const size_t full = (distinct + LEAST_RUN - 1) / LEAST_RUN;
+    const size_t full = (distinct + RHM_HELD_OUT_LEAST_RUN - 1) / RHM_HELD_OUT_LEAST_RUN;
     return full > MOST_RUNS ? MOST_RUNS : full > 0 ? full : 1;
 }
 
@@ -22,6 +22,11 @@ static rhm_spread_part part_of(const rhm_engine *engine, size_t distinct, int ra
 
 rhm_spread_part rhm_held_out_own(const rhm_engine *engine, size_t distinct) {
     return part_of(engine, distinct, rhm_ranks_rank(rhm_engine_ranks(engine)));
+}
+
+void rhm_held_out_parts(rhm_ranks_part *of_rank, const rhm_engine *engine, size_t distinct) {
+    for (int rank = 0; rank < rhm_ranks_size(rhm_engine_ranks(engine)); rank++)
+        of_rank[rank] = part_of(engine, distinct, rank);
 }
 
 rhm_status rhm_held_out_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,

@@ -9,6 +9,8 @@
 #include "engine/spread.h"
 #include "model/layer.h"
 
+enum { RHM_HELD_OUT_LEAST_RUN = 1 << 12 };
+
 /* Runs of so many distinct patches: at least 4096 patches each, and no more than 128 runs. */
 size_t rhm_held_out_runs(size_t distinct);
 
@@ -19,6 +21,9 @@ static inline size_t rhm_held_out_run_begin(size_t distinct, size_t runs, size_t
 
 /* This rank's patches: those of its runs, or all. */
 rhm_spread_part rhm_held_out_own(const rhm_engine *engine, size_t distinct);
+
+/* The patches of every rank: of_rank (ranks). */
+void rhm_held_out_parts(rhm_ranks_part *of_rank, const rhm_engine *engine, size_t distinct);
 
 /* Centred outputs of the own patches, a row for each, into an empty `out`; *clamped (may be NULL) as of rhm_embed. */
 rhm_status rhm_held_out_embed(rhm_embeddings *out, const rhm_engine *engine, const rhm_ready_layer *layer,

@@ -4,7 +4,9 @@
 #include "core/memory.h"
 #include "engine/spread.h"
 #include "engine/trace.h"
+#include "kernels/phasors.h"
 #include "learners/layerwise/held_out.h"
+#include "patches/division.h"
 
 /* What the kernels have done for the embeddings of a set. */
 typedef struct kernel_work {
@@ -43,14 +45,63 @@ static rhm_status embed(rhm_stage *stage, rhm_sample_set *set, const rhm_spread_
 }
 
 static bool waits_for_fit(const rhm_stage *stage, const rhm_sample_set *set) {
-    return set == &stage->training && set->patches.raw && rhm_engine_ranks(stage->engine) &&
+    return set == &stage->training && (set->patches.raw || set->patches.division) && rhm_engine_ranks(stage->engine) &&
            stage->level < stage->task->tree.levels;
+}
+
+/* Those above a level. */
+static void clear_tables(const rhm_stage *stage, rhm_sample_set *set, uint32_t end) {
+    for (uint32_t j = stage->level + 1; j < end; j++)
+        rhm_embeddings_clear(&set->table[j]);
+}
+
+/* Patches of ranks, and what is below them: tables of subtrees that have other numbers now are made anew. */
+static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, const rhm_ranks_part *of_rank, rhm_error *error) {
+    const struct rhm_division *d = set->patches.division;
+    double begin = rhm_seconds();
+    clear_tables(stage, set, rhm_division_kept(&set->patches));
+    const rhm_status settled = rhm_patches_settle(&set->patches, &set->counts, stage->engine, of_rank, error);
+    stage->costs.sample_seconds += rhm_seconds() - begin;
+    if (settled != RHM_OK)
+        return settled;
+    if (d->whole)
+        clear_tables(stage, set, stage->task->tree.levels + 1);
+    const kernel_work before = work_of(stage, set);
+    begin = rhm_seconds();
+    const int span = rhm_trace_begin(stage->engine, "embed", 0);
+    rhm_status status = rhm_embed_subtrees(set->table, d->whole ? stage->engine : rhm_engine_alone(stage->engine),
+                                           stage->ready, &set->patches, NULL, error);
+    rhm_trace_end(stage->engine, span, (rhm_span_work){0});
+    const kernel_work after = work_of(stage, set);
+    uint64_t flops = (uint64_t)(after.flops - before.flops);
+    if (status == RHM_OK && !d->whole)
+        status = rhm_spread_count(stage->engine, &flops, error);
+    stage->costs.kernel_seconds += after.seconds - before.seconds;
+    stage->costs.flops += (double)flops;
+    stage->costs.embed_seconds += rhm_seconds() - begin;
+    set->table[stage->level + 1].all = d->whole ? 0 : d->rows;
+    return status;
+}
+
+static rhm_status settle_held_out(rhm_stage *stage, rhm_error *error) {
+    const rhm_engine *engine = stage->engine;
+    rhm_sample_set *set = &stage->validation;
+    rhm_ranks_part *of_rank =
+        RHM_NEW(rhm_ranks_part, (size_t)rhm_ranks_size(rhm_engine_ranks(engine)), 1, 1, "parts of ranks", error);
+    if (!of_rank)
+        return RHM_NO_MEMORY;
+    rhm_held_out_parts(of_rank, engine, rhm_patches_distinct(&set->patches));
+    const rhm_status status = settle(stage, set, of_rank, error);
+    rhm_free(of_rank);
+    return status;
 }
 
 rhm_status rhm_inputs_refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
     const size_t distinct = rhm_patches_distinct(&set->patches);
     if (waits_for_fit(stage, set))
         return RHM_OK;
+    if (set->patches.division)
+        return settle_held_out(stage, error);
     const rhm_spread_part own = rhm_held_out_own(stage->engine, distinct);
     const bool part =
         set == &stage->validation && set->patches.raw && rhm_spread_is_many(stage->engine, rhm_held_out_runs(distinct));
@@ -62,14 +113,56 @@ static bool needs_all(const rhm_stage *stage, const rhm_linear_plan *plan) {
     return plan->route == RHM_ROUTE_GRAM || stage->options->solver == RHM_CHOLESKY;
 }
 
+/* Parts of ranks in passes of a fit, which begin at stage->input_parts; and what else decides them. */
+static rhm_status find_parts(rhm_stage *stage, const struct rhm_layer *layer, size_t *rows, rhm_error *error) {
+    const size_t ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(stage->engine));
+    if (!stage->input_parts && !(stage->input_parts = RHM_NEW(size_t, ranks + 1, 1, 1, "parts of ranks", error)))
+        return RHM_NO_MEMORY;
+    const rhm_phase_map shape = {
+        .tokens = layer->tokens, .embedding = layer->embedding, .padded = rhm_padded_width(layer->width)};
+    return rhm_normal_parts(stage->input_parts, rows, stage->engine, &shape, rhm_layer_outputs(layer),
+                            rhm_patches_distinct(&stage->training.patches), error);
+}
+
+static rhm_status settle_parts(rhm_stage *stage, bool whole, rhm_error *error) {
+    const size_t ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(stage->engine));
+    const size_t distinct = rhm_patches_distinct(&stage->training.patches);
+    rhm_ranks_part *of_rank = RHM_NEW(rhm_ranks_part, ranks, 1, 1, "parts of ranks", error);
+    if (!of_rank)
+        return RHM_NO_MEMORY;
+    for (size_t rank = 0; rank < ranks; rank++)
+        of_rank[rank] = whole ? (rhm_ranks_part){0, distinct}
+                              : (rhm_ranks_part){stage->input_parts[rank], stage->input_parts[rank + 1]};
+    rhm_design_clear(&stage->design); /* it points into the set */
+    const rhm_status status = settle(stage, &stage->training, of_rank, error);
+    rhm_free(of_rank);
+    stage->training.table[stage->level + 1].parts = whole ? NULL : stage->input_parts;
+    return status;
+}
+
+/* Whether phasors pay is a matter of all embeddings, which ranks with parts do not know: then every rank has all. */
+static rhm_status settle_for_fit(rhm_stage *stage, const struct rhm_layer *layer, bool whole, rhm_error *error) {
+    const struct rhm_division *d = stage->training.patches.division;
+    size_t rows = 0;
+    whole = whole || rhm_phasors_fit(layer->tokens, rhm_padded_width(layer->width), d->rows);
+    if (d->settled && d->whole)
+        return RHM_OK;
+    if (!whole)
+        RHM_TRY(find_parts(stage, layer, &rows, error));
+    if (d->settled && rows == stage->input_rows)
+        return RHM_OK;
+    stage->input_rows = rows;
+    return settle_parts(stage, whole, error);
+}
+
 rhm_status rhm_inputs_for_fit(rhm_stage *stage, const struct rhm_layer *layer, const rhm_linear_plan *plan,
                               rhm_error *error) {
     rhm_sample_set *set = &stage->training;
     const rhm_embeddings *inputs = &set->table[stage->level + 1];
     if (!waits_for_fit(stage, set))
         return RHM_OK;
-    const rhm_ranks *ranks = rhm_engine_ranks(stage->engine);
-    const size_t distinct = rhm_patches_distinct(&set->patches);
+    if (set->patches.division)
+        return settle_for_fit(stage, layer, needs_all(stage, plan), error);
     const bool same = inputs->count == set->patches.subtree[stage->level + 1].count;
     if (needs_all(stage, plan)) {
         const bool again = stage->input_rows > 0;
@@ -78,15 +171,9 @@ rhm_status rhm_inputs_for_fit(rhm_stage *stage, const struct rhm_layer *layer, c
     }
     if (stage->input_rows == 0 && same)
         return RHM_OK;
-    if (!stage->input_parts &&
-        !(stage->input_parts = RHM_NEW(size_t, (size_t)rhm_ranks_size(ranks) + 1, 1, 1, "parts of ranks", error)))
-        return RHM_NO_MEMORY;
-    const rhm_phase_map shape = {
-        .tokens = layer->tokens, .embedding = layer->embedding, .padded = rhm_padded_width(layer->width)};
     size_t rows;
-    RHM_TRY(
-        rhm_normal_parts(stage->input_parts, &rows, stage->engine, &shape, rhm_layer_outputs(layer), distinct, error));
-    const int rank = rhm_ranks_rank(ranks);
+    RHM_TRY(find_parts(stage, layer, &rows, error));
+    const int rank = rhm_ranks_rank(rhm_engine_ranks(stage->engine));
     const rhm_spread_part own = {stage->input_parts[rank], stage->input_parts[rank + 1]};
     if (same && rows == stage->input_rows)
         return RHM_OK;

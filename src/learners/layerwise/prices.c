@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "kernels/phasors.h"
 #include "learners/layerwise/draw_choice.h"
+#include "learners/layerwise/held_out.h"
 #include "linear/gram.h"
 #include "linear/plan.h"
 #include "linear/solvers.h"
@@ -224,11 +225,21 @@ static double index_nbytes(double count, double first, double others, uint32_t w
     return bits <= RHM_INDEX_DIRECT_BITS ? sizeof(uint32_t) * exp2(bits) : HASH_SLOTS * sizeof(rhm_index_slot) * count;
 }
 
-static double set_nbytes(const rhm_forecasting *f, const rhm_forecast *s, double samples) {
+/* Whether subtrees of level j come with one patch each, mostly: then ranks that divide patches divide these. */
+static bool is_divided(const rhm_forecasting *f, const rhm_forecast *s, uint32_t j, double samples) {
+    const double patches = rhm_price_distinct(f, s->level, s->level, samples);
+    const double most = patches * (double)rhm_tree_below(&f->task.tree, s->level - 1, j - 1);
+    return rhm_price_distinct(f, s->level, j, samples) * 2 > most;
+}
+
+/* All of it, or what ranks divide. */
+static double set_nbytes(const rhm_forecasting *f, const rhm_forecast *s, double samples, bool divided) {
     const double classes = outputs_of(f, s->level), growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
     double nbytes = 0;
     for (uint32_t j = s->level; j <= f->shape->levels; j++) {
         const double distinct = rhm_price_distinct(f, s->level, j, samples);
+        if (divided && !is_divided(f, s, j, samples))
+            continue;
         nbytes += distinct * 4 * f->shape->branching[j] * growth;
         nbytes += j > s->level ? distinct * 4 * outputs_of(f, j) : 0;
         const double below =
@@ -241,6 +252,28 @@ static double set_nbytes(const rhm_forecasting *f, const rhm_forecast *s, double
     if (s->draw == RHM_DRAW_SAMPLES)
         nbytes += index_nbytes(cells, distinct, classes, 2);
     return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
+}
+
+void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double samples, double held_out) {
+    const uint32_t level = s->level, vocab = f->shape->vocab[f->shape->levels];
+    const double tokens = (double)f->task.tree.leaves[level - 1], classes = outputs_of(f, level);
+    const double words = ceil(tokens / floor(32 / ceil(log2(fmax(2, vocab)))));
+    const double sets[] = {samples, held_out};
+    s->division_ranks = s->patches_nbytes = s->keys_nbytes = s->dealt_nbytes = 0;
+    if (s->draw != RHM_DRAW_SAMPLES || f->options->raw || level == f->shape->levels || s->route == RHM_ROUTE_GRAM ||
+        s->ridge_route == RHM_ROUTE_GRAM || f->options->solver == RHM_CHOLESKY ||
+        rhm_phasors_fit(f->shape->branching[level], rhm_padded_width(s->width), rows_of(f, s)))
+        return;
+    s->division_ranks = floor(s->distinct / RHM_HELD_OUT_LEAST_RUN);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        const double distinct = rhm_price_distinct(f, level, level, sets[i]);
+        const double cells = fmin(sets[i] * s->positions, distinct * classes);
+        /* Lists that double, their hash slots and numbers; once more with what is sent where they are settled. */
+        s->keys_nbytes += distinct * ((4 * words + 8) * GROWTH + 12) + cells * (16 * GROWTH + 12);
+        s->keys_nbytes += distinct * 4 * (2 * words + 12) + cells * 4 * 7;
+        s->dealt_nbytes += distinct * 4 * (words + 4) + distinct * 4 * (words + 3) + cells * 4 * 3;
+        s->patches_nbytes += set_nbytes(f, s, sets[i], true) - (i == 0 ? 0 : cells * (8 + 4) + distinct * 8);
+    }
 }
 
 /* Of the table, and of the patches in the order of their runs. */
@@ -297,7 +330,7 @@ static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
 }
 
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out) {
-    const double nbytes = set_nbytes(f, s, samples) + set_nbytes(f, s, held_out) + solver_nbytes(f, s) +
+    const double nbytes = set_nbytes(f, s, samples, false) + set_nbytes(f, s, held_out, false) + solver_nbytes(f, s) +
                           rhm_price_distinct(f, s->level, s->level, held_out) * 4 * outputs_of(f, s->level);
     return nbytes + phasors_nbytes(f, s) + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
 }

@@ -59,6 +59,9 @@ double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s);
 /* Embeddings that so many raw samples are made of; 0 of others. */
 double rhm_price_raw_inputs_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples);
 
+/* What becomes of the patches of a level where ranks divide them, into the members of the forecast that say so. */
+void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double samples, double held_out);
+
 /* Features that passes would keep, were there memory for all of them. */
 double rhm_price_features_memory(const rhm_forecasting *f, const rhm_forecast *s);
 

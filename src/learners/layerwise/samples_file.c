@@ -3,9 +3,9 @@
 #include "core/fail.h"
 #include "patches/patches_file.h"
 
-/* Counts that are drawn, and raw samples, are sooner drawn again than read. */
+/* Counts that are drawn, and raw samples, are sooner drawn again than read; of divided ones no rank has all. */
 bool rhm_samples_kept(const rhm_sample_set *set) {
-    return !set->draw.counted && !set->patches.raw;
+    return !set->draw.counted && !set->patches.raw && !set->patches.division;
 }
 
 typedef struct samples_group {

@@ -9,9 +9,11 @@
 #include "engine/engine.h"
 #include "engine/spread.h"
 #include "engine/trace.h"
+#include "kernels/phasors.h"
 #include "learners/layerwise/held_out.h"
 #include "learners/layerwise/inputs.h"
 #include "learners/layerwise/score.h"
+#include "learners/layerwise/tuning.h"
 
 static rhm_status set_init(rhm_sample_set *set, const rhm_task *task, const rhm_train_options *options, uint32_t level,
                            uint64_t first_look, rhm_stream_of_samples stream, rhm_error *error) {
@@ -56,23 +58,51 @@ void rhm_stage_clear(rhm_stage *stage) {
     *stage = (rhm_stage){0};
 }
 
-enum { SLICE_LEAVES = 1 << 26 }; /* tokens drawn between two looks at the clock: about a second */
+enum {
+    SLICE_LEAVES = 1 << 26,                         /* tokens drawn between two looks at the clock: about a second */
+    FIRST_PATCHES = RHM_HELD_OUT_LEAST_RUN * 5 / 4, /* of a rank, after which they might be divided */
+};
 
-static uint64_t slice_of(const rhm_stage *stage) {
+/* ---- patches divided among ranks --------------------------------------------------------------------------------- */
+
+static bool may_divide(const rhm_stage *stage, const rhm_sample_set *set) {
+    return rhm_ranks_size(rhm_engine_ranks(stage->engine)) > 1 && !set->patches.raw && !set->patches.division &&
+           stage->level < stage->task->tree.levels;
+}
+
+/* As soon as each rank can have a run of them, and features will not be made of phasors, which are of all embeddings.
+ */
+static rhm_status divide(const rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
+    const rhm_patches *patches = &set->patches;
+    const size_t rows = patches->subtree[stage->level + 1].count;
+    const size_t width = stage->options->width ? stage->options->width : rhm_tuning_default.first_width;
+    if (!may_divide(stage, set) ||
+        !rhm_spread_is_many(stage->engine, rhm_held_out_runs(rhm_patches_distinct(patches))) ||
+        rhm_phasors_fit(patches->tree.branching[stage->level], rhm_padded_width(width), rows))
+        return RHM_OK;
+    return rhm_patches_divide(&set->patches, stage->engine, stage->task->token_vocab, error);
+}
+
+static uint64_t slice_of(const rhm_stage *stage, const rhm_sample_set *set) {
     const uint64_t leaves = stage->task->tree.leaves[stage->level - 1];
-    const uint64_t samples = SLICE_LEAVES / (leaves * rhm_task_positions(stage->task, stage->level));
-    return samples ? samples : 1;
+    const uint64_t positions = rhm_task_positions(stage->task, stage->level);
+    const uint64_t samples = SLICE_LEAVES / (leaves * positions), have = set->patches.samples;
+    uint64_t some = FIRST_PATCHES * (uint64_t)rhm_ranks_size(rhm_engine_ranks(stage->engine)) / positions;
+    some = some > have ? some : have;
+    return may_divide(stage, set) && some < samples ? some : samples ? samples : 1;
 }
 
 /* Raw samples are only copied into lists, which had better grow at once. */
 static rhm_status add_samples(rhm_stage *stage, rhm_sample_set *set, const char *label, uint64_t samples,
                               rhm_error *error) {
-    const uint64_t slice = set->patches.raw ? UINT64_MAX : slice_of(stage);
     while (set->patches.samples < samples) {
+        const uint64_t slice = set->patches.raw ? UINT64_MAX : slice_of(stage, set);
         const uint64_t have = set->patches.samples, left = samples - have;
         rhm_engine_progress(stage->engine, label, have, samples);
-        const rhm_status status = rhm_patches_add(&set->patches, stage->engine, NULL, set->stream.source,
-                                                  set->stream.context, have, left < slice ? left : slice, NULL, error);
+        rhm_status status = rhm_patches_add(&set->patches, stage->engine, NULL, set->stream.source, set->stream.context,
+                                            have, left < slice ? left : slice, NULL, error);
+        if (status == RHM_OK)
+            status = divide(stage, set, error);
         if (status == RHM_OK || status == RHM_INTERRUPTED)
             rhm_stage_offer(stage);
         if (status != RHM_OK)
@@ -120,7 +150,8 @@ static rhm_status refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *erro
     const size_t distinct = rhm_patches_distinct(&set->patches);
     const rhm_spread_part own =
         set == &stage->training ? (rhm_spread_part){0, distinct} : rhm_held_out_own(stage->engine, distinct);
-    RHM_TRY(rhm_patch_counts_make_part(&set->counts, &set->patches, own, stage->engine, error));
+    if (!set->patches.division)
+        RHM_TRY(rhm_patch_counts_make_part(&set->counts, &set->patches, own, stage->engine, error));
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
     stage->costs.sample_seconds += rhm_seconds() - begin;
 

@@ -74,7 +74,7 @@ static rhm_status diagnose(rhm_level_report *report, const rhm_stage *stage, con
         status = rhm_diagnose(report, stage->engine, setup->grammar, &set->patches, &set->counts, &outputs,
                               report->samples, error);
     if (status == RHM_OK)
-        status = rhm_unseen_mass(&report->unseen_mass, setup->grammar, &stage->training.patches, error);
+        status = rhm_unseen_mass(&report->unseen_mass, stage->engine, setup->grammar, &stage->training.patches, error);
     report->kernel_seconds += outputs.kernel_seconds;
     rhm_embeddings_clear(&outputs);
     rhm_trace_end(stage->engine, span, (rhm_span_work){.items = (double)rhm_patches_distinct(&set->patches)});

@@ -5,6 +5,8 @@
 #include "core/fail.h"
 #include "core/intern.h"
 #include "core/memory.h"
+#include "engine/spread.h"
+#include "patches/division.h"
 
 /* Subtrees are parsed as far as they are asked for: mostly the first samples show all rules. */
 typedef struct parser {
@@ -45,6 +47,22 @@ static rhm_status parse(const parser *p, uint32_t j, size_t id, uint32_t *symbol
     return RHM_OK;
 }
 
+/* The tokens below a patch become the symbols that it consists of. */
+static rhm_status rise(const rhm_grammar *grammar, const rhm_patches *patches, uint32_t *symbols, rhm_error *error) {
+    size_t count = patches->tree.leaves[patches->level - 1];
+    for (uint32_t j = patches->tree.levels; j > patches->level; j--) {
+        const size_t s = patches->tree.branching[j];
+        count /= s;
+        for (size_t i = 0; i < count; i++) {
+            symbols[i] = rhm_grammar_parent(grammar, j, symbols + i * s);
+            if (symbols[i] == UINT32_MAX)
+                return rhm_fail(error, RHM_INVALID, "the data hold a level-%u patch that the grammar never produces",
+                                j);
+        }
+    }
+    return RHM_OK;
+}
+
 /* The distinct patches of the collection as symbols of its level, until all that the grammar has are there. */
 static rhm_status see(const parser *p, rhm_intern *seen, rhm_error *error) {
     const uint32_t level = p->patches->level;
@@ -55,6 +73,37 @@ static rhm_status see(const parser *p, rhm_intern *seen, rhm_error *error) {
         RHM_TRY(rhm_intern_add(seen, tuple, &id, NULL, error));
     }
     return RHM_OK;
+}
+
+/* The same of a divided collection, of whose patches this rank knows the tokens of some. */
+static rhm_status see_keys(const rhm_grammar *grammar, const rhm_patches *patches, rhm_intern *seen, rhm_error *error) {
+    const rhm_keys *keys = &patches->division->keys;
+    const size_t all = rhm_grammar_patch_count(grammar, patches->level);
+    uint16_t *tokens = RHM_NEW(uint16_t, keys->tokens, 1, 1, "tokens of a patch", error);
+    uint32_t *symbols = RHM_NEW(uint32_t, keys->tokens, 1, 1, "symbols of a patch", error), id;
+    rhm_status status = tokens && symbols ? RHM_OK : RHM_NO_MEMORY;
+    for (size_t p = 0; p < RHM_KEY_PARTS; p++)
+        for (size_t i = 0; i < keys->part[p].key.count && seen->count < all && status == RHM_OK; i++) {
+            rhm_key_unpack(keys, rhm_intern_tuple(&keys->part[p].key, i), tokens);
+            for (size_t t = 0; t < keys->tokens; t++)
+                symbols[t] = tokens[t];
+            status = rise(grammar, patches, symbols, error);
+            if (status == RHM_OK)
+                status = rhm_intern_add(seen, symbols, &id, NULL, error);
+        }
+    rhm_free(tokens);
+    rhm_free(symbols);
+    return status;
+}
+
+/* Of the rules those that this rank, or any, has seen: seen_of (rules of all symbols) is not 0. */
+static rhm_status unite(uint64_t *seen_of, const rhm_grammar *grammar, const rhm_patches *patches,
+                        const rhm_engine *engine, const rhm_intern *seen, rhm_error *error) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const size_t all = (size_t)shape->vocab[patches->level - 1] * shape->rules[patches->level], s = seen->words;
+    for (size_t row = 0; row < all; row++)
+        seen_of[row] = rhm_intern_find(seen, rhm_grammar_patches(grammar, patches->level) + row * s) != UINT32_MAX;
+    return patches->division ? rhm_spread_add(engine, seen_of, all, error) : RHM_OK;
 }
 
 /* share (V_{level-1}): of the level-(level-1) symbols at a random position. */
@@ -77,27 +126,32 @@ static rhm_status shares(const rhm_grammar *grammar, uint32_t level, double **sh
     return here ? RHM_OK : RHM_NO_MEMORY;
 }
 
-rhm_status rhm_unseen_mass(double *mass, const rhm_grammar *grammar, const rhm_patches *patches, rhm_error *error) {
+rhm_status rhm_unseen_mass(double *mass, const rhm_engine *engine, const rhm_grammar *grammar,
+                           const rhm_patches *patches, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const uint32_t level = patches->level;
-    const size_t s = shape->branching[level], rules = shape->rules[level];
+    const size_t rules = shape->rules[level];
     parser p = {.grammar = grammar, .patches = patches};
     rhm_intern seen = {0};
     double *share = NULL, unseen = 0;
-    rhm_status status = rhm_intern_init(&seen, s, 0, error);
-    for (uint32_t j = level + 1; j <= shape->levels && status == RHM_OK; j++)
+    uint64_t *seen_of = RHM_NEW(uint64_t, shape->vocab[level - 1], rules, 1, "patches seen", error);
+    rhm_status status = seen_of ? rhm_intern_init(&seen, shape->branching[level], 0, error) : RHM_NO_MEMORY;
+    for (uint32_t j = level + 1; j <= shape->levels && status == RHM_OK && !patches->division; j++)
         if (!(p.symbol[j] = RHM_NEW(uint32_t, patches->subtree[j].count, 1, 1, "parsed symbols", error)))
             status = RHM_NO_MEMORY;
     if (status == RHM_OK)
-        status = see(&p, &seen, error);
+        status = patches->division ? see_keys(grammar, patches, &seen, error) : see(&p, &seen, error);
+    if (status == RHM_OK)
+        status = unite(seen_of, grammar, patches, engine, &seen, error);
     if (status == RHM_OK)
         status = shares(grammar, level, &share, error);
     for (size_t row = 0; status == RHM_OK && row < shape->vocab[level - 1] * rules; row++)
-        if (rhm_intern_find(&seen, rhm_grammar_patches(grammar, level) + row * s) == UINT32_MAX)
+        if (seen_of[row] == 0)
             unseen += share[row / rules] * rhm_grammar_probability(grammar, level)[row];
     if (status == RHM_OK)
         *mass = unseen;
     rhm_free(share);
+    rhm_free(seen_of);
     rhm_intern_destroy(&seen);
     clear(&p);
     return status;
