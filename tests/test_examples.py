@@ -93,7 +93,7 @@ def test_slurm_ranks(tmp_path):
     words = ["--vocab", "6", "--levels", "2", "--test-samples", "100"]
     path = f"{tmp_path / 'bin'}:{ENVIRONMENT['PATH']}"
     call("bash", EXAMPLES / "slurm/ranks.sh", *words, cwd=tmp_path, PATH=path, SLURM_CPUS_PER_TASK="2", MPI="pmi2")
-    assert (tmp_path / "srun.log").read_text().split() == ["--mpi=pmi2", "--cpus-per-task=2", "--cpu-bind=cores"]
+    assert (tmp_path / "srun.log").read_text().split() == ["--mpi=pmi2", "--kill-on-bad-exit=1", "--cpus-per-task=2", "--cpu-bind=cores"]
     assert json.loads((tmp_path / "ranks.json").read_text())["model_hash"] and (tmp_path / "ranks.h5").exists()
     assert "--rank-timeout" in call("rhm", "train", "--help", cwd=tmp_path) and script.count("--rank-timeout") == 1
     asked = dict(re.findall(r"^#SBATCH --([a-z-]+)=(\S+)$", script, re.M))
