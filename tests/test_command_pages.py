@@ -58,6 +58,8 @@ def test_every_example_runs(tmp_path):
                 continue
             if line.strip() in ("rhm train", "rhm machine") or words[1] in ("sweep", "burn"):  # these take long
                 assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", help_of(words[1])))
+            elif ">" in words:
+                (tmp_path / words[-1]).write_text(run(*words[1:-2], cwd=tmp_path).stdout)
             else:
                 run(*words[1:], cwd=tmp_path)
         assert examples

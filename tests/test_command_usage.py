@@ -305,7 +305,7 @@ HELP = {
     "inspect": ["--json", "--branching"],
     "sweep": ["--grid", "--grid-file", "--output", "--retry", "--threads", "--jobs", "--memory-limit", "--progress", "--find-threshold", "--error", "--least",
               "--greatest", "--trials", "--rank-timeout"],
-    "plan": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json", "--learner", "--data", "--parents", "--shuffle", "--test-samples", "--data-seed", "--ranks", "--nodes", "--node-cores", "--network-latency", "--network-bandwidth"],
+    "plan": OPTIONS["instance"] + OPTIONS["threads"] + OPTIONS["kernels"] + ["--json", "--learner", "--data", "--parents", "--shuffle", "--test-samples", "--data-seed", "--ranks", "--nodes", "--node-cores", "--network-latency", "--network-bandwidth", "--measured"],
 }
 
 

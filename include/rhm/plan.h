@@ -88,7 +88,8 @@ typedef struct rhm_training_plan {
     uint64_t sequences;    /* of the data set; 0: fresh ones */
     uint64_t test_samples; /* of these, or fresh ones */
     bool stand_in;         /* what the data do not say is that of a random grammar like them (rhm_plan_training_data) */
-    int threads;           /* for which times are */
+    int threads;           /* for which times are, */
+    char cpu[96], isa[16]; /* and on what; "": nothing was measured */
     uint32_t levels;
     rhm_plan_level level[RHM_MAX_LEVELS + 1]; /* [1..levels] */
     double test_seconds;

@@ -92,6 +92,15 @@ RHM_API rhm_status rhm_train_reported(rhm_model **out, char **json, const rhm_en
 RHM_API rhm_status rhm_report_plan(char **json, const rhm_report_instance *instance, const rhm_training_plan *plan,
                                    rhm_error *error);
 
+/*
+ * The plan of one process that such a text in a file has, with the times of the machine where it was made, for
+ * rhm_plan_spread; and that text with another plan in place of its own. RHM_IO, or RHM_CORRUPT for what is not the text
+ * of a plan of one process that was measured.
+ */
+RHM_API rhm_status rhm_report_plan_load(rhm_training_plan *out, const char *path, rhm_error *error);
+RHM_API rhm_status rhm_report_plan_again(char **json, const char *path, const rhm_training_plan *plan,
+                                         rhm_error *error);
+
 /* "rhm-probe/1": what rhm_probe found with these options. */
 RHM_API rhm_status rhm_report_probe(char **json, const rhm_report_run *run, const rhm_model *model,
                                     const rhm_probe_options *options, const rhm_probe_report *probed, rhm_error *error);

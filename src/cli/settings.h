@@ -49,6 +49,7 @@ typedef struct rhm_settings {
 
     struct {
         uint64_t ranks, nodes, node_cores;
+        const char *measured;      /* a plan of one process, made elsewhere */
         double latency, bandwidth; /* of the network: microseconds, GB/s; 0: usual ones */
     } cluster;
 

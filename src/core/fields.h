@@ -51,6 +51,10 @@ rhm_status rhm_fields_rows(const rhm_h5 *file, const char *object, const rhm_fie
 /* A structure as a JSON object; numbers that are not finite are null. NULL without memory. */
 json_t *rhm_fields_json(const rhm_fields *fields, const void *structure);
 
+/* And back: null is NAN, and leaves members that are null without others as they are. RHM_CORRUPT where a member is
+ * missing or of another type; there are no texts. */
+rhm_status rhm_fields_from_json(const rhm_fields *fields, const json_t *object, void *structure, rhm_error *error);
+
 /* `value`, or null unless it is finite; whole numbers, beyond 2^63 as text, which JSON readers would round. */
 json_t *rhm_json_number(double value);
 json_t *rhm_json_unsigned(uint64_t value);

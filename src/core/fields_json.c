@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/fail.h"
 #include "core/fields.h"
 
 enum { NAME_NBYTES = 64 };
@@ -58,4 +59,60 @@ json_t *rhm_fields_json(const rhm_fields *fields, const void *structure) {
         return object;
     json_decref(object);
     return NULL;
+}
+
+/* ---- back --------------------------------------------------------------------------------------------------------
+ */
+
+static const json_t *found_at(const json_t *object, const char *name) {
+    const char *dot = strchr(name, '.');
+    char outer[NAME_NBYTES];
+    if (!dot || (size_t)(dot - name) >= sizeof outer)
+        return json_object_get(object, name);
+    memcpy(outer, name, (size_t)(dot - name));
+    outer[dot - name] = '\0';
+    return json_object_get(json_object_get(object, outer), dot + 1);
+}
+
+enum { MOST_WORDS = 16 };
+
+static bool take_word(uint32_t *out, const rhm_field *field, const char *text) {
+    for (uint32_t value = 0; text && value < MOST_WORDS; value++) {
+        const char *word = field->word(value);
+        if (word && !strcmp(word, text)) {
+            *out = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_number(void *member, const rhm_field *field, const json_t *value) {
+    const json_int_t whole = json_integer_value(value);
+    switch (field->type) {
+    case RHM_FIELD_BOOL: *(bool *)member = json_is_true(value); return json_is_boolean(value);
+    case RHM_FIELD_U32:
+        if (field->word)
+            return take_word(member, field, json_string_value(value));
+        *(uint32_t *)member = (uint32_t)whole;
+        return json_is_integer(value) && whole >= 0 && whole <= UINT32_MAX;
+    case RHM_FIELD_U64: *(uint64_t *)member = (uint64_t)whole; return json_is_integer(value) && whole >= 0;
+    case RHM_FIELD_F64:
+        *(double *)member = json_is_null(value) ? (double)NAN : json_number_value(value);
+        return json_is_null(value) || json_is_number(value);
+    case RHM_FIELD_TEXT: break;
+    }
+    return false;
+}
+
+rhm_status rhm_fields_from_json(const rhm_fields *fields, const json_t *object, void *structure, rhm_error *error) {
+    for (size_t f = 0; f < fields->count; f++) {
+        const rhm_field *field = &fields->field[f];
+        const json_t *value = found_at(object, field->name);
+        if (field->only_with && json_is_null(value))
+            continue;
+        if (!take_number((char *)structure + field->place, field, value))
+            return rhm_fail(error, RHM_CORRUPT, "'%s' is %s", field->name, value ? "not what it should be" : "missing");
+    }
+    return RHM_OK;
 }

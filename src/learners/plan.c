@@ -1,6 +1,7 @@
 #include "rhm/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "core/fail.h"
 #include "engine/engine.h"
@@ -18,6 +19,11 @@ static rhm_status plan_learning(rhm_training_plan *out, const rhm_engine *engine
                                .spread = learner->spread | RHM_SPREAD_TEST,
                                .threads = engine ? rhm_engine_describe(engine).threads : 0,
                                .test_samples = learning->problem.test_samples};
+    if (engine) {
+        const rhm_engine_info info = rhm_engine_describe(engine);
+        snprintf(out->cpu, sizeof out->cpu, "%s", info.cpu);
+        snprintf(out->isa, sizeof out->isa, "%s", info.isa);
+    }
     /* Other ranks may be elsewhere: what is measured is this one's threads. */
     if (engine)
         engine = rhm_engine_alone(engine);

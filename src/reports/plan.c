@@ -54,9 +54,31 @@ static const rhm_field level_fields[] = {
     {"at_most.seconds", RHM_FIELD_F64, AT(allowed_seconds), .meaning = "about how long they take", SEARCH},
     {"at_most.searches", RHM_FIELD_U32, AT(allowed_searches), .meaning = "as many as there can be", SEARCH},
     {"at_most.positions", RHM_FIELD_U32, AT(allowed_positions), .meaning = "of the last of them", SEARCH},
+    {"shared.merge_seconds", RHM_FIELD_F64, AT(merge_seconds), .meaning = "of drawing, what no ranks share"},
+    {"shared.listed_bytes", RHM_FIELD_F64, AT(listed_nbytes), .meaning = "of lists of new patches, for all ranks"},
+    {"shared.fit_seconds", RHM_FIELD_F64, AT(shared_fit_seconds), .meaning = "of fits, what ranks could share"},
+    {"shared.parts_divide", RHM_FIELD_BOOL, AT(parts_divide),
+     .meaning = "whether a rank's threads can work on one partial sum"},
+    {"shared.sums", RHM_FIELD_F64, AT(sums), .meaning = "passes over all patches"},
+    {"shared.sum_rows", RHM_FIELD_F64, AT(sum_rows), .meaning = "partial sums of one"},
+    {"shared.sum_bytes", RHM_FIELD_F64, AT(sum_nbytes), .meaning = "of one"},
+    {"shared.products", RHM_FIELD_F64, AT(products), .meaning = "products with Gram matrices"},
+    {"shared.product_bytes", RHM_FIELD_F64, AT(product_nbytes), .meaning = "of one"},
+    {"shared.embeddings", RHM_FIELD_F64, AT(embeddings), .meaning = "times that outputs are made"},
+    {"shared.embedded_bytes", RHM_FIELD_F64, AT(embedded_nbytes), .meaning = "of all of them"},
+    {"shared.grouped_bytes", RHM_FIELD_F64, AT(grouped_nbytes),
+     .meaning = "of those, what every rank gets in any case"},
+    {"shared.division_ranks", RHM_FIELD_F64, AT(division_ranks), .meaning = "that divide patches, at most"},
+    {"shared.patches_bytes", RHM_FIELD_F64, AT(patches_nbytes), .meaning = "of memory, what they have parts of then"},
+    {"shared.keys_bytes", RHM_FIELD_F64, AT(keys_nbytes), .meaning = "of memory, what that takes"},
+    {"shared.dealt_bytes", RHM_FIELD_F64, AT(dealt_nbytes), .meaning = "and of messages"},
+    {"shared.divided_bytes", RHM_FIELD_F64, AT(divided_nbytes), .meaning = "of memory, in equal parts"},
+    {"shared.passes_bytes", RHM_FIELD_F64, AT(passes_nbytes), .meaning = "of memory, what passes hold, likewise"},
+    {"shared.gram_bytes", RHM_FIELD_F64, AT(gram_nbytes), .meaning = "of memory, Gram matrices"},
+    {"shared.features_bytes", RHM_FIELD_F64, AT(features_nbytes), .meaning = "of features of all patches"},
 };
-static const rhm_fields level_table = {level_fields, sizeof level_fields / sizeof *level_fields,
-                                       sizeof(rhm_plan_level)};
+const rhm_fields rhm_report_plan_levels = {level_fields, sizeof level_fields / sizeof *level_fields,
+                                           sizeof(rhm_plan_level)};
 
 #undef AT
 #define AT(member) offsetof(rhm_theory_level, member)
@@ -108,37 +130,46 @@ static json_t *link_json(const rhm_plan_link *link) {
                      "gbs", 1e-9 * link->rate);
 }
 
+static json_t *shared(unsigned spread) {
+    return json_pack("{s:b, s:b, s:b, s:b}",
+                     "draw", (spread & RHM_SPREAD_DRAW) != 0,
+                     "embed", (spread & RHM_SPREAD_EMBED) != 0,
+                     "fit", (spread & RHM_SPREAD_FIT) != 0,
+                     "test", (spread & RHM_SPREAD_TEST) != 0);
+}
+
 /* Null for one process. */
 static json_t *ranks(const rhm_training_plan *plan) {
     const rhm_plan_cluster *c = &plan->cluster;
     if (c->ranks == 0)
         return json_null();
-    return json_pack("{s:i, s:i, s:i, s:f, s:o, s:o, s:{s:b, s:b, s:b, s:b}}",
+    return json_pack("{s:i, s:i, s:i, s:f, s:o, s:o, s:o}",
                      "ranks", c->ranks,
                      "nodes", c->nodes,
                      "node_cores", c->cores,
                      "rank_cores", rhm_plan_rank_cores(c),
                      "within_nodes", link_json(&c->within),
                      "between_nodes", link_json(&c->between),
-                     "shared",
-                     "draw", (plan->spread & RHM_SPREAD_DRAW) != 0,
-                     "embed", (plan->spread & RHM_SPREAD_EMBED) != 0,
-                     "fit", (plan->spread & RHM_SPREAD_FIT) != 0,
-                     "test", (plan->spread & RHM_SPREAD_TEST) != 0);
+                     "shared", shared(plan->spread));
 }
 
-static json_t *practice(const rhm_training_plan *plan) {
+json_t *rhm_report_part_practice(const rhm_training_plan *plan) {
     json_t *levels = json_array();
     for (uint32_t level = plan->levels; level >= 1; level--)
         if (plan->level[level].level > 0)
-            rhm_json_append(&levels, rhm_fields_json(&level_table, &plan->level[level]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}",
+            rhm_json_append(&levels, rhm_fields_json(&rhm_report_plan_levels, &plan->level[level]));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}",
                      "levels", levels,
                      "ranks", ranks(plan),
+                     "shared", shared(plan->spread),
                      "samples", rhm_json_number(rhm_plan_samples(plan)),
                      "memory_bytes", rhm_json_number(rhm_plan_nbytes(plan)),
+                     "base_bytes", rhm_json_number(plan->base_nbytes),
                      "seconds", rhm_json_number(rhm_plan_seconds(plan)),
-                     "threads", plan->threads);
+                     "test_seconds", rhm_json_number(plan->test_seconds),
+                     "threads", plan->threads,
+                     "cpu", *plan->cpu ? rhm_json_text(plan->cpu) : json_null(),
+                     "isa", *plan->isa ? json_string(plan->isa) : json_null());
 }
 
 /* With K_rho of every level, which only the theorem asks for. */
@@ -175,7 +206,7 @@ rhm_status rhm_report_plan(char **json, const rhm_report_instance *instance, con
                                              "instance", whole_instance(instance),
                                              "data", data(plan),
                                              "theorem", constants,
-                                             "practice", practice(plan)),
+                                             "practice", rhm_report_part_practice(plan)),
                              error);
 }
 
