@@ -1,6 +1,8 @@
 """Files of other programs, and ours after other programs had them: understood, noted, or refused with what to do."""
+import gzip
 import json
 import os
+import pickle
 import shlex
 import shutil
 import subprocess
@@ -19,6 +21,42 @@ def noted(*arguments, cwd, says):
     done = run(*arguments, cwd=cwd)
     assert done.stderr.count("note:") == 1 and all(words in done.stderr for words in says), done.stderr
     return done
+
+
+# ---- what is no HDF5 at all --------------------------------------------------------------------------------------------
+
+
+def npy(folder):
+    np.save(folder / "f", np.zeros((10, 4), "uint8"))
+    (folder / "f.npy").rename(folder / "f")
+
+
+def npz(folder):
+    np.savez(folder / "f", tokens=np.zeros((10, 4), "uint8"))
+    (folder / "f.npz").rename(folder / "f")
+
+
+@pytest.mark.parametrize("write, says", [
+    (npy, "an array of NumPy: numpy.load"), (npz, "a ZIP archive, as .npz files are: numpy.load"),
+    (lambda folder: (folder / "f").write_bytes(b"\xef\xbb\xbfa;b\r\n1;2\r\n"), "text: numpy.loadtxt"), (lambda folder: (folder / "f").write_text("1,2"), "text: numpy.loadtxt"),
+    (lambda folder: (folder / "f").write_bytes(gzip.compress(b"abc")), "gzip: gunzip"), (lambda folder: (folder / "f").write_bytes(pickle.dumps([1])), "a pickle of Python"),
+])
+def test_what_is_no_hdf5_is_called_what_it_is(tmp_path, write, says):
+    write(tmp_path)
+    for arguments in (["train", "--data"], ["inspect"], ["oracle", "--data"], ["grammar", "--grammar"], ["eval"]):
+        refused(*arguments, "f", cwd=tmp_path, says=[f"f: not an HDF5 file but {'compressed by ' if 'gzip' in says else ''}{says}"])
+    (tmp_path / "f").write_bytes(b"\0\1\2")
+    assert refused("inspect", "f", cwd=tmp_path).endswith("f: not an HDF5 file\n")
+
+
+def test_labels_that_are_words_or_truths(tmp_path):
+    with h5py.File(tmp_path / "d.h5", "w") as f:
+        f["tokens"], f["labels"] = np.zeros((10, 4), "uint8"), [b"cat"] * 10
+    refused("train", "--data", "d.h5", "--branching", 2, cwd=tmp_path, says=["/labels", "something else", "numpy.unique(words, return_inverse=True)[1]"])
+    with h5py.File(tmp_path / "d.h5", "r+") as f:
+        del f["labels"]
+        f["labels"] = np.ones(10, bool)
+    refused("train", "--data", "d.h5", "--branching", 2, cwd=tmp_path, says=["/labels", "astype(int) where they are whole numbers or true and false"])
 
 
 # ---- how levels are numbered -------------------------------------------------------------------------------------------

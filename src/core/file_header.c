@@ -10,6 +10,7 @@
 
 #include "core/atomic_file.h"
 #include "core/fail.h"
+#include "core/foreign.h"
 #include "core/memory.h"
 #include "core/sha256.h"
 #include "core/superblock.h"
@@ -187,14 +188,15 @@ static rhm_status check_open(int descriptor, const char *path, rhm_file_header *
     if (nbytes == 0)
         return rhm_fail(error, RHM_CORRUPT, "%s: the file is empty", shown);
     char block[RHM_FILE_HEADER_NBYTES + 1] = {0};
-    if (read_at(descriptor, block, RHM_FILE_HEADER_NBYTES, 0) < 0)
+    const ssize_t length = read_at(descriptor, block, RHM_FILE_HEADER_NBYTES, 0);
+    if (length < 0)
         return rhm_fail(error, RHM_IO, "%s: cannot read this file: %s", shown, strerror(errno));
     /* Two marks, so that damage to either does not turn our file into one of others. */
     if (strncmp(block, "rhm-file/", 9) == 0 || strstr(block, "\nsha256 "))
         return check_ours(descriptor, block, nbytes, path, out, error);
     uint64_t end;
     if (!rhm_superblock_find(descriptor, nbytes, &end))
-        return rhm_fail(error, RHM_CORRUPT, "%s: not an HDF5 file", shown);
+        return rhm_fail(error, RHM_CORRUPT, "%s: not an HDF5 file%s", shown, rhm_foreign_words(block, (size_t)length));
     out->nbytes = nbytes;
     return RHM_OK;
 }

@@ -162,7 +162,8 @@ static rhm_status advise(rhm_status status, const char *what, rhm_error *error) 
     const size_t used = strlen(error->text);
     snprintf(error->text + used, sizeof error->text - used,
              ": %s are integers from 0 on; of one-hot or floating-point ones take numpy.argmax over the axis of the "
-             "%s, or astype(int) where they are whole numbers",
+             "%s, or astype(int) where they are whole numbers or true and false, of words numpy.unique(words, "
+             "return_inverse=True)[1]",
              what, strcmp(what, "tokens") == 0 ? "vocabulary" : "classes");
     return status;
 }
