@@ -82,6 +82,12 @@ def test_the_report_and_the_plan(tmp_path):
     assert report["learner"] == "layerwise" and report["test"]["accuracy"] >= 0.999
 
 
+def test_the_width_has_a_limit(tmp_path):
+    hashes = [run(*IDS, "--vocab", "4", "--levels", "2", "--samples", "500", *width, cwd=tmp_path).stdout.split("model hash")[1].split()[0]
+              for width in (["--max-width", "16"], ["--width", "16"], [])]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 @pytest.mark.parametrize("options, says", [
     (["--checkpoint", "c"], ["checkpoint", "ids between levels"]),
     (["--distinct", "off"], ["distinct", "ids between levels"]),

@@ -63,6 +63,10 @@ def test_data_of_others_are_learnt(tmp_path):
     assert report["test"]["accuracy"] >= 0.99
     assert report["levels"][0]["draw"] == "samples"
     refused("train", "--learner", "table", "--data", "bare.h5", "--branching", "2", "--samples", "59999", cwd=tmp_path, says=["59999 samples", "50000"])
+    for limit in ("--samples", "--max-samples"):
+        run("train", "--learner", "table", "--data", "bare.h5", "--branching", "2", limit, "700", "--report", f"{limit[2:]}.json", "--progress", "off", cwd=tmp_path)
+    few, at_most = (json.loads((tmp_path / f"{limit[2:]}.json").read_text()) for limit in ("--samples", "--max-samples"))
+    assert {level["samples"] for level in at_most["levels"]} == {700} and few["model_hash"] == at_most["model_hash"]
 
 
 def test_positions_are_taken(tmp_path):

@@ -135,7 +135,7 @@ rhm_status rhm_table_samples(uint64_t *first, uint64_t *most, const rhm_table_le
             return rhm_fail(error, RHM_INVALID,
                             "%llu samples at level %u: the data set has %llu sequences that are not kept for the test",
                             (unsigned long long)given, level, (unsigned long long)there);
-        *first = *most = given ? given : there;
+        *first = *most = given ? given : all < there ? all : there;
     } else if (!given && !drawn) {
         const double tokens = MOST_TOKENS / (double)l->tree.leaves[level - 1];
         *most = (uint64_t)fmin((double)all, fmax(FIRST_SAMPLES, tokens));

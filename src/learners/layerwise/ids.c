@@ -79,7 +79,7 @@ static uint32_t inputs_of(const rhm_table_learning *l, uint32_t level) {
 
 /* At least twice as many features as patches, or the regression mixes their outputs. */
 static uint32_t width_of(const rhm_train_options *options, double patches) {
-    uint32_t width = WIDTH;
+    uint32_t width = WIDTH < options->max_width ? WIDTH : options->max_width;
     while (width < patches && 2 * width <= options->max_width)
         width *= 2;
     return options->width ? options->width : width;
