@@ -368,6 +368,13 @@ def test_threads_that_share_cpus_are_warned_about(tmp_path):
     assert "warning: 2 threads for" in listed.stderr and "2 of them share one" in listed.stderr
 
 
+def test_stacks_that_no_memory_holds_are_refused(tmp_path):
+    """In our words, not in OpenMP's, which would end the process."""
+    train = ["train", "--vocab", "4", "--rules", "2", "--levels", "1", "--samples", "100", "--width", "8", "--threads", "2"]
+    for variable in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
+        refused(*train, cwd=tmp_path, expect=1, says=["2 threads are needed", "OMP_STACKSIZE"], env={**os.environ, variable: "100000 G"})
+
+
 @pytest.mark.parametrize("size", ["16k", "64k", "256k"])
 def test_small_stacks_are_refused(tmp_path, size):
     train = ["train", "--vocab", "4", "--rules", "2", "--levels", "1", "--samples", "100", "--width", "8", "--threads", "2"]

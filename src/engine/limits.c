@@ -1,9 +1,11 @@
 #include "engine/limits.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -81,6 +83,20 @@ static void *wait_for_release(void *argument) {
     return NULL;
 }
 
+/* Of OpenMP's threads, as its variables say; 0: the usual size. */
+static size_t stack_nbytes_asked(void) {
+    static const char units[] = "BKMG";
+    const char *text = getenv("OMP_STACKSIZE");
+    char *end = NULL;
+    text = text ? text : getenv("GOMP_STACKSIZE");
+    const unsigned long long number = text ? strtoull(text, &end, 10) : 0;
+    while (end && isspace((unsigned char)*end))
+        end++;
+    const char *unit = end && *end ? strchr(units, toupper((unsigned char)*end)) : &units[1];
+    const int shift = unit ? 10 * (int)(unit - units) : 0;
+    return unit && number <= SIZE_MAX >> shift ? (size_t)number << shift : 0;
+}
+
 /* A thread that was joined may still count for a moment; one that is started then could be refused. */
 static void await_count(unsigned long long threads) {
     for (int i = 0; i < 100 && read_status("Threads:") > threads; i++)
@@ -92,11 +108,15 @@ rhm_status rhm_limits_try_threads(int threads, rhm_error *error) {
     if (!started)
         return RHM_NO_MEMORY;
     const unsigned long long before = read_status("Threads:");
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_nbytes_asked()); /* too small a one is OpenMP's to refuse */
     pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&held);
     int count = 0, refusal = 0;
-    while (count < threads && (refusal = pthread_create(&started[count], NULL, wait_for_release, &held)) == 0)
+    while (count < threads && (refusal = pthread_create(&started[count], &attributes, wait_for_release, &held)) == 0)
         count++;
+    pthread_attr_destroy(&attributes);
     pthread_mutex_unlock(&held);
     for (int i = 0; i < count; i++)
         pthread_join(started[i], NULL);
@@ -107,6 +127,7 @@ rhm_status rhm_limits_try_threads(int threads, rhm_error *error) {
         return RHM_OK;
     return rhm_fail(error, RHM_NO_MEMORY,
                     "%d threads are needed, but the system lets this process start %d more (%s): allow it more (ulimit "
-                    "-u and -v, the control group's pids.max), or ask for fewer",
+                    "-u and -v, the control group's pids.max), ask for fewer, or make OMP_STACKSIZE smaller where it "
+                    "is large",
                     threads, count, strerror(refusal));
 }

@@ -15,7 +15,7 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
-#include "engine/probe.h"
+#include "engine/limits.h"
 
 enum {
     POLLS_PER_LOOK = 16,        /* at the clock: the two cost about the same */
@@ -267,7 +267,7 @@ static rhm_status start_workers(rhm_pool *pool, rhm_error *error) {
         return RHM_OK;
     /* The workers and their host. */
     const int limit = omp_get_thread_limit();
-    RHM_TRY(rhm_probe_threads(threads < limit ? threads : limit, error));
+    RHM_TRY(rhm_limits_try_threads(threads < limit ? threads : limit, error));
     const int refusal = pthread_create(&pool->host, NULL, host, pool);
     if (refusal)
         return rhm_fail(error, RHM_NO_MEMORY, "the system refused a thread: %s", strerror(refusal));

@@ -177,8 +177,6 @@ rhm_status rhm_team_start(rhm_team *team, const rhm_topology *topology, const rh
         unbind_self(topology); /* or the new threads would inherit the one PU of another engine's plan */
     for (int i = 0; i < team->threads; i++)
         team->seat[i] = (rhm_seat){.last_pu_os = -1, .node = -1};
-    if (team->threads > 1)
-        RHM_TRY(rhm_limits_try_threads(team->threads, error));
     RHM_TRY(rhm_pool_start(&team->pool, team->threads, share_processors(plan, processors) ? 0 : SPIN_NS, error));
     RHM_TRY(check_stacks(team, error));
     rhm_team_observe(team, team->seat);

@@ -184,7 +184,7 @@ static void hook_jansson(void) {
 
 /*
  * The program's own comes before libc's, for OpenMP too. Those that an OpenMP runtime starts are not counted: it ends
- * the process where one is refused, and the library has asked before (engine/probe.h).
+ * the process where one is refused, and the library has asked before (engine/limits.h).
  */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
     static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
