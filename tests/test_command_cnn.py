@@ -292,7 +292,7 @@ def test_oneDNN_comes_down_alike_also_in_bfloat16(tmp_path, narrow):
 
 
 def test_bfloat16_needs_onednn(tmp_path):
-    refused(*CNN, *GRAMMAR, "--sequences", "20", "--arithmetic", "bfloat16", cwd=tmp_path, expect=1, says=["bfloat16"])
+    refused(*CNN, *GRAMMAR, "--sequences", "20", "--arithmetic", "bfloat16", cwd=tmp_path, expect=2, says=["bfloat16"])
 
 
 def test_noise_is_learnt_with_replacement(tmp_path):

@@ -46,4 +46,4 @@ def test_refusals(here, tmp_path):
     refused("probe", "nowhere.h5", cwd=tmp_path, says=["nowhere.h5"])
     refused("probe", here / "m.h5", "--sequences", 3, cwd=tmp_path, says=["--sequences '3' is refused (too small)"])
     refused("probe", here / "m.h5", "--position", 5, cwd=tmp_path, says=["position 5", "1 to 4"])
-    refused("probe", here / "m.h5", "--vocab", 8, "--levels", 2, cwd=tmp_path, says=["does not fit the model"])
+    refused("probe", here / "m.h5", "--vocab", 8, "--levels", 2, cwd=tmp_path, says=["the grammar (2 levels, 4 tokens a sequence, 8 tokens, 8 labels) does not fit the model (3, 8, 8, 8)"])

@@ -37,19 +37,24 @@ rhm_status rhm_predict(const rhm_engine *engine, const rhm_model *model, const u
     return RHM_OK;
 }
 
-rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model, const rhm_grammar *grammar,
-                        uint64_t seed, uint32_t stream, uint64_t first, uint64_t count, rhm_error *error) {
+rhm_status rhm_model_check_grammar(const rhm_model *model, const rhm_grammar *grammar, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const rhm_tree *tree = rhm_grammar_tree(grammar);
-    if (!rhm_tree_same(tree, rhm_model_tree(model)) || shape->vocab[shape->levels] != rhm_model_token_vocab(model) ||
-        shape->vocab[0] != rhm_model_classes(model))
-        return rhm_fail(
-            error, RHM_INVALID,
-            "the grammar (%u levels, %zu tokens a sequence, %u tokens, %u labels) does not fit the model (%u, %zu, %u, "
-            "%u)",
-            shape->levels, tree->leaves[0], shape->vocab[shape->levels], shape->vocab[0], rhm_model_levels(model),
-            rhm_model_tree(model)->leaves[0], rhm_model_token_vocab(model), rhm_model_classes(model));
+    if (rhm_tree_same(tree, rhm_model_tree(model)) && shape->vocab[shape->levels] == rhm_model_token_vocab(model) &&
+        shape->vocab[0] == rhm_model_classes(model))
+        return RHM_OK;
+    return rhm_fail(error, RHM_INVALID,
+                    "the grammar (%u levels, %zu tokens a sequence, %u tokens, %u labels) does not fit the model (%u, "
+                    "%zu, %u, %u): they must agree, and branch alike",
+                    shape->levels, tree->leaves[0], shape->vocab[shape->levels], shape->vocab[0],
+                    rhm_model_levels(model), rhm_model_tree(model)->leaves[0], rhm_model_token_vocab(model),
+                    rhm_model_classes(model));
+}
+
+rhm_status rhm_evaluate(rhm_accuracy *out, const rhm_engine *engine, const rhm_model *model, const rhm_grammar *grammar,
+                        uint64_t seed, uint32_t stream, uint64_t first, uint64_t count, rhm_error *error) {
     rhm_sampler *sampler;
+    RHM_TRY(rhm_model_check_grammar(model, grammar, error));
     RHM_TRY(rhm_sampler_create(&sampler, grammar, seed, error));
     const rhm_grammar_source source = {grammar, seed, sampler, stream};
     const rhm_batch batch = {rhm_draw_from_grammar, &source, first, count, "evaluating"};

@@ -93,6 +93,9 @@ rhm_status rhm_model_forward(const rhm_model *model, const rhm_engine *engine, c
 /* Keep a copy of the grammar (NULL: forget it); its shape must be the model's. */
 rhm_status rhm_model_keep_grammar(rhm_model *model, const rhm_grammar *grammar, rhm_error *error);
 
+/* RHM_INVALID, with the sizes of both, where the model does not read what the grammar writes. */
+rhm_status rhm_model_check_grammar(const rhm_model *model, const rhm_grammar *grammar, rhm_error *error);
+
 /* RHM_INVALID unless low <= value <= high. */
 rhm_status rhm_model_check_range(const char *what, uint32_t value, uint32_t low, uint32_t high, rhm_error *error);
 

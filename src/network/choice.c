@@ -171,6 +171,6 @@ rhm_status rhm_network_make_narrow(rhm_network **out, const rhm_engine *engine, 
                                    size_t batch, rhm_error *error) {
     *out = NULL;
     if (engine->backend_kind == RHM_BACKEND_NATIVE)
-        return rhm_fail(error, RHM_UNSUPPORTED, "bfloat16 needs the backend onednn, but native is in use");
+        return rhm_fail(error, RHM_INVALID, "arithmetic bfloat16 needs the backend onednn, but native is in use");
     return rhm_network_make_by(out, engine, shape, batch, true, true, error);
 }

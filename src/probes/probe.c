@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "engine/parallel.h"
+#include "model/model.h"
 #include "probes/derivation.h"
 #include "probes/groups.h"
 #include "rhm/inference.h"
@@ -263,18 +264,13 @@ static rhm_status report_level(rhm_probe_level *out, const probing *p, uint32_t 
 static rhm_status check(const rhm_model *model, const rhm_grammar *grammar, const rhm_probe_options *options,
                         rhm_error *error) {
     const rhm_tree *tree = rhm_model_tree(model);
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
     bool shown = false;
     for (uint32_t level = 1; level <= tree->levels; level++)
         shown |= rhm_model_embedding(model, level) > 0;
     if (!shown)
         return rhm_fail(error, RHM_UNSUPPORTED, "models of the kind %s do not show the outputs of their levels",
                         rhm_model_kind(model));
-    if (!rhm_tree_same(tree, rhm_grammar_tree(grammar)) || shape->vocab[0] != rhm_model_classes(model) ||
-        shape->vocab[shape->levels] != rhm_model_token_vocab(model))
-        return rhm_fail(error, RHM_INVALID,
-                        "the grammar does not fit the model: levels, branching, labels and tokens "
-                        "must agree");
+    RHM_TRY(rhm_model_check_grammar(model, grammar, error));
     if (options->position > tree->nodes[tree->levels - 1])
         return rhm_fail(error, RHM_INVALID, "position %u is to be changed, but level %u has the positions 1 to %zu",
                         options->position, tree->levels - 1, tree->nodes[tree->levels - 1]);
