@@ -13,7 +13,7 @@
 
 #include "ranks/group.h"
 
-enum { MOST_RANKS = 7, ROWS = 37, SIZE = 5 };
+enum { MOST_RANKS = 7, ROWS = 37, SIZE = 1024 * MOST_RANKS + 3 };
 
 typedef struct message {
     struct message *next;

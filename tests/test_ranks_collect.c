@@ -1,75 +1,85 @@
 /* What ranks do together, over mailboxes between threads: every number of ranks ends with the bits of a single process.
  */
+#include <math.h>
+
 #include "core/philox.h"
 #include "mailboxes.h"
 #include "rhm/plan.h"
 
 /* ---- the tree ---------------------------------------------------------------------------------------------------- */
 
-static double value_of(size_t row, size_t column) {
-    const rhm_philox_block block = rhm_philox(7, row, 9, (uint32_t)column);
-    return (double)block.word[0] * 0x1p-32 - 0.5 + 1e8 * (double)(block.word[1] % 7); /* sums that round */
-}
+/* Sums that round; and of so few columns that they go up the tree, or so many that all ranks share them. */
+static double values[ROWS * SIZE];
+static const struct {
+    size_t rows, size;
+} shapes[] = {{ROWS, 5}, {ROWS, SIZE}, {1, SIZE}, {3, SIZE}, {11, SIZE}, {32, SIZE}, {2, 1}};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+static size_t row_count, row_size; /* of the shape that is tried */
 
-static void fill(double *rows) {
-    for (size_t row = 0; row < ROWS; row++)
-        for (size_t column = 0; column < SIZE; column++)
-            rows[row * SIZE + column] = value_of(row, column);
+static void draw_values(void) {
+    for (size_t i = 0; i < ROWS * SIZE; i++) {
+        const rhm_philox_block block = rhm_philox(7, i, 9, 0);
+        values[i] = (double)block.word[0] * 0x1p-32 - 0.5 + 1e8 * (double)(block.word[1] % 7);
+    }
 }
 
 /* The sum of rows i .. i + 2^j - 1, as far as there are any, from its definition. */
 static double tree_sum(size_t row, size_t span, size_t column) {
     if (span == 1)
-        return value_of(row, column);
+        return values[row * row_size + column];
     const double left = tree_sum(row, span / 2, column);
-    return row + span / 2 < ROWS ? left + tree_sum(row + span / 2, span / 2, column) : left;
+    return row + span / 2 < row_count ? left + tree_sum(row + span / 2, span / 2, column) : left;
 }
 
 /* Equal shares, the first ranks' larger by one, as engine/spread.h has them. */
 static size_t begin_of(int size, int rank) {
     size_t begin = 0;
     for (int before = 0; before < rank; before++)
-        begin += ROWS / (size_t)size + ((size_t)before < ROWS % (size_t)size);
+        begin += row_count / (size_t)size + ((size_t)before < row_count % (size_t)size);
     return begin;
 }
 
 /* Add up what lies in the own part, as rhm_spread_reduce does with all threads. */
 static void reduce_own(double *rows, size_t first, size_t end) {
-    for (size_t step = 1; step < ROWS; step *= 2)
-        for (size_t row = 0; row + step < ROWS; row += 2 * step)
-            if (row >= first && (row + 2 * step < ROWS ? row + 2 * step : ROWS) <= end)
-                for (size_t column = 0; column < SIZE; column++)
-                    rows[row * SIZE + column] += rows[(row + step) * SIZE + column];
+    for (size_t step = 1; step < row_count; step *= 2)
+        for (size_t row = 0; row + step < row_count; row += 2 * step)
+            if (row >= first && (row + 2 * step < row_count ? row + 2 * step : row_count) <= end)
+                for (size_t column = 0; column < row_size; column++)
+                    rows[row * row_size + column] += rows[(row + step) * row_size + column];
 }
 
 static void sum_rows(worker *w) {
     size_t first[MOST_RANKS + 1];
-    double spare[SIZE];
     for (int rank = 0; rank <= w->size; rank++)
         first[rank] = begin_of(w->size, rank);
-    fill(w->rows);
-    for (size_t i = 0; i < ROWS * SIZE; i++) /* what others have is not there */
-        if (i / SIZE < first[w->rank] || i / SIZE >= first[w->rank + 1])
-            w->rows[i] = -1e300;
+    for (size_t i = 0; i < row_count * row_size; i++) { /* what others have is not there */
+        const bool own = i / row_size >= first[w->rank] && i / row_size < first[w->rank + 1];
+        w->rows[i] = own ? values[i] : -1e300;
+    }
     reduce_own(w->rows, first[w->rank], first[w->rank + 1]);
-    w->status = rhm_ranks_reduce(w->ranks, w->rows, ROWS, first, SIZE, SIZE, spare, &w->error);
-    if (w->rank == 0)
-        memcpy(w->out, w->rows, sizeof w->out);
-    if (w->status == RHM_OK)
-        w->status = rhm_ranks_broadcast(w->ranks, w->out, sizeof w->out, &w->error);
+    w->status = rhm_ranks_sum(w->ranks, w->rows, row_count, first, row_size, row_size, w->out, &w->error);
     w->account[0] = w->ranks->account;
     w->status = rhm_ranks_leave(w->ranks, w->status, &w->error);
 }
 
+static void take_shape(size_t shape) {
+    row_count = shapes[shape].rows;
+    row_size = shapes[shape].size;
+    draw_values();
+}
+
 static void sums_do_not_depend_on_the_number_of_ranks(void **state) {
     (void)state;
-    for (int size = 1; size <= MOST_RANKS; size++) {
-        run_all(size, sum_rows);
-        for (int rank = 0; rank < size; rank++) {
-            assert_int_equal(workers[rank].status, RHM_OK);
-            for (size_t column = 0; column < SIZE; column++) {
+    for (size_t shape = 0; shape < SHAPES; shape++) {
+        take_shape(shape);
+        for (int size = 1; size <= MOST_RANKS; size++) {
+            run_all(size, sum_rows);
+            for (size_t column = 0; column < row_size; column++) {
                 const double expected = tree_sum(0, 64, column);
-                assert_memory_equal(&workers[rank].out[column], &expected, sizeof expected);
+                for (int rank = 0; rank < size; rank++) {
+                    assert_int_equal(workers[rank].status, RHM_OK);
+                    assert_memory_equal(&workers[rank].out[column], &expected, sizeof expected);
+                }
             }
         }
     }
@@ -101,24 +111,31 @@ static void every_rank_gets_all_parts(void **state) {
 }
 
 /* rhm plan counts what was sent, and takes for it no less than the longest chain of messages. */
+static void check_plan_of_sum(int size) {
+    double sent = 0, sent_nbytes = 0, clock[MOST_RANKS];
+    int depth = 0;
+    run_all(size, sum_rows);
+    for (int rank = 0; rank < size; rank++)
+        for (int kind = 0; kind < RHM_ACCOUNT_KINDS; kind++) {
+            sent += (double)workers[rank].account[0].of[kind].sent;
+            sent_nbytes += (double)workers[rank].account[0].of[kind].sent_nbytes;
+        }
+    for (int reach = 2; reach <= size; reach *= 2)
+        depth++;
+    rhm_plan_cluster cluster = rhm_plan_cluster_default(size, 1, 4);
+    cluster.within = (rhm_plan_link){1, 1e300};
+    const rhm_plan_messages foreseen =
+        rhm_plan_sum(&cluster, (double)row_count, (double)row_size * sizeof(double), clock);
+    assert_true(foreseen.count == sent && fabs(foreseen.nbytes - sent_nbytes) <= 1e-9 * sent_nbytes);
+    assert_true(foreseen.seconds >= depth + (size > 1 && row_count > 1) && foreseen.seconds <= foreseen.count + 1);
+}
+
 static void a_plan_foresees_the_messages_of_a_sum(void **state) {
     (void)state;
-    for (int size = 1; size <= MOST_RANKS; size++) {
-        double sent = 0, sent_nbytes = 0, clock[MOST_RANKS];
-        int depth = 0;
-        run_all(size, sum_rows);
-        for (int rank = 0; rank < size; rank++)
-            for (int kind = 0; kind < RHM_ACCOUNT_KINDS; kind++) {
-                sent += (double)workers[rank].account[0].of[kind].sent;
-                sent_nbytes += (double)workers[rank].account[0].of[kind].sent_nbytes;
-            }
-        for (int reach = 2; reach <= size; reach *= 2)
-            depth++;
-        rhm_plan_cluster cluster = rhm_plan_cluster_default(size, 1, 4);
-        cluster.within = (rhm_plan_link){1, 1e300};
-        const rhm_plan_messages foreseen = rhm_plan_sum(&cluster, ROWS, SIZE * sizeof(double), clock);
-        assert_true(foreseen.count == sent && foreseen.nbytes == sent_nbytes);
-        assert_true(foreseen.seconds >= depth + (size > 1) && foreseen.seconds <= foreseen.count + 1);
+    for (size_t shape = 0; shape < SHAPES; shape++) {
+        take_shape(shape);
+        for (int size = 1; size <= MOST_RANKS; size++)
+            check_plan_of_sum(size);
     }
 }
 

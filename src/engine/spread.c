@@ -154,9 +154,7 @@ size_t rhm_spread_threads(const rhm_engine *engine) {
 static rhm_status reduce_own(const rhm_engine *engine, double *rows, size_t count, size_t size, size_t stride,
                              rhm_spread_part own, rhm_error *error) {
     for (size_t row = own.first; row < own.end;) {
-        size_t block = 1;
-        while (row % (2 * block) == 0 && (row + 2 * block <= own.end || (own.end == count && row + block < own.end)))
-            block *= 2;
+        const size_t block = rhm_ranks_subtree(row, own.end, count);
         const size_t end = row + block < own.end ? row + block : own.end;
         RHM_TRY(rhm_reduce(engine, rows + row * stride, end - row, size, stride, error));
         row = end;
@@ -177,11 +175,7 @@ rhm_status rhm_spread_reduce(const rhm_engine *engine, double *rows, size_t coun
     for (size_t rank = 0; rank <= ranks; rank++)
         first[rank] = rhm_spread_begin(engine, count, (int)rank);
     const int span = rhm_trace_begin(engine, "ranks: reduce", 0);
-    rhm_status status = rhm_ranks_reduce(engine->ranks, rows, count, first, size, stride, spare, error);
-    if (status == RHM_OK && rhm_ranks_rank(engine->ranks) == 0)
-        memcpy(spare, rows, sizeof *spare * size);
-    if (status == RHM_OK)
-        status = rhm_ranks_broadcast(engine->ranks, spare, sizeof *spare * size, error);
+    const rhm_status status = rhm_ranks_sum(engine->ranks, rows, count, first, size, stride, spare, error);
     rhm_trace_end(engine, span, (rhm_span_work){.nbytes = 2 * sizeof *spare * (double)size});
     rhm_free(first);
     return status;

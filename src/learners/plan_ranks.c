@@ -7,6 +7,7 @@
 #include "engine/rank_share.h"
 #include "engine/spread.h"
 #include "linear/plan.h"
+#include "ranks/group.h"
 #include "rhm/plan.h"
 
 /* Messages on shared memory, and over a network of 10 Gbit/s Ethernet: measured ones are better (rhm machine). */
@@ -88,10 +89,41 @@ static int owner_of(size_t count, int ranks, size_t row) {
     return (int)(row < larger ? row / (size + 1) : rest + (row - larger) / size);
 }
 
-/* As rhm_ranks_reduce and rhm_ranks_broadcast go about it. */
+/* First of so many things that belong to a rank, and of those after it. */
+static size_t begin_of(size_t count, int ranks, int rank) {
+    const size_t size = count / (size_t)ranks, rest = count % (size_t)ranks, r = (size_t)rank;
+    return size * r + (r < rest ? r : rest);
+}
+
+/* Every rank has messages for each other one, of its columns of each own subtree; then their sums go round. */
+static rhm_plan_messages sum_columns(const rhm_plan_cluster *c, size_t count, size_t size) {
+    const double ranks = c->ranks, steps = ranks - 1, share = sizeof(double) * (double)size / ranks;
+    const rhm_plan_link *slowest = c->nodes > 1 ? &c->between : &c->within;
+    double subtrees = 0, most = 0, nbytes = 0;
+    for (int rank = 0; rank < c->ranks; rank++) {
+        const size_t end = begin_of(count, c->ranks, rank + 1);
+        double own = 0;
+        for (size_t row = begin_of(count, c->ranks, rank); row < end; own++)
+            row += rhm_ranks_subtree(row, end, count);
+        const size_t kept = begin_of(size, c->ranks, rank + 1) - begin_of(size, c->ranks, rank);
+        nbytes += sizeof(double) * (own * (double)(size - kept) + steps * (double)kept);
+        subtrees += own;
+        most = fmax(most, own);
+    }
+    return (rhm_plan_messages){
+        .count = steps * (subtrees + ranks),
+        .nbytes = nbytes,
+        .seconds = steps * (most + 1) * (slowest->latency + share / slowest->rate) + (subtrees - 1) * share / ADD_RATE,
+    };
+}
+
+/* As rhm_ranks_sum goes about it. */
 rhm_plan_messages rhm_plan_sum(const rhm_plan_cluster *c, double rows, double nbytes, double *clock) {
     const size_t count = (size_t)rows;
     rhm_plan_messages m = {0};
+    const size_t size = (size_t)(nbytes / sizeof(double));
+    if (count > 0 && rhm_ranks_share_columns(c->ranks, size))
+        return sum_columns(c, count, size);
     memset(clock, 0, sizeof *clock * (size_t)c->ranks);
     for (size_t step = 1; step < count; step *= 2)
         for (size_t row = 0; row + step < count; row += 2 * step) {

@@ -1,4 +1,4 @@
-/* What all ranks do together: no arithmetic but the sums of the fixed tree, which are our own. */
+/* What all ranks do together, but for sums (sum.c). */
 #include "core/fail.h"
 #include "core/memory.h"
 #include "ranks/group.h"
@@ -25,7 +25,7 @@ rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_
 }
 
 /* Parts go round in a ring: each rank sends and receives all but its own once. */
-static rhm_status gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
+rhm_status rhm_ranks_pass_round(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error) {
     char *bytes = data;
     const int rank = rhm_ranks_rank(ranks), size = rhm_ranks_size(ranks);
     const int next = (rank + 1) % size, last = (rank + size - 1) % size;
@@ -42,7 +42,7 @@ rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, r
     if (!ranks)
         return RHM_OK;
     const rhm_account_begun begun = rhm_account_begin(ranks, RHM_ACCOUNT_GATHER);
-    const rhm_status status = gather(ranks, data, begin, error);
+    const rhm_status status = rhm_ranks_pass_round(ranks, data, begin, error);
     rhm_account_end(ranks, begun);
     return status;
 }
@@ -107,53 +107,4 @@ rhm_status rhm_ranks_collect(rhm_ranks *ranks, void *items, size_t nbytes, size_
                          : rhm_ranks_receive(ranks, from, bytes + first * nbytes, part, error));
     }
     return RHM_OK;
-}
-
-static int owner_of(const size_t *first, int size, size_t row) {
-    int low = 0, high = size - 1;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (row < first[middle + 1])
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-static void add_row(double *into, const double *from, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        into[i] += from[i];
-}
-
-static rhm_status reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size, size_t stride,
-                         double *spare, rhm_error *error) {
-    const int rank = rhm_ranks_rank(ranks), ranks_count = rhm_ranks_size(ranks);
-    for (size_t step = 1; step < count; step *= 2)
-        for (size_t row = 0; row + step < count; row += 2 * step) {
-            const int left = owner_of(first, ranks_count, row), right = owner_of(first, ranks_count, row + step);
-            const size_t end = count - row < 2 * step ? count : row + 2 * step;
-            if ((left != rank && right != rank) || owner_of(first, ranks_count, end - 1) == left)
-                continue;
-            double *into = rows + row * stride, *from = rows + (row + step) * stride;
-            if (left == right) {
-                add_row(into, from, size);
-            } else if (right == rank) {
-                RHM_TRY(rhm_ranks_send(ranks, left, from, sizeof *from * size, error));
-            } else {
-                RHM_TRY(rhm_ranks_receive(ranks, right, spare, sizeof *spare * size, error));
-                add_row(into, spare, size);
-            }
-        }
-    return RHM_OK;
-}
-
-rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
-                            size_t stride, double *spare, rhm_error *error) {
-    if (!ranks)
-        return RHM_OK;
-    const rhm_account_begun begun = rhm_account_begin(ranks, RHM_ACCOUNT_REDUCE);
-    const rhm_status status = reduce(ranks, rows, count, first, size, stride, spare, error);
-    rhm_account_end(ranks, begun);
-    return status;
 }

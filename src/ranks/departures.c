@@ -143,6 +143,7 @@ void rhm_ranks_release(rhm_ranks *ranks) {
     rhm_free(ranks->silent);
     rhm_free(ranks->farewell);
     rhm_free(ranks->known);
+    rhm_free(ranks->summing);
     rhm_free(ranks->watch.heard_seconds);
     rhm_free(ranks);
 }

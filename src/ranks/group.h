@@ -74,6 +74,8 @@ struct rhm_ranks {
     rhm_account_kind kind;    /* of what is under way */
     rhm_rank_account account; /* this rank's, which goes on */
     rhm_rank_account *known;  /* (size): all ranks', as of rhm_ranks_tell_accounts; NULL before */
+    double *summing;          /* (summing_size): of rhm_ranks_sum, of which there are thousands */
+    size_t summing_size;
 };
 
 /*
@@ -115,6 +117,9 @@ rhm_status rhm_ranks_broadcast(rhm_ranks *ranks, void *data, size_t nbytes, rhm_
 /* Each rank's own part of `data` for all: rank r's begins at begin[r] and ends at begin[r + 1], in bytes. */
 rhm_status rhm_ranks_gather(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error);
 
+/* The same within an account of another kind. */
+rhm_status rhm_ranks_pass_round(rhm_ranks *ranks, void *data, const size_t *begin, rhm_error *error);
+
 /* As rhm_ranks_share: where the part of a rank begins, 0..size. */
 size_t rhm_ranks_begin(const rhm_ranks *ranks, size_t count, size_t together, int rank);
 
@@ -131,13 +136,21 @@ rhm_status rhm_ranks_deal(rhm_ranks *ranks, const void *out, const rhm_ranks_par
 /* Sums of the ranks' numbers, exact below 2^64: values (count), on all of them. */
 rhm_status rhm_ranks_add(rhm_ranks *ranks, uint64_t *values, size_t count, rhm_error *error);
 
+/* Rows of the largest subtree of `count` rows that begins with `row` and ends before `end`, a rank's last: a power of
+ * two, of which the end of all rows may cut something off. */
+size_t rhm_ranks_subtree(size_t row, size_t end, size_t count);
+
 /*
  * The sum of `count` rows in the binary tree of engine/reduce.h, of which rank r has rows first[r] .. first[r + 1] - 1.
- * Rows whose subtrees lie in one rank's part have been added up by it. The sum ends in `row` 0 of rank 0. `rows` are
- * `stride` doubles apart, row 0 of the problem at rows[0]; `spare` is (size).
+ * It has added up those of each subtree (rhm_ranks_subtree, from its first row on) into the first of them. `rows` are
+ * `stride` doubles apart, row 0 of the problem at rows[0], and are overwritten; `sum` (size) is on all ranks.
  */
-rhm_status rhm_ranks_reduce(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size,
-                            size_t stride, double *spare, rhm_error *error);
+rhm_status rhm_ranks_sum(rhm_ranks *ranks, double *rows, size_t count, const size_t *first, size_t size, size_t stride,
+                         double *sum, rhm_error *error);
+
+/* How they go about it: each rank adds up its share of the columns; or else sums go up the tree to rank 0, and back. */
+enum { RHM_RANKS_SHARING_COLUMNS = 8 }; /* at most */
+bool rhm_ranks_share_columns(int ranks, size_t size);
 
 /* What each rank has sent, received and waited up to here, to all of them; rhm_ranks_account has it then. */
 rhm_status rhm_ranks_tell_accounts(rhm_ranks *ranks, rhm_error *error);
