@@ -4,7 +4,7 @@
 
 enum {
     CHUNK_WORK = 1 << 14,  /* multiply-adds: about ten microseconds */
-    SHARED_WORK = 1 << 22, /* among ranks: some milliseconds */
+    SHARED_WORK = 1 << 17, /* of each thread of all ranks: what some messages take at most */
 };
 
 static rhm_status run_chunk(void *context, size_t chunk, int thread, rhm_error *error) {
@@ -24,7 +24,7 @@ rhm_status rhm_kmeans_loop_run(rhm_kmeans_loop *loop, size_t items, size_t work_
     loop->items = items;
     loop->chunk = work_per_item < CHUNK_WORK ? CHUNK_WORK / work_per_item : 1;
     const size_t chunks = (items + loop->chunk - 1) / loop->chunk;
-    if (loop->outputs == 0 || items * work_per_item < SHARED_WORK)
+    if (loop->outputs == 0 || items * work_per_item < SHARED_WORK * rhm_spread_threads(engine))
         return rhm_parallel(engine, chunks, run_chunk, loop, error);
     for (size_t i = 0; i < loop->outputs; i++)
         loop->output[i].chunk_nbytes *= loop->chunk;

@@ -61,7 +61,10 @@ void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights) {
 }
 
 /* A logarithm, a sine and ten rounds of Philox each: what thousands of them take is worth a loop. */
-enum { FREQUENCIES_A_CHUNK = 1024 };
+enum {
+    FREQUENCIES_A_CHUNK = 1024,
+    SHARED_FREQUENCIES = 1 << 13, /* of each thread of all ranks: 0.2 ms, more than messages take */
+};
 
 typedef struct frequency_work {
     struct rhm_layer *layer;
@@ -70,22 +73,30 @@ typedef struct frequency_work {
     size_t count;
 } frequency_work;
 
-static void draw_some(void *context, size_t chunk) {
+static rhm_status draw_some(void *context, size_t chunk, int thread, rhm_error *error) {
+    (void)thread, (void)error;
     const frequency_work *work = context;
     const struct rhm_layer *layer = work->layer;
     const size_t first = chunk * FREQUENCIES_A_CHUNK, left = work->count - first;
     for (size_t i = first; i < first + (left < FREQUENCIES_A_CHUNK ? left : FREQUENCIES_A_CHUNK); i++)
         layer->frequencies[i] =
             (float)(rhm_gaussian(work->seed, UINT32_C(1) << 16 | work->level, i) / layer->bandwidth);
+    return RHM_OK;
 }
 
-void rhm_layer_draw_frequencies(struct rhm_layer *layer, const rhm_engine *engine, uint64_t seed, uint32_t level) {
+rhm_status rhm_layer_draw_frequencies(struct rhm_layer *layer, const rhm_engine *engine, uint64_t seed, uint32_t level,
+                                      rhm_error *error) {
     frequency_work work = {layer, seed, level, (size_t)layer->width * layer->tokens * layer->embedding};
     const size_t chunks = (work.count + FREQUENCIES_A_CHUNK - 1) / FREQUENCIES_A_CHUNK;
+    const rhm_spread_output drawn = {layer->frequencies, sizeof(float) * FREQUENCIES_A_CHUNK,
+                                     sizeof(float) * work.count};
+    if (engine && work.count >= SHARED_FREQUENCIES * rhm_spread_threads(engine))
+        return rhm_spread_many(engine, chunks, draw_some, &work, &drawn, 1, error);
     if (engine)
-        rhm_parallel_whole(engine, chunks, draw_some, &work);
-    for (size_t chunk = 0; chunk < chunks && !engine; chunk++)
-        draw_some(&work, chunk);
+        return rhm_parallel(engine, chunks, draw_some, &work, error);
+    for (size_t chunk = 0; chunk < chunks; chunk++)
+        RHM_TRY(draw_some(&work, chunk, 0, error));
+    return RHM_OK;
 }
 
 void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride) {

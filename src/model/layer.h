@@ -32,8 +32,10 @@ void rhm_ready_layer_clear(rhm_ready_layer *ready); /* accepts a zeroed one */
 void rhm_ready_layer_set_weights(rhm_ready_layer *ready, const float *weights);
 
 /* The random frequencies of a layer whose sizes and bandwidth are set: the same directions for every bandwidth, a
- * longer list for a larger width. On the engine's threads, or with NULL on the calling one. */
-void rhm_layer_draw_frequencies(struct rhm_layer *layer, const rhm_engine *engine, uint64_t seed, uint32_t level);
+ * longer list for a larger width. On the engine's threads, of all its ranks, or with NULL on the calling one, where
+ * nothing fails. */
+rhm_status rhm_layer_draw_frequencies(struct rhm_layer *layer, const rhm_engine *engine, uint64_t seed, uint32_t level,
+                                      rhm_error *error);
 
 /* The weights of a layer as a solver has them: w (classes, stride) in feature order. */
 void rhm_layer_store_weights(struct rhm_layer *layer, const double *w, size_t stride);

@@ -61,8 +61,9 @@ static rhm_status read_level(rhm_kept *kept, uint32_t l, const rhm_h5 *file, rhm
     };
     const rhm_h5_shape shape = rhm_h5_shape2(rhm_layer_outputs(&layer), 2 * (uint64_t)layer.width);
     RHM_TRY(rhm_layer_alloc(&layer, error));
-    rhm_layer_draw_frequencies(&layer, NULL, kept->seed, l);
-    rhm_status status = rhm_h5_read_floats(file, object, &shape, RHM_H5_F32, layer.weights, error);
+    rhm_status status = rhm_layer_draw_frequencies(&layer, NULL, kept->seed, l, error);
+    if (status == RHM_OK)
+        status = rhm_h5_read_floats(file, object, &shape, RHM_H5_F32, layer.weights, error);
     if (status == RHM_OK)
         status = rhm_h5_read_text_attribute(file, object, "limit", row->limit, sizeof row->limit, error);
     if (status == RHM_OK)

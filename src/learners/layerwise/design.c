@@ -78,10 +78,10 @@ rhm_status rhm_design_make(rhm_design *design, const rhm_engine *engine, const r
     if (status != RHM_OK)
         return status;
     const int span = rhm_trace_begin(engine, "frequencies", 0);
-    rhm_layer_draw_frequencies(&d->layer, engine, key->seed, key->level);
+    status = rhm_layer_draw_frequencies(&d->layer, engine, key->seed, key->level, error);
     rhm_trace_end(engine, span,
                   (rhm_span_work){.items = (double)key->width * (double)(d->layer.tokens * d->layer.embedding)});
-    if ((status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
+    if (status != RHM_OK || (status = rhm_ready_layer_make(&d->ready, &d->layer, one_hot, error)) != RHM_OK)
         goto fail;
     rhm_linear_data data = rhm_design_data(&d->ready, inputs, patches, counts, key->samples);
     if ((status = pool(&data, &d->frequency, engine, error)) != RHM_OK)

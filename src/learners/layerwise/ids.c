@@ -100,7 +100,7 @@ static rhm_status make(regression *r, const rhm_table_learning *l, uint32_t leve
                                                       : RIDGE / patches,
     };
     RHM_TRY(rhm_layer_alloc(&r->layer, error));
-    rhm_layer_draw_frequencies(&r->layer, l->engine, o->seed, level);
+    RHM_TRY(rhm_layer_draw_frequencies(&r->layer, l->engine, o->seed, level, error));
     RHM_TRY(rhm_ready_layer_make(&r->ready, &r->layer, true, error));
     RHM_TRY(rhm_embeddings_one_hot(&r->inputs, r->layer.embedding, error));
     RHM_TRY(list_cells(&r->counts, counts, position, error));

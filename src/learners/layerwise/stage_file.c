@@ -92,5 +92,5 @@ void rhm_stage_take(rhm_stage *stage, rhm_stage *read) {
     memcpy(stage->drawn, read->drawn, sizeof stage->drawn);
     read->best = (rhm_fit){0};
     if (stage->best.layer.frequencies)
-        rhm_layer_draw_frequencies(&stage->best.layer, NULL, stage->options->seed, stage->level);
+        rhm_layer_draw_frequencies(&stage->best.layer, NULL, stage->options->seed, stage->level, NULL);
 }

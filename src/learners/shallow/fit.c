@@ -77,7 +77,7 @@ static rhm_status make(equations *e, const rhm_shallow_task *t, double bandwidth
                                .width = t->width,
                                .bandwidth = bandwidth}};
     RHM_TRY(rhm_layer_alloc(&e->layer, error));
-    rhm_layer_draw_frequencies(&e->layer, t->engine, t->options->seed, 1);
+    RHM_TRY(rhm_layer_draw_frequencies(&e->layer, t->engine, t->options->seed, 1, error));
     RHM_TRY(rhm_ready_layer_make(&e->ready, &e->layer, true, error));
     const rhm_route_sizes sizes = rhm_shallow_sizes(
         (double)sequences->count, t->flat.branching[1] * (double)t->token_vocab, t->width, t->classes, (double)ridges);
