@@ -44,8 +44,7 @@ static void a_core_that_slows_down_is_named(void **state) {
         s.is_virtual = true;
         s.neighbour = 0.1 * (double)(seed % 3);
         s.stolen = 0.1 * (double)(seed % 7);
-        s.slow_hertz = seed % 4 < 2 ? s.slow : 0;
-        s.seconds = 120;
+        s.slow_hertz = seed % 4 != 1 ? s.slow : 0; /* in half a minute it must fall */
         expect_part(&s, seed, seed % 2 ? 4 : 6, 8);
     }
 }
@@ -66,10 +65,17 @@ static void a_virtual_core_that_is_slow_for_seconds_only_is_not_named(void **sta
     (void)state;
     story s = slows_down(0.5, 0.3);
     s.is_virtual = true;
-    s.seconds = 47; /* half of it is less than a neighbour may stay */
+    s.seconds = 95; /* half of it is less than a neighbour may stay */
+    expect(&s, 1, 0);
+    s.seconds = 97;
+    expect(&s, 1, 1);
+    s.slow_hertz = 0.2; /* which is not a neighbour's doing */
+    s.seconds = 47;
     expect(&s, 1, 0);
     s.seconds = 49;
     expect(&s, 1, 1);
+    s.slow_hertz = 0.1;
+    expect(&s, 1, 0);
 }
 
 static void neighbours_that_stay_long_are_no_outliers(void **state) {

@@ -140,6 +140,11 @@ static inline double rhm_burn_seconds_until(const rhm_burn *burn, int eighths) {
     return burn->seconds * eighths / RHM_BURN_EIGHTHS;
 }
 
+/* Whether what is slow has a frequency that is low enough to be why. */
+static inline bool rhm_burn_is_clocked(const rhm_burn_outlier *o) {
+    return o->hertz_below > 0.5 * o->below; /* not of NAN */
+}
+
 /* A sentence. */
 void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *outlier, char *text, size_t nbytes);
 

@@ -13,8 +13,10 @@
 #include "core/median.h"
 #include "core/memory.h"
 
-/* Neighbours on the host of a virtual machine have been seen to stay on one core for a quarter of a minute. */
-static const double least_virtual_seconds = 24;
+/* Neighbours on the host of a virtual machine have been seen to stay on one core for a quarter of a minute. Of a part
+ * of a burn, of which there are several, twice as long is asked for, unless the frequency falls too, which they leave
+ * alone. */
+static const double least_virtual_seconds = 24, least_seconds_of_part = 48;
 
 size_t rhm_burn_turns_short(const rhm_burn *burn) {
     const size_t needed = rhm_burn_turns_needed(burn), rounds = (size_t)burn->rounds;
@@ -155,16 +157,28 @@ static rhm_status judge_all(rhm_burn *burn, rhm_burn_bench *b, unsigned kernel, 
     return RHM_OK;
 }
 
-/* Of what was found in this way and instruction set: how its frequency compares. */
-static void find_frequencies(const rhm_burn *burn, rhm_burn_bench *b) {
+static double seconds_of(const rhm_burn *burn, rhm_burn_part part) {
+    return rhm_burn_seconds_until(burn, part.end) - rhm_burn_seconds_until(burn, part.begin);
+}
+
+/* Of what was found in this way and instruction set: how its frequency compares. Forgets what a neighbour may have
+ * been. */
+static void find_frequencies(rhm_burn *burn, rhm_burn_bench *b) {
+    size_t kept = 0;
     for (size_t i = 0; i < burn->outliers; i++) {
         rhm_burn_outlier *o = &burn->outlier[i];
-        if (o->way != b->way || o->isa != burn->isa[b->isa] || o->kind == RHM_BURN_SLOW_ISA)
-            continue;
-        rhm_burn_bench_turn_to(b, b->way, b->isa, o->part);
-        rhm_burn_fill(b, offsetof(rhm_burn_rates, best_hertz), true);
-        o->hertz_below = 1 - rhm_median(b->ratio, compare(b, o->kind, o->core));
+        bool believed = true;
+        if (o->way == b->way && o->isa == burn->isa[b->isa] && o->kind != RHM_BURN_SLOW_ISA) {
+            rhm_burn_bench_turn_to(b, b->way, b->isa, o->part);
+            rhm_burn_fill(b, offsetof(rhm_burn_rates, best_hertz), true);
+            o->hertz_below = 1 - rhm_median(b->ratio, compare(b, o->kind, o->core));
+            believed = !burn->virtual_machine || rhm_burn_is_whole(o->part) || rhm_burn_is_clocked(o) ||
+                       seconds_of(burn, o->part) >= least_seconds_of_part;
+        }
+        if (believed)
+            burn->outlier[kept++] = *o;
     }
+    burn->outliers = kept;
 }
 
 /* The frequency of an instruction set against that of the first, which is the least demanding one. */
@@ -208,8 +222,7 @@ static rhm_status judge_part(rhm_burn *burn, rhm_burn_bench *b, rhm_error *error
 
 /* In a virtual machine what is slow in a part must go on to the end: what leaves is a neighbour. */
 static bool can_be_judged(const rhm_burn *burn, rhm_burn_part part) {
-    const double seconds = burn->seconds * (part.end - part.begin) / RHM_BURN_EIGHTHS;
-    return !burn->virtual_machine || (part.end == RHM_BURN_EIGHTHS && seconds >= least_virtual_seconds);
+    return !burn->virtual_machine || (part.end == RHM_BURN_EIGHTHS && seconds_of(burn, part) >= least_virtual_seconds);
 }
 
 static rhm_status judge(rhm_burn *burn, rhm_burn_bench *b, rhm_burn_way way, int isa, rhm_error *error) {

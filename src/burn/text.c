@@ -61,10 +61,9 @@ void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *o, char
         kernels_text(o->kernels, where, sizeof where);
     else
         snprintf(where, sizeof where, "in typical runs");
-    const bool clocked = !isnan(o->hertz_below) && o->hertz_below > 0.5 * o->below;
     snprintf(text, nbytes, "%s in %s %s: %s%.1f %% below its siblings %s%s", who, rhm_isa_name(o->isa), how, when,
              100 * o->below, where,
-             clocked ? ", and so is its frequency"
+             rhm_burn_is_clocked(o) ? ", and so is its frequency"
              : burn->virtual_machine
                  ? " at the same frequency: in a virtual machine a neighbour that never left would look like that"
                  : " at the same frequency");
