@@ -4,6 +4,7 @@ make() writes a bin/ directory with scripts for rhm and the benchmark programs. 
   "factors": {row: times the seconds of that row}, "work": {row: flops}, "reasons": {row: why it fails},
   "breaks": {row: turns of all processes after which it fails}, "off_plan": share of samples,
   "noise": deviation of the log of all times of one turn, "protocol": number, "model_hash",
+  "neighbour": {row: [first, last of the turns of all processes at which times are anything from half to twice as long]},
   "code": {program: what it maps into memory, in every layout}"""
 import json
 import stat
@@ -24,12 +25,14 @@ for turn, line in enumerate(sys.stdin):
     generator = random.Random(repr((seed, turn)))
     factor = behaviour.get("factors", {{}}).get(row, 1.0)
     reason = behaviour.get("reasons", {{}}).get(row, "")
-    if row in behaviour.get("breaks", {{}}):
+    level = math.exp(generator.gauss(0, behaviour.get("noise", 0.002)))
+    if row in {{**behaviour.get("breaks", {{}}), **behaviour.get("neighbour", {{}})}}:
         with open(__file__ + ".turns", "a") as turns:
             turns.write(".")
-            if turns.tell() > behaviour["breaks"][row]:
+            if turns.tell() > behaviour.get("breaks", {{}}).get(row, math.inf):
                 reason = "wrong result at last"
-    level = math.exp(generator.gauss(0, behaviour.get("noise", 0.002)))
+            first, last = behaviour.get("neighbour", {{}}).get(row, (1, 0))
+            level *= 2 ** generator.uniform(-1, 1) if first <= turns.tell() <= last else 1
     times = [1e-3 * factor * level * (1 + 0.1 * generator.random()) for _ in range(int(passes))]
     counters = {{"flops": behaviour.get("work", {{}}).get(row, 1e8), "best_flops_per_second": generator.random()}}
     counters["threads_off_plan"] = float(generator.random() < behaviour.get("off_plan", 0))

@@ -82,6 +82,15 @@ def test_regressed_is_named_confirmed_and_explained(comparison):
     assert f"{A}: regressed" in printed.out
 
 
+@pytest.mark.parametrize("last, verdict_of_a", [(85, "regressed"), (10**9, "inconclusive")])
+def test_a_neighbour_in_the_midst_of_the_confirmation_is_outlasted(comparison, last, verdict_of_a):
+    """Times of head are disturbed from the first confirmation on: for 6 of its 14 blocks, so that 14 more are asked for, or for ever."""
+    _, document, _ = comparison({}, {"factors": {A: 1.1}, "neighbour": {A: [62, last]}})
+    row = next(row for row in document["rows"] if row["name"] == A)
+    assert row["judgement"]["verdict"] == verdict_of_a and len(row["confirmation"]) == 28 and document["took"]["confirmations"] == 2
+    assert row["judgement"]["confirmed"] is (verdict_of_a == "regressed") and judgement(document, B)["verdict"] == "equivalent"
+
+
 def test_improved(comparison):
     status, document, _ = comparison({}, {"factors": {A: 0.9}})
     assert status == 11 and judgement(document, A)["verdict"] == "improved"

@@ -109,11 +109,13 @@ def synthetic_rows(generator, effects, count, noise):
 def judged(generator, effects, noise, count=20):
     rules = verdict.Rules()
     rows = synthetic_rows(generator, effects, count, noise)
-    suspects = verdict.first_round(rows, rules)
-    fresh = {row["name"]: row["blocks"] for row in synthetic_rows(generator, effects, count, noise)}
-    for row in rows:
-        if row["name"] in suspects:
-            row["confirmation"] = fresh[row["name"]]
+    suspects = names = verdict.first_round(rows, rules)
+    for _ in range(rules.confirm_looks):
+        fresh = {row["name"]: row["blocks"] for row in synthetic_rows(generator, effects, count, noise)}
+        for row in rows:
+            if row["name"] in names:
+                row["confirmation"] = row.get("confirmation", []) + fresh[row["name"]]
+        names = verdict.unconfirmed(rows, rules)
     return verdict.judge(rows, rules), suspects
 
 

@@ -1,5 +1,6 @@
 """The rules of perf/verdict.py on blocks made up for each case and on runs that were recorded (perf_runs/): no clock in here."""
 import copy
+import dataclasses
 import json
 import math
 import random
@@ -64,7 +65,7 @@ def test_the_measured_floor_raises_the_threshold():
     assert judge(row(effect=0.0, same=0.06))["a"].verdict == "inconclusive"
 
 
-def test_confirmation_is_needed_and_asked_once():
+def test_confirmation_is_needed():
     suspect = row(effect=0.10)
     assert verdict.first_round([suspect, row("b")], RULES) == ["a"]
     alone = judge(suspect)["a"]
@@ -74,6 +75,19 @@ def test_confirmation_is_needed_and_asked_once():
     opposite = judge({**suspect, "confirmation": row(effect=-0.10)["blocks"]})["a"]
     assert opposite.verdict == "inconclusive"
     assert judge(confirmed(suspect))["a"].confirmed is True
+
+
+def test_a_confirmation_is_asked_twice_at_most_and_its_looks_share_the_level():
+    suspect, still = row(effect=0.10), row("b")
+    disturbed = row(effect=0.10, spread=0.3)["blocks"]
+    assert verdict.unconfirmed([{**suspect, "confirmation": disturbed}, still], RULES) == {"a"}
+    assert verdict.unconfirmed([{**suspect, "confirmation": disturbed + row(effect=0.10, count=40)["blocks"]}, still], RULES) == set()
+    assert verdict.unconfirmed([suspect, still], RULES) == set(), "none was planned"
+    # Six blocks that all agree are 1 of 64 by chance, in either direction: enough for one look, not for one of two.
+    least = {**suspect, "confirmation": row(effect=0.10, spread=0.001, count=6)["blocks"]}
+    assert judge(least)["a"].verdict == "inconclusive" and verdict.unconfirmed([least], RULES) == {"a"}
+    once = dataclasses.replace(RULES, confirm_looks=1)
+    assert verdict.judge([least], once)["a"].verdict == "regressed"
 
 
 def test_more_rows_ask_for_more():

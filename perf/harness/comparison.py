@@ -59,7 +59,8 @@ def begin(arguments, sides, rules, **more):
     document["arms"] = sides
     document["plan"] = {"seed": arguments.seed, "blocks": arguments.blocks, "trips": blocks.TRIPS, "life": blocks.LIFE,
                         "seconds": arguments.seconds, "exact_only": False, "accept": arguments.accept,
-                        "alpha": rules.alpha, "practical": math.expm1(rules.practical), "floors": rules.floors, "vague": rules.vague, **more}
+                        "alpha": rules.alpha, "practical": math.expm1(rules.practical), "floors": rules.floors, "vague": rules.vague,
+                        "confirm_looks": rules.confirm_looks, **more}
     document["facts"] = {"compared": 0, "differ": [], "unavailable": {}}
     return document
 
@@ -96,22 +97,41 @@ def measure(arguments, bench, rows, generator, rules, reproduce):
     suspects = verdict.first_round(records + efficiencies(records, reproduce), rules)
     if suspects:
         say(f"confirming {', '.join(suspects)}")
-        partners = {name for row, one in pairs_of({each["name"] for each in records}) if PREFIX + row in suspects for name in (row, one)}
-        again = [entry for entry in measured if entry.row.name in partners | set(suspects)]
+        again = _behind(measured, suspects)
+        count = blocks.of_confirmation(arguments.blocks, [len(found[entry.row.name]) for entry in again])
+        share = lambda: max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic())
         # A row that changed is not left undecided for want of seconds.
         least = LATE * sum(entry.seconds(needed(len(again), 1)) for entry in again)
-        left = max(arguments.seconds * CONFIRM_SHARE, start + arguments.seconds - time.monotonic(), least)
-        count = blocks.of_confirmation(arguments.blocks, [len(found[entry.row.name]) for entry in again])
-        second = blocks.plan(again, left, count, needed, once=True)
-        confirmed = blocks.run(bench, again, second.looks, generator, time.monotonic() + left * LATE, progress("confirming"))
-        for each in records:
-            if confirmed.get(each["name"]):
-                each["confirmation"] = confirmed[each["name"]]
-        for entry in again:
-            if entry.broke:
-                next(each for each in records if each["name"] == entry.row.name).update(reason=entry.reason, broke=entry.broke)
+        second = blocks.plan(again, max(share(), least), count, needed, once=True)
+        fresh = lambda entries, seconds: blocks.run(bench, entries, second.looks, generator, time.monotonic() + LATE * seconds, progress("confirming"))
+        took["confirmations"] = _confirm(again, records, rules, reproduce, fresh, max(share(), least), share)
     took["seconds"] = time.monotonic() - start
     return measured, records + efficiencies(records, reproduce), took
+
+
+def _behind(measured, names):
+    """Entries of the rows of these names; both of a pair for its efficiency."""
+    pairs = {name for pair in pairs_of({entry.row.name for entry in measured}) if PREFIX + pair[0] in names for name in pair}
+    return [entry for entry in measured if entry.row.name in pairs | set(names)]
+
+
+def _confirm(again, records, rules, reproduce, fresh, seconds, share):
+    """Fresh blocks, fresh(entries, seconds), into the records; for rows that these do not confirm as many again, as often as the rules have
+    looks. A neighbour that comes in the midst of seconds of blocks is gone some seconds later. `share()`: seconds that there still are.
+    Returns how often."""
+    for look in range(rules.confirm_looks):
+        begun = time.monotonic()
+        more = fresh(again, seconds)
+        for each in records:
+            each.update({"confirmation": each.get("confirmation", []) + more[each["name"]]} if more.get(each["name"]) else {})
+            for entry in again:
+                if entry.broke and entry.row.name == each["name"]:
+                    each.update(reason=entry.reason, broke=entry.broke)
+        again = _behind(again, verdict.unconfirmed(records + efficiencies(records, reproduce), rules))
+        seconds = min(share(), time.monotonic() - begun)
+        if not again:
+            break
+    return look + 1
 
 
 def record(entry, found, reproduce):

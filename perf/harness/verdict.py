@@ -9,7 +9,8 @@ For each row, with d the log ratio head/base of its blocks and d0 that of the tw
   floor        the far end of the 95 % sign interval of d0, the medians of d0 taken out
   threshold    max(practical, 2 x floor, layout)
   regressed    the sign test says that the median of d is above the threshold, corrected over all rows (Holm, both directions),
-               and says so again in the confirmation, a second set of blocks that only such rows get. Where a row is looked at
+               and says so again in the confirmation, a second set of blocks that only such rows get; as many again where the first
+               do not suffice, for a neighbour may come in the midst of them. Where a row is looked at
                several times, and gets no more blocks once it is decided, the level of a look is its share of the whole
   improved     likewise below minus the threshold
   equivalent   the interval of d, at the level corrected over all rows, lies inside +-threshold, and the threshold is at most
@@ -55,6 +56,7 @@ class Rules:
     off_plan: float = 0.05             # share of a row's samples that may have run elsewhere
     looks: int = 1                     # at which a row may be decided, each of which could err
     look_blocks: tuple = ()            # blocks at each, where rows are still to be measured
+    confirm_looks: int = 2             # the same of a confirmation, after as many blocks each
 
     @property
     def level(self):
@@ -221,18 +223,30 @@ def judge(rows, rules, disturbances=(), confirm=True):
     return judged
 
 
+def unconfirmed(rows, rules):
+    """Names of the rows whose confirmation goes on after its first look: it does not say yet what the first set of blocks said."""
+    judged = judge(rows, rules, confirm=False)
+    suspects = [row for row in rows if not _is_control(row) and judged[row["name"]].verdict in (REGRESSED, IMPROVED)]
+    said = _confirmations(suspects, judged, rules)
+    return {name for name, confirmed in said.items() if not confirmed}
+
+
+def _confirmations(rows, judged, rules):
+    """{name: whether its fresh blocks say what the first ones did}, of those rows that have some."""
+    p = _p_values([{**row, "blocks": row["confirmation"]} for row in rows if row.get("confirmation")], rules)
+    return {name: each[0 if judged[name].verdict == REGRESSED else 1] <= rules.alpha / rules.confirm_looks for name, each in p.items()}
+
+
 def _confirm(rows, judged, rules):
-    """A verdict stands only if fresh blocks say the same; one try, whatever comes out."""
-    measured = [{**row, "blocks": row["confirmation"]} for row in rows if row.get("confirmation")]
-    p = _p_values(measured, rules)
+    """A verdict stands only if fresh blocks say the same at one of the looks that were fixed beforehand, whatever comes out."""
+    said = _confirmations(rows, judged, rules)
     for row in rows:
         judgement = judged[row["name"]]
         if not row.get("confirmation"):
             judgement.confirmed = False
             judgement.verdict, judgement.reason = INCONCLUSIVE, f"{judgement.reason}, but there was no confirmation"
             continue
-        index = 0 if judgement.verdict == REGRESSED else 1
-        judgement.confirmed = p[row["name"]][index] <= rules.alpha
+        judgement.confirmed = said[row["name"]]
         if not judgement.confirmed:
             judgement.verdict, judgement.reason = INCONCLUSIVE, f"{judgement.reason} at first, which a second set of blocks did not confirm"
 
