@@ -14,6 +14,7 @@ static const uint64_t SEED = 20261129;
 static rhm_tree tree;
 static uint16_t leaf[SAMPLES][LEAVES], label[SAMPLES];
 static uint32_t positions;
+static bool raw;
 static rhm_patches expected; /* of one process */
 static rhm_patch_counts expected_counts;
 
@@ -107,8 +108,12 @@ static rhm_status check(worker *w, rhm_patches *patches, const rhm_engine *engin
 static rhm_status divide(worker *w, rhm_patches *patches, const rhm_engine *engine) {
     RHM_TRY(rhm_patches_init(patches, LEVEL, &tree, CLASSES, &w->error));
     patches->positions = positions;
+    patches->raw = raw;
+    if (raw)
+        RHM_TRY(rhm_patches_divide(patches, engine, VOCAB, &w->error));
     RHM_TRY(rhm_patches_add(patches, engine, NULL, read_table, NULL, 0, WHOLE, NULL, &w->error));
-    RHM_TRY(rhm_patches_divide(patches, engine, VOCAB, &w->error));
+    if (!raw)
+        RHM_TRY(rhm_patches_divide(patches, engine, VOCAB, &w->error));
     RHM_TRY(rhm_patches_add(patches, engine, NULL, read_table, NULL, WHOLE, WHOLE, NULL, &w->error));
     rhm_patch_counts counts = {0};
     rhm_ranks_part of_rank[MOST_RANKS];
@@ -143,16 +148,19 @@ static void ranks_have_what_one_process_counts(void **state) {
     assert_int_equal(rhm_tree_make(&tree, LEVELS, branching, NULL), RHM_OK);
     assert_int_equal(rhm_engine_create(&engine, &(rhm_engine_options){.threads = 1}, NULL), RHM_OK);
     draw_table();
-    for (positions = 1; positions <= 2; positions++) {
+    for (int turn = 0; turn < 4; turn++) {
+        positions = 1 + (uint32_t)turn % 2;
+        raw = turn > 1;
         assert_int_equal(rhm_patches_init(&expected, LEVEL, &tree, CLASSES, NULL), RHM_OK);
         expected.positions = positions;
+        expected.raw = raw;
         assert_int_equal(rhm_patches_add(&expected, engine, NULL, read_table, NULL, 0, SAMPLES, NULL, NULL), RHM_OK);
         assert_int_equal(rhm_patch_counts_make(&expected_counts, &expected, engine, NULL), RHM_OK);
         for (int size = 1; size <= 4; size++) {
             run_all(size, divide_and_compare);
             for (int rank = 0; rank < size; rank++)
                 if (workers[rank].status != RHM_OK || workers[rank].out[0] != 0)
-                    fail_msg("rank %d of %d, %u positions: %s", rank, size, positions,
+                    fail_msg("rank %d of %d, %u positions%s: %s", rank, size, positions, raw ? ", raw" : "",
                              workers[rank].status != RHM_OK ? workers[rank].error.text : "other patches");
         }
         rhm_patch_counts_clear(&expected_counts);

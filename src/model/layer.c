@@ -259,16 +259,6 @@ rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const r
     return RHM_OK;
 }
 
-rhm_status rhm_embed_subtrees_part(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
-                                   const rhm_patches *patches, rhm_ranks_part own, rhm_error *error) {
-    for (uint32_t j = patches->tree.levels; j > patches->level; j--) {
-        const size_t each = rhm_tree_below(&patches->tree, patches->level - 1, j - 1);
-        RHM_TRY(rhm_embed_part(&tables[j], engine, &ready[j], &patches->subtree[j], &tables[j + 1],
-                               (rhm_ranks_part){own.first * each, own.end * each}, NULL, error));
-    }
-    return RHM_OK;
-}
-
 rhm_status rhm_embed_subtrees(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
                               const rhm_patches *patches, uint64_t *clamped, rhm_error *error) {
     for (uint32_t j = patches->tree.levels; j > patches->level; j--)

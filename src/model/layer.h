@@ -83,8 +83,4 @@ rhm_status rhm_embed_part(rhm_embeddings *out, const rhm_engine *engine, const r
 rhm_status rhm_embed_subtrees(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
                               const rhm_patches *patches, uint64_t *clamped, rhm_error *error);
 
-/* Of raw samples, whose subtrees are numbered in the order of their patches: what is below the own patches alone. */
-rhm_status rhm_embed_subtrees_part(rhm_embeddings *tables, const rhm_engine *engine, const rhm_ready_layer *ready,
-                                   const rhm_patches *patches, rhm_ranks_part own, rhm_error *error);
-
 #endif

@@ -109,6 +109,8 @@ rhm_status rhm_patches_divide(rhm_patches *patches, const rhm_engine *engine, si
     if (!d)
         return RHM_NO_MEMORY;
     patches->division = d;
+    if (patches->raw)
+        return RHM_OK;
     d->built = patches->samples * patches->positions;
     d->rows = patches->subtree[patches->level + 1].count;
     RHM_TRY(rhm_keys_init(&d->keys, patches->tree.leaves[patches->level - 1], vocab, error));
@@ -316,8 +318,27 @@ static rhm_status count_all(rhm_patches *patches, const rhm_engine *engine, rhm_
     return rhm_patches_account(patches, engine, error);
 }
 
+/* Sample 0 is that of the source: these are only counted. */
+static rhm_status add_raw(rhm_patches *patches, rhm_patch_source *source, const void *context, uint64_t count,
+                          rhm_error *error) {
+    struct rhm_division *d = patches->division;
+    const double most = 0x1p53, all = ((double)patches->samples + (double)count) * patches->positions;
+    if (all * patches->tree.branching[patches->level] > most)
+        return rhm_fail(error, RHM_NO_MEMORY, "%.3g raw samples: their patches are numbered up to 2^53",
+                        all / patches->positions);
+    d->source = source;
+    d->context = context;
+    d->settled = false;
+    patches->samples += count;
+    patches->subtree[patches->level].count = (size_t)patches->samples * patches->positions;
+    d->rows = patches->subtree[patches->level].count * patches->tree.branching[patches->level];
+    return RHM_OK;
+}
+
 rhm_status rhm_division_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                             const void *context, uint64_t first, uint64_t count, rhm_error *error) {
+    if (patches->raw)
+        return add_raw(patches, source, context, count, error);
     const rhm_keys *keys = &patches->division->keys;
     reading r = {.patches = patches, .keys = keys, .source = source, .context = context, .ranks = ranks_of(engine)};
     r.rows = rhm_sample_rows_of(patches);

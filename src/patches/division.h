@@ -1,10 +1,12 @@
 /*
  * A collection divided among ranks, none of which has all patches.
  *
- * Samples are read in ranges of their numbers. Each rank sends what it met to the ranks into whose range its keys fall
- * (keys.h), all to all, as whole numbers; so equal patches meet, and are counted, on one rank. What has to be known of
- * all patches is then settled: their order, which is that of their first places in the stream and so that of one
- * process. By it each rank gets the patches that it will work on, and makes subtrees of those alone.
+ * Raw samples are their own patches, and need not meet: when they are settled each rank reads its own.
+ *
+ * Of others, samples are read in ranges of their numbers. Each rank sends what it met to the ranks into whose range its
+ * keys fall (keys.h), all to all, as whole numbers; so equal patches meet, and are counted, on one rank. What has to be
+ * known of all patches is then settled: their order, which is that of their first places in the stream and so that of
+ * one process. By it each rank gets the patches that it will work on, and makes subtrees of those alone.
  */
 #ifndef RHM_PATCHES_DIVISION_H
 #define RHM_PATCHES_DIVISION_H
@@ -13,7 +15,9 @@
 #include "patches/patches.h"
 
 struct rhm_division {
-    rhm_keys keys;
+    rhm_keys keys;            /* none of raw samples, but where these come from: */
+    rhm_patch_source *source; /* the caller's, with the context */
+    const void *context;
     rhm_ranks_part own; /* numbers of the patches whose tuples are here, since the collection was last settled */
     bool settled;       /* nothing was added since then */
     bool whole;         /* every rank has all patches, numbered as one process would, and their subtrees too */

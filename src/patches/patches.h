@@ -118,9 +118,10 @@ rhm_status rhm_patches_draw(rhm_patches *patches, const rhm_engine *engine, cons
                             uint32_t stream, uint64_t round, uint64_t count, rhm_error *error);
 
 /*
- * Divide a collection of counted samples among the engine's ranks, all of which have counted the same ones: nothing is
- * here until it is settled. Tokens are below `vocab`. All ranks must call, with the same collection. After a failure
- * the collection can only be destroyed.
+ * Divide a collection of counted samples among the engine's ranks, all of which have counted the same ones, or one of
+ * raw samples that has none yet: nothing is here until it is settled. Tokens are below `vocab`. Of raw samples those
+ * that are added begin with number 0 of their source, which must live as long. All ranks must call, with the same
+ * collection. After a failure the collection can only be destroyed.
  */
 rhm_status rhm_patches_divide(rhm_patches *patches, const rhm_engine *engine, size_t vocab, rhm_error *error);
 

@@ -23,9 +23,14 @@ typedef struct settling {
     const rhm_keys *keys_of; /* this rank's, of the division */
     rhm_patch_counts *counts;
     const rhm_engine *engine;
+    bool whole;                    /* all ranks ask for all patches */
     const rhm_ranks_part *of_rank; /* (ranks): patches that each asks for */
     size_t ranks;
     rhm_ranks_part own; /* this one's */
+
+    rhm_patch_source *source; /* of raw samples */
+    const void *from;
+    uint32_t positions;
 
     rhm_key_order order;              /* of this rank's keys */
     uint32_t *cells[RHM_KEY_PARTS];   /* [part], (keys + 1): where those of a key begin in */
@@ -192,17 +197,42 @@ static rhm_status list_counts(const settling *s, rhm_error *error) {
     return RHM_OK;
 }
 
+/* Raw samples from the first of the own patches on. */
+static void read_raw(const void *context, uint32_t level, uint64_t first, size_t count, uint16_t *leaves,
+                     uint16_t *labels) {
+    const settling *s = context;
+    s->source(s->from, level, s->own.first / s->positions + first, count, leaves, labels);
+}
+
+static rhm_status list_raw_counts(const settling *s, rhm_error *error) {
+    const size_t own = s->own.end - s->own.first;
+    RHM_TRY(rhm_patch_counts_reserve(s->counts, s->own, own, error));
+    for (size_t i = 0; i < own; i++) {
+        s->counts->offset[s->own.first + i] = i;
+        s->counts->label[i] = rhm_intern_tuple(&s->patches->cell, i)[1];
+        s->counts->count[i] = 1;
+    }
+    s->counts->offset[s->own.end] = own;
+    return RHM_OK;
+}
+
 /* As a collection of its own, of which no patch comes twice: they are numbered as they come. */
 static rhm_status add_own(settling *s, rhm_error *error) {
     rhm_patches *patches = s->patches;
     struct rhm_division *d = patches->division;
+    const rhm_engine *alone = rhm_engine_alone(s->engine);
     const uint64_t samples = patches->samples, own = s->own.end - s->own.first;
-    const uint32_t positions = patches->positions;
+    const uint32_t positions = s->positions = patches->positions;
+    s->source = d->source;
+    s->from = d->context;
     patches->division = NULL;
     patches->samples = 0;
-    patches->positions = 1;
-    const rhm_status status =
-        rhm_patches_add(patches, rhm_engine_alone(s->engine), NULL, read_sent, s, 0, own, NULL, error);
+    patches->positions = patches->raw ? positions : 1;
+    rhm_status status = patches->raw ? rhm_patches_add(patches, s->whole ? s->engine : alone, NULL, read_raw, s, 0,
+                                                       own / positions, NULL, error)
+                                     : rhm_patches_add(patches, alone, NULL, read_sent, s, 0, own, NULL, error);
+    if (status == RHM_OK && patches->raw)
+        status = list_raw_counts(s, error);
     patches->division = d;
     patches->samples = samples;
     patches->positions = positions;
@@ -210,12 +240,12 @@ static rhm_status add_own(settling *s, rhm_error *error) {
     return status;
 }
 
-static rhm_status build(settling *s, bool afresh, rhm_error *error) {
+static rhm_status build(settling *s, rhm_error *error) {
     rhm_patches *patches = s->patches;
     struct rhm_division *d = patches->division;
     rhm_intern *set = &patches->subtree[patches->level];
     const size_t distinct = set->count;
-    rhm_division_forget(patches, afresh);
+    rhm_division_forget(patches, s->whole || patches->raw);
     rhm_status status = add_own(s, error);
     rhm_division_forget_indexes(patches);
     rhm_free(patches->cell.tuples);
@@ -260,7 +290,7 @@ static size_t most_nbytes(const settling *s) {
            (own * (HEAD + keys->words + 8) + cells * (OF_CELL + 1) + got * (HEAD + keys->words + OF_CELL * each + 2));
 }
 
-static rhm_status settle(settling *s, bool afresh, rhm_error *error) {
+static rhm_status settle_keys(settling *s, rhm_error *error) {
     const uint64_t end = s->patches->samples * s->patches->positions;
     rhm_status status = rhm_key_order_make(&s->order, s->engine, s->keys_of, end, error);
     if (status == RHM_OK && !(s->bound = RHM_NEW(uint64_t, s->ranks, 2, 1, "bounds of ranks", error)))
@@ -277,10 +307,18 @@ static rhm_status settle(settling *s, bool afresh, rhm_error *error) {
     if (status == RHM_OK)
         status = list_counts(s, error);
     if (status == RHM_OK)
-        status = build(s, afresh, error);
+        status = build(s, error);
     rhm_free(s->record);
     rhm_spread_parcels_clear(&s->in);
     return status;
+}
+
+/* Whole samples, those in part included. */
+static rhm_status settle_raw(settling *s, rhm_error *error) {
+    const size_t positions = s->patches->positions, own = s->own.end - s->own.first;
+    s->own.first = s->own.first / positions * positions;
+    s->own.end = own > 0 ? (s->own.end + positions - 1) / positions * positions : s->own.first;
+    return build(s, error);
 }
 
 rhm_status rhm_patches_settle(rhm_patches *patches, rhm_patch_counts *counts, const rhm_engine *engine,
@@ -289,19 +327,19 @@ rhm_status rhm_patches_settle(rhm_patches *patches, rhm_patch_counts *counts, co
     settling s = {.patches = patches, .counts = counts, .engine = engine, .of_rank = of_rank, .keys_of = &d->keys};
     s.ranks = (size_t)rhm_ranks_size(rhm_engine_ranks(engine));
     s.own = of_rank[rhm_ranks_rank(rhm_engine_ranks(engine))];
-    bool whole = true;
+    s.whole = true;
     for (size_t rank = 0; rank < s.ranks; rank++)
-        whole = whole && of_rank[rank].first == 0 && of_rank[rank].end == rhm_patches_distinct(patches);
+        s.whole = s.whole && of_rank[rank].first == 0 && of_rank[rank].end == rhm_patches_distinct(patches);
     rhm_patch_counts_clear(counts);
-    const size_t nbytes = most_nbytes(&s);
+    const size_t nbytes = patches->raw ? 0 : most_nbytes(&s);
     RHM_TRY(rhm_memory_reserve(engine, nbytes, "patches for ranks", error));
     const int span = rhm_trace_begin(engine, "settle", 0);
-    const rhm_status status = settle(&s, whole, error);
+    const rhm_status status = patches->raw ? settle_raw(&s, error) : settle_keys(&s, error);
     rhm_trace_end(engine, span, (rhm_span_work){.items = (double)(s.own.end - s.own.first)});
     rhm_memory_release(engine, nbytes);
     if (status != RHM_OK)
         return status;
     d->settled = true;
-    d->whole = whole;
+    d->whole = s.whole;
     return rhm_patches_account(patches, engine, error);
 }

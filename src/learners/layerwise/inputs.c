@@ -22,31 +22,23 @@ static kernel_work work_of(const rhm_stage *stage, const rhm_sample_set *set) {
     return work;
 }
 
-/* What is done again, since other ranks have it, is no other work than one process does. */
-static rhm_status embed(rhm_stage *stage, rhm_sample_set *set, const rhm_spread_part *own, bool again,
-                        rhm_error *error) {
+static rhm_status embed(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
+    const struct rhm_division *d = set->patches.division;
+    const bool alone = d && !d->whole;
     const double begin = rhm_seconds();
     const int span = rhm_trace_begin(stage->engine, "embed", 0);
-    kernel_work before = work_of(stage, set);
-    if (again) {
-        for (uint32_t j = stage->task->tree.levels; j > stage->level; j--)
-            rhm_embeddings_clear(&set->table[j]);
-        before.seconds = 0;
-    }
-    const rhm_status status =
-        own ? rhm_embed_subtrees_part(set->table, stage->engine, stage->ready, &set->patches, *own, error)
-            : rhm_embed_subtrees(set->table, stage->engine, stage->ready, &set->patches, NULL, error);
-    const kernel_work after = work_of(stage, set);
-    stage->costs.kernel_seconds += after.seconds - before.seconds;
-    stage->costs.flops += after.flops - before.flops;
+    const kernel_work before = work_of(stage, set);
+    rhm_status status = rhm_embed_subtrees(set->table, alone ? rhm_engine_alone(stage->engine) : stage->engine,
+                                           stage->ready, &set->patches, NULL, error);
     rhm_trace_end(stage->engine, span, (rhm_span_work){0});
+    const kernel_work after = work_of(stage, set);
+    uint64_t flops = (uint64_t)(after.flops - before.flops);
+    if (status == RHM_OK && alone)
+        status = rhm_spread_count(stage->engine, &flops, error);
+    stage->costs.kernel_seconds += after.seconds - before.seconds;
+    stage->costs.flops += (double)flops;
     stage->costs.embed_seconds += rhm_seconds() - begin;
     return status;
-}
-
-static bool waits_for_fit(const rhm_stage *stage, const rhm_sample_set *set) {
-    return set == &stage->training && (set->patches.raw || set->patches.division) && rhm_engine_ranks(stage->engine) &&
-           stage->level < stage->task->tree.levels;
 }
 
 /* Those above a level. */
@@ -58,29 +50,17 @@ static void clear_tables(const rhm_stage *stage, rhm_sample_set *set, uint32_t e
 /* Patches of ranks, and what is below them: tables of subtrees that have other numbers now are made anew. */
 static rhm_status settle(rhm_stage *stage, rhm_sample_set *set, const rhm_ranks_part *of_rank, rhm_error *error) {
     const struct rhm_division *d = set->patches.division;
-    double begin = rhm_seconds();
+    const double begin = rhm_seconds();
     clear_tables(stage, set, rhm_division_kept(&set->patches));
-    const rhm_status settled = rhm_patches_settle(&set->patches, &set->counts, stage->engine, of_rank, error);
+    const rhm_status status = rhm_patches_settle(&set->patches, &set->counts, stage->engine, of_rank, error);
     stage->costs.sample_seconds += rhm_seconds() - begin;
-    if (settled != RHM_OK)
-        return settled;
+    if (status != RHM_OK)
+        return status;
     if (d->whole)
         clear_tables(stage, set, stage->task->tree.levels + 1);
-    const kernel_work before = work_of(stage, set);
-    begin = rhm_seconds();
-    const int span = rhm_trace_begin(stage->engine, "embed", 0);
-    rhm_status status = rhm_embed_subtrees(set->table, d->whole ? stage->engine : rhm_engine_alone(stage->engine),
-                                           stage->ready, &set->patches, NULL, error);
-    rhm_trace_end(stage->engine, span, (rhm_span_work){0});
-    const kernel_work after = work_of(stage, set);
-    uint64_t flops = (uint64_t)(after.flops - before.flops);
-    if (status == RHM_OK && !d->whole)
-        status = rhm_spread_count(stage->engine, &flops, error);
-    stage->costs.kernel_seconds += after.seconds - before.seconds;
-    stage->costs.flops += (double)flops;
-    stage->costs.embed_seconds += rhm_seconds() - begin;
+    RHM_TRY(embed(stage, set, error));
     set->table[stage->level + 1].all = d->whole ? 0 : d->rows;
-    return status;
+    return RHM_OK;
 }
 
 static rhm_status settle_held_out(rhm_stage *stage, rhm_error *error) {
@@ -97,15 +77,9 @@ static rhm_status settle_held_out(rhm_stage *stage, rhm_error *error) {
 }
 
 rhm_status rhm_inputs_refresh(rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
-    const size_t distinct = rhm_patches_distinct(&set->patches);
-    if (waits_for_fit(stage, set))
-        return RHM_OK;
-    if (set->patches.division)
-        return settle_held_out(stage, error);
-    const rhm_spread_part own = rhm_held_out_own(stage->engine, distinct);
-    const bool part =
-        set == &stage->validation && set->patches.raw && rhm_spread_is_many(stage->engine, rhm_held_out_runs(distinct));
-    return embed(stage, set, part ? &own : NULL, false, error);
+    if (!set->patches.division)
+        return embed(stage, set, error);
+    return set == &stage->training ? RHM_OK : settle_held_out(stage, error);
 }
 
 /* Gram matrices are made of the features of all patches on every rank, as are dense solutions. */
@@ -140,46 +114,24 @@ static rhm_status settle_parts(rhm_stage *stage, bool whole, rhm_error *error) {
     return status;
 }
 
-/* Whether phasors pay is a matter of all embeddings, which ranks with parts do not know: then every rank has all. */
-static rhm_status settle_for_fit(rhm_stage *stage, const struct rhm_layer *layer, bool whole, rhm_error *error) {
-    const struct rhm_division *d = stage->training.patches.division;
+/* Whether phasors pay is a matter of all embeddings, which ranks with parts do not know: then every rank has all. Of
+ * raw samples there are as many as there could be. */
+static bool may_pay(const rhm_patches *patches, const struct rhm_layer *layer) {
+    return !patches->raw && rhm_phasors_fit(layer->tokens, rhm_padded_width(layer->width), patches->division->rows);
+}
+
+rhm_status rhm_inputs_for_fit(rhm_stage *stage, const struct rhm_layer *layer, const rhm_linear_plan *plan,
+                              rhm_error *error) {
+    const rhm_patches *patches = &stage->training.patches;
+    const struct rhm_division *d = patches->division;
     size_t rows = 0;
-    whole = whole || rhm_phasors_fit(layer->tokens, rhm_padded_width(layer->width), d->rows);
-    if (d->settled && d->whole)
+    if (!d || (d->settled && d->whole))
         return RHM_OK;
+    const bool whole = needs_all(stage, plan) || may_pay(patches, layer);
     if (!whole)
         RHM_TRY(find_parts(stage, layer, &rows, error));
     if (d->settled && rows == stage->input_rows)
         return RHM_OK;
     stage->input_rows = rows;
     return settle_parts(stage, whole, error);
-}
-
-rhm_status rhm_inputs_for_fit(rhm_stage *stage, const struct rhm_layer *layer, const rhm_linear_plan *plan,
-                              rhm_error *error) {
-    rhm_sample_set *set = &stage->training;
-    const rhm_embeddings *inputs = &set->table[stage->level + 1];
-    if (!waits_for_fit(stage, set))
-        return RHM_OK;
-    if (set->patches.division)
-        return settle_for_fit(stage, layer, needs_all(stage, plan), error);
-    const bool same = inputs->count == set->patches.subtree[stage->level + 1].count;
-    if (needs_all(stage, plan)) {
-        const bool again = stage->input_rows > 0;
-        stage->input_rows = 0;
-        return embed(stage, set, NULL, again, error);
-    }
-    if (stage->input_rows == 0 && same)
-        return RHM_OK;
-    size_t rows;
-    RHM_TRY(find_parts(stage, layer, &rows, error));
-    const int rank = rhm_ranks_rank(rhm_engine_ranks(stage->engine));
-    const rhm_spread_part own = {stage->input_parts[rank], stage->input_parts[rank + 1]};
-    if (same && rows == stage->input_rows)
-        return RHM_OK;
-    const bool again = stage->input_rows > 0 && rows != stage->input_rows;
-    stage->input_rows = rows;
-    RHM_TRY(embed(stage, set, &own, again, error));
-    set->table[stage->level + 1].parts = stage->input_parts;
-    return RHM_OK;
 }

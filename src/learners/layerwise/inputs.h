@@ -1,8 +1,7 @@
 /*
- * Embeddings that a stage's fits are made from. Of raw samples, whose subtrees are numbered in the order of their
- * patches, ranks have parts: of held-out ones what is below their own (held_out.h); of those to fit what passes over
- * their own partial sums look at, which is known with the width of a fit. Likewise of counted samples that are divided
- * (patches/division.h): they are settled here.
+ * Embeddings that a stage's fits are made from. Of divided samples (patches/division.h) ranks have parts, which are
+ * settled here: of held-out ones their own (held_out.h); of those to fit what passes over their own partial sums look
+ * at, which is known with the width of a fit.
  */
 #ifndef RHM_LEARNERS_LAYERWISE_INPUTS_H
 #define RHM_LEARNERS_LAYERWISE_INPUTS_H

@@ -259,12 +259,13 @@ void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double sample
     const double tokens = (double)f->task.tree.leaves[level - 1], classes = outputs_of(f, level);
     const double words = ceil(tokens / floor(32 / ceil(log2(fmax(2, vocab)))));
     const double sets[] = {samples, held_out};
+    const bool raw = f->options->raw;
     s->division_ranks = s->patches_nbytes = s->keys_nbytes = s->dealt_nbytes = 0;
-    if (s->draw != RHM_DRAW_SAMPLES || f->options->raw || level == f->shape->levels || s->route == RHM_ROUTE_GRAM ||
+    if (s->draw != RHM_DRAW_SAMPLES || level == f->shape->levels || s->route == RHM_ROUTE_GRAM ||
         s->ridge_route == RHM_ROUTE_GRAM || f->options->solver == RHM_CHOLESKY ||
-        rhm_phasors_fit(f->shape->branching[level], rhm_padded_width(s->width), rows_of(f, s)))
+        (!raw && rhm_phasors_fit(f->shape->branching[level], rhm_padded_width(s->width), rows_of(f, s))))
         return;
-    s->division_ranks = floor(s->distinct / RHM_HELD_OUT_LEAST_RUN);
+    s->division_ranks = raw ? HUGE_VAL : floor(s->distinct / RHM_HELD_OUT_LEAST_RUN);
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         const double distinct = rhm_price_distinct(f, level, level, sets[i]);
         const double cells = fmin(sets[i] * s->positions, distinct * classes);
@@ -273,7 +274,10 @@ void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double sample
         s->keys_nbytes += distinct * 4 * (2 * words + 12) + cells * 4 * 7;
         s->dealt_nbytes += distinct * 4 * (words + 4) + distinct * 4 * (words + 3) + cells * 4 * 3;
         s->patches_nbytes += set_nbytes(f, s, sets[i], true) - (i == 0 ? 0 : cells * (8 + 4) + distinct * 8);
+        s->patches_nbytes -= rhm_price_raw_inputs_memory(f, s, sets[i]);
     }
+    if (raw) /* each reads its own */
+        s->keys_nbytes = s->dealt_nbytes = 0;
 }
 
 /* Of the table, and of the patches in the order of their runs. */

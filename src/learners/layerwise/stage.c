@@ -66,7 +66,7 @@ enum {
 /* ---- patches divided among ranks --------------------------------------------------------------------------------- */
 
 static bool may_divide(const rhm_stage *stage, const rhm_sample_set *set) {
-    return rhm_ranks_size(rhm_engine_ranks(stage->engine)) > 1 && !set->patches.raw && !set->patches.division &&
+    return rhm_ranks_size(rhm_engine_ranks(stage->engine)) > 1 && !set->patches.division &&
            stage->level < stage->task->tree.levels;
 }
 
@@ -75,6 +75,8 @@ static bool may_divide(const rhm_stage *stage, const rhm_sample_set *set) {
 static rhm_status divide(const rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
     const rhm_patches *patches = &set->patches;
     const size_t rows = patches->subtree[stage->level + 1].count;
+    if (patches->raw)
+        return RHM_OK;
     const size_t width = stage->options->width ? stage->options->width : rhm_tuning_default.first_width;
     if (!may_divide(stage, set) ||
         !rhm_spread_is_many(stage->engine, rhm_held_out_runs(rhm_patches_distinct(patches))) ||
@@ -95,6 +97,8 @@ static uint64_t slice_of(const rhm_stage *stage, const rhm_sample_set *set) {
 /* Raw samples are only copied into lists, which had better grow at once. */
 static rhm_status add_samples(rhm_stage *stage, rhm_sample_set *set, const char *label, uint64_t samples,
                               rhm_error *error) {
+    if (set->patches.raw && may_divide(stage, set))
+        RHM_TRY(rhm_patches_divide(&set->patches, stage->engine, stage->task->token_vocab, error));
     while (set->patches.samples < samples) {
         const uint64_t slice = set->patches.raw ? UINT64_MAX : slice_of(stage, set);
         const uint64_t have = set->patches.samples, left = samples - have;

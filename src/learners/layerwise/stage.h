@@ -89,12 +89,12 @@ typedef struct rhm_stage {
                       set, from what it decided and never from what is in memory */
     uint32_t most_iterations; /* of the next fit's solver; 0: as many as it may take. Likewise */
     rhm_design design;        /* of the last fit */
-    size_t *input_parts; /* (ranks + 1): first patches of those whose embeddings each rank has, of raw samples; owned */
-    size_t input_rows; /* what else decides them; 0: every rank has all embeddings, or nothing yet */
-    struct rhm_watch *watch; /* who is shown how far the search is, or NULL */
-    rhm_keeper keeper;       /* who keeps the stage in case of an interruption */
-    double begin;            /* of the training, on rhm_seconds' clock */
-    double clock;            /* seconds from there to the end of the last draw or fit */
+    size_t *input_parts;      /* (ranks + 1): first patches of those that each rank has, of divided samples; owned */
+    size_t input_rows;        /* what else decides them; 0: every rank has all, or nothing yet */
+    struct rhm_watch *watch;  /* who is shown how far the search is, or NULL */
+    rhm_keeper keeper;        /* who keeps the stage in case of an interruption */
+    double begin;             /* of the training, on rhm_seconds' clock */
+    double clock;             /* seconds from there to the end of the last draw or fit */
 } rhm_stage;
 
 /* `first_look`: samples with which the search will begin. */

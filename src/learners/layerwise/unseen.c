@@ -6,6 +6,7 @@
 #include "core/intern.h"
 #include "core/memory.h"
 #include "engine/spread.h"
+#include "patches/chunk.h"
 #include "patches/division.h"
 
 /* Subtrees are parsed as far as they are asked for: mostly the first samples show all rules. */
@@ -96,6 +97,42 @@ static rhm_status see_keys(const rhm_grammar *grammar, const rhm_patches *patche
     return status;
 }
 
+/* Samples of a share of the numbers that raw ones have, as they are read. */
+static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *patches, rhm_spread_part own,
+                              rhm_intern *seen, rhm_error *error) {
+    enum { BLOCK = 1 << 6 };
+    const struct rhm_division *d = patches->division;
+    const rhm_sample_rows rows = rhm_sample_rows_of(patches);
+    const size_t all = rhm_grammar_patch_count(grammar, patches->level), each = rows.leaves / patches->positions;
+    uint16_t *tokens = RHM_NEW(uint16_t, BLOCK, rows.width + 1, 1, "samples", error);
+    uint32_t *symbols = RHM_NEW(uint32_t, each, 1, 1, "symbols of a patch", error), id;
+    rhm_status status = tokens && symbols ? RHM_OK : RHM_NO_MEMORY;
+    for (size_t first = own.first; first < own.end && seen->count < all && status == RHM_OK; first += BLOCK) {
+        const size_t count = own.end - first < BLOCK ? own.end - first : BLOCK;
+        d->source(d->context, rows.from, first, count, tokens, tokens + BLOCK * rows.width);
+        for (size_t i = 0; i < count * patches->positions && status == RHM_OK; i++) {
+            const uint16_t *patch = tokens + i / patches->positions * rows.width + i % patches->positions * each;
+            for (size_t t = 0; t < each; t++)
+                symbols[t] = patch[t];
+            status = rise(grammar, patches, symbols, error);
+            if (status == RHM_OK)
+                status = rhm_intern_add(seen, symbols, &id, NULL, error);
+        }
+    }
+    rhm_free(tokens);
+    rhm_free(symbols);
+    return status;
+}
+
+/* Of a collection, or of this rank's part of one. */
+static rhm_status see_some(const parser *p, const rhm_engine *engine, rhm_intern *seen, rhm_error *error) {
+    const rhm_patches *patches = p->patches;
+    return !patches->division ? see(p, seen, error)
+           : patches->raw
+               ? see_samples(p->grammar, patches, rhm_spread_own(engine, (size_t)patches->samples), seen, error)
+               : see_keys(p->grammar, patches, seen, error);
+}
+
 /* Of the rules those that this rank, or any, has seen: seen_of (rules of all symbols) is not 0. */
 static rhm_status unite(uint64_t *seen_of, const rhm_grammar *grammar, const rhm_patches *patches,
                         const rhm_engine *engine, const rhm_intern *seen, rhm_error *error) {
@@ -140,7 +177,7 @@ rhm_status rhm_unseen_mass(double *mass, const rhm_engine *engine, const rhm_gra
         if (!(p.symbol[j] = RHM_NEW(uint32_t, patches->subtree[j].count, 1, 1, "parsed symbols", error)))
             status = RHM_NO_MEMORY;
     if (status == RHM_OK)
-        status = patches->division ? see_keys(grammar, patches, &seen, error) : see(&p, &seen, error);
+        status = see_some(&p, engine, &seen, error);
     if (status == RHM_OK)
         status = unite(seen_of, grammar, patches, engine, &seen, error);
     if (status == RHM_OK)
