@@ -109,13 +109,17 @@ def row_of(point, samples, base, reproduce, cores):
     row["exchanged"] = account(samples) if point.ranks > 1 else session.unavailable("one process")
     foreseen = [sample.predicted / sample.seconds for sample in used if sample.predicted]
     row["predicted_over_measured"] = laws.median_interval(foreseen)["value"] if foreseen else session.unavailable("not predicted")
+    # Launcher, MPI_Init and MPI_Finalize, and what a process does before and after its work: the same for jobs of any length.
+    around = [sample.run.seconds - sample.seconds for sample in used if sample.run]
+    row["start_and_end_seconds"] = laws.median_interval(around)["value"] if around else session.unavailable("no process was timed")
     return row
 
 
 def summary(result):
-    lines = [f"{'':<22} {'seconds':>8} {'speed-up':>9} {'best':>6} {'efficiency':>10} {'messages':>9} {'MB':>8} {'in messages':>11} {'in the tree':>11} {'predicted':>9}"]
+    lines = [f"{'':<22} {'seconds':>8} {'start, end':>10} {'speed-up':>9} {'best':>6} {'efficiency':>10} {'messages':>9} {'MB':>8} {'in messages':>11} {'in the tree':>11} {'predicted':>9}"]
     for row in result["rows"]:
-        text = f"{row['name']:<22} {row['value']:>8.2f}"
+        around = row["start_and_end_seconds"]
+        text = f"{row['name']:<22} {row['value']:>8.2f} " + (f"{around:>10.2f}" if session.is_available(around) else f"{'-':>10}")
         if not row["valid"]:
             lines.append(f"{text}  INVALID: {row['reason']}")
             continue

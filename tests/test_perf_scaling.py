@@ -3,6 +3,7 @@ import json
 import os
 import stat
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,17 @@ def test_rows_are_ratios_within_rounds():
     assert row["speed_up"]["value"] == 2 and row["efficiency"]["value"] == 1 and row["predicted_over_measured"] == 2
     one = ranks.row_of(ranks.Point("strong", 1, 1), base, base, "run", 8)
     assert not session.is_available(one["exchanged"]) and not session.is_available(one["predicted_over_measured"])
+    assert not session.is_available(one["start_and_end_seconds"])
     assert "strong/job/r:2/t:1" in ranks.summary({"rows": [row, one]})
+
+
+def test_what_is_around_the_work_is_told_apart(monkeypatch):
+    """A launcher's start is no part of the seconds whose ratios are speed-ups."""
+    monkeypatch.setattr(ranks.effort, "of_row", lambda *_: None)
+    samples = [ranks.Sample(s, 1 / s, [], None, types.SimpleNamespace(seconds=s + around)) for s, around in ((2.0, 0.5), (4.0, 0.25), (8.0, 4.0))]
+    row = ranks.row_of(ranks.Point("strong", 1, 1), samples, samples, "run", 8)
+    assert row["value"] == 4 and row["start_and_end_seconds"] == 0.5
+    assert "0.50" in ranks.summary({"rows": [row]}).splitlines()[1]
 
 
 def test_runs_that_were_throttled_are_invalid():
@@ -262,3 +273,4 @@ def test_a_small_job(tmp_path):
     two = document["rows"][1]["exchanged"]
     assert two["messages"] == sum(kind["messages"] for kind in two["by_kind"].values()) > 0
     assert two["by_kind"]["reduce"]["bytes"] % 8 == 0 and json.dumps(document)
+    assert all(row["start_and_end_seconds"] > 0 for row in document["rows"])
