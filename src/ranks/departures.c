@@ -34,18 +34,18 @@ void rhm_departures_hear(rhm_ranks *ranks) {
             pause_briefly();
         gone->sentence[sizeof gone->sentence - 1] = '\0';
         if (done < 0 || !request)
-            *gone = (rhm_departure){RHM_FAILED, from, "how it ended was lost"};
+            *gone = (rhm_departure){.status = RHM_FAILED, .rank = from, .sentence = "how it ended was lost"};
         ranks->has_gone[from] = true;
     }
 }
 
 /* Of the ranks that have ended, the one to speak of: the lowest that failed of itself, and was not interrupted if
- * another was not. -1: none has failed. */
+ * another was not. -1: none has failed. Who has not met the others yet does so first: it may fail of itself, too. */
 static int spokesman(const rhm_ranks *ranks) {
     int chosen = -1;
     for (int rank = rhm_ranks_size(ranks) - 1; rank >= 0; rank--) {
         const rhm_departure *gone = &ranks->gone[rank];
-        if (!ranks->has_gone[rank] || gone->status == RHM_OK)
+        if (!ranks->has_gone[rank] || gone->status == RHM_OK || (gone->met && !ranks->met))
             continue;
         const bool itself = gone->rank == rank, interrupted = gone->status == RHM_INTERRUPTED;
         if (chosen < 0) {
@@ -103,7 +103,7 @@ static bool all_gone(const rhm_ranks *ranks) {
 static void announce(rhm_ranks *ranks, rhm_status outcome, const rhm_error *error) {
     const int own = rhm_ranks_rank(ranks);
     rhm_departure *mine = &ranks->gone[own];
-    *mine = (rhm_departure){(int)outcome, ranks->blamed >= 0 ? ranks->blamed : own, ""};
+    *mine = (rhm_departure){(int)outcome, ranks->blamed >= 0 ? ranks->blamed : own, ranks->met, ""};
     if (outcome != RHM_OK && error)
         memcpy(mine->sentence, error->text, sizeof mine->sentence);
     ranks->has_gone[own] = true;
@@ -216,6 +216,8 @@ void rhm_ranks_abort(rhm_ranks *ranks, int exit_status) {
     if (rhm_ranks_speaks(ranks))
         tell_said(ranks);
     kill_silent(ranks);
+    if (all_gone(ranks) && rhm_launcher_drops_status())
+        _exit(exit_status);
     ranks->transport.abort(ranks->transport.state, exit_status);
     _exit(exit_status);
 }

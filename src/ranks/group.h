@@ -23,6 +23,7 @@ typedef struct rhm_rank_home {
 typedef struct rhm_departure {
     int status; /* an rhm_status */
     int rank;   /* who failed of itself: this rank, or the one whose end it was told of */
+    bool met;   /* it knew all ranks by then, and they have what they need to know it */
     char sentence[RHM_ERROR_TEXT_NBYTES];
 } rhm_departure;
 
@@ -68,6 +69,7 @@ struct rhm_ranks {
     bool *has_gone;            /* (size) */
     bool *silent;              /* (size): waited for in vain, so that they cannot say anything */
     void **farewell;           /* (size): requests of what they are told at the end */
+    bool met;                  /* what all ranks are is known */
     int blamed;                /* the rank whose end made this one fail, or -1 */
     struct rhm_posted *posted; /* texts that have not gone yet, owned */
     rhm_watch watch;

@@ -63,6 +63,7 @@ static rhm_status meet(rhm_ranks *ranks, rhm_error *error) {
         status = rhm_ranks_gather_equal(ranks, all, sizeof *all, error);
     for (size_t rank = 0; status == RHM_OK && rank < size; rank++)
         ranks->home[rank] = all[rank].home;
+    ranks->met = status == RHM_OK;
     if (status == RHM_OK)
         rhm_rank_homes_join(ranks);
     if (status == RHM_OK)

@@ -40,3 +40,9 @@ void rhm_unjoined_end(int exit_status) {
     ask_hydra(exit_status);
     _exit(exit_status);
 }
+
+/* Slurm's PMI-2 kills the step: a signal's status. Its tasks may end without a word to MPI, each with a status of its
+ * own, the largest of which is the step's. */
+bool rhm_launcher_drops_status(void) {
+    return getenv("PMI_FD") && getenv("SLURM_STEP_ID") && !getenv("HYDI_CONTROL_FD");
+}
