@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -128,9 +129,33 @@ static void the_sentence_says_when(void **state) {
     burn->outlier->part = (rhm_burn_part){0, 4};
     rhm_burn_outlier_text(burn, burn->outlier, text, sizeof text);
     assert_non_null(strstr(text, ": from 0 to 60 seconds, "));
+    burn->seconds = 5400;
+    rhm_burn_outlier_text(burn, burn->outlier, text, sizeof text);
+    assert_non_null(strstr(text, ": from 0 to 2700 seconds, "));
+    burn->seconds = 49;
+    rhm_burn_outlier_text(burn, burn->outlier, text, sizeof text);
+    assert_non_null(strstr(text, ": from 0.0 to 24.5 seconds, "));
     burn->outlier->part.end = 8;
     rhm_burn_outlier_text(burn, burn->outlier, text, sizeof text);
     assert_null(strstr(text, "seconds"));
+    rhm_burn_destroy(burn);
+}
+
+static void the_table_has_digits_for_slow_processors_too(void **state) {
+    (void)state;
+    story s = sound;
+    char *text;
+    s.turns = 2;
+    rhm_burn *burn = tell(&s, 5);
+    for (int core = 0; core < s.cores; core++)
+        for (int turn = 0; turn < s.turns; turn++) {
+            rhm_burn_rates *rates = &rhm_burn_cell_at(burn, RHM_BURN_ALONE, core, 0)->visit[turn];
+            rates->gflops = rates->best_gflops = core ? 87.65 : 0.00321;
+        }
+    assert_int_equal(rhm_burn_text(&text, burn, NULL), RHM_OK);
+    assert_non_null(strstr(text, " 0.0032  0.0032 "));
+    assert_non_null(strstr(text, "    87.7    87.7 "));
+    free(text);
     rhm_burn_destroy(burn);
 }
 
@@ -163,6 +188,7 @@ int main(void) {
         cmocka_unit_test(a_frequency_that_falls_after_a_while_is_named),
         cmocka_unit_test(one_that_is_slow_all_the_time_is_slow_in_the_whole),
         cmocka_unit_test(the_sentence_says_when),
+        cmocka_unit_test(the_table_has_digits_for_slow_processors_too),
         cmocka_unit_test(a_history_of_days_is_one_of_all_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

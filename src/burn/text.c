@@ -36,10 +36,11 @@ static void kernels_text(unsigned kernels, char *text, size_t nbytes) {
 /* "from 60 to 90 seconds, "; nothing of a whole burn. */
 static void part_text(const rhm_burn *burn, rhm_burn_part part, char *text, size_t nbytes) {
     const double begin = rhm_burn_seconds_until(burn, part.begin), end = rhm_burn_seconds_until(burn, part.end);
+    const int digits = burn->seconds < 100 ? 1 : 0;
     if (part.begin > 0 && part.end == RHM_BURN_EIGHTHS)
-        snprintf(text, nbytes, "from %.3g seconds to the end, ", begin);
+        snprintf(text, nbytes, "from %.*f seconds to the end, ", digits, begin);
     else if (part.begin > 0 || part.end < RHM_BURN_EIGHTHS)
-        snprintf(text, nbytes, "from %.3g to %.3g seconds, ", begin, end);
+        snprintf(text, nbytes, "from %.*f to %.*f seconds, ", digits, begin, digits, end);
     else
         *text = 0;
 }
@@ -69,6 +70,11 @@ void rhm_burn_outlier_text(const rhm_burn *burn, const rhm_burn_outlier *o, char
                  : " at the same frequency");
 }
 
+/* Rates of emulated processors are far below one. */
+static const char *format_of_rate(double gflops) {
+    return gflops < 1 ? "%.4f" : "%.1f";
+}
+
 /* "-" for what could not be measured. */
 static const char *cell_text(char text[NUMBER_NBYTES], const char *format, double value) {
     if (isnan(value))
@@ -88,8 +94,9 @@ static void print_cell(FILE *file, const rhm_burn_cell *cell, rhm_burn_way way) 
         fprintf(file, " |%7" PRIu64 " %6" PRIu64 " %9s %5s", cell->runs, cell->mismatches, training, hertz);
         return;
     }
-    cell_text(best, "%.1f", rhm_burn_median(cell, offsetof(rhm_burn_rates, best_gflops)));
-    cell_text(rate, "%.1f", gflops);
+    const double best_gflops = rhm_burn_median(cell, offsetof(rhm_burn_rates, best_gflops));
+    cell_text(best, format_of_rate(best_gflops), best_gflops);
+    cell_text(rate, format_of_rate(gflops), gflops);
     cell_text(spread, "%.1f", 100 * rhm_burn_spread(cell, offsetof(rhm_burn_rates, gflops)) / gflops);
     cell_text(share, "%.0f", 100 * rhm_burn_median(cell, offsetof(rhm_burn_rates, share)));
     fprintf(file, " |%7" PRIu64 " %6" PRIu64 " %7s %7s %4s %5s %9s %5s%c", cell->runs, cell->mismatches, best, rate,

@@ -158,8 +158,9 @@ const rhm_command rhm_command_burn = {
         "Run a small training and every compute kernel on one core after the other, on all cores at once, and as one "
         "training of all cores, in every instruction set. Results are the same bits on every processor, so each is "
         "compared with the known one. Of rates, the shortest runs are compared between cores, which a busy machine or "
-        "host leaves alone; without a host typical ones too. Exit status 1: a wrong result, or something slow beyond "
-        "the tolerance. Interrupted, it shows what was found until then.",
+        "host leaves alone; without a host typical ones too; of the whole burn, and of halves and quarters of it for "
+        "what becomes slow. Exit status 1: a wrong result, or something slow beyond the tolerance. Interrupted, it "
+        "shows what was found until then.",
     .examples = "rhm burn --minutes 2\n"
                 "rhm burn --minutes 30 --json burn.json --openmetrics rhm_burn.prom",
     .groups = {&own_options},
