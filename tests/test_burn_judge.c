@@ -85,6 +85,30 @@ static void cores_that_are_never_free_together_are_not_judged(void **state) {
     rhm_burn_destroy(burn);
 }
 
+/* A virtual machine with other work on all its processors: what shares a core with what is the host's secret. */
+static void a_crowded_virtual_processor_is_not_judged(void **state) {
+    (void)state;
+    story s = among_others(0, 0);
+    s.slow_first = s.slow_last = 1;
+    s.slow = 0.3;
+    s.slow_kernels = two_kernels;
+    for (int i = 0; i < 3; i++) {
+        const bool crowded = i == 1;
+        s.is_virtual = i < 2;
+        rhm_burn *burn = tell(&s, 1);
+        for (int core = 0; core < s.cores; core++)
+            rhm_burn_cell_at(burn, RHM_BURN_TOGETHER, core, 0)->foreign_seconds = i ? 0.6 : 0.4;
+        assert_int_equal(rhm_burn_judge(burn, NULL), RHM_OK);
+        const rhm_burn_cell *cell = rhm_burn_cell_at(burn, RHM_BURN_TOGETHER, 1, 0);
+        assert_int_equal(burn->outliers, crowded ? 0 : 1);
+        assert_int_equal(rhm_burn_what_was_judged(cell), crowded ? RHM_BURN_JUDGED_NONE : RHM_BURN_JUDGED_ALL);
+        if (crowded)
+            assert_string_equal(rhm_burn_unjudged(burn, cell),
+                                "other programs had this processor for most of the time");
+        rhm_burn_destroy(burn);
+    }
+}
+
 static double never_in_products(int core, int turn, double rate) {
     (void)core;
     (void)turn;
@@ -268,6 +292,7 @@ int main(void) {
         cmocka_unit_test(slower_within_the_tolerance_is_no_outlier),
         cmocka_unit_test(a_short_burn_of_a_virtual_machine_says_nothing),
         cmocka_unit_test(cores_that_are_never_free_together_are_not_judged),
+        cmocka_unit_test(a_crowded_virtual_processor_is_not_judged),
         cmocka_unit_test(reports_say_what_was_judged),
         cmocka_unit_test(a_share_of_turns_is_set_aside),
         cmocka_unit_test(a_slow_core_is_named_by_typical_runs_too),

@@ -118,6 +118,9 @@ rhm_status rhm_burn_keep_visit(rhm_burn_cell *cell, const rhm_burn_rates *rates,
 /* Why the typical rates of a cell say little, or NULL. */
 const char *rhm_burn_excuse(const rhm_burn_cell *cell);
 
+/* Whether other programs had so much of the processor of a virtual machine that its best runs say little, too. */
+bool rhm_burn_is_crowded(const rhm_burn *burn, const rhm_burn_cell *cell);
+
 /* After the judgement: what of a cell was judged, and why not more; NULL if all was. */
 rhm_burn_judged rhm_burn_what_was_judged(const rhm_burn_cell *cell);
 const char *rhm_burn_why_not_all(const rhm_burn *burn, rhm_burn_way way, const rhm_burn_cell *cell);

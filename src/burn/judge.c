@@ -43,6 +43,8 @@ const char *rhm_burn_why_not_all(const rhm_burn *burn, rhm_burn_way way, const r
         return "too few rounds";
     if (cell->kernels_judged == RHM_BURN_OPERATIONS)
         return NULL;
+    if (rhm_burn_is_crowded(burn, cell))
+        return "other programs had this processor for most of the time";
     return "too few turns in which neither it nor its siblings were disturbed, or no siblings";
 }
 

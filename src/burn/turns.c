@@ -25,6 +25,10 @@ static const double most_slowed = 0.125;
 /* Turns are merged, and so depend less on each other, where that leaves this many times the number needed. */
 enum { MERGED_TO_LEAST = 6 };
 
+/* Of the time on a virtual processor, what other programs may have of it before its best runs say nothing. Whoever
+ * keeps two of them busy may keep both threads of one core busy, which only the host knows. */
+static const double most_foreign = 0.5;
+
 /* Of the disturbed windows of a cell, the share from which on its medians are left alone. */
 static const double most_disturbed = 0.5;
 
@@ -36,6 +40,10 @@ const char *rhm_burn_excuse(const rhm_burn_cell *cell) {
     if ((double)cell->disturbed > most_disturbed * (double)cell->windows)
         return "the processor was taken away in most windows";
     return NULL;
+}
+
+bool rhm_burn_is_crowded(const rhm_burn *burn, const rhm_burn_cell *cell) {
+    return burn->virtual_machine && cell->foreign_seconds > most_foreign * cell->seconds;
 }
 
 static const rhm_burn_cell *cell_of(const rhm_burn_bench *b, int core) {
@@ -128,11 +136,12 @@ void rhm_burn_fill_best(rhm_burn_bench *b, rhm_burn_operation operation) {
     b->turns = (rhm_burn_visits_until(b, b->part.end) - first) / merged;
     for (int core = 0; core < b->burn->cores; core++) {
         const rhm_burn_cell *cell = cell_of(b, core);
+        const size_t visits = rhm_burn_is_crowded(b->burn, cell) ? 0 : cell->visits;
         double *rate = b->rate + (size_t)core * b->turns;
         for (size_t turn = 0; turn < b->turns; turn++) {
             rate[turn] = (double)NAN;
             const size_t visit = first + turn * merged;
-            for (size_t i = visit; i < visit + merged && i < cell->visits; i++)
+            for (size_t i = visit; i < visit + merged && i < visits; i++)
                 rate[turn] = fmax(rate[turn], cell->visit[i].best[operation]); /* the number, where one is NAN */
         }
         set_aside(b, rate);
