@@ -21,6 +21,37 @@ double rhm_route_cost(rhm_route route, const rhm_route_sizes *sizes) {
     return features + blocks * (2 * units * sizes->width + sizes->products * product);
 }
 
+/* Of a block, by cholesky.c. */
+typedef struct factoring {
+    double blocks, classes;
+    double patches, features, order, others; /* the equations' order is the fewer of the first two, `others` the rest */
+} factoring;
+
+static factoring factoring_of(const rhm_route_sizes *sizes) {
+    const double patches = sizes->patches, features = 2 * sizes->width, blocks = fmax(1, sizes->blocks);
+    return (factoring){blocks,   sizes->classes / blocks, patches,
+                       features, fmin(patches, features), fmax(patches, features)};
+}
+
+double rhm_factoring_cost(const rhm_route_sizes *sizes) {
+    static const double BLAS = 2; /* half as many to a register; from caches, unlike products with a Gram matrix */
+    const factoring f = factoring_of(sizes);
+    const double forming = f.order * f.order / 2 * f.others, factor = f.order * f.order * f.order / 6;
+    double solving = f.order * f.order * f.classes;
+    if (f.order < f.features) /* in the patches: weights are a product more */
+        solving += f.patches * f.features * f.classes;
+    return f.patches * sizes->width * (sizes->inputs + TRIGONOMETRY) +
+           f.blocks * BLAS * (forming + factor + solving);
+}
+
+/* LAPACKE copies matrix and right-hand sides into the order of Fortran. */
+double rhm_factoring_nbytes(const rhm_route_sizes *sizes) {
+    const factoring f = factoring_of(sizes);
+    const double copies = f.blocks > 1 ? 2 : 1; /* of the features: as they are, and weighted */
+    return sizeof(double) *
+           (copies * f.patches * f.features + 2 * f.order * (f.order + f.classes) + f.features * f.classes);
+}
+
 rhm_route rhm_route_choose(const rhm_route_sizes *sizes) {
     return sizes->width * sizes->width * fmax(1, sizes->blocks) <= (double)RHM_GRAM_MOST_WIDTH * RHM_GRAM_MOST_WIDTH &&
                    rhm_route_cost(RHM_ROUTE_GRAM, sizes) < rhm_route_cost(RHM_ROUTE_PASSES, sizes)

@@ -43,6 +43,14 @@ typedef struct rhm_route_sizes {
  */
 double rhm_route_cost(rhm_route route, const rhm_route_sizes *sizes);
 
+/*
+ * What a solution by factoring takes beside its passes, by cholesky.c: the same multiply-adds, each in double precision
+ * for two, and the bytes that it has at a time. Of n patches and 2M features let k be the fewer: features in double
+ * precision, for each block a product of k^2 n M, a factorisation of k^3 / 6, and solutions with it.
+ */
+double rhm_factoring_cost(const rhm_route_sizes *sizes);
+double rhm_factoring_nbytes(const rhm_route_sizes *sizes);
+
 /* The cheaper one that is allowed. */
 rhm_route rhm_route_choose(const rhm_route_sizes *sizes);
 

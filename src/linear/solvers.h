@@ -40,6 +40,11 @@ static inline double rhm_solver_products(rhm_solver solver, double solves) {
     }
 }
 
+/* Its one iteration is a factorisation (rhm_factoring_cost). */
+static inline bool rhm_solver_factors(rhm_solver solver) {
+    return solver == RHM_CHOLESKY;
+}
+
 /* After so many iterations it ends in any case: of the table above. */
 uint32_t rhm_solver_most_iterations(rhm_solver solver);
 

@@ -46,12 +46,10 @@ static double most_fit_work(const bounding *b, double patches, double iterations
         .blocks = rhm_task_positions(b->task, b->level),
     };
     const double products = iterations + SETTING_UP, usual = rhm_solver_products(b->options->solver, 1);
-    const rhm_fit_sizes evaluated = {0, patches, b->width, 0};
+    const rhm_fit_sizes evaluated = {0, patches, b->width, 0}, whole = {patches, patches, b->width, iterations};
+    if (usual == 0) /* never multiplies with C: there is one route */
+        return rhm_fit_work(b->task, b->options, b->level, RHM_ROUTE_PASSES, &whole);
     double work = rhm_fit_work(b->task, b->options, b->level, RHM_ROUTE_PASSES, &evaluated);
-    if (usual == 0) { /* never multiplies with C */
-        all.products = products;
-        return work + rhm_route_cost(RHM_ROUTE_PASSES, &all);
-    }
     const double sample =
         b->options->solver == RHM_CG ? (double)rhm_sample_size((size_t)fmin(patches, 1e15), (size_t)b->width) : 0;
     all.products = sample > 0 ? fmin(usual, rhm_sample_passes(1)) : usual;

@@ -28,15 +28,16 @@ uint32_t rhm_first_iterations(const rhm_train_options *options, uint32_t level) 
 
 double rhm_fit_work(const rhm_task *task, const rhm_train_options *options, uint32_t level, rhm_route route,
                     const rhm_fit_sizes *sizes) {
+    const bool factors = rhm_solver_factors(options->solver);
     const rhm_route_sizes all = {
         .patches = sizes->patches,
         .width = sizes->width,
         .classes = rhm_task_outputs(task, level),
         .inputs = inputs_of(task, level),
-        .products = sizes->iterations + SETTING_UP,
+        .products = (factors ? 0 : sizes->iterations) + SETTING_UP,
         .blocks = rhm_task_positions(task, level),
     };
-    double work = rhm_route_cost(route, &all);
+    double work = rhm_route_cost(route, &all) + (factors ? sizes->iterations * rhm_factoring_cost(&all) : 0);
     const double sample = options->solver == RHM_CG && route == RHM_ROUTE_PASSES
                               ? (double)rhm_sample_size((size_t)fmin(sizes->patches, 1e15), (size_t)sizes->width)
                               : 0;

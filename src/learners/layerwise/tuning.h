@@ -11,7 +11,7 @@
 #include "rhm/status.h"
 
 /* Counts up with every change of a value or of what is done with it; in reports, models and checkpoints. */
-enum { RHM_TUNING_VERSION = 7 };
+enum { RHM_TUNING_VERSION = 8 };
 
 typedef struct rhm_tuning {
     /* ---- samples */

@@ -1,0 +1,128 @@
+/* What plans count against what is really done: multiply-adds of BLAS, and bytes that are allocated. Never the clock.
+ */
+#include "allocations.h"
+#include "dense.h"
+#include "learners/layerwise/budget.h"
+#include "linear/solvers.h"
+#include "rhm/plan.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+
+static const uint64_t SEED = 20260119;
+
+/* ---- LAPACK ------------------------------------------------------------------------------------------------- */
+
+static double multiply_adds;
+
+/* The solver calls these in place of the libraries' (CMakeLists.txt). */
+void __wrap_cblas_dsyrk(CBLAS_LAYOUT layout, CBLAS_UPLO half, CBLAS_TRANSPOSE transposed, int n, int k, double alpha,
+                        const double *a, int lda, double beta, double *c, int ldc);
+void __real_cblas_dsyrk(CBLAS_LAYOUT layout, CBLAS_UPLO half, CBLAS_TRANSPOSE transposed, int n, int k, double alpha,
+                        const double *a, int lda, double beta, double *c, int ldc);
+void __wrap_cblas_dgemm(CBLAS_LAYOUT layout, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha,
+                        const double *a, int lda, const double *b, int ldb, double beta, double *c, int ldc);
+void __real_cblas_dgemm(CBLAS_LAYOUT layout, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha,
+                        const double *a, int lda, const double *b, int ldb, double beta, double *c, int ldc);
+lapack_int __wrap_LAPACKE_dposv(int layout, char half, lapack_int n, lapack_int columns, double *a, lapack_int lda,
+                                double *b, lapack_int ldb);
+lapack_int __real_LAPACKE_dposv(int layout, char half, lapack_int n, lapack_int columns, double *a, lapack_int lda,
+                                double *b, lapack_int ldb);
+
+void __wrap_cblas_dsyrk(CBLAS_LAYOUT layout, CBLAS_UPLO half, CBLAS_TRANSPOSE transposed, int n, int k, double alpha,
+                        const double *a, int lda, double beta, double *c, int ldc) {
+    multiply_adds += n * (n + 1.0) / 2 * k;
+    __real_cblas_dsyrk(layout, half, transposed, n, k, alpha, a, lda, beta, c, ldc);
+}
+
+void __wrap_cblas_dgemm(CBLAS_LAYOUT layout, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha,
+                        const double *a, int lda, const double *b, int ldb, double beta, double *c, int ldc) {
+    multiply_adds += (double)m * n * k;
+    __real_cblas_dgemm(layout, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+/* Row i of the factor takes i (i + 1) / 2 multiply-adds, and i in each of two substitutions for every column. */
+lapack_int __wrap_LAPACKE_dposv(int layout, char half, lapack_int n, lapack_int columns, double *a, lapack_int lda,
+                                double *b, lapack_int ldb) {
+    for (lapack_int i = 0; i < n; i++)
+        multiply_adds += i * (i + 1.0) / 2 + 2.0 * i * columns;
+    return __real_LAPACKE_dposv(layout, half, n, columns, a, lda, b, ldb);
+}
+
+/* Fewer patches than features, more, and several blocks. */
+static void factoring_takes_what_is_said(void **state) {
+    (void)state;
+    static const struct {
+        size_t patches;
+        uint32_t width, classes, blocks;
+    } cases[] = {{300, 256, 6, 1}, {700, 128, 6, 1}, {1500, 96, 40, 1}, {500, 96, 12, 3}, {150, 96, 12, 3}};
+    rhm_engine *engine = engine_of(1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dense_problem p =
+            make_problem((problem_shape){cases[i].patches, 4000, 2, 50, cases[i].classes, cases[i].width, 0.3}, SEED);
+        const rhm_linear_data whole = rhm_design_data(&p.ready, &p.inputs, &p.patches, &p.counts, p.shape.samples);
+        rhm_linear_data data = whole;
+        double frequency[64];
+        for (uint32_t c = 0; c < cases[i].classes; c++)
+            frequency[c] = 1.0 / cases[i].classes;
+        data.blocks = cases[i].blocks;
+        data.pooled = cases[i].blocks > 1 ? 0.1 : 0;
+        data.frequency = frequency;
+        rhm_normal *normal;
+        rhm_error error = {0};
+        assert_ok(rhm_normal_create(&normal, engine, &data, RHM_ROUTE_PASSES, SIZE_MAX, &error), &error);
+        double *target = must_alloc(rhm_normal_size(normal), sizeof *target);
+        double *w = must_alloc(rhm_normal_size(normal), sizeof *w);
+        rhm_solve_result result = {0};
+        multiply_adds = 0;
+        begin_allocations();
+        assert_ok(rhm_solve_cholesky(normal, &(rhm_solve_options){.lambda = 1e-2}, target, w, &result, &error), &error);
+        const rhm_route_sizes sizes = {.patches = (double)cases[i].patches,
+                                       .width = cases[i].width,
+                                       .classes = cases[i].classes,
+                                       .inputs = 2 * 50,
+                                       .blocks = cases[i].blocks};
+        const double features = sizes.patches * sizes.width * (sizes.inputs + 14);
+        const double counted = (rhm_factoring_cost(&sizes) - features) / 2;
+        if (!(fabs(counted / multiply_adds - 1) < 0.02))
+            fail_msg("case %zu: %.6g multiply-adds are said, %.6g were done", i, counted, multiply_adds);
+        const double nbytes = rhm_factoring_nbytes(&sizes);
+        if (ALLOCATIONS_ARE_COUNTED && !(nbytes > 0.95 * most_allocated() && nbytes < 1.1 * most_allocated()))
+            fail_msg("case %zu: %.6g bytes are said, %.6g were allocated", i, nbytes, most_allocated());
+        free(target);
+        free(w);
+        rhm_normal_destroy(normal);
+        clear_problem(&p);
+    }
+    rhm_engine_destroy(engine);
+}
+
+/* A fit with that solver counts it, once, beside two passes; and a budget pays for it or for none. */
+static void fits_count_the_factoring(void **state) {
+    (void)state;
+    rhm_task task = {.tree = {.levels = 1, .branching = {0, 2}, .leaves = {2, 1}, .nodes = {1, 2}},
+                     .classes = 8,
+                     .token_vocab = 8,
+                     .parents = {0, 8},
+                     .patches = {0, 32}};
+    task.positions[1] = 1;
+    const rhm_train_options cholesky = {.solver = RHM_CHOLESKY}, cg = {.solver = RHM_CG};
+    for (double patches = 100; patches < 1e6; patches *= 7) {
+        const rhm_fit_sizes none = {patches, 0, 256, 0}, one = {patches, 0, 256, 1};
+        const rhm_route_sizes sizes = {.patches = patches, .width = 256, .classes = 8, .inputs = 16, .blocks = 1};
+        const double passes = rhm_fit_work(&task, &cg, 1, RHM_ROUTE_PASSES, &none);
+        assert_true(rhm_fit_work(&task, &cholesky, 1, RHM_ROUTE_PASSES, &none) == passes);
+        const double work = rhm_fit_work(&task, &cholesky, 1, RHM_ROUTE_PASSES, &one);
+        assert_true(fabs(work / (passes + rhm_factoring_cost(&sizes)) - 1) < 1e-12);
+        assert_int_equal(rhm_fit_iterations(&task, &cholesky, 1, RHM_ROUTE_PASSES, &one, 1.001 * work), 1);
+        assert_int_equal(rhm_fit_iterations(&task, &cholesky, 1, RHM_ROUTE_PASSES, &one, 0.999 * work), 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(factoring_takes_what_is_said),
+        cmocka_unit_test(fits_count_the_factoring),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
