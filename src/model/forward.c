@@ -99,18 +99,18 @@ done:
     return status;
 }
 
-static size_t block_of(const rhm_tree *tree) {
+size_t rhm_forward_block(const rhm_tree *tree) {
     const size_t size = BLOCK_TOKENS / tree->leaves[0];
     return size < FEWEST_SEQUENCES ? FEWEST_SEQUENCES : size > MOST_SEQUENCES ? MOST_SEQUENCES : size;
 }
 
 size_t rhm_random_features_together(const rhm_model *model) {
-    return block_of(&model->tree);
+    return rhm_forward_block(&model->tree);
 }
 
 rhm_status rhm_run_sequences(const rhm_engine *engine, const rhm_model *model, const rhm_ready_layer *ready,
                              const rhm_batch *batch, rhm_outputs *outputs, rhm_error *error) {
-    const uint64_t size = block_of(&model->tree);
+    const uint64_t size = rhm_forward_block(&model->tree);
     uint16_t *labels = outputs->labels;
     float *posteriors = outputs->posteriors;
     block b = {engine, model, ready, batch, NULL};

@@ -271,11 +271,13 @@ static rhm_status measure_rates(rhm_forecasting *f, rhm_error *error) {
     uint32_t upper = shape->levels > 1 ? 0 : bottom;
     for (uint32_t level = 1; level < shape->levels; level++)
         upper = shape->branching[level] > upper ? shape->branching[level] : upper;
-    RHM_TRY(rhm_rates_measure(&f->upper, f->engine, upper, shape->vocab[0], shape->vocab[0], error));
+    RHM_TRY(
+        rhm_rates_measure(&f->upper, f->engine, f->options->solver, upper, shape->vocab[0], shape->vocab[0], error));
     f->bottom = f->upper;
     if (shape->vocab[shape->levels] == shape->vocab[0] && bottom == upper)
         return RHM_OK;
-    return rhm_rates_measure(&f->bottom, f->engine, bottom, shape->vocab[shape->levels], shape->vocab[0], error);
+    return rhm_rates_measure(&f->bottom, f->engine, f->options->solver, bottom, shape->vocab[shape->levels],
+                             shape->vocab[0], error);
 }
 
 enum { SHOWN_TOKENS = 1 << 21 }; /* of the sequences whose subtrees are counted */
@@ -332,6 +334,7 @@ rhm_status rhm_forecast_training(rhm_forecast *out, double *test_seconds, const 
     RHM_TRY(measure_rates(&f, error));
     for (uint32_t level = shape->levels; level >= 1; level--)
         RHM_TRY(forecast_stage(&f, level, error));
+    out[1].nbytes = fmax(out[1].nbytes, rhm_price_test_memory(&f));
     *test_seconds = engine ? rhm_price_embedding(&f, 0, (double)problem->test_samples) : (double)NAN;
     return RHM_OK;
 }

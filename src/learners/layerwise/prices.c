@@ -10,7 +10,10 @@
 #include "linear/gram.h"
 #include "linear/plan.h"
 #include "linear/solvers.h"
+#include "model/forward.h"
+#include "patches/merge.h"
 #include "rhm/theory.h"
+#include "sampling/law.h"
 #include "sampling/source.h"
 
 static const double SETTING_UP = 2; /* products of a fit beside its iterations: the right-hand side, the residual */
@@ -123,6 +126,16 @@ static double gram_features(const rhm_forecasting *f, const rhm_forecast *s) {
     return terms / (terms + s->positions * (2.0 * s->width + 1));
 }
 
+static rhm_route_sizes sizes_of(const rhm_forecasting *f, const rhm_forecast *s, double distinct) {
+    return (rhm_route_sizes){
+        .patches = distinct,
+        .width = s->width,
+        .classes = outputs_of(f, s->level),
+        .inputs = inputs_of(f, s->level),
+        .blocks = s->positions,
+    };
+}
+
 rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double held_out,
                             rhm_route route, double solves) {
     const rhm_rates rates = rates_of(f, s->level), *r = &rates;
@@ -131,7 +144,7 @@ rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, dou
     const double embedding = fmin(rhm_price_distinct(f, s->level, s->level, held_out), 1e9) * s->width * r->forward;
     const double grouping = fmin(4096, held_out) * classes * parents * CLUSTER_SECONDS;
     const double pass = pass_seconds(f, s, distinct);
-    const double passes = fmax(1, rhm_solver_products(f->options->solver, 1)) + SETTING_UP;
+    const double passes = rhm_solver_products(f->options->solver, 1) + SETTING_UP;
     rhm_fit_price price = {.shared = embedding + grouping};
     if (route == RHM_ROUTE_GRAM) {
         const double product = 4 * (double)s->width * s->width * classes / 1e10; /* from memory, in double */
@@ -148,18 +161,16 @@ rhm_fit_price rhm_price_fit(const rhm_forecasting *f, const rhm_forecast *s, dou
             price.shared += units * (pass + passes * r->kept_pass);
         price.sums = sample > 0 ? SAMPLED_PASSES * (1 + SAMPLE_ITERATIONS) : 1 + passes;
     }
+    if (rhm_solver_factors(f->options->solver)) {
+        const rhm_route_sizes sizes = sizes_of(f, s, distinct);
+        price.seconds += rhm_factoring_cost(&sizes) * r->factoring; /* every rank does all of it */
+    }
     price.seconds += price.shared;
     return price;
 }
 
 static rhm_linear_plan plan_of(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves) {
-    const rhm_route_sizes sizes = {
-        .patches = distinct,
-        .width = s->width,
-        .classes = outputs_of(f, s->level),
-        .inputs = inputs_of(f, s->level),
-        .blocks = s->positions,
-    };
+    const rhm_route_sizes sizes = sizes_of(f, s, distinct);
     return rhm_linear_plan_choose(&sizes, f->options->solver, solves);
 }
 
@@ -232,26 +243,85 @@ static bool is_divided(const rhm_forecasting *f, const rhm_forecast *s, uint32_t
     return rhm_price_distinct(f, s->level, j, samples) * 2 > most;
 }
 
-/* All of it, or what ranks divide. */
-static double set_nbytes(const rhm_forecasting *f, const rhm_forecast *s, double samples, bool divided) {
-    const double classes = outputs_of(f, s->level), growth = s->draw == RHM_DRAW_COUNTS ? 1 : GROWTH;
-    double nbytes = 0;
-    for (uint32_t j = s->level; j <= f->shape->levels; j++) {
-        const double distinct = rhm_price_distinct(f, s->level, j, samples);
-        if (divided && !is_divided(f, s, j, samples))
+/* Patches of samples, of a level or (from = 0) of whole sequences. */
+typedef struct holding {
+    uint32_t from, level;
+    double samples, positions, outputs;
+    bool counted; /* counts are drawn */
+} holding;
+
+static holding holding_of(const rhm_forecasting *f, const rhm_forecast *s, double samples) {
+    return (holding){s->level, s->level, samples, s->positions, outputs_of(f, s->level), s->draw == RHM_DRAW_COUNTS};
+}
+
+static double distinct_of(const rhm_forecasting *f, const holding *h, uint32_t level) {
+    return rhm_price_distinct(f, h->from, level, h->samples);
+}
+
+static double cells_of(const rhm_forecasting *f, const holding *h) {
+    return fmin(h->samples * h->positions, distinct_of(f, h, h->level) * h->outputs);
+}
+
+/* The lists of a collection, what finds their members, and embeddings of all but the patches themselves. `divided`: of
+ * the levels that ranks divide alone. */
+static double lists_nbytes(const rhm_forecasting *f, const holding *h, bool divided) {
+    const double growth = h->counted ? 1 : GROWTH, distinct = distinct_of(f, h, h->level), cells = cells_of(f, h);
+    double nbytes = cells * (8 + 8) * growth;
+    for (uint32_t j = h->level; j <= f->shape->levels; j++) {
+        const double here = distinct_of(f, h, j);
+        if (divided && !is_divided(f, &f->stage[h->level], j, h->samples))
             continue;
-        nbytes += distinct * 4 * f->shape->branching[j] * growth;
-        nbytes += j > s->level ? distinct * 4 * outputs_of(f, j) : 0;
-        const double below =
-            j < f->shape->levels ? rhm_price_distinct(f, s->level, j + 1, samples) : f->shape->vocab[j];
-        if (s->draw == RHM_DRAW_SAMPLES)
-            nbytes += index_nbytes(distinct, below, below, f->shape->branching[j]);
+        const double below = j < f->shape->levels ? distinct_of(f, h, j + 1) : f->shape->vocab[j];
+        nbytes += here * 4 * f->shape->branching[j] * growth;
+        nbytes += j > h->level ? here * 4 * outputs_of(f, j) : 0;
+        nbytes += h->counted ? 0 : index_nbytes(here, below, below, f->shape->branching[j]);
     }
-    const double distinct = rhm_price_distinct(f, s->level, s->level, samples),
-                 cells = fmin(samples * s->positions, distinct * classes);
-    if (s->draw == RHM_DRAW_SAMPLES)
-        nbytes += index_nbytes(cells, distinct, classes, 2);
-    return nbytes + cells * (8 + 8) * growth + cells * (8 + 4) + distinct * 8;
+    return nbytes + (h->counted ? 0 : index_nbytes(cells, distinct, h->outputs, 2));
+}
+
+/* What counts by patch take (patches/patch_counts.c), after they were sorted. */
+static double counts_nbytes(const rhm_forecasting *f, const holding *h) {
+    return cells_of(f, h) * (8 + 4) + distinct_of(f, h, h->level) * 8;
+}
+
+/*
+ * What counting samples takes beside its lists: codes and tables of threads, tuples that the chunks of a round list,
+ * and their places while they are merged (patches/chunk.h, merge.h). The first round lists most.
+ */
+static double reading_nbytes(const rhm_forecasting *f, const holding *h) {
+    const double threads = f->engine ? rhm_engine_threads(f->engine) : 1;
+    const double leaves = h->positions * (double)f->task.tree.leaves[h->level - 1];
+    const holding chunk = {
+        h->from,      h->level,   (double)rhm_patch_chunk_samples((uint64_t)fmin(h->samples, 1e15), (size_t)leaves),
+        h->positions, h->outputs, false};
+    const double chunks = fmin(4 * threads, ceil(h->samples / chunk.samples)); /* CHUNKS_PER_THREAD of patches.c */
+    double listed = cells_of(f, &chunk) * (2 + 1), slots = cells_of(f, &chunk), most = cells_of(f, &chunk);
+    for (uint32_t j = h->level; j <= f->shape->levels; j++) {
+        const double here = distinct_of(f, &chunk, j);
+        listed += here * (f->shape->branching[j] + 1);
+        slots += here;
+        most = fmax(most, here);
+    }
+    const double scratch = chunk.samples * (2 + 6 * leaves) + 4 * RHM_OWN_CELLS + 4 * GROWTH * listed + 12 * slots;
+    const double merging = chunks * most * 1.5 * (sizeof(rhm_listed) + sizeof(rhm_newcomer));
+    return threads * scratch + chunks * (4 * chunk.samples * h->positions + 1.5 * 4 * listed) + merging;
+}
+
+/* Of counts that are drawn: their law, for good, and what a draw has besides (patches/draw.c). */
+static double law_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    const rhm_law_choice some = {RHM_THINNED_PATCHES, f->options->seed, 0};
+    double nbytes = 0;
+    if (s->draw != RHM_DRAW_COUNTS ||
+        rhm_law_nbytes(&nbytes, f->grammar, s->level, s->positions, s->kept_share < 1 ? &some : NULL, NULL) != RHM_OK)
+        return 0;
+    for (uint32_t j = s->level; j <= f->shape->levels; j++)
+        nbytes += 4 * (j == s->level && s->kept_share < 1 ? (double)RHM_THINNED_PATCHES : f->possible[j]);
+    return nbytes;
+}
+
+static double drawing_nbytes(const rhm_forecasting *f, const holding *h) {
+    const double again = (8 + 8) * cells_of(f, h) + 4 * f->shape->branching[h->level] * distinct_of(f, h, h->level);
+    return h->counted ? DRAWN_NBYTES * cells_of(f, h) + again : reading_nbytes(f, h);
 }
 
 void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double samples, double held_out) {
@@ -273,7 +343,8 @@ void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double sample
         s->keys_nbytes += distinct * ((4 * words + 8) * GROWTH + 12) + cells * (16 * GROWTH + 12);
         s->keys_nbytes += distinct * 4 * (2 * words + 12) + cells * 4 * 7;
         s->dealt_nbytes += distinct * 4 * (words + 4) + distinct * 4 * (words + 3) + cells * 4 * 3;
-        s->patches_nbytes += set_nbytes(f, s, sets[i], true) - (i == 0 ? 0 : cells * (8 + 4) + distinct * 8);
+        const holding set = holding_of(f, s, sets[i]);
+        s->patches_nbytes += lists_nbytes(f, &set, true) + (i == 0 ? counts_nbytes(f, &set) : 0);
         s->patches_nbytes -= rhm_price_raw_inputs_memory(f, s, sets[i]);
     }
     if (raw) /* each reads its own */
@@ -327,14 +398,30 @@ double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     return fmin(features, (double)RHM_CACHE_MOST_NBYTES) + sums * (sample > 0 ? 2 : 1);
 }
 
-/* Partial sums and features of passes are gone before a Gram matrix is formed (linear/gram.c). */
+/* Partial sums and features of passes are gone before a Gram matrix is formed (linear/gram.c), but not before one is
+ * factored (linear/cholesky.c). */
 static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    const rhm_route_sizes sizes = sizes_of(f, s, s->distinct);
     return fmax(rhm_price_gram_memory(f, s), rhm_price_pass_memory(f, s)) + 8 * rhm_price_sum_nbytes(f, s) +
-           3 * s->width * inputs_of(f, s->level) * 4;
+           3 * s->width * inputs_of(f, s->level) * 4 +
+           (rhm_solver_factors(f->options->solver) ? rhm_factoring_nbytes(&sizes) : 0);
 }
 
+/* A set is drawn before or after its solver is there; the other one, and the best fit, are there in any case. */
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out) {
-    const double nbytes = set_nbytes(f, s, samples, false) + set_nbytes(f, s, held_out, false) + solver_nbytes(f, s) +
-                          rhm_price_distinct(f, s->level, s->level, held_out) * 4 * outputs_of(f, s->level);
-    return nbytes + phasors_nbytes(f, s) + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
+    const holding training = holding_of(f, s, samples), validation = holding_of(f, s, held_out);
+    const double outputs = distinct_of(f, &validation, s->level) * 4 * outputs_of(f, s->level);
+    const double kept = lists_nbytes(f, &training, false) + lists_nbytes(f, &validation, false) + 2 * law_nbytes(f, s) +
+                        counts_nbytes(f, &training) + counts_nbytes(f, &validation);
+    const double fitting = solver_nbytes(f, s) + phasors_nbytes(f, s) + outputs;
+    const double nbytes =
+        kept + fmax(fitting, fmax(drawing_nbytes(f, &training), fmax(drawing_nbytes(f, &validation), 3 * outputs)));
+    return nbytes + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
+}
+
+/* Sequences go through all levels some at a time (model/forward.c). */
+double rhm_price_test_memory(const rhm_forecasting *f) {
+    const double some = fmin((double)rhm_forward_block(&f->task.tree), (double)f->problem->test_samples);
+    const holding test = {0, 1, some, 1, f->shape->vocab[0], false};
+    return lists_nbytes(f, &test, false) + fmax(reading_nbytes(f, &test), distinct_of(f, &test, 1) * 4 * f->shape->vocab[0]);
 }

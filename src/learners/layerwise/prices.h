@@ -51,7 +51,10 @@ void rhm_price_merge(const rhm_forecasting *f, rhm_forecast *s, double samples);
 /* Bytes that a stage holds with these sets and s->distinct patches, its solver included. */
 double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double samples, double held_out);
 
-/* Of these what is kept of so many held-out samples, of so many distinct patches, alone; for passes; for products. */
+/* Bytes that the test holds. */
+double rhm_price_test_memory(const rhm_forecasting *f);
+
+/* Of a stage's what is kept of so many held-out samples, of so many distinct patches, alone; for passes; for products. */
 double rhm_price_held_out_memory(const rhm_forecasting *f, const rhm_forecast *s, double held_out, double distinct);
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s);
 double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s);

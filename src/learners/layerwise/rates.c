@@ -11,10 +11,12 @@
 #include "engine/parallel.h"
 #include "learners/layerwise/design.h"
 #include "linear/normal.h"
+#include "linear/solvers.h"
 
 enum {
     WIDTH = 512,
     GRAM_PATCHES = 4096,
+    FACTORED_PATCHES = 2048,
     ROWS = 1 << 13,  /* different embeddings: so many that their phasors do not pay, as on costly levels */
     WORK = 1 << 27,  /* multiply-adds of a timed forward, about */
     REPETITIONS = 3, /* the fastest counts */
@@ -136,11 +138,38 @@ static rhm_status time_gram(trial *t, double *seconds, rhm_error *error) {
     return status;
 }
 
-rhm_status rhm_rates_measure(rhm_rates *out, const rhm_engine *engine, size_t tokens, size_t embedding, size_t classes,
-                             rhm_error *error) {
+/* The whole solution, residual included. */
+static rhm_status time_factoring(trial *t, rhm_solver solver, double *seconds, rhm_error *error) {
+    const size_t count = t->patches.count;
+    const struct rhm_layer *layer = &t->layer;
+    rhm_normal *normal;
+    t->patches.count = count < FACTORED_PATCHES ? count : FACTORED_PATCHES;
+    rhm_status status = open_normal(t, RHM_ROUTE_PASSES, SIZE_MAX, &normal, error);
+    if (status == RHM_OK) {
+        const rhm_route_sizes sizes = {.patches = (double)t->patches.count,
+                                       .width = layer->width,
+                                       .classes = layer->classes,
+                                       .inputs = (double)layer->tokens * layer->embedding};
+        const rhm_solve_options options = {.solver = solver, .lambda = 1 / sizes.patches};
+        double *target = RHM_NEW(double, rhm_normal_size(normal), 2, 1, "solution", error);
+        rhm_solve_result result;
+        status = target ? rhm_normal_right_hand_side(normal, target, error) : RHM_NO_MEMORY;
+        const double begin = rhm_seconds();
+        if (status == RHM_OK)
+            status = rhm_solve(normal, &options, target, target + rhm_normal_size(normal), &result, error);
+        *seconds = (rhm_seconds() - begin) / rhm_factoring_cost(&sizes);
+        rhm_free(target);
+        rhm_normal_destroy(normal);
+    }
+    t->patches.count = count;
+    return status;
+}
+
+rhm_status rhm_rates_measure(rhm_rates *out, const rhm_engine *engine, rhm_solver solver, size_t tokens,
+                             size_t embedding, size_t classes, rhm_error *error) {
     const size_t count = 1024 + WORK / (WIDTH * (tokens * embedding + 2 * classes + 16));
     trial t = {.engine = engine};
-    double forward = HUGE_VAL, pass = HUGE_VAL, kept = HUGE_VAL, gram = 0;
+    double forward = HUGE_VAL, pass = HUGE_VAL, kept = HUGE_VAL, gram = 0, factoring = (double)NAN;
     rhm_status status = fill_layer(&t, tokens, embedding, classes, error);
     if (status == RHM_OK)
         status = fill_patches(&t, count, error);
@@ -159,7 +188,9 @@ rhm_status rhm_rates_measure(rhm_rates *out, const rhm_engine *engine, size_t to
         status = time_pass(&t, SIZE_MAX, &kept, error);
     if (status == RHM_OK)
         status = time_gram(&t, &gram, error);
+    if (status == RHM_OK && rhm_solver_factors(solver))
+        status = time_factoring(&t, solver, &factoring, error);
     clear(&t);
-    *out = (rhm_rates){forward / units, pass / units, kept / units, gram / ((double)WIDTH * WIDTH)};
+    *out = (rhm_rates){forward / units, pass / units, kept / units, gram / ((double)WIDTH * WIDTH), factoring};
     return status;
 }
