@@ -119,10 +119,72 @@ static void fits_count_the_factoring(void **state) {
     }
 }
 
+/* ---- data without a grammar ------------------------------------------------------------------------------------ */
+
+/* Random tokens, whose pairs are no grammar's: of `distinct` different ones at the front of the first `training`. */
+static rhm_data random_data(uint32_t vocab, size_t count, size_t training, size_t *distinct) {
+    rhm_random random = {.seed = SEED, .stream = 1u << 22};
+    rhm_data data = {.count = count, .token_vocab = vocab, .label_vocab = 4};
+    assert_int_equal(rhm_tree_uniform(&data.tree, 2, 2, NULL), RHM_OK);
+    data.tokens = must_alloc(count * 4, sizeof *data.tokens);
+    data.labels = must_alloc(count, sizeof *data.labels);
+    bool *seen = must_alloc((size_t)vocab * vocab, sizeof *seen);
+    *distinct = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = 0; t < 4; t++)
+            data.tokens[4 * i + t] = (uint16_t)rhm_random_below(&random, vocab);
+        data.labels[i] = (uint16_t)rhm_random_below(&random, 4);
+        bool *pair = &seen[data.tokens[4 * i] * vocab + data.tokens[4 * i + 1]];
+        *distinct += i < training && !*pair;
+        *pair = *pair || i < training;
+    }
+    free(seen);
+    return data;
+}
+
+static void clear_data(rhm_data *data) {
+    free(data->tokens);
+    free(data->labels);
+}
+
+/* More patches than a random grammar in their place has rules: those that there are; refused where training does. */
+static void shown_patches_are_planned(void **state) {
+    (void)state;
+    static const struct {
+        const char *learner;
+        uint32_t vocab;
+        bool refused;
+    } cases[] = {{"table", 200, false},
+                 {"one-step", 200, false},
+                 {"table", 400, true},
+                 {"latent", 60, false},
+                 {"latent", 100, true}};
+    rhm_engine *engine = engine_of(1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t distinct;
+        rhm_data data = random_data(cases[i].vocab, 50000, 49000, &distinct);
+        const rhm_train_options options = {.learner = cases[i].learner, .test_samples = 1000};
+        rhm_training_plan plan;
+        rhm_error error = {0}, refused = {0};
+        const rhm_status status = rhm_plan_training_data(&plan, NULL, &data, NULL, &options, 0, &error);
+        assert_int_equal(status, cases[i].refused ? RHM_INVALID : RHM_OK);
+        if (status == RHM_OK)
+            assert_true(plan.level[2].distinct >= (double)distinct && plan.level[2].distinct < 2.5 * (double)distinct);
+        if (status != RHM_OK) {
+            rhm_model *model;
+            assert_int_equal(rhm_train_data(&model, NULL, engine, &data, NULL, &options, &refused), status);
+            assert_memory_equal(error.text, refused.text, strlen("level 2 has "));
+        }
+        clear_data(&data);
+    }
+    rhm_engine_destroy(engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factoring_takes_what_is_said),
         cmocka_unit_test(fits_count_the_factoring),
+        cmocka_unit_test(shown_patches_are_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

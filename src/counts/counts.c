@@ -158,6 +158,14 @@ static rhm_status pass(counting *c, const rhm_engine *engine, rhm_error *error) 
     return rhm_spread(engine, (size_t)((c->samples + c->chunk - 1) / c->chunk), count_chunk, c, NULL, 0, error);
 }
 
+rhm_status rhm_table_check_patches(uint32_t level, size_t patches, rhm_error *error) {
+    return patches <= RHM_TABLE_MOST_PATCHES
+               ? RHM_OK
+               : rhm_fail(error, RHM_INVALID,
+                          "level %u has more than %d different patches of ids: a table of that size is not grouped",
+                          level, RHM_TABLE_MOST_PATCHES);
+}
+
 static rhm_status merge_seen(rhm_intern *all, const counting *c, const rhm_engine *engine, rhm_error *error) {
     const size_t threads = (size_t)rhm_engine_threads(engine);
     uint32_t id;
@@ -166,11 +174,7 @@ static rhm_status merge_seen(rhm_intern *all, const counting *c, const rhm_engin
         for (size_t i = 0; i < c->of_thread[t].seen.count; i++)
             RHM_TRY(rhm_intern_add(all, rhm_intern_tuple(&c->of_thread[t].seen, i), &id, NULL, error));
     RHM_TRY(rhm_tuples_unite(all, engine, error));
-    return all->count <= RHM_TABLE_MOST_PATCHES
-               ? RHM_OK
-               : rhm_fail(error, RHM_INVALID,
-                          "level %u has more than %d different patches of ids: a table of that size is not grouped",
-                          c->level, RHM_TABLE_MOST_PATCHES);
+    return rhm_table_check_patches(c->level, all->count, error);
 }
 
 static rhm_status prepare(counting *c, size_t threads, rhm_error *error) {

@@ -31,6 +31,9 @@ rhm_status rhm_table_counts_init(rhm_table_counts *out, const rhm_engine *engine
 /* Forget the patches that did not occur. */
 rhm_status rhm_table_counts_compact(rhm_table_counts *counts, rhm_error *error);
 
+/* RHM_INVALID where more than RHM_TABLE_MOST_PATCHES are different; also for plans. */
+rhm_status rhm_table_check_patches(uint32_t level, size_t patches, rhm_error *error);
+
 /* Numbers of a set's tuples in lexicographic order: order (count). */
 rhm_status rhm_table_order(uint32_t **order, const rhm_intern *set, rhm_error *error);
 

@@ -90,6 +90,14 @@ rhm_status rhm_table_plan(rhm_plan_level *out, double *test_seconds, const rhm_e
                           const rhm_problem *problem, const rhm_train_options *options, const rhm_table_method *method,
                           rhm_error *error);
 
+/*
+ * Patches of a level that sequences show, as far as can be told. A grammar that stands for data has no more rules than
+ * exact posteriors allow; what the data show of the lowest patches may be more, and is taken for all levels, up to
+ * `most`. *shown: of the lowest level, those at the front of so many sequences of such data; else 0.
+ */
+rhm_status rhm_table_foresee_patches(double *patches, size_t *shown, const rhm_problem *problem, uint32_t level,
+                                     uint64_t samples, double most, rhm_error *error);
+
 /* Seconds that the test of `count` sequences takes, measured with the table of the rules themselves. */
 rhm_status rhm_table_measure_test(double *seconds, const rhm_engine *engine, const rhm_grammar *grammar, uint64_t count,
                                   rhm_error *error);

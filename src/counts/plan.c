@@ -205,6 +205,7 @@ typedef struct level_plan {
     rhm_plan_level *out;
     uint32_t level;
     bool parents, counted; /* counts are by the symbol above; samples are counted, no counts drawn */
+    bool guessed;          /* patches are what data without a grammar may have */
     double patches, classes;
 } level_plan;
 
@@ -237,7 +238,8 @@ static rhm_status plan_positions(const level_plan *p, double samples, rhm_error 
     const uint32_t given = l->options->positions[p->level];
     const size_t all = l->tree.nodes[p->level - 1], most = all < RHM_TABLE_POSITIONS ? all : RHM_TABLE_POSITIONS;
     size_t positions = given && given < all ? given : given ? all : 1;
-    RHM_TRY(rhm_table_check_work(l, p->level, p->patches, (double)positions, p->classes, error));
+    if (!p->guessed)
+        RHM_TRY(rhm_table_check_work(l, p->level, p->patches, (double)positions, p->classes, error));
     for (;; positions = 2 * positions < most ? 2 * positions : most) {
         RHM_TRY(find_gap(p, positions, samples, error));
         out->fits++;
@@ -258,18 +260,39 @@ static rhm_status plan_positions(const level_plan *p, double samples, rhm_error 
     return RHM_OK;
 }
 
+rhm_status rhm_table_foresee_patches(double *patches, size_t *shown, const rhm_problem *problem, uint32_t level,
+                                     uint64_t samples, double most, rhm_error *error) {
+    const rhm_data *data = problem->data;
+    double expected[RHM_MAX_LEVELS + 1];
+    *shown = 0;
+    *patches = (double)rhm_grammar_patch_count(problem->grammar, level);
+    if (!data || data->grammar)
+        return RHM_OK;
+    const rhm_shape *shape = rhm_grammar_shape(problem->grammar);
+    RHM_TRY(rhm_problem_patches(expected, problem, error));
+    *patches = fmax(*patches, fmin(expected[level], pow(shape->vocab[level], shape->branching[level])));
+    *patches = fmin(*patches, most);
+    if (level < shape->levels)
+        return RHM_OK;
+    RHM_TRY(rhm_problem_bottom_patches(shown, data, samples < data->count ? samples : data->count, error));
+    *patches = fmax(*patches, (double)*shown);
+    return RHM_OK;
+}
+
 static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_table_learning *l, uint32_t level,
                              rhm_error *error) {
-    const rhm_grammar *grammar = l->problem->grammar;
-    const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const double patches = (double)rhm_grammar_patch_count(grammar, level);
+    const rhm_shape *shape = rhm_grammar_shape(l->problem->grammar);
     level_plan p = {.cost = cost, .l = l, .out = out, .level = level};
     p.parents = l->method->latents && level > 1;
     p.counted = l->problem->data || l->options->draw == RHM_DRAW_SAMPLES;
-    p.patches = patches;
+    p.guessed = l->problem->data && !l->problem->data->grammar && level < shape->levels;
     p.classes = shape->vocab[p.parents ? level - 1 : 0];
     uint64_t first, most;
     RHM_TRY(rhm_table_samples(&first, &most, l, level, !p.counted, error));
+    size_t shown;
+    RHM_TRY(rhm_table_foresee_patches(&p.patches, &shown, l->problem, level, most, RHM_TABLE_MOST_PATCHES, error));
+    RHM_TRY(rhm_table_check_patches(level, shown, error));
+    const double patches = p.patches;
     *out = (rhm_plan_level){.level = level,
                             .draw = p.counted ? RHM_DRAW_SAMPLES : RHM_DRAW_COUNTS,
                             .kept_share = 1,

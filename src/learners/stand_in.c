@@ -19,7 +19,7 @@ rhm_status rhm_stand_in_draw(rhm_grammar **out, const rhm_problem *problem, rhm_
     rhm_shape shape = {.levels = levels};
     size_t patches;
     bool room = true;
-    RHM_TRY(rhm_problem_bottom_patches(&patches, data, error));
+    RHM_TRY(rhm_problem_bottom_patches(&patches, data, data->count, error));
     for (uint32_t l = 1; l <= levels; l++) {
         shape.vocab[l - 1] = problem->parents[l];
         shape.branching[l] = data->tree.branching[l];

@@ -1,5 +1,6 @@
 #include "training/problem.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -86,12 +87,12 @@ rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, c
     return problem;
 }
 
-rhm_status rhm_problem_bottom_patches(size_t *distinct, const rhm_data *data, rhm_error *error) {
+rhm_status rhm_problem_bottom_patches(size_t *distinct, const rhm_data *data, size_t count, rhm_error *error) {
     rhm_intern set;
     const size_t tokens = data->tree.leaves[0], branching = data->tree.branching[data->tree.levels];
     RHM_TRY(rhm_intern_init(&set, branching, 0, error));
     rhm_status status = RHM_OK;
-    for (size_t i = 0; i < data->count && status == RHM_OK; i++) {
+    for (size_t i = 0; i < count && status == RHM_OK; i++) {
         uint32_t tuple[RHM_MAX_BRANCHING], id;
         for (size_t t = 0; t < branching; t++)
             tuple[t] = data->tokens[i * tokens + t];
@@ -100,6 +101,19 @@ rhm_status rhm_problem_bottom_patches(size_t *distinct, const rhm_data *data, rh
     *distinct = set.count;
     rhm_intern_destroy(&set);
     return status;
+}
+
+rhm_status rhm_problem_patches(double *patches, const rhm_problem *problem, rhm_error *error) {
+    const rhm_data *data = problem->data;
+    const rhm_grammar *grammar = data ? data->grammar : problem->grammar;
+    const uint32_t levels = rhm_problem_tree(problem)->levels;
+    size_t distinct = 0;
+    if (!grammar)
+        RHM_TRY(rhm_problem_bottom_patches(&distinct, data, data->count, error));
+    const double rules = fmax(1, (double)distinct / problem->parents[levels]);
+    for (uint32_t l = 1; l <= levels; l++)
+        patches[l] = grammar ? (double)rhm_grammar_patch_count(grammar, l) : rules * problem->parents[l];
+    return RHM_OK;
 }
 
 static void take_score(rhm_train_report *report, const rhm_score *score, double seconds) {

@@ -30,8 +30,12 @@ rhm_status rhm_problem_check_data(const rhm_data *data, const uint32_t *parents,
 rhm_status rhm_problem_check_latents(const rhm_data *data, const uint32_t *parents, rhm_error *error);
 rhm_problem rhm_problem_of_data(const rhm_data *data, const uint32_t *parents, const rhm_train_options *options);
 
-/* Different level-L patches at the front of the sequences: with few of these a lower bound of |P_L|. */
-rhm_status rhm_problem_bottom_patches(size_t *distinct, const rhm_data *data, rhm_error *error);
+/* Different level-L patches at the front of the first `count` sequences: with few of these a lower bound of |P_L|. */
+rhm_status rhm_problem_bottom_patches(size_t *distinct, const rhm_data *data, size_t count, rhm_error *error);
+
+/* |P_l| as far as can be told, patches[1..L]: of the grammar, or of the rules of data without one, of which only the
+ * lowest level's show; the others are taken to be as many per symbol. */
+rhm_status rhm_problem_patches(double *patches, const rhm_problem *problem, rhm_error *error);
 
 /* The accuracy on sequences that training has not seen, into the report; nothing without test samples. */
 rhm_status rhm_problem_test(rhm_train_report *report, const rhm_engine *engine, const rhm_model *model,

@@ -201,15 +201,20 @@ static rhm_status sort(rhm_intern *set, rhm_error *error) {
 
 /* ---- counts ---------------------------------------------------------------------------------------------- */
 
+rhm_status rhm_pairs_check(uint32_t level, size_t patches, size_t siblings, rhm_error *error) {
+    if (patches == 0 || patches <= RHM_PAIRS_MOST_CELLS / patches / rhm_pairs_places(siblings))
+        return RHM_OK;
+    return rhm_fail(error, RHM_INVALID,
+                    "level %u has at least %zu different patches of ids, %zu siblings together: the pairs of so many "
+                    "are not counted, at most %d are",
+                    level, patches, siblings, RHM_PAIRS_MOST_CELLS);
+}
+
 /* Room for the counts of a set of patches, with those of `old`, of which one rank takes care. */
 static rhm_status make_room(rhm_pairs *out, const rhm_engine *engine, const rhm_pairs *old, uint32_t level,
                             rhm_error *error) {
     const size_t places = rhm_pairs_places(out->siblings), p = out->patch.count, before = old->patch.count;
-    if (p > RHM_PAIRS_MOST_CELLS / p / places)
-        return rhm_fail(error, RHM_INVALID,
-                        "level %u has at least %zu different patches of ids, %zu siblings together: the pairs of so "
-                        "many are not counted, at most %d are",
-                        level, p, out->siblings, RHM_PAIRS_MOST_CELLS);
+    RHM_TRY(rhm_pairs_check(level, p, out->siblings, error));
     const size_t nbytes = sizeof(uint64_t) * places * p * p;
     RHM_TRY(rhm_memory_reserve(engine, nbytes, "pairs of siblings", error));
     out->engine = engine;

@@ -28,6 +28,9 @@ typedef struct rhm_pairs {
 size_t rhm_pairs_places(size_t siblings);
 void rhm_pairs_place(size_t siblings, size_t index, size_t *one, size_t *other);
 
+/* RHM_INVALID where pairs of so many patches of a level are not counted; also for plans. */
+rhm_status rhm_pairs_check(uint32_t level, size_t patches, size_t siblings, rhm_error *error);
+
 void rhm_pairs_clear(rhm_pairs *pairs); /* accepts a zeroed one */
 
 /*

@@ -127,6 +127,7 @@ static rhm_status measure(rates *out, const rhm_engine *engine, const rhm_gramma
 /* ---- the search ------------------------------------------------------------------------------------------ */
 
 typedef struct playing {
+    const rhm_problem *problem;
     const rhm_grammar *grammar;
     uint64_t there; /* sequences; UINT64_MAX: no end */
     const rhm_train_options *options;
@@ -152,11 +153,23 @@ static double play(const playing *p, uint32_t level, double patches, double *att
     return fmin(samples, most);
 }
 
-static void plan_level(rhm_plan_level *out, playing *p, uint32_t level) {
+/* At level 1 labels are counted, at others pairs of patches. */
+static rhm_status count_patches(double *patches, const playing *p, uint32_t level, rhm_error *error) {
+    const size_t siblings = level > 1 ? rhm_grammar_tree(p->grammar)->branching[level - 1] : 0;
+    const double most =
+        level > 1 ? floor(sqrt((double)RHM_PAIRS_MOST_CELLS / (double)rhm_pairs_places(siblings))) : HUGE_VAL;
+    const uint64_t asked = p->options->samples[level];
+    size_t shown;
+    RHM_TRY(rhm_table_foresee_patches(patches, &shown, p->problem, level, asked ? asked : p->there, most, error));
+    return level > 1 ? rhm_pairs_check(level, shown, siblings, error) : RHM_OK;
+}
+
+static rhm_status plan_level(rhm_plan_level *out, playing *p, uint32_t level, rhm_error *error) {
     const rhm_shape *shape = rhm_grammar_shape(p->grammar);
     const rhm_tree *tree = rhm_grammar_tree(p->grammar);
-    const double patches = (double)rhm_grammar_patch_count(p->grammar, level), symbols = shape->vocab[level - 1];
-    double attempts;
+    const double symbols = shape->vocab[level - 1];
+    double attempts, patches;
+    RHM_TRY(count_patches(&patches, p, level, error));
     const double samples = play(p, level, patches, &attempts), fresh = fmax(0, samples - p->used);
     const double blocks = level > 1 ? 2 * (double)rhm_pairs_places(shape->branching[level - 1]) : 0;
     const double kept = fmin(2 * samples * ((double)tree->nodes[level] + 1), 0x1p28);
@@ -180,12 +193,14 @@ static void plan_level(rhm_plan_level *out, playing *p, uint32_t level) {
     };
     out->capped = level > 1 && out->wanted_samples > samples;
     p->used = fmax(p->used, samples);
+    return RHM_OK;
 }
 
 rhm_status rhm_latent_plan(rhm_plan_level *out, double *test_seconds, const rhm_engine *engine,
                            const rhm_problem *problem, const rhm_train_options *options, rhm_error *error) {
     const rhm_grammar *grammar = problem->grammar;
-    playing p = {.grammar = grammar,
+    playing p = {.problem = problem,
+                 .grammar = grammar,
                  .there = problem->data ? problem->data->count - problem->test_samples : UINT64_MAX,
                  .options = options,
                  .cost = {NAN, NAN, NAN},
@@ -196,6 +211,6 @@ rhm_status rhm_latent_plan(rhm_plan_level *out, double *test_seconds, const rhm_
         RHM_TRY(rhm_table_measure_test(test_seconds, engine, grammar, problem->test_samples, error));
     }
     for (uint32_t level = rhm_grammar_shape(grammar)->levels; level >= 1; level--)
-        plan_level(&out[level], &p, level);
+        RHM_TRY(plan_level(&out[level], &p, level, error));
     return RHM_OK;
 }

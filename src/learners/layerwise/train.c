@@ -1,6 +1,4 @@
 /* The problem as the layerwise learner sees it: a task, and streams of samples of a grammar or of a data set. */
-#include <math.h>
-
 #include "core/fail.h"
 #include "learners/layerwise/forecast.h"
 #include "learners/layerwise/ids.h"
@@ -12,16 +10,10 @@
 
 static rhm_status task_of_data(rhm_task *task, const rhm_problem *problem, rhm_error *error) {
     const rhm_data *data = problem->data;
-    size_t distinct;
     *task = (rhm_task){.tree = data->tree, .classes = data->label_vocab, .token_vocab = data->token_vocab};
-    RHM_TRY(rhm_problem_bottom_patches(&distinct, data, error));
-    for (uint32_t l = 1; l <= data->tree.levels; l++) {
-        /* Of the rules only the lowest level's show; the others are taken to be as many per symbol. */
-        const double rules = fmax(1, (double)distinct / problem->parents[data->tree.levels]);
+    for (uint32_t l = 1; l <= data->tree.levels; l++)
         task->parents[l] = problem->parents[l];
-        task->patches[l] = data->grammar ? (double)rhm_grammar_patch_count(data->grammar, l) : rules * task->parents[l];
-    }
-    return RHM_OK;
+    return rhm_problem_patches(task->patches, problem, error);
 }
 
 static rhm_status fit_grammar(rhm_model **out, rhm_train_report *report, const rhm_engine *engine,
