@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "linear/solvers.h"
 #include "model/shallow.h"
 
 /* Of the matrix of the normal equations, in a solution: the smaller ridges take many more than the larger. */
@@ -69,7 +70,14 @@ static void clear(equations *e) {
     rhm_free(e->solution);
 }
 
-static rhm_status make(equations *e, const rhm_shallow_task *t, double bandwidth, size_t ridges, rhm_error *error) {
+static rhm_route route_of(const rhm_shallow_task *t, size_t ridges) {
+    const rhm_route_sizes sizes =
+        rhm_shallow_sizes((double)rhm_patches_distinct(&t->training.patches),
+                          t->flat.branching[1] * (double)t->token_vocab, t->width, t->classes, (double)ridges);
+    return rhm_route_choose(&sizes);
+}
+
+static rhm_status make(equations *e, const rhm_shallow_task *t, double bandwidth, rhm_route route, rhm_error *error) {
     const rhm_intern *sequences = &t->training.patches.subtree[1];
     *e = (equations){.layer = {.tokens = t->flat.branching[1],
                                .embedding = t->token_vocab,
@@ -79,9 +87,7 @@ static rhm_status make(equations *e, const rhm_shallow_task *t, double bandwidth
     RHM_TRY(rhm_layer_alloc(&e->layer, error));
     RHM_TRY(rhm_layer_draw_frequencies(&e->layer, t->engine, t->options->seed, 1, error));
     RHM_TRY(rhm_ready_layer_make(&e->ready, &e->layer, true, error));
-    const rhm_route_sizes sizes = rhm_shallow_sizes(
-        (double)sequences->count, t->flat.branching[1] * (double)t->token_vocab, t->width, t->classes, (double)ridges);
-    e->route = rhm_route_choose(&sizes);
+    e->route = route;
     const rhm_linear_data data = {.map = &e->ready.map,
                                   .width = t->width,
                                   .classes = t->classes,
@@ -176,7 +182,7 @@ static rhm_status keep(rhm_shallow_fit *best, const rhm_shallow_fit *fit, const 
 rhm_status rhm_shallow_walk(rhm_shallow_fit *best, rhm_shallow_task *task, double bandwidth, const double *ridges,
                             size_t count, rhm_error *error) {
     equations e;
-    rhm_status status = make(&e, task, bandwidth, count, error);
+    rhm_status status = make(&e, task, bandwidth, route_of(task, count), error);
     for (size_t i = 0; i < count && status == RHM_OK; i++) {
         rhm_shallow_fit fit = {0};
         status = solve(&fit, &e, task, ridges[i], error);
@@ -186,6 +192,44 @@ rhm_status rhm_shallow_walk(rhm_shallow_fit *best, rhm_shallow_task *task, doubl
         if (status == RHM_OK && (!best->layer.weights || fit.loss < best->loss))
             status = keep(best, &fit, &e, error);
     }
+    clear(&e);
+    return status;
+}
+
+static rhm_status time_parts(rhm_shallow_times *out, equations *e, rhm_shallow_task *t, rhm_error *error) {
+    enum { TRIALS = 2 };
+    rhm_embeddings held_out = {0};
+    rhm_solve_result result;
+    out->product = HUGE_VAL;
+    for (int i = 0; i < TRIALS; i++) {
+        const double begin = rhm_seconds();
+        RHM_TRY(rhm_normal_apply(e->normal, e->target, e->solution, error));
+        out->product = fmin(out->product, rhm_seconds() - begin);
+    }
+    double begin = rhm_seconds();
+    const rhm_status status =
+        rhm_embed(&held_out, t->engine, &e->ready, &t->held_out.patches.subtree[1], &t->tokens, NULL, error);
+    out->held_out = rhm_seconds() - begin;
+    rhm_embeddings_clear(&held_out);
+    if (status != RHM_OK || !rhm_solver_factors(t->options->solver))
+        return status;
+    const rhm_solve_options options = {.solver = t->options->solver,
+                                       .lambda = 1 / (double)rhm_patches_distinct(&t->training.patches)};
+    begin = rhm_seconds();
+    RHM_TRY(rhm_solve(e->normal, &options, e->target, e->solution, &result, error));
+    out->factoring = rhm_seconds() - begin;
+    return RHM_OK;
+}
+
+rhm_status rhm_shallow_time(rhm_shallow_times *out, rhm_shallow_task *task, double bandwidth, rhm_route route,
+                            rhm_error *error) {
+    equations e;
+    *out = (rhm_shallow_times){0};
+    const double begin = rhm_seconds();
+    rhm_status status = make(&e, task, bandwidth, route, error);
+    out->make = rhm_seconds() - begin;
+    if (status == RHM_OK)
+        status = time_parts(out, &e, task, error);
     clear(&e);
     return status;
 }

@@ -35,6 +35,17 @@ rhm_status rhm_shallow_draw(rhm_shallow_task *task, rhm_shallow_set *set, rhm_pa
 /* By which the route of the normal equations is chosen. */
 rhm_route_sizes rhm_shallow_sizes(double sequences, double inputs, double width, double classes, double ridges);
 
+/* Seconds of the parts of a walk over the sequences that a task has. For plans. */
+typedef struct rhm_shallow_times {
+    double make;      /* features, right-hand side, matrix */
+    double product;   /* with the matrix */
+    double factoring; /* a whole solution by factoring; 0 for solvers that do not */
+    double held_out;  /* the test of a ridge */
+} rhm_shallow_times;
+
+rhm_status rhm_shallow_time(rhm_shallow_times *out, rhm_shallow_task *task, double bandwidth, rhm_route route,
+                            rhm_error *error);
+
 typedef struct rhm_shallow_fit {
     struct rhm_layer layer; /* owned */
     rhm_route route;
