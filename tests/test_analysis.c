@@ -88,6 +88,26 @@ static void compare_level(const first_patches *f, uint32_t level, const rhm_gram
     assert_int_equal(analysis->never_first[level], never_first);
 }
 
+/* What is told without comparing posteriors is told the same. */
+static void compare_frequencies(const rhm_grammar *grammar, const rhm_analysis *whole) {
+    rhm_analysis some;
+    assert_int_equal(rhm_analyse_frequencies(&some, grammar, NULL), RHM_OK);
+    assert_true(isinf(whole->kappa) ? isinf(some.kappa) : fabs(some.kappa / whole->kappa - 1) < 1e-12);
+    assert_int_equal(some.assumption_6, isfinite(whole->kappa));
+    assert_memory_equal(some.vocab, whole->vocab, sizeof some.vocab);
+    assert_memory_equal(some.never, whole->never, sizeof some.never);
+    assert_memory_equal(some.never_first, whole->never_first, sizeof some.never_first);
+    assert_memory_equal(some.ambiguous, whole->ambiguous, sizeof some.ambiguous);
+    for (uint32_t level = 1; level <= whole->levels; level++) {
+        assert_memory_equal(some.occurs[level], whole->occurs[level], sizeof(bool) * whole->vocab[level - 1]);
+        assert_true(isnan(some.rho[level]) && isnan(some.k_rho[level]) && !some.posterior[level]);
+    }
+    char text[1024];
+    rhm_analysis_explain(&some, text, sizeof text);
+    assert_non_null(strstr(text, some.assumption_6 ? "rho was not computed" : "kappa infinite"));
+    rhm_analysis_clear(&some);
+}
+
 static void analysis_equals_enumeration(void **state) {
     (void)state;
     static tables t;
@@ -114,6 +134,7 @@ static void analysis_equals_enumeration(void **state) {
         if (isinf(kappa) ? !isinf(analysis.kappa) : !(fabs(kappa / analysis.kappa - 1) <= 1e-12))
             fail_msg("seed %llu: kappa %.17g, not %.17g", (unsigned long long)seed, analysis.kappa, kappa);
         assert_int_equal(analysis.assumption_6, isfinite(kappa) && separate);
+        compare_frequencies(grammar, &analysis);
         finite += isfinite(kappa) && separate;
         infinite += !isfinite(kappa);
         degenerate += !separate;

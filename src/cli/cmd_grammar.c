@@ -81,7 +81,7 @@ static rhm_status print_positions(FILE *words, const rhm_grammar *grammar, rhm_e
 static rhm_status run(const rhm_settings *settings, rhm_error *error) {
     rhm_grammar *grammar;
     rhm_analysis analysis;
-    RHM_TRY(rhm_instance_build(&grammar, &analysis, settings, error));
+    RHM_TRY(rhm_instance_build(&grammar, &analysis, settings, 0, error));
     rhm_status status = RHM_OK;
     if (settings->output)
         status = rhm_grammar_save(grammar, settings->output, error);

@@ -107,7 +107,7 @@ static rhm_status print_json(const planning *p, rhm_error *error) {
 
 static void print(const planning *p) {
     rhm_training_print_instance(stdout, &p->training);
-    if (p->grammar)
+    if (p->grammar && p->training.analysis.posterior[1])
         print_theory(p);
     rhm_plan_print(stdout, &p->practice);
     rhm_plan_print_ranks(stdout, &p->practice, p->seconds_alone);
@@ -127,6 +127,7 @@ static rhm_status measure(planning *p, const rhm_settings *settings, rhm_error *
 
 static rhm_status work(planning *p, const rhm_settings *settings, rhm_error *error) {
     p->training.settings = settings;
+    p->training.most_analysis = 0x1p30; /* multiply-adds: about a second */
     RHM_TRY(refuse_method(settings, error));
     RHM_TRY(rhm_cluster_check(settings, error));
     if (settings->cluster.measured)
@@ -162,7 +163,9 @@ const rhm_command rhm_command_plan = {
                    "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
                    "and time of "
                    "a practical run on this machine, from rates measured now, or on others that have been measured; of "
-                   "a training on a file too (--data).",
+                   "a training on a file too (--data). Counted are drawing, embedding, fits or groupings, and the test; "
+                   "not: reading and writing files, the analysis of the grammar and what reports compare with it, the "
+                   "Bayes accuracy, checkpoints.",
     .examples = "rhm plan\n"
                 "rhm plan --vocab 8 --levels 8\n"
                 "rhm plan --data data.h5\n"

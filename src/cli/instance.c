@@ -158,7 +158,13 @@ static rhm_status search_seed(rhm_grammar **out, rhm_analysis *analysis, const r
                     first, seeds);
 }
 
-rhm_status rhm_instance_build(rhm_grammar **out, rhm_analysis *analysis, const rhm_settings *settings,
+rhm_status rhm_instance_analyse(rhm_analysis *analysis, const rhm_grammar *grammar, double most_work,
+                                rhm_error *error) {
+    const bool costly = most_work > 0 && rhm_analysis_work(grammar) > most_work;
+    return (costly ? rhm_analyse_frequencies : rhm_analyse)(analysis, grammar, error);
+}
+
+rhm_status rhm_instance_build(rhm_grammar **out, rhm_analysis *analysis, const rhm_settings *settings, double most_work,
                               rhm_error *error) {
     *out = NULL;
     *analysis = (rhm_analysis){0};
@@ -166,7 +172,7 @@ rhm_status rhm_instance_build(rhm_grammar **out, rhm_analysis *analysis, const r
         return search_seed(out, analysis, settings, error);
     rhm_status status = rhm_instance_grammar(out, settings, error);
     if (status == RHM_OK)
-        status = rhm_analyse(analysis, *out, error);
+        status = rhm_instance_analyse(analysis, *out, most_work, error);
     if (status == RHM_OK && settings->instance.identifiable && !analysis->assumption_6) {
         char text[EXPLANATION_NBYTES];
         rhm_analysis_explain(analysis, text, sizeof text);
@@ -241,9 +247,13 @@ void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_anal
     fprintf(stream, "\nkappa       %.6g\n\n%5s %9s %9s %10s %10s   %s\n", analysis->kappa, "level", "patches", "rho",
             "K_rho", "not first", "closest symbols above");
     for (uint32_t level = shape->levels; level >= 1; level--)
-        fprintf(stream, "%5u %9zu %9.4g %10.4g %10u   %u and %u of level %u\n", level,
-                rhm_grammar_patch_count(grammar, level), analysis->rho[level], analysis->k_rho[level],
-                analysis->never_first[level], analysis->closest[level][0], analysis->closest[level][1], level - 1);
+        if (!analysis->posterior[level])
+            fprintf(stream, "%5u %9zu %9s %10s %10u   -\n", level, rhm_grammar_patch_count(grammar, level), "-", "-",
+                    analysis->never_first[level]);
+        else
+            fprintf(stream, "%5u %9zu %9.4g %10.4g %10u   %u and %u of level %u\n", level,
+                    rhm_grammar_patch_count(grammar, level), analysis->rho[level], analysis->k_rho[level],
+                    analysis->never_first[level], analysis->closest[level][0], analysis->closest[level][1], level - 1);
     fprintf(
         stream,
         "rho: distance of the closest label posteriors; K_rho = rho m^(level/2); not first: symbols that first patches "

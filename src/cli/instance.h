@@ -11,12 +11,15 @@
 /* Draw or read the grammar; on success *out is the caller's. Refuses --grammar beside the options it replaces. */
 rhm_status rhm_instance_grammar(rhm_grammar **out, const rhm_settings *settings, rhm_error *error);
 
+/* Its analysis; without posteriors where these take more than `most_work` multiply-adds, unless that is 0. */
+rhm_status rhm_instance_analyse(rhm_analysis *analysis, const rhm_grammar *grammar, double most_work, rhm_error *error);
+
 /*
  * The same with its analysis. With --require-identifiable, seeds S, S + 1, ... are tried until Assumption 6 holds,
  * which is said on standard error; otherwise a grammar that violates it is announced there as a warning.
  */
 rhm_status rhm_instance_build(rhm_grammar **out, rhm_analysis *analysis, const rhm_settings *settings,
-                              rhm_error *error);
+                              double most_work, rhm_error *error);
 
 /* Whether any option of the instance group was typed. */
 bool rhm_instance_given(const rhm_settings *settings);

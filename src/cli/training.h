@@ -13,6 +13,7 @@ typedef struct rhm_training {
     rhm_data data;            /* empty without --data */
     const rhm_grammar *known; /* either's grammar, or NULL */
     rhm_analysis analysis;
+    double most_analysis; /* multiply-adds of it beyond which posteriors are left out; 0: none */
     uint32_t levels;
     uint32_t parents[RHM_MAX_LEVELS + 1]; /* |V_{l-1}| at l = 1..L */
     rhm_engine *engine;

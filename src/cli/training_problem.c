@@ -177,7 +177,7 @@ static rhm_status load_data(rhm_training *t, const rhm_settings *settings, rhm_e
     RHM_TRY(choose_parents(t, settings, error));
     if (!t->known)
         return RHM_OK;
-    RHM_TRY(rhm_analyse(&t->analysis, t->known, error));
+    RHM_TRY(rhm_instance_analyse(&t->analysis, t->known, t->most_analysis, error));
     rhm_instance_warn(settings, &t->analysis);
     return RHM_OK;
 }
@@ -192,7 +192,7 @@ rhm_status rhm_training_open(rhm_training *t, rhm_train_options *options, const 
         RHM_TRY(load_data(t, settings, error));
     } else {
         RHM_TRY(rhm_option_refuse(settings, "parents", without_data, error));
-        RHM_TRY(rhm_instance_build(&t->grammar, &t->analysis, settings, error));
+        RHM_TRY(rhm_instance_build(&t->grammar, &t->analysis, settings, t->most_analysis, error));
         t->known = t->grammar;
         t->levels = rhm_grammar_shape(t->grammar)->levels;
     }

@@ -13,9 +13,9 @@
 static const double same_posterior = 1e-12;
 
 /* joint (V_{l-1}, V_0) of (first level-(l-1) symbol, label) to next (V_l, V_0); `first` is scratch for V_l numbers. */
-static void propagate(double *next, const double *joint, double *first, const rhm_grammar *grammar, uint32_t level) {
+static void propagate(double *next, const double *joint, double *first, const rhm_grammar *grammar, size_t labels,
+                      uint32_t level) {
     const rhm_shape *shape = &grammar->shape;
-    const size_t labels = shape->vocab[0];
     const size_t rules = shape->rules[level];
     const size_t vocab = shape->vocab[level];
     const size_t branching = shape->branching[level];
@@ -89,14 +89,13 @@ static rhm_status ambiguous_kappa(double *kappa, const rhm_grammar *grammar, uin
 }
 
 /* Rows of the joint law to label posteriors, noting kappa and the symbols that never come first. */
-static rhm_status condition(rhm_analysis *analysis, const rhm_grammar *grammar, uint32_t level, const double *joint,
-                            double *first, rhm_error *error) {
-    const size_t labels = grammar->shape.vocab[0];
+static rhm_status condition(rhm_analysis *analysis, const rhm_grammar *grammar, size_t labels, uint32_t level,
+                            const double *joint, double *first, rhm_error *error) {
     for (size_t symbol = 0; symbol < grammar->shape.vocab[level - 1]; symbol++) {
         double sum = 0;
         for (size_t label = 0; label < labels; label++)
             sum += joint[symbol * labels + label];
-        for (size_t label = 0; label < labels; label++)
+        for (size_t label = 0; label < labels && analysis->posterior[level]; label++)
             analysis->posterior[level][symbol * labels + label] =
                 sum > 0 ? joint[symbol * labels + label] / sum : (double)NAN;
         analysis->never_first[level] += !(sum > 0);
@@ -136,53 +135,87 @@ static void find_closest(rhm_analysis *analysis, const rhm_shape *shape, uint32_
     analysis->rho[level] = rho < same_posterior ? 0 : rho;
 }
 
-rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error *error) {
+/* The law of the label, with what is recorded of it, or alone. */
+static void begin(double *joint, const rhm_grammar *grammar, bool posteriors) {
+    const size_t labels = grammar->shape.vocab[0];
+    const double noise = grammar->origin.label_noise;
+    if (!posteriors)
+        memcpy(joint, grammar->label_probability, sizeof *joint * labels);
+    for (size_t label = 0; posteriors && label < labels; label++)
+        for (size_t seen = 0; seen < labels; seen++)
+            joint[label * labels + seen] =
+                grammar->label_probability[label] * ((label == seen ? 1 - noise : 0) + noise / (double)labels);
+}
+
+static rhm_status analyse_level(rhm_analysis *analysis, const rhm_grammar *grammar, bool posteriors, uint32_t level,
+                                const double *joint, double *first, rhm_error *error) {
     const rhm_shape *shape = &grammar->shape;
-    const size_t labels = shape->vocab[0];
+    const size_t symbols = shape->vocab[level - 1], labels = posteriors ? shape->vocab[0] : 1;
+    double rules = 1;
+    for (uint32_t l = 1; l <= level; l++)
+        rules *= shape->rules[l];
+    if (!(analysis->occurs[level] = RHM_NEW(bool, symbols, 1, 1, "symbols that occur", error)) ||
+        (posteriors && !(analysis->posterior[level] = RHM_NEW(double, symbols, labels, 1, "label posteriors", error))))
+        return RHM_NO_MEMORY;
+    find_occurring(analysis, grammar, level);
+    RHM_TRY(condition(analysis, grammar, labels, level, joint, first, error));
+    analysis->rho[level] = NAN;
+    if (posteriors)
+        find_closest(analysis, shape, level);
+    analysis->k_rho[level] = analysis->rho[level] * sqrt(rules);
+    analysis->assumption_6 = analysis->assumption_6 && !(analysis->rho[level] <= 0);
+    return RHM_OK;
+}
+
+/* Without posteriors symbols are followed alone, as if there were one label. */
+static rhm_status analyse(rhm_analysis *out, const rhm_grammar *grammar, bool posteriors, rhm_error *error) {
+    const rhm_shape *shape = &grammar->shape;
+    const size_t labels = posteriors ? shape->vocab[0] : 1;
     size_t largest = 0;
     for (uint32_t level = 0; level <= shape->levels; level++)
         largest = shape->vocab[level] > largest ? shape->vocab[level] : largest;
     rhm_analysis analysis = {.levels = shape->levels, .assumption_6 = true};
     memcpy(analysis.vocab, shape->vocab, sizeof analysis.vocab);
-    rhm_status status = RHM_NO_MEMORY;
     double *joint = RHM_NEW(double, largest, labels, 1, "exact analysis", error);
     double *next = joint ? RHM_NEW(double, largest, labels, 1, "exact analysis", error) : NULL;
     double *first = next ? RHM_NEW(double, largest, 1, 1, "exact analysis", error) : NULL;
-    if (!first)
-        goto done;
-    const double noise = grammar->origin.label_noise;
-    for (size_t label = 0; label < labels; label++)
-        for (size_t seen = 0; seen < labels; seen++)
-            joint[label * labels + seen] =
-                grammar->label_probability[label] * ((label == seen ? 1 - noise : 0) + noise / (double)labels);
-    double rules = 1;
-    for (uint32_t level = 1; level <= shape->levels; level++) {
-        analysis.posterior[level] = RHM_NEW(double, shape->vocab[level - 1], labels, 1, "label posteriors", error);
-        analysis.occurs[level] = RHM_NEW(bool, shape->vocab[level - 1], 1, 1, "symbols that occur", error);
-        if (!analysis.posterior[level] || !analysis.occurs[level])
-            goto done;
-        find_occurring(&analysis, grammar, level);
-        if (condition(&analysis, grammar, level, joint, first, error) != RHM_OK)
-            goto done;
-        find_closest(&analysis, shape, level);
-        rules *= shape->rules[level];
-        analysis.k_rho[level] = analysis.rho[level] * sqrt(rules);
-        analysis.assumption_6 = analysis.assumption_6 && analysis.rho[level] > 0;
-        propagate(next, joint, first, grammar, level);
+    rhm_status status = first ? RHM_OK : RHM_NO_MEMORY;
+    if (first)
+        begin(joint, grammar, posteriors);
+    for (uint32_t level = 1; level <= shape->levels && status == RHM_OK; level++) {
+        status = analyse_level(&analysis, grammar, posteriors, level, joint, first, error);
+        propagate(next, joint, first, grammar, labels, level);
         double *const swap = joint;
         joint = next;
         next = swap;
     }
     analysis.assumption_6 = analysis.assumption_6 && isfinite(analysis.kappa);
-    *out = analysis;
-    status = RHM_OK;
-done:
-    if (status != RHM_OK)
+    if (status == RHM_OK)
+        *out = analysis;
+    else
         rhm_analysis_clear(&analysis);
     rhm_free(joint);
     rhm_free(next);
     rhm_free(first);
     return status;
+}
+
+rhm_status rhm_analyse(rhm_analysis *out, const rhm_grammar *grammar, rhm_error *error) {
+    return analyse(out, grammar, true, error);
+}
+
+rhm_status rhm_analyse_frequencies(rhm_analysis *out, const rhm_grammar *grammar, rhm_error *error) {
+    return analyse(out, grammar, false, error);
+}
+
+double rhm_analysis_work(const rhm_grammar *grammar) {
+    const rhm_shape *shape = &grammar->shape;
+    double work = 0;
+    for (uint32_t l = 1; l <= shape->levels; l++) {
+        const double symbols = shape->vocab[l - 1], rules = shape->rules[l], below = shape->vocab[l];
+        work += symbols * shape->vocab[0] * (symbols / 2 + (rules < below ? rules : below));
+    }
+    return work;
 }
 
 void rhm_analysis_clear(rhm_analysis *analysis) {

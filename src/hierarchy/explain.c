@@ -38,12 +38,17 @@ static void put_rho(writer *out, const rhm_analysis *analysis) {
         put(out, " (levels 1 to %u)", analysis->levels);
 }
 
-/* "symbol 3" or "symbols 3, 5, 8 and 4 more": those that never come first, but occur or not as is asked for. */
+/* "symbol 3" or "symbols 3, 5, 8 and 4 more": those that never come first, but occur or not as is asked for. "7
+ * symbols" where it is not known which. */
 static uint32_t put_never_first(writer *out, const rhm_analysis *analysis, uint32_t level, const char *noun,
                                 bool occurring) {
     const uint32_t never = analysis->never[level];
     const uint32_t count = occurring ? analysis->never_first[level] - never : never;
     uint32_t named = 0;
+    if (!analysis->posterior[level]) {
+        put(out, "%u %s%s", count, noun, count == 1 ? "" : "s");
+        return count;
+    }
     put(out, "%s%s", noun, count == 1 ? "" : "s");
     for (uint32_t symbol = 0; symbol < analysis->vocab[level - 1] && named < 5; symbol++)
         if (isnan(analysis->posterior[level][(size_t)symbol * analysis->vocab[0]]) &&
@@ -85,7 +90,10 @@ void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_
         return;
     writer out = {.text = text, .nbytes = text_nbytes};
     text[0] = '\0';
-    if (analysis->assumption_6) {
+    if (analysis->assumption_6 && !analysis->posterior[1]) {
+        put(&out, "Whether Assumption 6 holds is not known: kappa = %.4g is finite, rho was not computed.",
+            analysis->kappa);
+    } else if (analysis->assumption_6) {
         put(&out, "Assumption 6 holds: kappa = %.4g, rho = ", analysis->kappa);
         put_rho(&out, analysis);
         put(&out, ".");
@@ -93,7 +101,7 @@ void rhm_analysis_explain(const rhm_analysis *analysis, char *text, size_t text_
     for (uint32_t level = 1; !analysis->assumption_6 && level <= analysis->levels; level++) {
         if (analysis->never_first[level] > 0)
             explain_never_first(&out, analysis, level);
-        if (!(analysis->rho[level] > 0)) {
+        if (analysis->rho[level] <= 0) {
             next_sentence(&out);
             put(&out,
                 "Assumption 6 fails at level %u: symbols %u and %u of level %u have the same label posterior "

@@ -23,6 +23,7 @@ static json_t *known(const rhm_grammar *grammar, const rhm_analysis *analysis) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
     const rhm_grammar_options *origin = rhm_grammar_origin(grammar);
     const bool given = rhm_grammar_sampling(grammar) == RHM_GIVEN;
+    const bool decided = analysis && (analysis->posterior[1] || !analysis->assumption_6);
     json_t *rho = analysis ? json_array() : json_null();
     for (uint32_t level = 1; analysis && level <= shape->levels; level++)
         rhm_json_append(&rho, rhm_json_number(analysis->rho[level]));
@@ -40,7 +41,7 @@ static json_t *known(const rhm_grammar *grammar, const rhm_analysis *analysis) {
                      "label_noise", rhm_json_number(origin->label_noise),
                      "kappa", rhm_json_number(analysis ? analysis->kappa : (double)NAN),
                      "rho", rho,
-                     "assumption_6", analysis ? json_boolean(analysis->assumption_6) : json_null());
+                     "assumption_6", decided ? json_boolean(analysis->assumption_6) : json_null());
 }
 
 json_t *rhm_report_part_instance(const rhm_report_instance *instance) {

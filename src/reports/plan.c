@@ -195,7 +195,7 @@ static json_t *data(const rhm_training_plan *plan) {
 rhm_status rhm_report_plan(char **json, const rhm_report_instance *instance, const rhm_training_plan *plan,
                            rhm_error *error) {
     json_t *constants = json_null();
-    if (instance->grammar) {
+    if (instance->grammar && instance->analysis->posterior[1]) {
         const rhm_theory_problem problem = rhm_theory_of_grammar(instance->grammar, instance->analysis);
         constants = theorem(&problem);
     }

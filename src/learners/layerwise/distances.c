@@ -96,3 +96,23 @@ rhm_status rhm_distances_at(rhm_distances *out, const rhm_grammar *grammar, cons
     rhm_free(label);
     return made ? RHM_OK : RHM_NO_MEMORY;
 }
+
+double rhm_distances_work(const rhm_grammar *grammar, uint32_t level, size_t positions) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    const rhm_tree *tree = rhm_grammar_tree(grammar);
+    const double labels = shape->vocab[0], symbols = shape->vocab[level - 1];
+    double work = (double)positions * symbols * symbols / 2 * labels;
+    for (uint32_t l = 1; l < level; l++) {
+        const size_t below = rhm_tree_below(tree, l, level - 1), above = (positions + below - 1) / below;
+        work += (double)above * (double)shape->vocab[l - 1] * shape->rules[l] * labels;
+    }
+    return work;
+}
+
+rhm_distances rhm_distances_usual(const rhm_grammar *grammar, uint32_t level) {
+    const rhm_shape *shape = rhm_grammar_shape(grammar);
+    rhm_distances out = {.apart = true, .all_occur = true, .rho = sqrt(2)};
+    for (uint32_t l = 1; l < level; l++)
+        out.rho /= sqrt(shape->rules[l]);
+    return out;
+}

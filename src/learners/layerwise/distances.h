@@ -16,4 +16,11 @@ typedef struct rhm_distances {
 rhm_status rhm_distances_at(rhm_distances *out, const rhm_grammar *grammar, const rhm_analysis *analysis,
                             uint32_t level, size_t positions, rhm_error *error);
 
+/* What that takes in multiply-adds, about 10^9 a second. */
+double rhm_distances_work(const rhm_grammar *grammar, uint32_t level, size_t positions);
+
+/* What random rules usually give where that is too much: symbols come apart, as far as if each were written by as many
+ * others as it has rules, none of them twice. */
+rhm_distances rhm_distances_usual(const rhm_grammar *grammar, uint32_t level);
+
 #endif

@@ -161,6 +161,20 @@ static rhm_status pose(rhm_search_problem *out, const rhm_forecasting *f, uint32
                            (double)rhm_first_look(&f->task, o, level, below), error);
 }
 
+/* Multiply-adds, about a second: beyond them rho is what it usually is. */
+static const double MOST_COMPARED = 0x1p29;
+
+static rhm_status find_distances(rhm_distances *out, rhm_forecasting *f, uint32_t level, rhm_error *error) {
+    const uint32_t positions = f->task.positions[level];
+    const double work = rhm_distances_work(f->grammar, level, positions);
+    if (f->compared + work > MOST_COMPARED) {
+        *out = rhm_distances_usual(f->grammar, level);
+        return RHM_OK;
+    }
+    f->compared += work;
+    return rhm_distances_at(out, f->grammar, f->analysis, level, positions, error);
+}
+
 /*
  * The smallest number of positions at which exact posteriors are apart, in the order of the search, which begins where
  * all symbols occur; or the given one. Into *problem the search with that many, after the multiply-adds that those
@@ -172,7 +186,7 @@ static rhm_status find_positions(rhm_forecasting *f, uint32_t level, rhm_search_
     double spent = 0;
     *positions = rhm_positions_first(&f->task, f->options, level);
     for (;;) {
-        RHM_TRY(rhm_distances_at(&distances, f->grammar, f->analysis, level, *positions, error));
+        RHM_TRY(find_distances(&distances, f, level, error));
         f->rho[level] = distances.rho;
         RHM_TRY(pose(problem, f, level, error));
         problem->spent = spent;

@@ -17,6 +17,7 @@ typedef struct rhm_forecasting {
     const rhm_train_options *options;
     rhm_task task;
     rhm_rates upper, bottom;
+    double compared; /* multiply-adds that went into comparing posteriors */
     double rho[RHM_MAX_LEVELS + 1]; /* of posteriors that differ: others are not told apart whatever the samples */
     rhm_forecast *stage;            /* [level] */
 } rhm_forecasting;

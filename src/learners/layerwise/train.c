@@ -96,7 +96,7 @@ static rhm_status plan(rhm_plan_level *out, double *test_seconds, const rhm_engi
                                problem->test_samples, error));
     }
     RHM_TRY(rhm_positions_check(&setup.task, options, error));
-    RHM_TRY(rhm_analyse(&analysis, problem->grammar, error));
+    RHM_TRY(rhm_analyse_frequencies(&analysis, problem->grammar, error));
     const rhm_status status = rhm_forecast_training(out, test_seconds, engine, &setup, options, error);
     rhm_analysis_clear(&analysis);
     return status;
