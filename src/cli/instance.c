@@ -261,4 +261,6 @@ void rhm_instance_print(FILE *stream, const rhm_grammar *grammar, const rhm_anal
     char text[EXPLANATION_NBYTES];
     rhm_analysis_explain(analysis, text, sizeof text);
     fprintf(stream, "\n%s\n", text);
+    if (!analysis->posterior[1])
+        fprintf(stream, "rho would take %.1e multiply-adds, which `rhm grammar` does\n", rhm_analysis_work(grammar));
 }

@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "counts/parser.h"
+#include "engine/memory.h"
 #include "engine/parallel.h"
 #include "rhm/sampling.h"
 
@@ -311,6 +312,7 @@ static rhm_status plan_level(rhm_plan_level *out, const rates *cost, const rhm_t
     out->nbytes = l->method->nbytes(l->options, patches, positions, p.classes) +
                   (p.counted ? counting_nbytes(l->engine, patches, positions, p.classes)
                              : drawing_nbytes(l->engine, patches, positions, p.classes));
+    out->nbytes += rhm_retained_nbytes(out->nbytes);
     return RHM_OK;
 }
 

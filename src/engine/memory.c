@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,4 +341,14 @@ uint64_t rhm_peak_rss_nbytes(void) {
         kibibytes = (unsigned long long)usage.ru_maxrss;
     }
     return kibibytes * 1024;
+}
+
+double rhm_buffer_pages(double nbytes) {
+    const double huge = RHM_HUGE_PAGE_NBYTES;
+    return nbytes < huge ? nbytes : huge * ceil((nbytes + 1) / huge);
+}
+
+double rhm_retained_nbytes(double nbytes) {
+    static const double SHARE = 0.3, MOST = 0x1p25;
+    return fmin(SHARE * nbytes, MOST);
 }

@@ -101,6 +101,11 @@ void rhm_memory_release(const rhm_engine *engine, size_t nbytes);
 uint64_t rhm_memory_used(const rhm_engine *engine);
 uint64_t rhm_memory_peak(const rhm_engine *engine);
 
+/* For plans: of a buffer of so many bytes, those of the pages that it touches; and, of memory that is had and freed
+ * again and again, those that malloc keeps. glibc gives back only blocks above a threshold that rises to 32 MiB. */
+double rhm_buffer_pages(double nbytes);
+double rhm_retained_nbytes(double nbytes);
+
 /* The most memory that this program has had resident, whatever for. */
 uint64_t rhm_peak_rss_nbytes(void);
 

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/memory.h"
+#include "engine/memory.h"
 #include "engine/parallel.h"
 #include "learners/cnn/descent.h"
 #include "learners/cnn/initial.h"
@@ -93,7 +94,7 @@ static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const pl
     for (uint32_t l = all ? 1 : level; l <= (all ? levels : level); l++) {
         const uint32_t k = l - level + 1;
         const double share = all ? rhm_cnn_products(&shape, &layout, k) / sum : 1;
-        out[l].nbytes = held;
+        out[l].nbytes = held + rhm_retained_nbytes(held);
         out[l].epochs = (double)p->recipe->epochs;
         out[l].epoch_seconds = ceil(sequences / batch) * step * share;
         out[l].fit_seconds = out[l].epochs * out[l].epoch_seconds;

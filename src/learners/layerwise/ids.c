@@ -7,7 +7,8 @@
 #include "core/fail.h"
 #include "core/memory.h"
 #include "counts/levels.h"
-#include "linear/solve.h"
+#include "engine/memory.h"
+#include "linear/solvers.h"
 #include "model/layer.h"
 
 /* Inputs are one-hot at every level, and samples are many: what level L takes where samples are free. */
@@ -235,16 +236,31 @@ static rhm_status answer(float *posterior, uint32_t *label, const rhm_table_lear
 
 /* Passes of the solver over the patches, and assignments of k-means. */
 #define PASSES      60.0
+#define FEW_PASSES  3.0 /* of a solver that factors */
 #define ASSIGNMENTS 40.0
 
-static double work(const rhm_train_options *options, double patches, double positions, double classes, double symbols) {
-    return patches * positions *
-           (PASSES * width_of(options, patches) * (4 * classes + 40) + ASSIGNMENTS * symbols * classes);
+/* Of one position; numbers that stand for ids count for little. */
+static rhm_route_sizes sizes_of(const rhm_train_options *options, double patches, double classes) {
+    return (rhm_route_sizes){
+        .patches = patches, .width = width_of(options, patches), .classes = classes, .inputs = 26, .blocks = 1};
 }
 
+static double work(const rhm_train_options *options, double patches, double positions, double classes, double symbols) {
+    const rhm_route_sizes sizes = sizes_of(options, patches, classes);
+    const bool factors = rhm_solver_factors(options->solver);
+    const double passes = (factors ? FEW_PASSES : PASSES) * patches * sizes.width * (4 * classes + 40);
+    return positions *
+           (passes + (factors ? rhm_factoring_cost(&sizes) : 0) + patches * ASSIGNMENTS * symbols * classes);
+}
+
+/* Features, partial sums, vectors of the solver, layers; outputs of all positions. */
 static double nbytes(const rhm_train_options *options, double patches, double positions, double classes) {
-    return patches * (8 * width_of(options, patches) + 24 * positions * classes) +
-           96 * classes * width_of(options, patches);
+    const rhm_route_sizes sizes = sizes_of(options, patches, classes);
+    const double row = 2 * sizes.width, size = row * classes;
+    const double leaves = (double)rhm_pass_leaves((size_t)(patches / 96) + 1, (size_t)size);
+    return rhm_buffer_pages(4 * row * patches) + rhm_buffer_pages(8 * size * leaves) + 8 * 8 * size +
+           24 * patches * positions * classes +
+           (rhm_solver_factors(options->solver) ? rhm_factoring_nbytes(&sizes) : 0);
 }
 
 static const rhm_table_method method = {.group = group, .answer = answer, .work = work, .nbytes = nbytes};

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/fail.h"
+#include "engine/memory.h"
 #include "kernels/phasors.h"
 #include "learners/layerwise/draw_choice.h"
 #include "learners/layerwise/held_out.h"
@@ -25,9 +26,7 @@ static const double DRAWN_NBYTES = 16;      /* of a count that is drawn */
 static const double TRIGONOMETRY = 14;      /* linear/plan.h */
 static const double CHUNK = 96;             /* patches, of a loop over them */
 static const double HASH_SLOTS = 2.5;       /* per tuple, between 2 and 4 */
-/* What malloc keeps of freed blocks: glibc gives back only those above a threshold that rises to 32 MiB. */
-static const double RETAINED_SHARE = 0.3, RETAINED_NBYTES = 0x1p25;
-static const double GROWTH = 1.5; /* of lists that grow by doubling: on average, with the copy */
+static const double GROWTH = 1.5;           /* of lists that grow by doubling: on average, with the copy */
 
 static double outputs_of(const rhm_forecasting *f, uint32_t level) {
     return rhm_task_outputs(&f->task, level);
@@ -361,8 +360,9 @@ static double phasors_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
 
 double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     (void)f;
-    return s->route == RHM_ROUTE_GRAM || s->ridge_route == RHM_ROUTE_GRAM ? s->positions * rhm_gram_nbytes(s->width)
-                                                                          : 0;
+    return s->route == RHM_ROUTE_GRAM || s->ridge_route == RHM_ROUTE_GRAM
+               ? rhm_buffer_pages(s->positions * rhm_gram_nbytes(s->width))
+               : 0;
 }
 
 /* Counts by patch, and outputs, in bytes. */
@@ -388,14 +388,15 @@ double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     const rhm_linear_plan plan = plan_of(f, s, s->distinct, 1);
     const double sample = (double)plan.sample, row_nbytes = rhm_price_sum_nbytes(f, s);
     size_t together;
-    const double sums = row_nbytes * (double)rhm_pass_rows((size_t)rhm_price_leaves(f, s, &divide),
-                                                           (size_t)row_nbytes / sizeof(double), 1, &together);
+    const size_t rows = rhm_pass_rows((size_t)rhm_price_leaves(f, s, &divide), (size_t)row_nbytes / sizeof(double), 1,
+                                      &together);
+    const double sums = rhm_buffer_pages(row_nbytes * (double)rows);
     if (s->route == RHM_ROUTE_GRAM)
         return sums;
     if (sample > 0 && plan.sample_route == RHM_ROUTE_GRAM)
-        return sums + s->positions * rhm_gram_nbytes(s->width);
+        return sums + rhm_buffer_pages(s->positions * rhm_gram_nbytes(s->width));
     const double features = (double)passes_of(f, s, sample > 0 ? sample : s->distinct).cache_nbytes;
-    return fmin(features, (double)RHM_CACHE_MOST_NBYTES) + sums * (sample > 0 ? 2 : 1);
+    return rhm_buffer_pages(fmin(features, (double)RHM_CACHE_MOST_NBYTES)) + sums * (sample > 0 ? 2 : 1);
 }
 
 /* Partial sums and features of passes are gone before a Gram matrix is formed (linear/gram.c), but not before one is
@@ -416,7 +417,7 @@ double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double 
     const double fitting = solver_nbytes(f, s) + phasors_nbytes(f, s) + outputs;
     const double nbytes =
         kept + fmax(fitting, fmax(drawing_nbytes(f, &training), fmax(drawing_nbytes(f, &validation), 3 * outputs)));
-    return nbytes + fmin(RETAINED_SHARE * nbytes, RETAINED_NBYTES);
+    return nbytes + rhm_retained_nbytes(nbytes);
 }
 
 /* Sequences go through all levels some at a time (model/forward.c). */

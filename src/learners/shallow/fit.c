@@ -197,28 +197,22 @@ rhm_status rhm_shallow_walk(rhm_shallow_fit *best, rhm_shallow_task *task, doubl
 }
 
 static rhm_status time_parts(rhm_shallow_times *out, equations *e, rhm_shallow_task *t, rhm_error *error) {
-    enum { TRIALS = 2 };
+    enum { ITERATIONS = 10 };
     rhm_embeddings held_out = {0};
     rhm_solve_result result;
-    out->product = HUGE_VAL;
-    for (int i = 0; i < TRIALS; i++) {
-        const double begin = rhm_seconds();
-        RHM_TRY(rhm_normal_apply(e->normal, e->target, e->solution, error));
-        out->product = fmin(out->product, rhm_seconds() - begin);
-    }
+    const bool factors = rhm_solver_factors(t->options->solver);
+    const rhm_solve_options options = {.solver = factors ? t->options->solver : RHM_CG,
+                                       .lambda = 1e-3 / (double)rhm_patches_distinct(&t->training.patches),
+                                       .max_iterations = factors ? 1 : ITERATIONS};
     double begin = rhm_seconds();
+    RHM_TRY(rhm_solve(e->normal, &options, e->target, e->solution, &result, error));
+    *(factors ? &out->factoring : &out->product) = (rhm_seconds() - begin) / (result.iterations + (factors ? 0 : 1));
+    begin = rhm_seconds();
     const rhm_status status =
         rhm_embed(&held_out, t->engine, &e->ready, &t->held_out.patches.subtree[1], &t->tokens, NULL, error);
     out->held_out = rhm_seconds() - begin;
     rhm_embeddings_clear(&held_out);
-    if (status != RHM_OK || !rhm_solver_factors(t->options->solver))
-        return status;
-    const rhm_solve_options options = {.solver = t->options->solver,
-                                       .lambda = 1 / (double)rhm_patches_distinct(&t->training.patches)};
-    begin = rhm_seconds();
-    RHM_TRY(rhm_solve(e->normal, &options, e->target, e->solution, &result, error));
-    out->factoring = rhm_seconds() - begin;
-    return RHM_OK;
+    return status;
 }
 
 rhm_status rhm_shallow_time(rhm_shallow_times *out, rhm_shallow_task *task, double bandwidth, rhm_route route,

@@ -38,7 +38,7 @@ rhm_route_sizes rhm_shallow_sizes(double sequences, double inputs, double width,
 /* Seconds of the parts of a walk over the sequences that a task has. For plans. */
 typedef struct rhm_shallow_times {
     double make;      /* features, right-hand side, matrix */
-    double product;   /* with the matrix */
+    double product;   /* with the matrix, in conjugate gradients; 0 for solvers that factor */
     double factoring; /* a whole solution by factoring; 0 for solvers that do not */
     double held_out;  /* the test of a ridge */
 } rhm_shallow_times;

@@ -7,16 +7,17 @@
 
 #include "core/clock.h"
 #include "core/fail.h"
-#include "kernels/phasors.h"
+#include "engine/memory.h"
 #include "learners/shallow/search.h"
+#include "linear/gram.h"
 #include "linear/normal.h"
 #include "linear/solvers.h"
 
-/* Iterations of conjugate gradients: the smaller ridges take many more than the larger. */
-static const double ITERATIONS = 60;
+/* Iterations of conjugate gradients, on average: the smaller ridges take many more than the larger. */
+static const double ITERATIONS = 32;
 
 /* Samples of each sequence that there is, after which those that were not seen are rare enough. */
-static const double SEEN = 3;
+static const double SEEN = 5;
 
 enum { TRIAL = RHM_SHALLOW_FIRST };
 
@@ -42,7 +43,7 @@ static double possible_sequences(const rhm_problem *problem) {
 }
 
 static double distinct_of(double possible, double samples) {
-    return isfinite(possible) ? -possible * expm1(-samples / possible) : samples;
+    return rint(isfinite(possible) ? -possible * expm1(-samples / possible) : samples);
 }
 
 static rhm_route route_of(const planning *p, double sequences) {
@@ -102,16 +103,31 @@ static double walk_seconds(const planning *p, double distinct, double samples) {
 
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
-/* Bytes of sequences, of what products with the matrix of the normal equations take, and of the weights. */
+/* Lists of sequences and what finds them, with counts by sequence; training and held out. */
+static double lists_nbytes(const planning *p, double sequences) {
+    return sequences * (1 + 1.0 / RHM_SHALLOW_HELD_OUT) * (6 * p->tokens + 84);
+}
+
+/* Of what products with the matrix of the normal equations take: partial sums are gone before one is formed. */
+static double matrix_nbytes(const planning *p, double sequences) {
+    static const double CHUNK = 96; /* sequences, of a loop over them */
+    const double row = 2 * p->width, size = row * p->classes;
+    const double cached = p->engine ? (double)rhm_normal_cache_nbytes(p->engine) : (double)RHM_CACHE_MOST_NBYTES;
+    const size_t leaves = rhm_pass_leaves((size_t)fmin(sequences / CHUNK + 1, 1e15), (size_t)size);
+    const double features = 4 * row * sequences, sums = rhm_buffer_pages(8 * size * (double)leaves);
+    if (route_of(p, sequences) == RHM_ROUTE_GRAM)
+        return fmax(rhm_buffer_pages(rhm_gram_nbytes((size_t)p->width)), sums);
+    return (features <= cached ? rhm_buffer_pages(features) : 0) + sums;
+}
+
+/* Layers: the best, the one in hand, and the latter in the order of the kernels. Vectors: right-hand side, solution and
+ * those of conjugate gradients. */
 static double nbytes(const planning *p, double sequences) {
-    const double features = sequences * 8 * p->width,
-                 cached = p->engine ? (double)rhm_normal_cache_nbytes(p->engine) : (double)RHM_CACHE_MOST_NBYTES;
-    const double matrix = route_of(p, sequences) == RHM_ROUTE_GRAM ? 32 * p->width * p->width
-                          : features <= cached                     ? features
-                                                                   : 0;
+    const double layer = 4 * p->width * (p->inputs + 2 * p->classes), vectors = 6 * 8 * 2 * p->width * p->classes;
     const rhm_route_sizes sizes = rhm_shallow_sizes(sequences, p->inputs, p->width, p->classes, 1);
-    return sequences * 1.2 * (8 * p->tokens + 48) + matrix + 12 * p->width * p->inputs + 96 * p->width * p->classes +
-           (rhm_solver_factors(p->options->solver) ? rhm_factoring_nbytes(&sizes) : 0);
+    const double all = lists_nbytes(p, sequences) + matrix_nbytes(p, sequences) + 3 * layer + vectors +
+                       (rhm_solver_factors(p->options->solver) ? rhm_factoring_nbytes(&sizes) : 0);
+    return all + rhm_retained_nbytes(all);
 }
 
 /* ---- the search ------------------------------------------------------------------------------------------ */
