@@ -5,6 +5,7 @@
 #include "learners/layerwise/forecast.h"
 #include "learners/layerwise/rates.h"
 #include "learners/layerwise/task.h"
+#include "linear/plan.h"
 
 typedef struct rhm_forecasting {
     const rhm_engine *engine;
@@ -17,10 +18,28 @@ typedef struct rhm_forecasting {
     const rhm_train_options *options;
     rhm_task task;
     rhm_rates upper, bottom;
-    double compared; /* multiply-adds that went into comparing posteriors */
+    double compared;                /* multiply-adds that went into comparing posteriors */
     double rho[RHM_MAX_LEVELS + 1]; /* of posteriors that differ: others are not told apart whatever the samples */
     rhm_forecast *stage;            /* [level] */
 } rhm_forecasting;
+
+enum { RHM_DRAWN_NBYTES = 16 }; /* of a count that is drawn */
+
+/* Of a level: outputs, and numbers that a patch is made of. */
+static inline double rhm_price_outputs(const rhm_forecasting *f, uint32_t level) {
+    return rhm_task_outputs(&f->task, level);
+}
+
+static inline double rhm_price_inputs(const rhm_forecasting *f, uint32_t level) {
+    return f->shape->branching[level] * (double)rhm_task_embedding(&f->task, level);
+}
+
+/* Of a stage: embeddings that its patches are made of; how passes over so many patches come to their features, were
+ * there memory for all of them; by what sizes a fit is planned, and how. */
+size_t rhm_price_rows(const rhm_forecasting *f, const rhm_forecast *s);
+rhm_linear_record rhm_price_passes(const rhm_forecasting *f, const rhm_forecast *s, double distinct);
+rhm_route_sizes rhm_price_sizes(const rhm_forecasting *f, const rhm_forecast *s, double distinct);
+rhm_linear_plan rhm_price_plan(const rhm_forecasting *f, const rhm_forecast *s, double distinct, double solves);
 
 /* Distinct level-j patches under `samples` first level-`level` patches; level 0: in so many sequences. */
 double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, double samples);
@@ -55,7 +74,8 @@ double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double 
 /* Bytes that the test holds. */
 double rhm_price_test_memory(const rhm_forecasting *f);
 
-/* Of a stage's what is kept of so many held-out samples, of so many distinct patches, alone; for passes; for products. */
+/* Of a stage's what is kept of so many held-out samples, of so many distinct patches, alone; for passes; for products.
+ */
 double rhm_price_held_out_memory(const rhm_forecasting *f, const rhm_forecast *s, double held_out, double distinct);
 double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s);
 double rhm_price_gram_memory(const rhm_forecasting *f, const rhm_forecast *s);
