@@ -39,6 +39,8 @@ double rhm_price_distinct(const rhm_forecasting *f, uint32_t level, uint32_t j, 
     const uint32_t from = level > 0 ? level - 1 : 0;
     samples *= (double)rhm_tree_below(&f->task.tree, from, j > from ? j - 1 : from);
     samples *= level > 0 ? rhm_task_positions(&f->task, level) : 1;
+    if (level > 0 && f->options->raw)
+        return samples;
     return rhm_theory_expected_distinct(f->possible[j], samples);
 }
 

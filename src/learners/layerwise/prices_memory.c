@@ -53,7 +53,9 @@ static double cells_of(const rhm_forecasting *f, const holding *h) {
 /* The lists of a collection, what finds their members, and embeddings of all but the patches themselves. `divided`: of
  * the levels that ranks divide alone. */
 static double lists_nbytes(const rhm_forecasting *f, const holding *h, bool divided) {
-    const double growth = h->counted ? 1 : GROWTH, distinct = distinct_of(f, h, h->level), cells = cells_of(f, h);
+    const bool raw = h->from > 0 && f->options->raw; /* lists that grow at once, in which nothing is looked for */
+    const double growth = h->counted || raw ? 1 : GROWTH, distinct = distinct_of(f, h, h->level),
+                 cells = cells_of(f, h);
     double nbytes = cells * (8 + 8) * growth;
     for (uint32_t j = h->level; j <= f->shape->levels; j++) {
         const double here = distinct_of(f, h, j);
@@ -62,9 +64,9 @@ static double lists_nbytes(const rhm_forecasting *f, const holding *h, bool divi
         const double below = j < f->shape->levels ? distinct_of(f, h, j + 1) : f->shape->vocab[j];
         nbytes += here * 4 * f->shape->branching[j] * growth;
         nbytes += j > h->level ? here * 4 * rhm_price_outputs(f, j) : 0;
-        nbytes += h->counted ? 0 : index_nbytes(here, below, below, f->shape->branching[j]);
+        nbytes += h->counted || raw ? 0 : index_nbytes(here, below, below, f->shape->branching[j]);
     }
-    return nbytes + (h->counted ? 0 : index_nbytes(cells, distinct, h->outputs, 2));
+    return nbytes + (h->counted || raw ? 0 : index_nbytes(cells, distinct, h->outputs, 2));
 }
 
 /* What counts by patch take (patches/patch_counts.c), after they were sorted. */
