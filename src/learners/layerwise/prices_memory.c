@@ -190,13 +190,17 @@ double rhm_price_pass_memory(const rhm_forecasting *f, const rhm_forecast *s) {
     return rhm_buffer_pages(fmin(features, (double)RHM_CACHE_MOST_NBYTES)) + sums * (sample > 0 ? 2 : 1);
 }
 
+/* Of a solver that factors, else 0: large blocks, which malloc does not keep. */
+static double factoring_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
+    const rhm_route_sizes sizes = rhm_price_sizes(f, s, s->distinct);
+    return rhm_solver_factors(f->options->solver) ? rhm_factoring_nbytes(&sizes) : 0;
+}
+
 /* Partial sums and features of passes are gone before a Gram matrix is formed (linear/gram.c), but not before one is
  * factored (linear/cholesky.c). */
 static double solver_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
-    const rhm_route_sizes sizes = rhm_price_sizes(f, s, s->distinct);
     return fmax(rhm_price_gram_memory(f, s), rhm_price_pass_memory(f, s)) + 8 * rhm_price_sum_nbytes(f, s) +
-           3 * s->width * rhm_price_inputs(f, s->level) * 4 +
-           (rhm_solver_factors(f->options->solver) ? rhm_factoring_nbytes(&sizes) : 0);
+           3 * s->width * rhm_price_inputs(f, s->level) * 4 + factoring_nbytes(f, s);
 }
 
 /* A set is drawn before or after its solver is there; the other one, and the best fit, are there in any case. */
@@ -208,7 +212,7 @@ double rhm_price_memory(const rhm_forecasting *f, const rhm_forecast *s, double 
     const double fitting = solver_nbytes(f, s) + phasors_nbytes(f, s) + outputs;
     const double nbytes =
         kept + fmax(fitting, fmax(drawing_nbytes(f, &training), fmax(drawing_nbytes(f, &validation), 3 * outputs)));
-    return nbytes + rhm_retained_nbytes(nbytes);
+    return nbytes + rhm_retained_nbytes(nbytes - factoring_nbytes(f, s));
 }
 
 /* Sequences go through all levels some at a time (model/forward.c). */
