@@ -180,11 +180,62 @@ static void shown_patches_are_planned(void **state) {
     rhm_engine_destroy(engine);
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+typedef struct training {
+    const char *learner;
+    rhm_shape shape;
+    rhm_train_options options;
+} training;
+
+/* On one thread, what a training and its test allocate at a time: hardly more than planned, and not much less, since a
+ * plan reckons with what malloc keeps. Sizes are given, so that searches end where they are foreseen to. */
+static void trainings_hold_what_is_planned(void **state) {
+    (void)state;
+#define GIVEN(n, m, b, r)                                                                                              \
+    .samples = {0, n, n, n}, .width = m, .bandwidth = {0, b, b, b}, .ridge = {0, r, r, r}, .positions = {0, 1, 1, 1},  \
+    .test_samples = 2000
+    const training cases[] = {
+        {"layerwise", rhm_shape_uniform(8, 4, 2, 3), {GIVEN(20000, 256, .3, .001)}},
+        {"layerwise", rhm_shape_uniform(8, 4, 2, 3), {GIVEN(20000, 128, .3, .001), .draw = RHM_DRAW_SAMPLES}},
+        {"layerwise", rhm_shape_uniform(8, 4, 2, 3), {GIVEN(20000, 64, .3, .001), .raw = true}},
+        {"layerwise", rhm_shape_uniform(8, 4, 2, 3), {GIVEN(2000, 48, .3, .001), .solver = RHM_CHOLESKY}},
+        {"layerwise", rhm_shape_uniform(8, 4, 2, 3), {GIVEN(5000, 64, .3, .1), .solver = RHM_GD}},
+        {"shallow",
+         rhm_shape_uniform(8, 4, 2, 3),
+         {.samples = {0, 5000, 5000, 5000}, .width = 256, .test_samples = 2000}},
+        {"table", rhm_shape_uniform(32, 16, 2, 3), {.test_samples = 2000}},
+        {"one-step", rhm_shape_uniform(32, 16, 2, 3), {.test_samples = 2000}},
+        {"tensor", rhm_shape_uniform(32, 16, 2, 3), {.test_samples = 2000}},
+        {"layerwise", rhm_shape_uniform(24, 8, 2, 3), {.between = RHM_BETWEEN_IDS, .test_samples = 2000}},
+    };
+    rhm_engine *engine = engine_of(1);
+    for (size_t i = 0; ALLOCATIONS_ARE_COUNTED && i < sizeof cases / sizeof *cases; i++) {
+        rhm_grammar *grammar = learnable_grammar(cases[i].shape, 1);
+        rhm_train_options options = cases[i].options;
+        rhm_training_plan plan;
+        rhm_model *model;
+        rhm_error error = {0};
+        options.learner = cases[i].learner;
+        assert_ok(rhm_plan_training(&plan, NULL, grammar, &options, 0, &error), &error);
+        begin_allocations();
+        assert_ok(rhm_train(&model, NULL, engine, grammar, &options, &error), &error);
+        const double ratio = rhm_plan_nbytes(&plan) / most_allocated();
+        if (!(ratio > 0.9 && ratio < 1.8))
+            fail_msg("case %zu, %s: %.3g times the %.6g bytes that were allocated", i, cases[i].learner, ratio,
+                     most_allocated());
+        rhm_model_destroy(model);
+        rhm_grammar_destroy(grammar);
+    }
+    rhm_engine_destroy(engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factoring_takes_what_is_said),
         cmocka_unit_test(fits_count_the_factoring),
         cmocka_unit_test(shown_patches_are_planned),
+        cmocka_unit_test(trainings_hold_what_is_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

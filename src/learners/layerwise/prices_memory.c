@@ -110,6 +110,8 @@ static double law_nbytes(const rhm_forecasting *f, const rhm_forecast *s) {
 }
 
 static double drawing_nbytes(const rhm_forecasting *f, const holding *h) {
+    if (f->options->raw && !h->counted) /* is copied into the lists at once */
+        return 0;
     const double again = (8 + 8) * cells_of(f, h) + 4 * f->shape->branching[h->level] * distinct_of(f, h, h->level);
     return h->counted ? RHM_DRAWN_NBYTES * cells_of(f, h) + again : reading_nbytes(f, h);
 }
