@@ -166,8 +166,8 @@ def read_traces(paths):
     """(those of one thread, those of more, how many threads these have)"""
     of_threads = {}
     for path in paths:
-        trace = read_trace(path)
-        of_threads.setdefault(trace.get("otherData", {}).get("threads"), []).append(trace)
+        trace, threads = read_trace(path)
+        of_threads.setdefault(threads, []).append(trace)
     alone = of_threads.pop(1, [])
     if not alone:
         raise project.PerfError(f"--trace: of {_counts(of_threads)} threads; at least one must be of --threads 1", 2)
@@ -182,8 +182,13 @@ def _counts(of_threads):
 
 
 def read_trace(path):
+    """(the trace, of how many threads); what another program keeps as JSON does not say that."""
     with session.understood(path):
-        return json.loads(Path(path).read_text())
+        trace = json.loads(Path(path).read_text())
+        threads = trace["otherData"]["threads"]
+        if not isinstance(trace["traceEvents"], list) or not isinstance(threads, int):
+            raise TypeError("not a trace of rhm train --trace")
+        return trace, threads
 
 
 def draw_to(path, result):

@@ -90,6 +90,15 @@ def test_files_that_are_no_results(name, content, tmp_path, capsys):
     assert str(path) in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"traceEvents": []}', '{"traceEvents": {}, "otherData": {"threads": 1}}', '{"traceEvents": [], "otherData": {"threads": "1"}}'])
+def test_files_that_are_no_traces(content, tmp_path, capsys):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    assert command.main(["predict", "--trace", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said and said.count("\n") == 1
+
+
 def test_the_harness_knows_nothing_of_what_is_measured():
     """It could be taken to another project of programs that link Google Benchmark."""
     for path in sorted((ROOT / "perf/harness").glob("*.py")):
