@@ -98,3 +98,9 @@ def test_data_that_leave_nothing_for_the_test_are_refused(tmp_path, learner):
         f["tokens"] = np.arange(16).reshape(4, 4) % 3
         f["labels"] = np.arange(4) % 2
     refused("train", "--learner", learner, "--data", "d.h5", "--branching", 2, cwd=tmp_path, says=["4 sequences", "at least 5"])
+
+
+def test_a_plan_that_knows_no_time_says_so(tmp_path):
+    """Of more patches than have a law, as noise makes of many tokens, drawing cannot be timed."""
+    said = run("plan", "--learner", "table", "--vocab", "7,8,256", "--rules", "3", "--rule-sampling", "uniform", "--token-noise", "0.1", cwd=tmp_path).stdout
+    assert "for an unknown time" in said and "nan" not in said

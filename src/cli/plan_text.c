@@ -4,13 +4,18 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { NUMBER_NBYTES = 32 };
+
 static void print_total(FILE *out, const rhm_training_plan *plan) {
     const int threads = plan->threads;
     if (plan->cluster.ranks > 0)
         return;
-    fprintf(out, "  sum %43.4g samples; memory at most %.0f MiB; about %.3g s on %d thread%s, test included\n",
-            rhm_plan_samples(plan), rhm_plan_nbytes(plan) / 0x1p20, rhm_plan_seconds(plan), threads,
-            threads == 1 ? "" : "s");
+    const double seconds = rhm_plan_seconds(plan);
+    char time[NUMBER_NBYTES] = "for an unknown time";
+    if (!isnan(seconds))
+        snprintf(time, sizeof time, "about %.3g s", seconds);
+    fprintf(out, "  sum %43.4g samples; memory at most %.0f MiB; %s on %d thread%s, test included\n",
+            rhm_plan_samples(plan), rhm_plan_nbytes(plan) / 0x1p20, time, threads, threads == 1 ? "" : "s");
 }
 
 /* Of a learner that fits no regressions. */
@@ -21,12 +26,15 @@ static void print_counting(FILE *out, const rhm_training_plan *plan) {
         const rhm_plan_level s = plan->level[level];
         if (s.level == 0)
             continue;
-        char gap[16] = "-";
+        const double seconds = rhm_plan_level_seconds(plan, level);
+        char gap[NUMBER_NBYTES] = "-", time[NUMBER_NBYTES] = "-";
         if (!isnan(s.gap))
             snprintf(gap, sizeof gap, "%.3g", s.gap);
-        fprintf(out, "%5u %7s %11.4g %11.4g %9u %6.0f %9s %9.1f %8.2g\n", level,
+        if (!isnan(seconds))
+            snprintf(time, sizeof time, "%.2g", seconds);
+        fprintf(out, "%5u %7s %11.4g %11.4g %9u %6.0f %9s %9.1f %8s\n", level,
                 s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits, gap,
-                s.nbytes / 0x1p20, rhm_plan_level_seconds(plan, level));
+                s.nbytes / 0x1p20, time);
     }
     print_total(out, plan);
     fprintf(out,
