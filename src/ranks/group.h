@@ -154,6 +154,19 @@ rhm_status rhm_ranks_sum(rhm_ranks *ranks, double *rows, size_t count, const siz
 enum { RHM_RANKS_SHARING_COLUMNS = 8 }; /* at most */
 bool rhm_ranks_share_columns(int ranks, size_t size);
 
+/* Into how many subtrees of that tree, each as large as can be, rows first .. end - 1 of `count` fall. */
+size_t rhm_ranks_subtrees(size_t count, size_t first, size_t end);
+
+/*
+ * The sum of `count` long rows of floats in the same tree, on all ranks: each adds up an equal part of the columns, and
+ * gets no more than those of the others' rows. At `rows`, `stride` >= size apart, rank r has the sums, of `size` floats
+ * each, of the rhm_ranks_subtrees of its part. The sum replaces the first, for which a rank without rows has memory,
+ * too; the others are left as scratch. `spare` has as many floats as the function below says.
+ */
+rhm_status rhm_ranks_sum_floats(rhm_ranks *ranks, float *rows, size_t count, const size_t *first, size_t size,
+                                size_t stride, float *spare, rhm_error *error);
+size_t rhm_ranks_floats_spare(rhm_ranks *ranks, size_t count, const size_t *first, size_t size);
+
 /* What each rank has sent, received and waited up to here, to all of them; rhm_ranks_account has it then. */
 rhm_status rhm_ranks_tell_accounts(rhm_ranks *ranks, rhm_error *error);
 
