@@ -141,6 +141,29 @@ static void patches_are_divided_among_so_many_ranks(void **state) {
     }
 }
 
+/* Four ranks save 24 of 32 seconds, unless ten gathers of three messages one after the other take longer. */
+static void what_is_shared_if_that_is_faster(void **state) {
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        rhm_plan_cluster c = cluster_of(4, 4, 4);
+        rhm_training_plan plan = plan_of(RHM_SPREAD_FIT);
+        rhm_plan_level *level = &plan.level[1];
+        level->shared_if_faster = level->parts_divide = true;
+        level->shared_parts = 8;
+        level->shared_nbytes = 50;
+        level->gram_nbytes = 0;
+        level->products = 10;
+        level->epoch_seconds = 4;
+        c.between = (rhm_plan_link){slow ? 0.81 : 0.79, 1e300};
+        assert_int_equal(rhm_plan_spread(&plan, &c, NULL), RHM_OK);
+        assert_near(level->messages.seconds, slow ? 0 : 23.7);
+        assert_near(level->fit_seconds, slow ? 40 : 8 + 8 / 4.0 * 4);
+        assert_near(level->epoch_seconds, slow ? 4 : 4 * (16 + 23.7) / 40);
+        assert_near(rhm_plan_nbytes(&plan), slow ? 1000 : 1000 + 50 - 300);
+        assert_true(slow ? rhm_plan_useful_cores(&plan, 1) == HUGE_VAL : rhm_plan_useful_cores(&plan, 1) == 8 * 4);
+    }
+}
+
 /* Eight rows on four ranks, two each: three messages up in two steps, three down in two. */
 static void sums_go_up_the_tree_and_back(void **state) {
     (void)state;
@@ -178,6 +201,7 @@ int main(void) {
         cmocka_unit_test(partial_sums_are_not_cut),
         cmocka_unit_test(memory_of_solvers_is_divided),
         cmocka_unit_test(patches_are_divided_among_so_many_ranks),
+        cmocka_unit_test(what_is_shared_if_that_is_faster),
         cmocka_unit_test(sums_go_up_the_tree_and_back),
         cmocka_unit_test(clusters_that_cannot_be_are_refused),
     };

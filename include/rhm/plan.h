@@ -69,7 +69,9 @@ typedef struct rhm_plan_level {
     double merge_seconds, listed_nbytes; /* of draw_seconds, what no ranks share: merging what each has listed */
     double shared_fit_seconds;           /* of fit_seconds, what several ranks could share (rhm_plan_spread) */
     double shared_parts;                 /* into which that falls, or 0 where it falls into any number, */
-    bool parts_divide;                   /* of which a rank's threads can share one */
+    bool parts_divide;                   /* of which a rank's threads can share one; */
+    bool shared_if_faster;               /* only where messages take less time than that saves */
+    double shared_nbytes;                /* that ranks hold beside nbytes to share it */
     double sums, sum_rows, sum_nbytes;   /* passes over all patches; partial sums of one, and bytes of each */
     double products, product_nbytes;     /* products with Gram matrices, and bytes of one */
     double embeddings, embedded_nbytes;  /* times that outputs are made, and bytes of all of them */

@@ -181,33 +181,49 @@ static double shared_seconds(const rhm_plan_cluster *c, const rhm_plan_level *le
     return seconds * own / parts / (level->parts_divide ? cores : fmin(cores, own));
 }
 
+static rhm_plan_messages fit_messages(const rhm_plan_level *level, const rhm_plan_cluster *c, double *clock) {
+    const double rows = rows_of(level, level->sum_rows, c->ranks);
+    const rhm_plan_messages one = rhm_plan_sum(c, rows, level->sum_nbytes, clock);
+    rhm_plan_messages m = {one.count * level->sums, one.nbytes * level->sums, one.seconds * level->sums};
+    add(&m, gather(c, level->products, level->products * level->product_nbytes));
+    return m;
+}
+
+/* `alone_seconds` of the fit every rank takes for what could be shared, where none does it. */
+static void share_fit(rhm_plan_level *level, const rhm_plan_cluster *c, double alone_seconds, double *clock,
+                      rhm_plan_messages *m) {
+    const double ranks = c->ranks, passes = level->passes_nbytes, gram = level->gram_nbytes;
+    const double shared = shared_seconds(c, level, alone_seconds * rhm_plan_rank_cores(c));
+    const rhm_plan_messages own = fit_messages(level, c, clock);
+    if (level->shared_if_faster && !(shared + own.seconds < alone_seconds)) {
+        level->shared_parts = 0;
+        return;
+    }
+    const double features = level->features_nbytes, most = (double)RHM_CACHE_MOST_NBYTES;
+    const double kept = ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
+    const double more = rows_of(level, level->sum_rows, c->ranks) - rows_of(level, level->sum_rows, 1);
+    level->fit_seconds += shared - alone_seconds;
+    level->nbytes +=
+        fmax((passes + more * level->sum_nbytes) / ranks + kept, gram * (2 / ranks - 1 / (ranks * ranks))) -
+        fmax(passes, gram);
+    level->nbytes += (ranks > 1 ? level->shared_nbytes : 0) - level->divided_nbytes * (1 - 1 / ranks);
+    add(m, own);
+}
+
 /* `alone`: what a rank takes for all of what one process takes a second for. */
 static void spread_level(rhm_plan_level *level, const rhm_plan_cluster *c, unsigned spread, double alone,
                          double *clock) {
     const double equal = alone / c->ranks, ranks = c->ranks;
-    const double shared = level->shared_fit_seconds, rest = level->fit_seconds - shared;
     rhm_plan_messages m = {0};
     const bool divided = ranks > 1 && ranks <= level->division_ranks;
     const double merging = divided ? 0 : level->merge_seconds, reading = level->draw_seconds - merging,
                  before = level->fit_seconds;
     level->draw_seconds = merging * alone + reading * (spread & RHM_SPREAD_DRAW ? equal : alone);
     level->embed_seconds *= spread & RHM_SPREAD_EMBED ? equal : alone;
-    level->fit_seconds = rest * alone;
-    level->fit_seconds +=
-        spread & RHM_SPREAD_FIT ? shared_seconds(c, level, shared * alone * rhm_plan_rank_cores(c)) : shared * alone;
-    if (spread & RHM_SPREAD_FIT) {
-        const double passes = level->passes_nbytes, gram = level->gram_nbytes;
-        const double rows = rows_of(level, level->sum_rows, c->ranks), more = rows - rows_of(level, level->sum_rows, 1);
-        rhm_plan_messages one = rhm_plan_sum(c, rows, level->sum_nbytes, clock);
-        add(&m, (rhm_plan_messages){one.count * level->sums, one.nbytes * level->sums, one.seconds * level->sums});
-        add(&m, gather(c, level->products, level->products * level->product_nbytes));
-        const double features = level->features_nbytes, most = (double)RHM_CACHE_MOST_NBYTES;
-        const double kept = ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
-        level->nbytes +=
-            fmax((passes + more * level->sum_nbytes) / ranks + kept, gram * (2 / ranks - 1 / (ranks * ranks))) -
-            fmax(passes, gram);
-        level->nbytes -= level->divided_nbytes * (1 - 1 / ranks);
-    }
+    level->fit_seconds *= alone;
+    if (spread & RHM_SPREAD_FIT)
+        share_fit(level, c, level->shared_fit_seconds * alone, clock, &m);
+    level->epoch_seconds *= before > 0 ? (level->fit_seconds + m.seconds) / before : 1;
     level->budget_seconds *= before > 0 ? level->fit_seconds / before : 1;
     level->allowed_seconds *= before > 0 ? level->fit_seconds / before : 1;
     if (divided) {
