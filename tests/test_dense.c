@@ -105,32 +105,49 @@ static void test_products(void **state) {
                          i % 3 == 0);
 }
 
-static void compare_gradients(size_t count, size_t panels, size_t depth, bool fresh) {
-    rhm_dense_gradient d = {.count = count, .panels = panels, .depth = depth, .fresh = fresh};
+static void compare_gradients(size_t count, size_t panels, size_t depth, bool fresh, size_t ontos) {
+    rhm_dense_gradient d = {.count = count, .panels = panels, .depth = depth, .ontos = ontos};
     d.a_row = RHM_LANES * (1 + below(3));
     d.b_panel = count * RHM_LANES;
     d.g_panel = RHM_LANES * (depth + below(3));
     const size_t size = (panels - 1) * d.g_panel + depth * RHM_LANES;
     guarded a = odd_floats(count ? (count - 1) * d.a_row + depth : 0, count % 5 == 1);
-    guarded b = odd_floats(panels * d.b_panel, false), g = random_floats(size, 1), want = copy(&g, size);
-    d.a = a.data, d.b = b.data, d.g = want.data;
+    guarded b = odd_floats(panels * d.b_panel, false), from = random_floats(size, 1), want = guarded_floats(size);
+    guarded onto[RHM_DENSE_ONTO], plain = copy(&from, size);
+    for (size_t i = 0; i < ontos; i++) {
+        onto[i] = random_floats(size, 1);
+        d.onto[i] = onto[i].data;
+    }
+    memcpy(want.data, from.data, size * sizeof(float)); /* what no sum is written to */
+    d.a = a.data, d.b = b.data, d.g = want.data, d.from = fresh ? NULL : from.data;
     rhm_dense_reference.gradient(&d);
+    rhm_dense_gradient alone = d;
+    alone.g = plain.data, alone.ontos = 0;
+    rhm_dense_reference.gradient(&alone);
+    for (size_t i = 0; i < ontos; i++)
+        for (size_t k = 0; k < size; k++)
+            floats(&plain)[k] =
+                k % d.g_panel < depth * RHM_LANES ? floats(&onto[i])[k] + floats(&plain)[k] : floats(&plain)[k];
+    same(&want, &plain, size, "gradient added to others", "reference");
     rhm_dense_ops list[TABLES];
     for (size_t t = 0, n = dense_tables(list); t < n; t++) {
-        guarded have = copy(&g, size);
-        d.g = have.data;
+        guarded have = copy(&from, size);
+        d.g = have.data; /* the sums to begin with, too, as far as there are any */
+        d.from = fresh ? NULL : have.data;
         list[t].gradient(&d);
         same(&have, &want, size, "gradient", list[t].name);
         release(&have);
     }
-    release(&a), release(&b), release(&g), release(&want);
+    release(&a), release(&b), release(&from), release(&want), release(&plain);
+    for (size_t i = 0; i < ontos; i++)
+        release(&onto[i]);
 }
 
 static void test_gradients(void **state) {
     (void)state;
     for (size_t depth = 1; depth <= RHM_LANES; depth++)
         for (size_t panels = 1; panels <= 3; panels++)
-            compare_gradients(below(40), panels, depth, depth % 2);
+            compare_gradients(below(40), panels, depth, depth % 2, below(4) * panels % (RHM_DENSE_ONTO + 1));
 }
 
 static void test_steps(void **state) {

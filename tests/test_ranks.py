@@ -16,6 +16,7 @@ from ranks_matrix import difference, without_machine
 SMALL = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2", "--test-samples", "500", "--progress", "off"]
 DEEP = ["--vocab", "8", "--rules", "4", "--seed", "2", "--test-samples", "500", "--progress", "off"]
 LONG = ["--vocab", "8", "--rules", "4", "--levels", "4", "--seed", "1", "--test-samples", "500", "--progress", "off"]
+NETWORK = [*SMALL, "--learner", "cnn", "--width", "160", "--sequences", "1024", "--batch", "256", "--epochs", "100", "--loss-threshold", "none"]
 WITHOUT_END = ["--vocab", "8", "--rules", "4", "--levels", "8", "--progress", "off"]
 MODULES = Path(RHM).parent.parent / "lib" / "rhm"
 LAUNCHERS = {
@@ -91,6 +92,7 @@ CASES = {
     "cholesky": ["--solver", "cholesky", "--samples", "2000", "--width", "64"],
     "table": ["--learner", "table"],
     "latent": ["--learner", "latent", "--samples", "2000"],
+    "cnn": ["--learner", "cnn", "--width", "160", "--sequences", "600", "--batch", "256", "--epochs", "2"],
 }
 
 
@@ -106,6 +108,8 @@ def test_the_model_does_not_depend_on_the_number_of_ranks(case, tmp_path):
         assert hash_of(out) == alone, (mpi, ranks, case)
         assert difference(expected, without_machine(json.loads((tmp_path / f"{ranks}.json").read_text()))) == []
         assert out.count("model hash") == 1, "rank 0 talks, alone"
+        told = [one["messages"] for one in json.loads((tmp_path / f"{ranks}.json").read_text())["machine"]["ranks"]]
+        assert case != "cnn" or min(one["reduce"]["sent_bytes"] for one in told) > 1e5, "steps are shared"
 
 
 TOO_LARGE = {
@@ -244,12 +248,12 @@ def wait_for(condition, job):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("mpi", THERE)
-def test_a_killed_rank_ends_the_job_and_another_number_resumes(mpi, tmp_path):
-    alone = hash_of(run("train", *LONG, cwd=tmp_path).stdout)
-    name, kept = f"{mpi}-{os.getpid()}", tmp_path / "kept"
+@pytest.mark.parametrize("mpi, words", [*((mpi, LONG) for mpi in THERE), *((mpi, NETWORK) for mpi in THERE[-1:])])
+def test_a_killed_rank_ends_the_job_and_another_number_resumes(mpi, words, tmp_path):
+    alone = hash_of(run("train", *words, cwd=tmp_path).stdout)
+    name, kept = f"{mpi}-{len(words)}-{os.getpid()}", tmp_path / "kept"
     os.environ["RHM_TEST_JOB"] = name
-    job = start(mpi, 2, "train", *LONG, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)
+    job = start(mpi, 2, "train", *words, "--checkpoint", "kept", "--checkpoint-seconds", "0.05", cwd=tmp_path)
     wait_for(lambda: kept.exists() and any(name.startswith("checkpoint") for name in os.listdir(kept)), job)
     there = processes(name)
     if len(there) == 2:  # else this process was away for seconds, and they are done
@@ -257,7 +261,7 @@ def test_a_killed_rank_ends_the_job_and_another_number_resumes(mpi, tmp_path):
     end_of(job, name)
     assert (job.returncode != 0) == (len(there) == 2)
     nobody_is_left(name)
-    out, errors = on_ranks(mpi, 3, "train", *LONG, "--checkpoint", "kept", "--resume", cwd=tmp_path)
+    out, errors = on_ranks(mpi, 3, "train", *words, "--checkpoint", "kept", "--resume", cwd=tmp_path)
     assert hash_of(out) == alone
     assert "resumed from kept" in errors
 

@@ -44,19 +44,23 @@ typedef struct rhm_dense_product {
  * g[k][n] = sum over rows i of a[i][k] b[i][n], k < depth <= 16, for `panels` panels of n:
  *   a[i][k] at a + i a_row + k
  *   b[i][n] at b + n / 16 b_panel + 16 i + n % 16
- *   g[k][n] at g + n / 16 g_panel + 16 k + n % 16
+ *   g[k][n] at g + n / 16 g_panel + 16 k + n % 16, and so are other sums at theirs
+ * Sums begin with those at `from`, or 0 where it is NULL, and are added to those at onto[0], onto[1], .. when they are
+ * complete: onto[1] + (onto[0] + sum).
  * What comes next is asked for meanwhile: `next` is the next a, `ask` are tiles of 16 x 16 floats. NULL: nothing is.
  */
-enum { RHM_DENSE_ASKS = 6 };
+enum { RHM_DENSE_ONTO = 6, RHM_DENSE_ASKS = 6 };
 typedef struct rhm_dense_gradient {
     size_t count, panels, depth;
     const float *a;
     size_t a_row;
     const float *b;
     size_t b_panel;
-    float *g;
+    float *g; /* may be one of those that the sums begin with or are added to */
     size_t g_panel;
-    bool fresh; /* else sums continue those in g */
+    const float *from;
+    size_t ontos;
+    const float *onto[RHM_DENSE_ONTO];
     const float *next;
     size_t asks;
     const float *ask[RHM_DENSE_ASKS];

@@ -37,11 +37,13 @@ static void gradient(const rhm_dense_gradient *d) {
     for (size_t panel = 0; panel < d->panels; panel++)
         for (size_t k = 0; k < d->depth; k++)
             for (size_t l = 0; l < RHM_LANES; l++) {
-                float *g = d->g + panel * d->g_panel + k * RHM_LANES + l;
-                float sum = d->fresh ? 0 : *g;
+                const size_t at = panel * d->g_panel + k * RHM_LANES + l;
+                float sum = d->from ? d->from[at] : 0;
                 for (size_t i = 0; i < d->count; i++)
                     sum = fmaf(d->a[i * d->a_row + k], d->b[panel * d->b_panel + i * RHM_LANES + l], sum);
-                *g = sum;
+                for (size_t o = 0; o < d->ontos; o++)
+                    sum = d->onto[o][at] + sum;
+                d->g[at] = sum;
             }
 }
 

@@ -94,13 +94,6 @@ static void take_answers(forward *f) {
     }
 }
 
-static double multiply_adds(const struct rhm_cnn *cnn) {
-    double sum = 0;
-    for (uint32_t l = 0; l <= cnn->shape.levels; l++)
-        sum += rhm_cnn_products(&cnn->shape, &cnn->layout, l);
-    return sum;
-}
-
 static rhm_status run(forward *f, const rhm_engine *engine, rhm_error *error) {
     for (; f->done < f->batch->count; f->done += f->count) {
         f->count = least(f->batch->count - f->done, f->block);
@@ -111,7 +104,7 @@ static rhm_status run(forward *f, const rhm_engine *engine, rhm_error *error) {
         RHM_TRY(rhm_network_forward(f->network, f->tokens.data, f->count, f->logits.data, error));
         f->outputs->score.sample_seconds += drawn - begin;
         f->outputs->score.kernel_seconds += rhm_seconds() - drawn;
-        f->outputs->score.flops += 2 * multiply_adds(f->cnn) * (double)f->count;
+        f->outputs->score.flops += 2 * rhm_network_multiply_adds(&f->cnn->shape, &f->cnn->layout) * (double)f->count;
         take_answers(f);
     }
     return RHM_OK;

@@ -37,14 +37,13 @@ static bool happens(const rhm_network *n, uint32_t l, int phase) {
 
 static void time_native(rhm_network *n, seconds *s) {
     const rhm_network_rule rule = {.momentum = 0.5f};
-    rhm_network_result result;
     double start = thread_seconds(), end;
     for (uint32_t l = n->shape.levels + 1; l-- > 0; start = end) {
         rhm_network_convolve(n, l);
         end = thread_seconds();
         note(&s->of[l][FORWARD], end - start);
     }
-    rhm_network_losses(n, true, &result);
+    rhm_network_losses(n, true);
     start = thread_seconds();
     for (uint32_t l = 0; l <= n->shape.levels; l++, start = end) {
         if (happens(n, l, BACK_DATA))
@@ -60,9 +59,8 @@ static void time_native(rhm_network *n, seconds *s) {
 
 static rhm_status time_onednn(rhm_network *n, seconds *s, rhm_error *error) {
     const rhm_network_rule rule = {.momentum = 0.5f};
-    rhm_network_result result;
     RHM_TRY(rhm_network_pass(n, error));
-    rhm_network_losses(n, true, &result);
+    rhm_network_losses(n, true);
     RHM_TRY(rhm_network_descend(n, &rule, error));
     for (uint32_t l = 0; l <= n->shape.levels; l++)
         for (int phase = 0; phase < RHM_NETWORK_PHASES; phase++)

@@ -243,7 +243,9 @@ void rhm_network_convolve(const rhm_network *n, uint32_t l) {
 }
 
 void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *labels, size_t count) {
-    n->last = count;
+    n->last = n->all = count;
+    n->begin = 0;
+    n->tree = rhm_network_tree_of(count, n->chunk);
     set_tokens(n, tokens);
     if (labels)
         memcpy(n->label, labels, count * sizeof *labels);

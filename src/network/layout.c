@@ -74,6 +74,15 @@ size_t rhm_network_widest(const rhm_network_shape *shape) {
     return widest;
 }
 
+double rhm_network_multiply_adds(const rhm_network_shape *shape, const rhm_network_layout *layout) {
+    double sum = 0;
+    for (uint32_t l = 0; l <= shape->levels; l++) {
+        const double inputs = l < shape->levels ? (double)layout->inputs[l] : 1;
+        sum += (double)layout->positions[l] * (l ? shape->branching[l] : 1) * inputs * (double)layout->outputs[l];
+    }
+    return sum;
+}
+
 rhm_span_work rhm_network_work(const rhm_network *n, uint32_t l) {
     const rhm_network_level *v = &n->level[l];
     const bool tokens = l == n->shape.levels;

@@ -32,18 +32,19 @@ static void lose(const losses *k, size_t i) {
     rhm_network *n = k->n;
     const rhm_network_level *v = &n->level[0];
     const size_t label = n->label[i];
+    rhm_network_outcome *out = &n->outcome[n->begin + i];
     float *dy = v->dy + i * RHM_LANES;
-    const float most = largest(v, i, label, &n->correct[i]);
+    const float most = largest(v, i, label, &out->correct);
     float sum = 0;
     for (size_t p = 0; p < v->out_panels; p++)
         sum += n->ops.exponentials(rhm_least(RHM_LANES, v->outputs - p * RHM_LANES),
                                    v->y + p * v->panel + i * RHM_LANES, most, dy + p * v->panel);
     const float own = v->y[label / RHM_LANES * v->panel + i * RHM_LANES + label % RHM_LANES];
     /* The sum is at least 1, or not a number. */
-    n->loss[i] = sum >= 1 ? rhm_log((double)sum) + ((double)most - (double)own) : (double)(sum + most);
+    out->loss = sum >= 1 ? rhm_log((double)sum) + ((double)most - (double)own) : (double)(sum + most);
     if (!k->gradient)
         return;
-    const float part = 1 / sum, share = 1 / (float)n->last;
+    const float part = 1 / sum, share = 1 / (float)n->all;
     for (size_t p = 0; p < v->out_panels; p++)
         for (size_t c = 0; c < RHM_LANES; c++)
             dy[p * v->panel + c] *= part;
@@ -60,7 +61,7 @@ static void lose_piece(void *context, size_t piece) {
         lose(k, i);
 }
 
-void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out) {
+void rhm_network_losses(rhm_network *n, bool gradient) {
     enum {
         FLOPS = 40,
         ROW_FLOPS = 1000
@@ -70,22 +71,27 @@ void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out) 
     const size_t pieces = rhm_network_pieces(n, flops, (count + ROWS - 1) / ROWS);
     losses k = {.n = n, .gradient = gradient, .rows = (count + pieces - 1) / pieces};
     rhm_parallel_whole(n->engine, (count + k.rows - 1) / k.rows, lose_piece, &k);
-    *out = (rhm_network_result){0};
-    for (size_t i = 0; i < count; i++) {
-        out->loss += n->loss[i];
-        out->correct += n->correct[i];
+}
+
+rhm_network_result rhm_network_sum_losses(const rhm_network *n) {
+    rhm_network_result all = {0};
+    for (size_t i = 0; i < n->all; i++) {
+        all.loss += n->outcome[i].loss;
+        all.correct += n->outcome[i].correct;
     }
+    return all;
 }
 
 rhm_status rhm_network_evaluate(rhm_network *network, const uint16_t *tokens, const uint16_t *labels, size_t count,
                                 rhm_network_result *out, rhm_error *error) {
-    rhm_network_result all = {0}, here;
+    rhm_network_result all = {0};
     for (size_t at = 0; at < count; at += network->batch) {
         const size_t some = rhm_least(network->batch, count - at);
         RHM_TRY(rhm_engine_check(network->engine, error));
         rhm_network_take(network, tokens + at * network->layout.tokens, labels + at, some);
         RHM_TRY(rhm_network_pass(network, error));
-        rhm_network_losses(network, false, &here);
+        rhm_network_losses(network, false);
+        const rhm_network_result here = rhm_network_sum_losses(network);
         all.loss += here.loss;
         all.correct += here.correct;
     }

@@ -79,7 +79,7 @@ static void carve_all(rhm_network *n, arenas *a) {
     }
 }
 
-/* Of a thread: sums of a group of panels of one level's gradient, of one panel of the table of tokens. */
+/* Of a thread: partial sums of a group of panels of one level's gradient, of one panel of the table of tokens. */
 static size_t scratch_nbytes(const rhm_network *n) {
     size_t most = 0;
     for (uint32_t l = 0; l <= n->shape.levels; l++) {
@@ -88,13 +88,14 @@ static size_t scratch_nbytes(const rhm_network *n) {
         most = panels * rows > most ? panels * rows : most;
         most = n->level[l].positions > most ? n->level[l].positions : most;
     }
-    return most * RHM_LANES * sizeof(float);
+    return rhm_network_tree_slots(n->most, n->chunk, n->most == n->batch) * most * RHM_LANES * sizeof(float);
 }
 
 static rhm_status count_all(rhm_network *n, arenas *a, rhm_error *error) {
     RHM_TRY(rhm_network_layout_init(&n->layout, &n->shape, error));
     if (n->batch < 1)
         return rhm_fail(error, RHM_INVALID, "a batch has at least 1 sequence");
+    n->chunk = rhm_network_least_chunk(rhm_network_multiply_adds(&n->shape, &n->layout));
     *a = (arenas){0};
     carve_all(n, a);
     size_t index = n->batch;
@@ -114,12 +115,12 @@ rhm_status rhm_network_nbytes(size_t *out, const rhm_network_shape *shape, size_
     if (!n)
         return RHM_NO_MEMORY;
     n->shape = *shape;
-    n->batch = batch;
+    n->batch = n->most = batch;
     arenas a;
     const rhm_status status = count_all(n, &a, error);
     if (status == RHM_OK)
         *out = sizeof(float) * (a.weights.used + a.momenta.used + a.activations.used) + scratch_nbytes(n) +
-               batch * (n->layout.tokens * sizeof *n->index + sizeof *n->label + sizeof *n->loss + sizeof *n->correct);
+               batch * (n->layout.tokens * sizeof *n->index + sizeof *n->label + sizeof *n->outcome);
     rhm_free(n);
     return status;
 }
@@ -142,13 +143,12 @@ static rhm_status make_parts(rhm_network *n, rhm_error *error) {
     RHM_TRY(rhm_scratch_create(&n->scratch, n->engine, scratch_nbytes(n), "gradients of the network", error));
     n->index = RHM_NEW(uint32_t, n->batch, n->layout.tokens, 1, "tokens of a batch", error);
     n->label = RHM_NEW(uint16_t, n->batch, 1, 1, "labels of a batch", error);
-    n->loss = RHM_NEW(double, n->batch, 1, 1, "losses of a batch", error);
-    n->correct = RHM_NEW(bool, n->batch, 1, 1, "predictions of a batch", error);
-    return n->index && n->label && n->loss && n->correct ? RHM_OK : RHM_NO_MEMORY;
+    n->outcome = RHM_NEW(rhm_network_outcome, n->most, 1, 1, "losses of a batch", error);
+    return n->index && n->label && n->outcome ? RHM_OK : RHM_NO_MEMORY;
 }
 
-rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
-                               size_t batch, bool onednn, bool narrow, rhm_error *error) {
+rhm_status rhm_network_make_part(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                                 size_t most, size_t batch, bool onednn, bool narrow, rhm_error *error) {
     *out = NULL;
     rhm_network *n = RHM_NEW(rhm_network, 1, 1, 1, "network", error);
     if (!n)
@@ -157,6 +157,7 @@ rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, cons
     n->ops = rhm_dense_ops_of(engine);
     n->shape = *shape;
     n->batch = batch;
+    n->most = most;
     n->elsewhere = onednn;
     n->narrow = narrow;
     rhm_status status = make_parts(n, error);
@@ -170,6 +171,11 @@ rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, cons
         rhm_network_prepare(n, l);
     *out = n;
     return RHM_OK;
+}
+
+rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                               size_t batch, bool onednn, bool narrow, rhm_error *error) {
+    return rhm_network_make_part(out, engine, shape, batch, batch, onednn, narrow, error);
 }
 
 const char *rhm_network_backend(const rhm_network *network) {
@@ -186,8 +192,8 @@ void rhm_network_free(rhm_network *n) {
     rhm_scratch_destroy(&n->scratch, n->engine);
     rhm_free(n->index);
     rhm_free(n->label);
-    rhm_free(n->loss);
-    rhm_free(n->correct);
+    rhm_free(n->outcome);
+    rhm_network_share_clear(n);
     rhm_free(n);
 }
 
@@ -196,5 +202,5 @@ const rhm_network_layout *rhm_network_layout_of(const rhm_network *network) {
 }
 
 size_t rhm_network_batch(const rhm_network *network) {
-    return network->batch;
+    return network->most;
 }

@@ -56,6 +56,9 @@ static inline size_t rhm_network_weights(const rhm_network_layout *layout, const
     return (l == 0 ? 1 : shape->branching[l]) * layout->inputs[l] * layout->outputs[l];
 }
 
+/* Multiply-adds of a sequence in a pass; of convolution L, whose products do not happen, the additions. */
+double rhm_network_multiply_adds(const rhm_network_shape *shape, const rhm_network_layout *layout);
+
 typedef struct rhm_network rhm_network;
 
 /*
@@ -72,6 +75,14 @@ rhm_status rhm_network_make(rhm_network **out, const rhm_engine *engine, const r
  * RHM_UNSUPPORTED with the backend "native", and on CPUs that do not multiply such numbers.
  */
 rhm_status rhm_network_make_narrow(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                                   size_t batch, rhm_error *error);
+
+/*
+ * As rhm_network_make, for steps that the engine's ranks share where that pays: the same bits, but every rank must make
+ * each step, on the same sequences, and holds activations of its own part only. Forward passes and evaluations are each
+ * rank's own. The same network where there are no ranks, or the backend is not native.
+ */
+rhm_status rhm_network_make_shared(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
                                    size_t batch, rhm_error *error);
 void rhm_network_free(rhm_network *network); /* accepts NULL */
 
@@ -95,7 +106,8 @@ rhm_status rhm_network_forward(rhm_network *network, const uint16_t *tokens, siz
 
 /*
  * Outputs of convolution `level` of the sequences that the last forward pass or step ended with, the last
- * (count - 1) % batch + 1 of them: (those, positions, h_level). Not numbers should oneDNN fail to copy them.
+ * (count - 1) % batch + 1 of them, of a shared step the own part: (those, positions, h_level). Not numbers should
+ * oneDNN fail to copy them.
  */
 void rhm_network_hidden(const rhm_network *network, uint32_t level, float *out);
 
@@ -115,7 +127,7 @@ typedef struct rhm_network_result {
 
 /*
  * One step on `count`, 1..batch, sequences; results are of the parameters before it. A step is done wholly or not at
- * all: RHM_INTERRUPTED means that it was not begun. Labels are below n_c.
+ * all: RHM_INTERRUPTED, and any failure of a rank, mean that nothing has changed. Labels are below n_c.
  */
 rhm_status rhm_network_step(rhm_network *network, const uint16_t *tokens, const uint16_t *labels, size_t count,
                             const rhm_network_rule *rule, rhm_network_result *out, rhm_error *error);

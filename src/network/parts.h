@@ -7,6 +7,7 @@
 #include "engine/trace.h"
 #include "kernels/dense.h"
 #include "network/network.h"
+#include "network/tree.h"
 
 enum {
     RHM_NETWORK_WIDTH = 65536, /* channels at most */
@@ -27,6 +28,21 @@ typedef struct rhm_network_level {
     size_t panel;  /* floats from one panel of y, dy to the next */
 } rhm_network_level;
 
+typedef struct rhm_network_outcome {
+    double loss;
+    bool correct;
+} rhm_network_outcome;
+
+/* What ranks that share steps have: each some chunks of a batch, and a sum of gradients for each subtree of these. */
+typedef struct rhm_network_share {
+    float *sums;   /* (sums, floats), each as momenta lie; NULL: steps are not shared */
+    float *spare;  /* of rhm_ranks_sum_floats */
+    size_t floats; /* of all parameters */
+    size_t *first; /* (ranks + 1) chunks of the step in hand */
+    size_t *begin; /* (ranks + 1) bytes of a message */
+    rhm_buffer buffer;
+} rhm_network_share;
+
 struct rhm_network {
     const rhm_engine *engine;
     struct rhm_network_onednn *onednn; /* NULL: native */
@@ -34,19 +50,26 @@ struct rhm_network {
     rhm_dense_ops ops;
     rhm_network_shape shape;
     rhm_network_layout layout;
-    size_t batch;
-    size_t last; /* sequences whose activations are there */
+    size_t batch;          /* sequences at a time */
+    size_t most;           /* in a step; more than batch where ranks share it */
+    size_t chunk;          /* at least, of one chain of a gradient */
+    size_t last;           /* whose activations are there, */
+    size_t all, begin;     /* of a step, of so many, from that on */
+    rhm_network_tree tree; /* of their gradients */
+    rhm_network_share share;
     rhm_network_level level[RHM_MAX_LEVELS + 1];
     rhm_buffer weights, momenta, activations;
-    rhm_scratch scratch; /* per thread: sums of a column of gradients */
-    uint32_t *index;     /* (batch positions_L, s_L): rows of the table that convolution L's w is */
-    uint16_t *label;     /* (batch) */
-    double *loss;        /* (batch) of each sequence */
-    bool *correct;       /* (batch) */
+    rhm_scratch scratch;          /* per thread: sums of a column of gradients, in slots */
+    uint32_t *index;              /* (batch positions_L, s_L): rows of the table that convolution L's w is */
+    uint16_t *label;              /* (batch) */
+    rhm_network_outcome *outcome; /* (most) of each sequence */
     float *mean, *dmean; /* (panels of h_1, batch, 16): outputs of convolution 1 where it leaves several positions */
 };
 
 size_t rhm_network_widest(const rhm_network_shape *shape);
+/* A network computed by oneDNN or not; for steps of `most` sequences, of which `batch` are its own. */
+rhm_status rhm_network_make_part(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
+                                 size_t most, size_t batch, bool onednn, bool narrow, rhm_error *error);
 
 /* A network computed by a backend that has been chosen. */
 rhm_status rhm_network_make_by(rhm_network **out, const rhm_engine *engine, const rhm_network_shape *shape,
@@ -60,13 +83,35 @@ void rhm_network_take(rhm_network *n, const uint16_t *tokens, const uint16_t *la
 void rhm_network_convolve(const rhm_network *n, uint32_t l);
 rhm_status rhm_network_pass(rhm_network *n, rhm_error *error);
 
-/* Losses, and whether right, after a pass; with `gradient` that of the logits as well, in level[0].dy. */
-void rhm_network_losses(rhm_network *n, bool gradient, rhm_network_result *out);
+/* Losses, and whether right, after a pass; with `gradient` that of the logits as well, in level[0].dy. Then their sums,
+ * of a step those of all ranks. */
+void rhm_network_losses(rhm_network *n, bool gradient);
+rhm_network_result rhm_network_sum_losses(const rhm_network *n);
 
 /* dy of level l + 1 from that of level l; new parameters of level l from its dy; both for all levels. */
 void rhm_network_back(const rhm_network *n, uint32_t l);
 void rhm_network_learn(rhm_network *n, uint32_t l, const rhm_network_rule *rule);
 rhm_status rhm_network_descend(rhm_network *n, const rhm_network_rule *rule, rhm_error *error);
+
+/* The two halves of rhm_network_learn where ranks share a step: sums of the own chunks, new parameters from the sum of
+ * all. */
+void rhm_network_sum(rhm_network *n, uint32_t l);
+void rhm_network_move(rhm_network *n, uint32_t l, const rhm_network_rule *rule);
+
+/* The own part of a step's sequences, all of them where it is not shared. */
+void rhm_network_take_part(rhm_network *n, const uint16_t *tokens, const uint16_t *labels, size_t count);
+
+/* Outcomes of all sequences, and sums of the gradients of levels 0 .. lowest: to all ranks. */
+rhm_status rhm_network_unite(rhm_network *n, uint32_t lowest, rhm_error *error);
+
+/* Memory for steps that are shared. */
+rhm_status rhm_network_share_make(rhm_network *n, rhm_error *error);
+void rhm_network_share_clear(rhm_network *n); /* accepts one that shares nothing */
+
+/* Whether the step in hand is shared. */
+static inline bool rhm_network_is_shared(const rhm_network *n) {
+    return n->share.sums && n->tree.count > 1;
+}
 
 /* A product in pieces, on all threads where that pays. */
 void rhm_network_multiply(const rhm_network *n, const rhm_dense_product *product);

@@ -126,14 +126,18 @@ INLINE void ask_for_rows(const rhm_dense_gradient *d, size_t i) {
         __builtin_prefetch(d->ask[i / RHM_LANES] + i % RHM_LANES * RHM_LANES, 1);
 }
 
+/* Of vector v of row r of a tile, after the tile's first sum. */
+INLINE size_t sum_place(const rhm_dense_gradient *d, size_t r, size_t v) {
+    return v / PARTS * d->g_panel + r * RHM_LANES + v % PARTS * WIDTH;
+}
+
 INLINE void sums_tile(const rhm_dense_gradient *d, size_t k, size_t panel, size_t depth, size_t panels) {
     const size_t vectors = panels * PARTS;
     vec sum[GRADIENT_DEPTH][DENSE_VECTORS];
-    float *g = d->g + panel * d->g_panel + k * RHM_LANES;
+    const size_t at = panel * d->g_panel + k * RHM_LANES;
     for (size_t r = 0; r < depth; r++)
         for (size_t v = 0; v < vectors; v++)
-            sum[r][v] =
-                d->fresh ? vec_zero() : vec_load(g + v / PARTS * d->g_panel + r * RHM_LANES + v % PARTS * WIDTH);
+            sum[r][v] = d->from ? vec_load(d->from + at + sum_place(d, r, v)) : vec_zero();
     const float *a = d->a + k, *b = d->b + panel * d->b_panel;
     const bool ask = k == 0 && d->next;
 #pragma GCC unroll 2
@@ -149,9 +153,13 @@ INLINE void sums_tile(const rhm_dense_gradient *d, size_t k, size_t panel, size_
                 sum[r][v] = vec_fma(ai, bi[v], sum[r][v]);
         }
     }
+    for (size_t o = 0; o < d->ontos; o++)
+        for (size_t r = 0; r < depth; r++)
+            for (size_t v = 0; v < vectors; v++)
+                sum[r][v] = vec_add(vec_load(d->onto[o] + at + sum_place(d, r, v)), sum[r][v]);
     for (size_t r = 0; r < depth; r++)
         for (size_t v = 0; v < vectors; v++)
-            vec_store(g + v / PARTS * d->g_panel + r * RHM_LANES + v % PARTS * WIDTH, sum[r][v]);
+            vec_store(d->g + at + sum_place(d, r, v), sum[r][v]);
 }
 
 INLINE void sums_column(const rhm_dense_gradient *d, size_t panel, size_t panels) {

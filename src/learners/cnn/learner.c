@@ -208,4 +208,5 @@ const struct rhm_learner rhm_cnn_learner = {
              .options = options_taken},
     .fit = fit,
     .plan = rhm_cnn_plan,
+    .spread = RHM_SPREAD_FIT,
 };

@@ -10,6 +10,7 @@
 #include "learners/cnn/descent.h"
 #include "learners/cnn/initial.h"
 #include "model/cnn.h"
+#include "network/tree.h"
 
 static const double ENOUGH_SECONDS = 0.2; /* of steps of a stage */
 enum { WARM_UP = 2, MOST_STEPS = 64 };
@@ -70,6 +71,16 @@ static rhm_status measure(double *step_seconds, double *forward_seconds, const p
     return status;
 }
 
+/* What of a level's steps ranks can share, where messages with the gradients of its `parameters` allow. */
+static void plan_sharing(rhm_plan_level *out, double steps, double chunks, double parameters, double levels) {
+    enum { ROUNDS = 3 }; /* outcomes, sums of gradients to those who add them up, totals to all */
+    out->shared_fit_seconds = out->fit_seconds;
+    out->shared_parts = chunks;
+    out->parts_divide = out->shared_if_faster = true;
+    out->products = ROUNDS * steps / levels;
+    out->product_nbytes = 2 * sizeof(float) * parameters * levels / ROUNDS;
+}
+
 /* The levels of a stage: `level` alone, or all of them, which share its time by the multiply-adds of their products. */
 static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const planning *p, uint32_t level, bool all,
                              rhm_error *error) {
@@ -78,17 +89,20 @@ static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const pl
                  batch = (double)rhm_cnn_batch(p->recipe, p->recipe->sequences);
     rhm_network_shape shape;
     rhm_network_layout layout;
-    size_t nbytes;
+    size_t nbytes, fixed_nbytes;
     double step = (double)NAN, forward = (double)NAN, sum = 0;
     rhm_cnn_network(&shape, p->recipe, p->problem, level, all ? 1 : p->recipe->positions[level]);
     RHM_TRY(rhm_network_layout_init(&layout, &shape, error));
     RHM_TRY(rhm_network_nbytes(&nbytes, &shape, (size_t)batch, error));
+    RHM_TRY(rhm_network_nbytes(&fixed_nbytes, &shape, 1, error));
     if (p->engine)
         RHM_TRY(measure(&step, &forward, p, &shape, error));
     const double tokens = (double)rhm_problem_tree(p->problem)->leaves[0];
     const double kept = p->problem->data ? 4 : 2 * tokens + 6; /* of a sequence: data are there already */
     const double held = (double)nbytes + 3 * sizeof(float) * (double)layout.parameters + sequences * kept +
                         (p->problem->data ? 0 : 2 * (double)p->problem->test_samples * tokens);
+    const size_t chunk = rhm_network_least_chunk(rhm_network_multiply_adds(&shape, &layout));
+    const double chunks = (double)rhm_network_tree_of((size_t)batch, chunk).count;
     for (uint32_t k = 1; k <= shape.levels; k++)
         sum += rhm_cnn_products(&shape, &layout, k);
     for (uint32_t l = all ? 1 : level; l <= (all ? levels : level); l++) {
@@ -98,6 +112,11 @@ static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const pl
         out[l].epochs = (double)p->recipe->epochs;
         out[l].epoch_seconds = ceil(sequences / batch) * step * share;
         out[l].fit_seconds = out[l].epochs * out[l].epoch_seconds;
+        out[l].divided_nbytes = (double)(nbytes - fixed_nbytes);
+        out[l].shared_nbytes = 2 * sizeof(float) * (double)layout.parameters;
+        const size_t after = k > 1 ? layout.weights[k - 1] : layout.parameters;
+        plan_sharing(&out[l], out[l].epochs * ceil(sequences / batch), chunks, (double)(after - layout.weights[k]),
+                     all ? levels : 1);
     }
     if (level == 1)
         *test_seconds = forward * (double)p->problem->test_samples;

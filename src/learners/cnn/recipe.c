@@ -210,6 +210,7 @@ rhm_status rhm_cnn_network_make(rhm_network **out, const rhm_cnn_recipe *recipe,
         return rhm_fail(error, RHM_INVALID,
                         "backend %s: ranks train a network with native only, whose bits are the same for any threads",
                         rhm_engine_describe(engine).backend);
-    return (recipe->arithmetic == RHM_BFLOAT16 ? rhm_network_make_narrow : rhm_network_make)(out, engine, shape, batch,
-                                                                                             error);
+    if (recipe->arithmetic == RHM_BFLOAT16)
+        return rhm_network_make_narrow(out, engine, shape, batch, error);
+    return rhm_network_make_shared(out, engine, shape, batch, error);
 }
