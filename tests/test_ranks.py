@@ -16,7 +16,7 @@ from ranks_matrix import difference, without_machine
 SMALL = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2", "--test-samples", "500", "--progress", "off"]
 DEEP = ["--vocab", "8", "--rules", "4", "--seed", "2", "--test-samples", "500", "--progress", "off"]
 LONG = ["--vocab", "8", "--rules", "4", "--levels", "4", "--seed", "1", "--test-samples", "500", "--progress", "off"]
-NETWORK = [*SMALL, "--learner", "cnn", "--width", "160", "--sequences", "1024", "--batch", "256", "--epochs", "100", "--loss-threshold", "none"]
+NETWORK = [*SMALL, "--learner", "cnn", "--width", "160", "--sequences", "1024", "--batch", "256", "--epochs", "30", "--loss-threshold", "none"]
 WITHOUT_END = ["--vocab", "8", "--rules", "4", "--levels", "8", "--progress", "off"]
 MODULES = Path(RHM).parent.parent / "lib" / "rhm"
 LAUNCHERS = {
