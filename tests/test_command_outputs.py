@@ -55,7 +55,7 @@ def test_a_result_never_replaces_an_input(files, command, inputs):
             assert (files / name).read_bytes() == before
 
 
-INPUTS = {"data", "grammar", "grid"}
+INPUTS = {"data", "grammar", "grid", "measured"}
 
 
 def test_no_option_that_names_a_file_is_forgotten(tmp_path):
@@ -67,7 +67,7 @@ def test_no_option_that_names_a_file_is_forgotten(tmp_path):
         operands = re.match(r"usage: rhm \w+ ((?:[A-Z]+ )*)", text)[1].split()
         options = re.findall(r"^  (?:-\w, )?--([\w-]+) (?:FILE|DIR)$", text, re.M)
         if command == "train":
-            assert {"output", "report", "trace", "checkpoint", *INPUTS} - set(options) == {"grid"}
+            assert {"output", "report", "trace", "checkpoint", *INPUTS} - set(options) == {"grid", "measured"}
         others = [f"other{i}" for i in range(len(operands))]
         for i, first in enumerate(options):
             for second in options[:i]:
@@ -341,9 +341,17 @@ def started(tmp_path, ignored=()):
     before = set(partials(tmp_path))
     process = subprocess.Popen([RHM, *LONG], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=prepare)
     end = time.monotonic() + 30
-    while not any(os.path.getsize(tmp_path / name) for name in set(partials(tmp_path)) - before) and time.monotonic() < end:
+    while not any(size(tmp_path / name) for name in set(partials(tmp_path)) - before) and time.monotonic() < end:
         time.sleep(0.01)
     return process
+
+
+def size(path):
+    """0 also of a file that has gone: the run first tries whether it may write."""
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0
 
 
 def partials(folder):
