@@ -36,10 +36,10 @@ static inline void must_draw(rhm_patches *patches, const rhm_engine *engine, con
 
 /* Infinite where they overflow. */
 static inline double table_cells(const rhm_grammar *grammar, uint32_t level) {
-    double cells = 0;
+    rhm_law_size table;
     rhm_error error = {0};
-    assert_ok(rhm_patches_table_cells(&cells, grammar, level, 1, &error), &error);
-    return cells;
+    assert_ok(rhm_law_measure(&table, grammar, level, 1, &error), &error);
+    return table.cells;
 }
 
 static inline bool same_patches(const rhm_patches *a, const rhm_patches *b) {

@@ -11,6 +11,7 @@
 #include "learners/layerwise/search.h"
 #include "linear/solvers.h"
 #include "patches/patches.h"
+#include "sampling/law.h"
 
 static const uint64_t SEED = 20260119;
 
@@ -67,7 +68,8 @@ typedef struct world {
     rhm_train_options options;
     uint32_t level;
     uint64_t available, held_out_available;
-    double separation, possible;
+    double separation;
+    rhm_law_size table;
     double eagerness; /* how near the worst it comes */
 } world;
 
@@ -88,7 +90,7 @@ static rhm_search_seen answer(const world *w, const rhm_search *s, double sample
     const rhm_search_request *ask = &s->request;
     const uint32_t most = ask->iterations ? ask->iterations : rhm_solver_most_iterations(w->options.solver);
     const double positions = rhm_task_positions(&w->task, w->level);
-    const double forms = w->options.raw ? HUGE_VAL : w->possible;
+    const double forms = w->options.raw ? HUGE_VAL : w->table.patches;
     if (ask->action == RHM_SEARCH_DRAW) {
         *distinct = fmax(fmax(1, *distinct), floor(nearly(w, fmin(forms, samples * positions))));
         *tested = fmax(fmax(1, *tested), floor(nearly(w, fmin(forms, (double)ask->held_out * positions))));
@@ -125,9 +127,9 @@ static double all_work(world *w, uint32_t *searches) {
             .spent = spent,
             .positions_left = rhm_positions_more(&w->task, &w->options, w->level, k) > 0,
         };
-        w->possible = HUGE_VAL;
-        if (w->grammar && rhm_grammar_parses(w->grammar))
-            assert_int_equal(rhm_patches_possible(&w->possible, w->grammar, w->level, k, NULL), RHM_OK);
+        w->table = (rhm_law_size){HUGE_VAL, HUGE_VAL};
+        if (w->grammar)
+            assert_int_equal(rhm_law_measure(&w->table, w->grammar, w->level, k, NULL), RHM_OK);
         const double first = (double)rhm_first_look(&w->task, &w->options, w->level, w->separation);
         if (rhm_draw_choose(&problem.draw, w->grammar, &w->options, w->level, k, first, NULL) != RHM_OK)
             break;

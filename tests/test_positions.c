@@ -88,7 +88,8 @@ static void counts_have_the_law_of_every_position(void **state) {
             assert_ok(rhm_patches_add(&counted, engine, NULL, rhm_draw_from_grammar, &source, 0, SAMPLES, NULL, &error),
                       &error);
             assert_int_equal(counted.samples, SAMPLES);
-            double cells = 0, all = 0;
+            rhm_law_size table;
+            double all = 0;
             for (uint32_t p = 0; p < positions; p++) {
                 at_position at = make_at(&t, level, p);
                 check_against(&at, &drawn, SAMPLES, "drawn", seed);
@@ -96,8 +97,8 @@ static void counts_have_the_law_of_every_position(void **state) {
                 all += (double)at.o.pair.count;
                 free_oracle(&at.o);
             }
-            assert_ok(rhm_patches_table_cells(&cells, grammar, level, positions, &error), &error);
-            assert_true(cells == all);
+            assert_ok(rhm_law_measure(&table, grammar, level, positions, &error), &error);
+            assert_true(table.cells == all);
             rhm_patches_destroy(&drawn);
             rhm_patches_destroy(&counted);
         }

@@ -13,16 +13,6 @@ enum {
     FEWEST_PLACES = 16,
 };
 
-rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions,
-                                   rhm_error *error) {
-    return rhm_law_cells(cells, grammar, level, positions, error);
-}
-
-rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
-                                rhm_error *error) {
-    return rhm_law_patches(patches, grammar, level, positions, error);
-}
-
 double rhm_patches_kept_share(const rhm_patches *patches) {
     return patches->drawing ? patches->drawing->law.share : 1;
 }
@@ -42,12 +32,12 @@ void rhm_drawing_destroy(rhm_drawing *drawing) {
 /* Memory is entered into the engine's account before it is taken. */
 static rhm_status account_for(rhm_patches *patches, const rhm_engine *engine, double more_nbytes, rhm_error *error) {
     if (!(more_nbytes < (double)(SIZE_MAX / 4))) {
-        double cells;
-        RHM_TRY(rhm_law_cells(&cells, patches->drawing->law.grammar, patches->level, patches->positions, error));
+        rhm_law_size table;
+        RHM_TRY(rhm_law_measure(&table, patches->drawing->law.grammar, patches->level, patches->positions, error));
         return rhm_fail(error, RHM_NO_MEMORY,
                         "the table of level %u has %.3g patches with labels, too many to be numbered: draw samples "
                         "instead of counts",
-                        patches->level, cells);
+                        patches->level, table.cells);
     }
     patches->drawing->nbytes += (size_t)more_nbytes;
     return rhm_patches_account(patches, engine, error);

@@ -82,23 +82,11 @@ rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);
 
 /*
- * Pairs of a patch of `level` and a label that have a positive probability: what drawing counts costs, whatever
- * the number of samples, in time and memory. Infinite where they overflow. RHM_NO_MEMORY where none can be had to
- * count.
- */
-rhm_status rhm_patches_table_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions,
-                                   rhm_error *error);
-
-/*
- * Up to here drawing counts costs little: 3 s of one core and 0.8 GiB while it runs. Measured on a 2-core EPYC guest, a
+ * Cells of a table (rhm_law_measure), whatever the number of samples, up to which drawing counts costs little: 3 s of one core and 0.8 GiB while it runs. Measured on a 2-core EPYC guest, a
  * cell takes 0.1 us (a handful of samples in each) to 0.18 us (from a thousand on), spread over all threads, 16 bytes
  * for good and 48 at most during a call. Counting a sample takes 0.016 us at level L to 0.4 us where most are distinct.
  */
 #define RHM_AFFORDABLE_CELLS 0x1p24
-
-/* Patches of `level` that can occur at one of the positions; as above. */
-rhm_status rhm_patches_possible(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
-                                rhm_error *error);
 
 /* Of all samples, those that a collection with thinned counts keeps; 1 for others and before the first draw. */
 double rhm_patches_kept_share(const rhm_patches *patches);

@@ -9,28 +9,14 @@
 #include "core/philox.h"
 #include "sampling/law_survey.h"
 
-rhm_status rhm_law_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions,
-                         rhm_error *error) {
-    rhm_survey s;
-    if (!rhm_grammar_parses(grammar)) {
-        *cells = HUGE_VAL;
-        return RHM_OK;
-    }
-    RHM_TRY(rhm_survey_make(&s, grammar, level, positions, error));
-    *cells = s.cells;
-    rhm_survey_clear(&s);
-    return RHM_OK;
-}
-
-rhm_status rhm_law_patches(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
+rhm_status rhm_law_measure(rhm_law_size *out, const rhm_grammar *grammar, uint32_t level, size_t positions,
                            rhm_error *error) {
     rhm_survey s;
-    if (!rhm_grammar_parses(grammar)) {
-        *patches = HUGE_VAL;
+    *out = (rhm_law_size){HUGE_VAL, HUGE_VAL};
+    if (!rhm_grammar_parses(grammar))
         return RHM_OK;
-    }
     RHM_TRY(rhm_survey_make(&s, grammar, level, positions, error));
-    *patches = rhm_survey_places(&s, rhm_grammar_shape(grammar), level);
+    *out = (rhm_law_size){s.cells, rhm_survey_places(&s, rhm_grammar_shape(grammar), level)};
     rhm_survey_clear(&s);
     return RHM_OK;
 }
@@ -302,14 +288,11 @@ done:
 }
 
 /* Pairs with a label of what has places. */
-static double cells_of(const rhm_law *law, rhm_survey *s) {
+static double cells_of(const rhm_law *law, const rhm_survey *s) {
     const uint32_t *of_symbol = law->at[law->level].of_symbol;
     double cells = 0;
-    for (size_t i = 0; i < law->positions * law->classes; i++) {
-        rhm_survey_reach(s, law->grammar, law->level, i / law->classes, i % law->classes);
-        for (size_t v = 0; v < rhm_grammar_shape(law->grammar)->vocab[law->level - 1]; v++)
-            cells += s->reached[v] > 0 ? of_symbol[v + 1] - of_symbol[v] : 0;
-    }
+    for (size_t v = 0; v < rhm_grammar_shape(law->grammar)->vocab[law->level - 1]; v++)
+        cells += (double)s->pairs[v] * (of_symbol[v + 1] - of_symbol[v]);
     return cells;
 }
 

@@ -73,13 +73,14 @@ typedef struct rhm_law_choice {
     uint32_t stream; /* that of the samples */
 } rhm_law_choice;
 
-/* Pairs of a patch of `level` and a label of positive probability, at all positions together. Infinite where they
- * overflow a double or the grammar does not parse (rhm_grammar_parses). RHM_NO_MEMORY where none can be had to count
- * them: a choice must not depend on that. */
-rhm_status rhm_law_cells(double *cells, const rhm_grammar *grammar, uint32_t level, size_t positions, rhm_error *error);
+/* What has a positive probability; infinite where it overflows a double or the grammar does not parse. */
+typedef struct rhm_law_size {
+    double cells;   /* pairs of a patch and a label, at all positions together */
+    double patches; /* that occur at one of the positions */
+} rhm_law_size;
 
-/* Patches of `level` that have a positive probability at one of the positions; as above. */
-rhm_status rhm_law_patches(double *patches, const rhm_grammar *grammar, uint32_t level, size_t positions,
+/* That of the patches of `level`. RHM_NO_MEMORY where none can be had to count them: a choice must not depend on it. */
+rhm_status rhm_law_measure(rhm_law_size *out, const rhm_grammar *grammar, uint32_t level, size_t positions,
                            rhm_error *error);
 
 /* Bytes that rhm_law_create will take; infinite where it will refuse. */

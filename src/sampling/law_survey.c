@@ -4,10 +4,12 @@
 
 #include "core/fail.h"
 #include "core/memory.h"
+#include "sampling/reach.h"
 
 void rhm_survey_clear(rhm_survey *s) {
     rhm_free(s->reached);
     rhm_free(s->next);
+    rhm_free(s->pairs);
     for (uint32_t j = 0; j <= RHM_MAX_LEVELS + 1; j++) {
         rhm_free(s->derivations[j]);
         if (j <= RHM_MAX_LEVELS)
@@ -38,14 +40,18 @@ void rhm_survey_reach(rhm_survey *survey, const rhm_grammar *grammar, uint32_t l
  * NOLINTBEGIN(clang-analyzer-core.NullDereference)
  */
 
+/* All are soon marked, and the rules that are left mark none. */
 static void mark_children(const rhm_grammar *grammar, uint32_t j, const bool *parent, bool *child) {
     const rhm_shape *shape = rhm_grammar_shape(grammar);
-    const uint32_t *patches = rhm_grammar_patches(grammar, j);
-    for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j]; row++)
-        for (uint32_t t = 0;
-             parent[row / shape->rules[j]] && rhm_grammar_probability(grammar, j)[row] > 0 && t < shape->branching[j];
-             t++)
-            child[patches[row * shape->branching[j] + t]] = true;
+    const uint32_t *patches = rhm_grammar_patches(grammar, j), s = shape->branching[j];
+    size_t left = shape->vocab[j];
+    for (size_t row = 0; row < (size_t)shape->vocab[j - 1] * shape->rules[j] && left > 0; row++) {
+        const bool occurs = parent[row / shape->rules[j]] && rhm_grammar_probability(grammar, j)[row] > 0;
+        for (uint32_t t = 0; occurs && t < s; t++) {
+            left -= !child[patches[row * s + t]];
+            child[patches[row * s + t]] = true;
+        }
+    }
 }
 
 double rhm_survey_derivations(const rhm_grammar *grammar, uint32_t j, size_t row, const double *below) {
@@ -65,19 +71,18 @@ rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t
         widest = shape->vocab[j] > widest ? shape->vocab[j] : widest;
     *out = (rhm_survey){.positions = positions};
     if (!(out->reached = RHM_NEW(double, widest, 1, 1, what, error)) ||
-        !(out->next = RHM_NEW(double, widest, 1, 1, what, error)))
+        !(out->next = RHM_NEW(double, widest, 1, 1, what, error)) ||
+        !(out->pairs = RHM_NEW(uint64_t, widest, 1, 1, what, error)))
         goto fail;
     for (uint32_t j = level; j <= shape->levels + 1; j++)
         if (!(out->possible[j - 1] = RHM_NEW(bool, widest, 1, 1, what, error)) ||
             !(out->derivations[j] = RHM_NEW(double, widest, 1, 1, what, error)))
             goto fail;
 
-    const size_t symbols = shape->vocab[level - 1];
-    for (size_t i = 0; i < positions * shape->vocab[0]; i++) {
-        rhm_survey_reach(out, grammar, level, i / shape->vocab[0], i % shape->vocab[0]);
-        for (size_t symbol = 0; symbol < symbols; symbol++)
-            out->possible[level - 1][symbol] |= out->reached[symbol] > 0;
-    }
+    if (rhm_reach_pairs(out->pairs, grammar, level, positions, error) != RHM_OK)
+        goto fail;
+    for (size_t symbol = 0; symbol < shape->vocab[level - 1]; symbol++)
+        out->possible[level - 1][symbol] = out->pairs[symbol] > 0;
     for (uint32_t j = level; j <= shape->levels; j++)
         mark_children(grammar, j, out->possible[j - 1], out->possible[j]);
     for (size_t token = 0; token < shape->vocab[shape->levels]; token++)
@@ -87,11 +92,8 @@ rhm_status rhm_survey_make(rhm_survey *out, const rhm_grammar *grammar, uint32_t
             if (out->possible[j - 1][row / shape->rules[j]])
                 out->derivations[j][row / shape->rules[j]] +=
                     rhm_survey_derivations(grammar, j, row, out->derivations[j + 1]);
-    for (size_t i = 0; i < positions * shape->vocab[0]; i++) {
-        rhm_survey_reach(out, grammar, level, i / shape->vocab[0], i % shape->vocab[0]);
-        for (size_t symbol = 0; symbol < symbols; symbol++)
-            out->cells += out->reached[symbol] > 0 ? out->derivations[level][symbol] : 0;
-    }
+    for (size_t symbol = 0; symbol < shape->vocab[level - 1]; symbol++)
+        out->cells += (double)out->pairs[symbol] * out->derivations[level][symbol];
     return RHM_OK;
 fail:
     rhm_survey_clear(out);

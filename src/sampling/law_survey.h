@@ -11,6 +11,7 @@ typedef struct rhm_survey {
     size_t positions;                        /* of the level: 0..positions-1 */
     double *reached;                         /* probability of a label and each level-(level-1) symbol */
     double *next;                            /* scratch */
+    uint64_t *pairs;                         /* of a level-(level-1) symbol: with labels and positions (reach.h) */
     bool *possible[RHM_MAX_LEVELS + 1];      /* symbols of level - 1 and below that occur at or under one of them */
     double *derivations[RHM_MAX_LEVELS + 2]; /* [j]: of the level-j patches of each level-(j-1) symbol; 1 at L + 1 */
     double cells;

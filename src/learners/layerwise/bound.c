@@ -10,6 +10,7 @@
 #include "linear/plan.h"
 #include "linear/solvers.h"
 #include "patches/patches.h"
+#include "sampling/law.h"
 
 static const rhm_tuning *const tuning = &rhm_tuning_default;
 
@@ -22,7 +23,7 @@ typedef struct bounding {
     const rhm_train_options *options;
     uint32_t level;
     rhm_draw_choice draw;
-    double possible; /* patches that can occur */
+    rhm_law_size table; /* what can occur */
     uint64_t available, held_out_available;
     double width;
 } bounding;
@@ -92,7 +93,7 @@ static double most_first(const bounding *b) {
     const double first = (double)samples * rhm_task_positions(task, b->level),
                  tested = (double)held_out * rhm_task_positions(task, b->level);
     const uint32_t iterations = rhm_first_iterations(b->options, b->level);
-    const double most = b->options->raw ? HUGE_VAL : b->possible;
+    const double most = b->options->raw ? HUGE_VAL : b->table.patches;
     return rhm_draw_work(task, b->level, b->draw.counted, (double)samples, b->width) +
            rhm_draw_work(task, b->level, b->draw.counted, (double)held_out, b->width) +
            most_fit_work(b, fmin(most, fmax(first, tested)),
@@ -109,9 +110,9 @@ static rhm_status bound_search(search_bound *out, bounding *b, const rhm_grammar
                             (double)rhm_most_first_look(b->task, b->options, b->level)};
     const uint32_t positions = rhm_task_positions(b->task, b->level);
     *out = (search_bound){0};
-    b->possible = HUGE_VAL;
-    if (grammar && rhm_grammar_parses(grammar)) /* noise makes others */
-        RHM_TRY(rhm_patches_possible(&b->possible, grammar, b->level, positions, error));
+    b->table = (rhm_law_size){HUGE_VAL, HUGE_VAL};
+    if (grammar)
+        RHM_TRY(rhm_law_measure(&b->table, grammar, b->level, positions, error));
     for (int i = 0; i < 2; i++) {
         RHM_TRY(rhm_draw_choose(&b->draw, grammar, b->options, b->level, positions, looks[i], error));
         out->first = fmax(out->first, most_first(b));

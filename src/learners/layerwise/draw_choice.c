@@ -5,6 +5,7 @@
 #include "core/fail.h"
 #include "learners/layerwise/tuning.h"
 #include "patches/patches.h"
+#include "sampling/law.h"
 
 /* The kept samples must be more than a stage can have of drawn ones. */
 static rhm_status thins(bool *out, const rhm_grammar *grammar, const rhm_train_options *options, uint32_t level,
@@ -14,24 +15,22 @@ static rhm_status thins(bool *out, const rhm_grammar *grammar, const rhm_train_o
         level == rhm_grammar_shape(grammar)->levels ||
         (double)options->max_samples * share < rhm_tuning_default.most_distinct)
         return RHM_OK;
-    double below;
-    RHM_TRY(rhm_patches_table_cells(&below, grammar, level + 1, 1, error));
-    *out = below <= RHM_AFFORDABLE_CELLS;
+    rhm_law_size below;
+    RHM_TRY(rhm_law_measure(&below, grammar, level + 1, 1, error));
+    *out = below.cells <= RHM_AFFORDABLE_CELLS;
     return RHM_OK;
 }
 
 rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, const rhm_train_options *options,
                            uint32_t level, uint32_t positions, double first_look, rhm_error *error) {
-    double cells = HUGE_VAL, possible = HUGE_VAL;
+    rhm_law_size table = {HUGE_VAL, HUGE_VAL};
     bool thinned = false;
     const bool counts = options->draw != RHM_DRAW_SAMPLES && !options->raw;
     *out = (rhm_draw_choice){.share = 1};
-    if (grammar) {
-        RHM_TRY(rhm_patches_table_cells(&cells, grammar, level, positions, error));
-        RHM_TRY(rhm_patches_possible(&possible, grammar, level, positions, error));
-    }
-    const double share = fmin(1, RHM_THINNED_PATCHES / possible);
-    if (counts && cells <= RHM_AFFORDABLE_CELLS) {
+    if (grammar)
+        RHM_TRY(rhm_law_measure(&table, grammar, level, positions, error));
+    const double share = fmin(1, RHM_THINNED_PATCHES / table.patches);
+    if (counts && table.cells <= RHM_AFFORDABLE_CELLS) {
         out->counted = true;
         return RHM_OK;
     }
@@ -47,7 +46,7 @@ rhm_status rhm_draw_choose(rhm_draw_choice *out, const rhm_grammar *grammar, con
         return rhm_fail(error, RHM_INVALID,
                         "the counts of level %u cannot be drawn directly: its table has %.3g cells (patch, position, "
                         "label) and allowed are %.3g; draw samples there, or leave the choice to auto",
-                        level, cells, (double)RHM_AFFORDABLE_CELLS);
+                        level, table.cells, (double)RHM_AFFORDABLE_CELLS);
     }
     return RHM_OK;
 }

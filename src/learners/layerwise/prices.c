@@ -9,6 +9,7 @@
 #include "linear/plan.h"
 #include "linear/solvers.h"
 #include "rhm/theory.h"
+#include "sampling/law.h"
 #include "sampling/source.h"
 
 static const double SETTING_UP = 2; /* products of a fit beside its iterations: the right-hand side, the residual */
@@ -183,10 +184,10 @@ rhm_status rhm_price_draw(const rhm_forecasting *f, rhm_forecast *s, double samp
                      ? rhm_patches_draw(&patches, f->engine, f->grammar, source.seed, source.stream, 0, trial, error)
                      : rhm_patches_add(&patches, f->engine, NULL, data ? rhm_draw_from_data : rhm_draw_from_grammar,
                                        data ? (const void *)&rows : &source, 0, trial, NULL, error);
-        double all = (double)RHM_THINNED_PATCHES * rhm_price_outputs(f, s->level);
+        rhm_law_size table = {.cells = (double)RHM_THINNED_PATCHES * rhm_price_outputs(f, s->level)};
         if (status == RHM_OK && s->draw == RHM_DRAW_COUNTS && !patches.thinned)
-            status = rhm_patches_table_cells(&all, f->grammar, s->level, s->positions, error);
-        const double cells = fmin(all, samples * s->positions);
+            status = rhm_law_measure(&table, f->grammar, s->level, s->positions, error);
+        const double cells = fmin(table.cells, samples * s->positions);
         const double units =
             s->draw == RHM_DRAW_COUNTS ? cells / fmin(cells, (double)trial * s->positions) : samples / (double)trial;
         *seconds += (rhm_seconds() - begin) * units;
