@@ -91,7 +91,8 @@ static uint64_t slice_of(const rhm_stage *stage, const rhm_sample_set *set) {
     const uint64_t samples = SLICE_LEAVES / (leaves * positions), have = set->patches.samples;
     uint64_t some = FIRST_PATCHES * (uint64_t)rhm_ranks_size(rhm_engine_ranks(stage->engine)) / positions;
     some = some > have ? some : have;
-    return may_divide(stage, set) && some < samples ? some : samples ? samples : 1;
+    const uint64_t slice = may_divide(stage, set) && some < samples ? some : samples;
+    return slice ? slice : 1;
 }
 
 /* Raw samples are only copied into lists, which had better grow at once. */
