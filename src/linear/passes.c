@@ -110,6 +110,7 @@ static rhm_status row_pass(void *context, size_t row, int thread, rhm_error *err
     if (p->together > 1)
         running.spare = rhm_scratch_at(&p->subtrees, thread);
     for (size_t leaf = first; leaf < least(first + p->together, p->leaves); leaf++) {
+        RHM_TRY(rhm_engine_check(p->normal.engine, error)); /* a row of thousands of leaves takes minutes */
         RHM_TRY(leaf_pass(work, leaf, thread, rhm_running_next(&running), error));
         rhm_running_add(&running);
     }

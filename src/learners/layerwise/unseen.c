@@ -98,10 +98,11 @@ static rhm_status see_keys(const rhm_grammar *grammar, const rhm_patches *patche
 }
 
 /* Samples of a share of the numbers that raw ones have, as they are read. */
-static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *patches, rhm_spread_part own,
+static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *patches, const rhm_engine *engine,
                               rhm_intern *seen, rhm_error *error) {
     enum { BLOCK = 1 << 6 };
     const struct rhm_division *d = patches->division;
+    const rhm_spread_part own = rhm_spread_own(engine, (size_t)patches->samples);
     const rhm_sample_rows rows = rhm_sample_rows_of(patches);
     const size_t all = rhm_grammar_patch_count(grammar, patches->level), each = rows.leaves / patches->positions;
     uint16_t *tokens = RHM_NEW(uint16_t, BLOCK, rows.width + 1, 1, "samples", error);
@@ -109,6 +110,8 @@ static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *pat
     rhm_status status = tokens && symbols ? RHM_OK : RHM_NO_MEMORY;
     for (size_t first = own.first; first < own.end && seen->count < all && status == RHM_OK; first += BLOCK) {
         const size_t count = own.end - first < BLOCK ? own.end - first : BLOCK;
+        if ((status = rhm_engine_check(engine, error)) != RHM_OK)
+            break;
         d->source(d->context, rows.from, first, count, tokens, tokens + BLOCK * rows.width);
         for (size_t i = 0; i < count * patches->positions && status == RHM_OK; i++) {
             const uint16_t *patch = tokens + i / patches->positions * rows.width + i % patches->positions * each;
@@ -128,9 +131,8 @@ static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *pat
 static rhm_status see_some(const parser *p, const rhm_engine *engine, rhm_intern *seen, rhm_error *error) {
     const rhm_patches *patches = p->patches;
     return !patches->division ? see(p, seen, error)
-           : patches->raw
-               ? see_samples(p->grammar, patches, rhm_spread_own(engine, (size_t)patches->samples), seen, error)
-               : see_keys(p->grammar, patches, seen, error);
+           : patches->raw     ? see_samples(p->grammar, patches, engine, seen, error)
+                              : see_keys(p->grammar, patches, seen, error);
 }
 
 /* Of the rules those that this rank, or any, has seen: seen_of (rules of all symbols) is not 0. */
