@@ -29,12 +29,12 @@ static void forget_set(rhm_intern *set, rhm_index *index) {
 }
 
 uint32_t rhm_division_kept(const rhm_patches *patches) {
-    const uint64_t built = patches->division->built;
     uint32_t kept = patches->tree.levels + 1;
     while (kept > patches->level + 1) {
         const size_t count = patches->subtree[kept - 1].count;
+        const double built = (double)patches->division->built[kept - 1];
         if (count == 0 ||
-            (double)count * 2 > (double)built * (double)rhm_tree_below(&patches->tree, patches->level - 1, kept - 2))
+            (double)count * 2 > built * (double)rhm_tree_below(&patches->tree, patches->level - 1, kept - 2))
             break;
         kept--;
     }
@@ -58,9 +58,10 @@ void rhm_division_forget(rhm_patches *patches, bool all) {
     forget_set(&patches->cell, &patches->index[level - 1]);
     rhm_free(patches->count);
     patches->count = NULL;
-    for (uint32_t j = level; j < kept; j++)
+    for (uint32_t j = level; j < kept; j++) {
         forget_set(&patches->subtree[j], &patches->index[j]);
-    d->built = all ? 0 : d->built;
+        d->built[j] = 0;
+    }
 }
 
 void rhm_division_destroy(rhm_patches *patches) {
@@ -111,7 +112,8 @@ rhm_status rhm_patches_divide(rhm_patches *patches, const rhm_engine *engine, si
     patches->division = d;
     if (patches->raw)
         return RHM_OK;
-    d->built = patches->samples * patches->positions;
+    for (uint32_t j = patches->level; j <= patches->tree.levels; j++)
+        d->built[j] = patches->samples * patches->positions;
     d->rows = patches->subtree[patches->level + 1].count;
     RHM_TRY(rhm_keys_init(&d->keys, patches->tree.leaves[patches->level - 1], vocab, error));
     RHM_TRY(take_own(patches, engine, error));

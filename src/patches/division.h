@@ -21,8 +21,8 @@ struct rhm_division {
     rhm_ranks_part own; /* numbers of the patches whose tuples are here, since the collection was last settled */
     bool settled;       /* nothing was added since then */
     bool whole;         /* every rank has all patches, numbered as one process would, and their subtrees too */
-    uint64_t built;     /* patches that subtrees were made of */
     size_t rows;        /* distinct patches of the level below, at least, of all ranks together */
+    uint64_t built[RHM_MAX_LEVELS + 1]; /* [j]: patches that the level-j subtrees were made of */
 };
 
 /* rhm_patches_add of a divided collection. */

@@ -236,7 +236,8 @@ static rhm_status add_own(settling *s, rhm_error *error) {
     patches->division = d;
     patches->samples = samples;
     patches->positions = positions;
-    d->built += own;
+    for (uint32_t j = patches->level; j <= patches->tree.levels; j++)
+        d->built[j] += own;
     return status;
 }
 
