@@ -90,6 +90,14 @@ def test_a_confirmation_is_asked_twice_at_most_and_its_looks_share_the_level():
     assert verdict.judge([least], once)["a"].verdict == "regressed"
 
 
+def test_what_was_confirmed_at_a_look_stays_so():
+    """Blocks after it are for the efficiency of the row."""
+    suspect = confirmed(row(effect=0.10))
+    more = {**suspect, "confirmation": suspect["confirmation"] + row(effect=0.0, count=100)["blocks"]}
+    assert judge(more)["a"].verdict == "inconclusive"
+    assert judge({**more, "confirmed_after": len(suspect["confirmation"])})["a"].verdict == "regressed"
+
+
 def test_more_rows_ask_for_more():
     # 12 blocks, one of which is contrary: enough for one row, not for fourteen.
     suspect = confirmed(row(effect=0.10, count=12))

@@ -127,7 +127,11 @@ def _confirm(again, records, rules, reproduce, fresh, seconds, share):
             for entry in again:
                 if entry.broke and entry.row.name == each["name"]:
                     each.update(reason=entry.reason, broke=entry.broke)
-        again = _behind(again, verdict.unconfirmed(records + efficiencies(records, reproduce), rules))
+        names = verdict.unconfirmed(records + efficiencies(records, reproduce), rules)
+        again = _behind(again, names)
+        for each in records:  # What goes on for an efficiency alone has had its look.
+            if each.get("confirmation") and each["name"] not in names and each["name"] in {entry.row.name for entry in again}:
+                each.setdefault("confirmed_after", len(each["confirmation"]))
         seconds = min(share(), time.monotonic() - begun)
         if not again:
             break

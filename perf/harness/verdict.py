@@ -233,7 +233,7 @@ def unconfirmed(rows, rules):
 
 def _confirmations(rows, judged, rules):
     """{name: whether its fresh blocks say what the first ones did}, of those rows that have some."""
-    p = _p_values([{**row, "blocks": row["confirmation"]} for row in rows if row.get("confirmation")], rules)
+    p = _p_values([{**row, "blocks": row["confirmation"][:row.get("confirmed_after")]} for row in rows if row.get("confirmation")], rules)
     return {name: each[0 if judged[name].verdict == REGRESSED else 1] <= rules.alpha / rules.confirm_looks for name, each in p.items()}
 
 
