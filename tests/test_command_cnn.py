@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnn_oracle import Network, documented
-from command_tools import RHM, refused, run
+from command_tools import RHM, refused, run, wait_for_work
 
 CNN = ["train", "--learner", "cnn", "--progress", "off"]
 GRAMMAR = ["--vocab", "6", "--rules", "3", "--levels", "3"]
@@ -169,6 +169,8 @@ def test_a_plan_says_what_an_epoch_takes(tmp_path):
     epoch = sum(level["seconds"]["epoch"] for level in plan["levels"])
     assert 0 < 40 * epoch <= plan["seconds"] and plan["memory_bytes"] > 0
     assert "s/epoch" in run("plan", *options, cwd=tmp_path).stdout
+    other = subprocess.run([RHM, "plan", *options, "--backend", "onednn", "--ranks", "2"], cwd=tmp_path, capture_output=True, text=True)
+    assert other.returncode != 0 and "onednn" in other.stderr, "which ranks do not train with"
 
 
 def philox(seed, index, stream, block=0):
@@ -217,10 +219,12 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     keep = ["--checkpoint", "kept", "--checkpoint-seconds", "0.02"]
     for how in (signal.SIGKILL, signal.SIGINT):
         begun = subprocess.Popen([RHM, *train, *keep, "--threads", "1", *(["--resume"] if how == signal.SIGINT else [])], cwd=tmp_path,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 20
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # one that is ignored stays ignored
+        deadline = time.monotonic() + 60
         while not list((tmp_path / "kept").glob("checkpoint-*.h5")) and time.monotonic() < deadline:
             time.sleep(0.005)
+        wait_for_work(begun, 0)  # the second one has checkpoints before it catches signals
         time.sleep(0.05)
         begun.send_signal(how)
         error = begun.communicate()[1]

@@ -372,7 +372,7 @@ def test_stacks_that_no_memory_holds_are_refused(tmp_path):
     """In our words, not in OpenMP's, which would end the process."""
     train = ["train", "--vocab", "4", "--rules", "2", "--levels", "1", "--samples", "100", "--width", "8", "--threads", "2"]
     for variable in ("OMP_STACKSIZE", "GOMP_STACKSIZE"):
-        refused(*train, cwd=tmp_path, expect=1, says=["2 threads are needed", "OMP_STACKSIZE"], env={**os.environ, variable: "100000 G"})
+        refused(*train, cwd=tmp_path, expect=1, says=["2 threads are needed", "OMP_STACKSIZE"], env={**os.environ, variable: "1000000 G"})
 
 
 @pytest.mark.parametrize("size", ["16k", "64k", "256k"])
