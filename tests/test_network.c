@@ -297,9 +297,10 @@ static void extents_are_checked(void **state) {
     assert_non_null(strstr(error.text, "5 sequences"));
     rhm_network_free(network);
     rhm_engine_destroy(engine);
-    size_t nbytes = 0;
-    assert_int_equal(rhm_network_nbytes(&nbytes, &s, 128, NULL), RHM_OK);
-    assert_true(nbytes > 128 * sizeof(float) && nbytes < 1 << 20);
+    size_t nbytes = 0, of_thread = 0;
+    assert_int_equal(rhm_network_nbytes(&nbytes, &of_thread, &s, 128, NULL), RHM_OK);
+    assert_true(nbytes > 128 * sizeof(float) && nbytes + of_thread < 1 << 20);
+    assert_true(of_thread > 0);
 }
 
 int main(void) {

@@ -110,7 +110,8 @@ static rhm_status count_all(rhm_network *n, arenas *a, rhm_error *error) {
     return RHM_OK;
 }
 
-rhm_status rhm_network_nbytes(size_t *out, const rhm_network_shape *shape, size_t batch, rhm_error *error) {
+rhm_status rhm_network_nbytes(size_t *out, size_t *of_thread, const rhm_network_shape *shape, size_t batch,
+                              rhm_error *error) {
     rhm_network *n = RHM_NEW(rhm_network, 1, 1, 1, "network", error);
     if (!n)
         return RHM_NO_MEMORY;
@@ -118,9 +119,11 @@ rhm_status rhm_network_nbytes(size_t *out, const rhm_network_shape *shape, size_
     n->batch = n->most = batch;
     arenas a;
     const rhm_status status = count_all(n, &a, error);
-    if (status == RHM_OK)
-        *out = sizeof(float) * (a.weights.used + a.momenta.used + a.activations.used) + scratch_nbytes(n) +
+    if (status == RHM_OK) {
+        *out = sizeof(float) * (a.weights.used + a.momenta.used + a.activations.used) +
                batch * (n->layout.tokens * sizeof *n->index + sizeof *n->label + sizeof *n->outcome);
+        *of_thread = scratch_nbytes(n);
+    }
     rhm_free(n);
     return status;
 }

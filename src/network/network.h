@@ -92,8 +92,10 @@ const char *rhm_network_backend(const rhm_network *network);
 const rhm_network_layout *rhm_network_layout_of(const rhm_network *network);
 size_t rhm_network_batch(const rhm_network *network);
 
-/* Bytes that the native network of this shape will ask for. RHM_NO_MEMORY where they overflow. */
-rhm_status rhm_network_nbytes(size_t *out, const rhm_network_shape *shape, size_t batch, rhm_error *error);
+/* Bytes that the native network of this shape will ask for, and besides for each thread. RHM_NO_MEMORY where they
+ * overflow. */
+rhm_status rhm_network_nbytes(size_t *out, size_t *of_thread, const rhm_network_shape *shape, size_t batch,
+                              rhm_error *error);
 
 /* Set or get all parameters and the momenta, (layout.parameters) each; momenta NULL: zeros; not asked for. Should
  * oneDNN fail to copy them out, they are not numbers. */

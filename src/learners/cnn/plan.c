@@ -89,18 +89,19 @@ static rhm_status plan_stage(rhm_plan_level *out, double *test_seconds, const pl
                  batch = (double)rhm_cnn_batch(p->recipe, p->recipe->sequences);
     rhm_network_shape shape;
     rhm_network_layout layout;
-    size_t nbytes, fixed_nbytes;
+    size_t nbytes, fixed_nbytes, sums_nbytes;
     double step = (double)NAN, forward = (double)NAN, sum = 0;
     rhm_cnn_network(&shape, p->recipe, p->problem, level, all ? 1 : p->recipe->positions[level]);
     RHM_TRY(rhm_network_layout_init(&layout, &shape, error));
-    RHM_TRY(rhm_network_nbytes(&nbytes, &shape, (size_t)batch, error));
-    RHM_TRY(rhm_network_nbytes(&fixed_nbytes, &shape, 1, error));
+    RHM_TRY(rhm_network_nbytes(&fixed_nbytes, &sums_nbytes, &shape, 1, error));
+    RHM_TRY(rhm_network_nbytes(&nbytes, &sums_nbytes, &shape, (size_t)batch, error));
     if (p->engine)
         RHM_TRY(measure(&step, &forward, p, &shape, error));
     const double tokens = (double)rhm_problem_tree(p->problem)->leaves[0];
     const double kept = p->problem->data ? 4 : 2 * tokens + 6; /* of a sequence: data are there already */
-    const double held = (double)nbytes + 3 * sizeof(float) * (double)layout.parameters + sequences * kept +
-                        (p->problem->data ? 0 : 2 * (double)p->problem->test_samples * tokens);
+    const double threads = p->engine ? rhm_engine_threads(p->engine) : 1;
+    const double held = (double)nbytes + threads * (double)sums_nbytes + 3 * sizeof(float) * (double)layout.parameters +
+                        sequences * kept + (p->problem->data ? 0 : 2 * (double)p->problem->test_samples * tokens);
     const size_t chunk = rhm_network_least_chunk(rhm_network_multiply_adds(&shape, &layout));
     const double chunks = (double)rhm_network_tree_of((size_t)batch, chunk).count;
     for (uint32_t k = 1; k <= shape.levels; k++)
