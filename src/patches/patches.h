@@ -74,9 +74,9 @@ void rhm_patches_destroy(rhm_patches *patches);
 
 /*
  * Count samples first..first+count-1. After RHM_INTERRUPTED the collection has the first of them, as far as
- * patches->samples says; after any other failure it can only be destroyed. `stage` names the work for the progress
- * display, which shows `first` as done already; NULL shows nothing. ids is NULL or (count, positions) and receives the
- * distinct patches of every sample.
+ * patches->samples says; after any other failure, and after any of a divided collection, it can only be destroyed.
+ * `stage` names the work for the progress display, which shows `first` as done already; NULL shows nothing. ids is NULL,
+ * as it is for divided collections, or (count, positions) and receives the distinct patches of every sample.
  */
 rhm_status rhm_patches_add(rhm_patches *patches, const rhm_engine *engine, const char *stage, rhm_patch_source *source,
                            const void *context, uint64_t first, uint64_t count, uint32_t *ids, rhm_error *error);
@@ -138,7 +138,7 @@ rhm_status rhm_patch_counts_make_part(rhm_patch_counts *counts, const rhm_patche
                                       const rhm_engine *engine, rhm_error *error);
 void rhm_patch_counts_clear(rhm_patch_counts *counts);
 
-/* Room for the counts of some patches, in so many cells. */
+/* Memory for the counts of some patches, in so many cells. */
 rhm_status rhm_patch_counts_reserve(rhm_patch_counts *counts, rhm_ranks_part own, size_t cells, rhm_error *error);
 
 /*

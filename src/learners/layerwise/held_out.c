@@ -5,11 +5,9 @@
 #include "core/fail.h"
 #include "core/memory.h"
 
-enum { MOST_RUNS = 128 };
-
 size_t rhm_held_out_runs(size_t distinct) {
     const size_t full = (distinct + RHM_HELD_OUT_LEAST_RUN - 1) / RHM_HELD_OUT_LEAST_RUN;
-    return full > MOST_RUNS ? MOST_RUNS : full > 0 ? full : 1;
+    return full > RHM_HELD_OUT_MOST_RUNS ? RHM_HELD_OUT_MOST_RUNS : full > 0 ? full : 1;
 }
 
 static rhm_spread_part part_of(const rhm_engine *engine, size_t distinct, int rank) {

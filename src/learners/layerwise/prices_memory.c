@@ -127,7 +127,7 @@ void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double sample
         s->ridge_route == RHM_ROUTE_GRAM || f->options->solver == RHM_CHOLESKY ||
         (!raw && rhm_phasors_fit(f->shape->branching[level], rhm_padded_width(s->width), rhm_price_rows(f, s))))
         return;
-    s->division_ranks = raw ? HUGE_VAL : floor(s->distinct / RHM_HELD_OUT_LEAST_RUN);
+    s->division_ranks = raw ? HUGE_VAL : fmin(RHM_HELD_OUT_MOST_RUNS, floor(s->distinct / RHM_HELD_OUT_LEAST_RUN));
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         const double distinct = rhm_price_distinct(f, level, level, sets[i]);
         const double cells = fmin(sets[i] * s->positions, distinct * classes);
