@@ -67,6 +67,28 @@ def test_the_file_has_all_that_a_plan_for_ranks_is_made_of(learner, one, tmp_pat
             assert now[name] == before[name], (now["level"], name)
 
 
+def test_any_number_of_ranks_may_divide_patches(one, tmp_path):
+    """JSON has no infinity: null, as of raw samples."""
+    plans = []
+    for most in (None, 65536):
+        plan = json.loads(one.read_text())
+        for level in plan["practice"]["levels"]:
+            level["shared"]["division_ranks"] = most
+        (tmp_path / "x.json").write_text(json.dumps(plan))
+        plans.append(times(tmp_path / "x.json", "--ranks", 4)["practice"])
+        for level in plans[-1]["levels"]:
+            del level["shared"]["division_ranks"]
+    assert plans[0] == plans[1]
+
+
+def test_ranks_share_steps_of_a_network_only_where_that_is_faster(tmp_path):
+    cnn = ["--learner", "cnn", "--sequences", "256", "--epochs", "2", "--width", "16"]
+    (tmp_path / "cnn.json").write_text(run("plan", *SMALL, *cnn, "--json", cwd=tmp_path).stdout)
+    slow = times(tmp_path / "cnn.json", "--ranks", 2, "--nodes", 2, "--network-latency", "1e9")["practice"]
+    assert [level["messages"] for level in slow["levels"]] == [0] * 3
+    assert slow["memory_bytes"] == times(tmp_path / "cnn.json")["practice"]["memory_bytes"]
+
+
 def damaged(one, change):
     plan = json.loads(one.read_text())
     change(plan["practice"])

@@ -7,7 +7,7 @@
 #include "reports/parts.h"
 #include "rhm/plan.h"
 
-enum { MOST_ROWS = 1 << 20 }; /* partial sums of a pass; there are no more than 1024 */
+enum { MOST_ROWS = 1 << 20 }; /* partial sums of a pass: no plan has more than 65536 */
 
 static rhm_status refuse(const char *path, const char *what, rhm_error *error) {
     return rhm_fail(error, RHM_CORRUPT, "%s: %s", rhm_path_shown(path), what);
@@ -29,16 +29,16 @@ static rhm_status load(json_t **out, const char *path, rhm_error *error) {
 }
 
 static bool is_sane(const rhm_plan_level *s) {
-    const double numbers[] = {s->nbytes,         s->draw_seconds,   s->embed_seconds,   s->fit_seconds,
-                              s->shared_parts,   s->merge_seconds,  s->listed_nbytes,   s->shared_fit_seconds,
-                              s->sums,           s->sum_rows,       s->sum_nbytes,      s->products,
-                              s->product_nbytes, s->embeddings,     s->embedded_nbytes, s->grouped_nbytes,
-                              s->division_ranks, s->patches_nbytes, s->keys_nbytes,     s->dealt_nbytes,
-                              s->divided_nbytes, s->passes_nbytes,  s->gram_nbytes,     s->features_nbytes};
+    const double numbers[] = {s->nbytes,         s->draw_seconds,  s->embed_seconds,   s->fit_seconds,
+                              s->shared_parts,   s->merge_seconds, s->listed_nbytes,   s->shared_fit_seconds,
+                              s->sums,           s->sum_rows,      s->sum_nbytes,      s->products,
+                              s->product_nbytes, s->embeddings,    s->embedded_nbytes, s->grouped_nbytes,
+                              s->patches_nbytes, s->keys_nbytes,   s->dealt_nbytes,    s->divided_nbytes,
+                              s->passes_nbytes,  s->gram_nbytes,   s->features_nbytes, s->shared_nbytes};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!(numbers[i] >= 0 && isfinite(numbers[i])))
             return false;
-    return s->sum_rows <= MOST_ROWS;
+    return s->division_ranks >= 0 && s->sum_rows <= MOST_ROWS && s->shared_parts <= MOST_ROWS;
 }
 
 static rhm_status read_level(rhm_training_plan *out, const char *path, const json_t *row, rhm_error *error) {
@@ -49,6 +49,8 @@ static rhm_status read_level(rhm_training_plan *out, const char *path, const jso
     if (level.level < 1 || level.level > RHM_MAX_LEVELS || out->level[level.level].level)
         return rhm_fail(error, RHM_CORRUPT, "%s: level %u is out of range, or there twice", rhm_path_shown(path),
                         level.level);
+    if (isnan(level.division_ranks))
+        level.division_ranks = HUGE_VAL;
     if (!is_sane(&level))
         return rhm_fail(error, RHM_CORRUPT, "%s: level %u was not measured, or its numbers make no sense",
                         rhm_path_shown(path), level.level);
