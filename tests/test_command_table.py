@@ -102,5 +102,6 @@ def test_data_that_leave_nothing_for_the_test_are_refused(tmp_path, learner):
 
 def test_a_plan_that_knows_no_time_says_so(tmp_path):
     """Of more patches than have a law, as noise makes of many tokens, drawing cannot be timed."""
-    said = run("plan", "--learner", "table", "--vocab", "7,8,256", "--rules", "3", "--rule-sampling", "uniform", "--token-noise", "0.1", cwd=tmp_path).stdout
-    assert "for an unknown time" in said and "nan" not in said
+    for ranks in ([], ["--ranks", 2]):
+        said = run("plan", "--learner", "table", "--vocab", "7,8,256", "--rules", "3", "--rule-sampling", "uniform", "--token-noise", "0.1", *ranks, cwd=tmp_path).stdout
+        assert "for an unknown time" in said and "nan" not in said

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/plan_cluster.h"
 #include "cli/plan_measured.h"
@@ -113,6 +114,14 @@ static void print(const planning *p) {
     rhm_plan_print_ranks(stdout, &p->practice, p->seconds_alone);
 }
 
+/* As the training would be: a network is what descends gradients. */
+static rhm_status refuse_backend(const planning *p, const rhm_plan_cluster *c, rhm_error *error) {
+    const char *backend = rhm_engine_describe(p->engine).backend;
+    if (c->ranks < 2 || p->practice.level[1].epochs == 0 || !strcmp(backend, "native"))
+        return RHM_OK;
+    return rhm_fail(error, RHM_INVALID, "backend %s: several ranks train a network with native only", backend);
+}
+
 static rhm_status measure(planning *p, const rhm_settings *settings, rhm_error *error) {
     rhm_plan_cluster c = {0};
     RHM_TRY(open_engine(p, &c, settings, error));
@@ -121,6 +130,7 @@ static rhm_status measure(planning *p, const rhm_settings *settings, rhm_error *
                                                     &p->options, base, error)
                            : rhm_plan_training(&p->practice, p->engine, p->grammar, &p->options, base, error));
     rhm_progress_clear(&p->bar);
+    RHM_TRY(refuse_backend(p, &c, error));
     p->seconds_alone = rhm_cluster_seconds_alone(&c, &p->practice);
     return c.ranks > 0 ? rhm_plan_spread(&p->practice, &c, error) : RHM_OK;
 }
@@ -159,13 +169,14 @@ const rhm_command rhm_command_plan = {
     .name = "plan",
     .operands = "",
     .summary = "the theorem's constants and what training would take",
-    .description = "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
-                   "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
-                   "and time of "
-                   "a practical run on this machine, from rates measured now, or on others that have been measured; of "
-                   "a training on a file too (--data). Counted are drawing, embedding, fits or groupings, and the test; "
-                   "not: reading and writing files, the analysis of the grammar and what reports compare with it, the "
-                   "Bayes accuracy, checkpoints.",
+    .description =
+        "Say beforehand what an instance asks for: its exact kappa and rho, the constants of the theorem of "
+        "arXiv 2601.19756 as printed and as its proofs need them, and the samples, distinct patches, memory "
+        "and time of "
+        "a practical run on this machine, from rates measured now, or on others that have been measured; of "
+        "a training on a file too (--data). Counted are drawing, embedding, fits or groupings, and the test; "
+        "not: reading and writing files, the analysis of the grammar and what reports compare with it, the "
+        "Bayes accuracy, checkpoints.",
     .examples = "rhm plan\n"
                 "rhm plan --vocab 8 --levels 8\n"
                 "rhm plan --data data.h5\n"

@@ -6,6 +6,14 @@
 
 enum { NUMBER_NBYTES = 32 };
 
+/* "-" for what is not known. */
+static const char *shown(char text[NUMBER_NBYTES], const char *format, double value) {
+    if (isnan(value))
+        return "-";
+    snprintf(text, NUMBER_NBYTES, format, value);
+    return text;
+}
+
 static void print_total(FILE *out, const rhm_training_plan *plan) {
     const int threads = plan->threads;
     if (plan->cluster.ranks > 0)
@@ -26,15 +34,10 @@ static void print_counting(FILE *out, const rhm_training_plan *plan) {
         const rhm_plan_level s = plan->level[level];
         if (s.level == 0)
             continue;
-        const double seconds = rhm_plan_level_seconds(plan, level);
-        char gap[NUMBER_NBYTES] = "-", time[NUMBER_NBYTES] = "-";
-        if (!isnan(s.gap))
-            snprintf(gap, sizeof gap, "%.3g", s.gap);
-        if (!isnan(seconds))
-            snprintf(time, sizeof time, "%.2g", seconds);
+        char gap[NUMBER_NBYTES], time[NUMBER_NBYTES];
         fprintf(out, "%5u %7s %11.4g %11.4g %9u %6.0f %9s %9.1f %8s\n", level,
-                s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits, gap,
-                s.nbytes / 0x1p20, time);
+                s.draw == RHM_DRAW_COUNTS ? "counts" : "samples", s.samples, s.distinct, s.positions, s.fits,
+                shown(gap, "%.3g", s.gap), s.nbytes / 0x1p20, shown(time, "%.2g", rhm_plan_level_seconds(plan, level)));
     }
     print_total(out, plan);
     fprintf(out,
@@ -54,12 +57,13 @@ static void print_epochs(FILE *out, const rhm_training_plan *plan) {
         fprintf(out, "%5u %11.4g %9u %8u %8.0f %9.1f %9.3g %9.3g\n", level, s.samples, s.positions, s.width, s.epochs,
                 s.nbytes / 0x1p20, s.epoch_seconds, rhm_plan_level_seconds(plan, level));
     }
-    const int threads = plan->threads;
-    fprintf(out,
-            "  sum %58.3g %9.3g; memory at most %.0f MiB, on %d thread%s, test included\n"
-            "  s/epoch: end to end, a level's share of an epoch; seconds: if all epochs are needed, which a loss below "
-            "the threshold ends\n",
-            epoch, rhm_plan_seconds(plan), rhm_plan_nbytes(plan) / 0x1p20, threads, threads == 1 ? "" : "s");
+    fprintf(out, "  sum %58.3g %9.3g; memory at most %.0f MiB", epoch, rhm_plan_seconds(plan),
+            rhm_plan_nbytes(plan) / 0x1p20);
+    if (plan->cluster.ranks == 0)
+        fprintf(out, ", on %d thread%s", plan->threads, plan->threads == 1 ? "" : "s");
+    fprintf(out, ", test included\n"
+                 "  s/epoch: end to end, a level's share of an epoch; seconds: if all epochs are needed, which a loss "
+                 "below the threshold ends\n");
 }
 
 void rhm_plan_print(FILE *out, const rhm_training_plan *plan) {
@@ -121,11 +125,16 @@ void rhm_plan_print(FILE *out, const rhm_training_plan *plan) {
 /* Where more ranks no longer help. */
 static void print_idle(FILE *out, const rhm_training_plan *plan) {
     for (uint32_t level = plan->levels; level >= 1; level--) {
+        const rhm_plan_level *s = &plan->level[level];
+        if (plan->cluster.ranks > 1 && s->shared_if_faster && s->shared_parts == 0)
+            fprintf(out,
+                    "  level %u: every rank takes all steps alone, since messages would take longer than they save\n",
+                    level);
         const double most = rhm_plan_useful_cores(plan, level);
         const double cores = plan->cluster.ranks * fmax(1, rhm_plan_rank_cores(&plan->cluster));
         if (most < cores)
             fprintf(out, "  level %u: %.0f of %.0f cores are idle in passes, which fall into %.0f partial sums\n",
-                    level, cores - most, cores, plan->level[level].shared_parts);
+                    level, cores - most, cores, s->shared_parts);
     }
 }
 
@@ -151,19 +160,21 @@ void rhm_plan_print_ranks(FILE *out, const rhm_training_plan *plan, double secon
         const rhm_plan_level *s = &plan->level[level];
         if (s->level == 0)
             continue;
-        fprintf(out, "%5u %9.3g %9.3g %9.3g %10.3g %9.3g %12.4g %9.3g\n", level, s->draw_seconds, s->embed_seconds,
-                s->fit_seconds, s->messages.seconds, rhm_plan_level_seconds(plan, level), s->messages.count,
-                1e-9 * s->messages.nbytes);
+        char draw[NUMBER_NBYTES], embed[NUMBER_NBYTES], fit[NUMBER_NBYTES], all[NUMBER_NBYTES];
+        fprintf(out, "%5u %9s %9s %9s %10.3g %9s %12.4g %9.3g\n", level, shown(draw, "%.3g", s->draw_seconds),
+                shown(embed, "%.3g", s->embed_seconds), shown(fit, "%.3g", s->fit_seconds), s->messages.seconds,
+                shown(all, "%.3g", rhm_plan_level_seconds(plan, level)), s->messages.count, 1e-9 * s->messages.nbytes);
         sum += s->messages.seconds;
     }
     const double seconds = rhm_plan_seconds(plan);
-    fprintf(
-        out,
-        "  memory at most %.0f MiB a rank; about %.3g s, test included (%.3g s), messages %.1f %%; one process on one "
-        "such node: %.3g s\n"
-        "  every rank does for itself:%s%s%s%s merging patches, the features of Gram matrices\n",
-        rhm_plan_nbytes(plan) / 0x1p20, seconds, plan->test_seconds, 100 * sum / seconds, seconds_alone,
-        plan->spread & RHM_SPREAD_DRAW ? "" : " drawing,", plan->spread & RHM_SPREAD_EMBED ? "" : " embedding,",
-        plan->spread & RHM_SPREAD_FIT ? "" : " fits,", plan->spread & RHM_SPREAD_TEST ? "" : " the test,");
+    fprintf(out, "  memory at most %.0f MiB a rank; ", rhm_plan_nbytes(plan) / 0x1p20);
+    if (isnan(seconds))
+        fprintf(out, "for an unknown time\n");
+    else
+        fprintf(out, "about %.3g s, test included (%.3g s), messages %.1f %%; one process on one such node: %.3g s\n",
+                seconds, plan->test_seconds, 100 * sum / seconds, seconds_alone);
+    fprintf(out, "  every rank does for itself:%s%s%s%s merging patches, the features of Gram matrices\n",
+            plan->spread & RHM_SPREAD_DRAW ? "" : " drawing,", plan->spread & RHM_SPREAD_EMBED ? "" : " embedding,",
+            plan->spread & RHM_SPREAD_FIT ? "" : " fits,", plan->spread & RHM_SPREAD_TEST ? "" : " the test,");
     print_idle(out, plan);
 }
