@@ -200,7 +200,7 @@ static void share_fit(rhm_plan_level *level, const rhm_plan_cluster *c, double a
         return;
     }
     const double features = level->features_nbytes, most = (double)RHM_CACHE_MOST_NBYTES;
-    const double kept = ranks > 1 && features > most ? fmin(features / ranks, most) : 0;
+    const double kept = features > most && features <= most * c->nodes ? features / ranks : 0;
     const double more = rows_of(level, level->sum_rows, c->ranks) - rows_of(level, level->sum_rows, 1);
     level->fit_seconds += shared - alone_seconds;
     level->nbytes +=

@@ -7,7 +7,10 @@
 
 size_t rhm_normal_cache_nbytes(const rhm_engine *engine) {
     const uint64_t most = RHM_CACHE_MOST_NBYTES, share = engine->memory_limit_nbytes / 4;
-    return (size_t)(share && share < most ? share : most) * (size_t)rhm_ranks_size(engine->ranks);
+    /* What one process keeps of a machine's memory, ranks there keep together: each reads its part over the same bus.
+     */
+    const size_t machines = (size_t)(rhm_ranks_size(engine->ranks) / engine->sharing.machine);
+    return (size_t)(share && share < most ? share : most) * (machines > 1 ? machines : 1);
 }
 
 void rhm_normal_destroy(rhm_normal *normal) {
