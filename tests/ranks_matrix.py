@@ -19,7 +19,7 @@ LAUNCHERS = {"openmpi": ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none
 ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl_base_warn_component_unused": "0"}
 SMALL = ["--vocab", "6", "--rules", "3", "--levels", "3", "--seed", "2"]
 WIDE = ["--vocab", "8", "--rules", "4", "--levels", "3", "--seed", "2"]
-DIVIDED = ["--vocab", "8", "--rules", "4", "--seed", "2", "--draw", "samples", "--bandwidth", "0.3"]
+DIVIDED = ["--vocab", "8", "--rules", "4", "--seed", "2", "--draw", "samples", "--bandwidth", "0.3"]  # with limits of which a copy would take too much
 DEEP = ["--vocab", "8", "--levels", "8", "--width", "48", "--samples", "3e10,2e11,3e10,auto,20000,20000,5000,2000"]
 CHOSEN = ["--bandwidth", "0.35,7.565e-4,1.432e-3,3.35e-3,0.0135,0.02,0.0568,0.22", "--ridge", "1e-6,1e-6,3e-6,3e-5,3e-3,3e-3,3e-3,3e-3"]
 CASES = {
@@ -27,13 +27,13 @@ CASES = {
     "positions": [*SMALL, "--positions", "3", "--samples", "20000", "--width", "64"],
     "passes": [*SMALL, "--solver", "gd", "--samples", "3000", "--width", "128"],
     "counted": [*SMALL, "--draw", "samples", "--samples", "40000", "--width", "64"],
-    "divided": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,30000", "--width", "512", "--ridge", "1e-3"],
+    "divided": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,30000", "--width", "512", "--ridge", "1e-3", "--memory-limit", "180M"],
     "divided positions": [*DIVIDED, "--levels", "5", "--positions", "1,1,1,2,1", "--samples", "2000,2000,2000,12000,9000", "--width", "512",
-                          "--ridge", "1e-3"],
-    "divided preconditioned": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,140000", "--width", "1024", "--ridge", "1e-3"],
-    "divided gram": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,30000", "--width", "128", "--ridge", "auto"],
-    "divided cholesky": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,20000", "--width", "512", "--ridge", "1e-3", "--solver", "cholesky"],
-    "divided deep": [*DIVIDED, "--levels", "6", "--samples", "2000,2000,2000,20000,18000,17000", "--width", "512", "--ridge", "1e-3"],
+                          "--ridge", "1e-3", "--memory-limit", "180M"],
+    "divided preconditioned": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,140000", "--width", "1024", "--ridge", "1e-3", "--memory-limit", "800M"],
+    "divided gram": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,30000", "--width", "128", "--ridge", "auto", "--memory-limit", "180M"],
+    "divided cholesky": [*DIVIDED, "--levels", "4", "--samples", "2000,2000,2000,20000", "--width", "512", "--ridge", "1e-3", "--solver", "cholesky", "--memory-limit", "180M"],
+    "divided deep": [*DIVIDED, "--levels", "6", "--samples", "2000,2000,2000,20000,18000,17000", "--width", "512", "--ridge", "1e-3", "--memory-limit", "180M"],
     "raw": [*SMALL, "--distinct", "off", "--samples", "20000", "--width", "16"],
     "raw positions": [*SMALL, "--distinct", "off", "--samples", "9000", "--width", "16", "--positions", "2"],
     "raw preconditioned": ["--vocab", "8", "--rules", "4", "--levels", "2", "--seed", "2", "--distinct", "off", "--samples", "2000,140000",

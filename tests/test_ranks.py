@@ -88,7 +88,7 @@ CASES = {
     "samples": ["--draw", "samples", "--samples", "18000", "--width", "64"],
     "raw": ["--distinct", "off", "--samples", "9000", "--width", "16"],
     "divided": [*DEEP, "--levels", "5", "--draw", "samples", "--positions", "1,1,1,2,1", "--samples", "2000,2000,2000,3000,5000", "--width", "512",
-                "--bandwidth", "0.3", "--ridge", "1e-3"],
+                "--bandwidth", "0.3", "--ridge", "1e-3", "--memory-limit", "24M"],  # of which a copy would take too much
     "cholesky": ["--solver", "cholesky", "--samples", "2000", "--width", "64"],
     "table": ["--learner", "table"],
     "latent": ["--learner", "latent", "--samples", "2000"],

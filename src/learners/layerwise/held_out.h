@@ -9,7 +9,11 @@
 #include "engine/spread.h"
 #include "model/layer.h"
 
-enum { RHM_HELD_OUT_LEAST_RUN = 1 << 12, RHM_HELD_OUT_MOST_RUNS = 128 };
+enum {
+    RHM_HELD_OUT_LEAST_RUN = 1 << 12,
+    RHM_HELD_OUT_MOST_RUNS = 128,
+    RHM_COPY_SHARE = 64, /* of the memory limit: what patches of a set may take before ranks divide them */
+};
 
 /* Runs of so many distinct patches: at least 4096 patches each, and no more than 128 runs. */
 size_t rhm_held_out_runs(size_t distinct);

@@ -1,6 +1,7 @@
 /* Bytes that stages and the test hold. */
 #include <math.h>
 
+#include "engine/engine.h"
 #include "engine/memory.h"
 #include "kernels/phasors.h"
 #include "learners/layerwise/draw_choice.h"
@@ -128,6 +129,7 @@ void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double sample
         (!raw && rhm_phasors_fit(f->shape->branching[level], rhm_padded_width(s->width), rhm_price_rows(f, s))))
         return;
     s->division_ranks = raw ? HUGE_VAL : fmin(RHM_HELD_OUT_MOST_RUNS, floor(s->distinct / RHM_HELD_OUT_LEAST_RUN));
+    double copy = 0;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         const double distinct = rhm_price_distinct(f, level, level, sets[i]);
         const double cells = fmin(sets[i] * s->positions, distinct * classes);
@@ -136,11 +138,14 @@ void rhm_price_division(const rhm_forecasting *f, rhm_forecast *s, double sample
         s->keys_nbytes += distinct * 4 * (2 * words + 12) + cells * 4 * 7;
         s->dealt_nbytes += distinct * 4 * (words + 4) + distinct * 4 * (words + 3) + cells * 4 * 3;
         const holding set = holding_of(f, s, sets[i]);
+        copy = fmax(copy, lists_nbytes(f, &set, true));
         s->patches_nbytes += lists_nbytes(f, &set, true) + (i == 0 ? counts_nbytes(f, &set) : 0);
         s->patches_nbytes -= rhm_price_raw_inputs_memory(f, s, sets[i]);
     }
     if (raw) /* each reads its own */
         s->keys_nbytes = s->dealt_nbytes = 0;
+    else if (f->engine && copy <= (double)(f->engine->memory_limit_nbytes / RHM_COPY_SHARE))
+        s->division_ranks = s->patches_nbytes = s->keys_nbytes = s->dealt_nbytes = 0;
 }
 
 /* Of the table, and of the patches in the order of their runs. */

@@ -70,8 +70,16 @@ static bool may_divide(const rhm_stage *stage, const rhm_sample_set *set) {
            stage->level < stage->task->tree.levels;
 }
 
-/* As soon as each rank can have a run of them, and features will not be made of phasors, which are of all embeddings.
- */
+/* A copy on each rank is faster than parts: subtrees that parts share are made and embedded once. */
+static rhm_status is_large(bool *out, const rhm_stage *stage, const rhm_patches *patches, rhm_error *error) {
+    uint64_t ranks = patches->reserved_nbytes > stage->engine->memory_limit_nbytes / RHM_COPY_SHARE;
+    RHM_TRY(rhm_spread_add(stage->engine, &ranks, 1, error));
+    *out = ranks > 0;
+    return RHM_OK;
+}
+
+/* As soon as each rank can have a run of them, if a copy takes much memory on any, and features will not be made of
+ * phasors, which are of all embeddings. */
 static rhm_status divide(const rhm_stage *stage, rhm_sample_set *set, rhm_error *error) {
     const rhm_patches *patches = &set->patches;
     const size_t rows = patches->subtree[stage->level + 1].count;
@@ -82,7 +90,9 @@ static rhm_status divide(const rhm_stage *stage, rhm_sample_set *set, rhm_error 
         !rhm_spread_is_many(stage->engine, rhm_held_out_runs(rhm_patches_distinct(patches))) ||
         rhm_phasors_fit(patches->tree.branching[stage->level], rhm_padded_width(width), rows))
         return RHM_OK;
-    return rhm_patches_divide(&set->patches, stage->engine, stage->task->token_vocab, error);
+    bool large;
+    RHM_TRY(is_large(&large, stage, patches, error));
+    return large ? rhm_patches_divide(&set->patches, stage->engine, stage->task->token_vocab, error) : RHM_OK;
 }
 
 static uint64_t slice_of(const rhm_stage *stage, const rhm_sample_set *set) {
