@@ -16,6 +16,7 @@
 #include "instance.h"
 #include "patches/patches.h"
 #include "program.h"
+#include "sampling/law.h"
 
 typedef enum way { KNOWN, EMPTY, RAW, COUNTS, WAYS } way;
 
@@ -166,7 +167,10 @@ static rhm_status make_level(void *problem, const shapes *all, const shape *line
     RHM_TRY(shape_value(all, line, "samples", 1, 1 << 26, &samples, error));
     l->first = (uint32_t)first;
     l->samples = (uint64_t)samples;
-    return rhm_patches_table_cells(&l->cells, l->of.grammar, l->first, 1, error);
+    rhm_law_size table;
+    RHM_TRY(rhm_law_measure(&table, l->of.grammar, l->first, 1, error));
+    l->cells = table.cells;
+    return RHM_OK;
 }
 
 static void clear_level(void *problem) {
