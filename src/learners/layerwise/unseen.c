@@ -76,21 +76,27 @@ static rhm_status see(const parser *p, rhm_intern *seen, rhm_error *error) {
     return RHM_OK;
 }
 
+/* The same of one patch by its tokens (count); symbols (count) is scratch. */
+static rhm_status see_tokens(const rhm_grammar *grammar, const rhm_patches *patches, const uint16_t *tokens,
+                             size_t count, uint32_t *symbols, rhm_intern *seen, rhm_error *error) {
+    uint32_t id;
+    for (size_t t = 0; t < count; t++)
+        symbols[t] = tokens[t];
+    RHM_TRY(rise(grammar, patches, symbols, error));
+    return rhm_intern_add(seen, symbols, &id, NULL, error);
+}
+
 /* The same of a divided collection, of whose patches this rank knows the tokens of some. */
 static rhm_status see_keys(const rhm_grammar *grammar, const rhm_patches *patches, rhm_intern *seen, rhm_error *error) {
     const rhm_keys *keys = &patches->division->keys;
     const size_t all = rhm_grammar_patch_count(grammar, patches->level);
     uint16_t *tokens = RHM_NEW(uint16_t, keys->tokens, 1, 1, "tokens of a patch", error);
-    uint32_t *symbols = RHM_NEW(uint32_t, keys->tokens, 1, 1, "symbols of a patch", error), id;
+    uint32_t *symbols = RHM_NEW(uint32_t, keys->tokens, 1, 1, "symbols of a patch", error);
     rhm_status status = tokens && symbols ? RHM_OK : RHM_NO_MEMORY;
     for (size_t p = 0; p < RHM_KEY_PARTS; p++)
         for (size_t i = 0; i < keys->part[p].key.count && seen->count < all && status == RHM_OK; i++) {
             rhm_key_unpack(keys, rhm_intern_tuple(&keys->part[p].key, i), tokens);
-            for (size_t t = 0; t < keys->tokens; t++)
-                symbols[t] = tokens[t];
-            status = rise(grammar, patches, symbols, error);
-            if (status == RHM_OK)
-                status = rhm_intern_add(seen, symbols, &id, NULL, error);
+            status = see_tokens(grammar, patches, tokens, keys->tokens, symbols, seen, error);
         }
     rhm_free(tokens);
     rhm_free(symbols);
@@ -106,7 +112,7 @@ static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *pat
     const rhm_sample_rows rows = rhm_sample_rows_of(patches);
     const size_t all = rhm_grammar_patch_count(grammar, patches->level), each = rows.leaves / patches->positions;
     uint16_t *tokens = RHM_NEW(uint16_t, BLOCK, rows.width + 1, 1, "samples", error);
-    uint32_t *symbols = RHM_NEW(uint32_t, each, 1, 1, "symbols of a patch", error), id;
+    uint32_t *symbols = RHM_NEW(uint32_t, each, 1, 1, "symbols of a patch", error);
     rhm_status status = tokens && symbols ? RHM_OK : RHM_NO_MEMORY;
     for (size_t first = own.first; first < own.end && seen->count < all && status == RHM_OK; first += BLOCK) {
         const size_t count = own.end - first < BLOCK ? own.end - first : BLOCK;
@@ -115,11 +121,7 @@ static rhm_status see_samples(const rhm_grammar *grammar, const rhm_patches *pat
         d->source(d->context, rows.from, first, count, tokens, tokens + BLOCK * rows.width);
         for (size_t i = 0; i < count * patches->positions && status == RHM_OK; i++) {
             const uint16_t *patch = tokens + i / patches->positions * rows.width + i % patches->positions * each;
-            for (size_t t = 0; t < each; t++)
-                symbols[t] = patch[t];
-            status = rise(grammar, patches, symbols, error);
-            if (status == RHM_OK)
-                status = rhm_intern_add(seen, symbols, &id, NULL, error);
+            status = see_tokens(grammar, patches, patch, each, symbols, seen, error);
         }
     }
     rhm_free(tokens);
