@@ -5,12 +5,11 @@
 #include "core/fail.h"
 #include "engine/engine.h"
 
+/* Ranks of a machine keep together what one process there would: each reads its part over the same bus. */
 size_t rhm_normal_cache_nbytes(const rhm_engine *engine) {
+    const uint64_t here = (uint64_t)engine->sharing.machine, machines = (uint64_t)rhm_ranks_size(engine->ranks) / here;
     const uint64_t most = RHM_CACHE_MOST_NBYTES, share = engine->memory_limit_nbytes / 4;
-    /* What one process keeps of a machine's memory, ranks there keep together: each reads its part over the same bus.
-     */
-    const size_t machines = (size_t)(rhm_ranks_size(engine->ranks) / engine->sharing.machine);
-    return (size_t)(share && share < most ? share : most) * (machines > 1 ? machines : 1);
+    return (size_t)((share && share < most / here ? share * here : most) * (machines > 1 ? machines : 1));
 }
 
 void rhm_normal_destroy(rhm_normal *normal) {
